@@ -1,0 +1,75 @@
+//! What to restore, and how.
+
+use crate::instance::Mapping;
+use crate::profile::Profile;
+use crate::schema::MigrationSet;
+use crate::restore::Failpoint;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where the archive comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// Standard input: read once, in order, never spooled to disk.
+    Stdin,
+}
+
+/// Whether data in the target may be erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Erase {
+    /// A target that holds any row or large object is refused.
+    Refuse,
+    /// What the target holds may be replaced.
+    Allow,
+}
+
+/// How the instances of the backup get their IDs in the target.
+#[derive(Debug, Clone)]
+pub enum Instances {
+    /// Under the backup's own IDs.
+    Keep,
+    /// By this mapping.
+    Map(Mapping),
+}
+
+/// Options of a restore.
+#[derive(Debug, Clone)]
+pub struct RestoreOptions {
+    /// The instances' IDs.
+    pub instances: Instances,
+    /// Whether data in the target may be erased.
+    pub erase: Erase,
+    /// Where the store keeps its instances; `None` recognises a store by its tables.
+    pub profile: Option<Profile>,
+    /// Migrations to use instead of those built in for the profile.
+    pub migrations: Option<MigrationSet>,
+    /// Stop before the swap if there were warnings.
+    pub strict: bool,
+    /// Keep the target's previous database after the swap.
+    pub keep_previous: bool,
+    /// How long to wait at the swap for other sessions on the target to end.
+    pub swap_wait: Duration,
+    /// End other sessions on the target at the swap.
+    pub terminate_sessions: bool,
+    /// Test builds only: where to stop or die. Ignored without the feature `failpoints`.
+    pub failpoint: Option<Failpoint>,
+}
+
+impl RestoreOptions {
+    /// The defaults of the command line: refuse to erase, drop the previous database, wait 60 s at the swap.
+    pub fn new(instances: Instances) -> Self {
+        Self {
+            instances,
+            erase: Erase::Refuse,
+            profile: None,
+            migrations: None,
+            strict: false,
+            keep_previous: false,
+            swap_wait: Duration::from_secs(60),
+            terminate_sessions: false,
+            failpoint: None,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a restore found and did.
+
+use crate::instance::{Instance, InstanceId};
+use crate::progress::Notice;
+use std::time::Duration;
+
+/// What the target holds before a restore, and would lose.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TargetContents {
+    /// The instances in the target's own tenant table, deleted ones too.
+    pub instances: Vec<Instance>,
+    /// Number of user tables that hold rows.
+    pub tables: u64,
+    /// Rows in all user tables; planner's estimate where counting took too long.
+    pub rows: u64,
+    /// Large objects.
+    pub large_objects: u64,
+    /// Size of the database in bytes.
+    pub bytes: u64,
+}
+
+impl TargetContents {
+    /// Whether there is nothing to lose: no row in any user table, no large object.
+    pub fn is_empty(&self) -> bool {
+        self.tables == 0 && self.large_objects == 0
+    }
+}
+
+/// What was replaced in one column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacements {
+    /// The column's name.
+    pub column: String,
+    /// Number of occurrences replaced.
+    pub count: u64,
+}
+
+/// One table's load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableReport {
+    /// Schema and name as SQL, quoted where needed.
+    pub table: String,
+    /// Rows in the archive, all acknowledged by the server.
+    pub rows: u64,
+    /// Bytes of COPY text.
+    pub bytes: u64,
+    /// Replacements by column; columns without any are left out.
+    pub replacements: Vec<Replacements>,
+}
+
+/// An instance of the backup and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappedInstance {
+    /// As it is in the backup.
+    pub source: Instance,
+    /// Its ID in the target; equal to the source's where it was not mapped.
+    pub target: InstanceId,
+}
+
+/// A migration that was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationReport {
+    /// Its version.
+    pub version: i64,
+    /// Its description, from the file's name.
+    pub description: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A finished restore.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// The target's database name.
+    pub database: String,
+    /// The name under which the previous database was kept, if it was.
+    pub previous: Option<String>,
+    /// Instances of the backup.
+    pub instances: Vec<MappedInstance>,
+    /// Tables, in the order in which they were loaded.
+    pub tables: Vec<TableReport>,
+    /// Replacements in literals of DDL.
+    pub ddl_replacements: u64,
+    /// Large objects restored, and their bytes.
+    pub large_objects: (u64, u64),
+    /// The release that the backup's schema belongs to, where it is known.
+    pub source_release: Option<String>,
+    /// The release that the target has now, where it is known.
+    pub target_release: Option<String>,
+    /// Migrations applied, in order.
+    pub migrations: Vec<MigrationReport>,
+    /// What the target held before.
+    pub erased: TargetContents,
+    /// Notices and warnings, in the order in which they came up.
+    pub notices: Vec<Notice>,
+    /// How long it took.
+    pub took: Duration,
+}
