@@ -1,12 +1,140 @@
 //! Why a restore was refused, or failed.
 
+use super::step::Step;
+use crate::archive::DumpId;
 use crate::error::ErrorKind;
+use crate::instance::Instance;
+use crate::target::{LockHolder, OtherSession};
+use std::fmt;
+use std::time::Duration;
 use thiserror::Error;
 
-/// Why a restore was refused before anything was changed.
+/// How many things a message names before it says how many more there are.
+const NAMED: usize = 20;
+
+/// Why a restore was refused before anything of the target was changed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum Refusal {}
+pub enum Refusal {
+    /// The target holds data and erasing was not allowed.
+    #[error(
+        "database {database} holds data ({contents}), which a restore would erase; back it up if it is wanted, \
+         then use --force"
+    )]
+    WouldErase {
+        /// The target.
+        database: String,
+        /// What it holds, in words.
+        contents: String,
+    },
+    /// Live instances of the backup have no target.
+    #[error(
+        "the mapping does not cover {} of the backup:\n{}\nadd a line \"source: target\" for each to the mapping \
+         file, or use --keep-ids to restore under the backup's own IDs",
+        count(.0.len(), "instance"),
+        Instances(.0)
+    )]
+    Unmapped(Vec<Instance>),
+    /// The mapping contradicts itself or the backup.
+    #[error("the mapping cannot be used with this backup: {0}")]
+    Mapping(String),
+    /// The archive holds only a part of a database.
+    #[error(
+        "the archive is a partial one: {0}; a restore replaces the whole database, so everything else would be \
+         erased; take a full backup with pg_dump -Fc"
+    )]
+    Partial(String),
+    /// The archive holds rows of foreign tables.
+    #[error(
+        "the archive holds rows of the foreign table {0}, which belong to another server; take the backup without \
+         --include-foreign-data"
+    )]
+    ForeignData(String),
+    /// The encoding cannot be rewritten safely.
+    #[error(
+        "the archive's encoding {0} has multi-byte characters that contain ASCII bytes, so IDs cannot be rewritten \
+         in it safely; use --keep-ids, or dump with --encoding=UTF8"
+    )]
+    Encoding(String),
+    /// Another restore of the same database is running.
+    #[error(
+        "another restore of database {database} is running: server process {} ({}), connected since {}; wait for \
+         it, or end it with SELECT pg_terminate_backend({})",
+        holder.pid, holder.application, holder.since, holder.pid
+    )]
+    Locked {
+        /// The target.
+        database: String,
+        /// Who holds the lock.
+        holder: LockHolder,
+    },
+    /// Sessions stayed connected to the target.
+    #[error(
+        "database {database} is in use: {} stayed connected for {} s:\n{}\nstop the clients (scale the store \
+         deployment to 0), or use --terminate-sessions, or wait longer with --swap-wait",
+        count(sessions.len(), "session"),
+        waited.as_secs(),
+        Sessions(sessions)
+    )]
+    InUse {
+        /// The target.
+        database: String,
+        /// Who is connected.
+        sessions: Vec<OtherSession>,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The target cannot be swapped.
+    #[error("database {database} cannot be replaced by a swap:\n{}", Lines(reasons))]
+    CannotSwap {
+        /// The target.
+        database: String,
+        /// Why, and what to do about it.
+        reasons: Vec<String>,
+    },
+    /// Entries that only a superuser can create, and `su_username` is none.
+    #[error(
+        "the archive has objects that only a superuser can create, and su_username {login} is not one:\n{}\nlet a \
+         superuser create them in the database template0 is made from, or use a superuser as su_username",
+        Lines(entries)
+    )]
+    NeedsSuperuser {
+        /// The role that connects.
+        login: String,
+        /// The entries.
+        entries: Vec<String>,
+    },
+    /// A database that is not ours has the staging database's name.
+    #[error(
+        "database {0} has the name that the staging database needs and was not made by pgmig; rename or drop it"
+    )]
+    NameTaken(String),
+    /// An instance alias turned up in a stream after rows that refer to it had been loaded.
+    #[error(
+        "instance {instance} has the alias {alias}, which occurs in {place} and so came before the table of \
+         instances in this stream; restore from a file, or add the line \"{alias}: ...\" to the mapping file"
+    )]
+    LateAlias {
+        /// The instance's ID.
+        instance: String,
+        /// Its alias.
+        alias: String,
+        /// Where it was found.
+        place: String,
+    },
+    /// The archive's schema history is unknown and the target has another schema.
+    #[error(
+        "the archive's schema history is unknown to pgmig{history}, and the target's schema differs from the \
+         archive's:\n{}\nsupply the store's migrations with --migrations DIR, or restore into an empty database",
+        Lines(differences)
+    )]
+    UnknownHistory {
+        /// What is known of the history, in brackets; or nothing.
+        history: String,
+        /// How the schemas differ.
+        differences: Vec<String>,
+    },
+}
 
 /// Why a restore failed. The target is untouched, except where a variant says otherwise.
 #[derive(Debug, Error)]
@@ -15,6 +143,95 @@ pub enum RestoreError {
     /// Refused before anything was changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A row was not accepted.
+    #[error("{0}")]
+    Row(Box<RowError>),
+    /// The archive's own statement failed.
+    #[error("could not create {entry}: {message} (SQLSTATE {sqlstate}); the archive's entry {dump_id} says how")]
+    Entry {
+        /// What the entry makes.
+        entry: String,
+        /// The entry's dump ID.
+        dump_id: DumpId,
+        /// The server's message.
+        message: String,
+        /// The server's code.
+        sqlstate: String,
+    },
+    /// What was restored is not what the archive holds.
+    #[error("the restored database does not agree with the archive:\n{}", Lines(.0))]
+    Verification(Vec<String>),
+    /// The data of a table are damaged.
+    #[error("the data of table {table} cannot be read: {reason}; the archive is damaged, take the backup again")]
+    Data {
+        /// The table.
+        table: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Stopped because there were warnings.
+    #[error("stopped before the swap because of {} (--strict); the target is untouched", count(*.0, "warning"))]
+    Strict(usize),
+    /// The connection was lost while committing the swap.
+    #[error(
+        "the connection was lost while the swap was being committed, and the server cannot be reached; when it \
+         can, this tells the outcome: {query} -- {swapped_oid} means that the restore is complete, anything else \
+         that the target is untouched"
+    )]
+    OutcomeUnknown {
+        /// The query that tells.
+        query: String,
+        /// Its answer if the swap was committed.
+        swapped_oid: u32,
+    },
+    /// Interrupted.
+    #[error("interrupted; the target is untouched")]
+    Interrupted,
+    /// A test build stopped here.
+    #[error("stopped at the failpoint {0}")]
+    Failpoint(Step),
+    /// A task of the restore ended unexpectedly: a bug.
+    #[error("internal error: {0}; please report it")]
+    Internal(String),
+}
+
+/// A row that the server did not accept. Holds no values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowError {
+    /// The table, as SQL.
+    pub table: String,
+    /// The row's number in the archive, from 1; `None` where the server did not say.
+    pub row: Option<u64>,
+    /// The column, where the server said it.
+    pub column: Option<String>,
+    /// The server's code.
+    pub sqlstate: String,
+    /// What the code means, in words.
+    pub condition: String,
+    /// The violated constraint, where there is one.
+    pub constraint: Option<String>,
+    /// The partitions of the table and their bounds, where the row fits none.
+    pub bounds: Vec<String>,
+}
+
+impl fmt::Display for RowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.row {
+            Some(row) => write!(f, "row {row} of table {} was refused", self.table)?,
+            None => write!(f, "a row of table {} was refused", self.table)?,
+        }
+        if let Some(column) = &self.column {
+            write!(f, " for its column {column}")?;
+        }
+        write!(f, ": {} (SQLSTATE {})", self.condition, self.sqlstate)?;
+        if let Some(constraint) = &self.constraint {
+            write!(f, ", constraint {constraint}")?;
+        }
+        if !self.bounds.is_empty() {
+            write!(f, "; it fits none of the partitions:\n{}", Lines(&self.bounds))?;
+        }
+        Ok(())
+    }
 }
 
 impl RestoreError {
@@ -22,6 +239,66 @@ impl RestoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             RestoreError::Refused(_) => ErrorKind::Refused,
+            RestoreError::Strict(_) => ErrorKind::Strict,
+            RestoreError::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,
+            RestoreError::Interrupted => ErrorKind::Interrupted,
+            _ => ErrorKind::Failed,
         }
     }
+}
+
+impl From<Refusal> for crate::Error {
+    fn from(refusal: Refusal) -> Self {
+        RestoreError::from(refusal).into()
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+/// Indented lines, the first [`NAMED`] of them.
+struct Lines<'a>(&'a [String]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_lines(f, self.0.iter())
+    }
+}
+
+struct Instances<'a>(&'a [Instance]);
+
+impl fmt::Display for Instances<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |instance: &Instance| match &instance.name {
+            Some(name) => format!("{} ({name:?})", instance.id),
+            None => format!("{} (no name)", instance.id),
+        };
+        write_lines(f, self.0.iter().map(line))
+    }
+}
+
+struct Sessions<'a>(&'a [OtherSession]);
+
+impl fmt::Display for Sessions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |session: &OtherSession| {
+            let OtherSession { pid, role, application, state } = session;
+            format!("server process {pid}: role {role}, application {application:?}, {state}")
+        };
+        write_lines(f, self.0.iter().map(line))
+    }
+}
+
+fn write_lines<L: fmt::Display>(
+    f: &mut fmt::Formatter<'_>,
+    lines: impl ExactSizeIterator<Item = L>,
+) -> fmt::Result {
+    let all = lines.len();
+    for (index, line) in lines.take(NAMED).enumerate() {
+        let end = if index > 0 { "\n" } else { "" };
+        write!(f, "{end}  {line}")?;
+    }
+    if all > NAMED { write!(f, "\n  and {} more", all - NAMED) } else { Ok(()) }
 }

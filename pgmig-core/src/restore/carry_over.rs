@@ -1,0 +1,228 @@
+//! What belongs to the target database itself, put on its successor: privileges, settings, connection limit,
+//! comment, security labels. Statements are made before the swap and run inside its transaction.
+
+use crate::sql::{quote_ident, quote_literal};
+use crate::target::TargetError;
+use crate::target::catalog::DatabaseFacts;
+use crate::target::session::{Session, TextRow};
+
+/// Settings whose value is a list of names: each element is quoted on its own, as pg_dump does
+/// (GUC_LIST_QUOTE in PostgreSQL's sources). Quoted as a whole, the list would be one name.
+const LIST_SETTINGS: [&str; 8] = [
+    "createrole_self_grant",
+    "local_preload_libraries",
+    "restrict_nonsystem_relation_kind",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+];
+
+/// One privilege of one role on the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Grant {
+    grantor: String,
+    /// `None` is PUBLIC.
+    grantee: Option<String>,
+    privilege: String,
+    with_grant_option: bool,
+}
+
+/// The statements that give the database `successor` what `target` has, in order.
+pub(super) async fn statements(
+    control: &mut Session,
+    target: &DatabaseFacts,
+    successor: &str,
+) -> Result<Vec<String>, TargetError> {
+    let database = quote_ident(successor);
+    let mut statements = privileges(control, target, &database).await?;
+    statements.extend(settings(control, target.oid, &database).await?);
+    statements.extend(security_labels(control, target.oid, &database).await?);
+    statements.push(format!("ALTER DATABASE {database} CONNECTION LIMIT {}", target.connection_limit));
+    if !target.allows_connections {
+        statements.push(format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false"));
+    }
+    let comment = target.comment.as_deref().map_or("NULL".to_owned(), quote_literal);
+    statements.push(format!("COMMENT ON DATABASE {database} IS {comment}"));
+    Ok(statements)
+}
+
+async fn privileges(
+    control: &mut Session,
+    target: &DatabaseFacts,
+    database: &str,
+) -> Result<Vec<String>, TargetError> {
+    let sql = format!(
+        "SELECT pg_catalog.pg_get_userbyid(a.grantor), \
+         CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) END, a.privilege_type, a.is_grantable \
+         FROM pg_catalog.pg_database d, \
+         pg_catalog.aclexplode(COALESCE(d.datacl, pg_catalog.acldefault('d', d.datdba))) a WHERE d.oid = {}",
+        target.oid
+    );
+    let rows = control.rows(&sql, "read the target's privileges").await?;
+    let grants: Vec<Grant> = rows.iter().map(Grant::read).collect();
+    // What staging was given for the time of the restore goes first: every role's, PUBLIC's too.
+    let held = format!(
+        "SELECT DISTINCT CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) END \
+         FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a WHERE d.datname = {}",
+        quote_literal(&unquote(database))
+    );
+    let held = control.rows(&held, "read the staging database's privileges").await?;
+    let mut statements: Vec<String> =
+        held.iter().map(|row| format!("REVOKE ALL ON DATABASE {database} FROM {}", role(row.get(0)))).collect();
+    statements.extend(in_order(grants, &target.owner).iter().flat_map(|grant| grant.statements(database, &target.owner)));
+    Ok(statements)
+}
+
+/// The name behind an identifier that we quoted ourselves.
+fn unquote(ident: &str) -> String {
+    match ident.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) => inner.replace("\"\"", "\""),
+        None => ident.to_owned(),
+    }
+}
+
+/// The owner's grants first, then those of roles that hold a grant option by then. What is left over (a chain
+/// that catalogs should not contain) comes last, for the server to judge.
+fn in_order(grants: Vec<Grant>, owner: &str) -> Vec<Grant> {
+    let (mut ordered, mut left): (Vec<_>, Vec<_>) = grants.into_iter().partition(|grant| grant.grantor == owner);
+    loop {
+        let (ready, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|grant: &Grant| {
+            ordered.iter().any(|given| {
+                given.with_grant_option
+                    && given.privilege == grant.privilege
+                    && given.grantee.as_deref() == Some(grant.grantor.as_str())
+            })
+        });
+        if ready.is_empty() {
+            ordered.extend(later);
+            return ordered;
+        }
+        ordered.extend(ready);
+        left = later;
+    }
+}
+
+fn role(name: Option<&str>) -> String {
+    name.map_or("PUBLIC".to_owned(), quote_ident)
+}
+
+impl Grant {
+    fn read(row: &TextRow) -> Self {
+        Self {
+            grantor: row.text(0).to_owned(),
+            grantee: row.get(1).map(str::to_owned),
+            privilege: row.text(2).to_owned(),
+            with_grant_option: row.is_true(3),
+        }
+    }
+
+    fn statements(&self, database: &str, owner: &str) -> Vec<String> {
+        let option = if self.with_grant_option { " WITH GRANT OPTION" } else { "" };
+        let grantee = role(self.grantee.as_deref());
+        let grant = format!("GRANT {} ON DATABASE {database} TO {grantee}{option}", self.privilege);
+        if self.grantor == owner {
+            return vec![grant];
+        }
+        let become_grantor = format!("SET LOCAL ROLE {}", quote_ident(&self.grantor));
+        vec![become_grantor, grant, "RESET ROLE".to_owned()]
+    }
+}
+
+async fn settings(control: &mut Session, oid: u32, database: &str) -> Result<Vec<String>, TargetError> {
+    let sql = format!(
+        "SELECT CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole) END, c \
+         FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c WHERE s.setdatabase = {oid}"
+    );
+    let rows = control.rows(&sql, "read the target's settings").await?;
+    let statement = |row: &TextRow| {
+        let (name, value) = row.text(1).split_once('=')?;
+        let whose = match row.get(0) {
+            Some(role) => format!("ALTER ROLE {} IN DATABASE {database}", quote_ident(role)),
+            None => format!("ALTER DATABASE {database}"),
+        };
+        Some(format!("{whose} SET {} TO {}", setting_name(name), setting_value(name, value)))
+    };
+    Ok(rows.iter().filter_map(statement).collect())
+}
+
+/// A setting's name, whose parts an extension's can have two of, each an identifier.
+fn setting_name(name: &str) -> String {
+    name.split('.').map(quote_ident).collect::<Vec<_>>().join(".")
+}
+
+fn setting_value(name: &str, value: &str) -> String {
+    if !LIST_SETTINGS.iter().any(|list| list.eq_ignore_ascii_case(name)) {
+        return quote_literal(value);
+    }
+    let elements = list_elements(value);
+    if elements.is_empty() {
+        return "''".to_owned();
+    }
+    elements.iter().map(|element| quote_literal(element)).collect::<Vec<_>>().join(", ")
+}
+
+/// Splits a stored list (`"$user", public`) into its elements, quotes resolved.
+fn list_elements(value: &str) -> Vec<String> {
+    let mut elements = Vec::new();
+    let mut element = String::new();
+    let mut quoted = false;
+    let mut chars = value.chars().peekable();
+    while let Some(char) = chars.next() {
+        match char {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                element.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => elements.push(std::mem::take(&mut element)),
+            char if char.is_whitespace() && !quoted => {}
+            char => element.push(char),
+        }
+    }
+    if !element.is_empty() || !elements.is_empty() {
+        elements.push(element);
+    }
+    elements
+}
+
+async fn security_labels(control: &mut Session, oid: u32, database: &str) -> Result<Vec<String>, TargetError> {
+    let sql = format!(
+        "SELECT provider, label FROM pg_catalog.pg_shseclabel \
+         WHERE classoid = 'pg_catalog.pg_database'::pg_catalog.regclass AND objoid = {oid}"
+    );
+    let rows = control.rows(&sql, "read the target's security labels").await?;
+    let statement = |row: &TextRow| {
+        let (provider, label) = (quote_ident(row.text(0)), quote_literal(row.text(1)));
+        format!("SECURITY LABEL FOR {provider} ON DATABASE {database} IS {label}")
+    };
+    Ok(rows.iter().map(statement).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn lists_are_quoted_by_element() {
+        assert_eq!(setting_value("search_path", "store, \"we, ird\"\"x\", public"), "'store', 'we, ird\"x', 'public'");
+        assert_eq!(setting_value("Search_Path", "\"$user\""), "'$user'");
+        assert_eq!(setting_value("search_path", ""), "''");
+        assert_eq!(setting_value("work_mem", "4, MB"), "'4, MB'");
+    }
+
+    #[test]
+    fn a_grant_follows_the_one_that_allows_it() {
+        let grant = |grantor: &str, grantee: &str, option| Grant {
+            grantor: grantor.into(),
+            grantee: Some(grantee.into()),
+            privilege: "CONNECT".into(),
+            with_grant_option: option,
+        };
+        let ordered = in_order(vec![grant("b", "c", false), grant("a", "b", true), grant("o", "a", true)], "o");
+        let grantees: Vec<_> = ordered.iter().map(|grant| grant.grantee.as_deref().unwrap()).collect();
+        assert_eq!(grantees, ["a", "b", "c"]);
+    }
+}

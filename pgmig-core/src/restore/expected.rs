@@ -1,0 +1,141 @@
+//! Objects that must exist after a restore, as the table of contents names them.
+
+use crate::archive::{Entry, EntryKind};
+use crate::sql::{Lexer, StandardStrings};
+
+/// What kind of object, as far as catalogs tell them apart by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum ObjectKind {
+    Table,
+    View,
+    Sequence,
+    Index,
+    Schema,
+    Extension,
+    Type,
+    Constraint,
+    Trigger,
+    Policy,
+    Rule,
+    Function,
+}
+
+/// An object that must exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Expected {
+    pub(super) kind: ObjectKind,
+    /// Its schema, "" where it has none.
+    pub(super) schema: String,
+    /// Its name; of what belongs to a table `table name`, or only the name in archives of PostgreSQL 9.6 and
+    /// older.
+    pub(super) name: String,
+    /// What messages call it.
+    pub(super) label: String,
+    /// A constraint that was NOT VALID in the source.
+    pub(super) may_be_invalid: bool,
+}
+
+impl ObjectKind {
+    /// The kind that the verification's query calls `name`.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "table" => Self::Table,
+            "view" => Self::View,
+            "sequence" => Self::Sequence,
+            "index" => Self::Index,
+            "schema" => Self::Schema,
+            "extension" => Self::Extension,
+            "type" => Self::Type,
+            "constraint" => Self::Constraint,
+            "trigger" => Self::Trigger,
+            "policy" => Self::Policy,
+            "rule" => Self::Rule,
+            "function" => Self::Function,
+            _ => return None,
+        })
+    }
+
+    fn of(kind: EntryKind) -> Option<Self> {
+        use EntryKind as K;
+        Some(match kind {
+            K::Table | K::ForeignTable => Self::Table,
+            K::View | K::MaterializedView => Self::View,
+            K::Sequence => Self::Sequence,
+            K::Index => Self::Index,
+            K::Schema => Self::Schema,
+            K::Extension => Self::Extension,
+            K::Type | K::Domain => Self::Type,
+            K::Constraint | K::CheckConstraint | K::FkConstraint => Self::Constraint,
+            K::Trigger => Self::Trigger,
+            K::Policy => Self::Policy,
+            K::Rule => Self::Rule,
+            K::Function | K::Procedure | K::Aggregate => Self::Function,
+            _ => return None,
+        })
+    }
+}
+
+impl Expected {
+    /// What `entry` makes, if catalogs can be asked for it by name.
+    pub(super) fn of(entry: &Entry, sql: &str, strings: StandardStrings) -> Option<Self> {
+        let kind = ObjectKind::of(entry.kind)?;
+        let tag = entry.tag.to_str().ok()?;
+        let schema = entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).unwrap_or_default();
+        let without_schema = matches!(kind, ObjectKind::Schema | ObjectKind::Extension);
+        Some(Self {
+            kind,
+            schema: if without_schema { String::new() } else { schema.to_owned() },
+            name: if kind == ObjectKind::Function { function_name(tag) } else { tag.to_owned() },
+            label: entry.label().to_string(),
+            may_be_invalid: kind == ObjectKind::Constraint && is_not_valid(sql, strings),
+        })
+    }
+}
+
+/// The name in a function's signature, which is quoted where SQL needs it.
+fn function_name(tag: &str) -> String {
+    let Some(quoted) = tag.strip_prefix('"') else {
+        return tag.split('(').next().unwrap_or_default().to_owned();
+    };
+    let mut name = String::new();
+    let mut chars = quoted.chars().peekable();
+    while let Some(char) = chars.next() {
+        if char == '"' && chars.next_if_eq(&'"').is_none() {
+            break;
+        }
+        name.push(char);
+    }
+    name
+}
+
+/// Whether the statement ends in `NOT VALID` (or has a constraint that is not enforced, which is never valid).
+fn is_not_valid(sql: &str, strings: StandardStrings) -> bool {
+    let tokens: Vec<_> = Lexer::new(sql.as_bytes(), strings)
+        .map_while(Result::ok)
+        .filter(|token| !token.kind.is_blank())
+        .collect();
+    let is = |token: &crate::sql::Token, word| token.is_word(sql.as_bytes(), word);
+    tokens.windows(2).any(|pair| match pair {
+        [not, valid] => is(not, "not") && (is(valid, "valid") || is(valid, "enforced")),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_functions_name_is_read_from_its_signature() {
+        assert_eq!(function_name("duuid(text)"), "duuid");
+        assert_eq!(function_name("\"Odd \"\"(\"(integer)"), "Odd \"(");
+        assert_eq!(function_name("cat_all"), "cat_all");
+    }
+
+    #[test]
+    fn not_valid_is_found_outside_literals() {
+        let not_valid = |sql| is_not_valid(sql, StandardStrings::On);
+        assert!(not_valid("ALTER TABLE t ADD CONSTRAINT c FOREIGN KEY (a) REFERENCES b(a) NOT VALID;"));
+        assert!(!not_valid("ALTER TABLE t ADD CONSTRAINT c CHECK ((a <> 'NOT VALID'::text));"));
+    }
+}

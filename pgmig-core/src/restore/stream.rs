@@ -1,0 +1,421 @@
+//! The reading side of the load: the archive's blocks, inflated, cut at row ends, rewritten, on a thread of
+//! their own. This is the one place where sync meets async: pieces leave through a bounded channel, so memory
+//! is bounded by its length and the reader is never further ahead than that.
+
+use super::error::RestoreError;
+use super::plan::{Plan, RowForm, TableLoad};
+use crate::archive::{Archive, Block, DataReader, DumpId, LargeObjectsReader};
+use crate::copy::{EndMarker, RowSplitter};
+use crate::error::{Error, Result};
+use crate::instance::{Instance, InstanceCollector, InstanceColumns};
+use crate::rewrite::{ColumnRule, RowRewriter, Rules, rewrite_insert};
+use crate::sql::{InsertStatement, StandardStrings, StatementSplitter};
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// COPY messages of 64 to 256 KiB are sent at a time: larger ones only cost memory.
+const PIECE_BYTES: usize = 128 * 1024;
+
+/// Pieces under way between the reader and the connection.
+const PIECES_AHEAD: usize = 8;
+
+/// INSERT statements are sent together up to this many bytes; each message is a transaction.
+const STATEMENTS_BYTES: usize = 64 * 1024;
+
+/// The instances of a stream are held back until all are known, since their aliases decide how they are
+/// rewritten. More than this is no table of instances.
+const INSTANCES_BYTES: usize = 64 * 1024 * 1024;
+
+/// One piece of the archive's data, in the order in which they are to be loaded.
+pub(super) enum Piece {
+    /// The rows that follow belong to this table of the plan.
+    Table(usize),
+    /// Whole rows as COPY text.
+    Rows { bytes: Bytes, rows: u64 },
+    /// INSERT statements in the archive's encoding.
+    Statements { sql: Vec<u8>, rows: u64 },
+    /// The table's rows have all been given.
+    TableEnd(TableEnd),
+    /// Parts of large objects, in order.
+    LargeObjects(Vec<LargeObjectPart>),
+    /// All large objects of a block have been given.
+    LargeObjectsEnd,
+}
+
+/// What was read and rewritten of one table.
+#[derive(Debug, Default)]
+pub(super) struct TableEnd {
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+    /// Replacements by column, in the order of the COPY statement's columns.
+    pub(super) replaced: Vec<u64>,
+    /// Mapping keys that are no values and are still there, outside excluded columns.
+    pub(super) leftovers: u64,
+}
+
+/// A part of a large object.
+#[derive(Debug)]
+pub(super) struct LargeObjectPart {
+    pub(super) oid: u32,
+    /// Where in the object it begins, in bytes.
+    pub(super) offset: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// How rows are rewritten; absent where the backup's IDs are kept.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rewriting {
+    pub(super) rules: Arc<Rules>,
+    /// The rules of each table's columns.
+    pub(super) columns: HashMap<DumpId, Vec<ColumnRule>>,
+}
+
+/// Resolves the instances of a stream when they have come by: returns the rules that hold from then on.
+pub(super) type Resolve = Box<dyn FnOnce(Vec<Instance>) -> Result<Arc<Rules>> + Send>;
+
+/// The table of instances in a stream, whose rows are held back until they are resolved.
+pub(super) struct Discovery {
+    pub(super) dump_id: DumpId,
+    pub(super) columns: InstanceColumns,
+    pub(super) resolve: Resolve,
+}
+
+/// What the reading side needs to know.
+pub(super) struct Reading {
+    pub(super) tables: Vec<TableLoad>,
+    pub(super) large_objects: Vec<DumpId>,
+    pub(super) strings: StandardStrings,
+    pub(super) rewriting: Option<Rewriting>,
+    pub(super) discovery: Option<Discovery>,
+    /// Columns of tables, in order, for INSERT statements that do not name them.
+    pub(super) table_columns: BTreeMap<DumpId, Vec<String>>,
+}
+
+/// The other end of the reading thread.
+pub(super) struct Pieces {
+    pub(super) pieces: mpsc::Receiver<Piece>,
+    outcome: tokio::sync::oneshot::Receiver<Result<()>>,
+}
+
+impl Pieces {
+    /// The next piece; `None` at the end, and after an error, which [`Pieces::finish`] then returns.
+    pub(super) async fn next(&mut self) -> Option<Piece> {
+        self.pieces.recv().await
+    }
+
+    /// How the reading ended.
+    pub(super) async fn finish(self) -> Result<()> {
+        drop(self.pieces);
+        let ended = |_| RestoreError::Internal("the thread that reads the archive has died".to_owned());
+        self.outcome.await.map_err(ended)?
+    }
+}
+
+/// Starts to read. A thread of its own rather than one of the runtime's: a read from a pipe can block for ever,
+/// and must not keep a program from ending.
+pub(super) fn start(mut archive: Archive, reading: Reading) -> Result<Pieces> {
+    let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
+    let (tell, outcome) = tokio::sync::oneshot::channel();
+    let read = move || {
+        let result = Reader { sender, reading }.run(&mut archive);
+        // Nobody listens any more if the load failed: its error is the one that counts.
+        let _ = tell.send(result);
+    };
+    let spawned = std::thread::Builder::new().name("pgmig-archive".to_owned()).spawn(read);
+    spawned.map_err(|error| RestoreError::Internal(format!("no thread to read the archive: {error}")))?;
+    Ok(Pieces { pieces, outcome })
+}
+
+struct Reader {
+    sender: mpsc::Sender<Piece>,
+    reading: Reading,
+}
+
+impl Reader {
+    fn run(&mut self, archive: &mut Archive) -> Result<()> {
+        if archive.is_stream() { self.read_stream(archive) } else { self.read_file(archive) }
+    }
+
+    /// Tables, then large objects, each in the order of the table of contents.
+    fn read_file(&mut self, archive: &Archive) -> Result<()> {
+        for index in 0..self.reading.tables.len() {
+            let Some(table) = self.reading.tables.get(index).cloned() else { break };
+            if let Block::Data(mut data) = archive.block(table.dump_id)? {
+                self.table(index, &table, &mut data)?;
+            }
+        }
+        for dump_id in self.reading.large_objects.clone() {
+            if let Block::LargeObjects(mut objects) = archive.block(dump_id)? {
+                self.objects(&mut objects)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Blocks as they come.
+    fn read_stream(&mut self, archive: &mut Archive) -> Result<()> {
+        let mut wanted: HashSet<DumpId> = self.reading.tables.iter().map(|table| table.dump_id).collect();
+        wanted.extend(&self.reading.large_objects);
+        while let Some((dump_id, block)) = archive.next_block()? {
+            // A second block of an entry would double its rows.
+            if !wanted.remove(&dump_id) {
+                continue;
+            }
+            let index = self.reading.tables.iter().position(|table| table.dump_id == dump_id);
+            match (block, index) {
+                (Block::Data(mut data), Some(index)) => {
+                    let Some(table) = self.reading.tables.get(index).cloned() else { continue };
+                    self.table(index, &table, &mut data)?;
+                }
+                (Block::LargeObjects(mut objects), _) => self.objects(&mut objects)?,
+                (Block::Data(_), None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&self, piece: Piece) -> Result<()> {
+        // The receiver is gone when the load has failed or was cancelled; this error is then not looked at.
+        self.sender.blocking_send(piece).map_err(|_| RestoreError::Interrupted.into())
+    }
+
+    fn table(&mut self, index: usize, table: &TableLoad, data: &mut DataReader<'_>) -> Result<()> {
+        self.send(Piece::Table(index))?;
+        let discovers = self.reading.discovery.as_ref().is_some_and(|found| found.dump_id == table.dump_id);
+        let end = match &table.form {
+            RowForm::Copy(_) if discovers => self.instance_rows(table, data)?,
+            RowForm::Copy(_) => self.rows(table, data)?,
+            RowForm::Inserts { .. } => self.statements(table, data)?,
+        };
+        self.send(Piece::TableEnd(end))
+    }
+
+    fn rewriter(&self, table: &TableLoad) -> Option<RowRewriter> {
+        let rewriting = self.reading.rewriting.as_ref()?;
+        let columns = rewriting.columns.get(&table.dump_id).cloned().unwrap_or_default();
+        Some(RowRewriter::new(Arc::clone(&rewriting.rules), columns))
+    }
+
+    fn rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
+        let mut rows = RowReader::new(table, data);
+        let mut rewriter = self.rewriter(table);
+        let mut end = TableEnd::default();
+        while let Some((mut bytes, count)) = rows.next()? {
+            if let Some(rewriter) = &mut rewriter {
+                rewriter.rewrite(&mut bytes);
+                end.leftovers += rewriter.leftovers(&bytes);
+            }
+            end.bytes += bytes.len() as u64;
+            end.rows += count;
+            self.send(Piece::Rows { bytes: Bytes::from(bytes), rows: count })?;
+        }
+        end.replaced = rewriter.map(|rewriter| rewriter.counts().to_vec()).unwrap_or_default();
+        Ok(end)
+    }
+
+    /// The rows of the table of instances in a stream: all are read before the first is sent.
+    fn instance_rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
+        let Some(discovery) = self.reading.discovery.take() else { return self.rows(table, data) };
+        let mut rows = RowReader::new(table, data);
+        let mut held = Vec::new();
+        let mut size = 0;
+        let mut collector = InstanceCollector::new(&discovery.columns, copy_columns(table))?;
+        while let Some((bytes, count)) = rows.next()? {
+            size += bytes.len();
+            if size > INSTANCES_BYTES {
+                let reason = format!("more than {INSTANCES_BYTES} bytes of instances");
+                return Err(RestoreError::Data { table: table.table.to_string(), reason }.into());
+            }
+            for row in crate::copy::rows(&bytes) {
+                collector.push_row(row)?;
+            }
+            held.push((bytes, count));
+        }
+        let rules = (discovery.resolve)(collector.finish())?;
+        if let Some(rewriting) = &mut self.reading.rewriting {
+            rewriting.rules = rules;
+        }
+        let mut rewriter = self.rewriter(table);
+        let mut end = TableEnd::default();
+        for (mut bytes, count) in held {
+            if let Some(rewriter) = &mut rewriter {
+                rewriter.rewrite(&mut bytes);
+                end.leftovers += rewriter.leftovers(&bytes);
+            }
+            end.bytes += bytes.len() as u64;
+            end.rows += count;
+            self.send(Piece::Rows { bytes: Bytes::from(bytes), rows: count })?;
+        }
+        end.replaced = rewriter.map(|rewriter| rewriter.counts().to_vec()).unwrap_or_default();
+        Ok(end)
+    }
+
+    fn statements(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
+        let mut splitter = StatementSplitter::new(self.reading.strings);
+        let mut batch = Vec::new();
+        let mut batch_rows = 0;
+        let mut end = TableEnd::default();
+        let mut chunk = Vec::new();
+        let broken = |error: crate::sql::SqlError| RestoreError::Data {
+            table: table.table.to_string(),
+            reason: error.to_string(),
+        };
+        loop {
+            chunk.clear();
+            if data.read_into(&mut chunk, PIECE_BYTES)? == 0 {
+                splitter.end();
+            } else {
+                splitter.feed(&chunk).map_err(broken)?;
+            }
+            while let Some(statement) = splitter.next_statement().map_err(broken)? {
+                let rows = self.statement(table, statement.text, &mut batch, &mut end)?;
+                (batch_rows, end.rows) = (batch_rows + rows, end.rows + rows);
+                if batch.len() >= STATEMENTS_BYTES {
+                    let sql = std::mem::take(&mut batch);
+                    self.send(Piece::Statements { sql, rows: std::mem::take(&mut batch_rows) })?;
+                }
+            }
+            if chunk.is_empty() {
+                break;
+            }
+        }
+        if !batch.is_empty() {
+            self.send(Piece::Statements { sql: batch, rows: batch_rows })?;
+        }
+        Ok(end)
+    }
+
+    /// Appends one statement, rewritten, to `batch`; returns the number of its rows.
+    fn statement(&self, table: &TableLoad, text: &[u8], batch: &mut Vec<u8>, end: &mut TableEnd) -> Result<u64> {
+        let before = batch.len();
+        // Text that is not UTF-8 is neither counted nor rewritten: such archives are restored with their own
+        // IDs (refused otherwise), and the server counts the rows.
+        let text_str = std::str::from_utf8(text).ok();
+        let insert = text_str.and_then(|sql| InsertStatement::parse(sql, self.reading.strings).ok());
+        let rows = insert.as_ref().map_or(0, |insert| insert.rows.len() as u64);
+        match (&self.reading.rewriting, text_str) {
+            (Some(rewriting), Some(sql)) => {
+                let columns = rewriting.columns.get(&table.dump_id).map(Vec::as_slice).unwrap_or_default();
+                let rewritten = rewrite_insert(sql, &rewriting.rules, columns, self.reading.strings);
+                end.replaced.resize(columns.len().max(1), 0);
+                for (total, count) in end.replaced.iter_mut().zip(&rewritten.counts) {
+                    *total += count;
+                }
+                batch.extend_from_slice(rewritten.sql.as_bytes());
+            }
+            _ => batch.extend_from_slice(text),
+        }
+        batch.push(b'\n');
+        end.bytes += (batch.len() - before) as u64;
+        Ok(rows)
+    }
+
+    fn objects(&mut self, objects: &mut LargeObjectsReader<'_>) -> Result<()> {
+        let mut parts: Vec<LargeObjectPart> = Vec::new();
+        let mut size = 0;
+        while let Some(oid) = objects.next_object()? {
+            let mut offset = 0;
+            loop {
+                let mut bytes = Vec::new();
+                let read = objects.read_into(&mut bytes, PIECE_BYTES)?;
+                // An empty object is sent too: it has to exist and be counted.
+                if read == 0 && offset > 0 {
+                    break;
+                }
+                size += read;
+                parts.push(LargeObjectPart { oid: oid.0, offset, bytes });
+                offset += read as u64;
+                if size >= PIECE_BYTES || parts.len() >= 1000 {
+                    self.send(Piece::LargeObjects(std::mem::take(&mut parts)))?;
+                    size = 0;
+                }
+                if read < PIECE_BYTES {
+                    break;
+                }
+            }
+        }
+        if !parts.is_empty() {
+            self.send(Piece::LargeObjects(parts))?;
+        }
+        self.send(Piece::LargeObjectsEnd)
+    }
+}
+
+fn copy_columns(table: &TableLoad) -> &[String] {
+    match &table.form {
+        RowForm::Copy(copy) => copy.columns.as_deref().unwrap_or_default(),
+        RowForm::Inserts { .. } => &[],
+    }
+}
+
+/// Runs of whole rows of a table's COPY stream.
+struct RowReader<'a, 'b> {
+    table: &'a TableLoad,
+    data: &'a mut DataReader<'b>,
+    splitter: Option<RowSplitter>,
+    chunk: Vec<u8>,
+    drop_oids: bool,
+}
+
+impl<'a, 'b> RowReader<'a, 'b> {
+    fn new(table: &'a TableLoad, data: &'a mut DataReader<'b>) -> Self {
+        let drop_oids = matches!(&table.form, RowForm::Copy(copy) if copy.has_oids);
+        let splitter = Some(RowSplitter::new(EndMarker::Required));
+        Self { table, data, splitter, chunk: Vec::new(), drop_oids }
+    }
+
+    /// The next rows and their number; `None` at the end, which must be marked.
+    fn next(&mut self) -> Result<Option<(Vec<u8>, u64)>> {
+        let broken = |error: crate::copy::CopyError| -> Error {
+            RestoreError::Data { table: self.table.table.to_string(), reason: error.to_string() }.into()
+        };
+        let mut out = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 4);
+        let mut rows = 0;
+        while let Some(mut splitter) = self.splitter.take() {
+            self.chunk.clear();
+            if self.data.read_into(&mut self.chunk, PIECE_BYTES)? == 0 {
+                splitter.finish(&mut out).map_err(broken)?;
+                break;
+            }
+            rows += splitter.push(&self.chunk, &mut out).map_err(broken)?;
+            self.splitter = Some(splitter);
+            if rows > 0 {
+                break;
+            }
+        }
+        if rows == 0 {
+            return Ok(None);
+        }
+        if self.drop_oids {
+            out = without_first_fields(&out);
+        }
+        Ok(Some((out, rows)))
+    }
+}
+
+/// Rows of a table WITH OIDS without their OIDs.
+fn without_first_fields(rows: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(rows.len());
+    for row in crate::copy::rows(rows) {
+        let rest = memchr::memchr(b'\t', row).and_then(|tab| row.get(tab + 1..)).unwrap_or_default();
+        out.extend_from_slice(rest);
+        out.push(b'\n');
+    }
+    out
+}
+
+impl Reading {
+    /// What is to be read for a plan.
+    pub(super) fn of(plan: &Plan, strings: StandardStrings) -> Self {
+        Self {
+            tables: plan.tables.clone(),
+            large_objects: plan.large_objects.clone(),
+            strings,
+            rewriting: None,
+            discovery: None,
+            table_columns: BTreeMap::new(),
+        }
+    }
+}

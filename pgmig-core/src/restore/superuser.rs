@@ -1,0 +1,121 @@
+//! Which entries only a superuser can create: by a list of kinds, never because the attempt as owner failed.
+
+use crate::archive::{Entry, EntryKind};
+use crate::sql::{Lexer, StandardStrings, Token, TokenKind};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Languages whose functions only a superuser may create (`lanpltrusted` is false): PostgreSQL's own two and
+/// the untrusted variants of those that come with it.
+const UNTRUSTED_LANGUAGES: [&str; 7] =
+    ["c", "internal", "plperlu", "plpythonu", "plpython2u", "plpython3u", "pltclu"];
+
+/// What the server says of an extension that could be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extension {
+    /// Whether who may create objects in the database may create it.
+    pub(super) for_everyone: bool,
+}
+
+/// What a new database holds before anything is restored into it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fresh {
+    /// Extensions that are there from the beginning (plpgsql).
+    pub(super) extensions: BTreeSet<String>,
+    /// Extensions that the server could create.
+    pub(super) available: BTreeMap<String, Extension>,
+}
+
+/// Whether `entry` has to be created by a superuser.
+pub(super) fn needs_superuser(entry: &Entry, sql: &str, strings: StandardStrings, fresh: &Fresh) -> bool {
+    use EntryKind as K;
+    match entry.kind {
+        K::EventTrigger
+        | K::ForeignDataWrapper
+        // Not a superuser's by itself, but it takes a right on its wrapper, which is a superuser's.
+        | K::Server
+        | K::PublicationTablesInSchema
+        | K::ProceduralLanguage
+        | K::AccessMethod
+        | K::OperatorClass
+        | K::OperatorFamily
+        | K::TextSearchParser
+        | K::TextSearchTemplate
+        | K::ShellType => true,
+        K::Extension => match entry.tag.to_str().ok().and_then(|name| fresh.available.get(name)) {
+            Some(extension) => !extension.for_everyone,
+            // The server lacks it: creating it fails for everybody, with the server's own words.
+            None => false,
+        },
+        K::Publication => words(sql, strings, &["for", "all", "tables"]),
+        K::Function | K::Procedure => is_privileged_function(sql, strings),
+        K::Cast => words(sql, strings, &["without", "function"]),
+        K::Type => words(sql, strings, &["input", "="]),
+        _ => false,
+    }
+}
+
+/// Whether the kind's objects can belong to a role that is no superuser, so that they are handed over.
+pub(super) fn can_be_handed_over(entry: &Entry, sql: &str, strings: StandardStrings) -> bool {
+    use EntryKind as K;
+    match entry.kind {
+        K::Server
+        | K::ProceduralLanguage
+        | K::OperatorClass
+        | K::OperatorFamily
+        | K::Function
+        | K::Procedure
+        | K::Type => true,
+        K::Publication => !words(sql, strings, &["for", "all", "tables"]),
+        _ => false,
+    }
+}
+
+fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
+    let tokens = significant(sql, strings);
+    let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
+    tokens.iter().any(|token| is(token, "leakproof"))
+        || tokens.windows(2).any(|pair| match pair {
+            [keyword, language] if is(keyword, "language") => {
+                let name = sql.get(language.body.clone()).unwrap_or_default().to_ascii_lowercase();
+                UNTRUSTED_LANGUAGES.contains(&name.as_str())
+            }
+            _ => false,
+        })
+}
+
+/// Whether these words (or symbols) follow each other somewhere outside literals.
+fn words(sql: &str, strings: StandardStrings, wanted: &[&str]) -> bool {
+    let tokens = significant(sql, strings);
+    let is = |token: &Token, word: &str| {
+        token.is_word(sql.as_bytes(), word) || sql.get(token.span.clone()) == Some(word)
+    };
+    tokens.windows(wanted.len()).any(|window| window.iter().zip(wanted).all(|(token, word)| is(token, word)))
+}
+
+/// The tokens that mean something, up to the first that cannot be read: the server will say what is wrong.
+fn significant(sql: &str, strings: StandardStrings) -> Vec<Token> {
+    let tokens = Lexer::new(sql.as_bytes(), strings).map_while(Result::ok);
+    tokens.filter(|token| !token.kind.is_blank() && !matches!(token.kind, TokenKind::Parameter)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn privileged_functions_are_told_by_language_and_leakproof() {
+        let privileged = |sql| is_privileged_function(sql, StandardStrings::On);
+        assert!(privileged("CREATE FUNCTION f() RETURNS int LANGUAGE c AS '$libdir/x', 'f';"));
+        assert!(privileged("CREATE FUNCTION f() RETURNS int LANGUAGE \"plpython3u\" AS $$ return 1 $$;"));
+        assert!(privileged("CREATE FUNCTION f() RETURNS int LANGUAGE sql LEAKPROOF AS $$ SELECT 1 $$;"));
+        assert!(!privileged("CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ LANGUAGE c leakproof $$;"));
+    }
+
+    #[test]
+    fn words_are_found_outside_literals_only() {
+        let all_tables = |sql| words(sql, StandardStrings::On, &["for", "all", "tables"]);
+        assert!(all_tables("CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'insert');"));
+        assert!(!all_tables("CREATE PUBLICATION \"FOR ALL TABLES\" WITH (publish = 'FOR ALL TABLES');"));
+        assert!(words("CREATE TYPE t (\n    INPUT = f,\n  x);", StandardStrings::On, &["input", "="]));
+    }
+}

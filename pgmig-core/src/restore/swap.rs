@@ -1,0 +1,168 @@
+//! The swap: in one transaction the target gets its previous-name and the staging database the target's.
+
+use super::carry_over;
+use super::error::{Refusal, RestoreError};
+use super::failpoint::Failpoints;
+use super::marker::{Marker, State};
+use super::staging::mark_statement;
+use super::step::Step;
+use crate::error::Result;
+use crate::sql::{quote_ident, quote_literal};
+use crate::target::catalog::{DatabaseFacts, other_sessions};
+use crate::target::session::Session;
+use crate::target::{TargetConfig, TargetError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// SQLSTATE of "database is being accessed by other users".
+const OBJECT_IN_USE: &str = "55006";
+
+/// How often sessions are ended while the server waits for the database to become free (it waits 5 s).
+const TERMINATE_EVERY: Duration = Duration::from_millis(200);
+
+/// What is swapped, and how patiently.
+pub(super) struct Swap<'a> {
+    pub(super) config: &'a TargetConfig,
+    pub(super) maintenance: &'a str,
+    pub(super) application: &'a str,
+    pub(super) target: &'a DatabaseFacts,
+    pub(super) staging: &'a str,
+    pub(super) staging_oid: u32,
+    pub(super) previous: &'a str,
+    pub(super) run_id: &'a str,
+    pub(super) keep_previous: bool,
+    pub(super) wait: Duration,
+    pub(super) terminate_sessions: bool,
+    pub(super) failpoints: &'a Failpoints,
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Swapped,
+    InUse,
+}
+
+impl Swap<'_> {
+    /// Swaps, waiting for other sessions on the target to end. Returns when the transaction is committed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::InUse`] if sessions stayed; [`RestoreError::OutcomeUnknown`] if the connection was lost in
+    /// the commit and cannot be made again; otherwise the target is untouched.
+    pub(super) async fn run(&self, control: &mut Session) -> Result<()> {
+        let deadline = Instant::now() + self.wait;
+        loop {
+            let attempt = if self.terminate_sessions {
+                self.attempt_terminating(control).await?
+            } else {
+                self.attempt(control).await?
+            };
+            match attempt {
+                Attempt::Swapped => return Ok(()),
+                Attempt::InUse if Instant::now() >= deadline => {
+                    let sessions = other_sessions(control, &self.target.name, self.application).await?;
+                    return Err(RestoreError::from(Refusal::InUse {
+                        database: self.target.name.clone(),
+                        sessions,
+                        waited: self.wait,
+                    })
+                    .into());
+                }
+                Attempt::InUse => sleep(Duration::from_millis(500)).await,
+            }
+        }
+    }
+
+    /// One attempt, while a second connection ends the sessions on the target. The rename takes the database's
+    /// lock before it counts sessions, so new ones wait outside and those that are there are ended.
+    async fn attempt_terminating(&self, control: &mut Session) -> Result<Attempt> {
+        let mut helper = Session::open(self.config, self.maintenance, self.application).await?;
+        let sql = format!(
+            "SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity \
+             WHERE datname = {} AND pid <> pg_catalog.pg_backend_pid()",
+            quote_literal(&self.target.name)
+        );
+        let ending = async {
+            loop {
+                // Whoever may not be ended (a superuser's session) is found out by the rename.
+                let _ = helper.execute(&sql, "end the sessions on the target").await;
+                sleep(TERMINATE_EVERY).await;
+            }
+        };
+        let attempt = tokio::select! {
+            attempt = self.attempt(control) => attempt,
+            () = ending => unreachable!("the loop above has no end"),
+        };
+        helper.close().await;
+        attempt
+    }
+
+    async fn attempt(&self, control: &mut Session) -> Result<Attempt> {
+        control.execute("BEGIN", "begin the swap").await?;
+        match self.rename(control).await {
+            Ok(()) => self.commit(control).await.map(|()| Attempt::Swapped),
+            Err(error) => {
+                // A rollback that fails means a lost connection, and then the server rolls back.
+                let _ = control.execute("ROLLBACK", "roll back the swap").await;
+                match &error {
+                    crate::Error::Target(server) if server.sqlstate() == Some(OBJECT_IN_USE) => {
+                        Ok(Attempt::InUse)
+                    }
+                    _ => Err(error),
+                }
+            }
+        }
+    }
+
+    async fn rename(&self, control: &mut Session) -> Result<()> {
+        // The commit must be on disk when it returns: it covers all of the staging database's, which were
+        // committed asynchronously.
+        let doing = "swap the databases";
+        control.execute("SET LOCAL synchronous_commit = on", doing).await?;
+        for statement in carry_over::statements(control, self.target, self.staging).await? {
+            control.execute(&statement, "carry over what belongs to the target database").await?;
+        }
+        self.failpoints.pass(Step::CarryOver)?;
+        let (target, staging) = (quote_ident(&self.target.name), quote_ident(self.staging));
+        let previous = quote_ident(self.previous);
+        let marker = Marker {
+            run: self.run_id.to_owned(),
+            target: self.target.name.clone(),
+            target_oid: self.target.oid,
+            state: if self.keep_previous { State::Kept } else { State::Previous },
+            comment: self.target.comment.clone(),
+        };
+        control.execute(&format!("ALTER DATABASE {target} RENAME TO {previous}"), doing).await?;
+        control.execute(&mark_statement(self.previous, &marker), doing).await?;
+        control.execute(&format!("ALTER DATABASE {staging} RENAME TO {target}"), doing).await?;
+        self.failpoints.pass(Step::Swap)?;
+        Ok(())
+    }
+
+    async fn commit(&self, control: &mut Session) -> Result<()> {
+        let Err(error) = control.execute("COMMIT", "commit the swap").await else { return Ok(()) };
+        if error.sqlstate().is_some() {
+            // The server answered: it did not commit.
+            return Err(error.into());
+        }
+        self.find_out(control, error).await
+    }
+
+    /// The connection was lost while committing: whose OID the target's name has now tells the outcome.
+    async fn find_out(&self, control: &mut Session, lost: TargetError) -> Result<()> {
+        let query = format!(
+            "SELECT oid FROM pg_catalog.pg_database WHERE datname = {}",
+            quote_literal(&self.target.name)
+        );
+        for _ in 0..5 {
+            sleep(Duration::from_secs(1)).await;
+            let Ok(mut again) = Session::open(self.config, self.maintenance, self.application).await else {
+                continue;
+            };
+            let Ok(oid) = again.value(&query, "find out how the swap ended").await else { continue };
+            *control = again;
+            return if oid == self.staging_oid.to_string() { Ok(()) } else { Err(lost.into()) };
+        }
+        Err(RestoreError::OutcomeUnknown { query, swapped_oid: self.staging_oid }.into())
+    }
+}
