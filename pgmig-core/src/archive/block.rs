@@ -1,0 +1,125 @@
+//! The data block of one entry, unpacked.
+
+use super::{
+    chunks::{BlockKind, Chunks},
+    compression::Item,
+    entry::Oid,
+    error::ArchiveError,
+    header::Compression,
+};
+use std::{
+    fmt,
+    io::{self, Read},
+};
+
+/// Output is unpacked in pieces of this size: they stay in the processor's cache between zeroing and use.
+const PIECE: usize = 32 * 1024;
+
+/// The data block of one entry.
+#[derive(Debug)]
+pub enum Block<'a> {
+    /// The data of a table: a COPY stream, or SQL (`pg_dump --inserts`).
+    Data(DataReader<'a>),
+    /// Large objects.
+    LargeObjects(LargeObjectsReader<'a>),
+}
+
+impl<'a> Block<'a> {
+    /// `chunks` are after the block's header.
+    pub(super) fn new(
+        mut chunks: Chunks<'a>,
+        kind: BlockKind,
+        compression: Compression,
+    ) -> Result<Self, ArchiveError> {
+        chunks.begin(kind);
+        let item = Item::new(chunks, compression)?;
+        Ok(match kind {
+            BlockKind::Data => Self::Data(DataReader { item }),
+            BlockKind::LargeObjects => Self::LargeObjects(LargeObjectsReader { item, within_object: false }),
+        })
+    }
+}
+
+/// Reads the data of one table, unpacked and without the archive's chunks.
+pub struct DataReader<'a> {
+    item: Item<'a>,
+}
+
+impl DataReader<'_> {
+    /// Appends the next bytes to `buffer`, `at_most` of them, and says how many; fewer than `at_most` only at
+    /// the end, 0 only after it.
+    ///
+    /// The end is reported only when the framing and the compressed stream ended together.
+    ///
+    /// # Errors
+    /// The archive cannot be read or is damaged. `buffer` then holds what came before, on top of what it held.
+    pub fn read_into(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
+        append(&mut self.item, buffer, at_most)
+    }
+}
+
+impl Read for DataReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.item.fill(buffer).map_err(io::Error::other)
+    }
+}
+
+impl fmt::Debug for DataReader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataReader").finish_non_exhaustive()
+    }
+}
+
+/// Reads the large objects of a block, one after the other.
+pub struct LargeObjectsReader<'a> {
+    item: Item<'a>,
+    within_object: bool,
+}
+
+impl LargeObjectsReader<'_> {
+    /// Goes to the next large object; `None` after the last. What was not read of the one before is passed
+    /// over, without being unpacked and so without being checked.
+    ///
+    /// # Errors
+    /// The archive cannot be read or is damaged.
+    pub fn next_object(&mut self) -> Result<Option<Oid>, ArchiveError> {
+        self.within_object = false;
+        let Some(chunks) = self.item.chunks() else { return Err(ArchiveError::AfterError) };
+        let oid = chunks.next_object()?;
+        if oid.is_some() {
+            self.item.restart()?;
+            self.within_object = true;
+        }
+        Ok(oid)
+    }
+
+    /// Appends the next bytes of the current object to `buffer`, as [`DataReader::read_into`] does. Before the
+    /// first object and after the last there are none.
+    ///
+    /// # Errors
+    /// The archive cannot be read or is damaged.
+    pub fn read_into(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
+        if self.within_object { append(&mut self.item, buffer, at_most) } else { Ok(0) }
+    }
+}
+
+impl fmt::Debug for LargeObjectsReader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LargeObjectsReader").finish_non_exhaustive()
+    }
+}
+
+fn append(item: &mut Item<'_>, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
+    let before = buffer.len();
+    while buffer.len() - before < at_most {
+        let start = buffer.len();
+        let piece = PIECE.min(at_most - (start - before));
+        buffer.resize(start + piece, 0);
+        let filled = item.fill(buffer.get_mut(start..).unwrap_or_default());
+        buffer.truncate(start + filled.as_ref().map_or(0, |filled| *filled));
+        if filled? < piece {
+            break;
+        }
+    }
+    Ok(buffer.len() - before)
+}

@@ -1,0 +1,224 @@
+//! The framing of a data block: chunks that make an item, items that make a block. Knows no compression.
+
+use super::{
+    entry::Oid,
+    error::ArchiveError,
+    reader::{Limit, Reader, to_u64},
+};
+use std::{
+    io::{self, Read},
+    ops::{Deref, DerefMut},
+};
+
+/// What a data block holds; its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BlockKind {
+    /// `BLK_DATA`: one item.
+    Data,
+    /// `BLK_BLOBS`: large objects, an item each.
+    LargeObjects,
+}
+
+impl BlockKind {
+    pub(super) fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Data),
+            3 => Some(Self::LargeObjects),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Within an item, with this much of the current chunk to come.
+    Item { left: u64 },
+    /// Before the OID of a large object, or the 0 that ends the block.
+    BetweenObjects,
+    /// After the block.
+    Done,
+    /// Lost, after an error.
+    Failed,
+}
+
+/// Reads the chunks of one block after the other.
+pub(super) struct Framing {
+    reader: Reader,
+    kind: BlockKind,
+    state: State,
+}
+
+impl Framing {
+    /// `reader` is not within a block; [`begin`](Self::begin) comes next.
+    pub(super) fn idle(reader: Reader) -> Self {
+        Self { reader, kind: BlockKind::Data, state: State::Done }
+    }
+
+    /// The reader is after the header of a block.
+    pub(super) fn begin(&mut self, kind: BlockKind) {
+        self.kind = kind;
+        self.state = match kind {
+            BlockKind::Data => State::Item { left: 0 },
+            BlockKind::LargeObjects => State::BetweenObjects,
+        };
+    }
+
+    pub(super) fn reader(&mut self) -> &mut Reader {
+        &mut self.reader
+    }
+
+    pub(super) fn into_reader(self) -> Reader {
+        self.reader
+    }
+
+    /// What is there of the current item, as far as it lies in one piece; nothing only at the item's end.
+    pub(super) fn chunk(&mut self) -> Result<&[u8], ArchiveError> {
+        while self.state == (State::Item { left: 0 }) {
+            self.next_chunk()?;
+        }
+        let left = match self.state {
+            State::Item { left } => left,
+            State::BetweenObjects | State::Done => return Ok(&[]),
+            State::Failed => return Err(ArchiveError::AfterError),
+        };
+        if self.reader.fill()?.is_empty() {
+            self.state = State::Failed;
+            return Err(self.reader.ended("a chunk of data"));
+        }
+        let available = self.reader.buffered();
+        let here = usize::try_from(left).unwrap_or(usize::MAX).min(available.len());
+        Ok(available.get(..here).unwrap_or_default())
+    }
+
+    /// Marks `length` bytes of [`chunk`](Self::chunk) as read.
+    pub(super) fn consume(&mut self, length: usize) {
+        if let State::Item { left } = &mut self.state {
+            *left = left.saturating_sub(to_u64(length));
+            self.reader.consume(length);
+        }
+    }
+
+    /// Whether the end of the current item has been read.
+    pub(super) fn at_item_end(&self) -> bool {
+        !matches!(self.state, State::Item { .. })
+    }
+
+    /// The next large object of the block, passing over what is left of the current one; `None` after the last.
+    pub(super) fn next_object(&mut self) -> Result<Option<Oid>, ArchiveError> {
+        self.skip_item()?;
+        match self.state {
+            State::Done => return Ok(None),
+            State::Failed => return Err(ArchiveError::AfterError),
+            State::Item { .. } | State::BetweenObjects => self.state = State::Failed,
+        }
+        let oid = self.read_oid()?;
+        match oid {
+            None => self.end_block()?,
+            Some(_) => self.state = State::Item { left: 0 },
+        }
+        Ok(oid)
+    }
+
+    /// Passes over the rest of the block, without unpacking it.
+    pub(super) fn skip_block(&mut self) -> Result<(), ArchiveError> {
+        self.skip_item()?;
+        while self.next_object()?.is_some() {}
+        Ok(())
+    }
+
+    fn skip_item(&mut self) -> Result<(), ArchiveError> {
+        while let State::Item { left } = self.state {
+            self.state = State::Failed;
+            self.reader.skip(left, "a chunk of data")?;
+            self.next_chunk()?;
+        }
+        Ok(())
+    }
+
+    fn next_chunk(&mut self) -> Result<(), ArchiveError> {
+        self.state = State::Failed;
+        let length = self.reader.int("the length of a chunk")?;
+        let Ok(length) = u64::try_from(length) else {
+            return Err(self.reader.malformed("the length of a chunk", length, "0 or more"));
+        };
+        if length > 0 {
+            self.reader.require(length, "a chunk of data")?;
+            self.state = State::Item { left: length };
+            return Ok(());
+        }
+        match self.kind {
+            BlockKind::Data => self.end_block(),
+            BlockKind::LargeObjects => {
+                self.state = State::BetweenObjects;
+                Ok(())
+            }
+        }
+    }
+
+    /// OIDs are unsigned, but pg_dump writes them as signed C ints: 4294967290 comes as -6.
+    fn read_oid(&mut self) -> Result<Option<Oid>, ArchiveError> {
+        let value = self.reader.int("a large object's OID")?;
+        let oid = match i32::try_from(value) {
+            Ok(signed) => Some(signed.cast_unsigned()),
+            Err(_) => u32::try_from(value).ok(),
+        };
+        match oid {
+            Some(0) => Ok(None),
+            Some(oid) => Ok(Some(Oid(oid))),
+            None => Err(self.reader.malformed("a large object's OID", value, "a 32-bit number")),
+        }
+    }
+
+    fn end_block(&mut self) -> Result<(), ArchiveError> {
+        let offset = self.reader.offset();
+        // pg_dump writes one block right after the other.
+        if let Limit::EndOfBlock(end) = self.reader.limit()
+            && end != offset
+        {
+            let (got, expected) = (format_args!("byte {offset}"), format_args!("byte {end}"));
+            return Err(self.reader.malformed("the end of a block", got, expected));
+        }
+        self.reader.report();
+        self.state = State::Done;
+        Ok(())
+    }
+}
+
+/// The chunks of one block: a file's block has a reader of its own, a stream has one for all.
+pub(super) enum Chunks<'a> {
+    Own(Box<Framing>),
+    Shared(&'a mut Framing),
+}
+
+impl Deref for Chunks<'_> {
+    type Target = Framing;
+
+    fn deref(&self) -> &Framing {
+        match self {
+            Self::Own(framing) => framing,
+            Self::Shared(framing) => framing,
+        }
+    }
+}
+
+impl DerefMut for Chunks<'_> {
+    fn deref_mut(&mut self) -> &mut Framing {
+        match self {
+            Self::Own(framing) => framing,
+            Self::Shared(framing) => framing,
+        }
+    }
+}
+
+/// The current item's bytes, for decoders that pull. An [`ArchiveError`] travels inside the [`io::Error`].
+impl Read for Chunks<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.chunk().map_err(io::Error::other)?;
+        let length = available.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..length), available.get(..length)) {
+            to.copy_from_slice(from);
+        }
+        self.consume(length);
+        Ok(length)
+    }
+}

@@ -1,0 +1,237 @@
+//! Unpacks the items of a data block.
+//!
+//! An item ends well only where its compressed stream and its chunks end together. pg_restore does not check
+//! that everywhere, and loops or loses data where they do not.
+
+use super::{chunks::Chunks, error::ArchiveError, header::Compression};
+use flate2::{Decompress, FlushDecompress, Status};
+use lz4_flex::frame::FrameDecoder;
+use std::io::{self, Read};
+use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, Operation};
+
+/// Largest window of a zstd frame, as a power of two: what `--compress=zstd:long` needs, and zstd's own
+/// default limit. A frame that declares more is refused instead of allocating what it says.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+enum Codec<'a> {
+    Stored(Chunks<'a>),
+    Zlib(Chunks<'a>, Box<Decompress>),
+    // Buffers a block of the frame, 4 MiB at most, twice that for linked blocks.
+    Lz4(Box<FrameDecoder<Chunks<'a>>>),
+    Zstd(Chunks<'a>, ZstdDecoder<'static>),
+    /// While the decoder is being replaced.
+    Between,
+}
+
+/// What one step of a decoder did.
+struct Step {
+    consumed: usize,
+    produced: usize,
+    ended: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reading,
+    Ended,
+    Failed,
+}
+
+/// The current item of a block, unpacked.
+pub(super) struct Item<'a> {
+    codec: Codec<'a>,
+    compression: Compression,
+    state: State,
+}
+
+impl<'a> Item<'a> {
+    /// `chunks` are at the start of an item.
+    pub(super) fn new(chunks: Chunks<'a>, compression: Compression) -> Result<Self, ArchiveError> {
+        let codec = Codec::new(chunks, compression)?;
+        Ok(Self { codec, compression, state: State::Reading })
+    }
+
+    /// The chunks below, to find the next item.
+    pub(super) fn chunks(&mut self) -> Option<&mut Chunks<'a>> {
+        self.codec.chunks()
+    }
+
+    /// Begins again, at the start of another item.
+    pub(super) fn restart(&mut self) -> Result<(), ArchiveError> {
+        self.state = State::Failed;
+        self.codec.restart(self.compression)?;
+        self.state = State::Reading;
+        Ok(())
+    }
+
+    /// Fills `out`; less than that, or nothing, only at the item's end.
+    pub(super) fn fill(&mut self, out: &mut [u8]) -> Result<usize, ArchiveError> {
+        match self.state {
+            State::Ended => return Ok(0),
+            State::Failed => return Err(ArchiveError::AfterError),
+            State::Reading => {}
+        }
+        self.state = State::Failed;
+        let mut filled = 0;
+        self.state = loop {
+            let space = out.get_mut(filled..).unwrap_or_default();
+            if space.is_empty() {
+                break State::Reading;
+            }
+            let step = self.codec.step(space, self.compression)?;
+            filled += step.produced;
+            if step.ended {
+                self.expect_end()?;
+                break State::Ended;
+            }
+        };
+        Ok(filled)
+    }
+
+    /// The stream has ended: so must the item.
+    fn expect_end(&mut self) -> Result<(), ArchiveError> {
+        let codec = self.compression;
+        let Some(chunks) = self.codec.chunks() else { return Err(ArchiveError::AfterError) };
+        if chunks.chunk()?.is_empty() {
+            return Ok(());
+        }
+        Err(ArchiveError::StreamTrailing { place: chunks.reader().place(), codec })
+    }
+}
+
+impl<'a> Codec<'a> {
+    fn new(mut chunks: Chunks<'a>, compression: Compression) -> Result<Self, ArchiveError> {
+        Ok(match compression {
+            Compression::None => Self::Stored(chunks),
+            Compression::Gzip => Self::Zlib(chunks, Box::new(Decompress::new(true))),
+            Compression::Lz4 => Self::Lz4(Box::new(FrameDecoder::new(chunks))),
+            Compression::Zstd => match zstd_decoder() {
+                Ok(decoder) => Self::Zstd(chunks, decoder),
+                Err(error) => return Err(decode_error(&mut chunks, compression, error)),
+            },
+        })
+    }
+
+    fn chunks(&mut self) -> Option<&mut Chunks<'a>> {
+        match self {
+            Self::Stored(chunks) | Self::Zlib(chunks, _) | Self::Zstd(chunks, _) => Some(chunks),
+            Self::Lz4(decoder) => Some(decoder.get_mut()),
+            Self::Between => None,
+        }
+    }
+
+    fn restart(&mut self, compression: Compression) -> Result<(), ArchiveError> {
+        match self {
+            Self::Stored(_) => Ok(()),
+            Self::Zlib(_, inflate) => {
+                inflate.reset(true);
+                Ok(())
+            }
+            Self::Zstd(chunks, decoder) => {
+                decoder.reinit().map_err(|error| decode_error(chunks, compression, error))
+            }
+            Self::Lz4(_) => {
+                if let Self::Lz4(decoder) = std::mem::replace(self, Self::Between) {
+                    *self = Self::Lz4(Box::new(FrameDecoder::new(decoder.into_inner())));
+                }
+                Ok(())
+            }
+            Self::Between => Err(ArchiveError::AfterError),
+        }
+    }
+
+    /// Unpacks something into `out`, which has room, or finds the end.
+    fn step(&mut self, out: &mut [u8], compression: Compression) -> Result<Step, ArchiveError> {
+        match self {
+            Self::Stored(chunks) => stored_step(chunks, out),
+            Self::Zlib(chunks, inflate) => {
+                push_step(chunks, compression, |input| zlib_step(inflate, input, out))
+            }
+            Self::Zstd(chunks, decoder) => {
+                push_step(chunks, compression, |input| zstd_step(decoder, input, out))
+            }
+            Self::Lz4(decoder) => lz4_step(decoder, out),
+            Self::Between => Err(ArchiveError::AfterError),
+        }
+    }
+}
+
+fn zstd_decoder() -> io::Result<ZstdDecoder<'static>> {
+    let mut decoder = ZstdDecoder::new()?;
+    decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
+    Ok(decoder)
+}
+
+fn decode_error(chunks: &mut Chunks<'_>, codec: Compression, source: io::Error) -> ArchiveError {
+    ArchiveError::Decompress { place: chunks.reader().place(), codec, source }
+}
+
+fn stored_step(chunks: &mut Chunks<'_>, out: &mut [u8]) -> Result<Step, ArchiveError> {
+    let available = chunks.chunk()?;
+    let length = available.len().min(out.len());
+    if let (Some(to), Some(from)) = (out.get_mut(..length), available.get(..length)) {
+        to.copy_from_slice(from);
+    }
+    let ended = available.is_empty();
+    chunks.consume(length);
+    Ok(Step { consumed: length, produced: length, ended })
+}
+
+/// One step of a decoder that is pushed its input.
+fn push_step(
+    chunks: &mut Chunks<'_>,
+    codec: Compression,
+    decode: impl FnOnce(&[u8]) -> io::Result<Step>,
+) -> Result<Step, ArchiveError> {
+    let input = chunks.chunk()?;
+    // At the item's end the decoder is asked once more: it may hold back what had no room before.
+    let at_end = input.is_empty();
+    match decode(input) {
+        Ok(step) => {
+            chunks.consume(step.consumed);
+            if at_end && !step.ended && step.produced == 0 {
+                return Err(ArchiveError::StreamUnfinished { place: chunks.reader().place(), codec });
+            }
+            Ok(step)
+        }
+        Err(error) => Err(decode_error(chunks, codec, error)),
+    }
+}
+
+fn zlib_step(inflate: &mut Decompress, input: &[u8], out: &mut [u8]) -> io::Result<Step> {
+    let (read_before, written_before) = (inflate.total_in(), inflate.total_out());
+    let status = inflate.decompress(input, out, FlushDecompress::None)?;
+    let consumed = usize::try_from(inflate.total_in() - read_before).unwrap_or(usize::MAX);
+    let produced = usize::try_from(inflate.total_out() - written_before).unwrap_or(usize::MAX);
+    let ended = status == Status::StreamEnd;
+    if consumed == 0 && produced == 0 && !ended && !input.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the decoder makes no progress"));
+    }
+    Ok(Step { consumed, produced, ended })
+}
+
+fn zstd_step(decoder: &mut ZstdDecoder<'static>, input: &[u8], out: &mut [u8]) -> io::Result<Step> {
+    let status = decoder.run_on_buffers(input, out)?;
+    // zstd itself fails when it is called again and again without making progress.
+    Ok(Step { consumed: status.bytes_read, produced: status.bytes_written, ended: status.remaining == 0 })
+}
+
+fn lz4_step(decoder: &mut FrameDecoder<Chunks<'_>>, out: &mut [u8]) -> Result<Step, ArchiveError> {
+    match decoder.read(out) {
+        // The decoder says 0 both after the end mark and where its input ends without one; but only in the
+        // latter case has it asked for bytes beyond the item's last.
+        Ok(0) if decoder.get_ref().at_item_end() => {
+            let place = decoder.get_mut().reader().place();
+            Err(ArchiveError::StreamUnfinished { place, codec: Compression::Lz4 })
+        }
+        Ok(produced) => Ok(Step { consumed: 0, produced, ended: produced == 0 }),
+        Err(error) => Err(match error.downcast::<ArchiveError>() {
+            Ok(error) => error,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                let place = decoder.get_mut().reader().place();
+                ArchiveError::StreamUnfinished { place, codec: Compression::Lz4 }
+            }
+            Err(error) => decode_error(decoder.get_mut(), Compression::Lz4, error),
+        }),
+    }
+}

@@ -1,0 +1,214 @@
+//! What can be wrong with an archive.
+
+use super::{
+    entry::{DumpId, EntryLabel},
+    header::Compression,
+    sniff::Foreign,
+    version::ArchiveVersion,
+};
+use std::{fmt, io, path::PathBuf};
+use thiserror::Error;
+
+/// What to do about a file that is not what pg_dump wrote; ends the messages about damage.
+const TAKE_AGAIN: &str =
+    "copy the archive again and compare its checksum with the original's, or take the backup again";
+
+/// An archive cannot be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// The file cannot be opened.
+    #[error("cannot open {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The system could not read.
+    #[error("cannot read {input} at byte {offset}")]
+    Read {
+        /// The file's name, or "the input" for a stream.
+        input: String,
+        /// Where, from the archive's start.
+        offset: u64,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The input is something else than a custom-format archive.
+    #[error("{input} is not a custom-format archive: {found}")]
+    NotAnArchive {
+        /// The file's name, or "the input" for a stream.
+        input: String,
+        /// What it is instead.
+        found: Foreign,
+    },
+    /// The container is older or newer than what is read.
+    #[error("archives of container version {version} are not supported (from {} to {} are): {}",
+        ArchiveVersion::OLDEST, ArchiveVersion::NEWEST, version_advice(*version))]
+    Version {
+        /// The archive's version.
+        version: ArchiveVersion,
+    },
+    /// The input ends too early.
+    #[error("the archive ends in the middle of {reading}, {place}: it is truncated; {TAKE_AGAIN}")]
+    Truncated {
+        /// Where it ends, or where something begins that would go beyond the end.
+        place: Box<Place>,
+        /// What was being read.
+        reading: &'static str,
+    },
+    /// A value that pg_dump does not write.
+    #[error("the archive is damaged {place}: {what} is {got}, expected {expected}; {TAKE_AGAIN}")]
+    Malformed {
+        /// Where the value begins.
+        place: Box<Place>,
+        /// What the value is for.
+        what: &'static str,
+        /// The value.
+        got: String,
+        /// What it should have been.
+        expected: String,
+    },
+    /// Every line feed of the archive has become a carriage return and a line feed.
+    #[error(
+        "the archive cannot be read {place}, because every line feed in it was turned into CR LF on the way: \
+        take or copy it again in binary mode, without a terminal in between (`kubectl exec` and `oc exec` without \
+        -t, FTP with `binary`)"
+    )]
+    LineEndings {
+        /// Where reading failed.
+        place: Box<Place>,
+    },
+    /// Data blocks that the TOC announces are not in the archive.
+    #[error("the archive ends at byte {end} without the data of {first}{}: it is truncated; {TAKE_AGAIN}", and_others(*missing))]
+    BlocksMissing {
+        /// The first entry, in the TOC's order, without its data.
+        first: Box<EntryLabel>,
+        /// How many entries miss their data.
+        missing: usize,
+        /// Size of the archive in bytes.
+        end: u64,
+    },
+    /// Compressed data is damaged.
+    #[error("the {codec} data is damaged {place}; {TAKE_AGAIN}")]
+    Decompress {
+        /// Where the decoder stopped.
+        place: Box<Place>,
+        /// The archive's compression.
+        codec: Compression,
+        /// The decoder's reason.
+        source: io::Error,
+    },
+    /// An item of the archive ends before its compressed stream does.
+    #[error("the {codec} stream is not finished where its item ends, {place}: data is missing; {TAKE_AGAIN}")]
+    StreamUnfinished {
+        /// Where the item ends.
+        place: Box<Place>,
+        /// The archive's compression.
+        codec: Compression,
+    },
+    /// There are bytes after the end of an item's compressed stream.
+    #[error("bytes follow the end of the {codec} stream within its item, {place}; {TAKE_AGAIN}")]
+    StreamTrailing {
+        /// Where the first of those bytes is.
+        place: Box<Place>,
+        /// The archive's compression.
+        codec: Compression,
+    },
+    /// A text of the TOC is not what the archive's encoding allows.
+    #[error("the {field} of {entry} is not valid in the archive's encoding: {reason}")]
+    Transcode {
+        /// The entry.
+        entry: Box<EntryLabel>,
+        /// Which of its texts.
+        field: &'static str,
+        /// What the transcoder said.
+        reason: String,
+    },
+    /// The caller asked for an entry that the archive does not have.
+    #[error("the archive has no entry with the dump ID {0}")]
+    NoSuchEntry(DumpId),
+    /// The caller asked for the data of an entry that has none.
+    #[error("{0} has no data block")]
+    NoData(Box<EntryLabel>),
+    /// The caller asked for a block by its dump ID, but a stream can only be read in its own order.
+    #[error("the archive is read from a stream: its blocks can only be read in the order that they come")]
+    StreamOrder,
+    /// The caller went on reading after an error.
+    #[error("the block cannot be read any further after an error")]
+    AfterError,
+}
+
+fn version_advice(version: ArchiveVersion) -> &'static str {
+    if version > ArchiveVersion::NEWEST {
+        "it was made by a pg_dump that is newer than this pgmig, which needs an update"
+    } else {
+        "restore it with a pg_restore of its time, then take a new backup with pg_dump 8.0 or later"
+    }
+}
+
+fn and_others(missing: usize) -> String {
+    match missing {
+        0 | 1 => String::new(),
+        2 => " and of one more entry".to_owned(),
+        more => format!(" and of {} more entries", more - 1),
+    }
+}
+
+impl ArchiveError {
+    /// Where in the archive, for errors that have a place.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Truncated { place, .. }
+            | Self::Malformed { place, .. }
+            | Self::LineEndings { place }
+            | Self::Decompress { place, .. }
+            | Self::StreamUnfinished { place, .. }
+            | Self::StreamTrailing { place, .. } => Some(place),
+            _ => None,
+        }
+    }
+}
+
+/// A place in an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Place {
+    /// Bytes from the archive's start.
+    pub offset: u64,
+    /// The part of the archive.
+    pub part: Part,
+}
+
+/// A part of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// The header, before the TOC.
+    Header,
+    /// The table of contents.
+    Toc {
+        /// Number of the entry being read, from 1; 0 before the first.
+        number: u64,
+        /// How many entries there are, as the archive says.
+        count: u64,
+    },
+    /// The data blocks, outside of any.
+    Blocks,
+    /// The data block of one entry.
+    Block(EntryLabel),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at byte {}, ", self.offset)?;
+        match &self.part {
+            Part::Header => write!(f, "in the header"),
+            Part::Toc { number: 0, .. } => write!(f, "at the start of the table of contents"),
+            Part::Toc { number, count } => write!(f, "in TOC entry {number} of {count}"),
+            Part::Blocks => write!(f, "where a data block should begin"),
+            Part::Block(label) => write!(f, "in the data of {label}"),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Finds the data blocks in a file.
+
+use super::{
+    chunks::{BlockKind, Framing},
+    custom::read_block_header,
+    entry::{DataState, DumpId, Entry},
+    error::{ArchiveError, Part},
+    progress::BlockProgress,
+    reader::Reader,
+    toc::Toc,
+};
+use std::{collections::HashSet, sync::Arc};
+
+/// A block in a file.
+#[derive(Debug)]
+pub(super) struct LocatedBlock {
+    pub(super) dump_id: DumpId,
+    pub(super) kind: BlockKind,
+    /// Its first byte, which is its type.
+    pub(super) start: u64,
+    /// The byte after its last.
+    pub(super) end: u64,
+    pub(super) progress: Arc<BlockProgress>,
+}
+
+/// Finds the blocks of an archive: by the TOC's offsets where all are set, else in one pass over them all.
+pub(super) struct Locator<'t> {
+    framing: Framing,
+    toc: &'t Toc,
+    seen: HashSet<DumpId>,
+    blocks: Vec<LocatedBlock>,
+}
+
+impl<'t> Locator<'t> {
+    /// `reader` is after the TOC, where the first block begins.
+    pub(super) fn new(reader: Reader, toc: &'t Toc) -> Self {
+        Self { framing: Framing::idle(reader), toc, seen: HashSet::new(), blocks: Vec::new() }
+    }
+
+    /// The blocks in their order, and the reader, after the last of them.
+    pub(super) fn locate(mut self) -> Result<(Reader, Vec<LocatedBlock>), ArchiveError> {
+        match self.offsets() {
+            Some(entries) => self.follow(&entries)?,
+            None => self.scan()?,
+        }
+        Ok((self.framing.into_reader(), self.blocks))
+    }
+
+    /// The entries with data by their offsets, if all of these are set.
+    fn offsets(&self) -> Option<Vec<(u64, &'t Entry)>> {
+        let offset = |entry: &'t Entry| match entry.data {
+            DataState::Offset(offset) => Some((offset, entry)),
+            DataState::NotSet | DataState::NoData => None,
+        };
+        let mut offsets: Vec<_> = self.toc.with_data().map(offset).collect::<Option<_>>()?;
+        offsets.sort_by_key(|(offset, _)| *offset);
+        Some(offsets)
+    }
+
+    /// Looks at the header of each block where the TOC says that it is, and passes over the last block, which
+    /// shows a file that was cut. That each of the others ends where the next begins shows when it is read.
+    fn follow(&mut self, entries: &[(u64, &Entry)]) -> Result<(), ArchiveError> {
+        self.check_first(entries)?;
+        for (index, &(offset, _)) in entries.iter().enumerate() {
+            self.framing.reader().seek(offset);
+            let (kind, entry) = self.read_header()?;
+            let end = match entries.get(index + 1) {
+                Some(&(next, _)) => next,
+                None => self.pass_over(kind, entry)?,
+            };
+            self.add(entry, kind, offset, end);
+        }
+        Ok(())
+    }
+
+    /// pg_dump writes the first block right after the TOC. Bytes between them are an entry that the TOC's
+    /// count leaves out.
+    fn check_first(&mut self, entries: &[(u64, &Entry)]) -> Result<(), ArchiveError> {
+        let reader = self.framing.reader();
+        let toc_end = reader.offset();
+        match entries.first() {
+            Some(&(offset, _)) if offset != toc_end => {
+                let (got, expected) = (format_args!("byte {offset}"), format_args!("byte {toc_end}"));
+                Err(reader.malformed("the first data offset after the end of the TOC", got, expected))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes over all blocks, from the first on.
+    fn scan(&mut self) -> Result<(), ArchiveError> {
+        while self.blocks.len() < self.toc.blocks() {
+            let start = self.framing.reader().offset();
+            let (kind, entry) = self.read_header()?;
+            let end = self.pass_over(kind, entry)?;
+            self.add(entry, kind, start, end);
+        }
+        Ok(())
+    }
+
+    fn read_header(&mut self) -> Result<(BlockKind, &'t Entry), ArchiveError> {
+        read_block_header(self.framing.reader(), self.toc, &self.seen)
+    }
+
+    /// From after a block's header to its end, which is returned.
+    fn pass_over(&mut self, kind: BlockKind, entry: &Entry) -> Result<u64, ArchiveError> {
+        self.framing.reader().enter(Part::Block(entry.label()));
+        self.framing.begin(kind);
+        self.framing.skip_block()?;
+        Ok(self.framing.reader().offset())
+    }
+
+    fn add(&mut self, entry: &Entry, kind: BlockKind, start: u64, end: u64) {
+        self.seen.insert(entry.dump_id);
+        let progress = Arc::new(BlockProgress::default());
+        self.blocks.push(LocatedBlock { dump_id: entry.dump_id, kind, start, end, progress });
+    }
+}

@@ -1,0 +1,388 @@
+//! The one way in: buffered reads of a file or a stream, and the primitive values of the format.
+//!
+//! Knows no structure beyond bytes, integers and strings. Every length is checked against what is left
+//! before anything is allocated for it, and memory only grows with bytes that were there.
+
+use super::{
+    error::{ArchiveError, Part, Place},
+    progress::{BytesRead, Progress},
+    text::ArchiveText,
+};
+use std::{
+    fmt::Display,
+    fs::File,
+    io::{ErrorKind, Read},
+    os::unix::fs::FileExt,
+    sync::Arc,
+};
+
+/// First read after a jump: enough for the headers of a block and its first chunk.
+const SMALLEST_READ: usize = 4 * 1024;
+/// Reads grow up to this size while they are sequential; also the most that one reader buffers.
+const LARGEST_READ: usize = 256 * 1024;
+/// A jump of no more than this beyond the buffer is read over: one read of many small chunks costs less than
+/// a read for each of them (a gzip archive has chunks of 4 KiB).
+const NEAR: u64 = 32 * 1024;
+
+/// An archive in a file, shared by the readers of its blocks.
+#[derive(Debug)]
+pub(super) struct ArchiveFile {
+    pub(super) file: File,
+    /// Size when the file was opened, in bytes.
+    pub(super) size: u64,
+    /// The path, for messages.
+    pub(super) name: Arc<str>,
+    pub(super) read: BytesRead,
+}
+
+pub(super) enum Input {
+    File(Arc<ArchiveFile>),
+    Stream { stream: Box<dyn Read + Send>, name: Arc<str> },
+}
+
+/// Where the bytes for a reader end, when that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    Unknown,
+    EndOfFile(u64),
+    /// The block that is being read ends here.
+    EndOfBlock(u64),
+}
+
+impl Limit {
+    fn offset(self) -> Option<u64> {
+        match self {
+            Self::Unknown => None,
+            Self::EndOfFile(offset) | Self::EndOfBlock(offset) => Some(offset),
+        }
+    }
+}
+
+/// Widths of integers and offsets, which the header tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IntSizes {
+    /// Bytes of an integer, 1 to 8.
+    pub(super) int: u8,
+    /// Bytes of an offset, 1 to 8.
+    pub(super) offset: u8,
+}
+
+pub(super) struct Reader {
+    input: Input,
+    buffer: Vec<u8>,
+    /// What of `buffer` has been read and not consumed: `start..end`.
+    start: usize,
+    end: usize,
+    /// Place in the archive of `buffer[end]`.
+    position: u64,
+    /// Place in the archive where the value read last begins.
+    value_at: u64,
+    limit: Limit,
+    next_read: usize,
+    sizes: IntSizes,
+    part: Part,
+    progress: Progress,
+}
+
+impl Reader {
+    /// A reader of a whole file, from its start.
+    pub(super) fn of_file(file: Arc<ArchiveFile>) -> Self {
+        let limit = Limit::EndOfFile(file.size);
+        Self::new(Input::File(file), limit, Progress::Uncounted)
+    }
+
+    /// A reader of a stream, which is at the archive's first byte.
+    pub(super) fn of_stream(stream: Box<dyn Read + Send>, name: Arc<str>, read: BytesRead) -> Self {
+        Self::new(Input::Stream { stream, name }, Limit::Unknown, Progress::Stream(read))
+    }
+
+    fn new(input: Input, limit: Limit, progress: Progress) -> Self {
+        Self {
+            input,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            position: 0,
+            value_at: 0,
+            limit,
+            next_read: SMALLEST_READ,
+            // Until the header has been read; it has no integers before their size.
+            sizes: IntSizes { int: 4, offset: 8 },
+            part: Part::Header,
+            progress,
+        }
+    }
+
+    /// Starts over at `offset` of a file. (A stream stays where it is: it has no other place.)
+    pub(super) fn seek(&mut self, offset: u64) {
+        if matches!(self.input, Input::File(_)) {
+            (self.start, self.end, self.position, self.next_read) = (0, 0, offset, SMALLEST_READ);
+        }
+    }
+
+    pub(super) fn set_sizes(&mut self, sizes: IntSizes) {
+        self.sizes = sizes;
+    }
+
+    pub(super) fn set_limit(&mut self, limit: Limit) {
+        self.limit = limit;
+    }
+
+    pub(super) fn set_progress(&mut self, progress: Progress) {
+        self.progress = progress;
+    }
+
+    /// From here on, errors say that they are in `part`.
+    pub(super) fn enter(&mut self, part: Part) {
+        self.part = part;
+    }
+
+    pub(super) fn part_mut(&mut self) -> &mut Part {
+        &mut self.part
+    }
+
+    /// Place in the archive of the next byte.
+    pub(super) fn offset(&self) -> u64 {
+        self.position - to_u64(self.end - self.start)
+    }
+
+    pub(super) fn limit(&self) -> Limit {
+        self.limit
+    }
+
+    /// Where the input ends, if that is known.
+    pub(super) fn end(&self) -> Option<u64> {
+        self.limit.offset()
+    }
+
+    /// Name of the input, for messages.
+    pub(super) fn name(&self) -> &str {
+        match &self.input {
+            Input::File(file) => &file.name,
+            Input::Stream { name, .. } => name,
+        }
+    }
+
+    pub(super) fn place(&self) -> Box<Place> {
+        Box::new(Place { offset: self.offset(), part: self.part.clone() })
+    }
+
+    /// The error for the value read last, which pg_dump does not write.
+    pub(super) fn malformed(
+        &self,
+        what: &'static str,
+        got: impl Display,
+        expected: impl Display,
+    ) -> ArchiveError {
+        let place = Box::new(Place { offset: self.value_at, part: self.part.clone() });
+        ArchiveError::Malformed { place, what, got: got.to_string(), expected: expected.to_string() }
+    }
+
+    /// The error for input that ends within `reading`.
+    pub(super) fn ended(&self, reading: &'static str) -> ArchiveError {
+        match self.limit {
+            Limit::EndOfBlock(end) => self.malformed(
+                reading,
+                "longer than the rest of its block",
+                format_args!("an end before byte {end}"),
+            ),
+            Limit::Unknown | Limit::EndOfFile(_) => ArchiveError::Truncated { place: self.place(), reading },
+        }
+    }
+
+    /// Tells the progress how far this reader has come.
+    pub(super) fn report(&self) {
+        self.progress.reached(self.offset());
+    }
+
+    /// Up to `length` bytes from the start of the archive, without consuming them; fewer only where it ends.
+    pub(super) fn peek(&mut self, length: usize) -> Result<&[u8], ArchiveError> {
+        while self.end - self.start < length {
+            if self.read_more(length)? == 0 {
+                break;
+            }
+        }
+        Ok(self.buffered())
+    }
+
+    /// Bytes that have been read and not consumed.
+    pub(super) fn buffered(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The next bytes, none only at the end of the input.
+    pub(super) fn fill(&mut self) -> Result<&[u8], ArchiveError> {
+        if self.start == self.end {
+            self.report();
+            (self.start, self.end) = (0, 0);
+            self.read_more(self.next_read)?;
+            self.next_read = (self.next_read * 2).min(LARGEST_READ);
+        }
+        Ok(self.buffered())
+    }
+
+    /// Marks `length` of the buffered bytes as read.
+    pub(super) fn consume(&mut self, length: usize) {
+        self.start = self.start.saturating_add(length).min(self.end);
+    }
+
+    /// Appends up to `length` bytes to the buffer; 0 at the end of the input.
+    fn read_more(&mut self, length: usize) -> Result<usize, ArchiveError> {
+        let left = self.limit.offset().map_or(u64::MAX, |limit| limit.saturating_sub(self.position));
+        let length = length.min(usize::try_from(left).unwrap_or(usize::MAX));
+        if length == 0 {
+            return Ok(0);
+        }
+        let wanted = self.end + length;
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        }
+        let space = self.buffer.get_mut(self.end..wanted).unwrap_or_default();
+        loop {
+            let result = match &mut self.input {
+                Input::File(file) => file.file.read_at(space, self.position),
+                Input::Stream { stream, .. } => stream.read(space),
+            };
+            match result {
+                Ok(read) => {
+                    // A `Read` that claims more than it was given room for is not believed.
+                    let read = read.min(length);
+                    self.end += read;
+                    self.position += to_u64(read);
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(source) => {
+                    return Err(ArchiveError::Read {
+                        input: self.name().to_owned(),
+                        offset: self.position,
+                        source,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Fails where fewer than `length` bytes are left, if that is known.
+    pub(super) fn require(&self, length: u64, reading: &'static str) -> Result<(), ArchiveError> {
+        match self.limit.offset() {
+            Some(limit) if length > limit.saturating_sub(self.offset()) => Err(self.ended(reading)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Passes over `length` bytes; in a file, without reading them where they are many.
+    pub(super) fn skip(&mut self, length: u64, reading: &'static str) -> Result<(), ArchiveError> {
+        self.require(length, reading)?;
+        let mut left = length;
+        loop {
+            let buffered = self.end - self.start;
+            let here = usize::try_from(left).unwrap_or(usize::MAX).min(buffered);
+            self.consume(here);
+            left -= to_u64(here);
+            if left == 0 {
+                return Ok(());
+            }
+            if left > NEAR && matches!(self.input, Input::File(_)) {
+                self.seek(self.position + left);
+                return Ok(());
+            }
+            if self.fill()?.is_empty() {
+                return Err(self.ended(reading));
+            }
+        }
+    }
+
+    pub(super) fn byte(&mut self, reading: &'static str) -> Result<u8, ArchiveError> {
+        self.value_at = self.offset();
+        self.next_byte(reading)
+    }
+
+    fn next_byte(&mut self, reading: &'static str) -> Result<u8, ArchiveError> {
+        let Some(&byte) = self.fill()?.first() else { return Err(self.ended(reading)) };
+        self.consume(1);
+        Ok(byte)
+    }
+
+    /// An unsigned number of `size` bytes (at most 8), least significant first.
+    fn magnitude(&mut self, size: u8, reading: &'static str) -> Result<u64, ArchiveError> {
+        let mut bytes = [0; 8];
+        for byte in bytes.iter_mut().take(usize::from(size)) {
+            *byte = self.next_byte(reading)?;
+        }
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// An integer: a sign byte, then the magnitude.
+    pub(super) fn int(&mut self, reading: &'static str) -> Result<i64, ArchiveError> {
+        self.value_at = self.offset();
+        let negative = self.next_byte(reading)? != 0;
+        let magnitude = self.magnitude(self.sizes.int, reading)?;
+        match i64::try_from(magnitude) {
+            Ok(value) if negative => Ok(-value),
+            Ok(value) => Ok(value),
+            Err(_) => Err(self.malformed(reading, magnitude, "less than 2^63")),
+        }
+    }
+
+    /// An integer from `low` to `high`.
+    pub(super) fn int_within<T: TryFrom<i64>>(
+        &mut self,
+        reading: &'static str,
+        low: i64,
+        high: i64,
+    ) -> Result<T, ArchiveError> {
+        let value = self.int(reading)?;
+        match T::try_from(value) {
+            Ok(converted) if (low..=high).contains(&value) => Ok(converted),
+            _ => Err(self.malformed(reading, value, format_args!("{low} to {high}"))),
+        }
+    }
+
+    /// A file offset.
+    pub(super) fn unsigned_offset(&mut self, reading: &'static str) -> Result<u64, ArchiveError> {
+        self.value_at = self.offset();
+        self.magnitude(self.sizes.offset, reading)
+    }
+
+    /// A string of at most `most` bytes; `None` for NULL.
+    pub(super) fn text(
+        &mut self,
+        reading: &'static str,
+        most: u64,
+    ) -> Result<Option<ArchiveText>, ArchiveError> {
+        let length = match self.int(reading)? {
+            -1 => return Ok(None),
+            length => length,
+        };
+        let Some(mut left) = u64::try_from(length).ok().filter(|length| *length <= most) else {
+            return Err(self.malformed(
+                reading,
+                format_args!("{length} bytes long"),
+                format_args!("a length of -1 (NULL) to {most}"),
+            ));
+        };
+        self.require(left, reading)?;
+        let mut bytes = Vec::new();
+        while left > 0 {
+            let available = self.fill()?;
+            let here = usize::try_from(left).unwrap_or(usize::MAX).min(available.len());
+            if here == 0 {
+                return Err(self.ended(reading));
+            }
+            bytes.extend_from_slice(available.get(..here).unwrap_or_default());
+            self.consume(here);
+            left -= to_u64(here);
+        }
+        // pg_dump's strings are C strings; a NUL shows that this is not the start of one.
+        if memchr::memchr(0, &bytes).is_some() {
+            return Err(self.malformed(reading, "a text with a NUL byte", "a text"));
+        }
+        Ok(Some(ArchiveText::new(bytes)))
+    }
+}
+
+/// A length in memory as one in the archive.
+pub(super) fn to_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

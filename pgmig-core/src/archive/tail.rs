@@ -1,0 +1,84 @@
+//! What comes after the last data block.
+
+use super::{
+    entry::{DataState, DumpId},
+    error::{ArchiveError, Part, Place},
+    header::Header,
+    reader::Reader,
+    toc::Toc,
+};
+
+/// Most of an unknown tail that is read from a stream, so that its writer can end. Beyond this, the writer is
+/// left to find out that nobody reads.
+const MAX_UNKNOWN_TAIL: u64 = 64 * 1024 * 1024;
+
+/// What comes after the last data block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Tail {
+    /// Nothing.
+    Nothing,
+    /// The TOC once more, with offsets: `pg_dump -Fc > file` of PostgreSQL 16 and later leaves it there.
+    SecondToc,
+    /// Bytes that are no part of an archive: something was appended to the file, or its end was damaged. All
+    /// the blocks that the TOC announces are there.
+    Unknown,
+}
+
+/// Reads what comes after the last block, to the end of the input. `found` are the blocks and their places.
+///
+/// # Errors
+/// Where there is no block at all, nothing may follow the TOC but a second one: the TOC may have been longer
+/// than its count says.
+pub(super) fn read_tail(
+    reader: &mut Reader,
+    header: &Header,
+    toc: &Toc,
+    found: &[(DumpId, u64)],
+) -> Result<Tail, ArchiveError> {
+    let start = reader.offset();
+    if reader.fill()?.is_empty() {
+        return Ok(Tail::Nothing);
+    }
+    match Toc::read(reader, header) {
+        Ok(second) if is_same(toc, &second, found) && reader.fill()?.is_empty() => {
+            return Ok(Tail::SecondToc);
+        }
+        Err(error @ ArchiveError::Read { .. }) => return Err(error),
+        Ok(_) | Err(_) => {}
+    }
+    if found.is_empty() {
+        return Err(ArchiveError::Malformed {
+            place: Box::new(Place { offset: start, part: Part::Blocks }),
+            what: "what follows the table of contents",
+            got: "something else".to_owned(),
+            expected: "the end of the archive, as no entry has data".to_owned(),
+        });
+    }
+    drain(reader)?;
+    Ok(Tail::Unknown)
+}
+
+fn is_same(toc: &Toc, second: &Toc, found: &[(DumpId, u64)]) -> bool {
+    let agrees = |(id, start): &(DumpId, u64)| match second.get(*id).map(|entry| entry.data) {
+        Some(DataState::Offset(offset)) => offset == *start,
+        Some(DataState::NotSet) => true,
+        Some(DataState::NoData) | None => false,
+    };
+    toc.same_entries(second) && found.iter().all(agrees)
+}
+
+fn drain(reader: &mut Reader) -> Result<(), ArchiveError> {
+    if reader.end().is_some() {
+        return Ok(()); // a file has no writer
+    }
+    let most = reader.offset().saturating_add(MAX_UNKNOWN_TAIL);
+    while reader.offset() < most {
+        let length = reader.fill()?.len();
+        if length == 0 {
+            break;
+        }
+        reader.consume(length);
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! The table of contents.
+
+use super::{
+    entry::{CatalogId, DataState, DumpId, Entry, EntryKind, Oid, Section},
+    error::{ArchiveError, Part},
+    header::Header,
+    reader::Reader,
+    text::ArchiveText,
+    version::ArchiveVersion,
+};
+use std::collections::HashMap;
+
+/// PostgreSQL cannot make a text of 1 GiB, so no statement in a TOC is longer.
+const MAX_TEXT: u64 = 0x3fff_ffff;
+/// Numbers are written in decimal, flags as "true" or "false".
+const MAX_NUMBER: u64 = 32;
+/// Entries before memory is reserved only as they come: the count is the archive's word.
+const FIRST_ENTRIES: usize = 4096;
+
+/// The entries of an archive, in its order, and where to find each.
+#[derive(Debug, Default)]
+pub(super) struct Toc {
+    pub(super) entries: Vec<Entry>,
+    by_id: HashMap<DumpId, usize>,
+    /// How many entries own a data block.
+    blocks: usize,
+}
+
+impl Toc {
+    /// Reads a table of contents, from its count of entries on.
+    pub(super) fn read(reader: &mut Reader, header: &Header) -> Result<Self, ArchiveError> {
+        reader.enter(Part::Toc { number: 0, count: 0 });
+        let count = read_count(reader)?;
+        let mut toc = Self::default();
+        toc.entries.reserve(usize::try_from(count).unwrap_or(FIRST_ENTRIES).min(FIRST_ENTRIES));
+        for number in 1..=count {
+            *reader.part_mut() = Part::Toc { number, count };
+            let entry = read_entry(reader, header)?;
+            let dump_id = entry.dump_id;
+            if toc.by_id.insert(dump_id, toc.entries.len()).is_some() {
+                return Err(reader.malformed("dump ID", format_args!("{dump_id} again"), "one of its own"));
+            }
+            toc.blocks += usize::from(entry.has_data());
+            toc.entries.push(entry);
+        }
+        Ok(toc)
+    }
+
+    /// How many data blocks the archive has.
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// The entries that own a data block.
+    pub(super) fn with_data(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.has_data())
+    }
+
+    pub(super) fn get(&self, id: DumpId) -> Option<&Entry> {
+        self.by_id.get(&id).and_then(|&index| self.entries.get(index))
+    }
+
+    /// Whether `other` lists the same entries; their data's offsets may differ.
+    pub(super) fn same_entries(&self, other: &Self) -> bool {
+        let ids = |toc: &'_ Self| toc.entries.iter().map(|entry| entry.dump_id).collect::<Vec<_>>();
+        ids(self) == ids(other)
+    }
+}
+
+/// pg_dump writes an ENCODING entry at least, and counts entries with a C int.
+fn read_count(reader: &mut Reader) -> Result<u64, ArchiveError> {
+    reader.int_within("number of entries", 1, i64::from(i32::MAX))
+}
+
+fn read_entry(reader: &mut Reader, header: &Header) -> Result<Entry, ArchiveError> {
+    let version = header.version;
+    let dump_id = read_dump_id(reader)?;
+    let had_dumper = reader.int_within::<u8>("data flag", 0, 1)? == 1;
+    let catalog_id = CatalogId { table_oid: read_oid(reader)?, oid: read_oid(reader)? };
+    let tag = required(reader, "tag")?;
+    let desc = required(reader, "desc")?;
+    let kind = EntryKind::from_desc(desc.as_bytes());
+    let section = match version {
+        v if v >= ArchiveVersion::V1_11 => read_section(reader)?,
+        _ => Section::of_kind(kind),
+    };
+    let definition = reader.text("definition", MAX_TEXT)?;
+    let drop_statement = reader.text("drop statement", MAX_TEXT)?;
+    let copy_statement = reader.text("copy statement", MAX_TEXT)?;
+    let namespace = reader.text("namespace", MAX_TEXT)?;
+    let tablespace = reader.text("tablespace", MAX_TEXT)?;
+    let table_access_method = match version {
+        v if v >= ArchiveVersion::V1_14 => reader.text("table access method", MAX_TEXT)?,
+        _ => None,
+    };
+    let relation_kind = match version {
+        v if v >= ArchiveVersion::V1_16 => read_relation_kind(reader)?,
+        _ => None,
+    };
+    let owner = reader.text("owner", MAX_TEXT)?;
+    let with_oids = read_with_oids(reader)?;
+    let dependencies = read_dependencies(reader)?;
+    let data = read_data_state(reader, had_dumper)?;
+    Ok(Entry {
+        dump_id,
+        had_dumper,
+        catalog_id,
+        tag,
+        desc,
+        kind,
+        section,
+        definition,
+        drop_statement,
+        copy_statement,
+        namespace,
+        tablespace,
+        table_access_method,
+        relation_kind,
+        owner,
+        with_oids,
+        dependencies,
+        data,
+    })
+}
+
+fn read_dump_id(reader: &mut Reader) -> Result<DumpId, ArchiveError> {
+    let id = reader.int("dump ID")?;
+    let parsed = u32::try_from(id).ok().and_then(DumpId::new);
+    parsed.ok_or_else(|| reader.malformed("dump ID", id, "1 to 2147483647"))
+}
+
+fn required(reader: &mut Reader, what: &'static str) -> Result<ArchiveText, ArchiveError> {
+    match reader.text(what, MAX_TEXT)? {
+        Some(text) => Ok(text),
+        None => Err(reader.malformed(what, "NULL", "a text")),
+    }
+}
+
+fn read_oid(reader: &mut Reader) -> Result<Oid, ArchiveError> {
+    let text = reader.text("OID", MAX_NUMBER)?;
+    match text.as_ref().and_then(decimal) {
+        Some(oid) => Ok(Oid(oid)),
+        None => Err(reader.malformed("OID", shown(text.as_ref()), "a decimal number below 2^32")),
+    }
+}
+
+fn read_section(reader: &mut Reader) -> Result<Section, ArchiveError> {
+    Ok(match reader.int_within::<u8>("section", 1, 4)? {
+        1 => Section::None,
+        2 => Section::PreData,
+        3 => Section::Data,
+        _ => Section::PostData,
+    })
+}
+
+fn read_relation_kind(reader: &mut Reader) -> Result<Option<char>, ArchiveError> {
+    let code = reader.int_within::<u8>("relation kind", 0, 127)?;
+    Ok(if code == 0 { None } else { Some(char::from(code)) })
+}
+
+fn read_with_oids(reader: &mut Reader) -> Result<bool, ArchiveError> {
+    let text = reader.text("WITH OIDS flag", MAX_NUMBER)?;
+    match text.as_ref().map(ArchiveText::as_bytes) {
+        Some(b"true") => Ok(true),
+        Some(b"false") => Ok(false),
+        _ => Err(reader.malformed("WITH OIDS flag", shown(text.as_ref()), "\"true\" or \"false\"")),
+    }
+}
+
+fn read_dependencies(reader: &mut Reader) -> Result<Vec<DumpId>, ArchiveError> {
+    let mut dependencies = Vec::new();
+    while let Some(text) = reader.text("dependency", MAX_NUMBER)? {
+        let Some(id) = decimal(&text).and_then(DumpId::new) else {
+            return Err(reader.malformed("dependency", shown(Some(&text)), "a dump ID"));
+        };
+        dependencies.push(id);
+    }
+    Ok(dependencies)
+}
+
+/// `WriteOffset` of pg_backup_archiver.c, by `_WriteExtraToc` of pg_backup_custom.c.
+fn read_data_state(reader: &mut Reader, had_dumper: bool) -> Result<DataState, ArchiveError> {
+    let flag = reader.byte("data offset's flag")?;
+    let offset = reader.unsigned_offset("data offset")?;
+    let state = match flag {
+        1 => DataState::NotSet,
+        2 => DataState::Offset(offset),
+        3 => DataState::NoData,
+        other => {
+            return Err(reader.malformed("data offset's flag", other, "1 (not set), 2 (set) or 3 (no data)"));
+        }
+    };
+    // pg_dump sets both from the same condition. To believe either of the two would lose rows silently.
+    match (had_dumper, state) {
+        (true, DataState::NoData) => {
+            Err(reader.malformed("data offset's flag", "3 (no data)", "1 or 2, as the entry has data"))
+        }
+        (false, DataState::NotSet | DataState::Offset(_)) => {
+            Err(reader.malformed("data offset's flag", flag, "3 (no data), as the entry has none"))
+        }
+        _ => Ok(state),
+    }
+}
+
+fn decimal(text: &ArchiveText) -> Option<u32> {
+    let digits = text.to_str().ok()?;
+    // `parse` would take a sign.
+    if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
+}
+
+fn shown(text: Option<&ArchiveText>) -> String {
+    text.map_or_else(|| "NULL".to_owned(), |text| format!("\"{text}\""))
+}
