@@ -1,1 +1,25 @@
-//! (being written)
+//! SQL as text: names and literals quoted, statements split, `COPY`-less data (`INSERT`) taken apart.
+//!
+//! Pure functions over bytes. This module parses no more of SQL than `psql` does to find the end of a
+//! statement, and knows nothing of servers. Input must be UTF-8 or another encoding in which no byte of a
+//! multibyte character is ASCII.
+
+mod error;
+mod ident;
+mod insert;
+mod keyword;
+mod lexer;
+mod literal;
+mod parser;
+mod statement;
+mod table;
+
+pub use error::SqlError;
+pub use ident::{QualifiedName, quote_ident, quote_literal};
+pub use insert::InsertStatement;
+pub use lexer::{Lexer, StandardStrings, StringKind, Token, TokenKind};
+pub use statement::{MAX_STATEMENT_BYTES, Statement, StatementSplitter, split_statements};
+pub use table::table_columns;
+
+pub(crate) use literal::decode as decode_literal;
+pub(crate) use parser::Parser;
