@@ -194,7 +194,7 @@ impl Failure {
                 server,
                 mode: config.ssl_mode,
                 advice: self.tls_advice(config),
-                reason: reason.clone(),
+                reason: without_source_position(reason),
             },
             Self::Server(error) => refusal(error, config, database),
         }
@@ -224,6 +224,14 @@ impl Failure {
     }
 }
 
+/// OpenSSL's reason without its code, routine and C source: `certificate verify failed (hostname mismatch)`.
+fn without_source_position(reason: &str) -> String {
+    match (reason.contains("certificate verify failed"), reason.rsplit_once('(')) {
+        (true, Some((_, why))) => format!("certificate verify failed ({}", why),
+        _ => reason.to_owned(),
+    }
+}
+
 /// Puts the usual refusals of a server in terms of postgres.yaml.
 fn refusal(error: ServerError, config: &TargetConfig, database: &str) -> TargetError {
     let (server, user) = (config.server(), config.su_username.clone());
@@ -248,5 +256,29 @@ fn refusal(error: ServerError, config: &TargetConfig, database: &str) -> TargetE
             TargetError::NotAdmitted { server, user, message: error.message, advice }
         }
         _ => TargetError::Server(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_reasons_are_short() {
+        let openssl = "error:0A000086:SSL routines:tls_post_process_server_certificate:certificate verify failed:\
+                       ../ssl/statem/statem_clnt.c:1889: (hostname mismatch)";
+        assert_eq!(without_source_position(openssl), "certificate verify failed (hostname mismatch)");
+        assert_eq!(without_source_position("server does not support TLS"), "server does not support TLS");
+    }
+
+    #[test]
+    fn a_bundle_goes_on_only_after_a_verification_error() {
+        let unknown =
+            Failure::Tls("certificate verify failed: (unable to get local issuer certificate)".to_owned());
+        let refused = Failure::Tls("server does not support TLS".to_owned());
+        assert!(unknown.try_next(SslMode::VerifyCa) && unknown.is_unknown_issuer());
+        assert!(!refused.try_next(SslMode::VerifyFull));
+        assert!(refused.try_next(SslMode::Prefer));
+        assert!(!Failure::Io(std::io::ErrorKind::ConnectionRefused.into()).try_next(SslMode::Prefer));
     }
 }

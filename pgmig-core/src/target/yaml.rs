@@ -160,7 +160,6 @@ mod tests {
             "a: b\n---\nsu_password: S3cret\n",
             "su_password: @S3cret\n",
             "su_password: S3cret\n\thost: a\n",
-            "",
         ];
         for text in texts {
             let error = parse::<Entries>(text).expect_err(text);
