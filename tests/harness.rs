@@ -55,7 +55,8 @@ fn dump_and_pg_restore_make_equal_databases() {
 
 #[test]
 fn volatile_lines_are_dropped_and_nothing_else() {
-    let dump = "-- Dumped from database version 15.1\n\\restrict abc\n\nSELECT 1;\n-- Dumped\n\\unrestrict abc\n";
+    let dump =
+        "-- Dumped from database version 15.1\n\\restrict abc\n\nSELECT 1;\n-- Dumped\n\\unrestrict abc\n";
     assert_eq!(without_volatile_lines(dump), "\nSELECT 1;\n-- Dumped\n");
 }
 

@@ -4,14 +4,22 @@ use pgmig_core::{Error, ErrorKind};
 use std::fmt::Write;
 use thiserror::Error as ThisError;
 
-/// Bad usage that only the program itself can see.
+/// Bad usage or configuration that the library's one error type does not cover.
 #[derive(Debug, ThisError)]
-#[error("{0}")]
-pub(crate) struct Usage(String);
+#[error("{text}")]
+pub(crate) struct Usage {
+    text: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
 
 impl Usage {
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self { text: text.into(), source: None }
+    }
+
+    /// Makes another error one of usage, with the same text and the same cause.
+    pub(crate) fn from_error(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { text: error.to_string(), source: Some(Box::new(error)) }
     }
 }
 
@@ -77,7 +85,9 @@ pub(crate) fn describe(error: &anyhow::Error) -> String {
 
 fn hint(kind: ErrorKind) -> Option<&'static str> {
     match kind {
-        ErrorKind::Strict => Some("run again without --strict to accept the warnings; the target is untouched"),
+        ErrorKind::Strict => {
+            Some("run again without --strict to accept the warnings; the target is untouched")
+        }
         ErrorKind::Interrupted => Some("the target is untouched; run again to start over"),
         _ => None,
     }

@@ -49,7 +49,8 @@ impl Database {
     #[track_caller]
     pub(crate) fn run_script(&self, script: &Path) {
         let script = script.to_str().expect("the repository's paths are UTF-8");
-        self.server.run_program("psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &self.name, "-f", script]);
+        self.server
+            .run_program("psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &self.name, "-f", script]);
     }
 
     /// `pg_dump`'s plain text of it, without the lines that differ from run to run.
@@ -86,7 +87,12 @@ impl Drop for Database {
     fn drop(&mut self) {
         // A panic here while a test panics would hide the test's own; and the whole cluster goes anyway.
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(&self.name));
-        let _ = self.server.program("psql").args(["-X", "-q", "-d", "postgres", "-c", &sql]).stderr(Stdio::null()).status();
+        let _ = self
+            .server
+            .program("psql")
+            .args(["-X", "-q", "-d", "postgres", "-c", &sql])
+            .stderr(Stdio::null())
+            .status();
     }
 }
 
@@ -97,8 +103,15 @@ pub(crate) fn quoted(name: &str) -> String {
 
 /// Drops the comments with versions and times, and the random token of `\restrict`.
 pub(crate) fn without_volatile_lines(dump: &str) -> String {
-    const VOLATILE: [&str; 6] =
-        ["-- Dumped from", "-- Dumped by", "-- Started on", "-- Completed on", "\\restrict ", "\\unrestrict "];
-    let kept = dump.split_inclusive('\n').filter(|line| !VOLATILE.iter().any(|prefix| line.starts_with(prefix)));
+    const VOLATILE: [&str; 6] = [
+        "-- Dumped from",
+        "-- Dumped by",
+        "-- Started on",
+        "-- Completed on",
+        "\\restrict ",
+        "\\unrestrict ",
+    ];
+    let kept =
+        dump.split_inclusive('\n').filter(|line| !VOLATILE.iter().any(|prefix| line.starts_with(prefix)));
     kept.collect()
 }

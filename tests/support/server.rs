@@ -35,8 +35,9 @@ impl Server {
     ///
     /// Where there is none: tests that need PostgreSQL fail without it, they are never skipped.
     pub(crate) fn of_this_run() -> Self {
-        Self::from_variables(|name| std::env::var(name).ok())
-            .unwrap_or_else(|missing| panic!("{missing} is not set: these tests need PostgreSQL, run `make test`"))
+        Self::from_variables(|name| std::env::var(name).ok()).unwrap_or_else(|missing| {
+            panic!("{missing} is not set: these tests need PostgreSQL, run `make test`")
+        })
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
@@ -75,7 +76,8 @@ impl Server {
                 None => break,
             }
         }
-        let find = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let find =
+            |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         let server = Self::from_variables(find).expect("with-postgres exports them all");
         let stdin = keeper.stdin.take();
         PrivateServer { server, keeper, stdin }
@@ -90,14 +92,22 @@ impl Server {
     /// A command of PostgreSQL's own programs, to run against this server as superuser, over the socket.
     pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.bindir.join(name));
-        command.env("PGHOST", &self.socket).env("PGPORT", self.port.to_string()).env("PGUSER", &self.superuser);
+        command
+            .env("PGHOST", &self.socket)
+            .env("PGPORT", self.port.to_string())
+            .env("PGUSER", &self.superuser);
         command
     }
 
     /// Runs a command of PostgreSQL's own programs and returns what it prints.
     #[track_caller]
-    pub(crate) fn run_program<A: AsRef<OsStr>>(&self, name: &str, args: impl IntoIterator<Item = A>) -> Vec<u8> {
-        let output = self.program(name).args(args).stdin(Stdio::null()).output().expect("PostgreSQL's programs run");
+    pub(crate) fn run_program<A: AsRef<OsStr>>(
+        &self,
+        name: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Vec<u8> {
+        let output =
+            self.program(name).args(args).stdin(Stdio::null()).output().expect("PostgreSQL's programs run");
         succeeded(name, output)
     }
 
