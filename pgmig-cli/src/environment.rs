@@ -6,7 +6,6 @@ use pgmig_core::restore::Failpoint;
 use pgmig_core::target::TargetEnvironment;
 use secrecy::SecretString;
 use std::env;
-use std::path::PathBuf;
 
 /// What the environment says. `ENABLE_ICP`, which runbooks of the original tool export, changes nothing.
 #[derive(Debug)]
@@ -21,11 +20,11 @@ impl Environment {
     /// Reads the process's environment.
     pub(crate) fn read() -> Result<Self> {
         let target = TargetEnvironment {
-            ca_file: path("PG_CA_FILE"),
-            sslmode: text("PGSSLMODE")?,
-            sslrootcert: path("PGSSLROOTCERT"),
-            password: text("PGPASSWORD")?.map(SecretString::from),
-            application_name: text("PGAPPNAME")?,
+            pg_ca_file: text("PG_CA_FILE")?,
+            pgsslmode: text("PGSSLMODE")?,
+            pgsslrootcert: text("PGSSLROOTCERT")?,
+            pgpassword: text("PGPASSWORD")?.map(SecretString::from),
+            pgappname: text("PGAPPNAME")?,
         };
         Ok(Self { target, failpoint: failpoint()? })
     }
@@ -58,8 +57,4 @@ fn text(name: &str) -> Result<Option<String>> {
             Err(Usage::new(format!("the environment variable {name} is not valid UTF-8")).into())
         }
     }
-}
-
-fn path(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

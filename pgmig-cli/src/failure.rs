@@ -30,7 +30,7 @@ pub(crate) struct NotErased(pub(crate) String);
 
 /// A signal came while the program waited for an answer.
 #[derive(Debug, ThisError)]
-#[error("interrupted")]
+#[error("interrupted; the target is untouched")]
 pub(crate) struct Interrupted;
 
 /// What became of the target, by the first error in the chain that says so.
@@ -83,12 +83,11 @@ pub(crate) fn describe(error: &anyhow::Error) -> String {
     text
 }
 
+/// What to do next, where the error itself does not say it.
 fn hint(kind: ErrorKind) -> Option<&'static str> {
     match kind {
-        ErrorKind::Strict => {
-            Some("run again without --strict to accept the warnings; the target is untouched")
-        }
-        ErrorKind::Interrupted => Some("the target is untouched; run again to start over"),
+        ErrorKind::Strict => Some("the warnings are above; run without --strict to accept them"),
+        ErrorKind::OutcomeUnknown => Some("do not start the store before it is known what became of it"),
         _ => None,
     }
 }
