@@ -86,13 +86,11 @@ fn instances(args: &Args) -> Result<Instances> {
 
 /// A directory with a profile, or the name of a built-in one.
 fn profile(name: &Path) -> Result<Profile> {
-    if name.is_dir() {
-        return Ok(Profile::from_dir(name).map_err(Error::from)?);
-    }
-    let built_in = name.to_str().and_then(Profile::built_in);
-    let unknown =
-        || Usage::new(format!("--profile {}: no built-in profile and no directory", name.display()));
-    Ok(built_in.ok_or_else(unknown)?)
+    let profile = match name.to_str() {
+        Some(built_in) if !name.is_dir() => Profile::builtin(built_in),
+        _ => Profile::from_dir(name),
+    };
+    Ok(profile.map_err(Error::from)?)
 }
 
 fn check_resource_controller(args: &Args) -> Result<()> {
