@@ -1,1 +1,8 @@
+//! Integration tests of pgmig against real PostgreSQL servers: one binary, one private cluster per run
+//! (`make test`), a database per test. See README.md in this directory.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails may panic")]
+
+mod cli_connection;
+mod harness;
+mod support;

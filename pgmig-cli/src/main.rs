@@ -1,1 +1,50 @@
-fn main() {}
+//! `pgmig`: restores a store's backup on another cluster, all or nothing. The work is `pgmig-core`'s; this
+//! program parses arguments, asks, draws progress and prints.
+
+mod args;
+mod commands;
+mod confirm;
+mod environment;
+mod failure;
+mod interrupt;
+mod log;
+mod output;
+mod progress;
+mod table;
+
+use anyhow::{Context, Result};
+use args::Args;
+use clap::Parser;
+use environment::Environment;
+use std::process::ExitCode;
+use tokio::runtime::Runtime;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    log::start(args.log_level);
+    match start(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::say(failure::describe(&error).trim_end());
+            ExitCode::from(failure::exit_status(failure::kind(&error)))
+        }
+    }
+}
+
+fn start(args: &Args) -> Result<()> {
+    let runtime = Runtime::new().context("cannot start the program's threads")?;
+    let result = runtime.block_on(run(args));
+    // A thread may still be reading standard input; it must not keep the program alive.
+    runtime.shutdown_background();
+    result
+}
+
+async fn run(args: &Args) -> Result<()> {
+    let environment = Environment::read()?;
+    let cancel = interrupt::cancelled_by_signals()?;
+    if args.test_rc_connection || args.test_pg_connection {
+        commands::test_connection::run(args, &environment, &cancel).await
+    } else {
+        commands::restore::run(args, &environment, cancel).await
+    }
+}

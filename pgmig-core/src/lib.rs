@@ -13,6 +13,7 @@ pub mod error;
 pub mod instance;
 pub mod profile;
 pub mod progress;
+pub mod resource_controller;
 pub mod restore;
 pub mod rewrite;
 pub mod schema;

@@ -1,0 +1,51 @@
+# One task list for people and CI. Needs Rust and make; PostgreSQL is installed where that is possible
+# (tests/with-postgres says how it is found).
+
+CARGO ?= cargo
+# Test builds can stop or die at a named step: see tests/README.md.
+FEATURES := --features pgmig-cli/failpoints
+# Archives for test-corpus: a directory laid out as fixtures/README.md says.
+PGMIG_CORPUS ?= $(CURDIR)/fixtures
+
+ifneq ($(shell $(CARGO) nextest --version 2>/dev/null),)
+RUN_ALL := $(CARGO) nextest run --workspace $(FEATURES)
+RUN_CORPUS := $(CARGO) nextest run -p pgmig-tests corpus:: --no-capture
+else
+RUN_ALL := $(CARGO) test --workspace $(FEATURES) --lib --bins --tests
+RUN_CORPUS := $(CARGO) test -p pgmig-tests corpus:: -- --nocapture
+endif
+
+.PHONY: help demo test test-corpus check doctest memory
+
+help:
+	@echo "make demo         the main job end to end, on a private PostgreSQL cluster"
+	@echo "make test         all tests, on a private PostgreSQL cluster"
+	@echo "make test-corpus  restore every archive under PGMIG_CORPUS=DIR and compare with pg_restore"
+	@echo "make check        formatting, lints, documentation, unit tests"
+	@echo "make memory       peak memory of a restore of 300 MB and of 1 GB"
+
+demo:
+	$(CARGO) build -p pgmig-cli
+	tests/with-postgres demo/run target/debug/pgmig
+
+test: doctest
+	$(CARGO) build -p pgmig-cli $(FEATURES)
+	tests/with-postgres $(RUN_ALL)
+
+test-corpus:
+	$(CARGO) build -p pgmig-cli $(FEATURES)
+	PGMIG_CORPUS="$(abspath $(PGMIG_CORPUS))" tests/with-postgres $(RUN_CORPUS)
+
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+	$(CARGO) test --workspace --lib --bins $(FEATURES)
+
+doctest:
+	$(CARGO) test --workspace --doc $(FEATURES)
+
+memory:
+	$(CARGO) build --release -p pgmig-cli
+	tests/with-postgres tests/memory target/release/pgmig

@@ -1,0 +1,261 @@
+//! The command line: flags of the tool that pgmig stands in for, exactly as they were, then its own.
+
+use anyhow::Result;
+use clap::{ArgAction, Parser, ValueEnum};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::failure::Usage;
+
+/// Restores a pg_dump -Fc backup of a multi-tenant store on another cluster, under the instance IDs that were
+/// provisioned there, upgraded to the target's release: all or nothing.
+#[derive(Debug, Parser)]
+#[command(name = "pgmig", disable_version_flag = true, version = VERSION, after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Erase data if present in the target store
+    #[arg(short, long)]
+    pub(crate) force: bool,
+
+    /// Backup file name (- reads standard input)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) source: Option<PathBuf>,
+
+    /// Resource Controller configuration file
+    #[arg(short, long = "resourceController", value_name = "FILE")]
+    pub(crate) resource_controller: Option<PathBuf>,
+
+    /// Target Postgres configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) target: Option<PathBuf>,
+
+    /// Instance-mapping file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "keep_ids")]
+    pub(crate) mapping: Option<PathBuf>,
+
+    /// Test the Resource Controller connection, then exit
+    #[arg(long = "testRCConnection")]
+    pub(crate) test_rc_connection: bool,
+
+    /// Test the Postgres connection, then exit
+    #[arg(long = "testPGConnection")]
+    pub(crate) test_pg_connection: bool,
+
+    /// Build version
+    #[arg(short, long, action = ArgAction::Version)]
+    version: Option<bool>,
+
+    /// Target instances are of type orchestrate
+    #[arg(long)]
+    pub(crate) wxo: bool,
+
+    /// Restore under the backup's own instance IDs
+    #[arg(long)]
+    pub(crate) keep_ids: bool,
+
+    /// Profile of the store: a built-in one's name, or a directory
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) profile: Option<PathBuf>,
+
+    /// Schema migrations to use instead of the built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub(crate) migrations: Option<PathBuf>,
+
+    /// Keep the target's previous database beside the restored one
+    #[arg(long)]
+    pub(crate) keep_previous: bool,
+
+    /// How long to wait at the swap for other sessions on the target to end
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) swap_wait: Duration,
+
+    /// End other sessions on the target at the swap
+    #[arg(long)]
+    pub(crate) terminate_sessions: bool,
+
+    /// Stop before the swap if there were warnings
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Answer yes to every confirmation but erasing, which only --force allows
+    #[arg(long)]
+    pub(crate) yes: bool,
+
+    /// Print warnings and errors only
+    #[arg(long)]
+    pub(crate) quiet: bool,
+
+    /// Do not show progress
+    #[arg(long)]
+    pub(crate) no_progress: bool,
+
+    /// What to log to standard error
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Warn)]
+    pub(crate) log_level: LogLevel,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// The package's version and, where the build knew it, the commit that it was built from.
+const VERSION: &str = env!("PGMIG_VERSION");
+
+const AFTER_HELP: &str = "\
+Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was
+changed; 4 stopped by --strict, target untouched; 5 outcome unknown; 130 interrupted, target untouched.";
+
+impl Args {
+    /// The backup to restore.
+    pub(crate) fn source(&self) -> Result<&Path> {
+        required(self.source.as_deref(), "--source", "the backup to restore")
+    }
+
+    /// The target's configuration file.
+    pub(crate) fn target(&self) -> Result<&Path> {
+        required(self.target.as_deref(), "--target", "the target's Postgres configuration file")
+    }
+}
+
+fn required<'a>(value: Option<&'a Path>, flag: &str, what: &str) -> Result<&'a Path> {
+    value.ok_or_else(|| Usage::new(format!("{flag} is missing: it names {what}; see pgmig --help")).into())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: u32 = text.parse().map_err(|_| "expected a whole number of seconds".to_owned())?;
+    Ok(Duration::from_secs(seconds.into()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    fn parse(args: &[&str]) -> Args {
+        Args::try_parse_from([&["pgmig"], args].concat()).unwrap()
+    }
+
+    fn parse_error(args: &[&str]) -> clap::Error {
+        Args::try_parse_from([&["pgmig"], args].concat()).unwrap_err()
+    }
+
+    #[test]
+    fn definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn values_in_every_form() {
+        for form in [
+            &["-s", "store.dump"][..],
+            &["-s=store.dump"],
+            &["-sstore.dump"],
+            &["--source", "store.dump"],
+            &["--source=store.dump"],
+        ] {
+            assert_eq!(parse(form).source.as_deref(), Some(Path::new("store.dump")), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn standard_input_as_source() {
+        for form in [&["-s", "-"][..], &["-s=-"], &["-s-"], &["--source", "-"], &["--source=-"]] {
+            assert_eq!(parse(form).source.as_deref(), Some(Path::new("-")), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_may_hold_an_equals_sign() {
+        assert_eq!(parse(&["-s==x"]).source.as_deref(), Some(Path::new("=x")));
+        assert_eq!(parse(&["-s", "a=b"]).source.as_deref(), Some(Path::new("a=b")));
+    }
+
+    #[test]
+    fn original_flags_short_and_long() {
+        let short = parse(&["-f", "-s", "a", "-r", "b", "-t", "c", "-m", "d"]);
+        let long = parse(&[
+            "--force",
+            "--source=a",
+            "--resourceController=b",
+            "--target=c",
+            "--mapping=d",
+            "--testRCConnection",
+            "--testPGConnection",
+            "--wxo",
+        ]);
+        for args in [&short, &long] {
+            assert!(args.force);
+            assert_eq!(args.resource_controller.as_deref(), Some(Path::new("b")));
+            assert_eq!(args.source().unwrap(), Path::new("a"));
+            assert_eq!(args.target().unwrap(), Path::new("c"));
+            assert_eq!(args.mapping.as_deref(), Some(Path::new("d")));
+        }
+        assert!(long.test_rc_connection && long.test_pg_connection && long.wxo);
+        assert!(!short.test_rc_connection && !short.test_pg_connection && !short.wxo);
+    }
+
+    #[test]
+    fn short_flags_can_be_joined() {
+        let args = parse(&["-fs", "a"]);
+        assert!(args.force);
+        assert_eq!(args.source.as_deref(), Some(Path::new("a")));
+    }
+
+    #[test]
+    fn help_and_version_in_both_forms() {
+        for form in ["-h", "--help"] {
+            assert_eq!(parse_error(&[form]).kind(), ErrorKind::DisplayHelp);
+        }
+        for form in ["-v", "--version"] {
+            let error = parse_error(&[form]);
+            assert_eq!(error.kind(), ErrorKind::DisplayVersion);
+            assert!(error.to_string().starts_with(concat!("pgmig ", env!("CARGO_PKG_VERSION"))));
+        }
+    }
+
+    #[test]
+    fn mapping_excludes_keep_ids() {
+        let error = parse_error(&["-m", "enteredMapping.yaml", "--keep-ids"]);
+        assert_eq!(error.kind(), ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
+    fn bad_usage_is_refused() {
+        for args in [
+            &["store.dump"][..],
+            &["--resource-controller", "x"],
+            &["-V"],
+            &["-s"],
+            &["--source="],
+            &["-s", "a", "-s", "b"],
+            &["--swap-wait", "-1"],
+            &["--swap-wait", "1.5"],
+            &["--log-level", "loud"],
+        ] {
+            assert_eq!(parse_error(args).exit_code(), 2, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn defaults() {
+        let args = parse(&[]);
+        assert_eq!(args.swap_wait, Duration::from_secs(60));
+        assert_eq!(args.log_level, LogLevel::Warn);
+        assert!(!args.force && !args.keep_ids && !args.strict && !args.yes && !args.quiet);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let args = parse(&[]);
+        assert!(args.source().unwrap_err().to_string().starts_with("--source is missing"));
+        assert!(args.target().unwrap_err().to_string().starts_with("--target is missing"));
+    }
+}

@@ -1,0 +1,60 @@
+//! The environment variables that pgmig reads; the library reads none.
+
+use crate::failure::Usage;
+use anyhow::Result;
+use pgmig_core::restore::Failpoint;
+use pgmig_core::target::TargetEnvironment;
+use secrecy::SecretString;
+use std::env;
+
+/// What the environment says. `ENABLE_ICP`, which runbooks of the original tool export, changes nothing.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    /// For connections to the target.
+    pub(crate) target: TargetEnvironment,
+    /// Test builds only: where to stop or die.
+    pub(crate) failpoint: Option<Failpoint>,
+}
+
+impl Environment {
+    /// Reads the process's environment.
+    pub(crate) fn read() -> Result<Self> {
+        let target = TargetEnvironment {
+            pg_ca_file: text("PG_CA_FILE")?,
+            pgsslmode: text("PGSSLMODE")?,
+            pgsslrootcert: text("PGSSLROOTCERT")?,
+            pgpassword: text("PGPASSWORD")?.map(SecretString::from),
+            pgappname: text("PGAPPNAME")?,
+        };
+        Ok(Self { target, failpoint: failpoint()? })
+    }
+}
+
+/// Whether `NO_COLOR` allows colours: it is not set, or empty (<https://no-color.org>).
+pub(crate) fn colour_allowed() -> bool {
+    env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(feature = "failpoints")]
+fn failpoint() -> Result<Option<Failpoint>> {
+    let Some(text) = text("PGMIG_FAILPOINT")? else { return Ok(None) };
+    let failpoint = text.parse().map_err(|error| Usage::new(format!("PGMIG_FAILPOINT: {error}")))?;
+    Ok(Some(failpoint))
+}
+
+#[cfg(not(feature = "failpoints"))]
+#[allow(clippy::unnecessary_wraps, reason = "the same signature as in test builds")]
+fn failpoint() -> Result<Option<Failpoint>> {
+    Ok(None)
+}
+
+/// An empty variable counts as one that is not set, as in libpq.
+fn text(name: &str) -> Result<Option<String>> {
+    match env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => {
+            Err(Usage::new(format!("the environment variable {name} is not valid UTF-8")).into())
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! How an error ends the program: its exit status, and what is said about it.
+
+use pgmig_core::{Error, ErrorKind};
+use std::fmt::Write;
+use thiserror::Error as ThisError;
+
+/// Bad usage or configuration that the library's one error type does not cover.
+#[derive(Debug, ThisError)]
+#[error("{text}")]
+pub(crate) struct Usage {
+    text: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Usage {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), source: None }
+    }
+
+    /// Makes another error one of usage, with the same text and the same cause.
+    pub(crate) fn from_error(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { text: error.to_string(), source: Some(Box::new(error)) }
+    }
+}
+
+/// Erasing the target was not allowed.
+#[derive(Debug, ThisError)]
+#[error("{0}")]
+pub(crate) struct NotErased(pub(crate) String);
+
+/// A signal came while the program waited for an answer.
+#[derive(Debug, ThisError)]
+#[error("interrupted; the target is untouched")]
+pub(crate) struct Interrupted;
+
+/// What became of the target, by the first error in the chain that says so.
+pub(crate) fn kind(error: &anyhow::Error) -> ErrorKind {
+    for cause in error.chain() {
+        if let Some(error) = cause.downcast_ref::<Error>() {
+            return error.kind();
+        }
+        if cause.is::<Usage>() {
+            return ErrorKind::Usage;
+        }
+        if cause.is::<NotErased>() {
+            return ErrorKind::Refused;
+        }
+        if cause.is::<Interrupted>() {
+            return ErrorKind::Interrupted;
+        }
+    }
+    ErrorKind::Failed
+}
+
+/// The program's exit status for it.
+pub(crate) fn exit_status(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Usage => 2,
+        ErrorKind::Refused => 3,
+        ErrorKind::Strict => 4,
+        ErrorKind::OutcomeUnknown => 5,
+        ErrorKind::Interrupted => 130,
+        // Failed, and what a newer library may add.
+        _ => 1,
+    }
+}
+
+/// The error, what caused it, and what that means for the target, as lines for standard error.
+pub(crate) fn describe(error: &anyhow::Error) -> String {
+    let mut text = format!("error: {error}\n");
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        // A transparent variant says the same again.
+        if !said.contains(&cause) {
+            let _ = writeln!(text, "  caused by: {cause}");
+        }
+        said = cause;
+    }
+    if let Some(hint) = hint(kind(error)) {
+        let _ = writeln!(text, "hint: {hint}");
+    }
+    text
+}
+
+/// What to do next, where the error itself does not say it.
+fn hint(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Strict => Some("the warnings are above; run without --strict to accept them"),
+        ErrorKind::OutcomeUnknown => Some("do not start the store before it is known what became of it"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_the_documented_ones() {
+        assert_eq!(exit_status(ErrorKind::Failed), 1);
+        assert_eq!(exit_status(ErrorKind::Usage), 2);
+        assert_eq!(exit_status(ErrorKind::Refused), 3);
+        assert_eq!(exit_status(ErrorKind::Strict), 4);
+        assert_eq!(exit_status(ErrorKind::OutcomeUnknown), 5);
+        assert_eq!(exit_status(ErrorKind::Interrupted), 130);
+    }
+
+    #[test]
+    fn kind_is_found_below_a_context() {
+        let error = anyhow::Error::from(Usage::new("no")).context("while reading");
+        assert_eq!(kind(&error), ErrorKind::Usage);
+        assert_eq!(kind(&NotErased(String::new()).into()), ErrorKind::Refused);
+        assert_eq!(kind(&anyhow::anyhow!("other")), ErrorKind::Failed);
+    }
+
+    #[test]
+    fn causes_are_listed_once() {
+        let error = anyhow::anyhow!("disk full").context("cannot write x: disk full").context("top");
+        assert_eq!(describe(&error), "error: top\n  caused by: cannot write x: disk full\n");
+    }
+}

@@ -1,0 +1,116 @@
+//! Progress at a terminal: what goes on now, and how much of the archive is read. Without colours.
+
+use super::label::label;
+use crate::output::{count, duration};
+use crate::table::printable;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pgmig_core::restore::Step;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Often enough to look alive.
+const TICK: Duration = Duration::from_millis(120);
+
+pub(super) struct Bars {
+    all: MultiProgress,
+    now: ProgressBar,
+    archive: ProgressBar,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    step: &'static str,
+    table: String,
+    archive_is_shown: bool,
+}
+
+impl Bars {
+    pub(super) fn new() -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let now = all.add(ProgressBar::new_spinner());
+        now.set_style(style("{spinner} {wide_msg} {elapsed:>8}"));
+        now.enable_steady_tick(TICK);
+        // Not in `all` yet: it is drawn when the first byte has been read.
+        Self { all, now, archive: ProgressBar::hidden(), state: Mutex::new(State::default()) }
+    }
+
+    pub(super) fn step(&self, step: Step) {
+        let step = label(step);
+        self.update(|state| *state = State { step, table: String::new(), ..*state });
+        self.now.set_message(step);
+    }
+
+    pub(super) fn archive_bytes(&self, read: u64, total: Option<u64>) {
+        self.archive.set_position(read);
+        let first = self.update(|state| !std::mem::replace(&mut state.archive_is_shown, true));
+        if !first {
+            return;
+        }
+        match total {
+            Some(total) => {
+                self.archive.set_length(total);
+                self.archive.set_style(style(
+                    "  {bytes:>10} of {total_bytes:<10} [{wide_bar}] {binary_bytes_per_sec:>12}, {eta:>4} left",
+                ));
+            }
+            None => self.archive.set_style(style("  {bytes:>10} read, {binary_bytes_per_sec}")),
+        }
+        self.all.add(self.archive.clone());
+    }
+
+    pub(super) fn table(&self, table: &str) {
+        let table = printable(table);
+        let step = self.update(|state| {
+            state.table.clone_from(&table);
+            state.step
+        });
+        self.now.set_message(format!("{step}: {table}"));
+    }
+
+    pub(super) fn rows(&self, rows: u64) {
+        let message = self.update(|state| format!("{}: {}, {} rows", state.step, state.table, count(rows)));
+        self.now.set_message(message);
+    }
+
+    pub(super) fn object(&self, what: &str, done: usize, total: usize) {
+        let step = self.update(|state| state.step);
+        self.now.set_message(format!("{step}: {} of {total}, {}", done.saturating_add(1), printable(what)));
+    }
+
+    pub(super) fn migrated(&self, version: i64, description: &str, took: Duration) {
+        let step = self.update(|state| state.step);
+        self.now.set_message(format!("{step}: {version} {} took {}", printable(description), duration(took)));
+    }
+
+    /// Runs something that writes to standard error, with the bars out of its way.
+    pub(super) fn beside(&self, write: impl FnOnce()) {
+        self.all.suspend(write);
+    }
+
+    pub(super) fn hide(&self) {
+        self.now.disable_steady_tick();
+        let _ = self.all.clear();
+        self.all.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
+    pub(super) fn show(&self) {
+        self.all.set_draw_target(ProgressDrawTarget::stderr());
+        self.now.enable_steady_tick(TICK);
+    }
+
+    pub(super) fn finish(&self) {
+        self.archive.finish_and_clear();
+        self.now.finish_and_clear();
+        let _ = self.all.clear();
+    }
+
+    fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        // Whatever a panicking thread left in it is good enough to be shown.
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("our templates are well-formed")
+}

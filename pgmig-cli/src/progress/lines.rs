@@ -1,0 +1,80 @@
+//! Progress as plain lines, for logs: one for each step and migration, and now and then one of what goes on.
+
+use super::label::label;
+use crate::output::{bytes, count, duration, say};
+use pgmig_core::restore::Step;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often a line says that the same step still goes on.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+pub(super) struct Lines {
+    started: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    last_line: Instant,
+    table: String,
+    rows: u64,
+}
+
+impl Lines {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self { started: now, state: Mutex::new(State { last_line: now, table: String::new(), rows: 0 }) }
+    }
+
+    pub(super) fn step(&self, step: Step) {
+        self.update(|state| state.table.clear());
+        self.line(label(step));
+    }
+
+    pub(super) fn archive_bytes(&self, read: u64, total: Option<u64>) {
+        if !self.is_time() {
+            return;
+        }
+        let of = total.map(|total| format!(" of {}", bytes(total))).unwrap_or_default();
+        let table = self.update(|state| match state.table.as_str() {
+            "" => String::new(),
+            table => format!("; {table}: {} rows", count(state.rows)),
+        });
+        self.line(&format!("  {}{of} of the archive read{table}", bytes(read)));
+    }
+
+    pub(super) fn table(&self, table: &str) {
+        self.update(|state| {
+            table.clone_into(&mut state.table);
+            state.rows = 0;
+        });
+    }
+
+    pub(super) fn rows(&self, rows: u64) {
+        self.update(|state| state.rows = rows);
+    }
+
+    pub(super) fn object(&self, what: &str, done: usize, total: usize) {
+        if self.is_time() {
+            self.line(&format!("  {} of {total}: {what}", done.saturating_add(1)));
+        }
+    }
+
+    pub(super) fn migrated(&self, version: i64, description: &str, took: Duration) {
+        self.line(&format!("  migration {version} ({description}) took {}", duration(took)));
+    }
+
+    fn is_time(&self) -> bool {
+        self.update(|state| state.last_line.elapsed() >= INTERVAL)
+    }
+
+    fn line(&self, text: &str) {
+        self.update(|state| state.last_line = Instant::now());
+        say(&format!("[{:>7.1} s] {text}", self.started.elapsed().as_secs_f64()));
+    }
+
+    fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        // Whatever a panicking thread left in it is good enough to be shown.
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

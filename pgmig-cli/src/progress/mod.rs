@@ -1,0 +1,128 @@
+//! Progress on standard error: bars at a terminal, plain lines elsewhere.
+
+mod bars;
+mod label;
+mod lines;
+
+use crate::args::{Args, LogLevel};
+use crate::output::say;
+use bars::Bars;
+use lines::Lines;
+use pgmig_core::progress::{Notice, Progress, Severity};
+use pgmig_core::restore::Step;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+/// Shows the events of a restore.
+pub(crate) struct Display {
+    form: Form,
+    /// Notices below it are not shown.
+    least: Severity,
+}
+
+enum Form {
+    Nothing,
+    Lines(Lines),
+    Bars(Bars),
+}
+
+impl Display {
+    /// The form that the arguments and the terminal ask for.
+    pub(crate) fn new(args: &Args) -> Self {
+        // Log lines would tear bars apart.
+        let quiet_log = args.log_level <= LogLevel::Warn;
+        let form = if args.quiet || args.no_progress {
+            Form::Nothing
+        } else if io::stderr().is_terminal() && quiet_log {
+            Form::Bars(Bars::new())
+        } else {
+            Form::Lines(Lines::new())
+        };
+        Self { form, least: if args.quiet { Severity::Warning } else { Severity::Notice } }
+    }
+
+    /// Takes the bars off the screen while something is asked.
+    pub(crate) fn suspend(&self) {
+        if let Form::Bars(bars) = &self.form {
+            bars.hide();
+        }
+    }
+
+    /// Puts them back.
+    pub(crate) fn resume(&self) {
+        if let Form::Bars(bars) = &self.form {
+            bars.show();
+        }
+    }
+
+    /// Takes the bars off the screen for good.
+    pub(crate) fn finish(&self) {
+        if let Form::Bars(bars) = &self.form {
+            bars.finish();
+        }
+    }
+}
+
+impl Progress for Display {
+    fn step(&self, step: Step) {
+        match &self.form {
+            Form::Nothing => {}
+            Form::Lines(lines) => lines.step(step),
+            Form::Bars(bars) => bars.step(step),
+        }
+    }
+
+    fn archive_bytes(&self, read: u64, total: Option<u64>) {
+        match &self.form {
+            Form::Nothing => {}
+            Form::Lines(lines) => lines.archive_bytes(read, total),
+            Form::Bars(bars) => bars.archive_bytes(read, total),
+        }
+    }
+
+    fn table(&self, table: &str) {
+        match &self.form {
+            Form::Nothing => {}
+            Form::Lines(lines) => lines.table(table),
+            Form::Bars(bars) => bars.table(table),
+        }
+    }
+
+    fn rows(&self, rows: u64) {
+        match &self.form {
+            Form::Nothing => {}
+            Form::Lines(lines) => lines.rows(rows),
+            Form::Bars(bars) => bars.rows(rows),
+        }
+    }
+
+    fn object(&self, what: &str, done: usize, total: usize) {
+        match &self.form {
+            Form::Nothing => {}
+            Form::Lines(lines) => lines.object(what, done, total),
+            Form::Bars(bars) => bars.object(what, done, total),
+        }
+    }
+
+    fn migrated(&self, version: i64, description: &str, took: Duration) {
+        match &self.form {
+            Form::Nothing => {}
+            Form::Lines(lines) => lines.migrated(version, description, took),
+            Form::Bars(bars) => bars.migrated(version, description, took),
+        }
+    }
+
+    fn notice(&self, notice: &Notice) {
+        if notice.severity < self.least {
+            return;
+        }
+        let text = match notice.severity {
+            Severity::Warning => format!("warning: {}", notice.text),
+            Severity::Notice => format!("notice: {}", notice.text),
+        };
+        match &self.form {
+            Form::Bars(bars) => bars.beside(|| say(&text)),
+            Form::Nothing | Form::Lines(_) => say(&text),
+        }
+    }
+}

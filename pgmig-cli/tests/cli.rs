@@ -1,0 +1,117 @@
+//! The command line as a whole, as far as it needs no PostgreSQL.
+
+use assert_cmd::Command;
+use std::path::PathBuf;
+
+/// pgmig with these arguments: its exit status, standard output and standard error.
+fn pgmig(args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::cargo_bin("pgmig").expect("the binary is built");
+    for variable in ["PG_CA_FILE", "PGSSLMODE", "PGSSLROOTCERT", "PGPASSWORD", "PGAPPNAME", "PGMIG_FAILPOINT"]
+    {
+        command.env_remove(variable);
+    }
+    let output = command.args(args).output().expect("pgmig runs");
+    let text = |bytes| String::from_utf8(bytes).expect("pgmig prints UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// A file with this content that lives as long as the test run's temporary directory.
+fn file(name: &str, content: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).expect("a file can be written");
+    path
+}
+
+#[test]
+fn help_lists_every_flag_on_standard_output() {
+    let (status, stdout, stderr) = pgmig(&["--help"]);
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    for flag in [
+        "-h, --help",
+        "-f, --force",
+        "-s, --source <",
+        "-r, --resourceController <",
+        "-t, --target <",
+        "-m, --mapping <",
+        "--testRCConnection",
+        "--testPGConnection",
+        "-v, --version",
+        "--wxo",
+        "--keep-ids",
+        "Exit status: ",
+    ] {
+        assert!(stdout.contains(flag), "{flag} is not in\n{stdout}");
+    }
+    assert_eq!(pgmig(&["-h"]).1, stdout);
+}
+
+#[test]
+fn version_is_one_line() {
+    for flag in ["-v", "--version"] {
+        let (status, stdout, stderr) = pgmig(&[flag]);
+        assert_eq!((status, stderr.as_str()), (Some(0), ""));
+        assert!(stdout.starts_with(concat!("pgmig ", env!("CARGO_PKG_VERSION"), " (")), "{stdout}");
+        assert_eq!(stdout.lines().count(), 1);
+    }
+}
+
+#[test]
+fn bad_usage_is_exit_status_2() {
+    for (args, says) in [
+        (&["--sorce", "x"][..], "--sorce"),
+        (&["store.dump"], "store.dump"),
+        (&["-m", "x", "--keep-ids"], "--keep-ids"),
+        (&[], "--source is missing"),
+        (&["--target", "x"], "--source is missing"),
+        (&["--source", "x"], "--target is missing"),
+        (&["--testPGConnection"], "--target is missing"),
+        (&["--testRCConnection"], "--resourceController is missing"),
+    ] {
+        let (status, stdout, stderr) = pgmig(args);
+        assert_eq!(status, Some(2), "{args:?}\n{stderr}");
+        assert_eq!(stdout, "", "{args:?}");
+        assert!(stderr.starts_with("error: ") && stderr.contains(says), "{args:?}\n{stderr}");
+    }
+}
+
+#[test]
+fn nothing_is_coloured_without_a_terminal() {
+    for args in [&["--help"][..], &["--nonsense"], &[]] {
+        let (_, stdout, stderr) = pgmig(args);
+        assert!(!stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'), "{args:?}");
+    }
+}
+
+#[test]
+fn missing_target_file_is_named() {
+    let (status, _, stderr) = pgmig(&["--testPGConnection", "-t", "/nowhere/postgres.yaml"]);
+    assert_eq!(status, Some(2), "{stderr}");
+    assert!(stderr.contains("/nowhere/postgres.yaml"), "{stderr}");
+}
+
+#[test]
+fn resource_controller_test_says_that_it_tested_nothing() {
+    let path = file("rc_good.yaml", "accessTokens: [s3cret]\nhost: localhost\nport: 5000\n");
+    let (status, stdout, stderr) = pgmig(&["--testRCConnection", "-r", path.to_str().expect("UTF-8")]);
+    assert_eq!((status, stdout.as_str()), (Some(2), ""));
+    assert!(stderr.contains("not supported by this build yet"), "{stderr}");
+    assert!(!stderr.contains("s3cret"));
+}
+
+#[test]
+fn bad_resource_controller_file_is_refused_without_showing_its_tokens() {
+    let path = file("rc_bad.yaml", "accessTokens: [s3cret]\nhost: localhost\nport: 5000\nprot: 1\n");
+    let (status, _, stderr) = pgmig(&["--testRCConnection", "-r", path.to_str().expect("UTF-8")]);
+    assert_eq!(status, Some(2));
+    assert!(stderr.contains("rc_bad.yaml, line 4") && stderr.contains("prot"), "{stderr}");
+    assert!(!stderr.contains("s3cret"), "{stderr}");
+}
+
+#[test]
+#[cfg(feature = "failpoints")]
+fn unknown_failpoint_is_refused() {
+    let mut command = Command::cargo_bin("pgmig").expect("the binary is built");
+    let output = command.env("PGMIG_FAILPOINT", "nowhere").output().expect("pgmig runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere"));
+}

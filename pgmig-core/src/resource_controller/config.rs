@@ -1,0 +1,201 @@
+//! `resourceController.yaml`: where the Resource Controller is, and the tokens that it asks for.
+
+use crate::target::yaml;
+use secrecy::SecretString;
+use serde::Deserialize;
+use std::io;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Where the Resource Controller is, and how to get in.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ResourceControllerConfig {
+    /// At least one; each sees its owner's instances only.
+    pub access_tokens: Vec<SecretString>,
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// What kind of instances the platform's own service is asked for; `None` asks the gateway instead.
+    pub service_type: Option<ServiceType>,
+    /// PEM file of the CA that signed the server's certificate.
+    pub ca_file: Option<PathBuf>,
+    /// Whether a certificate that cannot be verified is accepted.
+    pub insecure_skip_verify: bool,
+}
+
+/// The kind of a service instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceType {
+    /// An Assistant.
+    Assistant,
+    /// An Orchestrate, with an Assistant's store in it.
+    Orchestrate,
+}
+
+/// Why a Resource Controller configuration file is not acceptable. Shows nothing of the file but names of keys.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ResourceControllerConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the Resource Controller configuration file {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The file is not YAML of the expected form.
+    #[error("{}{}: {message}", path.display(), Line(*line))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Line, 1-based, where it is known.
+        line: Option<u64>,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+struct Line(Option<u64>);
+
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |line| write!(f, ", line {line}"))
+    }
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(rename = "accessTokens")]
+    access_tokens: Vec<SecretString>,
+    host: String,
+    port: NonZeroU16,
+    #[serde(rename = "type")]
+    service_type: Option<ServiceType>,
+    #[serde(rename = "caFile")]
+    ca_file: Option<PathBuf>,
+    #[serde(rename = "insecureSkipVerify", default)]
+    insecure_skip_verify: bool,
+}
+
+impl ResourceControllerConfig {
+    /// Reads the file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, is not YAML of the expected form, has unknown or duplicate keys, or lacks a token.
+    pub fn from_file(path: &Path) -> Result<Self, ResourceControllerConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ResourceControllerConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text).map_err(|(line, message)| ResourceControllerConfigError::Invalid {
+            path: path.to_owned(),
+            line,
+            message,
+        })
+    }
+
+    /// Returns the line, where it is known, and what is wrong with it.
+    fn parse(text: &str) -> Result<Self, (Option<u64>, String)> {
+        use secrecy::ExposeSecret;
+        let file: File = yaml::parse(text).map_err(|error| (error.line, error.message))?;
+        if file.access_tokens.is_empty() {
+            return Err((None, "accessTokens is empty, expected at least one token".to_owned()));
+        }
+        let empty = |token: &SecretString| token.expose_secret().trim().is_empty();
+        if let Some(index) = file.access_tokens.iter().position(empty) {
+            return Err((None, format!("accessTokens: token {} is empty", index + 1)));
+        }
+        if file.host.trim().is_empty() {
+            return Err((None, "host is empty".to_owned()));
+        }
+        Ok(Self {
+            access_tokens: file.access_tokens,
+            host: file.host,
+            port: file.port.get(),
+            service_type: file.service_type,
+            ca_file: file.ca_file,
+            insecure_skip_verify: file.insecure_skip_verify,
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    const MANUAL: &str = "accessTokens:\n  - value\n  - value2\nhost: localhost\nport: 5000\n";
+
+    #[test]
+    fn the_manuals_example() {
+        let config = ResourceControllerConfig::parse(MANUAL).unwrap();
+        let tokens: Vec<_> = config.access_tokens.iter().map(|token| token.expose_secret()).collect();
+        assert_eq!(tokens, ["value", "value2"]);
+        assert_eq!((config.host.as_str(), config.port), ("localhost", 5000));
+        assert_eq!((config.service_type, config.ca_file, config.insecure_skip_verify), (None, None, false));
+    }
+
+    #[test]
+    fn every_key() {
+        let text = format!("{MANUAL}type: orchestrate\ncaFile: /tmp/ca.crt\ninsecureSkipVerify: true\n");
+        let config = ResourceControllerConfig::parse(&text).unwrap();
+        assert_eq!(config.service_type, Some(ServiceType::Orchestrate));
+        assert_eq!(config.ca_file.as_deref(), Some(Path::new("/tmp/ca.crt")));
+        assert!(config.insecure_skip_verify);
+    }
+
+    #[test]
+    fn a_token_of_digits_is_kept_as_written() {
+        let text = "accessTokens: [007]\nhost: h\nport: 1\n";
+        let config = ResourceControllerConfig::parse(text).unwrap();
+        assert_eq!(config.access_tokens[0].expose_secret(), "007");
+    }
+
+    #[test]
+    fn unacceptable_files_are_refused_without_showing_tokens() {
+        for (text, says) in [
+            ("accessTokens: [s3cret]\nhost: h\nport: 1\nprot: 2\n", "prot"),
+            ("accessTokens: [s3cret]\nhost: h\nhost: i\nport: 1\n", "host"),
+            ("accessTokens: s3cret\nhost: h\nport: 1\n", ""),
+            ("accessTokens: [s3cret, '']\nhost: h\nport: 1\n", "token 2 is empty"),
+            ("accessTokens: []\nhost: h\nport: 1\n", "at least one"),
+            ("accessTokens: [s3cret]\nport: 1\n", "host"),
+            ("accessTokens: [s3cret]\nhost: ''\nport: 1\n", "host is empty"),
+            ("accessTokens: [s3cret]\nhost: h\nport: s3cret\n", ""),
+            ("accessTokens: [s3cret]\nhost: h\nport: 0\n", ""),
+            ("accessTokens: [s3cret]\nhost: h\nport: 65536\n", ""),
+            ("accessTokens: [s3cret]\nhost: h\nport: 1\ntype: s3cret\n", ""),
+            ("accessTokens: [s3cret]\nhost: h\nport: 1\ninsecureSkipVerify: s3cret\n", ""),
+            ("", ""),
+        ] {
+            let (_, message) = ResourceControllerConfig::parse(text).expect_err(text);
+            assert!(message.contains(says), "{text:?}: {message}");
+            assert!(!message.contains("s3cret"), "{text:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_keys_line_is_known() {
+        let (line, _) = ResourceControllerConfig::parse(&format!("{MANUAL}prot: 2\n")).unwrap_err();
+        assert_eq!(line, Some(6));
+    }
+
+    #[test]
+    fn debug_shows_no_token() {
+        let config = ResourceControllerConfig::parse("accessTokens: [s3cret]\nhost: h\nport: 1\n").unwrap();
+        assert!(!format!("{config:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = ResourceControllerConfig::from_file(Path::new("/nowhere.yaml")).unwrap_err();
+        assert!(error.to_string().contains("/nowhere.yaml"));
+    }
+}

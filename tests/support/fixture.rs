@@ -1,0 +1,21 @@
+//! Where the checked-in files are.
+
+use std::path::{Path, PathBuf};
+
+/// The repository's root.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the repository")
+}
+
+/// A file below `fixtures/`; fails at once where it is not there.
+#[track_caller]
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    let path = repository().join("fixtures").join(name);
+    assert!(path.exists(), "no fixture {}", path.display());
+    path
+}
+
+/// The corpus of archives: `PGMIG_CORPUS`, or `fixtures/`.
+pub(crate) fn corpus() -> PathBuf {
+    std::env::var_os("PGMIG_CORPUS").map_or_else(|| repository().join("fixtures"), PathBuf::from)
+}

@@ -1,0 +1,10 @@
+//! What the tests stand on: a PostgreSQL server, a database per test, fixtures, and a runner for the binary.
+
+pub(crate) mod database;
+pub(crate) mod fixture;
+pub(crate) mod pgmig;
+pub(crate) mod server;
+
+pub(crate) use database::Database;
+pub(crate) use pgmig::{Outcome, Pgmig};
+pub(crate) use server::{PrivateServer, Server};

@@ -1,0 +1,296 @@
+//! Runs the `pgmig` binary as an operator does: in a directory of its own, with its YAML files beside it.
+
+use super::database::Database;
+use super::server::Server;
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A command line of pgmig, and the directory that it runs in.
+#[derive(Debug)]
+pub(crate) struct Pgmig {
+    directory: TempDir,
+    args: Vec<OsString>,
+    environment: Vec<(String, OsString)>,
+    stdin: Option<PathBuf>,
+    timeout: Duration,
+}
+
+/// What postgres.yaml says.
+#[derive(Debug, Clone)]
+pub(crate) struct TargetFile {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) database: String,
+    pub(crate) username: String,
+    pub(crate) su_username: String,
+    pub(crate) su_password: String,
+    /// More lines, as they are.
+    pub(crate) more: String,
+}
+
+/// A run of pgmig that is under way.
+#[derive(Debug)]
+pub(crate) struct Running {
+    directory: TempDir,
+    child: Child,
+    stdout: JoinHandle<Vec<u8>>,
+    stderr: JoinHandle<Vec<u8>>,
+    deadline: Instant,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) directory: TempDir,
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// What pgmig reads from its environment, so that a developer's own does not change a test.
+const ENVIRONMENT: [&str; 9] = [
+    "PG_CA_FILE",
+    "RC_CA_FILE",
+    "ENABLE_ICP",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+    "PGPASSWORD",
+    "PGAPPNAME",
+    "NO_COLOR",
+    "PGMIG_FAILPOINT",
+];
+
+impl TargetFile {
+    /// The target is this database, reached by TCP and password as the superuser, who also owns its objects.
+    pub(crate) fn of(database: &Database) -> Self {
+        let Server { host, port, superuser, password, .. } = database.server.clone();
+        Self {
+            host,
+            port,
+            database: database.name.clone(),
+            username: superuser.clone(),
+            su_username: superuser,
+            su_password: password,
+            more: String::new(),
+        }
+    }
+
+    fn to_yaml(&self) -> String {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        format!(
+            "host: {}\nport: {}\ndatabase: {}\nusername: {}\nsu_username: {}\nsu_password: {}\n{}",
+            quoted(&self.host),
+            self.port,
+            quoted(&self.database),
+            quoted(&self.username),
+            quoted(&self.su_username),
+            quoted(&self.su_password),
+            self.more
+        )
+    }
+}
+
+impl Pgmig {
+    /// No arguments yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            directory: TempDir::new().expect("a temporary directory can be made"),
+            args: Vec::new(),
+            environment: Vec::new(),
+            stdin: None,
+            timeout: Duration::from_secs(120),
+        }
+    }
+
+    /// `--target postgres.yaml` with this content.
+    pub(crate) fn target(self, target: &TargetFile) -> Self {
+        self.file("postgres.yaml", &target.to_yaml()).args(["--target", "postgres.yaml"])
+    }
+
+    /// `--source archive`.
+    pub(crate) fn source(self, archive: &Path) -> Self {
+        self.arg("--source").arg(archive)
+    }
+
+    /// `--mapping enteredMapping.yaml` with these pairs.
+    pub(crate) fn mapping(self, pairs: &[(&str, &str)]) -> Self {
+        let mut yaml = "instance-mappings:\n".to_owned();
+        for (source, target) in pairs {
+            yaml += &format!("  {source}: {target}\n");
+        }
+        self.file("enteredMapping.yaml", &yaml).args(["--mapping", "enteredMapping.yaml"])
+    }
+
+    /// Writes a file beside it.
+    pub(crate) fn file(self, name: &str, content: &str) -> Self {
+        std::fs::write(self.directory.path().join(name), content).expect("a file can be written");
+        self
+    }
+
+    /// One more argument.
+    pub(crate) fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// More arguments.
+    pub(crate) fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets an environment variable.
+    pub(crate) fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Stops, or with `STEP:kill` dies, at a step.
+    pub(crate) fn failpoint(self, failpoint: &str) -> Self {
+        self.env("PGMIG_FAILPOINT", failpoint)
+    }
+
+    /// Reads standard input from a file.
+    pub(crate) fn stdin(mut self, file: &Path) -> Self {
+        self.stdin = Some(file.to_owned());
+        self
+    }
+
+    /// How long it may take; two minutes otherwise.
+    pub(crate) fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub(crate) fn run(self) -> Outcome {
+        self.spawn().wait()
+    }
+
+    /// Starts it.
+    #[track_caller]
+    pub(crate) fn spawn(self) -> Running {
+        let mut command = Command::new(binary());
+        for name in ENVIRONMENT {
+            command.env_remove(name);
+        }
+        let stdin = match &self.stdin {
+            Some(file) => Stdio::from(std::fs::File::open(file).expect("the input is there")),
+            None => Stdio::null(),
+        };
+        let mut child = command
+            .args(&self.args)
+            .envs(self.environment)
+            .current_dir(self.directory.path())
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("pgmig starts");
+        Running {
+            stdout: read_all(child.stdout.take().expect("stdout is piped")),
+            stderr: read_all(child.stderr.take().expect("stderr is piped")),
+            directory: self.directory,
+            child,
+            deadline: Instant::now() + self.timeout,
+        }
+    }
+}
+
+impl Running {
+    /// Sends a signal: `INT`, `TERM`, `KILL`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success(), "cannot send SIG{signal}");
+    }
+
+    /// Waits for its end; kills it, and fails, when that takes too long.
+    #[track_caller]
+    pub(crate) fn wait(mut self) -> Outcome {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                break status;
+            }
+            if Instant::now() > self.deadline {
+                let _ = self.child.kill();
+                let stderr = text(self.stderr);
+                panic!("pgmig did not end in time; its standard error:\n{stderr}");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        Outcome { directory: self.directory, status, stdout: text(self.stdout), stderr: text(self.stderr) }
+    }
+}
+
+impl Outcome {
+    /// Checks the exit status.
+    #[track_caller]
+    pub(crate) fn expect_status(self, expected: i32) -> Self {
+        assert_eq!(self.status.code(), Some(expected), "{self}");
+        self
+    }
+
+    /// Checks that it was killed by a signal.
+    #[track_caller]
+    pub(crate) fn expect_killed(self) -> Self {
+        assert_eq!(self.status.signal(), Some(9), "{self}");
+        self
+    }
+
+    /// Checks that standard error says this.
+    #[track_caller]
+    pub(crate) fn stderr_has(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "standard error does not say {text:?}\n{self}");
+        self
+    }
+
+    /// Checks that standard output says this.
+    #[track_caller]
+    pub(crate) fn stdout_has(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "standard output does not say {text:?}\n{self}");
+        self
+    }
+
+    /// Checks that neither output holds this secret.
+    #[track_caller]
+    pub(crate) fn keeps_secret(self, secret: &str) -> Self {
+        assert!(!secret.is_empty(), "an empty secret is everywhere");
+        assert!(!self.stdout.contains(secret) && !self.stderr.contains(secret), "a secret is shown");
+        self
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\n--- stdout\n{}\n--- stderr\n{}", self.status, self.stdout, self.stderr)
+    }
+}
+
+/// The binary that was built beside this one: target/PROFILE/deps/integration-HASH -> target/PROFILE/pgmig.
+fn binary() -> PathBuf {
+    let this = std::env::current_exe().expect("a test knows its own path");
+    let profile = this.parent().and_then(Path::parent).expect("a test is in target/PROFILE/deps");
+    let binary = profile.join("pgmig");
+    assert!(binary.exists(), "{} is not built: run `make test`", binary.display());
+    binary
+}
+
+fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).expect("a pipe can be read");
+        bytes
+    })
+}
+
+fn text(reader: JoinHandle<Vec<u8>>) -> String {
+    let bytes = reader.join().expect("the reader does not panic");
+    String::from_utf8(bytes).expect("pgmig prints UTF-8")
+}
