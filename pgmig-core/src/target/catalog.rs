@@ -1,0 +1,190 @@
+//! What the catalogs say of the cluster, of the target and of the roles in it.
+
+use super::TargetError;
+use super::session::Session;
+use crate::sql::quote_literal;
+
+/// A database's locale, as CREATE DATABASE takes it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Locale {
+    /// `icu` or `builtin`; `None` for libc, also on servers that know no other.
+    pub(crate) provider: Option<&'static str>,
+    pub(crate) collate: String,
+    pub(crate) ctype: String,
+    pub(crate) icu_locale: Option<String>,
+    pub(crate) icu_rules: Option<String>,
+    pub(crate) builtin_locale: Option<String>,
+}
+
+/// A database, as it has to be made again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct DatabaseFacts {
+    pub(crate) name: String,
+    pub(crate) oid: u32,
+    pub(crate) owner: String,
+    pub(crate) encoding: String,
+    pub(crate) tablespace: String,
+    pub(crate) locale: Locale,
+    pub(crate) is_template: bool,
+    pub(crate) allows_connections: bool,
+    pub(crate) connection_limit: i32,
+    pub(crate) comment: Option<String>,
+    pub(crate) bytes: u64,
+}
+
+/// What `su_username` and `username` may do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct RoleFacts {
+    /// `su_username`, as the server knows it.
+    pub(crate) login: String,
+    pub(crate) is_superuser: bool,
+    pub(crate) may_create_databases: bool,
+    /// Whether the role `username` exists.
+    pub(crate) owner_exists: bool,
+    /// Whether `su_username` can become `username`.
+    pub(crate) may_become_owner: bool,
+    /// Whether `su_username` can become the target's owner.
+    pub(crate) may_become_database_owner: bool,
+}
+
+/// A session on a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherSession {
+    /// The server process.
+    pub pid: i32,
+    /// Its role.
+    pub role: String,
+    /// Its application name.
+    pub application: String,
+    /// Its state: `active`, `idle`, ...
+    pub state: String,
+}
+
+/// Reads a database's facts; `None` if there is none of that name.
+///
+/// Columns of later versions (ICU since 15, rules since 16, `datlocale` since 17) are read through `to_jsonb`,
+/// which is silent about those that a server lacks.
+pub(crate) async fn database_facts(
+    control: &mut Session,
+    name: &str,
+) -> Result<Option<DatabaseFacts>, TargetError> {
+    let sql = format!(
+        "SELECT d.oid, pg_catalog.pg_get_userbyid(d.datdba), pg_catalog.pg_encoding_to_char(d.encoding), \
+         t.spcname, d.datcollate, d.datctype, j ->> 'datlocprovider', \
+         COALESCE(j ->> 'datlocale', j ->> 'daticulocale'), j ->> 'daticurules', d.datistemplate, \
+         d.datallowconn, d.datconnlimit, pg_catalog.shobj_description(d.oid, 'pg_database'), \
+         CASE WHEN pg_catalog.has_database_privilege(d.oid, 'CONNECT') \
+              THEN pg_catalog.pg_database_size(d.oid) END \
+         FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace, \
+         pg_catalog.to_jsonb(d) j WHERE d.datname = {}",
+        quote_literal(name)
+    );
+    let rows = control.rows(&sql, "read the target's row in pg_database").await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let locale = |wanted: &str| (row.text(6) == wanted).then(|| row.text(7).to_owned());
+    Ok(Some(DatabaseFacts {
+        name: name.to_owned(),
+        oid: row.number(0),
+        owner: row.text(1).to_owned(),
+        encoding: row.text(2).to_owned(),
+        tablespace: row.text(3).to_owned(),
+        locale: Locale {
+            provider: match row.text(6) {
+                "i" => Some("icu"),
+                "b" => Some("builtin"),
+                _ => None,
+            },
+            collate: row.text(4).to_owned(),
+            ctype: row.text(5).to_owned(),
+            icu_locale: locale("i"),
+            icu_rules: row.get(8).map(str::to_owned),
+            builtin_locale: locale("b"),
+        },
+        is_template: row.is_true(9),
+        allows_connections: row.is_true(10),
+        connection_limit: row.number(11),
+        comment: row.get(12).map(str::to_owned),
+        bytes: row.number(13),
+    }))
+}
+
+/// Reads what the roles may do with a database of this owner.
+pub(crate) async fn role_facts(
+    control: &mut Session,
+    owner: &str,
+    database_owner: &str,
+) -> Result<RoleFacts, TargetError> {
+    // From 16 on, membership alone does not allow SET ROLE.
+    let right = if control.server_version() >= 160_000 { "SET" } else { "MEMBER" };
+    let (owner, database_owner) = (quote_literal(owner), quote_literal(database_owner));
+    let may_become = |role: &str| {
+        format!(
+            "COALESCE((SELECT pg_catalog.pg_has_role(session_user, oid, '{right}') \
+             FROM pg_catalog.pg_roles WHERE rolname = {role}), false)"
+        )
+    };
+    let sql = format!(
+        "SELECT r.rolname, r.rolsuper, r.rolcreatedb, \
+         EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {owner}), {}, {} \
+         FROM pg_catalog.pg_roles r WHERE r.rolname = session_user",
+        may_become(&owner),
+        may_become(&database_owner),
+    );
+    let rows = control.rows(&sql, "read what su_username may do").await?;
+    let Some(row) = rows.first() else { return Ok(RoleFacts::default()) };
+    Ok(RoleFacts {
+        login: row.text(0).to_owned(),
+        is_superuser: row.is_true(1),
+        may_create_databases: row.is_true(1) || row.is_true(2),
+        owner_exists: row.is_true(3),
+        may_become_owner: row.is_true(4),
+        may_become_database_owner: row.is_true(5),
+    })
+}
+
+/// The sessions on a database, our own of `application` left out.
+pub(crate) async fn other_sessions(
+    control: &mut Session,
+    database: &str,
+    application: &str,
+) -> Result<Vec<OtherSession>, TargetError> {
+    let sql = format!(
+        "SELECT pid, COALESCE(usename, ''), application_name, COALESCE(state, '') \
+         FROM pg_catalog.pg_stat_activity WHERE datname = {} AND backend_type IS NOT DISTINCT FROM \
+         'client backend' AND application_name <> {} ORDER BY pid",
+        quote_literal(database),
+        quote_literal(application),
+    );
+    let rows = control.rows(&sql, "list the sessions on the target").await?;
+    let session = |row: &super::session::TextRow| OtherSession {
+        pid: row.number(0),
+        role: row.text(1).to_owned(),
+        application: row.text(2).to_owned(),
+        state: row.text(3).to_owned(),
+    };
+    Ok(rows.iter().map(session).collect())
+}
+
+/// What stands in the way of swapping a database: each line says what, and what to do about it.
+pub(crate) async fn swap_obstacles(
+    control: &mut Session,
+    database: &DatabaseFacts,
+) -> Result<Vec<String>, TargetError> {
+    let name = quote_literal(&database.name);
+    let sql = format!(
+        "SELECT 'logical replication slot ' || quote_ident(slot_name::text) || ' belongs to it (drop it with \
+         pg_drop_replication_slot, and make it again afterwards)' \
+         FROM pg_catalog.pg_replication_slots WHERE database = {name} \
+         UNION ALL SELECT 'prepared transaction ' || quote_literal(gid) || ' is open in it (COMMIT PREPARED or \
+         ROLLBACK PREPARED it)' FROM pg_catalog.pg_prepared_xacts WHERE database = {name} \
+         UNION ALL SELECT 'subscription with OID ' || oid || ' belongs to it (drop it, and make it again \
+         afterwards)' FROM (SELECT oid FROM pg_catalog.pg_subscription WHERE subdbid = {}) s",
+        database.oid
+    );
+    let rows = control.rows(&sql, "look for what stands in the way of a swap").await?;
+    let mut obstacles: Vec<String> = rows.iter().map(|row| row.text(0).to_owned()).collect();
+    if database.is_template {
+        obstacles.push("it is marked as a template (ALTER DATABASE ... IS_TEMPLATE false)".to_owned());
+    }
+    Ok(obstacles)
+}

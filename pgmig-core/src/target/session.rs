@@ -1,0 +1,157 @@
+//! A connection with the settings that a restore needs, and a current role.
+
+use super::{TargetConfig, TargetError, connect};
+use crate::sql::quote_ident;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use sqlx::postgres::{PgCopyIn, PgPoolCopyExt as _, PgRow};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
+
+/// Settings of every session: no time-outs of the server's or the role's, no silent filtering of rows, input
+/// read as pg_dump writes it. As pg_restore's, and what a role's or a database's own defaults could spoil.
+///
+/// Messages below an error are turned off because sqlx does not read the socket while it sends COPY data: a
+/// stream of notices would fill the socket's buffers, and both sides would wait for each other for ever.
+const SETTINGS: &str = "\
+    SET client_min_messages = error;\
+    SET statement_timeout = 0;\
+    SET lock_timeout = 0;\
+    SET idle_in_transaction_session_timeout = 0;\
+    SET default_transaction_read_only = off;\
+    SET default_transaction_isolation = 'read committed';\
+    SET default_transaction_deferrable = off;\
+    SET row_security = off;\
+    SET check_function_bodies = off;\
+    SET xmloption = content;\
+    SET DateStyle = ISO;\
+    SET IntervalStyle = postgres;\
+    SET bytea_output = hex;\
+    SET escape_string_warning = off;\
+    SET standard_conforming_strings = on;\
+    SET default_tablespace = '';\
+    SET search_path = '';";
+
+/// One connection to one database.
+pub(crate) struct Session {
+    conn: PgConnection,
+    version: i32,
+    role: Option<String>,
+}
+
+impl Session {
+    /// Connects as `su_username` and applies the settings.
+    pub(crate) async fn open(
+        config: &TargetConfig,
+        database: &str,
+        application: &str,
+    ) -> Result<Self, TargetError> {
+        let conn = connect(config, database, application).await?;
+        let mut session = Self { conn, version: 0, role: None };
+        session.execute(SETTINGS, "set up the session").await?;
+        let version: String = session.value("SHOW server_version_num", "read the server's version").await?;
+        session.version = version.parse().unwrap_or_default();
+        if session.version >= 170_000 {
+            session.execute("SET transaction_timeout = 0", "set up the session").await?;
+        }
+        Ok(session)
+    }
+
+    /// The server's version as a number, 150018 for 15.18.
+    pub(crate) fn server_version(&self) -> i32 {
+        self.version
+    }
+
+    /// The connection itself, for what is not a plain statement.
+    pub(crate) fn conn(&mut self) -> &mut PgConnection {
+        &mut self.conn
+    }
+
+    /// Runs statements that return nothing of interest, in one message; several are one transaction. Returns
+    /// the number of rows that they affected. `doing` completes "could not ...".
+    pub(crate) async fn execute(&mut self, sql: &str, doing: &str) -> Result<u64, TargetError> {
+        let result = self.conn.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+        result.map(|done| done.rows_affected()).map_err(|error| TargetError::query(doing, error))
+    }
+
+    /// Runs a query and returns its rows as text, NULL as `None`. For catalogs: not for large results.
+    pub(crate) async fn rows(&mut self, sql: &str, doing: &str) -> Result<Vec<TextRow>, TargetError> {
+        let rows = self.conn.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+        let rows = rows.map_err(|error| TargetError::query(doing, error))?;
+        rows.iter().map(|row| TextRow::read(row, doing)).collect()
+    }
+
+    /// Runs a query for one value.
+    pub(crate) async fn value(&mut self, sql: &str, doing: &str) -> Result<String, TargetError> {
+        Ok(self.optional(sql, doing).await?.unwrap_or_default())
+    }
+
+    /// Runs a query for one value that may be NULL or absent.
+    pub(crate) async fn optional(&mut self, sql: &str, doing: &str) -> Result<Option<String>, TargetError> {
+        let rows = self.rows(sql, doing).await?;
+        Ok(rows.into_iter().next().and_then(|row| row.0.into_iter().next().flatten()))
+    }
+
+    /// Runs a query for a condition.
+    pub(crate) async fn holds(&mut self, sql: &str, doing: &str) -> Result<bool, TargetError> {
+        Ok(self.value(sql, doing).await? == "t")
+    }
+
+    /// Starts COPY FROM STDIN.
+    pub(crate) async fn copy_in(&mut self, sql: &str) -> Result<PgCopyIn<&mut PgConnection>, sqlx::Error> {
+        self.conn.copy_in_raw(sql).await
+    }
+
+    /// Becomes `role`, or `su_username` again for `None`.
+    pub(crate) async fn become_role(&mut self, role: Option<&str>) -> Result<(), TargetError> {
+        if self.role.as_deref() == role {
+            return Ok(());
+        }
+        let (sql, doing) = match role {
+            Some(role) => {
+                (format!("SET ROLE {}", quote_ident(role)), format!("become role {}", quote_ident(role)))
+            }
+            None => ("RESET ROLE".to_owned(), "become su_username again".to_owned()),
+        };
+        self.execute(&sql, &doing).await?;
+        self.role = role.map(str::to_owned);
+        Ok(())
+    }
+
+    /// Says good-bye to the server; an error there changes nothing.
+    pub(crate) async fn close(self) {
+        let _ = self.conn.close().await;
+    }
+}
+
+/// A row whose values are text.
+#[derive(Debug, Clone)]
+pub(crate) struct TextRow(Vec<Option<String>>);
+
+impl TextRow {
+    fn read(row: &PgRow, doing: &str) -> Result<Self, TargetError> {
+        let values = (0..row.len()).map(|column| {
+            row.try_get_unchecked::<Option<String>, _>(column).map_err(|error| TargetError::query(doing, error))
+        });
+        Ok(Self(values.collect::<Result<_, _>>()?))
+    }
+
+    /// The value in `column` (from 0); NULL and a column that is not there are `None`.
+    pub(crate) fn get(&self, column: usize) -> Option<&str> {
+        self.0.get(column).and_then(Option::as_deref)
+    }
+
+    /// The value in `column`, "" for NULL.
+    pub(crate) fn text(&self, column: usize) -> &str {
+        self.get(column).unwrap_or_default()
+    }
+
+    /// The value in `column` as a number; 0 for NULL and what is no number.
+    pub(crate) fn number<N: std::str::FromStr + Default>(&self, column: usize) -> N {
+        self.text(column).parse().unwrap_or_default()
+    }
+
+    /// Whether the value in `column` is true.
+    pub(crate) fn is_true(&self, column: usize) -> bool {
+        self.text(column) == "t"
+    }
+}
