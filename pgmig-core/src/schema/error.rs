@@ -182,7 +182,7 @@ pub enum SchemaError {
         /// 1-based line of the failing statement in the file, where the server or the splitter tells.
         line: Option<usize>,
         /// What the server said.
-        error: ServerError,
+        error: Box<ServerError>,
     },
     /// The server refused something else, or the connection was lost.
     #[error(transparent)]

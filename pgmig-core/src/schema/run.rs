@@ -245,9 +245,10 @@ async fn prepare(
     .map_err(TargetError::doing("look for the store's schema"))?;
     // CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there is one.
     if !exists {
-        connection.create_schema_if_not_exists(&schema).await.map_err(|error| {
-            SchemaError::Target(TargetError::Server(server_error(error, "create the store's schema")))
-        })?;
+        connection
+            .create_schema_if_not_exists(&schema)
+            .await
+            .map_err(|error| SchemaError::Target(server_error(error, "create the store's schema").into()))?;
     }
     sqlx::query(
         "SELECT pg_catalog.set_config('search_path', pg_catalog.string_agg(
@@ -258,9 +259,10 @@ async fn prepare(
     .execute(&mut *connection)
     .await
     .map_err(TargetError::doing("set search_path"))?;
-    connection.ensure_migrations_table(table).await.map_err(|error| {
-        SchemaError::Target(TargetError::Server(server_error(error, "create the migration history")))
-    })?;
+    connection
+        .ensure_migrations_table(table)
+        .await
+        .map_err(|error| SchemaError::Target(server_error(error, "create the migration history").into()))?;
     Ok(before)
 }
 
@@ -303,12 +305,8 @@ fn failed(file: &MigrationFile, line: Option<usize>, error: &sqlx::Error, doing:
 }
 
 fn failed_with(file: &MigrationFile, line: Option<usize>, error: ServerError) -> SchemaError {
-    SchemaError::Migration {
-        version: file.version(),
-        description: file.description().to_owned(),
-        line,
-        error,
-    }
+    let (version, description) = (file.version(), file.description().to_owned());
+    SchemaError::Migration { version, description, line, error: Box::new(error) }
 }
 
 fn server_error(error: MigrateError, doing: &str) -> ServerError {
