@@ -28,8 +28,8 @@ demo:
 	$(CARGO) build -p pgmig-cli
 	tests/with-postgres demo/run target/debug/pgmig
 
+# The binary is built with the tests of pgmig-cli.
 test: doctest
-	$(CARGO) build -p pgmig-cli $(FEATURES)
 	tests/with-postgres $(RUN_ALL)
 
 test-corpus:

@@ -4,5 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails may panic")]
 
 mod cli_connection;
+mod cli_restore;
+mod failpoints;
 mod harness;
 mod support;

@@ -45,14 +45,6 @@ impl Database {
         self.server.try_psql(&self.name, sql)
     }
 
-    /// Runs a script file with psql.
-    #[track_caller]
-    pub(crate) fn run_script(&self, script: &Path) {
-        let script = script.to_str().expect("the repository's paths are UTF-8");
-        self.server
-            .run_program("psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &self.name, "-f", script]);
-    }
-
     /// `pg_dump`'s plain text of it, without the lines that differ from run to run.
     #[track_caller]
     pub(crate) fn dump(&self, args: &[&str]) -> String {

@@ -14,8 +14,3 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
     assert!(path.exists(), "no fixture {}", path.display());
     path
 }
-
-/// The corpus of archives: `PGMIG_CORPUS`, or `fixtures/`.
-pub(crate) fn corpus() -> PathBuf {
-    std::env::var_os("PGMIG_CORPUS").map_or_else(|| repository().join("fixtures"), PathBuf::from)
-}

@@ -4,7 +4,8 @@ pub(crate) mod database;
 pub(crate) mod fixture;
 pub(crate) mod pgmig;
 pub(crate) mod server;
+pub(crate) mod store;
 
 pub(crate) use database::Database;
 pub(crate) use pgmig::{Outcome, Pgmig};
-pub(crate) use server::{PrivateServer, Server};
+pub(crate) use server::Server;

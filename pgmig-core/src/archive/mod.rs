@@ -38,6 +38,8 @@ mod reader;
 mod session;
 mod sniff;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod text;
 mod toc;
 mod version;

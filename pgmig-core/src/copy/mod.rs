@@ -9,6 +9,7 @@ mod error;
 mod row;
 mod statement;
 
+pub(crate) use decoder::escaped_byte;
 pub use decoder::{decode_field, fields, rows};
 pub use encoder::{encode_field, encode_row};
 pub use error::CopyError;

@@ -1,1 +1,17 @@
-//! (being written)
+//! Service instances: their IDs, the mapping from the backup's to the target's, and who lives in an archive.
+//!
+//! Pure: rows and files' texts come in, instances and pairs of IDs go out.
+
+mod discover;
+mod error;
+mod id;
+mod mapping;
+mod mapping_file;
+mod resolution;
+
+pub use discover::{Alias, Instance, InstanceCollector, InstanceColumns};
+pub use error::{DiscoverError, IdError, MappingError};
+pub use id::InstanceId;
+pub use mapping::Mapping;
+pub use mapping_file::MAX_MAPPING_BYTES;
+pub use resolution::{Resolution, ResolvedInstance};

@@ -1,1 +1,12 @@
-//! (being written)
+//! Where a given store keeps its instances, its migration history and its releases: `profile.yaml` and
+//! `releases.yaml` of a directory under `schema-migrations/`, built in or given.
+
+mod builtin;
+mod error;
+mod releases;
+mod store;
+
+pub(crate) use builtin::Builtin;
+pub use error::ProfileError;
+pub use releases::{Release, Releases};
+pub use store::{ColumnRef, Profile, TenantTable};

@@ -1,1 +1,18 @@
-//! (being written)
+//! Upgrades a store's schema through versioned migrations: files, history, plan (pure), run.
+//!
+//! Files and history are sqlx's: a store that sqlx migrated can be upgraded by pgmig and the other way round.
+
+mod error;
+mod history;
+mod lock;
+mod migrations;
+mod plan;
+mod row_security;
+mod run;
+mod statement;
+
+pub use error::SchemaError;
+pub use history::{AppliedMigration, History, UnknownHistory};
+pub use migrations::{MigrationFile, MigrationSet};
+pub use plan::{Goal, UpgradePlan};
+pub use run::{Migrated, SplitStatements, Upgrade, apply, migrate_empty};

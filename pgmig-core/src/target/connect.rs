@@ -153,7 +153,7 @@ enum Failure {
     Io(std::io::Error),
     /// The TLS handshake, in the TLS library's words; they hold no secrets.
     Tls(String),
-    Server(ServerError),
+    Server(Box<ServerError>),
 }
 
 impl Failure {
@@ -161,7 +161,7 @@ impl Failure {
         match error {
             sqlx::Error::Io(error) => Self::Io(error),
             sqlx::Error::Tls(error) => Self::Tls(error.to_string()),
-            error => Self::Server(ServerError::from_sqlx(&error, "connect")),
+            error => Self::Server(Box::new(ServerError::from_sqlx(&error, "connect"))),
         }
     }
 
@@ -196,7 +196,7 @@ impl Failure {
                 advice: self.tls_advice(config),
                 reason: without_source_position(reason),
             },
-            Self::Server(error) => refusal(error, config, database),
+            Self::Server(error) => refusal(*error, config, database),
         }
     }
 
@@ -255,7 +255,7 @@ fn refusal(error: ServerError, config: &TargetConfig, database: &str) -> TargetE
             };
             TargetError::NotAdmitted { server, user, message: error.message, advice }
         }
-        _ => TargetError::Server(error),
+        _ => error.into(),
     }
 }
 

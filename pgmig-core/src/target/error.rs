@@ -100,13 +100,19 @@ pub enum TargetError {
     },
     /// The server refused a statement, or the connection was lost during it.
     #[error(transparent)]
-    Server(#[from] ServerError),
+    Server(#[from] Box<ServerError>),
+}
+
+impl From<ServerError> for TargetError {
+    fn from(error: ServerError) -> Self {
+        Self::Server(Box::new(error))
+    }
 }
 
 impl TargetError {
     /// Makes the conversion for `map_err`: `.map_err(TargetError::doing("create the database"))`.
     pub fn doing(what: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
-        move |error| Self::Server(ServerError::from_sqlx(&error, &what.into()))
+        move |error| ServerError::from_sqlx(&error, &what.into()).into()
     }
 
     /// The server's error, where it is one.

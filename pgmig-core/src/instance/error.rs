@@ -1,0 +1,216 @@
+//! What is wrong with an instance ID, a mapping, or the table of instances.
+
+use super::InstanceId;
+use std::io;
+use thiserror::Error;
+
+/// The text is not an instance ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a UUID; expected 8-4-4-4-12 hexadecimal digits, such as 00000000-0000-0000-0000-001570184978")]
+pub struct IdError;
+
+/// What is wrong with a mapping. `file` is the file's name as it was given, lines are 1-based.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MappingError {
+    /// The file cannot be read.
+    #[error("cannot read the mapping file {file}")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is larger than any mapping is.
+    #[error("{file} is larger than {limit} bytes, so it is not an instance mapping")]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// The file is not YAML, or not of the form that a mapping file has.
+    #[error("{file}, line {line}: {problem}")]
+    Malformed {
+        /// The file.
+        file: String,
+        /// The line; 0 where the problem is not at one.
+        line: u64,
+        /// What is wrong and what is expected.
+        problem: String,
+    },
+    /// A key of the file's top level is not known.
+    #[error("{file}, line {line}: unknown key {key:?}, expected \"instance-mappings\"")]
+    UnknownKey {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
+        /// The key.
+        key: String,
+    },
+    /// A key occurs twice, perhaps in another spelling.
+    #[error("{file}, line {line}: duplicate key {key:?}")]
+    DuplicateKey {
+        /// The file.
+        file: String,
+        /// The line of the second one.
+        line: u64,
+        /// The key, as the second one is spelled.
+        key: String,
+    },
+    /// A source or a target is not a UUID.
+    #[error("{file}, line {line}: the {what} {text:?} is {source}")]
+    BadId {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
+        /// "key" or "value".
+        what: &'static str,
+        /// The text.
+        text: String,
+        /// What is expected.
+        source: IdError,
+    },
+    /// Two sources have the same target.
+    #[error(
+        "{file}, line {line}: {key} is mapped to {target}, and so is {other} (line {other_line}); \
+         two instances cannot become one"
+    )]
+    DuplicateTarget {
+        /// The file.
+        file: String,
+        /// The line of the second one.
+        line: u64,
+        /// The second source.
+        key: InstanceId,
+        /// The target of both.
+        target: InstanceId,
+        /// The first source.
+        other: InstanceId,
+        /// Its line.
+        other_line: u64,
+    },
+    /// Two of the pairs that a program gave have the same source or the same target.
+    #[error("{id} is the {side} of two pairs of the mapping")]
+    DuplicatePair {
+        /// The ID.
+        id: InstanceId,
+        /// "source" or "target".
+        side: &'static str,
+    },
+    /// A target is the ID of an instance of the backup that keeps its ID.
+    #[error(
+        "{key} is mapped to {target}, which is another instance of the backup ({name}) that is not mapped itself; \
+         map that one too, or choose another target"
+    )]
+    TargetIsSource {
+        /// The source.
+        key: InstanceId,
+        /// Its target.
+        target: InstanceId,
+        /// The other instance, by its name and ID.
+        name: String,
+    },
+    /// Two keys name one instance.
+    #[error("{id} and {alias} are the same instance of the backup, but the mapping has both; leave one out")]
+    TwoKeys {
+        /// The instance's ID.
+        id: InstanceId,
+        /// Its alias.
+        alias: InstanceId,
+    },
+    /// One key names two instances.
+    #[error("{key} is an alias of two instances of the backup, {first} and {second}; map them by their IDs")]
+    AmbiguousKey {
+        /// The key.
+        key: InstanceId,
+        /// One instance.
+        first: InstanceId,
+        /// Another instance.
+        second: InstanceId,
+    },
+    /// Two mapped instances have one alias.
+    #[error(
+        "{first} and {second} have the same alias {alias} in the backup and different targets, \
+         so that it cannot follow both"
+    )]
+    SharedAlias {
+        /// The alias.
+        alias: String,
+        /// One instance.
+        first: InstanceId,
+        /// The other one.
+        second: InstanceId,
+    },
+    /// A numeric alias has no counterpart, as the target's ID is not a number in UUID form.
+    #[error(
+        "{id} is also known by the number {number}, but its target {target} is not a number in UUID form; \
+         choose a target such as 00000000-0000-0000-0000-001570184978"
+    )]
+    NoNumber {
+        /// The source.
+        id: InstanceId,
+        /// Its number.
+        number: String,
+        /// The target.
+        target: InstanceId,
+    },
+    /// An alias of a mapped instance is neither a UUID nor a number.
+    #[error("an alias of {id} is neither a UUID nor a number, so that it cannot follow the mapping")]
+    AliasForm {
+        /// The source.
+        id: InstanceId,
+    },
+}
+
+/// What is wrong with the rows of the table of instances. Row numbers are 1-based; values are not shown.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DiscoverError {
+    /// A column that the profile names is not in the table's data.
+    #[error("the table of instances has no column {column:?} in this archive")]
+    NoColumn {
+        /// The column.
+        column: String,
+    },
+    /// A row has another number of fields than the statement has columns.
+    #[error("row {row} of the table of instances has {fields} fields, expected {columns}")]
+    FieldCount {
+        /// The row.
+        row: u64,
+        /// Its fields.
+        fields: usize,
+        /// The statement's columns.
+        columns: usize,
+    },
+    /// An ID is NULL or no UUID.
+    #[error("row {row} of the table of instances: column {column:?} is {source}")]
+    BadId {
+        /// The row.
+        row: u64,
+        /// The column.
+        column: String,
+        /// What is expected.
+        source: IdError,
+    },
+    /// Two rows have the same ID.
+    #[error("row {row} of the table of instances repeats the ID {id} of row {first_row}")]
+    DuplicateId {
+        /// The second row.
+        row: u64,
+        /// The ID.
+        id: InstanceId,
+        /// The first row.
+        first_row: u64,
+    },
+    /// A value of the column that marks deleted instances is neither true nor false nor NULL.
+    #[error("row {row} of the table of instances: column {column:?} is not a boolean")]
+    BadBoolean {
+        /// The row.
+        row: u64,
+        /// The column.
+        column: String,
+    },
+}

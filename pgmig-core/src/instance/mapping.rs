@@ -1,0 +1,60 @@
+//! Which instance of the backup becomes which one of the target.
+
+use super::{InstanceId, MappingError};
+use std::collections::HashSet;
+use std::fmt::Write;
+
+/// Pairs of source and target IDs, each source and each target once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mapping {
+    pairs: Vec<(InstanceId, InstanceId)>,
+}
+
+impl Mapping {
+    /// A mapping of these pairs, source to target, in this order.
+    ///
+    /// # Errors
+    ///
+    /// [`MappingError::DuplicatePair`] if a source or a target occurs twice.
+    pub fn new(pairs: impl IntoIterator<Item = (InstanceId, InstanceId)>) -> Result<Self, MappingError> {
+        let pairs: Vec<(InstanceId, InstanceId)> = pairs.into_iter().collect();
+        let (mut sources, mut targets) = (HashSet::new(), HashSet::new());
+        for (source, target) in &pairs {
+            if !sources.insert(source) {
+                return Err(MappingError::DuplicatePair { id: *source, side: "source" });
+            }
+            if !targets.insert(target) {
+                return Err(MappingError::DuplicatePair { id: *target, side: "target" });
+            }
+        }
+        Ok(Self { pairs })
+    }
+
+    /// Pairs that are known to be unique.
+    pub(super) fn from_unique(pairs: Vec<(InstanceId, InstanceId)>) -> Self {
+        Self { pairs }
+    }
+
+    /// The pairs, source and target, in the order in which they were given.
+    pub fn pairs(&self) -> &[(InstanceId, InstanceId)] {
+        &self.pairs
+    }
+
+    /// Whether nothing is mapped.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// The text of a mapping file, from which the same mapping is read again.
+    pub fn to_yaml(&self) -> String {
+        if self.pairs.is_empty() {
+            return "instance-mappings: {}\n".to_owned();
+        }
+        let mut yaml = "instance-mappings:\n".to_owned();
+        for (source, target) in &self.pairs {
+            // Writing to a String cannot fail.
+            let _ = writeln!(yaml, "  {source}: {target}");
+        }
+        yaml
+    }
+}

@@ -1,0 +1,258 @@
+//! `profile.yaml`: where a store keeps what pgmig must know of.
+
+use super::builtin::{BUILTIN, Builtin};
+use super::error::ProfileError;
+use super::releases::Releases;
+use crate::target::yaml;
+use serde::Deserialize;
+use std::path::Path;
+
+const PROFILE_FILE: &str = "profile.yaml";
+const RELEASES_FILE: &str = "releases.yaml";
+
+/// Where a store keeps its instances, its migration history and its releases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    file: ProfileFile,
+    releases: Releases,
+}
+
+/// The table of instances and its columns. Names are as in the catalog, unquoted.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantTable {
+    /// The table's schema; `None`: in whichever schema there is such a table.
+    #[serde(default)]
+    pub schema: Option<String>,
+    /// The table's name.
+    pub table: String,
+    /// The column with the instance ID, which mappings map.
+    pub id: String,
+    /// Columns with other names of the same instance: its number, or a UUID.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// The column with the instance's name, which may be null.
+    pub name: String,
+    /// The column with the instance's region.
+    pub region: String,
+    /// The column that says whether the instance is deleted; null means no.
+    pub deleted: String,
+}
+
+/// A column of a table; without a schema, of the table in whichever schema it is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnRef {
+    /// The table's schema.
+    #[serde(default)]
+    pub schema: Option<String>,
+    /// The table's name.
+    pub table: String,
+    /// The column's name.
+    pub column: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProfileFile {
+    name: String,
+    schema: String,
+    #[serde(default)]
+    search_path: Vec<String>,
+    tenant: TenantTable,
+    #[serde(default)]
+    system_regions: Vec<String>,
+    #[serde(default = "default_history_table")]
+    history_table: String,
+    #[serde(default)]
+    excluded_columns: Vec<ColumnRef>,
+    #[serde(default)]
+    alias_columns: Vec<ColumnRef>,
+}
+
+fn default_history_table() -> String {
+    "_sqlx_migrations".to_owned()
+}
+
+impl Profile {
+    /// A profile of this build.
+    ///
+    /// # Errors
+    ///
+    /// [`ProfileError::UnknownName`].
+    ///
+    /// ```
+    /// # use pgmig_core::profile::Profile;
+    /// let profile = Profile::builtin("assistant")?;
+    /// assert_eq!(profile.tenant().table, "tenant");
+    /// # Ok::<(), pgmig_core::profile::ProfileError>(())
+    /// ```
+    pub fn builtin(name: &str) -> Result<Self, ProfileError> {
+        let builtin = Builtin::find(name).ok_or_else(|| ProfileError::UnknownName {
+            name: name.to_owned(),
+            known: Self::builtin_names().collect::<Vec<_>>().join(", "),
+        })?;
+        let at = |file: &str| Path::new(builtin.name).join(file);
+        Self::from_yaml((builtin.profile, &at(PROFILE_FILE)), (builtin.releases, &at(RELEASES_FILE)))
+    }
+
+    /// The names of the profiles of this build.
+    pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+        BUILTIN.iter().map(|builtin| builtin.name)
+    }
+
+    /// Reads `profile.yaml` and `releases.yaml` of a directory.
+    ///
+    /// # Errors
+    ///
+    /// Files that cannot be read, and anything in them that is not understood, with its line.
+    pub fn from_dir(directory: &Path) -> Result<Self, ProfileError> {
+        let read = |path: &Path| {
+            std::fs::read_to_string(path)
+                .map_err(|reason| ProfileError::Read { path: path.to_owned(), reason })
+        };
+        let (profile, releases) = (directory.join(PROFILE_FILE), directory.join(RELEASES_FILE));
+        Self::from_yaml((&read(&profile)?, &profile), (&read(&releases)?, &releases))
+    }
+
+    fn from_yaml(profile: (&str, &Path), releases: (&str, &Path)) -> Result<Self, ProfileError> {
+        let (text, path) = profile;
+        let file: ProfileFile = yaml::parse(text).map_err(|error| ProfileError::Invalid {
+            path: path.to_owned(),
+            line: error.line,
+            message: error.message,
+        })?;
+        Ok(Self { file, releases: Releases::from_yaml(releases.0, releases.1)? })
+    }
+
+    /// The profile's name.
+    pub fn name(&self) -> &str {
+        &self.file.name
+    }
+
+    /// The schema that holds the migration history, and in which migrations make what they do not qualify.
+    pub fn schema(&self) -> &str {
+        &self.file.schema
+    }
+
+    /// The schemas of `search_path` while migrations run, unquoted: as given, else the schema and `public`.
+    pub fn search_path(&self) -> Vec<&str> {
+        if self.file.search_path.is_empty() {
+            return vec![self.schema(), "public"];
+        }
+        self.file.search_path.iter().map(String::as_str).collect()
+    }
+
+    /// The table of instances.
+    pub fn tenant(&self) -> &TenantTable {
+        &self.file.tenant
+    }
+
+    /// Whether instances of this region belong to the system, and so need no mapping.
+    pub fn is_system_region(&self, region: &str) -> bool {
+        self.file.system_regions.iter().any(|system| system == region)
+    }
+
+    /// The table of the migration history, in [`Profile::schema`].
+    pub fn history_table(&self) -> &str {
+        &self.file.history_table
+    }
+
+    /// Whether a column must keep the instance IDs that it has.
+    pub fn is_excluded(&self, schema: &str, table: &str, column: &str) -> bool {
+        self.file.excluded_columns.iter().any(|excluded| excluded.is(schema, table, column))
+    }
+
+    /// Whether a column holds aliases of instances, in the form of the tenant table's alias columns. Those columns
+    /// count, too.
+    pub fn is_alias(&self, schema: &str, table: &str, column: &str) -> bool {
+        self.file.tenant.has_alias(schema, table, column)
+            || self.file.alias_columns.iter().any(|alias| alias.is(schema, table, column))
+    }
+
+    /// The releases and their schema versions.
+    pub fn releases(&self) -> &Releases {
+        &self.releases
+    }
+}
+
+impl TenantTable {
+    /// Whether this is the table of instances.
+    pub fn is(&self, schema: &str, table: &str) -> bool {
+        self.table == table && self.schema.as_deref().is_none_or(|own| own == schema)
+    }
+
+    fn has_alias(&self, schema: &str, table: &str, column: &str) -> bool {
+        self.is(schema, table) && self.aliases.iter().any(|alias| alias == column)
+    }
+}
+
+impl ColumnRef {
+    /// Whether this is the column.
+    pub fn is(&self, schema: &str, table: &str, column: &str) -> bool {
+        self.table == table && self.column == column && self.schema.as_deref().is_none_or(|own| own == schema)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "name: x\nschema: s\ntenant:\n  table: tenant\n  id: tenant_id\n  name: name\n  \
+                           region: region\n  deleted: deleted\n";
+
+    fn parse(text: &str) -> Result<Profile, ProfileError> {
+        Profile::from_yaml((text, Path::new("profile.yaml")), ("1.0.0: 1", Path::new("releases.yaml")))
+    }
+
+    #[test]
+    fn the_built_in_profile_is_that_of_the_store() {
+        let profile = Profile::builtin("assistant").unwrap();
+        assert_eq!((profile.name(), profile.schema()), ("assistant", "store"));
+        assert!(profile.tenant().is("anywhere", "tenant"));
+        assert!(profile.is_system_region("monitoring") && profile.is_system_region("System"));
+        assert!(!profile.is_system_region("us-south"));
+        assert!(profile.is_alias("store", "tenant", "instance_id"));
+        assert_eq!(profile.history_table(), "_sqlx_migrations");
+        let error = Profile::builtin("speech").unwrap_err();
+        assert!(error.to_string().contains("built in: assistant"), "{error}");
+    }
+
+    #[test]
+    fn every_built_in_profile_is_valid() {
+        for name in Profile::builtin_names() {
+            assert_eq!(Profile::builtin(name).unwrap().name(), name);
+        }
+    }
+
+    #[test]
+    fn a_directory_gives_the_same_profile() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schema-migrations/assistant");
+        assert_eq!(Profile::from_dir(&directory).unwrap(), Profile::builtin("assistant").unwrap());
+    }
+
+    #[test]
+    fn defaults_are_sqlx_s() {
+        let profile = parse(MINIMAL).unwrap();
+        assert_eq!(profile.search_path(), ["s", "public"]);
+        assert_eq!(profile.history_table(), "_sqlx_migrations");
+        assert!(!profile.is_excluded("s", "log", "tenant"));
+    }
+
+    #[test]
+    fn columns_are_found_with_and_without_a_schema() {
+        let lists = "excluded_columns:\n- {table: log, column: tenant}\nalias_columns:\n- {schema: s, table: job, column: no}\n";
+        let profile = parse(&format!("{MINIMAL}{lists}")).unwrap();
+        assert!(profile.is_excluded("any", "log", "tenant") && !profile.is_excluded("any", "log", "other"));
+        assert!(profile.is_alias("s", "job", "no") && !profile.is_alias("t", "job", "no"));
+    }
+
+    #[test]
+    fn a_mistyped_key_is_named_with_its_line() {
+        let error = parse(&format!("{MINIMAL}system_region: []\n")).unwrap_err().to_string();
+        assert!(error.starts_with("profile.yaml, line 9: unknown key `system_region`"), "{error}");
+        let error = parse("name: x\n").unwrap_err().to_string();
+        assert!(error.contains("`schema` is missing"), "{error}");
+    }
+}

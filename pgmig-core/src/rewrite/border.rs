@@ -1,0 +1,359 @@
+//! What stands beside a UUID: neighbouring characters, decoded.
+//!
+//! The byte before a UUID may be the last one of an escape, and the UUID's own first byte may belong to one.
+//! Which it is depends on whether a backslash some bytes before it begins an escape or is the second one of a
+//! pair, and so on the parity of the run of backslashes that it ends. This is decided locally, without reading
+//! the field from its beginning.
+
+use std::ops::Range;
+
+/// How the text around a UUID is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// Every byte stands for itself, as in `$$...$$` and plain `'...'`, whose doubled quotes are borders anyway.
+    Verbatim,
+    /// COPY's text format.
+    Copy,
+    /// `E'...'`.
+    Escape,
+    /// `U&'...'`.
+    Unicode,
+}
+
+/// Whether the UUID at `span` of `text` stands alone: each neighbour is missing or not one of 0-9A-Za-z. With
+/// `json`, what `encoding` encodes is JSON.
+pub(super) fn is_whole(text: &[u8], span: Range<usize>, encoding: Encoding, json: bool) -> bool {
+    let before = span.start.checked_sub(1).and_then(|at| text.get(at));
+    let after = text.get(span.end);
+    // An escape that ends in anything but a letter or digit stands for just that, which is a border.
+    let is_border =
+        |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'\\');
+    if is_border(before) && is_border(after) {
+        return true;
+    }
+    if after.is_some_and(u8::is_ascii_alphanumeric) {
+        return false;
+    }
+    let bytes = Bytes(text);
+    let layer = |grammar| Escaped { inner: Bytes(text), grammar };
+    match (encoding, json) {
+        (Encoding::Verbatim, false) => stands_alone(&bytes, span),
+        (Encoding::Verbatim, true) => stands_alone(&Escaped { inner: bytes, grammar: Grammar::Json }, span),
+        (Encoding::Copy, false) => stands_alone(&layer(Grammar::Copy), span),
+        (Encoding::Escape, false) => stands_alone(&layer(Grammar::Escape), span),
+        (Encoding::Unicode, false) => stands_alone(&layer(Grammar::Unicode), span),
+        (Encoding::Copy, true) => stands_alone(&json_in(layer(Grammar::Copy)), span),
+        (Encoding::Escape, true) => stands_alone(&json_in(layer(Grammar::Escape)), span),
+        (Encoding::Unicode, true) => stands_alone(&json_in(layer(Grammar::Unicode)), span),
+    }
+}
+
+fn json_in<T: Decoded>(inner: T) -> Escaped<T> {
+    Escaped { inner, grammar: Grammar::Json }
+}
+
+fn stands_alone(text: &impl Decoded, span: Range<usize>) -> bool {
+    let before = match text.before(span.start) {
+        Before::Edge => true,
+        Before::Unit(unit) => !unit.is_alphanumeric(),
+        Before::Inside => false,
+    };
+    before && text.after(span.end).is_none_or(|unit| !unit.is_alphanumeric())
+}
+
+const BACKSLASH: u32 = 0x5c;
+
+/// One decoded character, or byte of one, and the bytes of the text that spell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unit {
+    pub(super) value: u32,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+impl Unit {
+    fn is_alphanumeric(self) -> bool {
+        u8::try_from(self.value).is_ok_and(|byte| byte.is_ascii_alphanumeric())
+    }
+}
+
+/// What comes before a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// Nothing.
+    Edge,
+    /// This.
+    Unit(Unit),
+    /// The place is inside an escape.
+    Inside,
+}
+
+/// Text that can be read in units in both directions.
+trait Decoded {
+    /// The unit that ends at `at`.
+    fn before(&self, at: usize) -> Before;
+    /// The unit that begins at `at`, which is where one begins.
+    fn after(&self, at: usize) -> Option<Unit>;
+    /// The number of backslashes in a row that end at `at`, where a unit ends, and where the first one begins.
+    fn backslashes(&self, at: usize) -> (usize, usize);
+}
+
+/// Bytes as they are.
+struct Bytes<'a>(&'a [u8]);
+
+impl Decoded for Bytes<'_> {
+    fn before(&self, at: usize) -> Before {
+        let unit = at.checked_sub(1).and_then(|start| self.after(start));
+        unit.map_or(Before::Edge, Before::Unit)
+    }
+
+    fn after(&self, at: usize) -> Option<Unit> {
+        self.0.get(at).map(|&byte| Unit { value: u32::from(byte), start: at, end: at.saturating_add(1) })
+    }
+
+    fn backslashes(&self, at: usize) -> (usize, usize) {
+        let before = self.0.get(..at).unwrap_or_default();
+        let count = before.iter().rev().take_while(|&&byte| byte == b'\\').count();
+        (count, at.saturating_sub(count))
+    }
+}
+
+/// What a backslash means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grammar {
+    Copy,
+    Escape,
+    Unicode,
+    Json,
+}
+
+impl Grammar {
+    /// The most units that an escape takes, its backslash included.
+    fn longest(self) -> usize {
+        match self {
+            Grammar::Copy => 4,
+            Grammar::Json => 6,
+            Grammar::Unicode => 8,
+            Grammar::Escape => 10,
+        }
+    }
+}
+
+/// Text with backslash escapes over another one.
+struct Escaped<T> {
+    inner: T,
+    grammar: Grammar,
+}
+
+impl<T: Decoded> Escaped<T> {
+    /// The escape whose backslash is `backslash`.
+    fn escape(&self, backslash: Unit) -> Unit {
+        let Some(letter) = self.inner.after(backslash.end) else {
+            return backslash;
+        };
+        let one = |value| Unit { value, start: backslash.start, end: letter.end };
+        let number = |from: usize, radix, digits: std::ops::RangeInclusive<usize>| {
+            let (value, count, end) = self.digits(from, radix, *digits.end());
+            digits.contains(&count).then_some(Unit { value, start: backslash.start, end })
+        };
+        let grammar = self.grammar;
+        let spelled = u8::try_from(letter.value).unwrap_or(0);
+        let escape = match spelled {
+            b'b' | b'f' | b'n' | b'r' | b't' if grammar != Grammar::Unicode => Some(one(0)),
+            b'v' if grammar == Grammar::Copy => Some(one(0)),
+            b'0'..=b'7' if matches!(grammar, Grammar::Copy | Grammar::Escape) => {
+                number(backslash.end, 8, 1..=3).map(|unit| Unit { value: unit.value & 0xff, ..unit })
+            }
+            b'x' if matches!(grammar, Grammar::Copy | Grammar::Escape) => number(letter.end, 16, 1..=2),
+            b'u' if matches!(grammar, Grammar::Json | Grammar::Escape) => number(letter.end, 16, 4..=4),
+            b'U' if grammar == Grammar::Escape => number(letter.end, 16, 8..=8),
+            b'+' if grammar == Grammar::Unicode => number(letter.end, 16, 6..=6),
+            _ if grammar == Grammar::Unicode => number(backslash.end, 16, 4..=4),
+            _ => None,
+        };
+        escape.unwrap_or_else(|| one(letter.value))
+    }
+
+    /// The number that up to `max` digits from `at` on spell, how many they are, and where they end.
+    fn digits(&self, at: usize, radix: u32, max: usize) -> (u32, usize, usize) {
+        let (mut value, mut count, mut end) = (0_u32, 0, at);
+        while count < max
+            && let Some(unit) = self.inner.after(end)
+            && let Some(digit) = char::from_u32(unit.value).and_then(|digit| digit.to_digit(radix))
+        {
+            (value, count, end) =
+                (value.wrapping_mul(radix).wrapping_add(digit), count.saturating_add(1), unit.end);
+        }
+        (value, count, end)
+    }
+}
+
+impl<T: Decoded> Decoded for Escaped<T> {
+    fn before(&self, at: usize) -> Before {
+        let nearest = match self.inner.before(at) {
+            Before::Unit(unit) => unit,
+            other => return other,
+        };
+        let mut unit = nearest;
+        for _ in 1..self.grammar.longest() {
+            if unit.value == BACKSLASH {
+                break;
+            }
+            let Before::Unit(previous) = self.inner.before(unit.start) else {
+                break;
+            };
+            unit = previous;
+        }
+        if unit.value != BACKSLASH {
+            return Before::Unit(nearest);
+        }
+        let (count, _) = self.inner.backslashes(unit.end);
+        if count % 2 == 0 {
+            // The second one of a pair: what follows it is plain.
+            return Before::Unit(match self.inner.before(nearest.start) {
+                Before::Unit(first) if unit == nearest => Unit { start: first.start, ..nearest },
+                _ => nearest,
+            });
+        }
+        let escape = self.escape(unit);
+        match escape.end.cmp(&at) {
+            std::cmp::Ordering::Less => Before::Unit(nearest),
+            std::cmp::Ordering::Equal => Before::Unit(escape),
+            std::cmp::Ordering::Greater => Before::Inside,
+        }
+    }
+
+    fn after(&self, at: usize) -> Option<Unit> {
+        let unit = self.inner.after(at)?;
+        Some(if unit.value == BACKSLASH { self.escape(unit) } else { unit })
+    }
+
+    fn backslashes(&self, mut at: usize) -> (usize, usize) {
+        let mut total = 0_usize;
+        loop {
+            // Whole runs at once, or a long one would take quadratic time. A unit ends at `at`: the run is even.
+            let (count, start) = self.inner.backslashes(at);
+            total = total.saturating_add(count / 2);
+            at = start;
+            // One may also be spelled as a number.
+            match self.before(at) {
+                Before::Unit(unit) if unit.value == BACKSLASH => {
+                    (total, at) = (total.saturating_add(1), unit.start)
+                }
+                _ => return (total, at),
+            }
+        }
+    }
+}
+
+/// The units of `text`, from its beginning.
+pub(super) fn units(text: &[u8], encoding: Encoding) -> Vec<Unit> {
+    let grammar = match encoding {
+        Encoding::Verbatim => return collect(&Bytes(text)),
+        Encoding::Copy => Grammar::Copy,
+        Encoding::Escape => Grammar::Escape,
+        Encoding::Unicode => Grammar::Unicode,
+    };
+    collect(&Escaped { inner: Bytes(text), grammar })
+}
+
+fn collect(text: &impl Decoded) -> Vec<Unit> {
+    std::iter::successors(text.after(0), |unit| text.after(unit.end)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01";
+
+    fn whole(before: &str, after: &str, encoding: Encoding, json: bool) -> bool {
+        let text = format!("{before}{ID}{after}");
+        is_whole(text.as_bytes(), before.len()..before.len() + ID.len(), encoding, json)
+    }
+
+    #[test]
+    fn decodes_copys_escapes() {
+        for (before, after, expected) in [
+            ("", "", true),
+            ("_", "-", true),
+            ("g", "", false),
+            ("", "0", false),
+            ("é", "é", true),
+            ("\t", "\n", true),
+            (r"\b", r"\b", true),
+            (r"\\b", "", false),
+            (r"\\\b", r"\t", true),
+            (r"\\", r"\\f", true),
+            (r"\", "", false),
+            (r"\q", "", false),
+            (r"\101", "", false),
+            (r"\0101", "", false),
+            (r"\011", r"\011", true),
+            ("", r"\101", false),
+            (r"\x4a", "", false),
+            (r"\x0a", "", true),
+            (r"\\x0a", "", false),
+            // The escape takes the ID's first digit, or two of them.
+            (r"\x0", "", false),
+            (r"\01", "", false),
+            (r"\x", "", false),
+            (r"\134\134", "", true),
+        ] {
+            assert_eq!(whole(before, after, Encoding::Copy, false), expected, "{before} {after}");
+        }
+    }
+
+    #[test]
+    fn decodes_json_in_copy() {
+        for (before, after, expected) in [
+            (r#"{"a": ""#, r#""}"#, true),
+            (r#"\\""#, r#"\\""#, true),
+            (r"\\f", r"\\f", true),
+            (r"\\\\f", "", false),
+            (r"\\\\\\f", "", true),
+            (r"\\\\", r"\\\\f", true),
+            (r"\\u0041", "", false),
+            (r"\\u000a", r"\\u000A", true),
+            (r"\\\\u000a", "", false),
+            ("", r"\\u0041", false),
+            (r"\\/", r"\\/", true),
+            (r"\\ud83d\\ude00", r"\\ud83d\\ude00", true),
+            (r"\\", "", false),
+            (r"\\u004", "", false),
+            (r"\134u0041", "", false),
+            (r"\134\134f", "", false),
+            (r"\\u00\x34\061", "", false),
+            ("n", "", false),
+        ] {
+            assert_eq!(whole(before, after, Encoding::Copy, true), expected, "{before} {after}");
+        }
+    }
+
+    #[test]
+    fn decodes_sql_strings() {
+        for (before, after, encoding, json, expected) in [
+            (r"\b", "", Encoding::Verbatim, false, false),
+            (r"\", r"\b", Encoding::Verbatim, false, true),
+            (r"\b", "", Encoding::Verbatim, true, true),
+            (r"\b", r"\u0041", Encoding::Escape, false, false),
+            (r"\U0000000a", "", Encoding::Escape, false, true),
+            (r"\\b", "", Encoding::Escape, true, true),
+            (r"\\b", "", Encoding::Escape, false, false),
+            (r"\0041", "", Encoding::Unicode, false, false),
+            (r"\+00000a", r"\000a", Encoding::Unicode, false, true),
+            (r"\\", "", Encoding::Unicode, false, true),
+        ] {
+            assert_eq!(whole(before, after, encoding, json), expected, "{before} {after} {encoding:?}");
+        }
+    }
+
+    #[test]
+    fn long_runs_of_backslashes_take_linear_time() {
+        let run = r"\\".repeat(500_000);
+        assert!(whole(&run, "", Encoding::Copy, false));
+        assert!(whole(&run, "", Encoding::Copy, true));
+        assert!(!whole(&format!("{run}f"), "", Encoding::Copy, true));
+        assert!(whole(&format!(r"{run}\\f"), "", Encoding::Copy, true));
+    }
+}

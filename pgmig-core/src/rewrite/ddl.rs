@@ -1,0 +1,193 @@
+//! Rewrites the literals of DDL.
+
+use super::border::units;
+use super::literal::{Body, Edits, encoding};
+use super::rules::Rules;
+use crate::sql::{Lexer, SqlError, StandardStrings, StringKind, Token, TokenKind, decode_literal};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Replaces IDs in the string constants of `sql`, one or several statements, and returns how many were.
+///
+/// Names stay as they are, quoted ones in the bodies of SQL and PL/pgSQL functions too; in bodies of other
+/// languages everything is replaced. So do comments outside of bodies, and the bounds of RANGE partitions,
+/// whose order new IDs would upset; those of LIST partitions are replaced.
+///
+/// # Errors
+///
+/// [`SqlError::Unterminated`] if the text ends inside a string, a quoted name or a comment.
+///
+/// ```
+/// use pgmig_core::instance::InstanceId;
+/// use pgmig_core::rewrite::{Rules, rewrite_ddl};
+/// use pgmig_core::sql::StandardStrings;
+/// let rules = Rules::new(InstanceId::from_number(1).zip(InstanceId::from_number(2)));
+/// let sql = "COMMENT ON TABLE t IS 'of 00000000-0000-0000-0000-000000000001';";
+/// let (sql, count) = rewrite_ddl(sql, &rules, StandardStrings::On)?;
+/// assert_eq!((sql.as_ref(), count), ("COMMENT ON TABLE t IS 'of 00000000-0000-0000-0000-000000000002';", 1));
+/// # Ok::<(), pgmig_core::sql::SqlError>(())
+/// ```
+pub fn rewrite_ddl<'a>(
+    sql: &'a str,
+    rules: &Rules,
+    strings: StandardStrings,
+) -> Result<(Cow<'a, str>, u64), SqlError> {
+    let mut edits = Edits::default();
+    let mut count = 0_u64;
+    let mut statement = Vec::new();
+    for token in Lexer::new(sql.as_bytes(), strings) {
+        let token = token?;
+        if token.kind.is_blank() {
+            continue;
+        }
+        let ends = token.kind == TokenKind::Symbol(b';');
+        statement.push(token);
+        if ends {
+            count = count.saturating_add(Statement::new(sql, &statement, strings).rewrite(rules, &mut edits));
+            statement.clear();
+        }
+    }
+    count = count.saturating_add(Statement::new(sql, &statement, strings).rewrite(rules, &mut edits));
+    Ok((edits.apply(sql), count))
+}
+
+/// The tokens of one statement, without blanks.
+#[derive(Debug)]
+struct Statement<'a> {
+    sql: &'a str,
+    tokens: &'a [Token],
+    strings: StandardStrings,
+    /// What the strings after `AS` are, of a routine; `None` of any other statement.
+    body: Option<BodyLanguage>,
+}
+
+/// The language of a routine's body, as far as names in it are recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BodyLanguage {
+    /// SQL or PL/pgSQL: double quotes enclose names.
+    Sql,
+    /// Any other, in which they may enclose strings.
+    Other,
+}
+
+impl<'a> Statement<'a> {
+    fn new(sql: &'a str, tokens: &'a [Token], strings: StandardStrings) -> Self {
+        let mut statement = Self { sql, tokens, strings, body: None };
+        statement.body = statement.is_routine().then(|| statement.language());
+        statement
+    }
+
+    fn is_word(&self, at: usize, word: &str) -> bool {
+        self.tokens.get(at).is_some_and(|token| token.is_word(self.sql.as_bytes(), word))
+    }
+
+    /// Whether this makes a function or procedure, or is a `DO`.
+    fn is_routine(&self) -> bool {
+        let kind = if self.is_word(1, "or") && self.is_word(2, "replace") { 3 } else { 1 };
+        self.is_word(0, "do")
+            || (self.is_word(0, "create")
+                && (self.is_word(kind, "function") || self.is_word(kind, "procedure")))
+    }
+
+    fn language(&self) -> BodyLanguage {
+        let at = (0..self.tokens.len()).find(|&at| self.is_word(at, "language"));
+        let Some(token) = at.and_then(|at| self.tokens.get(at.saturating_add(1))) else {
+            // Only DO, whose default is PL/pgSQL, and bodies that are no strings do without.
+            return BodyLanguage::Sql;
+        };
+        let name = match token.kind {
+            TokenKind::String(_) => decode_literal(self.sql, token).unwrap_or_default(),
+            _ => Cow::Borrowed(self.sql.get(token.body.clone()).unwrap_or_default()),
+        };
+        let is_sql = ["sql", "plpgsql"].iter().any(|sql| name.eq_ignore_ascii_case(sql));
+        if is_sql { BodyLanguage::Sql } else { BodyLanguage::Other }
+    }
+
+    fn rewrite(&self, rules: &Rules, edits: &mut Edits) -> u64 {
+        let mut count = 0_u64;
+        let mut bound = RangeBound::default();
+        for (at, token) in self.tokens.iter().enumerate() {
+            bound.pass(token, self.sql);
+            let TokenKind::String(kind) = token.kind else {
+                continue;
+            };
+            if bound.is_inside() {
+                continue;
+            }
+            let body =
+                Body { sql: self.sql, span: token.body.clone(), encoding: encoding(kind), json: false };
+            let is_code = self.body == Some(BodyLanguage::Sql) && self.is_code(at);
+            let names = if is_code { quoted_names(&body, kind, self.strings) } else { Vec::new() };
+            count = count.saturating_add(body.rewrite(rules, &names, edits));
+        }
+        count
+    }
+
+    /// Whether the string at `at` is a routine's body, not the default of a parameter or a setting.
+    fn is_code(&self, at: usize) -> bool {
+        self.is_word(0, "do") || at.checked_sub(1).is_some_and(|before| self.is_word(before, "as"))
+    }
+}
+
+/// Where double-quoted names are in the code that `body` holds. Code that cannot be lexed, which a server takes
+/// too where it does not check bodies, has none from there on.
+fn quoted_names(body: &Body<'_>, kind: StringKind, strings: StandardStrings) -> Vec<Range<usize>> {
+    let bytes = body.bytes();
+    let (mut code, mut places) = (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len()));
+    let mut was_quote = false;
+    for unit in units(bytes, body.encoding) {
+        let byte = u8::try_from(unit.value).unwrap_or(b'x');
+        // The second one of a doubled quote.
+        let is_doubled = kind != StringKind::Dollar && byte == b'\'' && was_quote;
+        was_quote = byte == b'\'' && !is_doubled && unit.end.saturating_sub(unit.start) == 1;
+        if !is_doubled {
+            code.push(byte);
+            places.push(unit.start);
+        }
+    }
+    places.push(bytes.len());
+    let place = |at: usize| places.get(at).copied().unwrap_or(bytes.len());
+    Lexer::new(&code, strings)
+        .map_while(Result::ok)
+        .filter(|token| matches!(token.kind, TokenKind::QuotedIdent { .. }))
+        .map(|token| place(token.span.start)..place(token.span.end))
+        .collect()
+}
+
+/// Follows `FOR VALUES FROM (...) TO (...)`, the bounds of a RANGE partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum RangeBound {
+    #[default]
+    Outside,
+    For,
+    Values,
+    /// After `FROM`; in so many parentheses.
+    Inside(usize),
+    /// After the first list, before `TO`.
+    Between,
+}
+
+impl RangeBound {
+    fn pass(&mut self, token: &Token, sql: &str) {
+        let is_word = |word| token.is_word(sql.as_bytes(), word);
+        *self = match (*self, token.kind) {
+            (RangeBound::For, _) if is_word("values") => RangeBound::Values,
+            (RangeBound::Values, _) if is_word("from") => RangeBound::Inside(0),
+            (RangeBound::Between, _) if is_word("to") => RangeBound::Inside(0),
+            (RangeBound::Inside(depth), TokenKind::Symbol(b'(')) => {
+                RangeBound::Inside(depth.saturating_add(1))
+            }
+            (RangeBound::Inside(1), TokenKind::Symbol(b')')) => RangeBound::Between,
+            (RangeBound::Inside(depth), TokenKind::Symbol(b')')) => {
+                RangeBound::Inside(depth.saturating_sub(1))
+            }
+            (inside @ RangeBound::Inside(_), _) => inside,
+            _ if is_word("for") => RangeBound::For,
+            _ => RangeBound::Outside,
+        };
+    }
+
+    fn is_inside(self) -> bool {
+        matches!(self, RangeBound::Inside(_))
+    }
+}

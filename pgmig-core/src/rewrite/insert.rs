@@ -1,0 +1,108 @@
+//! Rewrites `INSERT` statements, the data of archives made with `pg_dump --inserts`.
+
+use super::literal::{Body, Edits, encoding};
+use super::rules::{ColumnRule, Rules};
+use crate::sql::{Lexer, SqlError, StandardStrings, TokenKind, decode_literal};
+use std::borrow::Cow;
+
+/// A rewritten `INSERT` statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RewrittenInsert<'a> {
+    /// The statement.
+    pub sql: Cow<'a, str>,
+    /// Replacements by column, in the order of each row's values.
+    pub counts: Vec<u64>,
+}
+
+/// Replaces IDs in the constants of an `INSERT ... VALUES`; `columns` are the rules for the values of a row, in
+/// their order, [`ColumnRule::Text`] for those beyond.
+///
+/// # Errors
+///
+/// [`SqlError::Unterminated`] if the statement ends inside a string, a quoted name or a comment.
+pub fn rewrite_insert<'a>(
+    sql: &'a str,
+    rules: &Rules,
+    columns: &[ColumnRule],
+    strings: StandardStrings,
+) -> Result<RewrittenInsert<'a>, SqlError> {
+    let mut counts = vec![0_u64; columns.len()];
+    let mut edits = Edits::default();
+    let mut place = Place::BeforeValues;
+    for token in Lexer::new(sql.as_bytes(), strings) {
+        let token = token?;
+        place = place.after(token.kind, token.is_word(sql.as_bytes(), "values"));
+        let Place::Value { column, .. } = place else {
+            continue;
+        };
+        let rule = columns.get(column).copied().unwrap_or_default();
+        let value = decode_literal(sql, &token);
+        let number = match token.kind {
+            TokenKind::String(_) => value.as_deref(),
+            TokenKind::Number => sql.get(token.span.clone()),
+            _ => None,
+        };
+        let number =
+            number.filter(|_| rule == ColumnRule::AliasNumber).and_then(|text| rules.number(text.as_bytes()));
+        let replaced = match (token.kind, number) {
+            (TokenKind::String(_), Some(number)) => {
+                edits.push(token.span.clone(), format!("'{number}'"));
+                1
+            }
+            (_, Some(number)) => {
+                edits.push(token.span.clone(), number.to_owned());
+                1
+            }
+            (TokenKind::String(kind), None) if rule != ColumnRule::Excluded => {
+                let json = rule == ColumnRule::Json;
+                Body { sql, span: token.body.clone(), encoding: encoding(kind), json }.rewrite(
+                    rules,
+                    &[],
+                    &mut edits,
+                )
+            }
+            _ => 0,
+        };
+        if replaced > 0 {
+            if counts.len() <= column {
+                counts.resize(column.saturating_add(1), 0);
+            }
+            if let Some(count) = counts.get_mut(column) {
+                *count = count.saturating_add(replaced);
+            }
+        }
+    }
+    Ok(RewrittenInsert { sql: edits.apply(sql), counts })
+}
+
+/// Where in the statement a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Before the rows: names may be here, even those of columns called "values".
+    BeforeValues,
+    /// Between rows.
+    BetweenRows,
+    /// In the value of this column, so many parentheses deep.
+    Value { column: usize, depth: usize },
+}
+
+impl Place {
+    /// The place of a token of this kind, whose predecessor's place is `self`.
+    fn after(self, kind: TokenKind, is_values: bool) -> Self {
+        match (self, kind) {
+            (Place::BeforeValues, _) if is_values => Place::BetweenRows,
+            (Place::BetweenRows, TokenKind::Symbol(b'(')) => Place::Value { column: 0, depth: 1 },
+            (Place::Value { depth: 1, .. }, TokenKind::Symbol(b')')) => Place::BetweenRows,
+            (Place::Value { column, depth: 1 }, TokenKind::Symbol(b',')) => {
+                Place::Value { column: column.saturating_add(1), depth: 1 }
+            }
+            (Place::Value { column, depth }, TokenKind::Symbol(b'(' | b'[')) => {
+                Place::Value { column, depth: depth.saturating_add(1) }
+            }
+            (Place::Value { column, depth }, TokenKind::Symbol(b')' | b']')) => {
+                Place::Value { column, depth: depth.saturating_sub(1).max(1) }
+            }
+            (place, _) => place,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Rewrites runs of COPY rows.
+
+use super::border::{Encoding, is_whole};
+use super::rules::{ColumnRule, Rules};
+use super::token::Token;
+use crate::copy::{fields, rows};
+use std::sync::Arc;
+
+/// The most columns that a table can have; what a malformed row has beyond is counted with the last one.
+const MAX_COLUMNS: usize = 1_600;
+
+/// Rewrites the rows of one table.
+///
+/// ```
+/// use pgmig_core::instance::InstanceId;
+/// use pgmig_core::rewrite::{ColumnRule, RowRewriter, Rules};
+/// use std::sync::Arc;
+/// let (a, b) = (InstanceId::from_number(1), InstanceId::from_number(2));
+/// let rules = Rules::new(a.zip(b));
+/// let mut rewriter = RowRewriter::new(Arc::new(rules), vec![ColumnRule::Text, ColumnRule::Text]);
+/// let mut rows = b"x\tinstance_00000000-0000-0000-0000-000000000001.\n".to_vec();
+/// rewriter.rewrite(&mut rows);
+/// assert_eq!(rows, b"x\tinstance_00000000-0000-0000-0000-000000000002.\n");
+/// assert_eq!(rewriter.counts(), [0, 1]);
+/// ```
+#[derive(Debug, Clone)]
+pub struct RowRewriter {
+    rules: Arc<Rules>,
+    columns: Vec<ColumnRule>,
+    counts: Vec<u64>,
+    has_aliases: bool,
+}
+
+impl RowRewriter {
+    /// A rewriter of rows whose fields are of these columns, in their order. Fields beyond them are
+    /// [`ColumnRule::Text`].
+    pub fn new(rules: Arc<Rules>, columns: Vec<ColumnRule>) -> Self {
+        let has_aliases = rules.has_numbers() && columns.contains(&ColumnRule::AliasNumber);
+        let counts = vec![0; columns.len()];
+        Self { rules, columns, counts, has_aliases }
+    }
+
+    /// Rewrites a run of whole rows, in place unless the length of a numeric alias changes.
+    pub fn rewrite(&mut self, rows: &mut Vec<u8>) {
+        if self.rules.is_empty() {
+            return;
+        }
+        if self.has_aliases {
+            self.rewrite_numbers(rows);
+        }
+        let mut cursor = Cursor::default();
+        let mut from = 0;
+        while let Some(token) = Token::find(rows, from) {
+            from = token.end();
+            let Some(replacement) = self.rules.replacement(&token) else {
+                continue;
+            };
+            let column = cursor.column_at(rows, token.start);
+            let rule = self.columns.get(column).copied().unwrap_or_default();
+            let span = token.start..token.end();
+            if rule == ColumnRule::Excluded
+                || !is_whole(rows, span.clone(), Encoding::Copy, rule == ColumnRule::Json)
+            {
+                continue;
+            }
+            if let Some(bytes) = rows.get_mut(span) {
+                bytes.copy_from_slice(&replacement);
+                self.count(column);
+            }
+        }
+    }
+
+    /// Replacements so far, by column, in the order of the fields.
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// Replaces numbers that are the whole value of an alias column. Copies the rows only if there are any.
+    fn rewrite_numbers(&mut self, run: &mut Vec<u8>) {
+        let mut found = Vec::new();
+        let mut start = 0_usize;
+        for row in rows(run) {
+            for (column, field) in fields(row).enumerate() {
+                let end = start.saturating_add(field.len());
+                if self.columns.get(column) == Some(&ColumnRule::AliasNumber)
+                    && let Some(number) = self.rules.number(field)
+                {
+                    found.push((column, start..end, number.to_owned()));
+                }
+                // The tab or line end.
+                start = end.saturating_add(1);
+            }
+        }
+        if found.is_empty() {
+            return;
+        }
+        let mut rewritten = Vec::with_capacity(run.len());
+        let mut done = 0;
+        for (column, span, number) in found {
+            rewritten.extend_from_slice(run.get(done..span.start).unwrap_or_default());
+            rewritten.extend_from_slice(number.as_bytes());
+            done = span.end;
+            self.count(column);
+        }
+        rewritten.extend_from_slice(run.get(done..).unwrap_or_default());
+        *run = rewritten;
+    }
+
+    fn count(&mut self, column: usize) {
+        let column = column.min(MAX_COLUMNS.saturating_sub(1));
+        if self.counts.len() <= column {
+            self.counts.resize(column.saturating_add(1), 0);
+        }
+        if let Some(count) = self.counts.get_mut(column) {
+            *count = count.saturating_add(1);
+        }
+    }
+}
+
+/// Counts columns on the way through a run of rows, without stopping at each.
+#[derive(Debug, Default)]
+struct Cursor {
+    at: usize,
+    column: usize,
+}
+
+impl Cursor {
+    /// The column, from 0, of the field at `place`, which is not before the last one asked for.
+    fn column_at(&mut self, rows: &[u8], place: usize) -> usize {
+        let passed = rows.get(self.at..place).unwrap_or_default();
+        let in_row = match memchr::memrchr(b'\n', passed) {
+            Some(line_end) => {
+                self.column = 0;
+                passed.get(line_end..).unwrap_or_default()
+            }
+            None => passed,
+        };
+        self.column = self.column.saturating_add(memchr::memchr_iter(b'\t', in_row).count());
+        self.at = place;
+        self.column
+    }
+}

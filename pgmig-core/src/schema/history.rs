@@ -1,0 +1,275 @@
+//! Which migrations a store has had: rows of `_sqlx_migrations`, from the database or from an archive.
+
+use super::error::SchemaError;
+use crate::profile::Profile;
+use crate::target::TargetError;
+use sqlx::postgres::PgConnection;
+use std::fmt;
+
+/// A migration that a store has had, as its history tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedMigration {
+    /// The migration's version.
+    pub version: i64,
+    /// Its description.
+    pub description: String,
+    /// False while it is under way, and after it failed half way.
+    pub success: bool,
+    /// sqlx's checksum of its text.
+    pub checksum: Vec<u8>,
+}
+
+/// What is known of a store's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum History {
+    /// There is no store yet: an empty database.
+    None,
+    /// sqlx's history, oldest first, every migration finished.
+    Known(Vec<AppliedMigration>),
+    /// There is a store, and no history that can be read.
+    Unknown(UnknownHistory),
+}
+
+/// Whose history a store has instead of sqlx's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnknownHistory {
+    /// No table of a migration tool is known in it.
+    Missing,
+    /// `flyway_schema_history`.
+    Flyway,
+    /// `databasechangelog`.
+    Liquibase,
+    /// `schema_migrations`: golang-migrate, Rails, dbmate.
+    SchemaMigrations,
+    /// `alembic_version`.
+    Alembic,
+    /// `knex_migrations`.
+    Knex,
+    /// `__EFMigrationsHistory`.
+    EntityFramework,
+}
+
+const FOREIGN_TABLES: [(&str, UnknownHistory); 6] = [
+    ("flyway_schema_history", UnknownHistory::Flyway),
+    ("databasechangelog", UnknownHistory::Liquibase),
+    ("schema_migrations", UnknownHistory::SchemaMigrations),
+    ("alembic_version", UnknownHistory::Alembic),
+    ("knex_migrations", UnknownHistory::Knex),
+    ("__EFMigrationsHistory", UnknownHistory::EntityFramework),
+];
+
+impl AppliedMigration {
+    /// Takes a row from COPY data: the value of each column by the column's name, `None` for null, COPY's escapes
+    /// already taken off.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError::HistoryRow`] for a column that is missing, or is not what sqlx writes.
+    ///
+    /// ```
+    /// # use pgmig_core::schema::AppliedMigration;
+    /// let row = AppliedMigration::from_fields(|column| match column {
+    ///     "version" => Some(b"1"),
+    ///     "description" => Some(b"tenants"),
+    ///     "success" => Some(b"t"),
+    ///     "checksum" => Some(b"\\x00ff"),
+    ///     _ => None,
+    /// })?;
+    /// assert_eq!((row.version, row.checksum), (1, vec![0, 255]));
+    /// # Ok::<(), pgmig_core::schema::SchemaError>(())
+    /// ```
+    pub fn from_fields<'a>(field: impl Fn(&str) -> Option<&'a [u8]>) -> Result<Self, SchemaError> {
+        let text = |column| field(column).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let bad = |column, row: &str| SchemaError::HistoryRow { column, row: row.to_owned() };
+        let version: i64 =
+            text("version").and_then(|text| text.parse().ok()).ok_or_else(|| bad("version", "a row"))?;
+        let row = format!("migration {version}");
+        Ok(Self {
+            version,
+            description: text("description").ok_or_else(|| bad("description", &row))?.to_owned(),
+            success: match text("success") {
+                Some("t") => true,
+                Some("f") => false,
+                _ => return Err(bad("success", &row)),
+            },
+            checksum: text("checksum").and_then(bytea_hex).ok_or_else(|| bad("checksum", &row))?,
+        })
+    }
+}
+
+impl History {
+    /// Takes the rows of a history table, in any order.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError::Dirty`] if one is not finished.
+    pub fn from_applied(mut applied: Vec<AppliedMigration>) -> Result<Self, SchemaError> {
+        applied.sort_by_key(|migration| migration.version);
+        match applied.iter().find(|migration| !migration.success) {
+            Some(dirty) => {
+                Err(SchemaError::Dirty { version: dirty.version, description: dirty.description.clone() })
+            }
+            None => Ok(Self::Known(applied)),
+        }
+    }
+
+    /// Reads the history of the database that is connected to. A database without tables (but those
+    /// of extensions) has none.
+    ///
+    /// # Errors
+    ///
+    /// A statement that the server refuses, or an unfinished migration.
+    pub async fn read(connection: &mut PgConnection, profile: &Profile) -> Result<Self, SchemaError> {
+        let tables: Vec<(String, String)> = sqlx::query_as(
+            "SELECT n.nspname::text, c.relname::text
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+               AND NOT EXISTS (
+                   SELECT FROM pg_catalog.pg_depend d
+                   WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e'
+               )",
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(TargetError::doing("list the tables"))?;
+        if tables.is_empty() {
+            return Ok(Self::None);
+        }
+        let own = |(schema, table): &(String, String)| {
+            schema == profile.schema() && table == profile.history_table()
+        };
+        if !tables.iter().any(own) {
+            let names = tables.iter().map(|(_, table)| table.as_str());
+            return Ok(Self::Unknown(UnknownHistory::recognise(names)));
+        }
+        Self::from_applied(read_rows(connection, profile).await?)
+    }
+
+    /// The newest version that the store has had.
+    pub fn newest(&self) -> Option<i64> {
+        match self {
+            Self::Known(applied) => applied.last().map(|migration| migration.version),
+            _ => None,
+        }
+    }
+}
+
+async fn read_rows(
+    connection: &mut PgConnection,
+    profile: &Profile,
+) -> Result<Vec<AppliedMigration>, SchemaError> {
+    let table = qualified(connection, profile).await?;
+    let sql = format!("SELECT version, description, success, checksum FROM {table}");
+    let rows: Vec<(i64, String, bool, Vec<u8>)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        .fetch_all(connection)
+        .await
+        .map_err(TargetError::doing("read the migration history"))?;
+    let applied = |(version, description, success, checksum)| AppliedMigration {
+        version,
+        description,
+        success,
+        checksum,
+    };
+    Ok(rows.into_iter().map(applied).collect())
+}
+
+/// The history table's name as SQL, quoted by the server.
+pub(super) async fn qualified(
+    connection: &mut PgConnection,
+    profile: &Profile,
+) -> Result<String, TargetError> {
+    sqlx::query_scalar("SELECT pg_catalog.format('%I.%I', $1::text, $2::text)")
+        .bind(profile.schema())
+        .bind(profile.history_table())
+        .fetch_one(connection)
+        .await
+        .map_err(TargetError::doing("name the migration history"))
+}
+
+impl UnknownHistory {
+    /// Tells by the names of a store's tables which tool has migrated it.
+    pub fn recognise<'a>(tables: impl IntoIterator<Item = &'a str>) -> Self {
+        let known =
+            |table: &str| FOREIGN_TABLES.iter().find(|(name, _)| *name == table).map(|(_, history)| *history);
+        tables.into_iter().find_map(known).unwrap_or(Self::Missing)
+    }
+}
+
+impl fmt::Display for UnknownHistory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "it has no migration history",
+            Self::Flyway => "its history is Flyway's (flyway_schema_history)",
+            Self::Liquibase => "its history is Liquibase's (databasechangelog)",
+            Self::SchemaMigrations => "its history is golang-migrate's or Rails' (schema_migrations)",
+            Self::Alembic => "its history is Alembic's (alembic_version)",
+            Self::Knex => "its history is Knex's (knex_migrations)",
+            Self::EntityFramework => "its history is Entity Framework's (__EFMigrationsHistory)",
+        })
+    }
+}
+
+/// bytea in hex form, as pg_dump always writes it.
+fn bytea_hex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.strip_prefix("\\x")?.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn row<'a>(
+        version: &'a str,
+        success: &'a str,
+        checksum: &'a str,
+    ) -> Result<AppliedMigration, SchemaError> {
+        AppliedMigration::from_fields(|column| match column {
+            "version" => Some(version.as_bytes()),
+            "description" => Some(b"some words"),
+            "success" => Some(success.as_bytes()),
+            "checksum" => Some(checksum.as_bytes()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn rows_are_sorted() {
+        let rows = vec![row("2", "t", "\\x0AfF").unwrap(), row("1", "t", "\\x").unwrap()];
+        let history = History::from_applied(rows).unwrap();
+        assert_eq!(history.newest(), Some(2));
+        let History::Known(applied) = history else { panic!("known") };
+        assert_eq!((applied[0].version, applied[1].checksum.as_slice()), (1, [10, 255].as_slice()));
+    }
+
+    #[test]
+    fn bad_rows_name_the_column() {
+        let message = |result: Result<AppliedMigration, SchemaError>| result.unwrap_err().to_string();
+        assert!(message(row("x", "t", "\\x")).contains("column version of a row"));
+        assert!(message(row("7", "true", "\\x")).contains("column success of migration 7"));
+        for checksum in ["", "00", "\\x0", "\\x0g", "\\xé"] {
+            assert!(message(row("7", "t", checksum)).contains("column checksum"), "{checksum}");
+        }
+    }
+
+    #[test]
+    fn an_unfinished_migration_is_refused() {
+        let error = History::from_applied(vec![row("3", "f", "\\x").unwrap()]).unwrap_err();
+        assert!(error.to_string().contains("migration 3 (some words) was left half way"), "{error}");
+    }
+
+    #[test]
+    fn other_tools_are_recognised_by_their_tables() {
+        let kind = |tables: &[&str]| UnknownHistory::recognise(tables.iter().copied());
+        assert_eq!(kind(&["tenant", "flyway_schema_history"]), UnknownHistory::Flyway);
+        assert_eq!(kind(&["databasechangeloglock", "databasechangelog"]), UnknownHistory::Liquibase);
+        assert_eq!(kind(&["schema_migrations"]), UnknownHistory::SchemaMigrations);
+        assert_eq!(kind(&["tenant"]), UnknownHistory::Missing);
+    }
+}

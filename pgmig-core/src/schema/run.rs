@@ -1,0 +1,320 @@
+//! Applies a plan on one dedicated connection, one migration at a time.
+
+use super::error::SchemaError;
+use super::history::{self, History};
+use super::lock::MigrationLock;
+use super::migrations::{MigrationFile, MigrationSet};
+use super::plan::{Goal, UpgradePlan};
+use super::row_security::{self, Lifted};
+use super::statement::{self, PlacedStatement};
+use crate::profile::Profile;
+use crate::progress::Progress;
+use crate::target::{ServerError, TargetError};
+use sqlx::migrate::{Migrate, MigrateError};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection};
+use std::time::{Duration, Instant};
+
+/// Splits SQL into statements, which are parts of the text in their order; the error says why it cannot be split.
+pub type SplitStatements = for<'a> fn(&'a str) -> Result<Vec<&'a str>, String>;
+
+/// A migration that has been applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// The migration's version.
+    pub version: i64,
+    /// Its description.
+    pub description: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// An upgrade under way. Between two calls of [`Upgrade::next`] the caller may do other things, and stop.
+///
+/// If it is dropped without [`Upgrade::finish`], the session keeps sqlx's advisory lock until it ends: close it.
+#[derive(Debug)]
+#[must_use = "nothing is applied until next() is called; finish() releases the lock"]
+pub struct Upgrade<'a> {
+    connection: &'a mut PgConnection,
+    pending: std::slice::Iter<'a, MigrationFile>,
+    split: SplitStatements,
+    /// The history table, qualified and quoted.
+    table: String,
+    lock: MigrationLock,
+    search_path_before: String,
+}
+
+/// Applies the whole plan, and tells `progress` of each migration.
+///
+/// # Errors
+///
+/// See [`Upgrade::begin`] and [`Upgrade::next`].
+pub async fn apply(
+    connection: &mut PgConnection,
+    profile: &Profile,
+    plan: &UpgradePlan,
+    split: SplitStatements,
+    progress: &dyn Progress,
+) -> Result<(), SchemaError> {
+    let mut upgrade = Upgrade::begin(connection, profile, plan, split).await?;
+    loop {
+        match upgrade.next().await {
+            Ok(Some(done)) => progress.migrated(done.version, &done.description, done.took),
+            Ok(None) => return upgrade.finish().await,
+            Err(error) => {
+                // The first error is the one to report; a broken connection has no lock any more.
+                let _ = upgrade.finish().await;
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// Makes a store in an empty database: every migration up to `goal`.
+///
+/// # Errors
+///
+/// See [`UpgradePlan::new`] and [`apply`].
+pub async fn migrate_empty(
+    connection: &mut PgConnection,
+    profile: &Profile,
+    set: &MigrationSet,
+    goal: Goal,
+    split: SplitStatements,
+    progress: &dyn Progress,
+) -> Result<(), SchemaError> {
+    let plan = UpgradePlan::new(profile, set, &History::None, goal)?;
+    apply(connection, profile, &plan, split, progress).await
+}
+
+impl<'a> Upgrade<'a> {
+    /// Checks the migrations' texts, takes sqlx's advisory lock (30 seconds at most), sets the profile's search_path
+    /// and makes the history table where there is none. Everything is done as the session's current role.
+    ///
+    /// # Errors
+    ///
+    /// Transaction control in a migration that runs in a transaction, a lock that another session keeps, a
+    /// statement that the server refuses.
+    pub async fn begin(
+        connection: &'a mut PgConnection,
+        profile: &Profile,
+        plan: &'a UpgradePlan,
+        split: SplitStatements,
+    ) -> Result<Self, SchemaError> {
+        plan.migrations().iter().try_for_each(|file| check_transaction_control(file, split))?;
+        let table = history::qualified(connection, profile).await?;
+        let lock = MigrationLock::acquire(connection).await?;
+        match prepare(connection, profile, &table).await {
+            Ok(search_path_before) => Ok(Self {
+                connection,
+                pending: plan.migrations().iter(),
+                split,
+                table,
+                lock,
+                search_path_before,
+            }),
+            Err(error) => {
+                let _ = lock.release(connection).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Applies the next migration; `None` when all have been applied.
+    ///
+    /// FORCE ROW LEVEL SECURITY of the current role's tables is lifted for it and set back in the same transaction
+    /// (of a `-- no-transaction` file, before and after it).
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError::Migration`]. A migration that failed left nothing behind, unless it is `-- no-transaction`.
+    pub async fn next(&mut self) -> Result<Option<Migrated>, SchemaError> {
+        let Some(file) = self.pending.next() else { return Ok(None) };
+        let took = if file.is_no_transaction() {
+            self.apply_statements(file).await?
+        } else {
+            self.apply_in_transaction(file).await?
+        };
+        Ok(Some(Migrated { version: file.version(), description: file.description().to_owned(), took }))
+    }
+
+    /// The connection, for what is to be done between migrations. Role and search_path must be left as they are.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        self.connection
+    }
+
+    /// Puts search_path back and releases the lock.
+    ///
+    /// # Errors
+    ///
+    /// A statement that the server refuses, such as after a lost connection.
+    pub async fn finish(self) -> Result<(), SchemaError> {
+        sqlx::query("SELECT pg_catalog.set_config('search_path', $1, false)")
+            .bind(self.search_path_before)
+            .execute(&mut *self.connection)
+            .await
+            .map_err(TargetError::doing("put search_path back"))?;
+        Ok(self.lock.release(self.connection).await?)
+    }
+
+    /// sqlx's own transaction becomes a savepoint in ours, which also holds the change of row level security.
+    async fn apply_in_transaction(&mut self, file: &MigrationFile) -> Result<Duration, SchemaError> {
+        let mut transaction =
+            self.connection.begin().await.map_err(TargetError::doing("begin a transaction"))?;
+        let lifted = lift(&mut transaction, file).await?;
+        let took = Migrate::apply(&mut *transaction, &self.table, file.migration())
+            .await
+            .map_err(|error| failed_file(file, error))?;
+        // Deferred checks are the migration's: they must not fail the commit, nor keep its tables from being altered.
+        sqlx::raw_sql("SET CONSTRAINTS ALL IMMEDIATE")
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| failed(file, None, &error, "check its deferred constraints"))?;
+        if let Some(lifted) = lifted {
+            lifted.set_back(&mut transaction).await?;
+        }
+        transaction.commit().await.map_err(|error| failed(file, None, &error, "commit it"))?;
+        Ok(took)
+    }
+
+    /// Two statements in one message would run in one transaction, which CREATE INDEX CONCURRENTLY and others refuse.
+    async fn apply_statements(&mut self, file: &MigrationFile) -> Result<Duration, SchemaError> {
+        let start = Instant::now();
+        let statements = split(file, self.split)?;
+        let lifted = lift(self.connection, file).await?;
+        let result = self.execute_all(file, &statements).await;
+        if let Some(lifted) = lifted {
+            let set_back = lifted.set_back(self.connection).await;
+            result?;
+            set_back?;
+        } else {
+            result?;
+        }
+        let took = start.elapsed();
+        self.record(file, took).await?;
+        Ok(took)
+    }
+
+    async fn execute_all(
+        &mut self,
+        file: &MigrationFile,
+        statements: &[PlacedStatement<'_>],
+    ) -> Result<(), SchemaError> {
+        for statement in statements {
+            sqlx::raw_sql(AssertSqlSafe(statement.sql)).execute(&mut *self.connection).await.map_err(
+                |error| {
+                    let error = ServerError::from_sqlx(&error, "run a statement");
+                    let line = statement.line_of(error.position);
+                    failed_with(file, Some(line), error)
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// sqlx's `skip` writes the row that its `apply` writes, without running anything.
+    async fn record(&mut self, file: &MigrationFile, took: Duration) -> Result<(), SchemaError> {
+        self.connection
+            .skip(&self.table, file.migration())
+            .await
+            .map_err(|error| failed_file(file, error))?;
+        let sql = format!("UPDATE {} SET execution_time = $1 WHERE version = $2", self.table);
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX))
+            .bind(file.version())
+            .execute(&mut *self.connection)
+            .await
+            .map_err(TargetError::doing("write the migration history"))?;
+        Ok(())
+    }
+}
+
+/// Returns the session's search_path as it was before.
+async fn prepare(
+    connection: &mut PgConnection,
+    profile: &Profile,
+    table: &str,
+) -> Result<String, SchemaError> {
+    let (before, schema, exists): (String, String, bool) = sqlx::query_as(
+        "SELECT pg_catalog.current_setting('search_path'), pg_catalog.quote_ident($1),
+                pg_catalog.to_regnamespace(pg_catalog.quote_ident($1)) IS NOT NULL",
+    )
+    .bind(profile.schema())
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(TargetError::doing("look for the store's schema"))?;
+    // CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there is one.
+    if !exists {
+        connection
+            .create_schema_if_not_exists(&schema)
+            .await
+            .map_err(|error| SchemaError::Target(server_error(error, "create the store's schema").into()))?;
+    }
+    sqlx::query(
+        "SELECT pg_catalog.set_config('search_path', pg_catalog.string_agg(
+             pg_catalog.quote_ident(path.name), ', ' ORDER BY path.position), false)
+         FROM unnest($1::text[]) WITH ORDINALITY AS path (name, position)",
+    )
+    .bind(profile.search_path())
+    .execute(&mut *connection)
+    .await
+    .map_err(TargetError::doing("set search_path"))?;
+    connection
+        .ensure_migrations_table(table)
+        .await
+        .map_err(|error| SchemaError::Target(server_error(error, "create the migration history").into()))?;
+    Ok(before)
+}
+
+async fn lift(connection: &mut PgConnection, file: &MigrationFile) -> Result<Option<Lifted>, SchemaError> {
+    if row_security::is_handled_by(file.sql()) {
+        return Ok(None);
+    }
+    Ok(Some(Lifted::lift(connection).await?))
+}
+
+fn split(file: &MigrationFile, split: SplitStatements) -> Result<Vec<PlacedStatement<'_>>, SchemaError> {
+    let statements =
+        split(file.sql()).map_err(|reason| SchemaError::Split { file: file.name().to_owned(), reason })?;
+    Ok(statement::place(file.sql(), &statements))
+}
+
+fn check_transaction_control(file: &MigrationFile, splitter: SplitStatements) -> Result<(), SchemaError> {
+    let statements = split(file, splitter)?;
+    if file.is_no_transaction() {
+        return Ok(());
+    }
+    for statement in statements {
+        if let Some(keyword) = statement.transaction_control() {
+            let (file, line) = (file.name().to_owned(), Some(statement.line));
+            return Err(SchemaError::TransactionControl { file, line, keyword });
+        }
+    }
+    Ok(())
+}
+
+/// The whole file was sent as one text, so the position of an error is one in the file.
+fn failed_file(file: &MigrationFile, error: MigrateError) -> SchemaError {
+    let error = server_error(error, "run it");
+    let line = error.position.map(|position| statement::line_at_position(file.sql(), position));
+    failed_with(file, line, error)
+}
+
+fn failed(file: &MigrationFile, line: Option<usize>, error: &sqlx::Error, doing: &str) -> SchemaError {
+    failed_with(file, line, ServerError::from_sqlx(error, doing))
+}
+
+fn failed_with(file: &MigrationFile, line: Option<usize>, error: ServerError) -> SchemaError {
+    let (version, description) = (file.version(), file.description().to_owned());
+    SchemaError::Migration { version, description, line, error: Box::new(error) }
+}
+
+fn server_error(error: MigrateError, doing: &str) -> ServerError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            ServerError::from_sqlx(&error, doing)
+        }
+        // sqlx returns its other errors from Migrator only, which is not used here.
+        other => ServerError::from_sqlx(&sqlx::Error::Protocol(other.to_string()), doing),
+    }
+}
