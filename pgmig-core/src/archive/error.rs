@@ -51,7 +51,7 @@ pub enum ArchiveError {
         version: ArchiveVersion,
     },
     /// The input ends too early.
-    #[error("the archive ends in the middle of {reading}, {place}: it is truncated; {TAKE_AGAIN}")]
+    #[error("the archive ends within {reading}, {place}: it is truncated or damaged; {TAKE_AGAIN}")]
     Truncated {
         /// Where it ends, or where something begins that would go beyond the end.
         place: Box<Place>,
@@ -81,7 +81,7 @@ pub enum ArchiveError {
         place: Box<Place>,
     },
     /// Data blocks that the TOC announces are not in the archive.
-    #[error("the archive ends at byte {end} without the data of {first}{}: it is truncated; {TAKE_AGAIN}", and_others(*missing))]
+    #[error("the archive ends at byte {end} without the data of {first}{}: it is truncated or damaged; {TAKE_AGAIN}", and_others(*missing))]
     BlocksMissing {
         /// The first entry, in the TOC's order, without its data.
         first: Box<EntryLabel>,

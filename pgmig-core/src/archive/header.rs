@@ -104,11 +104,11 @@ impl Header {
     pub(super) fn read(reader: &mut Reader) -> Result<Self, ArchiveError> {
         reader.enter(Part::Header);
         for _ in MAGIC {
-            reader.byte("magic")?;
+            reader.byte("the magic")?;
         }
         let version = read_version(reader)?;
-        let int_size = read_size(reader, "size of integers")?;
-        let off_size = read_size(reader, "size of offsets")?;
+        let int_size = read_size(reader, "the size of integers")?;
+        let off_size = read_size(reader, "the size of offsets")?;
         reader.set_sizes(IntSizes { int: int_size, offset: off_size });
         read_format(reader)?;
         let (compression, compression_level) = read_compression(reader, version)?;
@@ -119,24 +119,24 @@ impl Header {
             compression,
             compression_level,
             created: read_created(reader)?,
-            database: reader.text("database name", MAX_HEADER_TEXT)?,
-            server_version: reader.text("server version", MAX_HEADER_TEXT)?,
-            dump_version: reader.text("pg_dump version", MAX_HEADER_TEXT)?,
+            database: reader.text("the database name", MAX_HEADER_TEXT)?,
+            server_version: reader.text("the server version", MAX_HEADER_TEXT)?,
+            dump_version: reader.text("the pg_dump version", MAX_HEADER_TEXT)?,
         })
     }
 }
 
 fn read_version(reader: &mut Reader) -> Result<ArchiveVersion, ArchiveError> {
-    let (major, minor) = (reader.byte("version")?, reader.byte("version")?);
+    let (major, minor) = (reader.byte("the version")?, reader.byte("the version")?);
     let version = ArchiveVersion::new(major, minor);
     // A newer minor version has fields that we do not know of, and the TOC says nowhere how long an entry is.
     if !(ArchiveVersion::OLDEST..=ArchiveVersion::NEWEST).contains(&version) {
         return Err(ArchiveError::Version { version });
     }
     // pg_dump has written 0 since 1.10; what another revision would mean is not defined.
-    match reader.byte("version")? {
+    match reader.byte("the version")? {
         0 => Ok(version),
-        other => Err(reader.malformed("revision of the version", other, "0")),
+        other => Err(reader.malformed("the revision of the version", other, "0")),
     }
 }
 
@@ -148,12 +148,12 @@ fn read_size(reader: &mut Reader, what: &'static str) -> Result<u8, ArchiveError
 }
 
 fn read_format(reader: &mut Reader) -> Result<(), ArchiveError> {
-    match reader.byte("format")? {
+    match reader.byte("the format")? {
         FORMAT_CUSTOM => Ok(()),
         FORMAT_TAR | FORMAT_DIRECTORY => {
             Err(ArchiveError::NotAnArchive { input: reader.name().to_owned(), found: Foreign::TocFile })
         }
-        other => Err(reader.malformed("format", other, "1 (custom)")),
+        other => Err(reader.malformed("the format", other, "1 (custom)")),
     }
 }
 
@@ -162,20 +162,24 @@ fn read_compression(
     version: ArchiveVersion,
 ) -> Result<(Compression, Option<i32>), ArchiveError> {
     if version < ArchiveVersion::V1_15 {
-        let level = reader.int("compression level")?;
+        let level = reader.int("the compression level")?;
         let Ok(level) = i32::try_from(level) else {
-            return Err(reader.malformed("compression level", level, "a 32-bit integer"));
+            return Err(reader.malformed("the compression level", level, "a 32-bit integer"));
         };
         let compression = if level == 0 { Compression::None } else { Compression::Gzip };
         return Ok((compression, Some(level)));
     }
-    let compression = match reader.byte("compression")? {
+    let compression = match reader.byte("the compression")? {
         0 => Compression::None,
         1 => Compression::Gzip,
         2 => Compression::Lz4,
         3 => Compression::Zstd,
         other => {
-            return Err(reader.malformed("compression", other, "0 (none), 1 (gzip), 2 (lz4) or 3 (zstd)"));
+            return Err(reader.malformed(
+                "the compression",
+                other,
+                "0 (none), 1 (gzip), 2 (lz4) or 3 (zstd)",
+            ));
         }
     };
     Ok((compression, None))
@@ -185,12 +189,12 @@ fn read_compression(
 /// the version is not what the archive was written as.
 fn read_created(reader: &mut Reader) -> Result<Created, ArchiveError> {
     Ok(Created {
-        second: reader.int_within("creation time's second", 0, 61)?,
-        minute: reader.int_within("creation time's minute", 0, 59)?,
-        hour: reader.int_within("creation time's hour", 0, 23)?,
-        day: reader.int_within("creation time's day", 1, 31)?,
-        month: reader.int_within("creation time's month", 0, 11)?,
-        year: reader.int_within("creation time's year", 0, 9999)?,
-        is_dst: reader.int_within("creation time's DST flag", -1, 1)?,
+        second: reader.int_within("the creation time's second", 0, 61)?,
+        minute: reader.int_within("the creation time's minute", 0, 59)?,
+        hour: reader.int_within("the creation time's hour", 0, 23)?,
+        day: reader.int_within("the creation time's day", 1, 31)?,
+        month: reader.int_within("the creation time's month", 0, 11)?,
+        year: reader.int_within("the creation time's year", 0, 9999)?,
+        is_dst: reader.int_within("the creation time's DST flag", -1, 1)?,
     })
 }

@@ -80,8 +80,8 @@ impl<'t> Locator<'t> {
         let toc_end = reader.offset();
         match entries.first() {
             Some(&(offset, _)) if offset != toc_end => {
-                let (got, expected) = (format_args!("byte {offset}"), format_args!("byte {toc_end}"));
-                Err(reader.malformed("the first data offset after the end of the TOC", got, expected))
+                let expected = format_args!("{toc_end}, where the TOC ends");
+                Err(reader.malformed("the first data offset", offset, expected))
             }
             _ => Ok(()),
         }

@@ -57,7 +57,6 @@ pub use version::ArchiveVersion;
 
 use custom::{FileBlocks, StreamBlocks};
 use reader::{ArchiveFile, Reader};
-use session::SessionSettings;
 use std::{
     fs::File,
     io::Read,
@@ -74,7 +73,6 @@ const STREAM_NAME: &str = "the input";
 pub struct Archive {
     header: Header,
     toc: Toc,
-    session: SessionSettings,
     blocks: Blocks,
     read: BytesRead,
 }
@@ -82,7 +80,7 @@ pub struct Archive {
 #[derive(Debug)]
 enum Blocks {
     File(FileBlocks),
-    /// Never locked: the mutex makes `Archive` `Sync`, which the stream in it need not be.
+    /// Never contended: the mutex makes `Archive` `Sync`, which the stream in it need not be.
     Stream(Box<Mutex<StreamBlocks>>),
 }
 
@@ -109,9 +107,9 @@ impl Archive {
         let read = BytesRead::default();
         let file = Arc::new(ArchiveFile { file, size: metadata.len(), name, read: read.clone() });
         read_sound(Reader::of_file(Arc::clone(&file)), |mut reader| {
-            let (header, toc, session) = read_contents(&mut reader)?;
+            let (header, toc) = read_contents(&mut reader)?;
             let blocks = Blocks::File(FileBlocks::locate(reader, file, &header, &toc)?);
-            Ok(Self { header, toc, session, blocks, read })
+            Ok(Self { header, toc, blocks, read })
         })
     }
 
@@ -127,10 +125,10 @@ impl Archive {
     fn read_stream(input: Box<dyn Read + Send>, name: Arc<str>) -> Result<Self, ArchiveError> {
         let read = BytesRead::default();
         read_sound(Reader::of_stream(input, name, read.clone()), |mut reader| {
-            let (header, toc, session) = read_contents(&mut reader)?;
+            let (header, toc) = read_contents(&mut reader)?;
             reader.report();
             let blocks = Blocks::Stream(Box::new(Mutex::new(StreamBlocks::new(reader))));
-            Ok(Self { header, toc, session, blocks, read })
+            Ok(Self { header, toc, blocks, read })
         })
     }
 
@@ -156,22 +154,23 @@ impl Archive {
 
     /// The encoding of the archive's texts and data, by PostgreSQL's name for it (`UTF8`, `LATIN1` ...).
     pub fn encoding(&self) -> Option<&str> {
-        self.session.encoding.as_deref()
+        self.toc.session.encoding.as_deref()
     }
 
     /// Whether backslashes in the SQL's plain string literals stand for themselves.
     pub fn standard_conforming_strings(&self) -> bool {
-        self.session.standard_conforming_strings
+        self.toc.session.standard_conforming_strings
     }
 
     /// The statement that sets the search path for the archive's SQL. Archives older than 1.13 have none: the
     /// path is to be set for each entry, to its namespace.
     pub fn search_path_statement(&self) -> Option<&ArchiveText> {
-        self.session.search_path_statement.as_ref()
+        self.toc.session.search_path_statement.as_ref()
     }
 
-    /// Replaces each text of the TOC (and the database's name) that is not plain ASCII by what `to_utf8` makes
-    /// of its bytes, after which [`ArchiveText::to_str`] cannot fail. Data blocks stay in the archive's encoding.
+    /// Replaces each text of the TOC that is not plain ASCII by what `to_utf8` makes of its bytes, after which
+    /// [`ArchiveText::to_str`] cannot fail for any entry. Data blocks stay in the archive's encoding, and so does
+    /// the header.
     ///
     /// # Errors
     /// `to_utf8` returned an error, which says why the bytes are not valid; texts before that are replaced.
@@ -180,13 +179,11 @@ impl Archive {
         to_utf8: &mut dyn FnMut(&[u8]) -> Result<String, String>,
     ) -> Result<(), ArchiveError> {
         for entry in &mut self.toc.entries {
-            let label = entry.label();
-            for (field, text) in entry.texts_mut() {
-                transcode_text(text, to_utf8).map_err(|reason| ArchiveError::Transcode {
-                    entry: Box::new(label.clone()),
-                    field,
-                    reason,
-                })?;
+            let mut texts = entry.texts_mut();
+            let failed = texts.find_map(|(field, text)| Some((field, transcode_text(text, to_utf8).err()?)));
+            drop(texts);
+            if let Some((field, reason)) = failed {
+                return Err(ArchiveError::Transcode { entry: Box::new(entry.label()), field, reason });
             }
         }
         Ok(())
@@ -212,10 +209,10 @@ impl Archive {
 
     /// What comes after the last block; for a stream only known when [`next_block`](Self::next_block) has
     /// returned `None`.
-    pub fn tail(&mut self) -> Option<Tail> {
-        match &mut self.blocks {
+    pub fn tail(&self) -> Option<Tail> {
+        match &self.blocks {
             Blocks::File(blocks) => Some(blocks.tail()),
-            Blocks::Stream(blocks) => exclusive(blocks).tail(),
+            Blocks::Stream(blocks) => blocks.lock().unwrap_or_else(PoisonError::into_inner).tail(),
         }
     }
 
@@ -276,11 +273,10 @@ fn read_sound(
     })
 }
 
-fn read_contents(reader: &mut Reader) -> Result<(Header, Toc, SessionSettings), ArchiveError> {
+fn read_contents(reader: &mut Reader) -> Result<(Header, Toc), ArchiveError> {
     let header = Header::read(reader)?;
     let toc = Toc::read(reader, &header)?;
-    let session = SessionSettings::read(&toc.entries, reader.offset())?;
-    Ok((header, toc, session))
+    Ok((header, toc))
 }
 
 fn transcode_text(

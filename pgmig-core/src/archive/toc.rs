@@ -5,6 +5,7 @@ use super::{
     error::{ArchiveError, Part},
     header::Header,
     reader::Reader,
+    session::SessionSettings,
     text::ArchiveText,
     version::ArchiveVersion,
 };
@@ -21,6 +22,7 @@ const FIRST_ENTRIES: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Toc {
     pub(super) entries: Vec<Entry>,
+    pub(super) session: SessionSettings,
     by_id: HashMap<DumpId, usize>,
     /// How many entries own a data block.
     blocks: usize,
@@ -38,8 +40,13 @@ impl Toc {
             let entry = read_entry(reader, header)?;
             let dump_id = entry.dump_id;
             if toc.by_id.insert(dump_id, toc.entries.len()).is_some() {
-                return Err(reader.malformed("dump ID", format_args!("{dump_id} again"), "one of its own"));
+                return Err(reader.malformed(
+                    "the dump ID",
+                    format_args!("{dump_id} again"),
+                    "one of its own",
+                ));
             }
+            toc.session.note(&entry, reader)?;
             toc.blocks += usize::from(entry.has_data());
             toc.entries.push(entry);
         }
@@ -62,42 +69,42 @@ impl Toc {
 
     /// Whether `other` lists the same entries; their data's offsets may differ.
     pub(super) fn same_entries(&self, other: &Self) -> bool {
-        let ids = |toc: &'_ Self| toc.entries.iter().map(|entry| entry.dump_id).collect::<Vec<_>>();
+        let ids = |toc: &Self| toc.entries.iter().map(|entry| entry.dump_id).collect::<Vec<_>>();
         ids(self) == ids(other)
     }
 }
 
 /// pg_dump writes an ENCODING entry at least, and counts entries with a C int.
 fn read_count(reader: &mut Reader) -> Result<u64, ArchiveError> {
-    reader.int_within("number of entries", 1, i64::from(i32::MAX))
+    reader.int_within("the number of entries", 1, i64::from(i32::MAX))
 }
 
 fn read_entry(reader: &mut Reader, header: &Header) -> Result<Entry, ArchiveError> {
     let version = header.version;
     let dump_id = read_dump_id(reader)?;
-    let had_dumper = reader.int_within::<u8>("data flag", 0, 1)? == 1;
+    let had_dumper = reader.int_within::<u8>("the data flag", 0, 1)? == 1;
     let catalog_id = CatalogId { table_oid: read_oid(reader)?, oid: read_oid(reader)? };
-    let tag = required(reader, "tag")?;
-    let desc = required(reader, "desc")?;
+    let tag = required(reader, "the tag")?;
+    let desc = required(reader, "the desc")?;
     let kind = EntryKind::from_desc(desc.as_bytes());
     let section = match version {
         v if v >= ArchiveVersion::V1_11 => read_section(reader)?,
         _ => Section::of_kind(kind),
     };
-    let definition = reader.text("definition", MAX_TEXT)?;
-    let drop_statement = reader.text("drop statement", MAX_TEXT)?;
-    let copy_statement = reader.text("copy statement", MAX_TEXT)?;
-    let namespace = reader.text("namespace", MAX_TEXT)?;
-    let tablespace = reader.text("tablespace", MAX_TEXT)?;
+    let definition = reader.text("the definition", MAX_TEXT)?;
+    let drop_statement = reader.text("the drop statement", MAX_TEXT)?;
+    let copy_statement = reader.text("the copy statement", MAX_TEXT)?;
+    let namespace = reader.text("the namespace", MAX_TEXT)?;
+    let tablespace = reader.text("the tablespace", MAX_TEXT)?;
     let table_access_method = match version {
-        v if v >= ArchiveVersion::V1_14 => reader.text("table access method", MAX_TEXT)?,
+        v if v >= ArchiveVersion::V1_14 => reader.text("the table access method", MAX_TEXT)?,
         _ => None,
     };
     let relation_kind = match version {
         v if v >= ArchiveVersion::V1_16 => read_relation_kind(reader)?,
         _ => None,
     };
-    let owner = reader.text("owner", MAX_TEXT)?;
+    let owner = reader.text("the owner", MAX_TEXT)?;
     let with_oids = read_with_oids(reader)?;
     let dependencies = read_dependencies(reader)?;
     let data = read_data_state(reader, had_dumper)?;
@@ -124,9 +131,9 @@ fn read_entry(reader: &mut Reader, header: &Header) -> Result<Entry, ArchiveErro
 }
 
 fn read_dump_id(reader: &mut Reader) -> Result<DumpId, ArchiveError> {
-    let id = reader.int("dump ID")?;
+    let id = reader.int("the dump ID")?;
     let parsed = u32::try_from(id).ok().and_then(DumpId::new);
-    parsed.ok_or_else(|| reader.malformed("dump ID", id, "1 to 2147483647"))
+    parsed.ok_or_else(|| reader.malformed("the dump ID", id, "1 to 2147483647"))
 }
 
 fn required(reader: &mut Reader, what: &'static str) -> Result<ArchiveText, ArchiveError> {
@@ -137,15 +144,15 @@ fn required(reader: &mut Reader, what: &'static str) -> Result<ArchiveText, Arch
 }
 
 fn read_oid(reader: &mut Reader) -> Result<Oid, ArchiveError> {
-    let text = reader.text("OID", MAX_NUMBER)?;
+    let text = reader.text("the OID", MAX_NUMBER)?;
     match text.as_ref().and_then(decimal) {
         Some(oid) => Ok(Oid(oid)),
-        None => Err(reader.malformed("OID", shown(text.as_ref()), "a decimal number below 2^32")),
+        None => Err(reader.malformed("the OID", shown(text.as_ref()), "a decimal number below 2^32")),
     }
 }
 
 fn read_section(reader: &mut Reader) -> Result<Section, ArchiveError> {
-    Ok(match reader.int_within::<u8>("section", 1, 4)? {
+    Ok(match reader.int_within::<u8>("the section", 1, 4)? {
         1 => Section::None,
         2 => Section::PreData,
         3 => Section::Data,
@@ -154,24 +161,24 @@ fn read_section(reader: &mut Reader) -> Result<Section, ArchiveError> {
 }
 
 fn read_relation_kind(reader: &mut Reader) -> Result<Option<char>, ArchiveError> {
-    let code = reader.int_within::<u8>("relation kind", 0, 127)?;
+    let code = reader.int_within::<u8>("the relation kind", 0, 127)?;
     Ok(if code == 0 { None } else { Some(char::from(code)) })
 }
 
 fn read_with_oids(reader: &mut Reader) -> Result<bool, ArchiveError> {
-    let text = reader.text("WITH OIDS flag", MAX_NUMBER)?;
+    let text = reader.text("the WITH OIDS flag", MAX_NUMBER)?;
     match text.as_ref().map(ArchiveText::as_bytes) {
         Some(b"true") => Ok(true),
         Some(b"false") => Ok(false),
-        _ => Err(reader.malformed("WITH OIDS flag", shown(text.as_ref()), "\"true\" or \"false\"")),
+        _ => Err(reader.malformed("the WITH OIDS flag", shown(text.as_ref()), "\"true\" or \"false\"")),
     }
 }
 
 fn read_dependencies(reader: &mut Reader) -> Result<Vec<DumpId>, ArchiveError> {
     let mut dependencies = Vec::new();
-    while let Some(text) = reader.text("dependency", MAX_NUMBER)? {
+    while let Some(text) = reader.text("the dependency", MAX_NUMBER)? {
         let Some(id) = decimal(&text).and_then(DumpId::new) else {
-            return Err(reader.malformed("dependency", shown(Some(&text)), "a dump ID"));
+            return Err(reader.malformed("the dependency", shown(Some(&text)), "a dump ID"));
         };
         dependencies.push(id);
     }
@@ -180,23 +187,27 @@ fn read_dependencies(reader: &mut Reader) -> Result<Vec<DumpId>, ArchiveError> {
 
 /// `WriteOffset` of pg_backup_archiver.c, by `_WriteExtraToc` of pg_backup_custom.c.
 fn read_data_state(reader: &mut Reader, had_dumper: bool) -> Result<DataState, ArchiveError> {
-    let flag = reader.byte("data offset's flag")?;
-    let offset = reader.unsigned_offset("data offset")?;
+    let flag = reader.byte("the data offset's flag")?;
+    let offset = reader.unsigned_offset("the data offset")?;
     let state = match flag {
         1 => DataState::NotSet,
         2 => DataState::Offset(offset),
         3 => DataState::NoData,
         other => {
-            return Err(reader.malformed("data offset's flag", other, "1 (not set), 2 (set) or 3 (no data)"));
+            return Err(reader.malformed(
+                "the data offset's flag",
+                other,
+                "1 (not set), 2 (set) or 3 (no data)",
+            ));
         }
     };
     // pg_dump sets both from the same condition. To believe either of the two would lose rows silently.
     match (had_dumper, state) {
         (true, DataState::NoData) => {
-            Err(reader.malformed("data offset's flag", "3 (no data)", "1 or 2, as the entry has data"))
+            Err(reader.malformed("the data offset's flag", "3 (no data)", "1 or 2, as the entry has data"))
         }
         (false, DataState::NotSet | DataState::Offset(_)) => {
-            Err(reader.malformed("data offset's flag", flag, "3 (no data), as the entry has none"))
+            Err(reader.malformed("the data offset's flag", flag, "3 (no data), as the entry has none"))
         }
         _ => Ok(state),
     }

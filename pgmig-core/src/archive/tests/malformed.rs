@@ -56,7 +56,10 @@ fn damaged_archives_are_refused_and_sound_ones_are_not() {
     assert_eq!(cases.len(), 59);
     for Case { name, verdict, bytes } in cases {
         for (way, result) in [("file", read_file(&bytes)), ("stream", read_stream(&bytes))] {
-            println!("{name} {way} {verdict}: {}", result.as_ref().err().map_or("ok".into(), |e| e.to_string()));
+            println!(
+                "{name} {way} {verdict}: {}",
+                result.as_ref().err().map_or("ok".into(), |e| e.to_string())
+            );
             if ELSEWHERE.iter().any(|(elsewhere, _)| *elsewhere == name) {
                 continue;
             }
@@ -67,4 +70,100 @@ fn damaged_archives_are_refused_and_sound_ones_are_not() {
             }
         }
     }
+}
+
+#[test]
+fn what_went_wrong_on_the_way_is_said() {
+    let found = |name: &str| match refusal(name) {
+        ArchiveError::NotAnArchive { found, .. } => found,
+        error => panic!("{name}: {error}"),
+    };
+    assert_eq!(found("empty.dump"), Foreign::Empty);
+    assert_eq!(found("bad_magic.dump"), Foreign::Unknown);
+    assert_eq!(found("format_3.dump"), Foreign::TocFile);
+    assert_eq!(found("gzip_of_plain.dump"), Foreign::Compressed("gunzip"));
+    assert_eq!(found("kubectl_tty_prefix.dump"), Foreign::TextBefore(42));
+    assert_eq!(found("plain_sql.dump"), Foreign::PlainScript);
+    assert_eq!(found("tar_trunc.tar"), Foreign::Tar);
+    assert_eq!(found("utf16_powershell.dump"), Foreign::Reencoded);
+    assert!(matches!(refusal("crlf_mangled.dump"), ArchiveError::LineEndings { .. }));
+    let version = refusal("version_2.0.dump").to_string();
+    assert!(version.contains("newer than this pgmig"), "{version}");
+}
+
+#[test]
+fn an_archive_that_was_cut_is_refused_before_any_data_is_read() {
+    for name in [
+        "trunc_00004.dump",
+        "trunc_00011.dump",
+        "trunc_between_blocks.dump",
+        "trunc_block_header.dump",
+        "trunc_in_lo.dump",
+        "trunc_mid_chunk.dump",
+        "trunc_mid_chunk_pipe.dump",
+        "trunc_mid_chunk_zstd.dump",
+        "trunc_toc_end.dump",
+    ] {
+        let (_directory, path) = in_file(&case(name));
+        match Archive::open(&path).expect_err(name) {
+            ArchiveError::Truncated { .. } | ArchiveError::BlocksMissing { .. } => {}
+            error => panic!("{name}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn errors_name_the_byte_and_the_entry() {
+    let error = refusal("flip_chunk_gz.dump");
+    let place = error.place().expect("has a place");
+    let Part::Block(label) = &place.part else { panic!("{place}") };
+    assert_eq!(label.to_string(), "TABLE DATA store.workspace (dump ID 4064)");
+    assert_eq!(place.offset, 94_688);
+    assert!(matches!(refusal("zlib_trailing.dump"), ArchiveError::StreamTrailing { .. }));
+    assert!(matches!(refusal("zlib_unfinished.dump"), ArchiveError::StreamUnfinished { .. }));
+    assert!(matches!(refusal("zlib_empty_item.dump"), ArchiveError::StreamUnfinished { .. }));
+    assert!(matches!(refusal("flip_lz4_magic.dump"), ArchiveError::Decompress { .. }));
+    let Some(Part::Toc { number: 188, count: 283 }) =
+        refusal("nodata_but_dumper.dump").place().map(|p| p.part.clone())
+    else {
+        panic!("nodata_but_dumper")
+    };
+}
+
+#[test]
+fn what_was_appended_is_reported_and_not_read() {
+    let bytes = case("garbage_tail.dump");
+    let (_directory, path) = in_file(&bytes);
+    assert_eq!(Archive::open(&path).unwrap().tail(), Some(Tail::Unknown));
+    let mut stream = Archive::from_stream(std::io::Cursor::new(bytes)).unwrap();
+    while stream.next_block().unwrap().is_some() {}
+    assert_eq!(stream.tail(), Some(Tail::Unknown));
+}
+
+#[test]
+fn a_stream_is_not_read_on_after_an_error() {
+    let mut stream = Archive::from_stream(std::io::Cursor::new(case("trunc_mid_chunk_pipe.dump"))).unwrap();
+    let error = loop {
+        match stream.next_block() {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("not refused"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, ArchiveError::Truncated { .. }), "{error}");
+    assert!(matches!(stream.next_block(), Err(ArchiveError::AfterError)));
+}
+
+#[test]
+fn a_directory_and_a_missing_file_are_told_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let found = |error| match error {
+        ArchiveError::NotAnArchive { found, .. } => found,
+        error => panic!("{error}"),
+    };
+    assert_eq!(found(Archive::open(directory.path()).unwrap_err()), Foreign::Directory);
+    fs::write(directory.path().join("toc.dat"), b"PGDMP").unwrap();
+    assert_eq!(found(Archive::open(directory.path()).unwrap_err()), Foreign::DirectoryFormat);
+    let missing = Archive::open(&directory.path().join("none.dump")).unwrap_err();
+    assert!(matches!(missing, ArchiveError::Open { .. }), "{missing}");
 }

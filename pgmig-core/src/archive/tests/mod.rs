@@ -1,8 +1,11 @@
 //! Tests of the whole reader, on archives made by pg_dump and on damaged ones.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
+mod builder;
 mod corpus;
+mod forms;
 mod malformed;
+mod mutation;
 mod sound;
 
 use super::{Archive, ArchiveError, Block, DumpId};
