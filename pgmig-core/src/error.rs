@@ -30,6 +30,9 @@ pub enum Error {
     /// The mapping file is not acceptable.
     #[error(transparent)]
     Mapping(#[from] crate::instance::MappingError),
+    /// The instances in the archive cannot be read.
+    #[error(transparent)]
+    Discover(#[from] crate::instance::DiscoverError),
     /// A configuration file is not acceptable.
     #[error(transparent)]
     Config(#[from] crate::target::ConfigError),
@@ -54,7 +57,7 @@ impl Error {
     /// What a caller should conclude.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::Archive(_) | Error::Target(_) => ErrorKind::Failed,
+            Error::Archive(_) | Error::Discover(_) | Error::Target(_) => ErrorKind::Failed,
             Error::Mapping(_) | Error::Config(_) | Error::Profile(_) => ErrorKind::Usage,
             Error::Schema(error) => error.kind(),
             Error::Restore(error) => error.kind(),

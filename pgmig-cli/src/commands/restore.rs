@@ -80,7 +80,7 @@ fn instances(args: &Args) -> Result<Instances> {
     }
     match &args.mapping {
         None => Ok(Instances::Map(Mapping::default())),
-        Some(path) => Ok(Instances::Map(Mapping::from_file(path).map_err(Error::from)?)),
+        Some(path) => Ok(Instances::Map(Mapping::read(path).map_err(Error::from)?)),
     }
 }
 

@@ -7,7 +7,8 @@ use crate::output;
 use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::resource_controller::ResourceControllerConfig;
-use pgmig_core::target::{TargetConfig, probe};
+use pgmig_core::restore::probe;
+use pgmig_core::target::TargetConfig;
 use tokio_util::sync::CancellationToken;
 
 /// Tries what the arguments ask for.

@@ -242,6 +242,20 @@ impl Entry {
         }
     }
 
+    /// Every text of the entry.
+    pub fn texts(&self) -> impl Iterator<Item = &ArchiveText> {
+        let nullable = [
+            &self.definition,
+            &self.drop_statement,
+            &self.copy_statement,
+            &self.namespace,
+            &self.tablespace,
+            &self.table_access_method,
+            &self.owner,
+        ];
+        [&self.tag, &self.desc].into_iter().chain(nullable.into_iter().flatten())
+    }
+
     /// Every text of the entry, with its name.
     pub(super) fn texts_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut ArchiveText)> {
         let always = [("tag", &mut self.tag), ("desc", &mut self.desc)];

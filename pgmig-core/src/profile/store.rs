@@ -158,6 +158,27 @@ impl Profile {
         &self.file.history_table
     }
 
+    /// The regions whose instances belong to the system, and so need no mapping.
+    pub fn system_regions(&self) -> &[String] {
+        &self.file.system_regions
+    }
+
+    /// The columns that keep the instance IDs that they have.
+    pub fn excluded_columns(&self) -> &[ColumnRef] {
+        &self.file.excluded_columns
+    }
+
+    /// The columns that hold aliases of instances, those of the tenant table among them.
+    pub fn alias_columns(&self) -> impl Iterator<Item = ColumnRef> + '_ {
+        let tenant = &self.file.tenant;
+        let own = tenant.aliases.iter().map(|column| ColumnRef {
+            schema: tenant.schema.clone(),
+            table: tenant.table.clone(),
+            column: column.clone(),
+        });
+        own.chain(self.file.alias_columns.iter().cloned())
+    }
+
     /// Whether a column must keep the instance IDs that it has.
     pub fn is_excluded(&self, schema: &str, table: &str, column: &str) -> bool {
         self.file.excluded_columns.iter().any(|excluded| excluded.is(schema, table, column))

@@ -69,9 +69,13 @@ async fn privileges(
         quote_literal(&unquote(database))
     );
     let held = control.rows(&held, "read the staging database's privileges").await?;
-    let mut statements: Vec<String> =
-        held.iter().map(|row| format!("REVOKE ALL ON DATABASE {database} FROM {}", role(row.get(0)))).collect();
-    statements.extend(in_order(grants, &target.owner).iter().flat_map(|grant| grant.statements(database, &target.owner)));
+    let mut statements: Vec<String> = held
+        .iter()
+        .map(|row| format!("REVOKE ALL ON DATABASE {database} FROM {}", role(row.get(0))))
+        .collect();
+    statements.extend(
+        in_order(grants, &target.owner).iter().flat_map(|grant| grant.statements(database, &target.owner)),
+    );
     Ok(statements)
 }
 
@@ -86,7 +90,8 @@ fn unquote(ident: &str) -> String {
 /// The owner's grants first, then those of roles that hold a grant option by then. What is left over (a chain
 /// that catalogs should not contain) comes last, for the server to judge.
 fn in_order(grants: Vec<Grant>, owner: &str) -> Vec<Grant> {
-    let (mut ordered, mut left): (Vec<_>, Vec<_>) = grants.into_iter().partition(|grant| grant.grantor == owner);
+    let (mut ordered, mut left): (Vec<_>, Vec<_>) =
+        grants.into_iter().partition(|grant| grant.grantor == owner);
     loop {
         let (ready, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|grant: &Grant| {
             ordered.iter().any(|given| {
@@ -187,7 +192,11 @@ fn list_elements(value: &str) -> Vec<String> {
     elements
 }
 
-async fn security_labels(control: &mut Session, oid: u32, database: &str) -> Result<Vec<String>, TargetError> {
+async fn security_labels(
+    control: &mut Session,
+    oid: u32,
+    database: &str,
+) -> Result<Vec<String>, TargetError> {
     let sql = format!(
         "SELECT provider, label FROM pg_catalog.pg_shseclabel \
          WHERE classoid = 'pg_catalog.pg_database'::pg_catalog.regclass AND objoid = {oid}"
@@ -207,7 +216,10 @@ mod tests {
 
     #[test]
     fn lists_are_quoted_by_element() {
-        assert_eq!(setting_value("search_path", "store, \"we, ird\"\"x\", public"), "'store', 'we, ird\"x', 'public'");
+        assert_eq!(
+            setting_value("search_path", "store, \"we, ird\"\"x\", public"),
+            "'store', 'we, ird\"x', 'public'"
+        );
         assert_eq!(setting_value("Search_Path", "\"$user\""), "'$user'");
         assert_eq!(setting_value("search_path", ""), "''");
         assert_eq!(setting_value("work_mem", "4, MB"), "'4, MB'");
@@ -221,7 +233,8 @@ mod tests {
             privilege: "CONNECT".into(),
             with_grant_option: option,
         };
-        let ordered = in_order(vec![grant("b", "c", false), grant("a", "b", true), grant("o", "a", true)], "o");
+        let ordered =
+            in_order(vec![grant("b", "c", false), grant("a", "b", true), grant("o", "a", true)], "o");
         let grantees: Vec<_> = ordered.iter().map(|grant| grant.grantee.as_deref().unwrap()).collect();
         assert_eq!(grantees, ["a", "b", "c"]);
     }

@@ -104,6 +104,12 @@ pub enum Refusal {
         /// The entries.
         entries: Vec<String>,
     },
+    /// The target was replaced while this restore was being prepared.
+    #[error("database {database} was replaced by another restore since this one looked at it; run it again")]
+    Changed {
+        /// The target.
+        database: String,
+    },
     /// A database that is not ours has the staging database's name.
     #[error(
         "database {0} has the name that the staging database needs and was not made by pgmig; rename or drop it"
@@ -111,13 +117,11 @@ pub enum Refusal {
     NameTaken(String),
     /// An instance alias turned up in a stream after rows that refer to it had been loaded.
     #[error(
-        "instance {instance} has the alias {alias}, which occurs in {place} and so came before the table of \
-         instances in this stream; restore from a file, or add the line \"{alias}: ...\" to the mapping file"
+        "table {place} refers to an instance by an alias that is no key of the mapping (such as {alias}), and came \
+         before the table of instances in this stream; restore from a file, or add the aliases to the mapping file"
     )]
     LateAlias {
-        /// The instance's ID.
-        instance: String,
-        /// Its alias.
+        /// An alias.
         alias: String,
         /// Where it was found.
         place: String,
@@ -147,7 +151,9 @@ pub enum RestoreError {
     #[error("{0}")]
     Row(Box<RowError>),
     /// The archive's own statement failed.
-    #[error("could not create {entry}: {message} (SQLSTATE {sqlstate}); the archive's entry {dump_id} says how")]
+    #[error(
+        "could not create {entry}: {message} (SQLSTATE {sqlstate}); the archive's entry {dump_id} says how"
+    )]
     Entry {
         /// What the entry makes.
         entry: String,
@@ -162,7 +168,9 @@ pub enum RestoreError {
     #[error("the restored database does not agree with the archive:\n{}", Lines(.0))]
     Verification(Vec<String>),
     /// The data of a table are damaged.
-    #[error("the data of table {table} cannot be read: {reason}; the archive is damaged, take the backup again")]
+    #[error(
+        "the data of table {table} cannot be read: {reason}; the archive is damaged, take the backup again"
+    )]
     Data {
         /// The table.
         table: String,
@@ -283,11 +291,7 @@ struct Sessions<'a>(&'a [OtherSession]);
 
 impl fmt::Display for Sessions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |session: &OtherSession| {
-            let OtherSession { pid, role, application, state } = session;
-            format!("server process {pid}: role {role}, application {application:?}, {state}")
-        };
-        write_lines(f, self.0.iter().map(line))
+        write_lines(f, self.0.iter())
     }
 }
 

@@ -64,7 +64,9 @@ impl Executor {
             self.become_role(run_as).await?;
             let sql = match &self.rules {
                 Some(rules) => {
-                    let (sql, replaced) = rewrite_ddl(sql, rules, self.strings);
+                    // Text that cannot be read is no SQL: the server will say what is wrong with it.
+                    let (sql, replaced) =
+                        rewrite_ddl(sql, rules, self.strings).unwrap_or((sql.as_str().into(), 0));
                     self.replaced += replaced;
                     sql
                 }
@@ -92,7 +94,9 @@ impl Executor {
 
     /// Puts a schema first in search_path, for archives that name objects without theirs.
     pub(super) async fn set_schema(&mut self, schema: Option<&str>) -> Result<(), TargetError> {
-        let Some(schema) = schema.filter(|schema| self.schema.as_deref() != Some(*schema)) else { return Ok(()) };
+        let Some(schema) = schema.filter(|schema| self.schema.as_deref() != Some(*schema)) else {
+            return Ok(());
+        };
         let mut path = quote_ident(schema);
         if schema != "pg_catalog" {
             path.push_str(", pg_catalog");

@@ -92,8 +92,11 @@ impl Loader<'_> {
             RowForm::Copy(copy) => self.copy(load, copy, pieces).await?,
             RowForm::Inserts { schema } => self.inserts(&doing, schema.as_deref(), pieces).await?,
         };
-        if end.rows != acknowledged && !matches!(load.form, RowForm::Inserts { .. } if self.encoding.is_some()) {
-            let fault = format!("table {name}: {acknowledged} rows were acknowledged of {} in the archive", end.rows);
+        if end.rows != acknowledged
+            && !matches!(load.form, RowForm::Inserts { .. } if self.encoding.is_some())
+        {
+            let fault =
+                format!("table {name}: {acknowledged} rows were acknowledged of {} in the archive", end.rows);
             return Err(RestoreError::Verification(vec![fault]).into());
         }
         self.executor.session.execute("COMMIT", &doing).await?;
@@ -105,7 +108,12 @@ impl Loader<'_> {
         Ok(())
     }
 
-    async fn copy(&mut self, load: &TableLoad, copy: &CopyStatement, pieces: &mut Pieces) -> Result<(TableEnd, u64)> {
+    async fn copy(
+        &mut self,
+        load: &TableLoad,
+        copy: &CopyStatement,
+        pieces: &mut Pieces,
+    ) -> Result<(TableEnd, u64)> {
         let target = self.roots.get(&copy.table).unwrap_or(&copy.table).clone();
         let sql = copy.to_sql(&target, &CopyOptions { encoding: self.encoding.clone(), freeze: false });
         let mut acknowledged = 0;
@@ -119,7 +127,9 @@ impl Loader<'_> {
                         return Ok((end, acknowledged));
                     }
                 }
-                Err(Failure::Server(error)) => return Err(self.refused(load, &target, error, acknowledged).await),
+                Err(Failure::Server(error)) => {
+                    return Err(self.refused(load, &target, error, acknowledged).await);
+                }
                 Err(Failure::Other(error)) => return Err(error),
             }
         }
@@ -197,7 +207,12 @@ impl Loader<'_> {
         rows.iter().map(|row| row.text(0).to_owned()).collect()
     }
 
-    async fn inserts(&mut self, doing: &str, schema: Option<&str>, pieces: &mut Pieces) -> Result<(TableEnd, u64)> {
+    async fn inserts(
+        &mut self,
+        doing: &str,
+        schema: Option<&str>,
+        pieces: &mut Pieces,
+    ) -> Result<(TableEnd, u64)> {
         self.executor.set_schema(schema).await?;
         let mut acknowledged = 0;
         loop {
@@ -236,7 +251,11 @@ impl Loader<'_> {
         }
     }
 
-    async fn large_objects(&mut self, parts: Vec<LargeObjectPart>, totals: &mut LargeObjectTotals) -> Result<()> {
+    async fn large_objects(
+        &mut self,
+        parts: Vec<LargeObjectPart>,
+        totals: &mut LargeObjectTotals,
+    ) -> Result<()> {
         self.executor.become_role(&RunAs::Owner).await?;
         let (mut oids, mut offsets, mut contents) = (Vec::new(), Vec::new(), Vec::new());
         for part in parts {
@@ -323,7 +342,9 @@ fn condition(sqlstate: &str) -> &'static str {
         "22P04" => "the row has not as many fields as the table has columns, or is not COPY text",
         "22001" => "the value is too long for the column",
         "22003" => "the number is out of range",
-        "22021" | "22P05" => "the bytes are not valid in the archive's encoding, or have no equivalent in the database's",
+        "22021" | "22P05" => {
+            "the bytes are not valid in the archive's encoding, or have no equivalent in the database's"
+        }
         "23502" => "the value is missing (NULL) in a column that is NOT NULL",
         "23503" => "the row that it refers to does not exist",
         "23505" => "the key exists already",

@@ -1,11 +1,35 @@
 //! The whole job: plan (pure), staging database, load, upgrade, verify, swap.
 
+mod build;
+mod carry_over;
+mod compare;
+mod discover;
 mod error;
+mod execute;
+mod expected;
+mod failpoint;
+mod journal;
+mod load;
+mod marker;
+mod names;
 mod options;
+mod plan;
+mod preflight;
+mod probe;
 mod report;
+mod roles;
+mod run;
+mod staging;
 mod step;
+mod stream;
+mod superuser;
+mod swap;
+mod tables;
+mod verify;
 
-pub use error::{Refusal, RestoreError};
-pub use options::{Erase, RestoreOptions, Source};
-pub use report::{Replacements, RestoreReport, TableReport, TargetContents};
+pub use error::{Refusal, RestoreError, RowError};
+pub use options::{Erase, Instances, RestoreOptions, Source};
+pub use probe::{Probe, probe};
+pub use report::{MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport, TargetContents};
+pub use run::Restore;
 pub use step::{Failpoint, Step};

@@ -2,8 +2,8 @@
 
 use crate::instance::Mapping;
 use crate::profile::Profile;
-use crate::schema::MigrationSet;
 use crate::restore::Failpoint;
+use crate::schema::MigrationSet;
 use std::path::PathBuf;
 use std::time::Duration;
 

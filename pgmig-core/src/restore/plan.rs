@@ -155,7 +155,8 @@ struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     fn new(archive: &'a Archive, facts: &'a Facts) -> Self {
-        let strings = if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+        let strings =
+            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
         let qualified = archive.entries().iter().any(|entry| entry.kind == EntryKind::SearchPath);
         let large_object_entries = archive
             .entries()
@@ -199,7 +200,8 @@ impl<'a> Planner<'a> {
             if entry.kind == EntryKind::TableData && foreign.contains(&key) {
                 return Err(Refusal::ForeignData(qualified_name(entry).to_string()));
             }
-            let lacks_definitions = !makes_something && matches!(entry.section, Section::Data | Section::PostData);
+            let lacks_definitions =
+                !makes_something && matches!(entry.section, Section::Data | Section::PostData);
             if lacks_definitions && entry.kind != EntryKind::Blobs {
                 return Err(Refusal::Partial("it has no definitions (section pre-data)".to_owned()));
             }
@@ -212,7 +214,9 @@ impl<'a> Planner<'a> {
             let is_there = schema.is_empty() || schema == b"public" || schema == b"pg_catalog";
             if is_relation && !is_there && !schemas.contains(schema) && !self.may_make_schemas(entries) {
                 let relation = qualified_name(entry);
-                return Err(Refusal::Partial(format!("it creates {relation} but not the schema that it is in")));
+                return Err(Refusal::Partial(format!(
+                    "it creates {relation} but not the schema that it is in"
+                )));
             }
         }
         Ok(())
@@ -220,9 +224,7 @@ impl<'a> Planner<'a> {
 
     /// An extension can bring a schema with it.
     fn may_make_schemas(&self, entries: &[Entry]) -> bool {
-        entries.iter().any(|entry| {
-            entry.kind == EntryKind::Extension && entry.tag != "plpgsql"
-        })
+        entries.iter().any(|entry| entry.kind == EntryKind::Extension && entry.tag != "plpgsql")
     }
 
     fn entry(&mut self, entry: &Entry) {
@@ -271,7 +273,9 @@ impl<'a> Planner<'a> {
             self.plan.notices.push(Notice { severity: Severity::Notice, text });
         }
         for table in &self.oids {
-            let text = format!("table {table} was made WITH OIDS, which servers since 12 lack: it is restored without");
+            let text = format!(
+                "table {table} was made WITH OIDS, which servers since 12 lack: it is restored without"
+            );
             self.plan.notices.push(Notice { severity: Severity::Warning, text });
         }
         Ok(self.plan)
@@ -352,7 +356,8 @@ impl<'a> Planner<'a> {
                 Some(grantor) => RunAs::Grantor(grantor),
                 None => run_as.clone(),
             };
-            statements.extend(self.for_each_large_object(entry, &granted.sql).map(|sql| (run_as.clone(), sql)));
+            statements
+                .extend(self.for_each_large_object(entry, &granted.sql).map(|sql| (run_as.clone(), sql)));
         }
         self.push(entry, statements);
     }
@@ -385,7 +390,8 @@ impl<'a> Planner<'a> {
             return;
         }
         self.plan.expected.extend(Expected::of(entry, sql, self.strings));
-        let statements = resolved.statements.into_iter().map(|Granted { sql, .. }| (RunAs::Owner, sql)).collect();
+        let statements =
+            resolved.statements.into_iter().map(|Granted { sql, .. }| (RunAs::Owner, sql)).collect();
         self.push(entry, statements);
     }
 
@@ -399,7 +405,8 @@ impl<'a> Planner<'a> {
         };
         if !resolved.missing.is_empty() {
             let names: Vec<String> = resolved.missing.iter().map(|role| quote_ident(role)).collect();
-            let what = if resolved.statements.is_empty() { "was left out" } else { "was restored without it" };
+            let what =
+                if resolved.statements.is_empty() { "was left out" } else { "was restored without it" };
             let text = format!(
                 "{} names the role {}, which this cluster lacks, and {what}",
                 label(entry),
@@ -430,7 +437,8 @@ impl<'a> Planner<'a> {
     }
 
     fn blob_metadata(&mut self, entry: &Entry) {
-        let oids: Vec<u32> = sql(entry).unwrap_or_default().split_whitespace().filter_map(|oid| oid.parse().ok()).collect();
+        let oids: Vec<u32> =
+            sql(entry).unwrap_or_default().split_whitespace().filter_map(|oid| oid.parse().ok()).collect();
         let statements = create_large_objects(&oids);
         self.groups.insert(entry.dump_id, oids);
         let task = self.task(entry, statements);
@@ -585,7 +593,8 @@ fn text(text: Option<&crate::archive::ArchiveText>) -> &[u8] {
 
 fn qualified_name(entry: &Entry) -> QualifiedName {
     let name = entry.tag.to_str().unwrap_or_default();
-    match entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).filter(|schema| !schema.is_empty()) {
+    match entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).filter(|schema| !schema.is_empty())
+    {
         Some(schema) => QualifiedName::new(schema, name),
         None => QualifiedName::unqualified(name),
     }

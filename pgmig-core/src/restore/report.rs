@@ -20,6 +20,18 @@ pub struct TargetContents {
 }
 
 impl TargetContents {
+    /// What it holds, in words: `12 rows in 3 tables, 2 large objects, 1 instances`.
+    pub fn describe(&self) -> String {
+        let mut parts = vec![format!("{} rows in {} tables", self.rows, self.tables)];
+        if self.large_objects > 0 {
+            parts.push(format!("{} large objects", self.large_objects));
+        }
+        if !self.instances.is_empty() {
+            parts.push(format!("{} instances", self.instances.len()));
+        }
+        parts.join(", ")
+    }
+
     /// Whether there is nothing to lose: no row in any user table, no large object.
     pub fn is_empty(&self) -> bool {
         self.tables == 0 && self.large_objects == 0

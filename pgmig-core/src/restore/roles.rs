@@ -340,7 +340,10 @@ mod tests {
              SET SESSION AUTHORIZATION gone;\nGRANT SELECT ON TABLE t TO app_ro;\nRESET SESSION AUTHORIZATION;\n\
              SET SESSION AUTHORIZATION store_owner;\nGRANT SELECT ON TABLE t TO PUBLIC;\n",
         );
-        assert_eq!(statements, ["app_rw: GRANT SELECT ON TABLE t TO app_ro", "GRANT SELECT ON TABLE t TO PUBLIC"]);
+        assert_eq!(
+            statements,
+            ["app_rw: GRANT SELECT ON TABLE t TO app_ro", "GRANT SELECT ON TABLE t TO PUBLIC"]
+        );
         assert_eq!(missing, ["gone"]);
     }
 

@@ -3,9 +3,9 @@
 use super::marker::{Marker, STAGING_CONNECTION_LIMIT, State};
 use super::names::staging_name;
 use crate::sql::{quote_ident, quote_literal};
+use crate::target::TargetError;
 use crate::target::catalog::DatabaseFacts;
 use crate::target::session::{Session, TextRow};
-use crate::target::TargetError;
 
 /// A database that a run made or set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,32 +64,32 @@ pub(super) async fn drop_leftover(control: &mut Session, name: &str) -> Result<(
     control.execute(&format!("DROP DATABASE IF EXISTS {database}"), &doing).await.map(drop)
 }
 
-/// Makes the staging database like the target: encoding, locale, tablespace, owner. Nobody but its owner,
-/// `username` and `su_username` may connect until the swap.
-///
-/// `after_create` runs while the database exists without its comment, the moment that a kill must not spoil.
+/// Makes the staging database like the target: encoding, locale, tablespace, owner.
 pub(super) async fn create(
     control: &mut Session,
     target: &DatabaseFacts,
     name: &str,
-    connects: &[&str],
+) -> Result<(), TargetError> {
+    let doing = format!("create the staging database {}", quote_ident(name));
+    control.execute(&create_statement(target, name), &doing).await.map(drop)
+}
+
+/// Marks the staging database and lets only its owner and these roles connect to it. Returns its OID.
+pub(super) async fn open_to(
+    control: &mut Session,
+    name: &str,
+    marker: &Marker,
+    roles: &[&str],
 ) -> Result<u32, TargetError> {
     let database = quote_ident(name);
-    let doing = format!("create the staging database {database}");
-    control.execute(&create_statement(target, name), &doing).await?;
-    let mut sql = format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC;");
-    for role in connects {
+    let doing = format!("mark the staging database {database}");
+    let mut sql = format!("{}; REVOKE ALL ON DATABASE {database} FROM PUBLIC;", mark_statement(name, marker));
+    for role in roles {
         sql.push_str(&format!("GRANT ALL ON DATABASE {database} TO {};", quote_ident(role)));
     }
     control.execute(&sql, &doing).await?;
     let oid = format!("SELECT oid FROM pg_catalog.pg_database WHERE datname = {}", quote_literal(name));
     Ok(control.value(&oid, &doing).await?.parse().unwrap_or_default())
-}
-
-/// Writes a marker.
-pub(super) async fn mark(control: &mut Session, name: &str, marker: &Marker) -> Result<(), TargetError> {
-    let sql = mark_statement(name, marker);
-    control.execute(&sql, &format!("mark database {}", quote_ident(name))).await.map(drop)
 }
 
 /// The statement that writes a marker.

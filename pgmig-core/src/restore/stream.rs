@@ -8,7 +8,7 @@ use crate::archive::{Archive, Block, DataReader, DumpId, LargeObjectsReader};
 use crate::copy::{EndMarker, RowSplitter};
 use crate::error::{Error, Result};
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
-use crate::rewrite::{ColumnRule, RowRewriter, Rules, rewrite_insert};
+use crate::rewrite::{ColumnRule, LeftoverCounter, RowRewriter, Rules, rewrite_insert};
 use crate::sql::{InsertStatement, StandardStrings, StatementSplitter};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -128,6 +128,12 @@ pub(super) fn start(mut archive: Archive, reading: Reading) -> Result<Pieces> {
     Ok(Pieces { pieces, outcome })
 }
 
+/// Rewrites a table's rows, and looks at what leaves with other eyes.
+struct TableRewriter {
+    rows: RowRewriter,
+    leftovers: LeftoverCounter,
+}
+
 struct Reader {
     sender: mpsc::Sender<Piece>,
     reading: Reading,
@@ -192,26 +198,40 @@ impl Reader {
         self.send(Piece::TableEnd(end))
     }
 
-    fn rewriter(&self, table: &TableLoad) -> Option<RowRewriter> {
+    fn rewriter(&self, table: &TableLoad) -> Option<TableRewriter> {
         let rewriting = self.reading.rewriting.as_ref()?;
         let columns = rewriting.columns.get(&table.dump_id).cloned().unwrap_or_default();
-        Some(RowRewriter::new(Arc::clone(&rewriting.rules), columns))
+        Some(TableRewriter {
+            leftovers: LeftoverCounter::new(&rewriting.rules, columns.clone()),
+            rows: RowRewriter::new(Arc::clone(&rewriting.rules), columns),
+        })
+    }
+
+    /// Rewrites rows and sends them.
+    fn send_rows(
+        &self,
+        mut bytes: Vec<u8>,
+        rows: u64,
+        rewriter: Option<&mut TableRewriter>,
+        end: &mut TableEnd,
+    ) -> Result<()> {
+        if let Some(rewriter) = rewriter {
+            rewriter.rows.rewrite(&mut bytes);
+            end.leftovers += rewriter.leftovers.count(&bytes);
+        }
+        end.bytes += bytes.len() as u64;
+        end.rows += rows;
+        self.send(Piece::Rows { bytes: Bytes::from(bytes), rows })
     }
 
     fn rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
         let mut rows = RowReader::new(table, data);
         let mut rewriter = self.rewriter(table);
         let mut end = TableEnd::default();
-        while let Some((mut bytes, count)) = rows.next()? {
-            if let Some(rewriter) = &mut rewriter {
-                rewriter.rewrite(&mut bytes);
-                end.leftovers += rewriter.leftovers(&bytes);
-            }
-            end.bytes += bytes.len() as u64;
-            end.rows += count;
-            self.send(Piece::Rows { bytes: Bytes::from(bytes), rows: count })?;
+        while let Some((bytes, count)) = rows.next()? {
+            self.send_rows(bytes, count, rewriter.as_mut(), &mut end)?;
         }
-        end.replaced = rewriter.map(|rewriter| rewriter.counts().to_vec()).unwrap_or_default();
+        end.replaced = rewriter.map(|rewriter| rewriter.rows.counts().to_vec()).unwrap_or_default();
         Ok(end)
     }
 
@@ -221,7 +241,7 @@ impl Reader {
         let mut rows = RowReader::new(table, data);
         let mut held = Vec::new();
         let mut size = 0;
-        let mut collector = InstanceCollector::new(&discovery.columns, copy_columns(table))?;
+        let mut collector = InstanceCollector::new(copy_columns(table), &discovery.columns)?;
         while let Some((bytes, count)) = rows.next()? {
             size += bytes.len();
             if size > INSTANCES_BYTES {
@@ -239,16 +259,10 @@ impl Reader {
         }
         let mut rewriter = self.rewriter(table);
         let mut end = TableEnd::default();
-        for (mut bytes, count) in held {
-            if let Some(rewriter) = &mut rewriter {
-                rewriter.rewrite(&mut bytes);
-                end.leftovers += rewriter.leftovers(&bytes);
-            }
-            end.bytes += bytes.len() as u64;
-            end.rows += count;
-            self.send(Piece::Rows { bytes: Bytes::from(bytes), rows: count })?;
+        for (bytes, count) in held {
+            self.send_rows(bytes, count, rewriter.as_mut(), &mut end)?;
         }
-        end.replaced = rewriter.map(|rewriter| rewriter.counts().to_vec()).unwrap_or_default();
+        end.replaced = rewriter.map(|rewriter| rewriter.rows.counts().to_vec()).unwrap_or_default();
         Ok(end)
     }
 
@@ -288,7 +302,13 @@ impl Reader {
     }
 
     /// Appends one statement, rewritten, to `batch`; returns the number of its rows.
-    fn statement(&self, table: &TableLoad, text: &[u8], batch: &mut Vec<u8>, end: &mut TableEnd) -> Result<u64> {
+    fn statement(
+        &self,
+        table: &TableLoad,
+        text: &[u8],
+        batch: &mut Vec<u8>,
+        end: &mut TableEnd,
+    ) -> Result<u64> {
         let before = batch.len();
         // Text that is not UTF-8 is neither counted nor rewritten: such archives are restored with their own
         // IDs (refused otherwise), and the server counts the rows.
@@ -298,7 +318,11 @@ impl Reader {
         match (&self.reading.rewriting, text_str) {
             (Some(rewriting), Some(sql)) => {
                 let columns = rewriting.columns.get(&table.dump_id).map(Vec::as_slice).unwrap_or_default();
-                let rewritten = rewrite_insert(sql, &rewriting.rules, columns, self.reading.strings);
+                let rewritten = rewrite_insert(sql, &rewriting.rules, columns, self.reading.strings)
+                    .map_err(|error| RestoreError::Data {
+                        table: table.table.to_string(),
+                        reason: error.to_string(),
+                    })?;
                 end.replaced.resize(columns.len().max(1), 0);
                 for (total, count) in end.replaced.iter_mut().zip(&rewritten.counts) {
                     *total += count;

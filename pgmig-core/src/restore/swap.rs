@@ -13,6 +13,7 @@ use crate::target::session::Session;
 use crate::target::{TargetConfig, TargetError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 /// SQLSTATE of "database is being accessed by other users".
 const OBJECT_IN_USE: &str = "55006";
@@ -33,7 +34,8 @@ pub(super) struct Swap<'a> {
     pub(super) keep_previous: bool,
     pub(super) wait: Duration,
     pub(super) terminate_sessions: bool,
-    pub(super) failpoints: &'a Failpoints,
+    pub(super) failpoints: Failpoints,
+    pub(super) cancel: &'a CancellationToken,
 }
 
 /// How one attempt ended.
@@ -52,6 +54,9 @@ impl Swap<'_> {
     pub(super) async fn run(&self, control: &mut Session) -> Result<()> {
         let deadline = Instant::now() + self.wait;
         loop {
+            if self.cancel.is_cancelled() {
+                return Err(RestoreError::Interrupted.into());
+            }
             let attempt = if self.terminate_sessions {
                 self.attempt_terminating(control).await?
             } else {

@@ -1,7 +1,7 @@
 //! Does the staging database hold what the archive holds?
 
-use super::expected::{Expected, ObjectKind};
 use super::error::RestoreError;
+use super::expected::{Expected, ObjectKind};
 use crate::error::Result;
 use crate::target::session::Session;
 use std::collections::HashSet;
@@ -15,9 +15,9 @@ const LARGE_OBJECTS_AT_ONCE: usize = 1000;
 /// Every object of the plan exists, every index and constraint is valid where the archive's is.
 pub(super) async fn objects(staging: &mut Session, expected: &[Expected]) -> Result<()> {
     let found = found_objects(staging).await?;
-    let missing = expected.iter().filter(|object| {
-        !found.contains(&(object.kind, object.schema.clone(), object.name.clone()))
-    });
+    let missing = expected
+        .iter()
+        .filter(|object| !found.contains(&(object.kind, object.schema.clone(), object.name.clone())));
     let mut faults: Vec<String> = missing.map(|object| format!("{} is missing", object.label)).collect();
     faults.extend(invalid(staging, expected).await?);
     if faults.is_empty() { Ok(()) } else { Err(RestoreError::Verification(faults).into()) }
@@ -62,7 +62,10 @@ async fn invalid(staging: &mut Session, expected: &[Expected]) -> Result<Vec<Str
     let not_validated = staging.rows(sql, "look for constraints that are not valid").await?;
     let allowed = |schema: &str, name: &str| {
         expected.iter().any(|object| {
-            object.kind == ObjectKind::Constraint && object.may_be_invalid && object.schema == schema && object.name == name
+            object.kind == ObjectKind::Constraint
+                && object.may_be_invalid
+                && object.schema == schema
+                && object.name == name
         })
     };
     // A constraint that stands in its table's definition can be NOT VALID there; those are not in `expected`.

@@ -60,6 +60,13 @@ pub struct OtherSession {
     pub state: String,
 }
 
+impl std::fmt::Display for OtherSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { pid, role, application, state } = self;
+        write!(f, "server process {pid}: role {role}, application {application:?}, {state}")
+    }
+}
+
 /// Reads a database's facts; `None` if there is none of that name.
 ///
 /// Columns of later versions (ICU since 15, rules since 16, `datlocale` since 17) are read through `to_jsonb`,

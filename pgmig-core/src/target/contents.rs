@@ -36,7 +36,8 @@ pub(crate) async fn holdings(session: &mut Session) -> Result<Holdings, TargetEr
         holdings.rows += rows.unwrap_or_default();
     }
     let sql = "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata";
-    holdings.large_objects = session.value(sql, "count the target's large objects").await?.parse().unwrap_or(0);
+    holdings.large_objects =
+        session.value(sql, "count the target's large objects").await?.parse().unwrap_or(0);
     Ok(holdings)
 }
 

@@ -58,6 +58,16 @@ pub enum TargetError {
         /// The role.
         user: String,
     },
+    /// The role that is to own the restored objects does not exist.
+    #[error(
+        "the server at {server} has no role {user:?}, which is to own the restored objects; check username"
+    )]
+    UnknownOwner {
+        /// Host and port, or the socket's path.
+        server: String,
+        /// The role.
+        user: String,
+    },
     /// `pg_hba.conf` or `pg_ident.conf` admits no such connection.
     #[error("the server at {server} does not admit {user:?}: {message}; {advice}")]
     NotAdmitted {
@@ -113,6 +123,20 @@ impl TargetError {
     /// Makes the conversion for `map_err`: `.map_err(TargetError::doing("create the database"))`.
     pub fn doing(what: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
         move |error| ServerError::from_sqlx(&error, &what.into()).into()
+    }
+
+    /// The server's code, where the error is the server's.
+    pub fn sqlstate(&self) -> Option<&str> {
+        self.server()?.sqlstate.as_deref()
+    }
+
+    /// The same error without the server's message; see [`ServerError::without_message`].
+    #[must_use]
+    pub fn without_message(self) -> Self {
+        match self {
+            Self::Server(error) => Self::Server(Box::new(error.without_message())),
+            other => other,
+        }
     }
 
     /// The server's error, where it is one.

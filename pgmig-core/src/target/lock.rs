@@ -1,7 +1,7 @@
 //! The lock on a target's name: one restore of a database at a time, in the whole cluster.
 
+use super::TargetError;
 use super::session::Session;
-use super::{TargetError};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};

@@ -2,13 +2,19 @@
 //!
 //! Nothing here knows of archives or mappings.
 
+pub(crate) mod catalog;
 mod config;
 mod connect;
+pub(crate) mod contents;
 mod error;
+pub(crate) mod lock;
+pub(crate) mod session;
 mod tls;
 pub(crate) mod yaml;
 
+pub use catalog::OtherSession;
 pub use config::{ConfigError, Host, TargetConfig, TargetEnvironment};
 pub use connect::connect;
 pub use error::{ServerError, TargetError};
+pub use lock::LockHolder;
 pub use tls::{Ca, SslMode};

@@ -4,7 +4,7 @@ use super::{TargetConfig, TargetError, connect};
 use crate::sql::quote_ident;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use sqlx::postgres::{PgCopyIn, PgPoolCopyExt as _, PgRow};
+use sqlx::postgres::{PgCopyIn, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 
 /// Settings of every session: no time-outs of the server's or the role's, no silent filtering of rows, input
@@ -70,13 +70,13 @@ impl Session {
     /// the number of rows that they affected. `doing` completes "could not ...".
     pub(crate) async fn execute(&mut self, sql: &str, doing: &str) -> Result<u64, TargetError> {
         let result = self.conn.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
-        result.map(|done| done.rows_affected()).map_err(|error| TargetError::query(doing, error))
+        result.map(|done| done.rows_affected()).map_err(TargetError::doing(doing))
     }
 
     /// Runs a query and returns its rows as text, NULL as `None`. For catalogs: not for large results.
     pub(crate) async fn rows(&mut self, sql: &str, doing: &str) -> Result<Vec<TextRow>, TargetError> {
         let rows = self.conn.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
-        let rows = rows.map_err(|error| TargetError::query(doing, error))?;
+        let rows = rows.map_err(TargetError::doing(doing))?;
         rows.iter().map(|row| TextRow::read(row, doing)).collect()
     }
 
@@ -130,7 +130,7 @@ pub(crate) struct TextRow(Vec<Option<String>>);
 impl TextRow {
     fn read(row: &PgRow, doing: &str) -> Result<Self, TargetError> {
         let values = (0..row.len()).map(|column| {
-            row.try_get_unchecked::<Option<String>, _>(column).map_err(|error| TargetError::query(doing, error))
+            row.try_get_unchecked::<Option<String>, _>(column).map_err(TargetError::doing(doing))
         });
         Ok(Self(values.collect::<Result<_, _>>()?))
     }
@@ -153,5 +153,37 @@ impl TextRow {
     /// Whether the value in `column` is true.
     pub(crate) fn is_true(&self, column: usize) -> bool {
         self.text(column) == "t"
+    }
+}
+
+/// The rows of a COPY TO STDOUT, chunk by chunk.
+pub(crate) struct CopyOut<'a> {
+    stream: BoxStream<'a, Result<bytes::Bytes, sqlx::Error>>,
+}
+
+impl CopyOut<'_> {
+    /// The next chunk; `None` at the end.
+    pub(crate) async fn next_chunk(&mut self) -> Result<Option<bytes::Bytes>, TargetError> {
+        self.stream.next().await.transpose().map_err(TargetError::doing("read a table"))
+    }
+}
+
+impl Session {
+    /// Starts COPY TO STDOUT.
+    pub(crate) async fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>, TargetError> {
+        let stream = self.conn.copy_out_raw(sql).await.map_err(TargetError::doing("read a table"))?;
+        Ok(CopyOut { stream })
+    }
+
+    /// Bytes in one of PostgreSQL's encodings, converted by the server.
+    pub(crate) async fn convert(
+        &mut self,
+        bytes: &[u8],
+        encoding: &str,
+        doing: &str,
+    ) -> Result<String, TargetError> {
+        let query = sqlx::query_scalar::<_, String>("SELECT pg_catalog.convert_from($1, $2)");
+        let converted = query.bind(bytes).bind(encoding).fetch_one(&mut self.conn).await;
+        converted.map_err(TargetError::doing(doing))
     }
 }

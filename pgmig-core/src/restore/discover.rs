@@ -1,0 +1,231 @@
+//! What the archive tells of its store before anything is restored: which profile it is, which instances live
+//! in it, which migrations it has had.
+
+use super::error::RestoreError;
+use crate::archive::{Archive, Block, DumpId, Entry, EntryKind};
+use crate::copy::{CopyStatement, EndMarker, RowSplitter, decode_field, encode_row, fields, rows};
+use crate::error::Result;
+use crate::instance::{Instance, InstanceCollector, InstanceColumns};
+use crate::profile::Profile;
+use crate::schema::{AppliedMigration, History, UnknownHistory};
+use crate::sql::{InsertStatement, StandardStrings, StatementSplitter, table_columns};
+
+/// How much of a block is inflated at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// Tables that are read before a restore hold a row per instance or per migration. More than this is not that.
+const TABLE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// A table of the archive that is read before the restore.
+pub(super) struct SmallTable<'a> {
+    entry: &'a Entry,
+    columns: Vec<String>,
+}
+
+/// The store that an archive holds.
+pub(super) struct Store<'a> {
+    pub(super) profile: Profile,
+    tenants: Option<SmallTable<'a>>,
+    history: Option<SmallTable<'a>>,
+}
+
+impl<'a> Store<'a> {
+    /// Recognises the store by its tables, or by what `profile` says; `None` if it is none that is known.
+    pub(super) fn recognise(archive: &'a Archive, profile: Option<&Profile>) -> Result<Option<Self>> {
+        let profile = match profile {
+            Some(profile) => profile.clone(),
+            None => Profile::builtin("assistant")?,
+        };
+        let tenants = find(archive, |entry| {
+            profile.tenant().is(schema(entry), name(entry)) && has_columns(&columns(archive, entry), &profile)
+        });
+        // A profile that was not asked for holds only for a store that looks like it.
+        Ok(tenants.map(|tenants| {
+            let history = find(archive, |entry| {
+                schema(entry) == profile.schema() && name(entry) == profile.history_table()
+            });
+            Self { profile: profile.clone(), tenants: Some(tenants), history }
+        }))
+    }
+
+    /// The entry with the instances' rows.
+    pub(super) fn tenant_entry(&self) -> Option<DumpId> {
+        self.tenants.as_ref().map(|table| table.entry.dump_id)
+    }
+
+    /// Which columns of the table of instances are what.
+    pub(super) fn instance_columns(&self) -> InstanceColumns {
+        let tenant = self.profile.tenant();
+        InstanceColumns {
+            id: tenant.id.clone(),
+            aliases: tenant.aliases.clone(),
+            name: Some(tenant.name.clone()),
+            region: Some(tenant.region.clone()),
+            deleted: Some(tenant.deleted.clone()),
+        }
+    }
+
+    /// The instances; for a file only, since a stream can be read but once.
+    pub(super) fn instances(&self, archive: &Archive) -> Result<Vec<Instance>> {
+        let Some(table) = &self.tenants else { return Ok(Vec::new()) };
+        let mut collector = InstanceCollector::new(&table.columns, &self.instance_columns())?;
+        table.each_row(archive, |row| Ok(collector.push_row(row)?))?;
+        Ok(collector.finish())
+    }
+
+    /// The migrations that the store has had; for a file only.
+    pub(super) fn history(&self, archive: &Archive) -> Result<History> {
+        let Some(table) = &self.history else {
+            let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table).map(name);
+            return Ok(History::Unknown(UnknownHistory::recognise(tables)));
+        };
+        let mut applied = Vec::new();
+        table.each_row(archive, |row| {
+            let values: Vec<_> = fields(row).map(decode_field).collect();
+            let value = |column: &str| {
+                let index = table.columns.iter().position(|name| name == column)?;
+                values.get(index)?.as_deref()
+            };
+            applied.push(AppliedMigration::from_fields(value)?);
+            Ok(())
+        })?;
+        Ok(History::from_applied(applied)?)
+    }
+}
+
+impl SmallTable<'_> {
+    /// Calls `each` with every row, as COPY text.
+    fn each_row(&self, archive: &Archive, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        if !archive.has_data(self.entry.dump_id) {
+            return Ok(());
+        }
+        let Block::Data(mut data) = archive.block(self.entry.dump_id)? else { return Ok(()) };
+        let mut chunks = || -> Result<Vec<u8>> {
+            let mut chunk = Vec::new();
+            data.read_into(&mut chunk, CHUNK)?;
+            Ok(chunk)
+        };
+        if self.entry.copy_statement.as_ref().is_some_and(|copy| !copy.is_empty()) {
+            self.copy_rows(&mut chunks, &mut each)
+        } else {
+            let strings = if archive.standard_conforming_strings() {
+                StandardStrings::On
+            } else {
+                StandardStrings::Off
+            };
+            self.insert_rows(strings, &mut chunks, &mut each)
+        }
+    }
+
+    fn copy_rows(
+        &self,
+        chunks: &mut dyn FnMut() -> Result<Vec<u8>>,
+        each: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut splitter = RowSplitter::new(EndMarker::Required);
+        let mut out = Vec::new();
+        let mut total = 0;
+        loop {
+            let chunk = chunks()?;
+            out.clear();
+            if chunk.is_empty() {
+                splitter.finish(&mut out).map_err(|error| self.broken(&error))?;
+                return Ok(());
+            }
+            total += chunk.len() as u64;
+            self.check_size(total)?;
+            splitter.push(&chunk, &mut out).map_err(|error| self.broken(&error))?;
+            rows(&out).try_for_each(&mut *each)?;
+        }
+    }
+
+    fn insert_rows(
+        &self,
+        strings: StandardStrings,
+        chunks: &mut dyn FnMut() -> Result<Vec<u8>>,
+        each: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut splitter = StatementSplitter::new(strings);
+        let mut total = 0;
+        loop {
+            let chunk = chunks()?;
+            total += chunk.len() as u64;
+            self.check_size(total)?;
+            if chunk.is_empty() {
+                splitter.end();
+            } else {
+                splitter.feed(&chunk).map_err(|error| self.broken(&error))?;
+            }
+            while let Some(statement) = splitter.next_statement().map_err(|error| self.broken(&error))? {
+                let Ok(sql) = std::str::from_utf8(statement.text) else { continue };
+                let insert = InsertStatement::parse(sql, strings).map_err(|error| self.broken(&error))?;
+                for row in &insert.rows {
+                    each(&self.as_copy_row(insert.columns.as_deref(), row))?;
+                }
+            }
+            if chunk.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// An INSERT's values as a COPY row with this table's columns.
+    fn as_copy_row(&self, named: Option<&[String]>, values: &[Option<String>]) -> Vec<u8> {
+        let named = named.unwrap_or(&self.columns);
+        let value = |column: &String| {
+            let index = named.iter().position(|name| name == column)?;
+            values.get(index)?.as_deref().map(str::as_bytes)
+        };
+        let mut row = Vec::new();
+        encode_row(self.columns.iter().map(value), &mut row);
+        row
+    }
+
+    fn check_size(&self, bytes: u64) -> Result<()> {
+        if bytes <= TABLE_BYTES {
+            return Ok(());
+        }
+        Err(self
+            .broken(&format!("more than {TABLE_BYTES} bytes, where a row per instance is expected"))
+            .into())
+    }
+
+    fn broken(&self, reason: &dyn std::fmt::Display) -> RestoreError {
+        let table = format!("{}.{}", schema(self.entry), name(self.entry));
+        RestoreError::Data { table, reason: reason.to_string() }
+    }
+}
+
+fn find<'a>(archive: &'a Archive, wanted: impl Fn(&Entry) -> bool) -> Option<SmallTable<'a>> {
+    let data = |entry: &&Entry| entry.kind == EntryKind::TableData && wanted(entry);
+    let entry = archive.entries().iter().find(data)?;
+    Some(SmallTable { entry, columns: columns(archive, entry) })
+}
+
+/// The columns of a TABLE DATA entry: those of its COPY statement, else those of the table's definition.
+pub(super) fn columns(archive: &Archive, entry: &Entry) -> Vec<String> {
+    let copy = entry.copy_statement.as_ref().and_then(|text| text.to_str().ok());
+    let copied = copy.and_then(|sql| CopyStatement::parse(sql).ok()).and_then(|copy| copy.columns);
+    copied.unwrap_or_else(|| {
+        let is_table = |other: &&Entry| {
+            other.kind == EntryKind::Table && other.tag == entry.tag && other.namespace == entry.namespace
+        };
+        let table = archive.entries().iter().find(is_table);
+        let sql = table.and_then(Entry::sql).and_then(|sql| sql.to_str().ok());
+        sql.and_then(|sql| table_columns(sql).ok()).unwrap_or_default()
+    })
+}
+
+fn has_columns(columns: &[String], profile: &Profile) -> bool {
+    let tenant = profile.tenant();
+    let wanted = [&tenant.id, &tenant.name, &tenant.region, &tenant.deleted];
+    wanted.into_iter().all(|column| columns.contains(column))
+}
+
+fn schema(entry: &Entry) -> &str {
+    entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).unwrap_or_default()
+}
+
+fn name(entry: &Entry) -> &str {
+    entry.tag.to_str().unwrap_or_default()
+}

@@ -1,0 +1,93 @@
+//! `--testPGConnection`: what can be reached, and whether a restore would be possible.
+
+use super::preflight::{open_control, swap_rights, target_contents};
+use super::report::TargetContents;
+use crate::error::Result;
+use crate::profile::Profile;
+use crate::target::catalog::{self, OtherSession};
+use crate::target::session::Session;
+use crate::target::{TargetConfig, TargetError};
+use std::fmt;
+
+/// What a test of the connection found. `Display` shows it, a line each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Host and port, or the socket's path.
+    pub server: String,
+    /// The server's version as it tells it.
+    pub server_version: String,
+    /// TLS version and cipher; `None` without TLS.
+    pub tls: Option<String>,
+    /// The database.
+    pub database: String,
+    /// What it holds.
+    pub contents: TargetContents,
+    /// Other sessions on it.
+    pub sessions: Vec<OtherSession>,
+    /// What stands in the way of a swap, and what to do about it; empty if nothing does.
+    pub obstacles: Vec<String>,
+}
+
+/// Connects as a restore would and looks at the target, without changing anything.
+///
+/// # Errors
+///
+/// The server cannot be reached, or refuses to tell; the database or a role does not exist.
+pub async fn probe(config: &TargetConfig) -> Result<Probe> {
+    let application = config.application_name().unwrap_or("pgmig").to_owned();
+    let (mut control, _) = open_control(config, &application).await?;
+    let name = config.database();
+    let Some(target) = catalog::database_facts(&mut control, name).await? else {
+        return Err(
+            TargetError::UnknownDatabase { server: config.server(), database: name.to_owned() }.into()
+        );
+    };
+    let roles = catalog::role_facts(&mut control, config.username(), &target.owner).await?;
+    if !roles.owner_exists {
+        let (server, user) = (config.server(), config.username().to_owned());
+        return Err(TargetError::UnknownOwner { server, user }.into());
+    }
+    let mut obstacles = swap_rights(control.server_version(), config, &target, &roles);
+    obstacles.extend(catalog::swap_obstacles(&mut control, &target).await?);
+    let sessions = catalog::other_sessions(&mut control, name, &application).await?;
+    let server_version = control.value("SHOW server_version", "read the server's version").await?;
+    let sql = "SELECT version || ' ' || cipher FROM pg_catalog.pg_stat_ssl \
+               WHERE pid = pg_catalog.pg_backend_pid() AND ssl";
+    let tls = control.optional(sql, "read whether the connection has TLS").await?;
+    let mut inside = Session::open(config, name, &application).await?;
+    let profile = Profile::builtin("assistant")?;
+    let contents = target_contents(&mut inside, &target, Some(&profile)).await?;
+    inside.close().await;
+    control.close().await;
+    Ok(Probe {
+        server: config.server(),
+        server_version,
+        tls,
+        database: name.to_owned(),
+        contents,
+        sessions,
+        obstacles,
+    })
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "server      {}, PostgreSQL {}", self.server, self.server_version)?;
+        writeln!(f, "TLS         {}", self.tls.as_deref().unwrap_or("none"))?;
+        let megabytes = self.contents.bytes.div_ceil(1_000_000);
+        writeln!(f, "database    {}, {megabytes} MB", self.database)?;
+        writeln!(f, "holds       {}", self.contents.describe())?;
+        writeln!(f, "sessions    {}", self.sessions.len())?;
+        for session in &self.sessions {
+            writeln!(f, "            {session}")?;
+        }
+        if self.obstacles.is_empty() {
+            return write!(f, "swap        possible");
+        }
+        write!(f, "swap        not possible:")?;
+        for obstacle in &self.obstacles {
+            write!(f, "\n            {obstacle}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,350 @@
+//! A restore from beginning to end, strategy swap.
+
+use super::build::Build;
+use super::error::{Refusal, RestoreError};
+use super::failpoint::Failpoints;
+use super::journal::Journal;
+use super::marker::{Marker, State};
+use super::names::{previous_name, staging_name};
+use super::options::{Erase, RestoreOptions, Source};
+use super::preflight::{self, Inside, Preflight};
+use super::report::{RestoreReport, TargetContents};
+use super::staging;
+use super::step::Step;
+use super::swap::Swap;
+use crate::error::Result;
+use crate::progress::Progress;
+use crate::sql::quote_ident;
+use crate::target::TargetConfig;
+use crate::target::catalog::{self, DatabaseFacts};
+use crate::target::lock::lock_target;
+use crate::target::session::Session;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A restore that has been prepared: everything is known, nothing has been changed.
+///
+/// Dropping it, or the future of [`run`](Self::run), is safe at any time: the target is as it was or completely
+/// restored. A staging database can then be left behind, which the next restore of the same target removes.
+pub struct Restore {
+    config: TargetConfig,
+    options: RestoreOptions,
+    progress: Arc<dyn Progress>,
+    cancel: CancellationToken,
+    application: String,
+    run_id: String,
+    failpoints: Failpoints,
+    started: Instant,
+    preflight: Preflight,
+}
+
+impl std::fmt::Debug for Restore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Restore").field("database", &self.database()).finish_non_exhaustive()
+    }
+}
+
+impl Restore {
+    /// Opens the archive, looks at the target, and plans. Nothing is changed anywhere.
+    ///
+    /// # Errors
+    ///
+    /// An archive or a configuration that cannot be used, a server that cannot be reached, and everything that
+    /// can be refused beforehand (see [`Refusal`]), but for data in the target: ask
+    /// [`needs_confirmation`](Self::needs_confirmation) for that.
+    pub async fn prepare(
+        source: Source,
+        config: TargetConfig,
+        options: RestoreOptions,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+    ) -> Result<Self> {
+        let started = Instant::now();
+        let failpoints = Failpoints::new(options.failpoint);
+        let run_id = uuid::Uuid::new_v4().simple().to_string();
+        let application = config
+            .application_name()
+            .map_or_else(|| format!("pgmig {}", run_id.get(..8).unwrap_or_default()), str::to_owned);
+        progress.step(Step::Preflight);
+        failpoints.pass(Step::Preflight)?;
+        let looking = preflight::run(source, &config, &options, &application);
+        let preflight = tokio::select! {
+            preflight = looking => preflight?,
+            () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
+        };
+        Ok(Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight })
+    }
+
+    /// The target's database name.
+    pub fn database(&self) -> &str {
+        &self.preflight.target.name
+    }
+
+    /// What the target holds, and would lose.
+    pub fn contents(&self) -> &TargetContents {
+        &self.preflight.inside.contents
+    }
+
+    /// Whether the target holds data and the options do not allow to erase it: [`run`](Self::run) will refuse.
+    pub fn needs_confirmation(&self) -> bool {
+        self.options.erase == Erase::Refuse && !self.contents().is_empty()
+    }
+
+    /// Allows to erase what the target holds.
+    pub fn allow_erase(&mut self) {
+        self.options.erase = Erase::Allow;
+    }
+
+    /// Restores. When this returns an error, the target is untouched (except for
+    /// [`RestoreError::OutcomeUnknown`]) and the staging database is gone.
+    ///
+    /// # Errors
+    ///
+    /// Whatever goes wrong; see [`Error::kind`](crate::Error::kind) for what to conclude.
+    pub async fn run(self) -> Result<RestoreReport> {
+        if self.needs_confirmation() {
+            let (database, contents) = (self.database().to_owned(), self.contents().describe());
+            return Err(Refusal::WouldErase { database, contents }.into());
+        }
+        let (mut run, build) = Run::new(self);
+        run.execute(build).await
+    }
+}
+
+/// A restore under way.
+struct Run {
+    config: TargetConfig,
+    options: RestoreOptions,
+    cancel: CancellationToken,
+    application: String,
+    run_id: String,
+    failpoints: Failpoints,
+    started: Instant,
+    control: Session,
+    maintenance: &'static str,
+    target: DatabaseFacts,
+    staging: String,
+    journal: Journal,
+}
+
+impl Run {
+    /// Takes a prepared restore apart: what builds the staging database, and what goes on around that.
+    fn new(restore: Restore) -> (Self, Build) {
+        let Restore {
+            config,
+            options,
+            progress,
+            cancel,
+            application,
+            run_id,
+            failpoints,
+            started,
+            preflight,
+        } = restore;
+        let Preflight { archive, plan, facts, control, maintenance, target, inside } = preflight;
+        let mut journal = Journal::new(progress);
+        journal.report.database.clone_from(&target.name);
+        journal.report.erased = inside.contents.clone();
+        for notice in inside.notices.iter().chain(&plan.notices) {
+            journal.note(notice.clone());
+        }
+        let staging = staging_name(&target.name);
+        let Inside { extras, profile, migrations, upgrade, resolution, late, .. } = inside;
+        let build = Build {
+            config: config.clone(),
+            database: staging.clone(),
+            target: target.name.clone(),
+            target_is_empty: journal.report.erased.is_empty(),
+            application: application.clone(),
+            failpoints,
+            archive: Some(archive),
+            plan,
+            facts,
+            profile,
+            migrations,
+            upgrade,
+            resolution,
+            late,
+            instances: options.instances.clone(),
+            extras,
+        };
+        let run = Self {
+            config,
+            options,
+            cancel,
+            application,
+            run_id,
+            failpoints,
+            started,
+            control,
+            maintenance,
+            target,
+            staging,
+            journal,
+        };
+        (run, build)
+    }
+
+    async fn execute(&mut self, build: Build) -> Result<RestoreReport> {
+        self.warn_of_sessions().await?;
+        self.lock().await?;
+        self.clean_leftovers().await?;
+        let swapped = self.build_and_swap(build).await;
+        if let Err(error) = swapped {
+            self.abandon(&error).await;
+            return Err(error);
+        }
+        self.drop_previous().await?;
+        let mut report = std::mem::take(&mut self.journal.report);
+        report.took = self.started.elapsed();
+        Ok(report)
+    }
+
+    async fn warn_of_sessions(&mut self) -> Result<()> {
+        let sessions =
+            catalog::other_sessions(&mut self.control, &self.target.name, &self.application).await?;
+        if !sessions.is_empty() {
+            let who: Vec<String> = sessions.iter().take(5).map(ToString::to_string).collect();
+            self.journal.notice(format!(
+                "{} sessions are connected to the target and must have ended at the swap: {}",
+                sessions.len(),
+                who.join("; ")
+            ));
+        }
+        Ok(())
+    }
+
+    async fn lock(&mut self) -> Result<()> {
+        self.journal.step(Step::Lock);
+        let holder = tokio::select! {
+            holder = lock_target(&mut self.control, &self.target.name) => holder?,
+            () = self.cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
+        };
+        if let Some(holder) = holder {
+            return Err(Refusal::Locked { database: self.target.name.clone(), holder }.into());
+        }
+        // Another restore may have swapped since the preflight.
+        let now = catalog::database_facts(&mut self.control, &self.target.name).await?;
+        if now.is_none_or(|now| now.oid != self.target.oid) {
+            return Err(Refusal::Changed { database: self.target.name.clone() }.into());
+        }
+        self.failpoints.pass(Step::Lock)?;
+        Ok(())
+    }
+
+    async fn clean_leftovers(&mut self) -> Result<()> {
+        self.journal.step(Step::CleanLeftovers);
+        let beside = staging::look_beside(&mut self.control, &self.target.name).await?;
+        for leftover in &beside.leftovers {
+            staging::drop_leftover(&mut self.control, &leftover.name).await?;
+            self.journal
+                .notice(format!("removed database {}, left by an earlier run", quote_ident(&leftover.name)));
+        }
+        if beside.name_taken {
+            return Err(Refusal::NameTaken(self.staging.clone()).into());
+        }
+        self.failpoints.pass(Step::CleanLeftovers)?;
+        Ok(())
+    }
+
+    async fn build_and_swap(&mut self, build: Build) -> Result<()> {
+        let staging_oid = self.create_staging().await?;
+        let cancel = self.cancel.clone();
+        tokio::select! {
+            built = build.run(&mut self.journal) => built?,
+            () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
+        }
+        let warnings = self.journal.warnings();
+        if self.options.strict && warnings > 0 {
+            return Err(RestoreError::Strict(warnings).into());
+        }
+        self.swap(staging_oid).await
+    }
+
+    async fn create_staging(&mut self) -> Result<u32> {
+        self.journal.step(Step::CreateStaging);
+        let connects = [self.config.su_username(), self.config.username()];
+        staging::create(&mut self.control, &self.target, &self.staging).await?;
+        self.failpoints.pass(Step::CreateStaging)?;
+        let marker = self.marker(State::Staging);
+        Ok(staging::open_to(&mut self.control, &self.staging, &marker, &connects).await?)
+    }
+
+    fn marker(&self, state: State) -> Marker {
+        Marker {
+            run: self.run_id.clone(),
+            target: self.target.name.clone(),
+            target_oid: self.target.oid,
+            state,
+            comment: None,
+        }
+    }
+
+    async fn swap(&mut self, staging_oid: u32) -> Result<()> {
+        self.journal.step(Step::Swap);
+        let previous = previous_name(&self.target.name, &self.run_id);
+        let swap = Swap {
+            config: &self.config,
+            maintenance: self.maintenance,
+            application: &self.application,
+            target: &self.target,
+            staging: &self.staging,
+            staging_oid,
+            previous: &previous,
+            run_id: &self.run_id,
+            keep_previous: self.options.keep_previous,
+            wait: self.options.swap_wait,
+            terminate_sessions: self.options.terminate_sessions,
+            failpoints: self.failpoints,
+            cancel: &self.cancel,
+        };
+        swap.run(&mut self.control).await?;
+        if self.options.keep_previous {
+            self.journal.report.previous = Some(previous);
+        }
+        Ok(())
+    }
+
+    /// Removes the staging database after a failure. A failure of this changes nothing about the target, so it
+    /// is only noted; the next run removes what stayed.
+    async fn abandon(&mut self, error: &crate::Error) {
+        if matches!(error, crate::Error::Restore(RestoreError::OutcomeUnknown { .. })) {
+            return;
+        }
+        // A connection of its own: the control connection can be the one that was lost.
+        let dropped = match Session::open(&self.config, self.maintenance, &self.application).await {
+            Ok(mut session) => {
+                let dropped = staging::drop_leftover(&mut session, &self.staging).await;
+                session.close().await;
+                dropped
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = dropped {
+            let staging = quote_ident(&self.staging);
+            self.journal.warn(format!(
+                "the staging database {staging} is left behind ({error}); the next run removes it"
+            ));
+        }
+    }
+
+    async fn drop_previous(&mut self) -> Result<()> {
+        self.journal.step(Step::Swapped);
+        self.failpoints.pass(Step::Swapped)?;
+        if self.options.keep_previous {
+            return Ok(());
+        }
+        self.journal.step(Step::DropPrevious);
+        let previous = previous_name(&self.target.name, &self.run_id);
+        // The restore is complete: what cannot be dropped now is removed by the next run.
+        if let Err(error) = staging::drop_leftover(&mut self.control, &previous).await {
+            self.journal.warn(format!(
+                "the target's previous database is left behind as {} ({error}); the next run removes it",
+                quote_ident(&previous)
+            ));
+        }
+        self.failpoints.pass(Step::DropPrevious)?;
+        Ok(())
+    }
+}
