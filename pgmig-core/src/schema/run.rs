@@ -131,7 +131,7 @@ impl<'a> Upgrade<'a> {
     pub async fn next(&mut self) -> Result<Option<Migrated>, SchemaError> {
         let Some(file) = self.pending.next() else { return Ok(None) };
         let took = if file.is_no_transaction() {
-            self.apply_statements(file).await?
+            self.apply_without_transaction(file).await?
         } else {
             self.apply_in_transaction(file).await?
         };
@@ -157,76 +157,82 @@ impl<'a> Upgrade<'a> {
         Ok(self.lock.release(self.connection).await?)
     }
 
-    /// sqlx's own transaction becomes a savepoint in ours, which also holds the change of row level security.
+    /// As sqlx's `apply`, but statement by statement, so that a failure has a line; and in a transaction that also
+    /// holds the change of row level security.
     async fn apply_in_transaction(&mut self, file: &MigrationFile) -> Result<Duration, SchemaError> {
+        let start = Instant::now();
+        let statements = split(file, self.split)?;
         let mut transaction =
             self.connection.begin().await.map_err(TargetError::doing("begin a transaction"))?;
         let lifted = lift(&mut transaction, file).await?;
-        let took = Migrate::apply(&mut *transaction, &self.table, file.migration())
-            .await
-            .map_err(|error| failed_file(file, error))?;
+        execute_all(&mut transaction, file, &statements).await?;
         // Deferred checks are the migration's: they must not fail the commit, nor keep its tables from being altered.
         sqlx::raw_sql("SET CONSTRAINTS ALL IMMEDIATE")
             .execute(&mut *transaction)
             .await
-            .map_err(|error| failed(file, None, &error, "check its deferred constraints"))?;
+            .map_err(|error| failed(file, &error, "check its deferred constraints"))?;
         if let Some(lifted) = lifted {
             lifted.set_back(&mut transaction).await?;
         }
-        transaction.commit().await.map_err(|error| failed(file, None, &error, "commit it"))?;
+        let took = start.elapsed();
+        record(&mut transaction, &self.table, file, took).await?;
+        transaction.commit().await.map_err(|error| failed(file, &error, "commit it"))?;
         Ok(took)
     }
 
     /// Two statements in one message would run in one transaction, which CREATE INDEX CONCURRENTLY and others refuse.
-    async fn apply_statements(&mut self, file: &MigrationFile) -> Result<Duration, SchemaError> {
+    async fn apply_without_transaction(&mut self, file: &MigrationFile) -> Result<Duration, SchemaError> {
         let start = Instant::now();
         let statements = split(file, self.split)?;
         let lifted = lift(self.connection, file).await?;
-        let result = self.execute_all(file, &statements).await;
-        if let Some(lifted) = lifted {
-            let set_back = lifted.set_back(self.connection).await;
-            result?;
-            set_back?;
-        } else {
-            result?;
-        }
+        let result = execute_all(self.connection, file, &statements).await;
+        let set_back = match lifted {
+            Some(lifted) => lifted.set_back(self.connection).await,
+            None => Ok(()),
+        };
+        // The migration's own error comes first.
+        result?;
+        set_back?;
         let took = start.elapsed();
-        self.record(file, took).await?;
+        record(self.connection, &self.table, file, took).await?;
         Ok(took)
     }
+}
 
-    async fn execute_all(
-        &mut self,
-        file: &MigrationFile,
-        statements: &[PlacedStatement<'_>],
-    ) -> Result<(), SchemaError> {
-        for statement in statements {
-            sqlx::raw_sql(AssertSqlSafe(statement.sql)).execute(&mut *self.connection).await.map_err(
-                |error| {
-                    let error = ServerError::from_sqlx(&error, "run a statement");
-                    let line = statement.line_of(error.position);
-                    failed_with(file, Some(line), error)
-                },
-            )?;
-        }
-        Ok(())
+async fn execute_all(
+    connection: &mut PgConnection,
+    file: &MigrationFile,
+    statements: &[PlacedStatement<'_>],
+) -> Result<(), SchemaError> {
+    for statement in statements {
+        // Migrations are the operator's own programs: nothing in them comes from data.
+        sqlx::raw_sql(AssertSqlSafe(statement.sql)).execute(&mut *connection).await.map_err(|error| {
+            let error = ServerError::from_sqlx(&error, "run a statement").without_values();
+            let line = statement.line_of(error.position);
+            failed_with(file, Some(line), error)
+        })?;
     }
+    Ok(())
+}
 
-    /// sqlx's `skip` writes the row that its `apply` writes, without running anything.
-    async fn record(&mut self, file: &MigrationFile, took: Duration) -> Result<(), SchemaError> {
-        self.connection
-            .skip(&self.table, file.migration())
-            .await
-            .map_err(|error| failed_file(file, error))?;
-        let sql = format!("UPDATE {} SET execution_time = $1 WHERE version = $2", self.table);
-        sqlx::query(AssertSqlSafe(sql))
-            .bind(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX))
-            .bind(file.version())
-            .execute(&mut *self.connection)
-            .await
-            .map_err(TargetError::doing("write the migration history"))?;
-        Ok(())
-    }
+/// sqlx's `skip` writes the row that its `apply` writes, without running anything.
+async fn record(
+    connection: &mut PgConnection,
+    table: &str,
+    file: &MigrationFile,
+    took: Duration,
+) -> Result<(), SchemaError> {
+    connection
+        .skip(table, file.migration())
+        .await
+        .map_err(|error| failed_with(file, None, server_error(error, "write the migration history")))?;
+    sqlx::query(AssertSqlSafe(format!("UPDATE {table} SET execution_time = $1 WHERE version = $2")))
+        .bind(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX))
+        .bind(file.version())
+        .execute(connection)
+        .await
+        .map_err(TargetError::doing("write the migration history"))?;
+    Ok(())
 }
 
 /// Returns the session's search_path as it was before.
@@ -293,15 +299,8 @@ fn check_transaction_control(file: &MigrationFile, splitter: SplitStatements) ->
     Ok(())
 }
 
-/// The whole file was sent as one text, so the position of an error is one in the file.
-fn failed_file(file: &MigrationFile, error: MigrateError) -> SchemaError {
-    let error = server_error(error, "run it");
-    let line = error.position.map(|position| statement::line_at_position(file.sql(), position));
-    failed_with(file, line, error)
-}
-
-fn failed(file: &MigrationFile, line: Option<usize>, error: &sqlx::Error, doing: &str) -> SchemaError {
-    failed_with(file, line, ServerError::from_sqlx(error, doing))
+fn failed(file: &MigrationFile, error: &sqlx::Error, doing: &str) -> SchemaError {
+    failed_with(file, None, ServerError::from_sqlx(error, doing))
 }
 
 fn failed_with(file: &MigrationFile, line: Option<usize>, error: ServerError) -> SchemaError {

@@ -50,18 +50,13 @@ impl PlacedStatement<'_> {
         control.map(|(keyword, _)| *keyword)
     }
 
-    /// The line of the file that holds the character at `position` (1-based) of the statement.
+    /// The line of the file that holds the character at `position` of the statement, which counts from 1.
     pub(super) fn line_of(self, position: Option<usize>) -> usize {
         let leading = self.sql.len() - without_comments(self.sql).len();
         let Some(position) = position else { return self.line };
-        let at = line_at_position(self.sql, position);
+        let at = 1 + self.sql.chars().take(position.saturating_sub(1)).filter(|c| *c == '\n').count();
         self.line + at.saturating_sub(line_at(self.sql, leading))
     }
-}
-
-/// The 1-based line that holds the character at `position`, which counts characters from 1.
-pub(super) fn line_at_position(text: &str, position: usize) -> usize {
-    1 + text.chars().take(position.saturating_sub(1)).filter(|c| *c == '\n').count()
 }
 
 fn line_at(text: &str, offset: usize) -> usize {

@@ -213,6 +213,19 @@ impl ServerError {
         self
     }
 
+    /// The same error without quoted values. Messages of data exceptions (SQLSTATE 22...) quote what was in a row:
+    /// `invalid input syntax for type uuid: "..."`; those of other classes quote names, which are kept.
+    #[must_use]
+    pub fn without_values(mut self) -> Self {
+        let is_data_exception = self.sqlstate.as_deref().is_some_and(|sqlstate| sqlstate.starts_with("22"));
+        // From the first quote to the last one: the value may have quotes of its own.
+        if let (true, Some((before, rest))) = (is_data_exception, self.message.split_once('"')) {
+            let after = rest.rsplit_once('"').map_or("", |(_, after)| after);
+            self.message = format!("{before}\"...\"{after}");
+        }
+        self
+    }
+
     /// Whether the SQLSTATE is this one.
     pub fn is(&self, sqlstate: &str) -> bool {
         self.sqlstate.as_deref() == Some(sqlstate)
@@ -325,6 +338,21 @@ mod tests {
             error.to_string(),
             "could not load the table t: the connection to the server was lost (connection reset)"
         );
+    }
+
+    #[test]
+    fn values_are_cut_from_data_exceptions_only() {
+        let cut = |sqlstate: &str, message: &str| {
+            let mut error = ServerError::from_client("run it", message, false);
+            error.sqlstate = Some(sqlstate.to_owned());
+            error.without_values().message
+        };
+        let uuid = "invalid input syntax for type uuid: \"a\"secret\"";
+        assert_eq!(cut("22P02", uuid), "invalid input syntax for type uuid: \"...\"");
+        let range = "value \"secret\" is out of range for type integer";
+        assert_eq!(cut("22003", range), "value \"...\" is out of range for type integer");
+        assert_eq!(cut("22012", "division by zero"), "division by zero");
+        assert_eq!(cut("42703", "column \"x\" does not exist"), "column \"x\" does not exist");
     }
 
     #[test]
