@@ -90,7 +90,16 @@ impl<'a> Statement<'a> {
     }
 
     fn language(&self) -> BodyLanguage {
-        let at = (0..self.tokens.len()).find(|&at| self.is_word(at, "language"));
+        // A parameter may be called "language" too.
+        let mut depth = 0_usize;
+        let at = (0..self.tokens.len()).find(|&at| {
+            match self.tokens.get(at).map(|token| token.kind) {
+                Some(TokenKind::Symbol(b'(')) => depth = depth.saturating_add(1),
+                Some(TokenKind::Symbol(b')')) => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && self.is_word(at, "language")
+        });
         let Some(token) = at.and_then(|at| self.tokens.get(at.saturating_add(1))) else {
             // Only DO, whose default is PL/pgSQL, and bodies that are no strings do without.
             return BodyLanguage::Sql;
@@ -189,5 +198,73 @@ impl RangeBound {
 
     fn is_inside(self) -> bool {
         matches!(self, RangeBound::Inside(_))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::instance::InstanceId;
+
+    const A: &str = "1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01";
+    const B: &str = "9d3a7e54-5c2b-4f7c-8e21-0b6a5d4c3b02";
+
+    /// Rewrites A to B and back in `sql`, in which `@` is A and `#` what A must become.
+    fn check(sql: &str, strings: StandardStrings) {
+        let (a, b): (InstanceId, InstanceId) = (A.parse().unwrap(), B.parse().unwrap());
+        let rules = Rules::new([(a, b), (b, a)]);
+        let input = sql.replace(['@', '#'], A);
+        let (output, count) = rewrite_ddl(&input, &rules, strings).unwrap();
+        assert_eq!(output, sql.replace('@', A).replace('#', B));
+        assert_eq!(count, u64::try_from(sql.matches('#').count()).unwrap(), "{sql}");
+    }
+
+    #[test]
+    fn replaces_in_literals_only() {
+        for sql in [
+            "COMMENT ON COLUMN t.c IS 'e.g. #; it''s #'; -- @\n",
+            "CREATE VIEW \"@\" AS SELECT '#'::uuid, E'\\t#', E'\\\\t@', 't@', $$#$$, U&'\\000a#' /* @ */",
+            "CREATE INDEX i ON t (title) WHERE (tenant_id = '#'::uuid);",
+            "CREATE POLICY p ON t WITH CHECK ((tenant_id <> ALL (ARRAY['#'::uuid, '{#,#}'])));",
+            "ALTER TABLE t ALTER COLUMN c SET DEFAULT '{\"a\": \"#\"}'::jsonb",
+            "",
+        ] {
+            check(sql, StandardStrings::On);
+        }
+        check("SELECT '\\t#', '\\\\t@', '\\'#'", StandardStrings::Off);
+    }
+
+    #[test]
+    fn leaves_names_in_bodies_alone() {
+        for sql in [
+            "CREATE FUNCTION f(language text DEFAULT '\"#\"') RETURNS uuid LANGUAGE sql AS $_$ SELECT \"@\", '#', '\"#\"' -- #\n $_$;",
+            "CREATE OR REPLACE FUNCTION f() RETURNS uuid LANGUAGE 'plpgsql' AS 'BEGIN \"it''s @\" := ''#''; END';",
+            "CREATE PROCEDURE f() LANGUAGE plpgsql AS E'BEGIN \\'\"#\"\\'; \\x22@\"; END #'; COMMENT ON t IS '\"#\"';",
+            "DO $$ BEGIN \"@\" := '#'; END $$",
+            "CREATE FUNCTION f() RETURNS uuid AS $$ return \"#\" $$ LANGUAGE plpython3u;",
+            "CREATE FUNCTION f() RETURNS uuid LANGUAGE sql BEGIN ATOMIC SELECT '#', \"@\"; END;",
+            "CREATE FUNCTION f() RETURNS uuid LANGUAGE sql AS $$ SELECT \"@\", '# $$;",
+        ] {
+            check(sql, StandardStrings::On);
+        }
+    }
+
+    #[test]
+    fn leaves_range_bounds_alone() {
+        for sql in [
+            "ALTER TABLE ONLY p ATTACH PARTITION c FOR VALUES FROM ('@', f('@')) TO ('@', MAXVALUE);",
+            "CREATE TABLE c PARTITION OF p (x DEFAULT '#') FOR VALUES FROM ('@') TO ('@') PARTITION BY LIST (f('#'));",
+            "ALTER TABLE ONLY p ATTACH PARTITION c FOR VALUES IN ('#', '#');",
+            "ALTER TABLE p ATTACH PARTITION c FOR VALUES FROM ('@') TO ('@'); COMMENT ON TABLE c IS '#';",
+            "CREATE TRIGGER t AFTER INSERT ON x FOR EACH ROW EXECUTE FUNCTION f('#');",
+        ] {
+            check(sql, StandardStrings::On);
+        }
+    }
+
+    #[test]
+    fn reports_an_unterminated_string() {
+        assert!(rewrite_ddl("SELECT 'a", &Rules::default(), StandardStrings::On).is_err());
     }
 }

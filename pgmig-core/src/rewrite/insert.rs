@@ -106,3 +106,49 @@ impl Place {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::instance::InstanceId;
+
+    const A: &str = "1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01";
+    const B: &str = "9d3a7e54-5c2b-4f7c-8e21-0b6a5d4c3b02";
+
+    /// Rewrites `sql`, in which `@` is A and `#` what A must become B.
+    fn check(sql: &str, columns: &[ColumnRule], strings: StandardStrings, counts: &[u64]) {
+        let pair: (InstanceId, InstanceId) = (A.parse().unwrap(), B.parse().unwrap());
+        let rules = Rules::new([pair]).with_numbers([("17".to_owned(), "2500".to_owned())]);
+        let input = sql.replace(['@', '#'], A).replace("2500", "17");
+        let rewritten = rewrite_insert(&input, &rules, columns, strings).unwrap();
+        assert_eq!(rewritten.sql, sql.replace('@', A).replace('#', B));
+        assert_eq!(rewritten.counts, counts, "{sql}");
+    }
+
+    #[test]
+    fn follows_the_rules_of_the_columns() {
+        use ColumnRule::{AliasNumber, Excluded, Json, Text};
+        check(
+            "INSERT INTO \"@\" (\"values\", b, c, d) VALUES ('#', '@', '2500', '{\"a\": \"\\f#\\u0020\"}'), (NULL, '@', 2500, '[#,#]');",
+            &[Text, Excluded, AliasNumber, Json],
+            StandardStrings::On,
+            &[1, 0, 2, 3],
+        );
+        let sql =
+            "INSERT INTO t OVERRIDING SYSTEM VALUE VALUES ('\\\\f#', '\\\\f@', ARRAY['#', f('#')], 's#')";
+        check(&sql.replace("s#", "s@"), &[Json, Text], StandardStrings::Off, &[1, 0, 2]);
+        check("INSERT INTO t DEFAULT VALUES;", &[Text], StandardStrings::On, &[0]);
+    }
+
+    #[test]
+    fn does_not_take_a_numbers_part() {
+        let sql = "INSERT INTO t VALUES (17, '17 ', -117, '2500')";
+        check(
+            sql,
+            &[ColumnRule::Text, ColumnRule::AliasNumber, ColumnRule::AliasNumber, ColumnRule::AliasNumber],
+            StandardStrings::On,
+            &[0, 0, 0, 1],
+        );
+    }
+}

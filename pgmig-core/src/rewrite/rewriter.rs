@@ -140,3 +140,69 @@ impl Cursor {
         self.column
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::instance::InstanceId;
+
+    const A: &str = "1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01";
+    const B: &str = "9d3a7e54-5c2b-4f7c-8e21-0b6a5d4c3b02";
+    const C: &str = "e10001eb-6272-453a-bb43-3dcf0e765892";
+
+    fn rewriter(pairs: &[(&str, &str)], columns: &[ColumnRule]) -> RowRewriter {
+        let id = |text: &str| text.parse::<InstanceId>().unwrap();
+        let rules = Rules::new(pairs.iter().map(|(source, target)| (id(source), id(target))))
+            .with_numbers([("17".to_owned(), "2500".to_owned()), ("2500".to_owned(), "3".to_owned())]);
+        RowRewriter::new(Arc::new(rules), columns.to_vec())
+    }
+
+    fn rewrite(rewriter: &mut RowRewriter, rows: &str) -> String {
+        let mut rows = rows.as_bytes().to_vec();
+        rewriter.rewrite(&mut rows);
+        String::from_utf8(rows).unwrap()
+    }
+
+    #[test]
+    fn swaps_and_chains_at_once() {
+        let mut rewriter = rewriter(&[(A, B), (B, A), (C, B)], &[]);
+        let rows = rewrite(&mut rewriter, &format!("{A}-{B}_{C}\t{A}{B}\n{B}\n"));
+        assert_eq!(rows, format!("{B}-{A}_{B}\t{A}{B}\n{A}\n"));
+        assert_eq!(rewriter.counts(), [4]);
+    }
+
+    #[test]
+    fn keeps_the_case_of_the_match() {
+        let mut rewriter = rewriter(&[(A, C)], &[ColumnRule::Text]);
+        let mixed = A.replace('f', "F");
+        let rows = rewrite(&mut rewriter, &format!("{} {mixed} {A}\n", A.to_uppercase()));
+        assert_eq!(rows, format!("{} {} {C}\n", C.to_uppercase(), C.to_uppercase()));
+    }
+
+    #[test]
+    fn counts_by_column_and_leaves_excluded_ones() {
+        let columns = [ColumnRule::Text, ColumnRule::Excluded, ColumnRule::Json];
+        let mut rewriter = rewriter(&[(A, B)], &columns);
+        let rows = format!("\t{A}\t\\\\f{A}\t{A}\n{A} {A}\t{A}\t\\\\\\\\f{A}\n\n{A}\n");
+        let expected = format!("\t{A}\t\\\\f{B}\t{B}\n{B} {B}\t{A}\t\\\\\\\\f{A}\n\n{B}\n");
+        assert_eq!(rewrite(&mut rewriter, &rows), expected);
+        assert_eq!(rewriter.counts(), [3, 0, 1, 1]);
+    }
+
+    #[test]
+    fn leaves_decoys_alone() {
+        let mut rewriter = rewriter(&[(A, B)], &[]);
+        let rows = format!("{A}0\tg{A}\t{}\t\\101{A}\t{}\n", A.replace('-', ""), A.replace('1', "2"));
+        assert_eq!(rewrite(&mut rewriter, &rows), rows);
+        assert!(rewriter.counts().is_empty());
+    }
+
+    #[test]
+    fn numbers_are_whole_values_of_alias_columns() {
+        let mut rewriter = rewriter(&[(A, B)], &[ColumnRule::AliasNumber, ColumnRule::Text]);
+        let rows = rewrite(&mut rewriter, &format!("17\t17\n2500\t{A}\n{A}\t17\n017\t\n17 \t\n17\n"));
+        assert_eq!(rows, format!("2500\t17\n3\t{B}\n{B}\t17\n017\t\n17 \t\n2500\n"));
+        assert_eq!(rewriter.counts(), [4, 1]);
+    }
+}

@@ -440,3 +440,117 @@ fn end_of_dollars(start: usize, partial: &mut Partial, input: &[u8], at_end: boo
         None => End::More(input.len().saturating_sub(tag.len().saturating_sub(1)).max(from)),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The tokens that are no white space, each as its kind's letter and its text.
+    fn lex(sql: &str, strings: StandardStrings) -> Vec<(char, &str)> {
+        let tokens = Lexer::new(sql.as_bytes(), strings).map(Result::unwrap);
+        tokens
+            .filter(|token| token.kind != TokenKind::Whitespace)
+            .map(|token| {
+                let letter = match token.kind {
+                    TokenKind::Whitespace => ' ',
+                    TokenKind::LineComment | TokenKind::BlockComment => 'c',
+                    TokenKind::Word => 'w',
+                    TokenKind::QuotedIdent { unicode } => {
+                        if unicode {
+                            'U'
+                        } else {
+                            'q'
+                        }
+                    }
+                    TokenKind::String(StringKind::Plain) => 's',
+                    TokenKind::String(StringKind::Escape) => 'e',
+                    TokenKind::String(StringKind::Bits) => 'b',
+                    TokenKind::String(StringKind::Unicode) => 'u',
+                    TokenKind::String(StringKind::Dollar) => 'd',
+                    TokenKind::Number => 'n',
+                    TokenKind::Parameter => 'p',
+                    TokenKind::Symbol(_) => '.',
+                };
+                (letter, &sql[token.span])
+            })
+            .collect()
+    }
+
+    #[test]
+    fn tells_tokens_apart() {
+        let on = StandardStrings::On;
+        for (sql, expected) in [
+            (
+                r"'a\' E'a\'b' n'x' X'0f'",
+                vec![('s', r"'a\'"), ('e', r"E'a\'b'"), ('s', "n'x'"), ('b', "X'0f'")],
+            ),
+            (
+                r#"U&'a' U&"b" u & "c""""#,
+                vec![('u', "U&'a'"), ('U', r#"U&"b""#), ('w', "u"), ('.', "&"), ('q', r#""c""""#)],
+            ),
+            ("$a$ $b$ $a$ $$x$$", vec![('d', "$a$ $b$ $a$"), ('d', "$$x$$")]),
+            ("a$b$c $1 $ $2a", vec![('w', "a$b$c"), ('p', "$1"), ('.', "$"), ('p', "$2"), ('w', "a")]),
+            ("$a-b $é$;$é$", vec![('.', "$"), ('w', "a"), ('.', "-"), ('w', "b"), ('d', "$é$;$é$")]),
+            (
+                "1 1.5e-10 .5 1..2 0x1e-5",
+                vec![
+                    ('n', "1"),
+                    ('n', "1.5e-10"),
+                    ('n', ".5"),
+                    ('n', "1"),
+                    ('.', "."),
+                    ('n', ".2"),
+                    ('n', "0x1e"),
+                    ('.', "-"),
+                    ('n', "5"),
+                ],
+            ),
+            (
+                "a--b\n-/*c/*d*/*/-",
+                vec![('w', "a"), ('c', "--b"), ('.', "-"), ('c', "/*c/*d*/*/"), ('.', "-")],
+            ),
+            ("x::text", vec![('w', "x"), ('.', ":"), ('.', ":"), ('w', "text")]),
+        ] {
+            assert_eq!(lex(sql, on), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_string_that_goes_on_keeps_its_form() {
+        let expected = vec![('e', "E'a'"), ('c', "-- c"), ('e', r"'\''")];
+        assert_eq!(lex("E'a' -- c\n '\\''", StandardStrings::On), expected);
+        assert_eq!(lex("E'a' '\\'", StandardStrings::On)[1], ('s', r"'\'"));
+        assert_eq!(lex("'a\\''", StandardStrings::Off), [('e', r"'a\''")]);
+    }
+
+    #[test]
+    fn reports_where_the_unterminated_begins() {
+        for (sql, what) in [
+            ("  'a''", "string"),
+            ("  E'\\'", "string"),
+            ("  $a$ $", "string"),
+            ("  \"a", "quoted name"),
+            ("  /* /* */", "comment"),
+        ] {
+            let error = Lexer::new(sql.as_bytes(), StandardStrings::On).last().unwrap();
+            assert_eq!(error, Err(SqlError::Unterminated { what, offset: 2 }), "{sql}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn leaves_no_gaps(sql in "[ '\"$a\\\\*/\n.e1&uU-]{0,30}") {
+            let mut end = 0;
+            for token in Lexer::new(sql.as_bytes(), StandardStrings::On) {
+                let Ok(token) = token else { return Ok(()) };
+                prop_assert_eq!(token.span.start, end);
+                prop_assert!(token.span.end > end);
+                prop_assert!(token.body.start >= token.span.start && token.body.end <= token.span.end);
+                end = token.span.end;
+            }
+            prop_assert_eq!(end, sql.len());
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Where one statement ends and the next begins: as `psql` finds it.
 
 use super::SqlError;
-use super::lexer::{Scanner, StandardStrings, Token, TokenKind};
+use super::lexer::{Lexer, Scanner, StandardStrings, Token, TokenKind};
 
 /// The longest statement that is taken, in bytes: what a server takes in one message, and so what `pg_dump`
 /// can have written from one row.
@@ -46,9 +46,7 @@ pub struct StatementSplitter {
     scanner: Scanner,
     at_end: bool,
     limit: usize,
-    /// Where the statement begins that is being read; `None` before its first token.
-    start: Option<usize>,
-    nesting: Nesting,
+    current: Current,
 }
 
 impl StatementSplitter {
@@ -59,8 +57,7 @@ impl StatementSplitter {
             scanner: Scanner::new(strings),
             at_end: false,
             limit: MAX_STATEMENT_BYTES,
-            start: None,
-            nesting: Nesting::default(),
+            current: Current::default(),
         }
     }
 
@@ -70,11 +67,11 @@ impl StatementSplitter {
     ///
     /// [`SqlError::StatementTooLong`] if more than [`MAX_STATEMENT_BYTES`] are waiting for a statement's end.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), SqlError> {
-        let done = self.start.unwrap_or_else(|| self.scanner.position());
+        let done = self.current.start.unwrap_or_else(|| self.scanner.position());
         if done > 0 {
             self.buffer.drain(..done);
             self.scanner.rebase(done);
-            self.start = self.start.map(|_| 0);
+            self.current.start = self.current.start.map(|_| 0);
         }
         if self.buffer.len().saturating_add(chunk.len()) > self.limit {
             return Err(SqlError::StatementTooLong { offset: self.scanner.offset(0), limit: self.limit });
@@ -96,14 +93,12 @@ impl StatementSplitter {
     /// [`SqlError::Unterminated`] if the text ends inside a string, a quoted name or a comment.
     pub fn next_statement(&mut self) -> Result<Option<Statement<'_>>, SqlError> {
         while let Some(token) = self.scanner.scan(&self.buffer, self.at_end)? {
-            if self.ends_statement(&token)
-                && let Some(start) = self.start.take()
-            {
+            if let Some(start) = self.current.pass(&token, &self.buffer) {
                 return Ok(Some(self.statement(start, token.span.end)));
             }
         }
         if self.at_end
-            && let Some(start) = self.start.take()
+            && let Some(start) = self.current.start.take()
         {
             return Ok(Some(self.statement(start, self.buffer.len())));
         }
@@ -114,24 +109,6 @@ impl StatementSplitter {
         let text = self.buffer.get(start..end).unwrap_or_default();
         Statement { text: text.trim_ascii_end(), offset: self.scanner.offset(start) }
     }
-
-    /// Takes note of a token and tells whether it is the semicolon that ends the statement.
-    fn ends_statement(&mut self, token: &Token) -> bool {
-        if token.kind.is_blank() {
-            return false;
-        }
-        if token.kind == TokenKind::Symbol(b';') && self.nesting.is_flat() {
-            self.nesting = Nesting::default();
-            return true;
-        }
-        self.start.get_or_insert(token.span.start);
-        match token.kind {
-            TokenKind::Symbol(symbol) => self.nesting.symbol(symbol),
-            TokenKind::Word => self.nesting.word(self.buffer.get(token.span.clone()).unwrap_or_default()),
-            _ => {}
-        }
-        false
-    }
 }
 
 /// The statements of a complete text.
@@ -140,27 +117,42 @@ impl StatementSplitter {
 ///
 /// [`SqlError::Unterminated`] if the text ends inside a string, a quoted name or a comment.
 pub fn split_statements(sql: &str, strings: StandardStrings) -> Result<Vec<&str>, SqlError> {
-    let mut scanner = Scanner::new(strings);
-    let mut nesting = Nesting::default();
-    let mut start = None;
+    let mut current = Current::default();
     let mut statements = Vec::new();
-    while let Some(token) = scanner.scan(sql.as_bytes(), true)? {
-        let text = sql.get(token.span.clone()).unwrap_or_default();
+    for token in Lexer::new(sql.as_bytes(), strings) {
+        let token = token?;
+        let start = current.pass(&token, sql.as_bytes());
+        statements.extend(start.and_then(|start| sql.get(start..token.span.end)));
+    }
+    statements.extend(current.start.and_then(|start| sql.get(start..)).map(str::trim_end));
+    Ok(statements)
+}
+
+/// The statement that is being read.
+#[derive(Debug, Default)]
+struct Current {
+    /// Where it begins; `None` before its first token.
+    start: Option<usize>,
+    nesting: Nesting,
+}
+
+impl Current {
+    /// Takes note of a token of `input`. If it is the semicolon that ends the statement, and that is not empty,
+    /// returns where the statement begins.
+    fn pass(&mut self, token: &Token, input: &[u8]) -> Option<usize> {
         match token.kind {
-            kind if kind.is_blank() => continue,
-            TokenKind::Symbol(b';') if nesting.is_flat() => {
-                nesting = Nesting::default();
-                statements.extend(start.take().and_then(|start| sql.get(start..token.span.end)));
-                continue;
+            kind if kind.is_blank() => return None,
+            TokenKind::Symbol(b';') if self.nesting.is_flat() => {
+                self.nesting = Nesting::default();
+                return self.start.take();
             }
-            TokenKind::Symbol(symbol) => nesting.symbol(symbol),
-            TokenKind::Word => nesting.word(text.as_bytes()),
+            TokenKind::Symbol(symbol) => self.nesting.symbol(symbol),
+            TokenKind::Word => self.nesting.word(input.get(token.span.clone()).unwrap_or_default()),
             _ => {}
         }
-        start.get_or_insert(token.span.start);
+        self.start.get_or_insert(token.span.start);
+        None
     }
-    statements.extend(start.and_then(|start| sql.get(start..)).map(str::trim_end));
-    Ok(statements)
 }
 
 /// How deep in parentheses and in the body of a routine a place of a statement is, by the rules of psql's
@@ -204,6 +196,131 @@ impl Nesting {
             self.blocks = self.blocks.saturating_add(1);
         } else if is("end") {
             self.blocks = self.blocks.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn split_chunks(
+        sql: &[u8],
+        size: usize,
+        strings: StandardStrings,
+    ) -> Result<Vec<(String, u64)>, SqlError> {
+        let mut splitter = StatementSplitter::new(strings);
+        let mut statements = Vec::new();
+        let mut take = |splitter: &mut StatementSplitter| {
+            while let Some(statement) = splitter.next_statement()? {
+                statements.push((String::from_utf8_lossy(statement.text).into_owned(), statement.offset));
+            }
+            Ok(())
+        };
+        for chunk in sql.chunks(size) {
+            splitter.feed(chunk)?;
+            take(&mut splitter)?;
+        }
+        splitter.end();
+        take(&mut splitter)?;
+        Ok(statements)
+    }
+
+    const SCRIPT: &str = r#"-- a; comment
+SET x = 'it''s; odd'; ; /* a; /* nested; */ b; */
+SELECT $$a;$$, $t$ $$; $t $t$, "n;""; ", E'\';', $1;
+CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2);
+CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC; SELECT CASE WHEN a THEN 1 END; END;
+create procedure p(a int default (1)) begin atomic insert into t values (1); end;
+BEGIN; SELECT 1e-5-.5, a$b; COMMIT ;
+ÄÖ "ü"#;
+
+    #[test]
+    fn finds_what_psql_finds() {
+        let statements = split_statements(SCRIPT, StandardStrings::On);
+        assert!(matches!(statements, Err(SqlError::Unterminated { what: "quoted name", .. })));
+        let script = format!("{SCRIPT}\" -- end");
+        let statements = split_statements(&script, StandardStrings::On).unwrap();
+        let beginnings: Vec<&str> = statements.iter().map(|text| text.get(..8).unwrap_or(text)).collect();
+        assert_eq!(
+            beginnings,
+            [
+                "SET x = ",
+                "SELECT $",
+                "CREATE R",
+                "CREATE O",
+                "create p",
+                "BEGIN;",
+                "SELECT 1",
+                "COMMIT ;",
+                "ÄÖ \"ü"
+            ]
+        );
+        assert!(statements[2].ends_with("SELECT 2);") && statements[3].ends_with("END; END;"));
+    }
+
+    #[test]
+    fn chunks_do_not_matter() {
+        let script = format!("{SCRIPT}\"");
+        let whole = split_statements(&script, StandardStrings::On).unwrap();
+        for size in (1..40).chain([script.len()]) {
+            let statements = split_chunks(script.as_bytes(), size, StandardStrings::On).unwrap();
+            let texts: Vec<&str> = statements.iter().map(|(text, _)| text.as_str()).collect();
+            assert_eq!(texts, whole, "{size}");
+            for (text, offset) in &statements {
+                assert!(script[usize::try_from(*offset).unwrap()..].starts_with(text));
+            }
+        }
+    }
+
+    #[test]
+    fn backslashes_depend_on_the_setting() {
+        let sql = r"SELECT 'a\'; SELECT 'c';";
+        assert_eq!(split_statements(sql, StandardStrings::On).unwrap().len(), 2);
+        let error = split_statements(sql, StandardStrings::Off).unwrap_err();
+        assert_eq!(error, SqlError::Unterminated { what: "string", offset: 22 });
+        assert_eq!(split_chunks(sql.as_bytes(), 3, StandardStrings::Off), Err(error));
+    }
+
+    #[test]
+    fn works_on_bytes() {
+        let statements = split_chunks(b"SELECT '\xe9;'; SELECT \xe9;", 4, StandardStrings::On).unwrap();
+        assert_eq!(statements.len(), 2);
+    }
+
+    #[test]
+    fn limits_a_statement() {
+        let mut splitter = StatementSplitter { limit: 10, ..StatementSplitter::new(StandardStrings::On) };
+        splitter.feed(b"; SELECT").unwrap();
+        assert_eq!(splitter.next_statement(), Ok(None));
+        splitter.feed(b"1;  ").unwrap();
+        assert_eq!(splitter.next_statement().unwrap().unwrap().text, b"SELECT1;");
+        splitter.feed(b"SELECT '").unwrap();
+        assert_eq!(splitter.next_statement(), Ok(None));
+        assert_eq!(splitter.feed(b"123"), Err(SqlError::StatementTooLong { offset: 12, limit: 10 }));
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunks_of_anything(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "'", "''", "\"", "\\", "$", "$$", "$a$", "--", "\n", "/*", "*/", "/", "*", ";", "(", ")", " ", "a",
+                "e'", "E", "U&", "u&'", "1", "1.", ".", "e-", "begin", " create function ", "end", "é", "B'", "-",
+            ]), 0..24),
+            size in 1_usize..8,
+        ) {
+            let sql = parts.concat();
+            let whole = split_statements(&sql, StandardStrings::On);
+            let chunked = split_chunks(sql.as_bytes(), size, StandardStrings::On);
+            match (whole, chunked) {
+                (Ok(whole), Ok(chunked)) => {
+                    let texts: Vec<&str> = chunked.iter().map(|(text, _)| text.as_str()).collect();
+                    prop_assert_eq!(texts, whole);
+                }
+                (whole, chunked) => prop_assert_eq!(whole.unwrap_err(), chunked.unwrap_err()),
+            }
         }
     }
 }
