@@ -146,7 +146,7 @@ impl Loader<'_> {
         let mut sent = 0;
         while sent < COPY_BYTES {
             match pieces.next().await {
-                Some(Piece::Rows { bytes, .. }) => {
+                Some(Piece::Rows(bytes)) => {
                     sent += bytes.len();
                     send(&mut copy, bytes).await?;
                     (self.on_bytes)();
@@ -217,7 +217,7 @@ impl Loader<'_> {
         let mut acknowledged = 0;
         loop {
             match pieces.next().await {
-                Some(Piece::Statements { sql, .. }) => {
+                Some(Piece::Statements(sql)) => {
                     let sql = self.in_utf8(sql, doing).await?;
                     let done = self.executor.session.execute(&sql, doing).await;
                     acknowledged += done.map_err(TargetError::without_message)?;
@@ -268,12 +268,14 @@ impl Loader<'_> {
         let doing = "load large objects";
         if self.create_large_objects {
             let sql = "SELECT count(pg_catalog.lo_create(o::pg_catalog.oid)) \
-                       FROM pg_catalog.unnest($1::bigint[], $2::bigint[]) AS t(o, b) WHERE b = 0";
+                       FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS t(o, b) \
+                       WHERE b = 0";
             let query = sqlx::query(sql).bind(&oids).bind(&offsets);
             query.execute(self.executor.session.conn()).await.map_err(TargetError::doing(doing))?;
         }
         let sql = "SELECT count(pg_catalog.lo_put(o::pg_catalog.oid, b, d)) \
-                   FROM pg_catalog.unnest($1::bigint[], $2::bigint[], $3::bytea[]) AS t(o, b, d)";
+                   FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[]), \
+                   pg_catalog.unnest($3::bytea[])) AS t(o, b, d)";
         let query = sqlx::query(sql).bind(&oids).bind(&offsets).bind(&contents);
         query.execute(self.executor.session.conn()).await.map_err(TargetError::doing(doing))?;
         self.failpoints.pass(Step::LargeObjects)?;

@@ -11,7 +11,7 @@ use crate::instance::{Instance, InstanceCollector, InstanceColumns};
 use crate::rewrite::{ColumnRule, LeftoverCounter, RowRewriter, Rules, rewrite_insert};
 use crate::sql::{InsertStatement, StandardStrings, StatementSplitter};
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -33,9 +33,9 @@ pub(super) enum Piece {
     /// The rows that follow belong to this table of the plan.
     Table(usize),
     /// Whole rows as COPY text.
-    Rows { bytes: Bytes, rows: u64 },
+    Rows(Bytes),
     /// INSERT statements in the archive's encoding.
-    Statements { sql: Vec<u8>, rows: u64 },
+    Statements(Vec<u8>),
     /// The table's rows have all been given.
     TableEnd(TableEnd),
     /// Parts of large objects, in order.
@@ -89,8 +89,6 @@ pub(super) struct Reading {
     pub(super) strings: StandardStrings,
     pub(super) rewriting: Option<Rewriting>,
     pub(super) discovery: Option<Discovery>,
-    /// Columns of tables, in order, for INSERT statements that do not name them.
-    pub(super) table_columns: BTreeMap<DumpId, Vec<String>>,
 }
 
 /// The other end of the reading thread.
@@ -221,7 +219,7 @@ impl Reader {
         }
         end.bytes += bytes.len() as u64;
         end.rows += rows;
-        self.send(Piece::Rows { bytes: Bytes::from(bytes), rows })
+        self.send(Piece::Rows(Bytes::from(bytes)))
     }
 
     fn rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
@@ -269,7 +267,6 @@ impl Reader {
     fn statements(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
         let mut splitter = StatementSplitter::new(self.reading.strings);
         let mut batch = Vec::new();
-        let mut batch_rows = 0;
         let mut end = TableEnd::default();
         let mut chunk = Vec::new();
         let broken = |error: crate::sql::SqlError| RestoreError::Data {
@@ -284,11 +281,9 @@ impl Reader {
                 splitter.feed(&chunk).map_err(broken)?;
             }
             while let Some(statement) = splitter.next_statement().map_err(broken)? {
-                let rows = self.statement(table, statement.text, &mut batch, &mut end)?;
-                (batch_rows, end.rows) = (batch_rows + rows, end.rows + rows);
+                end.rows += self.statement(table, statement.text, &mut batch, &mut end)?;
                 if batch.len() >= STATEMENTS_BYTES {
-                    let sql = std::mem::take(&mut batch);
-                    self.send(Piece::Statements { sql, rows: std::mem::take(&mut batch_rows) })?;
+                    self.send(Piece::Statements(std::mem::take(&mut batch)))?;
                 }
             }
             if chunk.is_empty() {
@@ -296,7 +291,7 @@ impl Reader {
             }
         }
         if !batch.is_empty() {
-            self.send(Piece::Statements { sql: batch, rows: batch_rows })?;
+            self.send(Piece::Statements(batch))?;
         }
         Ok(end)
     }
@@ -439,7 +434,6 @@ impl Reading {
             strings,
             rewriting: None,
             discovery: None,
-            table_columns: BTreeMap::new(),
         }
     }
 }
