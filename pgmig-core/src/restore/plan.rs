@@ -247,7 +247,7 @@ impl<'a> Planner<'a> {
                 "subscriptions connect to another server and are not restored; make it again where it is wanted",
             ),
             K::StatisticsData if self.facts.server_version < 180_000 => self.statistics += 1,
-            K::Schema if self.is_present_schema(entry) => drop(self.foreign_unless_owned(entry)),
+            K::Schema if self.is_present_schema(entry) => self.foreign_unless_owned(entry),
             K::Extension if self.is_present_extension(entry) => drop(self.foreign.insert(entry.dump_id)),
             K::ProceduralLanguage if self.is_present_extension(entry) => drop(self.foreign.insert(entry.dump_id)),
             K::Acl | K::AclLanguage | K::DefaultAcl => self.grants(entry),
