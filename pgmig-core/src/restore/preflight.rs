@@ -311,11 +311,21 @@ pub(super) fn resolve(
     if !resolution.uncovered.is_empty() {
         return Err(Refusal::Unmapped(resolution.uncovered).into());
     }
-    for source in &resolution.unknown_sources {
-        let text = format!("the mapping's source {source} is no instance of the backup");
-        notices.push(Notice { severity: Severity::Warning, text });
-    }
+    notices.extend(unknown_sources(&resolution));
     Ok(resolution)
+}
+
+/// One warning for all keys of the mapping that name no instance of the backup.
+fn unknown_sources(resolution: &Resolution) -> Option<Notice> {
+    let unknown = &resolution.unknown_sources;
+    let some: Vec<String> = unknown.iter().take(5).map(ToString::to_string).collect();
+    let more = unknown.len().saturating_sub(some.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let text = format!(
+        "the mapping has sources that are no instances of the backup; they are replaced where they occur: {}{more}",
+        some.join(", ")
+    );
+    (!unknown.is_empty()).then_some(Notice { severity: Severity::Warning, text })
 }
 
 /// Every instance keeps its ID.
