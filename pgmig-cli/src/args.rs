@@ -117,6 +117,15 @@ impl Args {
         required(self.source.as_deref(), "--source", "the backup to restore")
     }
 
+    /// The Resource Controller's configuration file.
+    pub(crate) fn resource_controller(&self) -> Result<&Path> {
+        required(
+            self.resource_controller.as_deref(),
+            "--resourceController",
+            "the Resource Controller configuration file",
+        )
+    }
+
     /// The target's configuration file.
     pub(crate) fn target(&self) -> Result<&Path> {
         required(self.target.as_deref(), "--target", "the target's Postgres configuration file")
@@ -256,6 +265,8 @@ mod tests {
     fn what_is_missing_is_named() {
         let args = parse(&[]);
         assert!(args.source().unwrap_err().to_string().starts_with("--source is missing"));
+        let missing = args.resource_controller().unwrap_err().to_string();
+        assert!(missing.starts_with("--resourceController is missing"));
         assert!(args.target().unwrap_err().to_string().starts_with("--target is missing"));
     }
 }

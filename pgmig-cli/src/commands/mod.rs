@@ -2,3 +2,4 @@
 
 pub(crate) mod restore;
 pub(crate) mod test_connection;
+pub(crate) mod test_resource_controller;

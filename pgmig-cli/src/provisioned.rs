@@ -1,0 +1,113 @@
+//! The instances that are provisioned on the target: asks the Resource Controller, and the operator once, where
+//! its certificate cannot be verified.
+
+use crate::args::Args;
+use crate::environment::Environment;
+use crate::failure::Interrupted;
+use crate::output::say;
+use anyhow::{Context, Result};
+use pgmig_core::Error;
+use pgmig_core::resource_controller::{
+    Listing, ResourceController, ResourceControllerConfig, ResourceControllerError, ServiceType,
+    UntrustedCertificate,
+};
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::Path;
+use tokio_util::sync::CancellationToken;
+
+/// Lists what the Resource Controller of this configuration file knows, and says its warnings.
+///
+/// A certificate that cannot be verified is asked about at a terminal only; `--yes` does not answer that: accepting
+/// any certificate is a matter of the configuration file.
+pub(crate) async fn list(
+    config: &Path,
+    args: &Args,
+    environment: &Environment,
+    cancel: &CancellationToken,
+) -> Result<Listing> {
+    let mut config = ResourceControllerConfig::from_file(config).map_err(Error::from)?;
+    if args.wxo {
+        config.service_type = Some(ServiceType::Orchestrate);
+    }
+    let mut controller =
+        ResourceController::new(config, &environment.resource_controller).map_err(Error::from)?;
+    let listing = match interruptible(&controller, cancel).await? {
+        Err(ResourceControllerError::UntrustedCertificate(untrusted))
+            if trusts(&untrusted, args, cancel).await? =>
+        {
+            controller.trust(untrusted.certificate.fingerprint);
+            interruptible(&controller, cancel).await?
+        }
+        other => other,
+    };
+    let listing = listing.map_err(Error::from)?;
+    for warning in listing.warnings() {
+        say(&format!("warning: {warning}"));
+    }
+    Ok(listing)
+}
+
+async fn interruptible(
+    controller: &ResourceController,
+    cancel: &CancellationToken,
+) -> Result<Result<Listing, ResourceControllerError>> {
+    tokio::select! {
+        listing = controller.list_instances() => Ok(listing),
+        () = cancel.cancelled() => Err(Interrupted.into()),
+    }
+}
+
+/// Shows the certificate and asks; no, where there is nobody to ask.
+async fn trusts(untrusted: &UntrustedCertificate, args: &Args, cancel: &CancellationToken) -> Result<bool> {
+    let from_stdin = args.source.as_deref() == Some(Path::new("-"));
+    if from_stdin || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    say(&question(untrusted));
+    let _ = write!(io::stderr(), "Trust this certificate, this time? [y/N] ");
+    tokio::select! {
+        answer = tokio::task::spawn_blocking(read_line) => Ok(means_yes(&answer.context("cannot ask")??)),
+        () = cancel.cancelled() => Err(Interrupted.into()),
+    }
+}
+
+fn question(untrusted: &UntrustedCertificate) -> String {
+    let certificate = &untrusted.certificate;
+    format!(
+        "The certificate of the Resource Controller at {} cannot be verified: {}\n  \
+         subject      {}\n  names        {}\n  issuer       {}\n  valid until  {}\n  SHA-256      {}\n\
+         Compare the fingerprint with that of the service's own certificate. Your tokens go to whoever holds it.",
+        untrusted.server,
+        untrusted.reason,
+        certificate.subject,
+        certificate.names_shown(),
+        certificate.issuer,
+        certificate.not_after,
+        certificate.fingerprint
+    )
+}
+
+fn read_line() -> Result<String> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).context("cannot read the answer")?;
+    Ok(line)
+}
+
+fn means_yes(answer: &str) -> bool {
+    ["y", "yes"].iter().any(|yes| answer.trim().eq_ignore_ascii_case(yes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_yes_means_yes() {
+        for yes in ["y\n", "Y\r\n", "yes", " YES \n"] {
+            assert!(means_yes(yes), "{yes:?}");
+        }
+        for no in ["", "\n", "n\n", "no\n", "yep\n", "ye\n", "1\n"] {
+            assert!(!means_yes(no), "{no:?}");
+        }
+    }
+}
