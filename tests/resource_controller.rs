@@ -268,6 +268,26 @@ fn a_token_that_is_refused_even_when_exchanged() {
 }
 
 #[test]
+fn an_exchange_that_fails_leaves_the_token_refused() {
+    let replies = [
+        Reply::status(404),
+        Reply::status(400),
+        Reply::status(500),
+        Reply::json(&json!({})),
+        Reply::json(&json!({ "token": "a\nb" })),
+        Reply::body("200 OK", "text/html", b"<html>"),
+    ];
+    for reply in replies {
+        let server = Controller::start(move |request| match request.path.as_str() {
+            "/internal/v1/service_token" => reply.clone(),
+            _ => Reply::status(401),
+        });
+        let error = list(server.config(ZEN)).unwrap_err();
+        assert!(matches!(error, ResourceControllerError::TokenRefused { status: 401, .. }), "{error}");
+    }
+}
+
+#[test]
 fn a_refused_token_is_named_by_its_position() {
     for (service_type, status) in [(ZEN, 401), (ZEN, 403), (GATEWAY, 401), (GATEWAY, 403)] {
         let server = Controller::start(move |request| match request.path.as_str() {
@@ -451,6 +471,7 @@ fn a_slow_server_runs_into_the_time_limit() {
     let slow = Reply::json(&json!({ "resources": [] })).after(Duration::from_secs(20));
     let server = Controller::start(move |_| slow.clone());
     let controller = ResourceController::new(server.config(GATEWAY), &RcEnvironment::default()).unwrap();
+    assert!(!format!("{controller:?}").contains(TOKEN));
     let limits = Limits { request: Duration::from_millis(500), attempts: 2, ..quick() };
     let start = Instant::now();
     let error = block_on(&controller.with_limits(limits)).unwrap_err();
@@ -502,6 +523,22 @@ fn test_connection_fails_with_status_1() {
         .expect_status(1)
         .stderr_has("does not accept token 1 of accessTokens (HTTP 401)")
         .keeps_secret("wr0ng-t0ken");
+}
+
+#[test]
+fn an_interrupt_ends_the_wait() {
+    let slow = Reply::json(&json!({ "resources": [] })).after(Duration::from_secs(20));
+    let server = Controller::start(move |_| slow.clone());
+    let running = Pgmig::new()
+        .args(["--testRCConnection", "-r", "rc.yaml"])
+        .file("rc.yaml", &server.yaml(TOKEN, GATEWAY))
+        .timeout(Duration::from_secs(10))
+        .spawn();
+    while server.requests().is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.signal("INT");
+    running.wait().expect_status(130);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::support::Pgmig;
 use crate::support::certificate::{Identity, Validity};
+use crate::support::pgmig::binary;
 use crate::support::resource_controller::{
     Controller, Reply, SeenRequest, TOKEN, block_on, ids, list, quick, zen_instances, zen_page,
 };
@@ -13,6 +14,7 @@ use pgmig_core::resource_controller::{
 };
 use std::io::Write;
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const ZEN: Option<ServiceType> = Some(ServiceType::Assistant);
@@ -85,6 +87,20 @@ fn a_bundle_is_read_to_its_end() {
     let mut config = server.config(ZEN);
     config.ca_file = Some(bundle);
     list(config).unwrap();
+}
+
+#[test]
+fn the_servers_own_certificate_as_ca_file() {
+    let authority = Identity::authority("CA of the tests");
+    let identity = authority.issue(&["localhost"], Validity::Now);
+    let directory = tempfile::tempdir().unwrap();
+    let own = directory.path().join("own.crt");
+    std::fs::write(&own, identity.pem()).unwrap();
+    let server = Controller::serve(authority, move |_| identity.clone(), SslVersion::TLS1_3, one_page);
+    let mut config = server.config(ZEN);
+    config.ca_file = Some(own.clone());
+    let listing = list(config).unwrap();
+    assert_eq!(listing.tls.verification, Verification::Verified(CaSource::ConfigFile(own)));
 }
 
 #[test]
@@ -278,4 +294,50 @@ fn insecure_skip_verify_is_warned_of() {
         .stderr_has("warning: the certificate of https://localhost:")
         .stderr_has("fingerprint is ")
         .stdout_has("certificate NOT verified");
+}
+
+/// `--testRCConnection` at a terminal, with this answer typed: the exit status and what the terminal shows.
+fn at_a_terminal(server: &Controller, answer: &str) -> (Option<i32>, String) {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("rc.yaml"), server.yaml_without_ca(TOKEN, ZEN)).unwrap();
+    let mut script = Command::new("script")
+        .args(["-qec", &format!("{} --testRCConnection -r rc.yaml", binary().display()), "/dev/null"])
+        .env_remove("RC_CA_FILE")
+        .current_dir(directory.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script, of util-linux, is installed");
+    script.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+    let output = script.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn at_a_terminal_the_certificate_is_shown_and_trusted_on_yes() {
+    let server = Controller::start(one_page);
+    let (status, shown) = at_a_terminal(&server, "y\n");
+    assert_eq!(status, Some(0), "{shown}");
+    for text in [
+        "O=pgmig tests, CN=CA of the tests",
+        "localhost, 127.0.0.1",
+        "Trust this certificate, this time? [y/N]",
+        "not verified but trusted by you",
+        "1 instance provisioned",
+    ] {
+        assert!(shown.contains(text), "{text} is not in\n{shown}");
+    }
+    assert_eq!(shown.matches("[y/N]").count(), 1, "{shown}");
+    assert!(!shown.contains(TOKEN));
+}
+
+#[test]
+fn at_a_terminal_any_other_answer_is_status_2() {
+    for answer in ["n\n", "\n", "yes please\n", ""] {
+        let server = Controller::start(one_page);
+        let (status, shown) = at_a_terminal(&server, answer);
+        assert_eq!(status, Some(2), "{answer:?}: {shown}");
+        assert!(shown.contains("error: the certificate of localhost:"), "{shown}");
+        assert_eq!(server.requests().len(), 0, "{answer:?}");
+    }
 }
