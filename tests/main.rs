@@ -7,4 +7,6 @@ mod cli_connection;
 mod cli_restore;
 mod failpoints;
 mod harness;
+mod resource_controller;
+mod resource_controller_tls;
 mod support;

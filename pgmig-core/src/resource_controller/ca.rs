@@ -115,3 +115,63 @@ impl CaCertificates {
         self.sources.get(&anchor).cloned().unwrap_or(CaSource::System)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use openssl::asn1::Asn1Time;
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::hash::MessageDigest;
+    use openssl::nid::Nid;
+    use openssl::pkey::PKey;
+    use tempfile::TempDir;
+
+    fn certificate() -> X509 {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+        let mut builder = X509::builder().unwrap();
+        builder.set_pubkey(&key).unwrap();
+        builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+        builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+        builder.sign(&key, MessageDigest::sha256()).unwrap();
+        builder.build()
+    }
+
+    fn file(directory: &TempDir, name: &str, certificates: &[&X509]) -> PathBuf {
+        let path = directory.path().join(name);
+        let pem: Vec<u8> = certificates.iter().flat_map(|one| one.to_pem().unwrap()).collect();
+        std::fs::write(&path, pem).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_certificate_is_its_first_sources() {
+        let directory = TempDir::new().unwrap();
+        let [first, second, third, fourth] = std::array::from_fn(|_| certificate());
+        let config = file(&directory, "config", &[&first]);
+        let environment = file(&directory, "environment", &[&first, &second]);
+        let cluster = file(&directory, "cluster", &[&second, &third]);
+        let cluster = cluster.to_str().unwrap();
+        let all = CaCertificates::read(Some(&config), Some(&environment), &[cluster]).unwrap();
+        assert_eq!(all.certificates.len(), 3);
+        let source = |certificate: &X509| all.source_of(Fingerprint::of(certificate).unwrap());
+        assert_eq!(source(&first), CaSource::ConfigFile(config));
+        assert_eq!(source(&second), CaSource::EnvironmentFile(environment));
+        assert_eq!(source(&third), CaSource::ClusterFile(cluster.into()));
+        assert_eq!(source(&fourth), CaSource::System);
+    }
+
+    #[test]
+    fn only_files_that_were_asked_for_must_be_of_use() {
+        let directory = TempDir::new().unwrap();
+        let empty = file(&directory, "empty", &[]);
+        let missing = directory.path().join("missing");
+        let cluster = [empty.to_str().unwrap(), missing.to_str().unwrap()];
+        assert!(CaCertificates::read(None, None, &cluster).unwrap().certificates.is_empty());
+        for path in [&empty, &missing] {
+            let error = CaCertificates::read(None, Some(path), &[]).unwrap_err();
+            assert!(error.to_string().starts_with("cannot use RC_CA_FILE "), "{error}");
+        }
+    }
+}

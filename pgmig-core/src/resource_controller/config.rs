@@ -93,6 +93,19 @@ struct File {
 }
 
 impl ResourceControllerConfig {
+    /// The gateway at this place, its certificate verified with the system's and the cluster's CA certificates.
+    /// `host` is a name or an address alone.
+    pub fn new(access_tokens: Vec<SecretString>, host: impl Into<String>, port: u16) -> Self {
+        Self {
+            access_tokens,
+            host: host.into(),
+            port,
+            service_type: None,
+            ca_file: None,
+            insecure_skip_verify: false,
+        }
+    }
+
     /// Reads the file.
     ///
     /// # Errors

@@ -112,11 +112,19 @@ impl Pages<'_> {
         const PATH: &str = "/internal/v1/service_token?expiration_time=1000";
         let header = (HeaderName::from_static("secret"), self.token.bare());
         match self.requester.get(PATH, header).await {
-            Ok(Answer::Object(answer, _)) => match answer.get("token").and_then(Value::as_str) {
-                Some(token) => AccessToken::new(self.token.position, &token.to_owned().into()).map(Some),
-                None => Ok(None),
-            },
-            Ok(Answer::Refused(_)) | Err(ResourceControllerError::NotFound { .. }) => Ok(None),
+            Ok(Answer::Object(answer, _)) => {
+                let token = answer.get("token").and_then(Value::as_str).map(|token| token.to_owned().into());
+                Ok(token.and_then(|token| AccessToken::new(self.token.position, &token).ok()))
+            }
+            // Whatever it says: what the operator can do something about is that the token itself is refused.
+            Ok(Answer::Refused(_))
+            | Err(
+                ResourceControllerError::NotFound { .. }
+                | ResourceControllerError::Redirected { .. }
+                | ResourceControllerError::Status { .. }
+                | ResourceControllerError::WebPage { .. }
+                | ResourceControllerError::UnexpectedAnswer { .. },
+            ) => Ok(None),
             Err(error) => Err(error),
         }
     }
