@@ -6,19 +6,19 @@ use super::failpoint::Failpoints;
 use super::journal::Journal;
 use super::load::{Loaded, Loader};
 use super::options::Instances;
-use super::plan::{Facts, Plan, RunAs, Task};
+use super::plan::{Facts, Plan, RowForm, RunAs, TableLoad, Task};
 use super::preflight::{self, LateInstances, Upgrade};
 use super::report::{MappedInstance, MigrationReport};
 use super::step::Step;
-use super::stream::{self, Discovery, Reading, Resolve, Rewriting};
+use super::stream::{self, Discovery, Reading, Resolve, Rewriting, Root};
 use super::{compare, discover, tables, verify};
-use crate::archive::{Archive, BytesRead};
+use crate::archive::{Archive, BytesRead, DumpId};
 use crate::error::Result;
-use crate::instance::{InstanceId, Mapping, Resolution};
+use crate::instance::{Instance, InstanceId, Mapping, Resolution};
 use crate::profile::{ColumnRef, Profile};
 use crate::rewrite::{ColumnKind, ColumnRule, ColumnSelector, LeftoverCounter, Rules};
 use crate::schema::{self, History, MigrationSet, UpgradePlan};
-use crate::sql::{StandardStrings, quote_ident, split_statements};
+use crate::sql::{QualifiedName, StandardStrings, quote_ident, split_statements};
 use crate::target::TargetConfig;
 use crate::target::contents::{Extras, create_extension};
 use crate::target::session::Session;
@@ -95,7 +95,9 @@ impl Build {
         self.failpoints.pass(Step::Verify)?;
 
         journal.step(Step::Analyze);
-        executor.become_role(&RunAs::Superuser).await?;
+        // Who is no superuser may analyze only what is its own, and that is `username`'s.
+        let run_as = if self.facts.is_superuser { RunAs::Superuser } else { RunAs::Owner };
+        executor.become_role(&run_as).await?;
         executor.session.execute("ANALYZE", "gather statistics (ANALYZE)").await?;
         self.failpoints.pass(Step::Analyze)?;
         executor.session.close().await;
@@ -103,7 +105,8 @@ impl Build {
     }
 
     fn rules(&self) -> Option<Arc<Rules>> {
-        self.resolution.as_ref().map(|resolution| Arc::new(rules_of(resolution, self.profile.as_ref())))
+        let resolution = self.resolution.as_ref().filter(|_| !matches!(self.instances, Instances::Keep))?;
+        Some(Arc::new(rules_of(resolution, self.profile.as_ref())))
     }
 
     /// From PostgreSQL 15 on only the database's owner may create objects in schema public. Where `username` is
@@ -158,8 +161,9 @@ impl Build {
         let mut roots = HashMap::new();
         if let Some(rules) = rules {
             let columns = self.column_rules(&archive, executor, &rules).await?;
-            reading.rewriting = Some(Rewriting { rules, columns });
             roots = tables::partition_roots(&mut executor.session).await?;
+            let insert_roots = self.insert_roots(&archive, &roots);
+            reading.rewriting = Some(Rewriting { rules, columns, roots: insert_roots });
         }
         reading.discovery = self.late.take().map(|found| Discovery {
             dump_id: found.dump_id,
@@ -188,13 +192,28 @@ impl Build {
         Ok(loaded)
     }
 
+    /// Partitions whose rows are INSERT statements and have to go to the root of their tree.
+    fn insert_roots(
+        &self,
+        archive: &Archive,
+        roots: &HashMap<QualifiedName, QualifiedName>,
+    ) -> HashMap<DumpId, Root> {
+        let inserts = self.plan.tables.iter().filter(|load| matches!(load.form, RowForm::Inserts { .. }));
+        let root = |load: &TableLoad| {
+            let table = roots.get(&load.table)?.clone();
+            let columns = discover::columns(archive, archive.entry(load.dump_id)?);
+            Some((load.dump_id, Root { table, columns }))
+        };
+        inserts.filter_map(root).collect()
+    }
+
     /// The rule of each column of each table, by the types that the columns have in the staging database.
     async fn column_rules(
         &self,
         archive: &Archive,
         executor: &mut Executor,
         rules: &Rules,
-    ) -> Result<HashMap<crate::archive::DumpId, Vec<ColumnRule>>> {
+    ) -> Result<HashMap<DumpId, Vec<ColumnRule>>> {
         let json = tables::json_columns(&mut executor.session).await?;
         let mut all = HashMap::new();
         for load in &self.plan.tables {
@@ -244,14 +263,19 @@ impl Build {
     ) -> Result<()> {
         let rules = Rules::new(new.iter().copied());
         let tenant = self.profile.as_ref().map(Profile::tenant);
-        for (load, report) in self.plan.tables.iter().zip(&loaded.tables) {
+        let roots = tables::partition_roots(&mut executor.session).await?;
+        for report in &loaded.tables {
+            let is_load = |load: &&TableLoad| load.table.to_string() == report.table;
+            let Some(load) = self.plan.tables.iter().find(is_load) else { continue };
             let schema = load.table.schema.as_deref().unwrap_or_default();
             if tenant.is_some_and(|tenant| tenant.is(schema, &load.table.name)) {
                 break;
             }
             let mut counter = LeftoverCounter::new(&rules, Vec::new());
             let mut count = |rows: &[u8]| counter.count(rows);
-            let found = tables::count_in_table(&mut executor.session, &load.table, &mut count).await?;
+            // Rows of a partition may have gone to another one of its tree.
+            let table = roots.get(&load.table).unwrap_or(&load.table);
+            let found = tables::count_in_table(&mut executor.session, table, &mut count).await?;
             if let (true, Some((alias, _))) = (found > 0, new.first()) {
                 let place = report.table.clone();
                 return Err(Refusal::LateAlias { alias: alias.to_string(), place }.into());
@@ -356,6 +380,7 @@ impl Build {
         let upgrade = std::mem::replace(&mut self.upgrade, Upgrade::NotAStore);
         let upgrade = match upgrade {
             Upgrade::Later { goal } => {
+                executor.become_role(&RunAs::Owner).await?;
                 let history = History::read(executor.session.conn(), &profile).await?;
                 preflight::upgrade(history, goal, &profile, self.migrations.as_ref())?
             }
@@ -430,14 +455,32 @@ impl Build {
             let faults = loaded.leftovers.iter().map(fault).collect();
             return Err(RestoreError::Verification(faults).into());
         }
-        executor.become_role(&RunAs::Superuser).await?;
         self.verify_instances(executor, journal).await
+    }
+
+    /// Reads the table of instances as its owner, whom FORCE ROW LEVEL SECURITY would hide rows from: it is
+    /// lifted in a transaction that is rolled back.
+    async fn instances_in_staging(
+        &self,
+        executor: &mut Executor,
+        profile: &Profile,
+    ) -> Result<Vec<Instance>> {
+        let doing = "read the restored instances";
+        let forced = self.forced_tables(executor).await?;
+        executor.session.execute("BEGIN", doing).await?;
+        for table in &forced {
+            let lift = format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY");
+            executor.session.execute(&lift, doing).await?;
+        }
+        let found = preflight::instances_of(&mut executor.session, profile).await?;
+        executor.session.execute("ROLLBACK", doing).await?;
+        Ok(found)
     }
 
     /// The instances in staging are the mapped ones' targets and those that needed no mapping.
     async fn verify_instances(&self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
         let (Some(resolution), Some(profile)) = (&self.resolution, &self.profile) else { return Ok(()) };
-        let found = preflight::instances_of(&mut executor.session, profile).await?;
+        let found = self.instances_in_staging(executor, profile).await?;
         let found: BTreeSet<InstanceId> = found.into_iter().map(|instance| instance.id).collect();
         let wanted: BTreeSet<InstanceId> =
             resolution.instances.iter().map(|instance| instance.target).collect();

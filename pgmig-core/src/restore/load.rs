@@ -92,9 +92,7 @@ impl Loader<'_> {
             RowForm::Copy(copy) => self.copy(load, copy, pieces).await?,
             RowForm::Inserts { schema } => self.inserts(&doing, schema.as_deref(), pieces).await?,
         };
-        if end.rows != acknowledged
-            && !matches!(load.form, RowForm::Inserts { .. } if self.encoding.is_some())
-        {
+        if end.rows != acknowledged && !end.is_uncounted {
             let fault =
                 format!("table {name}: {acknowledged} rows were acknowledged of {} in the archive", end.rows);
             return Err(RestoreError::Verification(vec![fault]).into());

@@ -5,11 +5,14 @@
 use super::error::RestoreError;
 use super::plan::{Plan, RowForm, TableLoad};
 use crate::archive::{Archive, Block, DataReader, DumpId, LargeObjectsReader};
-use crate::copy::{EndMarker, RowSplitter};
+use crate::copy::{EndMarker, RowSplitter, remove_oids};
 use crate::error::{Error, Result};
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
 use crate::rewrite::{ColumnRule, LeftoverCounter, RowRewriter, Rules, rewrite_insert};
-use crate::sql::{InsertStatement, StandardStrings, StatementSplitter};
+use crate::sql::{
+    InsertStatement, Lexer, QualifiedName, SqlError, StandardStrings, StatementSplitter, TokenKind,
+    quote_ident,
+};
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -53,6 +56,8 @@ pub(super) struct TableEnd {
     pub(super) replaced: Vec<u64>,
     /// Mapping keys that are no values and are still there, outside excluded columns.
     pub(super) leftovers: u64,
+    /// Some statements' rows could not be counted; `rows` is then too small.
+    pub(super) is_uncounted: bool,
 }
 
 /// A part of a large object.
@@ -70,6 +75,15 @@ pub(super) struct Rewriting {
     pub(super) rules: Arc<Rules>,
     /// The rules of each table's columns.
     pub(super) columns: HashMap<DumpId, Vec<ColumnRule>>,
+    /// Partitions with INSERT statements whose rows go to the root of their tree.
+    pub(super) roots: HashMap<DumpId, Root>,
+}
+
+/// The root of a partition's tree, and the partition's columns in its own order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Root {
+    pub(super) table: QualifiedName,
+    pub(super) columns: Vec<String>,
 }
 
 /// Resolves the instances of a stream when they have come by: returns the rules that hold from then on.
@@ -281,7 +295,7 @@ impl Reader {
                 splitter.feed(&chunk).map_err(broken)?;
             }
             while let Some(statement) = splitter.next_statement().map_err(broken)? {
-                end.rows += self.statement(table, statement.text, &mut batch, &mut end)?;
+                self.statement(table, statement.text, &mut batch, &mut end)?;
                 if batch.len() >= STATEMENTS_BYTES {
                     self.send(Piece::Statements(std::mem::take(&mut batch)))?;
                 }
@@ -296,39 +310,59 @@ impl Reader {
         Ok(end)
     }
 
-    /// Appends one statement, rewritten, to `batch`; returns the number of its rows.
+    /// Appends one statement, rewritten, to `batch`, and counts its rows.
     fn statement(
         &self,
         table: &TableLoad,
         text: &[u8],
         batch: &mut Vec<u8>,
         end: &mut TableEnd,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         let before = batch.len();
-        // Text that is not UTF-8 is neither counted nor rewritten: such archives are restored with their own
-        // IDs (refused otherwise), and the server counts the rows.
-        let text_str = std::str::from_utf8(text).ok();
-        let insert = text_str.and_then(|sql| InsertStatement::parse(sql, self.reading.strings).ok());
-        let rows = insert.as_ref().map_or(0, |insert| insert.rows.len() as u64);
-        match (&self.reading.rewriting, text_str) {
+        // Text that is not UTF-8 is neither counted nor rewritten: the server converts it, and archives in such
+        // encodings are restored with their own IDs if they have INSERT statements.
+        let sql = std::str::from_utf8(text).ok();
+        match sql.map(|sql| InsertStatement::parse(sql, self.reading.strings)) {
+            Some(Ok(insert)) => end.rows += insert.rows.len() as u64,
+            _ => end.is_uncounted = true,
+        }
+        match (&self.reading.rewriting, sql) {
             (Some(rewriting), Some(sql)) => {
-                let columns = rewriting.columns.get(&table.dump_id).map(Vec::as_slice).unwrap_or_default();
-                let rewritten = rewrite_insert(sql, &rewriting.rules, columns, self.reading.strings)
-                    .map_err(|error| RestoreError::Data {
-                        table: table.table.to_string(),
-                        reason: error.to_string(),
-                    })?;
-                end.replaced.resize(columns.len().max(1), 0);
-                for (total, count) in end.replaced.iter_mut().zip(&rewritten.counts) {
-                    *total += count;
-                }
-                batch.extend_from_slice(rewritten.sql.as_bytes());
+                let sql = self.insert(table, sql, rewriting, end)?;
+                batch.extend_from_slice(sql.as_bytes());
             }
             _ => batch.extend_from_slice(text),
         }
         batch.push(b'\n');
         end.bytes += (batch.len() - before) as u64;
-        Ok(rows)
+        Ok(())
+    }
+
+    /// An INSERT statement with its IDs replaced, into the partition root where rows have to be routed anew.
+    fn insert(
+        &self,
+        table: &TableLoad,
+        sql: &str,
+        rewriting: &Rewriting,
+        end: &mut TableEnd,
+    ) -> Result<String> {
+        let columns = rewriting.columns.get(&table.dump_id).map(Vec::as_slice).unwrap_or_default();
+        let broken = |error: SqlError| RestoreError::Data {
+            table: table.table.to_string(),
+            reason: error.to_string(),
+        };
+        let rewritten =
+            rewrite_insert(sql, &rewriting.rules, columns, self.reading.strings).map_err(broken)?;
+        end.replaced.resize(rewritten.counts.len().max(end.replaced.len()), 0);
+        for (total, count) in end.replaced.iter_mut().zip(&rewritten.counts) {
+            *total += count;
+        }
+        match rewriting.roots.get(&table.dump_id) {
+            Some(root) => {
+                insert_into(&rewritten.sql, root, self.reading.strings).map_err(|error| broken(error).into())
+            }
+            None => Ok(rewritten.sql.into_owned()),
+        }
     }
 
     fn objects(&mut self, objects: &mut LargeObjectsReader<'_>) -> Result<()> {
@@ -408,21 +442,35 @@ impl<'a, 'b> RowReader<'a, 'b> {
             return Ok(None);
         }
         if self.drop_oids {
-            out = without_first_fields(&out);
+            remove_oids(&mut out);
         }
         Ok(Some((out, rows)))
     }
 }
 
-/// Rows of a table WITH OIDS without their OIDs.
-fn without_first_fields(rows: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(rows.len());
-    for row in crate::copy::rows(rows) {
-        let rest = memchr::memchr(b'\t', row).and_then(|tab| row.get(tab + 1..)).unwrap_or_default();
-        out.extend_from_slice(rest);
-        out.push(b'\n');
+/// An INSERT statement with another table: the columns are named if they are not yet, since those of a root can
+/// be in another order.
+fn insert_into(sql: &str, root: &Root, strings: StandardStrings) -> Result<String, SqlError> {
+    let mut tokens = Vec::new();
+    for token in Lexer::new(sql.as_bytes(), strings) {
+        let token = token?;
+        if !token.kind.is_blank() {
+            tokens.push(token);
+        }
+        // INSERT INTO schema . table and what follows.
+        if tokens.len() > 6 {
+            break;
+        }
     }
-    out
+    let qualified = tokens.get(3).is_some_and(|token| token.kind == TokenKind::Symbol(b'.'));
+    let after = if qualified { 5 } else { 3 };
+    let Some(next) = tokens.get(after) else { return Ok(sql.to_owned()) };
+    let rest = sql.get(next.span.start..).unwrap_or_default();
+    if next.kind == TokenKind::Symbol(b'(') {
+        return Ok(format!("INSERT INTO {} {rest}", root.table));
+    }
+    let columns: Vec<String> = root.columns.iter().map(|column| quote_ident(column)).collect();
+    Ok(format!("INSERT INTO {} ({}) {rest}", root.table, columns.join(", ")))
 }
 
 impl Reading {
@@ -435,5 +483,30 @@ impl Reading {
             rewriting: None,
             discovery: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn rows_of_a_partition_are_inserted_into_the_root() {
+        let root =
+            Root { table: QualifiedName::new("store", "message"), columns: vec!["id".into(), "Body".into()] };
+        let into = |sql| insert_into(sql, &root, StandardStrings::On).unwrap();
+        assert_eq!(
+            into("INSERT INTO store.\"p 0\" VALUES ('INSERT INTO x', 1);"),
+            "INSERT INTO store.message (id, \"Body\") VALUES ('INSERT INTO x', 1);"
+        );
+        assert_eq!(
+            into("INSERT INTO p0 OVERRIDING SYSTEM VALUE VALUES (1);"),
+            "INSERT INTO store.message (id, \"Body\") OVERRIDING SYSTEM VALUE VALUES (1);"
+        );
+        assert_eq!(
+            into("INSERT INTO store.p0 (id) VALUES (1);"),
+            "INSERT INTO store.message (id) VALUES (1);"
+        );
     }
 }
