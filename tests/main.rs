@@ -5,6 +5,7 @@
 
 mod cli_connection;
 mod cli_restore;
+mod corpus;
 mod failpoints;
 mod harness;
 mod support;

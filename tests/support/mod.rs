@@ -1,8 +1,10 @@
 //! What the tests stand on: a PostgreSQL server, a database per test, fixtures, and a runner for the binary.
 
+pub(crate) mod corpus;
 pub(crate) mod database;
 pub(crate) mod fixture;
 pub(crate) mod pgmig;
+pub(crate) mod role;
 pub(crate) mod server;
 pub(crate) mod store;
 

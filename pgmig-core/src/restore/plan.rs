@@ -202,7 +202,9 @@ impl<'a> Planner<'a> {
             }
             let lacks_definitions =
                 !makes_something && matches!(entry.section, Section::Data | Section::PostData);
-            if lacks_definitions && entry.kind != EntryKind::Blobs {
+            // A database may hold nothing but large objects; pg_dump 17 defines these in section data.
+            let needs_none = matches!(entry.kind, EntryKind::Blobs | EntryKind::BlobMetadata);
+            if lacks_definitions && !needs_none {
                 return Err(Refusal::Partial("it has no definitions (section pre-data)".to_owned()));
             }
             if entry.kind == EntryKind::TableData && !tables.contains(&key) {
