@@ -4,7 +4,10 @@ pub(crate) mod database;
 pub(crate) mod fixture;
 pub(crate) mod pgmig;
 pub(crate) mod server;
+pub(crate) mod session;
+pub(crate) mod shared;
 pub(crate) mod store;
+pub(crate) mod untouched;
 
 pub(crate) use database::Database;
 pub(crate) use pgmig::{Outcome, Pgmig};
