@@ -1,7 +1,9 @@
 //! What the tests stand on: a PostgreSQL server, a database per test, fixtures, and a runner for the binary.
 
+pub(crate) mod damage;
 pub(crate) mod database;
 pub(crate) mod fixture;
+pub(crate) mod migrations;
 pub(crate) mod pgmig;
 pub(crate) mod server;
 pub(crate) mod session;

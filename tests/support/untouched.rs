@@ -6,17 +6,18 @@ use super::store::ROW_VALUE;
 
 /// A database as it was.
 #[derive(Debug)]
-pub(crate) struct Before<'a> {
-    database: &'a Database,
+pub(crate) struct Before {
+    database: Database,
     dump: String,
     facts: String,
 }
 
-impl<'a> Before<'a> {
+impl Before {
     /// Takes it down.
     #[track_caller]
-    pub(crate) fn of(database: &'a Database) -> Self {
-        Self { database, dump: database.dump(&["--create"]), facts: facts(database) }
+    pub(crate) fn of(database: &Database) -> Self {
+        let dump = database.dump(&["--create"]);
+        Self { database: Database::shared(&database.server, &database.name), dump, facts: facts(database) }
     }
 
     /// Checks that it is the same database with the same contents, that nothing is left beside it, and that the run
@@ -24,16 +25,22 @@ impl<'a> Before<'a> {
     #[track_caller]
     pub(crate) fn is_now(&self, outcome: Outcome) -> Outcome {
         self.is_unchanged();
-        assert_eq!(databases_beside(self.database), "", "left behind\n{outcome}");
-        outcome.keeps_secret(&self.database.server.password).keeps_secret(ROW_VALUE)
+        nothing_left(&self.database, outcome)
     }
 
     /// Checks the database alone.
     #[track_caller]
     pub(crate) fn is_unchanged(&self) {
-        assert_eq!(self.facts, facts(self.database), "the target is another database");
+        assert_eq!(self.facts, facts(&self.database), "the target is another database");
         assert!(self.dump == self.database.dump(&["--create"]), "pg_dump of the target has changed");
     }
+}
+
+/// Checks a run's output, and that nothing is left beside the target.
+#[track_caller]
+pub(crate) fn nothing_left(target: &Database, outcome: Outcome) -> Outcome {
+    assert_eq!(databases_beside(target), "", "left behind\n{outcome}");
+    outcome.keeps_secret(&target.server.password).keeps_secret(ROW_VALUE)
 }
 
 /// What pg_dump does not show.
