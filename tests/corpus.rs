@@ -96,8 +96,7 @@ fn unreadable(server: &Server, archive: &Path, error: &str) -> Verdict {
 
 fn refusal(server: &Server, archive: &Path, why: String) -> Verdict {
     let target = Database::create_on(server, "partial");
-    let outcome =
-        Pgmig::new().target(&TargetFile::of(&target)).source(archive).arg("--keep-ids").run();
+    let outcome = Pgmig::new().target(&TargetFile::of(&target)).source(archive).arg("--keep-ids").run();
     match outcome.status.code() {
         Some(3) if outcome.stderr.contains("the archive is a partial one") => Verdict::Refused(why),
         _ => Verdict::Wrong(format!("it is partial ({why}), and pgmig did not refuse it: {outcome}")),
@@ -164,10 +163,7 @@ impl Restored {
     fn of(database: &Database) -> Self {
         let objects = "SELECT count(*), sum(length(bytes)), md5(string_agg(oid || md5(bytes), ' ' ORDER BY oid)) \
                        FROM (SELECT oid, lo_get(oid) AS bytes FROM pg_largeobject_metadata) AS objects";
-        Self {
-            dump: database.dump(&["--no-owner", "--no-acl"]),
-            large_objects: database.psql(objects),
-        }
+        Self { dump: database.dump(&["--no-owner", "--no-acl"]), large_objects: database.psql(objects) }
     }
 
     /// How `other` differs.

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails may panic")]
 
+mod bad_input;
+mod bad_migrations;
+mod bad_rows;
 mod cli_connection;
 mod cli_restore;
 mod corpus;

@@ -247,8 +247,14 @@ impl Outcome {
     /// Checks that standard error says this.
     #[track_caller]
     pub(crate) fn stderr_has(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "standard error does not say {text:?}\n{self}");
+        self.assert_stderr_has(text);
         self
+    }
+
+    /// [`Outcome::stderr_has`] without giving the outcome up.
+    #[track_caller]
+    pub(crate) fn assert_stderr_has(&self, text: &str) {
+        assert!(self.stderr.contains(text), "standard error does not say {text:?}\n{self}");
     }
 
     /// Checks that standard output says this.

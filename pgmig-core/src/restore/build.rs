@@ -18,7 +18,7 @@ use crate::instance::{Instance, InstanceId, Mapping, Resolution};
 use crate::profile::{ColumnRef, Profile};
 use crate::rewrite::{ColumnKind, ColumnRule, ColumnSelector, LeftoverCounter, Rules};
 use crate::schema::{self, History, MigrationSet, UpgradePlan};
-use crate::sql::{QualifiedName, StandardStrings, quote_ident, split_statements};
+use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use crate::target::TargetConfig;
 use crate::target::contents::{Extras, create_extension};
 use crate::target::session::Session;
@@ -406,7 +406,8 @@ impl Build {
             .execute("SET synchronous_commit = off; SET check_function_bodies = on", "set up the session")
             .await?;
         session.become_role(Some(self.config.username())).await?;
-        let mut upgrade = schema::Upgrade::begin(session.conn(), profile, plan, split).await?;
+        let mut upgrade =
+            schema::Upgrade::begin(session.conn(), profile, plan, preflight::split_migration).await?;
         while let Some(done) = upgrade.next().await? {
             journal.progress.migrated(done.version, &done.description, done.took);
             let (version, description, took) = (done.version, done.description, done.took);
@@ -533,8 +534,4 @@ fn resolve_late(instances: &Instances, profile: Option<Profile>, late: LateResol
 
 fn report_bytes(counter: &BytesRead, size: Option<u64>, progress: &dyn crate::progress::Progress) {
     progress.archive_bytes(counter.get(), size);
-}
-
-fn split(sql: &str) -> std::result::Result<Vec<&str>, String> {
-    split_statements(sql, StandardStrings::On).map_err(|error| error.to_string())
 }

@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns, Mapping, Resolution, ResolvedInstance};
 use crate::profile::Profile;
 use crate::progress::{Notice, Severity};
-use crate::schema::{Goal, History, MigrationSet, UpgradePlan};
-use crate::sql::{QualifiedName, quote_literal};
+use crate::schema::{self, Goal, History, MigrationSet, UpgradePlan};
+use crate::sql::{QualifiedName, StandardStrings, quote_literal, split_statements};
 use crate::target::catalog::{self, DatabaseFacts, RoleFacts};
 use crate::target::contents::{self, Extras};
 use crate::target::session::Session;
@@ -311,11 +311,21 @@ pub(super) fn resolve(
     if !resolution.uncovered.is_empty() {
         return Err(Refusal::Unmapped(resolution.uncovered).into());
     }
-    for source in &resolution.unknown_sources {
-        let text = format!("the mapping's source {source} is no instance of the backup");
-        notices.push(Notice { severity: Severity::Warning, text });
-    }
+    notices.extend(unknown_sources(&resolution));
     Ok(resolution)
+}
+
+/// One warning for all keys of the mapping that name no instance of the backup.
+fn unknown_sources(resolution: &Resolution) -> Option<Notice> {
+    let unknown = &resolution.unknown_sources;
+    let some: Vec<String> = unknown.iter().take(5).map(ToString::to_string).collect();
+    let more = unknown.len().saturating_sub(some.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let text = format!(
+        "the mapping has sources that are no instances of the backup; they are replaced where they occur: {}{more}",
+        some.join(", ")
+    );
+    (!unknown.is_empty()).then_some(Notice { severity: Severity::Warning, text })
 }
 
 /// Every instance keeps its ID.
@@ -437,7 +447,10 @@ pub(super) fn upgrade(
 ) -> Result<Upgrade> {
     match (&history, migrations) {
         (History::Known(_), Some(set)) => {
-            Ok(Upgrade::Planned { plan: UpgradePlan::new(profile, set, &history, goal)? })
+            let plan = UpgradePlan::new(profile, set, &history, goal)?;
+            // Now, not after everything has been loaded.
+            schema::check(&plan, split_migration)?;
+            Ok(Upgrade::Planned { plan })
         }
         (History::Known(applied), None) => Ok(Upgrade::AsItIs {
             history: format!(" ({} migrations of a profile without a set)", applied.len()),
@@ -445,6 +458,11 @@ pub(super) fn upgrade(
         (History::None, _) => Ok(Upgrade::AsItIs { history: String::new() }),
         (History::Unknown(unknown), _) => Ok(Upgrade::AsItIs { history: format!(" ({unknown})") }),
     }
+}
+
+/// How migrations are split into statements.
+pub(super) fn split_migration(sql: &str) -> std::result::Result<Vec<&str>, String> {
+    split_statements(sql, StandardStrings::On).map_err(|error| error.to_string())
 }
 
 fn archive_notices(archive: &mut Archive, facts: &Facts) -> Vec<Notice> {
