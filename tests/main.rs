@@ -11,4 +11,5 @@ mod cli_restore;
 mod corpus;
 mod failpoints;
 mod harness;
+mod privileges;
 mod support;

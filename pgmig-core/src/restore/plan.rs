@@ -100,8 +100,9 @@ pub(super) struct Plan {
     pub(super) tables: Vec<TableLoad>,
     /// Entries that own a block of large objects.
     pub(super) large_objects: Vec<DumpId>,
-    /// Large objects that entries make; others are made when their data come (archives older than 1.12).
-    pub(super) large_object_entries: bool,
+    /// How many large objects entries make; where none does, they are made when their data come (archives older
+    /// than 1.12).
+    pub(super) large_objects_made: u64,
     /// Entries of section data that come after the rows: sequence values.
     pub(super) data_last: Vec<Task>,
     pub(super) post_data: Vec<Task>,

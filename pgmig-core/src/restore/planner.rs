@@ -54,15 +54,11 @@ impl<'a> Planner<'a> {
         let strings =
             if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
         let qualified = archive.entries().iter().any(|entry| entry.kind == EntryKind::SearchPath);
-        let large_object_entries = archive
-            .entries()
-            .iter()
-            .any(|entry| matches!(entry.kind, EntryKind::Blob | EntryKind::BlobMetadata));
         Self {
             facts,
             strings,
             qualified,
-            plan: Plan { large_object_entries, ..Plan::default() },
+            plan: Plan::default(),
             section: Section::PreData,
             superusers: HashSet::new(),
             skipped: HashSet::new(),
@@ -288,6 +284,7 @@ impl<'a> Planner<'a> {
         let oids: Vec<u32> =
             sql(entry).unwrap_or_default().split_whitespace().filter_map(|oid| oid.parse().ok()).collect();
         let statements = create_large_objects(&oids);
+        self.plan.large_objects_made += oids.len() as u64;
         self.groups.insert(entry.dump_id, oids);
         let task = self.task(entry, statements);
         self.plan.data_first.push(task);
@@ -297,6 +294,7 @@ impl<'a> Planner<'a> {
         for blobs in std::mem::take(&mut self.blobs).chunks(LARGE_OBJECTS_AT_ONCE) {
             let Some((dump_id, first)) = blobs.first() else { continue };
             let oids: Vec<u32> = blobs.iter().map(|(_, oid)| *oid).collect();
+            self.plan.large_objects_made += oids.len() as u64;
             self.plan.pre_data.push(Task {
                 dump_id: *dump_id,
                 label: format!("LARGE OBJECT {first}"),
