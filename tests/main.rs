@@ -6,8 +6,10 @@
 mod bad_input;
 mod bad_migrations;
 mod bad_rows;
+mod carry_over;
 mod cli_connection;
 mod cli_restore;
 mod failpoints;
 mod harness;
+mod sessions;
 mod support;
