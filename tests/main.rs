@@ -6,10 +6,12 @@
 mod bad_input;
 mod bad_migrations;
 mod bad_rows;
+mod carry_over;
 mod cli_connection;
 mod cli_restore;
 mod corpus;
 mod failpoints;
 mod harness;
 mod privileges;
+mod sessions;
 mod support;
