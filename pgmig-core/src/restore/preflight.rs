@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns, Mapping, Resolution, ResolvedInstance};
 use crate::profile::Profile;
 use crate::progress::{Notice, Severity};
-use crate::schema::{Goal, History, MigrationSet, UpgradePlan};
-use crate::sql::{QualifiedName, quote_literal};
+use crate::schema::{self, Goal, History, MigrationSet, UpgradePlan};
+use crate::sql::{QualifiedName, StandardStrings, quote_literal, split_statements};
 use crate::target::catalog::{self, DatabaseFacts, RoleFacts};
 use crate::target::contents::{self, Extras};
 use crate::target::session::Session;
@@ -430,7 +430,10 @@ pub(super) fn upgrade(
 ) -> Result<Upgrade> {
     match (&history, migrations) {
         (History::Known(_), Some(set)) => {
-            Ok(Upgrade::Planned { plan: UpgradePlan::new(profile, set, &history, goal)? })
+            let plan = UpgradePlan::new(profile, set, &history, goal)?;
+            // Now, not after everything has been loaded.
+            schema::check(&plan, split_migration)?;
+            Ok(Upgrade::Planned { plan })
         }
         (History::Known(applied), None) => Ok(Upgrade::AsItIs {
             history: format!(" ({} migrations of a profile without a set)", applied.len()),
@@ -438,6 +441,11 @@ pub(super) fn upgrade(
         (History::None, _) => Ok(Upgrade::AsItIs { history: String::new() }),
         (History::Unknown(unknown), _) => Ok(Upgrade::AsItIs { history: format!(" ({unknown})") }),
     }
+}
+
+/// How migrations are split into statements.
+pub(super) fn split_migration(sql: &str) -> std::result::Result<Vec<&str>, String> {
+    split_statements(sql, StandardStrings::On).map_err(|error| error.to_string())
 }
 
 fn archive_notices(archive: &mut Archive, facts: &Facts) -> Vec<Notice> {
