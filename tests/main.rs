@@ -13,6 +13,7 @@ mod corpus;
 mod failpoints;
 mod harness;
 mod privileges;
+mod prompts;
 mod resource_controller;
 mod resource_controller_tls;
 mod sessions;

@@ -59,11 +59,13 @@ impl Table {
     }
 }
 
-/// The text with control characters escaped: on a terminal they could hide or fake what is shown.
+/// The text with control characters escaped, and those that are not seen or turn the direction of others: on a
+/// terminal they could hide or fake what is shown.
 pub(crate) fn printable(text: &str) -> String {
+    let is_hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if c.is_control() || is_hidden(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     shown
 }
@@ -83,7 +85,7 @@ mod tests {
     #[test]
     fn control_characters_are_escaped() {
         let mut table = Table::new(&[("name", Align::Left)]);
-        table.row(["a\n\u{1b}[31mb\u{9b}".to_owned()]);
-        assert_eq!(table.render(), "  name\n  a\\n\\u{1b}[31mb\\u{9b}\n");
+        table.row(["a\n\u{1b}[31mb\u{9b}\u{202e}".to_owned()]);
+        assert_eq!(table.render(), "  name\n  a\\n\\u{1b}[31mb\\u{9b}\\u{202e}\n");
     }
 }

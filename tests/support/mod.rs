@@ -7,6 +7,7 @@ pub(crate) mod database;
 pub(crate) mod fixture;
 pub(crate) mod migrations;
 pub(crate) mod pgmig;
+pub(crate) mod pty;
 pub(crate) mod resource_controller;
 pub(crate) mod role;
 pub(crate) mod server;

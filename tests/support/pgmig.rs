@@ -1,6 +1,7 @@
 //! Runs the `pgmig` binary as an operator does: in a directory of its own, with its YAML files beside it.
 
 use super::database::Database;
+use super::pty::Terminal;
 use super::server::Server;
 use std::ffi::OsString;
 use std::fs::File;
@@ -193,21 +194,36 @@ impl Pgmig {
         self.spawn().wait()
     }
 
-    /// Starts it.
+    /// Starts it at a terminal.
     #[track_caller]
-    pub(crate) fn spawn(self) -> Running {
+    pub(crate) fn at_terminal(self) -> Terminal {
+        Terminal::start(self.command(), self.directory)
+    }
+
+    /// The directory that it will run in.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn command(&self) -> Command {
         let mut command = Command::new(binary());
         for name in ENVIRONMENT {
             command.env_remove(name);
         }
+        command.args(&self.args).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Starts it.
+    #[track_caller]
+    pub(crate) fn spawn(self) -> Running {
+        let mut command = self.command();
         let stdin = match &self.stdin {
             Input::Nothing => Stdio::null(),
             Input::File(file) => Stdio::from(File::open(file).expect("the input is there")),
             Input::Stalled(_) => Stdio::piped(),
         };
         let mut child = command
-            .args(&self.args)
-            .envs(self.environment)
             .current_dir(self.directory.path())
             .stdin(stdin)
             .stdout(Stdio::piped())

@@ -16,7 +16,7 @@ pub(super) fn summary(instance: &Instance, holdings: &Holdings) -> String {
     lines(&[
         ("name", name(instance.name.as_deref())),
         ("ID", instance.id.to_string()),
-        ("region", instance.region.as_deref().map_or_else(|| "none".to_owned(), short)),
+        ("region", instance.region.as_deref().map_or_else(|| "none".to_owned(), quoted)),
         ("holds", held),
     ])
 }
@@ -58,9 +58,9 @@ pub(super) fn label(instance: &Instance) -> String {
     instance.name.as_deref().map_or_else(|| instance.id.to_string(), quoted)
 }
 
-/// A text in quotes, cut where it is very long.
+/// A text in quotes, escaped so that it can fake nothing, cut where it is very long.
 pub(super) fn quoted(text: &str) -> String {
-    format!("\"{}\"", short(text))
+    format!("{:?}", short(text))
 }
 
 fn name(name: Option<&str>) -> String {
@@ -73,11 +73,11 @@ fn short(text: &str) -> String {
     if chars.next().is_some() {
         short.push('…');
     }
-    printable(&short)
+    short
 }
 
 fn alias(alias: &Alias) -> String {
-    short(&alias.to_string())
+    printable(&short(&alias.to_string()))
 }
 
 fn lines(fields: &[(&str, String)]) -> String {
