@@ -16,5 +16,6 @@ mod privileges;
 mod prompts;
 mod resource_controller;
 mod resource_controller_tls;
+mod runbooks;
 mod sessions;
 mod support;

@@ -2,7 +2,6 @@
 
 use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
-use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -33,11 +32,6 @@ impl Terminal {
         command.current_dir(directory.path());
         let session = spawn_command(command, Some(TIMEOUT_MS)).expect("a pseudo-terminal can be had");
         Self { session, directory, shown: String::new() }
-    }
-
-    /// The directory that it runs in.
-    pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
     }
 
     /// Waits until this is shown.

@@ -16,6 +16,7 @@ pub(super) struct Lines {
 
 struct State {
     last_line: Instant,
+    step: Option<Step>,
     table: String,
     rows: u64,
 }
@@ -23,12 +24,21 @@ struct State {
 impl Lines {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self { started: now, state: Mutex::new(State { last_line: now, table: String::new(), rows: 0 }) }
+        Self {
+            started: now,
+            state: Mutex::new(State { last_line: now, step: None, table: String::new(), rows: 0 }),
+        }
     }
 
     pub(super) fn step(&self, step: Step) {
-        self.update(|state| state.table.clear());
-        self.line(label(step));
+        let before = self.update(|state| {
+            state.table.clear();
+            state.step.replace(step)
+        });
+        // Looking at the backup goes on in the library what begins here.
+        if before != Some(step) {
+            self.line(label(step));
+        }
     }
 
     pub(super) fn archive_bytes(&self, read: u64, total: Option<u64>) {
