@@ -124,9 +124,7 @@ impl Swap<'_> {
         // committed asynchronously.
         let doing = "swap the databases";
         control.execute("SET LOCAL synchronous_commit = on", doing).await?;
-        for statement in carry_over::statements(control, self.target, self.staging).await? {
-            control.execute(&statement, "carry over what belongs to the target database").await?;
-        }
+        carry_over::run(control, self.target, self.staging).await?;
         self.failpoints.pass(Step::CarryOver)?;
         let (target, staging) = (quote_ident(&self.target.name), quote_ident(self.staging));
         let previous = quote_ident(self.previous);
