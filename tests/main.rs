@@ -11,5 +11,7 @@ mod cli_connection;
 mod cli_restore;
 mod failpoints;
 mod harness;
+mod obstacles;
+mod owner;
 mod sessions;
 mod support;
