@@ -8,7 +8,7 @@ use super::staging::mark_statement;
 use super::step::Step;
 use crate::error::Result;
 use crate::sql::{quote_ident, quote_literal};
-use crate::target::catalog::{DatabaseFacts, other_sessions};
+use crate::target::catalog::{DatabaseFacts, database_facts, other_sessions};
 use crate::target::session::Session;
 use crate::target::{TargetConfig, TargetError};
 use std::time::Duration;
@@ -124,7 +124,12 @@ impl Swap<'_> {
         // committed asynchronously.
         let doing = "swap the databases";
         control.execute("SET LOCAL synchronous_commit = on", doing).await?;
-        carry_over::run(control, self.target, self.staging).await?;
+        // Read anew: it may have been changed while the restore was under way.
+        let current = database_facts(control, &self.target.name).await?;
+        let Some(current) = current.filter(|current| current.oid == self.target.oid) else {
+            return Err(Refusal::Changed { database: self.target.name.clone() }.into());
+        };
+        carry_over::run(control, &current, self.staging).await?;
         self.failpoints.pass(Step::CarryOver)?;
         let (target, staging) = (quote_ident(&self.target.name), quote_ident(self.staging));
         let previous = quote_ident(self.previous);
@@ -133,7 +138,7 @@ impl Swap<'_> {
             target: self.target.name.clone(),
             target_oid: self.target.oid,
             state: if self.keep_previous { State::Kept } else { State::Previous },
-            comment: self.target.comment.clone(),
+            comment: current.comment.clone(),
         };
         control.execute(&format!("ALTER DATABASE {target} RENAME TO {previous}"), doing).await?;
         control.execute(&mark_statement(self.previous, &marker), doing).await?;
