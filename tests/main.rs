@@ -13,5 +13,7 @@ mod corpus;
 mod failpoints;
 mod harness;
 mod privileges;
+mod resource_controller;
+mod resource_controller_tls;
 mod sessions;
 mod support;
