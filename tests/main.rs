@@ -15,5 +15,7 @@ mod harness;
 mod obstacles;
 mod owner;
 mod privileges;
+mod resource_controller;
+mod resource_controller_tls;
 mod sessions;
 mod support;

@@ -2,16 +2,20 @@
 
 use crate::failure::Usage;
 use anyhow::Result;
+use pgmig_core::resource_controller::RcEnvironment;
 use pgmig_core::restore::Failpoint;
 use pgmig_core::target::TargetEnvironment;
 use secrecy::SecretString;
 use std::env;
+use std::path::PathBuf;
 
 /// What the environment says. `ENABLE_ICP`, which runbooks of the original tool export, changes nothing.
 #[derive(Debug)]
 pub(crate) struct Environment {
     /// For connections to the target.
     pub(crate) target: TargetEnvironment,
+    /// For connections to the Resource Controller.
+    pub(crate) resource_controller: RcEnvironment,
     /// Test builds only: where to stop or die.
     pub(crate) failpoint: Option<Failpoint>,
 }
@@ -26,7 +30,8 @@ impl Environment {
             pgpassword: text("PGPASSWORD")?.map(SecretString::from),
             pgappname: text("PGAPPNAME")?,
         };
-        Ok(Self { target, failpoint: failpoint()? })
+        let resource_controller = RcEnvironment { rc_ca_file: text("RC_CA_FILE")?.map(PathBuf::from) };
+        Ok(Self { target, resource_controller, failpoint: failpoint()? })
     }
 }
 

@@ -148,11 +148,11 @@ fn label(instance: &Instance) -> String {
     if instance.deleted { format!("{name} (deleted)") } else { name.to_owned() }
 }
 
-fn len<T>(items: &[T]) -> u64 {
+pub(crate) fn len<T>(items: &[T]) -> u64 {
     u64::try_from(items.len()).unwrap_or(u64::MAX)
 }
 
-fn plural(number: u64, noun: &str) -> String {
+pub(crate) fn plural(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 

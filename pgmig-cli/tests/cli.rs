@@ -6,8 +6,15 @@ use std::path::PathBuf;
 /// pgmig with these arguments: its exit status, standard output and standard error.
 fn pgmig(args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::cargo_bin("pgmig").expect("the binary is built");
-    for variable in ["PG_CA_FILE", "PGSSLMODE", "PGSSLROOTCERT", "PGPASSWORD", "PGAPPNAME", "PGMIG_FAILPOINT"]
-    {
+    for variable in [
+        "PG_CA_FILE",
+        "RC_CA_FILE",
+        "PGSSLMODE",
+        "PGSSLROOTCERT",
+        "PGPASSWORD",
+        "PGAPPNAME",
+        "PGMIG_FAILPOINT",
+    ] {
         command.env_remove(variable);
     }
     let output = command.args(args).output().expect("pgmig runs");
@@ -90,11 +97,12 @@ fn missing_target_file_is_named() {
 }
 
 #[test]
-fn resource_controller_test_says_that_it_tested_nothing() {
-    let path = file("rc_good.yaml", "accessTokens: [s3cret]\nhost: localhost\nport: 5000\n");
+fn resource_controller_that_is_not_there_is_a_failure() {
+    // A privileged port that nothing listens on.
+    let path = file("rc_good.yaml", "accessTokens: [s3cret]\nhost: localhost\nport: 1009\n");
     let (status, stdout, stderr) = pgmig(&["--testRCConnection", "-r", path.to_str().expect("UTF-8")]);
-    assert_eq!((status, stdout.as_str()), (Some(2), ""));
-    assert!(stderr.contains("not supported by this build yet"), "{stderr}");
+    assert_eq!((status, stdout.as_str()), (Some(1), ""), "{stderr}");
+    assert!(stderr.contains("localhost:1009") && stderr.contains("(3 tries)"), "{stderr}");
     assert!(!stderr.contains("s3cret"));
 }
 

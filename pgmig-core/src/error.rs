@@ -42,6 +42,9 @@ pub enum Error {
     /// The server could not be reached, or refused a statement.
     #[error(transparent)]
     Target(#[from] crate::target::TargetError),
+    /// The provisioned instances cannot be listed.
+    #[error(transparent)]
+    ResourceController(#[from] crate::resource_controller::ResourceControllerError),
     /// The schema cannot be upgraded.
     #[error(transparent)]
     Schema(#[from] crate::schema::SchemaError),
@@ -53,12 +56,20 @@ pub enum Error {
 /// A result with the library's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+impl From<crate::resource_controller::ResourceControllerConfigError> for Error {
+    fn from(error: crate::resource_controller::ResourceControllerConfigError) -> Self {
+        Self::ResourceController(error.into())
+    }
+}
+
 impl Error {
     /// What a caller should conclude.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::Archive(_) | Error::Discover(_) | Error::Target(_) => ErrorKind::Failed,
-            Error::Mapping(_) | Error::Config(_) | Error::Profile(_) => ErrorKind::Usage,
+            Error::Config(_) | Error::Profile(_) => ErrorKind::Usage,
+            Error::Mapping(error) => error.kind(),
+            Error::ResourceController(error) => error.kind(),
             Error::Schema(error) => error.kind(),
             Error::Restore(error) => error.kind(),
         }

@@ -317,7 +317,7 @@ impl std::fmt::Display for Outcome {
 }
 
 /// The binary that was built beside this one: target/PROFILE/deps/integration-HASH -> target/PROFILE/pgmig.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let this = std::env::current_exe().expect("a test knows its own path");
     let profile = this.parent().and_then(Path::parent).expect("a test is in target/PROFILE/deps");
     let binary = profile.join("pgmig");

@@ -4,6 +4,7 @@ use crate::target::yaml;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::io;
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -24,6 +25,13 @@ pub struct ResourceControllerConfig {
     pub ca_file: Option<PathBuf>,
     /// Whether a certificate that cannot be verified is accepted.
     pub insecure_skip_verify: bool,
+}
+
+/// What the environment says about the Resource Controller. The library does not read it: callers do.
+#[derive(Debug, Clone, Default)]
+pub struct RcEnvironment {
+    /// `RC_CA_FILE`: PEM file of more CA certificates, beside `caFile`.
+    pub rc_ca_file: Option<PathBuf>,
 }
 
 /// The kind of a service instance.
@@ -85,6 +93,19 @@ struct File {
 }
 
 impl ResourceControllerConfig {
+    /// The gateway at this place, its certificate verified with the system's and the cluster's CA certificates.
+    /// `host` is a name or an address alone.
+    pub fn new(access_tokens: Vec<SecretString>, host: impl Into<String>, port: u16) -> Self {
+        Self {
+            access_tokens,
+            host: host.into(),
+            port,
+            service_type: None,
+            ca_file: None,
+            insecure_skip_verify: false,
+        }
+    }
+
     /// Reads the file.
     ///
     /// # Errors
@@ -111,18 +132,53 @@ impl ResourceControllerConfig {
         if let Some(index) = file.access_tokens.iter().position(empty) {
             return Err((None, format!("accessTokens: token {} is empty", index + 1)));
         }
-        if file.host.trim().is_empty() {
-            return Err((None, "host is empty".to_owned()));
-        }
+        let host = host(&file.host).map_err(|message| (None, message.to_owned()))?;
         Ok(Self {
             access_tokens: file.access_tokens,
-            host: file.host,
+            host,
             port: file.port.get(),
             service_type: file.service_type,
             ca_file: file.ca_file,
             insecure_skip_verify: file.insecure_skip_verify,
         })
     }
+}
+
+impl ServiceType {
+    /// As the platform calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Assistant => "assistant",
+            Self::Orchestrate => "orchestrate",
+        }
+    }
+}
+
+impl std::fmt::Display for ServiceType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A host name or address. The manual has people cut it out of a URL: what else a URL has is refused here, where
+/// the reason is still known.
+fn host(text: &str) -> Result<String, &'static str> {
+    let host = text.trim();
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    if bare.parse::<IpAddr>().is_ok() {
+        return Ok(bare.to_owned());
+    }
+    if host.is_empty() {
+        return Err("host is empty");
+    }
+    if host.contains(['/', ':', '@', '?', '#']) {
+        return Err("host must be the name or address alone, without https://, port and path");
+    }
+    // Underscores and other characters that a resolver may know are let through; what breaks a request is not.
+    if !host.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("host has characters that no host name has");
+    }
+    Ok(host.to_owned())
 }
 
 #[cfg(test)]
@@ -178,6 +234,22 @@ mod tests {
             let (_, message) = ResourceControllerConfig::parse(text).expect_err(text);
             assert!(message.contains(says), "{text:?}: {message}");
             assert!(!message.contains("s3cret"), "{text:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_host_is_a_name_or_an_address_alone() {
+        for good in
+            ["localhost", "wa_inst-gateway.zen", "10.0.0.7", "::1", "zen-core-api-svc.cpd.svc.cluster.local"]
+        {
+            assert_eq!(host(good), Ok(good.to_owned()));
+        }
+        assert_eq!(host("[::1]"), Ok("::1".to_owned()));
+        assert_eq!(host(" h\n"), Ok("h".to_owned()));
+        for bad in
+            ["", " ", "https://h", "h:5000", "h/api", "u@h", "a b", "a\u{1}b", "\u{fc}.zen", "[::1]:5000"]
+        {
+            assert!(host(bad).is_err(), "{bad:?}");
         }
     }
 

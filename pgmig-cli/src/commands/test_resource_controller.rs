@@ -1,0 +1,94 @@
+//! `--testRCConnection`: asks the Resource Controller, says what was reached and what it lists, changes nothing.
+
+use crate::args::Args;
+use crate::environment::Environment;
+use crate::output;
+use crate::provisioned;
+use crate::table::{Align, Table, printable};
+use anyhow::Result;
+use pgmig_core::resource_controller::{Listing, TlsInfo, UnusableInstance, Verification};
+use std::fmt::Write;
+use tokio_util::sync::CancellationToken;
+
+/// Tries the connection, and prints what was found.
+pub(crate) async fn run(args: &Args, environment: &Environment, cancel: &CancellationToken) -> Result<()> {
+    let listing =
+        provisioned::list(args.backup.resource_controller()?, &args.backup, environment, cancel).await?;
+    output::print(&report(&listing))
+}
+
+fn report(listing: &Listing) -> String {
+    let mut text = format!("Reached the Resource Controller at {}\n", listing.url);
+    let _ = writeln!(text, "  {}", printable(&tls(&listing.tls)));
+    let _ = writeln!(text, "\nInstances by access token\n{}", tokens(listing));
+    let _ = writeln!(text, "{} provisioned", output::plural(output::len(&listing.instances), "instance"));
+    if !listing.instances.is_empty() {
+        text += &instances(listing);
+    }
+    if !listing.unusable.is_empty() {
+        let _ = writeln!(text, "\n{} not usable", output::plural(output::len(&listing.unusable), "instance"));
+        text += &unusable(&listing.unusable);
+    }
+    text
+}
+
+fn tls(tls: &TlsInfo) -> String {
+    let fingerprint = tls.certificate.fingerprint;
+    match &tls.verification {
+        Verification::Verified(by) => format!("{}, certificate verified with {by}", tls.version),
+        Verification::Trusted => {
+            format!("{}, certificate not verified but trusted by you, SHA-256 {fingerprint}", tls.version)
+        }
+        Verification::Skipped { reason } => {
+            format!("{}, certificate NOT verified ({reason}), SHA-256 {fingerprint}", tls.version)
+        }
+        other => format!("{}, {other:?}", tls.version),
+    }
+}
+
+fn tokens(listing: &Listing) -> String {
+    let mut table = Table::new(&[
+        ("token", Align::Right),
+        ("provisioned", Align::Right),
+        ("not usable", Align::Right),
+        ("other types", Align::Right),
+    ]);
+    for token in &listing.tokens {
+        let counts = [token.position, token.provisioned, token.unusable, token.other_kinds];
+        table.row(counts.map(|count| count.to_string()));
+    }
+    table.render()
+}
+
+fn instances(listing: &Listing) -> String {
+    let mut table = Table::new(&[
+        ("instance", Align::Left),
+        ("type", Align::Left),
+        ("namespace", Align::Left),
+        ("tokens", Align::Left),
+        ("name", Align::Left),
+    ]);
+    for instance in &listing.instances {
+        let tokens: Vec<String> = instance.tokens.iter().map(ToString::to_string).collect();
+        table.row([
+            instance.id.to_string(),
+            instance.kind.clone().unwrap_or_default(),
+            instance.namespace.clone().unwrap_or_default(),
+            tokens.join(", "),
+            instance.name.clone().unwrap_or_default(),
+        ]);
+    }
+    table.render()
+}
+
+fn unusable(instances: &[UnusableInstance]) -> String {
+    let mut table = Table::new(&[("instance", Align::Left), ("status", Align::Left), ("name", Align::Left)]);
+    for instance in instances {
+        table.row([
+            instance.id.map(|id| id.to_string()).unwrap_or_default(),
+            instance.status.clone().unwrap_or_else(|| "has no usable ID".to_owned()),
+            instance.name.clone().unwrap_or_default(),
+        ]);
+    }
+    table.render()
+}

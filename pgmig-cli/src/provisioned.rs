@@ -1,0 +1,108 @@
+//! The instances that are provisioned on the target: asks the Resource Controller, and the operator once, where
+//! its certificate cannot be verified.
+
+use crate::args::BackupArgs;
+use crate::environment::Environment;
+use crate::failure::Interrupted;
+use crate::output::say;
+use crate::prompt;
+use anyhow::Result;
+use pgmig_core::Error;
+use pgmig_core::resource_controller::{
+    Listing, ResourceController, ResourceControllerConfig, ResourceControllerError, ServiceType,
+    UntrustedCertificate,
+};
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use tokio_util::sync::CancellationToken;
+
+/// Lists what the Resource Controller of this configuration file knows, and says its warnings.
+///
+/// A certificate that cannot be verified is asked about at a terminal only; `--yes` does not answer that: accepting
+/// any certificate is a matter of the configuration file.
+pub(crate) async fn list(
+    config: &Path,
+    args: &BackupArgs,
+    environment: &Environment,
+    cancel: &CancellationToken,
+) -> Result<Listing> {
+    let mut config = ResourceControllerConfig::from_file(config).map_err(Error::from)?;
+    if args.wxo {
+        config.service_type = Some(ServiceType::Orchestrate);
+    }
+    let mut controller =
+        ResourceController::new(config, &environment.resource_controller).map_err(Error::from)?;
+    let listing = match interruptible(&controller, cancel).await? {
+        Err(ResourceControllerError::UntrustedCertificate(untrusted))
+            if trusts(&untrusted, args, cancel).await? =>
+        {
+            controller.trust(untrusted.certificate.fingerprint);
+            interruptible(&controller, cancel).await?
+        }
+        other => other,
+    };
+    let listing = listing.map_err(Error::from)?;
+    for warning in listing.warnings() {
+        say(&format!("warning: {warning}"));
+    }
+    Ok(listing)
+}
+
+async fn interruptible(
+    controller: &ResourceController,
+    cancel: &CancellationToken,
+) -> Result<Result<Listing, ResourceControllerError>> {
+    tokio::select! {
+        listing = controller.list_instances() => Ok(listing),
+        () = cancel.cancelled() => Err(Interrupted.into()),
+    }
+}
+
+/// Shows the certificate and asks; no, where there is nobody to ask.
+async fn trusts(
+    untrusted: &UntrustedCertificate,
+    args: &BackupArgs,
+    cancel: &CancellationToken,
+) -> Result<bool> {
+    if args.is_from_stdin() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    say(&question(untrusted));
+    let answer = prompt::ask("Trust this certificate, this time? [y/N] ", cancel).await?;
+    Ok(answer.is_some_and(|answer| means_yes(&answer)))
+}
+
+fn question(untrusted: &UntrustedCertificate) -> String {
+    let certificate = &untrusted.certificate;
+    format!(
+        "The certificate of the Resource Controller at {} cannot be verified: {}\n  \
+         subject      {}\n  names        {}\n  issuer       {}\n  valid until  {}\n  SHA-256      {}\n\
+         Compare the fingerprint with that of the service's own certificate. Your tokens go to whoever holds it.",
+        untrusted.server,
+        untrusted.reason,
+        certificate.subject,
+        certificate.names_shown(),
+        certificate.issuer,
+        certificate.not_after,
+        certificate.fingerprint
+    )
+}
+
+fn means_yes(answer: &str) -> bool {
+    ["y", "yes"].iter().any(|yes| answer.trim().eq_ignore_ascii_case(yes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_yes_means_yes() {
+        for yes in ["y\n", "Y\r\n", "yes", " YES \n"] {
+            assert!(means_yes(yes), "{yes:?}");
+        }
+        for no in ["", "\n", "n\n", "no\n", "yep\n", "ye\n", "1\n"] {
+            assert!(!means_yes(no), "{no:?}");
+        }
+    }
+}

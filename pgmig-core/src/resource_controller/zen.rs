@@ -1,0 +1,149 @@
+//! The platform's `zen-core-api`, which a `type` in `resourceController.yaml` means (5.2.1 and later).
+
+use super::config::ServiceType;
+use super::connection::TlsInfo;
+use super::entry::{self, Entry};
+use super::error::ResourceControllerError;
+use super::gateway::Seen;
+use super::request::{Answer, Requester};
+use super::token::AccessToken;
+use hyper::StatusCode;
+use hyper::header::{AUTHORIZATION, HeaderName};
+use serde_json::{Map, Value};
+use std::collections::HashSet;
+
+/// What is asked for at once; a server may give less.
+const PAGE: usize = 100;
+/// How many pages with nothing new are read in a row before the list counts as complete. More than one: a page
+/// may come twice.
+const MAX_IDLE_PAGES: u32 = 3;
+/// No platform has so many; a server that goes on for ever has.
+const MAX_INSTANCES: usize = 100_000;
+
+/// Reads the pages that one token sees.
+#[derive(Debug)]
+struct Pages<'a> {
+    requester: &'a Requester,
+    service_type: ServiceType,
+    token: AccessToken,
+    exchanged: bool,
+}
+
+/// One page.
+#[derive(Debug)]
+struct Page {
+    entries: Vec<Entry>,
+    total: Option<u64>,
+    tls: Box<TlsInfo>,
+}
+
+/// Lists what one token sees.
+///
+/// The server's `total_count` is not relied on, nor that a page is as long as asked for: the list is complete when
+/// nothing new comes. The offset is the number of different instances so far, so that a page that comes again
+/// instead of the next one costs a request and loses nothing.
+pub(super) async fn list(
+    requester: &Requester,
+    service_type: ServiceType,
+    token: &AccessToken,
+) -> Result<Seen, ResourceControllerError> {
+    let mut pages = Pages { requester, service_type, token: token.clone(), exchanged: false };
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut skipped = 0;
+    let mut idle = 0;
+    loop {
+        let page = pages.read(seen.len() + skipped).await?;
+        let length = page.entries.len();
+        let before = seen.len();
+        entries.extend(page.entries.into_iter().filter(|entry| seen.insert(entry.key())));
+        if seen.len() > MAX_INSTANCES {
+            let server = requester.endpoint.authority();
+            return Err(ResourceControllerError::TooManyInstances { server, limit: MAX_INSTANCES });
+        }
+        if seen.len() > before {
+            (idle, skipped) = (0, 0);
+            continue;
+        }
+        idle += 1;
+        let more_claimed =
+            page.total.is_some_and(|total| usize::try_from(total).is_ok_and(|t| t > seen.len()));
+        if idle == MAX_IDLE_PAGES || (length == 0 && !more_claimed) {
+            return Ok(Seen { entries, claimed: page.total, tls: page.tls });
+        }
+        // The same page once more, then what is behind it.
+        if idle > 1 {
+            skipped += length.max(1);
+        }
+    }
+}
+
+impl Pages<'_> {
+    async fn read(&mut self, offset: usize) -> Result<Page, ResourceControllerError> {
+        let path = format!(
+            "/v3/service_instances?addon_type={}&fetch_all_instances=true&limit={PAGE}&offset={offset}",
+            self.service_type
+        );
+        let url = self.requester.endpoint.url(&path);
+        match self.get(&path).await? {
+            Answer::Refused(status) => Err(refused(url, &self.token, status)),
+            Answer::Object(answer, tls) => {
+                let entries = entry::list(&answer, "service_instances")
+                    .map_err(|reason| self.requester.unexpected(&url, reason))?;
+                Ok(Page { entries, total: total(&answer), tls })
+            }
+        }
+    }
+
+    /// Asks, and where the token is answered 401 exchanges it, once, and asks again.
+    async fn get(&mut self, path: &str) -> Result<Answer, ResourceControllerError> {
+        let answer = self.requester.get(path, (AUTHORIZATION, self.token.bearer())).await?;
+        if !matches!(answer, Answer::Refused(StatusCode::UNAUTHORIZED)) || self.exchanged {
+            return Ok(answer);
+        }
+        let Some(token) = self.exchange().await? else { return Ok(answer) };
+        self.token = token;
+        self.exchanged = true;
+        self.requester.get(path, (AUTHORIZATION, self.token.bearer())).await
+    }
+
+    /// The bearer token for the service broker's secret; `None` if the token is no such secret.
+    async fn exchange(&self) -> Result<Option<AccessToken>, ResourceControllerError> {
+        const PATH: &str = "/internal/v1/service_token?expiration_time=1000";
+        let header = (HeaderName::from_static("secret"), self.token.bare());
+        match self.requester.get(PATH, header).await {
+            Ok(Answer::Object(answer, _)) => {
+                let token = answer.get("token").and_then(Value::as_str).map(|token| token.to_owned().into());
+                Ok(token.and_then(|token| AccessToken::new(self.token.position, &token).ok()))
+            }
+            // Whatever it says: what the operator can do something about is that the token itself is refused.
+            Ok(Answer::Refused(_))
+            | Err(
+                ResourceControllerError::NotFound { .. }
+                | ResourceControllerError::Redirected { .. }
+                | ResourceControllerError::Status { .. }
+                | ResourceControllerError::WebPage { .. }
+                | ResourceControllerError::UnexpectedAnswer { .. },
+            ) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The error for a token that is not accepted.
+pub(super) fn refused(url: String, token: &AccessToken, status: StatusCode) -> ResourceControllerError {
+    ResourceControllerError::TokenRefused {
+        url,
+        position: token.position,
+        status: status.as_u16(),
+        expired_at: token.expired_at(),
+    }
+}
+
+fn total(answer: &Map<String, Value>) -> Option<u64> {
+    match answer.get("total_count")? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
