@@ -15,13 +15,14 @@ RUN_ALL := $(CARGO) test --workspace $(FEATURES) --lib --bins --tests
 RUN_CORPUS := $(CARGO) test -p pgmig-tests corpus:: -- --nocapture
 endif
 
-.PHONY: help demo test test-corpus check doctest memory
+.PHONY: help demo test test-corpus check doctest memory bench
 
 help:
 	@echo "make demo         the main job end to end, on a private PostgreSQL cluster"
 	@echo "make test         all tests, on a private PostgreSQL cluster"
 	@echo "make test-corpus  restore every archive under PGMIG_CORPUS=DIR and compare with pg_restore"
 	@echo "make check        formatting, lints, documentation, unit tests"
+	@echo "make bench        times of restores, beside pg_restore's"
 	@echo "make memory       peak memory of a restore of 300 MB and of 1 GB"
 
 demo:
@@ -49,3 +50,7 @@ doctest:
 memory:
 	$(CARGO) build --release -p pgmig-cli
 	tests/with-postgres tests/memory target/release/pgmig
+
+bench:
+	$(CARGO) build --release -p pgmig-cli
+	tests/with-postgres benches/restore target/release/pgmig

@@ -1,9 +1,10 @@
 //! The command line's main job, as an operator sees it: what it prints, how it ends, and what is left.
 
 use crate::support::pgmig::TargetFile;
-use crate::support::store::{Backup, databases_beside};
+use crate::support::session::{HeldSession, wait_until};
+use crate::support::store::{Backup, SPARE};
+use crate::support::untouched::{Before, databases_beside};
 use crate::support::{Database, Pgmig};
-use std::time::{Duration, Instant};
 
 /// A command line for this target, before the backup is named.
 fn pgmig(target: &Database) -> Pgmig {
@@ -14,7 +15,7 @@ fn pgmig(target: &Database) -> Pgmig {
 fn a_store_of_an_older_release_is_restored_and_upgraded() {
     let backup = Backup::of_oldest_release();
     let target = backup.target("target");
-    let mut outcome = backup.restore(pgmig(&target)).arg("--force").run().expect_status(0);
+    let mut outcome = backup.restore_into(&target).run().expect_status(0);
     backup.assert_restored(&target);
     assert_eq!(databases_beside(&target), "");
     for (source, provisioned) in &backup.mapping {
@@ -32,9 +33,8 @@ fn a_store_of_an_older_release_is_restored_and_upgraded() {
 fn from_standard_input() {
     let backup = Backup::of_oldest_release();
     let target = backup.target("stdin");
-    let pairs: Vec<_> = backup.mapping.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
-    let pgmig = pgmig(&target).args(["--force", "--source", "-"]).stdin(&backup.archive).mapping(&pairs);
-    pgmig.run().expect_status(0);
+    let pgmig = pgmig(&target).args(["--force", "--source", "-"]).stdin(&backup.archive);
+    backup.map(pgmig).run().expect_status(0);
     backup.assert_restored(&target);
 }
 
@@ -42,26 +42,61 @@ fn from_standard_input() {
 fn without_force_and_terminal_data_are_not_erased() {
     let backup = Backup::of_oldest_release();
     let target = backup.target("refused");
-    let before = target.dump(&[]);
-    let outcome = backup.restore(pgmig(&target)).arg("--yes").run();
-    outcome.expect_status(3).stderr_has("--force").stderr_has(&backup.mapping[0].1);
-    assert_eq!(before, target.dump(&[]));
-    assert_eq!(databases_beside(&target), "");
+    let before = Before::of(&target);
+    let outcome = backup.restore(pgmig(&target)).arg("--yes").run().expect_status(3);
+    // Rows and tables, counted in another way.
+    let counts = target.psql(
+        "SELECT sum(n) || ' rows in ' || count(*) || ' tables' FROM (
+           SELECT (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %s', oid::regclass), true, true, '')))[1]
+             ::text::bigint AS n FROM pg_class WHERE relkind = 'r' AND relnamespace = 'store'::regnamespace) t WHERE n > 0",
+    );
+    let outcome = outcome
+        .stderr_has("--force erases it")
+        .stderr_has(&format!("{} instances, {}, 0 large objects", backup.mapping.len() + 1, counts.trim()))
+        .stderr_has(&backup.mapping[0].1)
+        .stderr_has(SPARE);
+    before.is_now(outcome);
+}
+
+#[test]
+fn a_single_row_or_large_object_is_data() {
+    let backup = Backup::of_oldest_release();
+    for (sql, contents) in [
+        (
+            "CREATE TABLE \"odd; name\" (a int); INSERT INTO \"odd; name\" VALUES (1)",
+            "1 row in 1 table, 0 large objects",
+        ),
+        ("SELECT lo_create(0)", "0 rows in 0 tables, 1 large object"),
+        (
+            "CREATE TABLE parted (a int) PARTITION BY LIST (a); CREATE SCHEMA other;
+          CREATE TABLE other.part PARTITION OF parted DEFAULT; INSERT INTO parted VALUES (1), (2)",
+            "2 rows in 1 table, 0 large objects",
+        ),
+    ] {
+        let target = Database::create("single");
+        target.psql(sql);
+        let before = Before::of(&target);
+        let outcome = backup.restore(pgmig(&target)).run();
+        before.is_now(outcome.expect_status(3).stderr_has(&format!("0 instances, {contents}")));
+    }
 }
 
 #[test]
 fn without_force_an_empty_target_is_filled() {
     let backup = Backup::of_oldest_release();
     let target = Database::create("empty");
+    // Tables without rows are no data, nor are those of an extension.
+    target.psql("CREATE TABLE nothing (a int); INSERT INTO nothing VALUES (1); DELETE FROM nothing");
     backup.restore(pgmig(&target)).run().expect_status(0);
     backup.assert_restored(&target);
+    assert_eq!(target.psql("SELECT to_regclass('nothing') IS NULL"), "t\n");
 }
 
 #[test]
 fn quiet_prints_nothing_when_all_is_well() {
     let backup = Backup::of_oldest_release();
     let target = backup.target("quiet");
-    let outcome = backup.restore(pgmig(&target)).args(["--force", "--quiet"]).run().expect_status(0);
+    let outcome = backup.restore_into(&target).arg("--quiet").run().expect_status(0);
     assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("", ""));
     backup.assert_restored(&target);
 }
@@ -70,47 +105,52 @@ fn quiet_prints_nothing_when_all_is_well() {
 fn without_a_mapping_the_instances_are_listed() {
     let backup = Backup::of_oldest_release();
     let target = backup.target("unmapped");
-    let before = target.dump(&[]);
+    let before = Before::of(&target);
     let mut outcome = pgmig(&target).source(&backup.archive).arg("--force").run().expect_status(3);
     for (source, _) in &backup.mapping {
         outcome = outcome.stderr_has(source);
     }
-    assert_eq!(before, target.dump(&[]));
+    before.is_now(outcome.stderr_has("--keep-ids"));
 }
 
 #[test]
-fn a_missing_backup_is_named() {
-    let target = Database::create("missing");
-    let outcome = pgmig(&target).args(["--source", "nowhere.dump", "--keep-ids"]).run();
-    outcome.expect_status(1).stderr_has("nowhere.dump");
+fn strict_stops_before_the_swap() {
+    let backup = Backup::of_oldest_release();
+    let target = backup.target("strict");
+    let before = Before::of(&target);
+    let unknown = "11111111-2222-4333-8444-555555555555";
+    let mut pairs: Vec<_> = backup.mapping.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+    pairs.push((unknown, SPARE));
+    let run = |strict: bool| {
+        let pgmig = pgmig(&target).args(["--force"]).args(strict.then_some("--strict"));
+        pgmig.source(&backup.archive).mapping(&pairs).run()
+    };
+    let outcome = run(true).expect_status(4).stderr_has("1 warning (--strict)").stderr_has(unknown);
+    before.is_now(outcome);
+    run(false).expect_status(0).stdout_has("Warnings").stdout_has(unknown);
+    backup.assert_restored(&target);
 }
 
 #[test]
-fn a_signal_leaves_the_target_as_it_was_and_nothing_behind() {
-    for signal in ["INT", "TERM"] {
-        let backup = Backup::of_oldest_release();
-        let target = backup.target("signal");
-        let before = target.dump(&[]);
-        // A session on the target holds the swap up, so that the signal always comes before it.
-        let mut session = target.server.program("psql");
-        let mut session =
-            session.args(["-X", "-d", &target.name, "-c", "SELECT pg_sleep(600)"]).spawn().unwrap();
-        let running = backup.restore(pgmig(&target)).args(["--force", "--swap-wait", "600"]).spawn();
-        wait_until(|| !databases_beside(&target).is_empty());
-        running.signal(signal);
-        running.wait().expect_status(130);
-        session.kill().unwrap();
-        session.wait().unwrap();
-        assert_eq!(before, target.dump(&[]));
-        assert_eq!(databases_beside(&target), "");
-    }
+fn an_interrupt_leaves_the_target_as_it_was() {
+    interrupted_by("INT");
 }
 
-#[track_caller]
-fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited for 60 s");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+#[test]
+fn a_termination_leaves_the_target_as_it_was() {
+    interrupted_by("TERM");
+}
+
+fn interrupted_by(signal: &str) {
+    let backup = Backup::of_oldest_release();
+    let target = backup.target("signal");
+    let before = Before::of(&target);
+    // A session on the target holds the swap up, so that the signal always comes before it.
+    let session = HeldSession::open(&target, &format!("{} client", target.name));
+    let running = backup.restore(pgmig(&target)).args(["--force", "--swap-wait", "600"]).spawn();
+    wait_until(|| !databases_beside(&target).is_empty());
+    running.signal(signal);
+    let outcome = running.wait().expect_status(130).stderr_has("the target is untouched");
+    drop(session);
+    before.is_now(outcome);
 }

@@ -1,9 +1,9 @@
 //! Stopped, or killed, at each named step: the target is as it was or completely restored, and the next run leaves
 //! nothing behind.
 
-use crate::support::pgmig::TargetFile;
-use crate::support::store::{Backup, databases_beside};
-use crate::support::{Database, Pgmig};
+use crate::support::store::Backup;
+use crate::support::untouched::{Before, databases_beside};
+use crate::support::{Database, Outcome};
 use pgmig_core::restore::Step;
 
 /// A module with two tests for each step, so that they run in parallel, and the list of those steps.
@@ -52,12 +52,13 @@ fn every_step_is_tested() {
 }
 
 fn stopped_at(step: Step) {
-    let (backup, target, before) = setup();
-    let outcome = restore(&backup, &target).failpoint(step.name()).run();
+    let backup = Backup::of_oldest_release();
+    let target = backup.target("stopped");
+    let before = Before::of(&target);
+    let outcome = backup.restore_into(&target).failpoint(step.name()).run();
+    let outcome = outcome.expect_status(1).stderr_has(&format!("stopped at the failpoint {step}"));
     if step < Step::Swapped {
-        let outcome = outcome.expect_status(1).stderr_has(step.name());
-        assert_eq!(before, target.dump(&[]), "the target has changed\n{outcome}");
-        assert_eq!(databases_beside(&target), "", "{outcome}");
+        before.is_now(outcome);
     } else {
         backup.assert_restored(&target);
     }
@@ -65,29 +66,31 @@ fn stopped_at(step: Step) {
 }
 
 fn killed_at(step: Step) {
-    let (backup, target, before) = setup();
-    restore(&backup, &target).failpoint(&format!("{step}:kill")).run().expect_killed();
+    let backup = Backup::of_oldest_release();
+    let target = backup.target("killed");
+    let before = Before::of(&target);
+    backup.restore_into(&target).failpoint(&format!("{step}:kill")).run().expect_killed();
     if step < Step::Swapped {
-        assert_eq!(before, target.dump(&[]), "the target has changed");
+        before.is_unchanged();
     } else {
         backup.assert_restored(&target);
     }
-    run_again(&backup, &target);
+    let left = databases_beside(&target);
+    let expected = match step {
+        Step::Preflight | Step::Lock | Step::CleanLeftovers | Step::DropPrevious => 0,
+        _ => 1,
+    };
+    assert_eq!(left.lines().count(), expected, "left behind: {left:?}");
+    let outcome = run_again(&backup, &target);
+    for name in left.lines() {
+        outcome.assert_stderr_has(&format!("removed database {name}"));
+    }
 }
 
-fn setup() -> (Backup, Database, String) {
-    let backup = Backup::of_oldest_release();
-    let target = backup.target("failpoint");
-    let before = target.dump(&[]);
-    (backup, target, before)
-}
-
-fn restore(backup: &Backup, target: &Database) -> Pgmig {
-    backup.restore(Pgmig::new().target(&TargetFile::of(target)).arg("--force"))
-}
-
-fn run_again(backup: &Backup, target: &Database) {
-    restore(backup, target).run().expect_status(0);
+/// The next run finds its way from wherever the first one ended.
+fn run_again(backup: &Backup, target: &Database) -> Outcome {
+    let outcome = backup.restore_into(target).run().expect_status(0);
     backup.assert_restored(target);
     assert_eq!(databases_beside(target), "");
+    outcome
 }

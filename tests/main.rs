@@ -3,10 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails may panic")]
 
+mod bad_input;
+mod bad_migrations;
+mod bad_rows;
+mod carry_over;
 mod cli_connection;
 mod cli_restore;
+mod corpus;
 mod failpoints;
 mod harness;
+mod privileges;
 mod resource_controller;
 mod resource_controller_tls;
+mod sessions;
 mod support;

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A database of one test.
+/// A database, of one test as a rule.
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) server: Server,
     pub(crate) name: String,
+    /// Whether it goes with the value.
+    of_one_test: bool,
 }
 
 /// Tells the databases of one process apart; its ID is in the name too.
@@ -29,9 +31,28 @@ impl Database {
     /// A new database with the clauses of CREATE DATABASE that it needs (owner, encoding, template).
     pub(crate) fn create_with(server: &Server, purpose: &str, clauses: &str) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("t{}_{number}_{purpose}", std::process::id());
-        server.psql("postgres", &format!("CREATE DATABASE {} {clauses}", quoted(&name)));
-        Self { server: server.clone(), name }
+        Self::create_named(server, &format!("t{}_{number}_{purpose}", std::process::id()), clauses)
+    }
+
+    /// A new database of exactly this name, which no other test may use.
+    pub(crate) fn create_named(server: &Server, name: &str, clauses: &str) -> Self {
+        server.psql("postgres", &format!("CREATE DATABASE {} {clauses}", quoted(name)));
+        Self { server: server.clone(), name: name.to_owned(), of_one_test: true }
+    }
+
+    /// A new database that stays until the server goes; one that is there already is replaced.
+    pub(crate) fn create_shared(server: &Server, name: &str) -> Self {
+        let name_sql = quoted(name);
+        server.psql(
+            "postgres",
+            &format!("DROP DATABASE IF EXISTS {name_sql} WITH (FORCE);\nCREATE DATABASE {name_sql} TEMPLATE template0"),
+        );
+        Self::shared(server, name)
+    }
+
+    /// A database that stays until the server goes.
+    pub(crate) fn shared(server: &Server, name: &str) -> Self {
+        Self { server: server.clone(), name: name.to_owned(), of_one_test: false }
     }
 
     /// Runs SQL as superuser; returns rows as lines, columns separated by `|`.
@@ -77,6 +98,9 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
+        if !self.of_one_test {
+            return;
+        }
         // A panic here while a test panics would hide the test's own; and the whole cluster goes anyway.
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(&self.name));
         let _ = self

@@ -1,12 +1,19 @@
 //! What the tests stand on: a PostgreSQL server, a database per test, fixtures, and a runner for the binary.
 
 pub(crate) mod certificate;
+pub(crate) mod corpus;
+pub(crate) mod damage;
 pub(crate) mod database;
 pub(crate) mod fixture;
+pub(crate) mod migrations;
 pub(crate) mod pgmig;
 pub(crate) mod resource_controller;
+pub(crate) mod role;
 pub(crate) mod server;
+pub(crate) mod session;
+pub(crate) mod shared;
 pub(crate) mod store;
+pub(crate) mod untouched;
 
 pub(crate) use database::Database;
 pub(crate) use pgmig::{Outcome, Pgmig};

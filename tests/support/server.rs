@@ -21,6 +21,8 @@ pub(crate) struct Server {
     pub(crate) bindir: PathBuf,
     /// Its data directory.
     pub(crate) data: PathBuf,
+    /// A directory for what tests make once and share.
+    pub(crate) shared: PathBuf,
     /// The CA of its certificate; `None` where the server speaks no TLS.
     pub(crate) ca: Option<PathBuf>,
 }
@@ -50,6 +52,7 @@ impl Server {
             password: required("PGMIG_TEST_PASSWORD")?,
             bindir: required("PGMIG_TEST_BINDIR")?.into(),
             data: required("PGMIG_TEST_PGDATA")?.into(),
+            shared: required("PGMIG_TEST_SHARED")?.into(),
             ca: variable("PGMIG_TEST_CA").map(PathBuf::from),
         })
     }

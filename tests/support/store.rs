@@ -2,70 +2,77 @@
 
 use super::database::Database;
 use super::fixture::{fixture, repository};
-use super::pgmig::Pgmig;
+use super::pgmig::{Pgmig, TargetFile};
 use super::server::Server;
-use std::path::PathBuf;
+use super::shared;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use tempfile::TempDir;
 
-/// A backup of a store of release 4.0.0, written through a pipe.
+/// A backup of a store of release 4.0.0, written through a pipe. One for the whole run: it takes seconds to make.
 #[derive(Debug)]
 pub(crate) struct Backup {
     /// The store that it was taken of.
     pub(crate) source: Database,
     pub(crate) archive: PathBuf,
-    /// Each live instance, and the one of [`target`] that it is to become.
+    /// Each live instance, and the one of [`Backup::target`] that it is to become.
     pub(crate) mapping: Vec<(String, String)>,
-    _directory: TempDir,
 }
 
 /// The oldest release with a schema of its own.
 pub(crate) const OLDEST: &str = "4.0.0";
+
+/// A value that both the backup and its targets have in a row: no message may show it.
+pub(crate) const ROW_VALUE: &str = "r0w-v4lue";
 
 /// Live instances, in the order of their IDs.
 const LIVE: &str = "SELECT tenant_id FROM store.tenant \
                     WHERE deleted IS NOT TRUE AND region NOT IN ('monitoring', 'System') ORDER BY tenant_id";
 
 /// What a target holds that no backup has.
-const SPARE: &str = "00000000-0000-0000-0000-001570194999";
+pub(crate) const SPARE: &str = "00000000-0000-0000-0000-001570194999";
+
+const SOURCE_DATABASE: &str = "shared_source";
+/// Only ever copied: nobody may be connected to a database that is.
+const TARGET_DATABASE: &str = "shared_target";
+const ARCHIVE: &str = "store.dump";
 
 impl Backup {
-    /// Makes a store, fills it, and takes the backup. It has a large object, too.
+    /// The backup of a store with some rows, a large object among them, and a database to copy targets from.
     #[track_caller]
     pub(crate) fn of_oldest_release() -> Self {
-        let source = Database::create("source");
-        apply_migrations(&source, OLDEST);
-        let fill = std::fs::read_to_string(fixture("store/fill_4.0.0.sql")).expect("the fixture is UTF-8");
-        source.psql(&format!("SET search_path = store, public;\n{fill}"));
-        source.psql("SELECT lo_from_bytea(0, decode(repeat('00ff5c', 100000), 'hex'))");
-        let directory = TempDir::new().expect("a temporary directory can be made");
-        let archive = directory.path().join("store.dump");
-        source.dump_through_pipe(&[], &archive);
-        let mapping =
-            live_instances(&source).into_iter().enumerate().map(|(index, id)| (id, provisioned(index)));
-        Self { archive, mapping: mapping.collect(), source, _directory: directory }
+        let server = Server::of_this_run();
+        let directory = shared::once(&server, "store", |directory| make(&server, directory));
+        let source = Database::shared(&server, SOURCE_DATABASE);
+        let instances = live_instances(&source);
+        let mapping = instances.into_iter().enumerate().map(|(index, id)| (id, provisioned(index)));
+        Self { archive: directory.join(ARCHIVE), mapping: mapping.collect(), source }
     }
 
     /// A target of the newest release: an instance for each of the backup's, a spare one, and data of theirs.
     #[track_caller]
     pub(crate) fn target(&self, purpose: &str) -> Database {
-        let target = Database::create(purpose);
-        apply_migrations(&target, "newest");
-        let targets = self.mapping.iter().map(|(_, target)| target.as_str());
-        for id in targets.chain([SPARE]) {
-            target.psql(&format!(
-                "SET search_path = store, public;
-                 INSERT INTO tenant (tenant_id, instance_id, name) VALUES ('{id}', '{id}', 'provisioned');
-                 INSERT INTO workspace (workspace_id, tenant_id, name) VALUES (md5('{id}')::uuid, '{id}', 'own');"
-            ));
-        }
-        target
+        Database::create_with(&self.source.server, purpose, &self.as_template())
+    }
+
+    /// The clause of CREATE DATABASE that makes such a target.
+    pub(crate) fn as_template(&self) -> String {
+        format!("TEMPLATE {TARGET_DATABASE}")
+    }
+
+    /// The whole command line for a restore into this target: with `--force`.
+    pub(crate) fn restore_into(&self, target: &Database) -> Pgmig {
+        self.restore(Pgmig::new().target(&TargetFile::of(target)).arg("--force"))
     }
 
     /// `--source store.dump --mapping enteredMapping.yaml` for this command line.
     pub(crate) fn restore(&self, pgmig: Pgmig) -> Pgmig {
+        self.map(pgmig.source(&self.archive))
+    }
+
+    /// `--mapping enteredMapping.yaml` alone.
+    pub(crate) fn map(&self, pgmig: Pgmig) -> Pgmig {
         let pairs: Vec<_> = self.mapping.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
-        pgmig.source(&self.archive).mapping(&pairs)
+        pgmig.mapping(&pairs)
     }
 
     /// Checks that a target holds the backup, under the IDs of the mapping, and nothing of its own.
@@ -87,10 +94,27 @@ impl Backup {
     }
 }
 
-/// The databases beside a target whose names begin with its name: what pgmig made.
-pub(crate) fn databases_beside(target: &Database) -> String {
-    let sql = format!("SELECT datname FROM pg_database WHERE starts_with(datname, '{}_')", target.name);
-    target.server.psql("postgres", &sql)
+/// Makes the store, the backup, and the database that targets are copied from.
+fn make(server: &Server, directory: &Path) {
+    let source = Database::create_shared(server, SOURCE_DATABASE);
+    apply_migrations(&source, OLDEST);
+    let fill = std::fs::read_to_string(fixture("store/fill_4.0.0.sql")).expect("the fixture is UTF-8");
+    source.psql(&fill.replace(":'scale'", "'3'"));
+    source.psql(&format!(
+        "UPDATE store.workspace SET owner_note = '{ROW_VALUE}' WHERE owner_note IS NULL;
+         SELECT lo_from_bytea(0, decode(repeat('00ff5c', 100000), 'hex'))"
+    ));
+    source.dump_through_pipe(&[], &directory.join(ARCHIVE));
+    let target = Database::create_shared(server, TARGET_DATABASE);
+    apply_migrations(&target, "newest");
+    let provisioned = (0..live_instances(&source).len()).map(provisioned);
+    for id in provisioned.chain([SPARE.to_owned()]) {
+        target.psql(&format!(
+            "SET search_path = store, public;
+             INSERT INTO tenant (tenant_id, instance_id, name) VALUES ('{id}', '{id}', 'provisioned');
+             INSERT INTO workspace (workspace_id, tenant_id, name) VALUES (md5('{id}')::uuid, '{id}', '{ROW_VALUE}');"
+        ));
+    }
 }
 
 /// Brings a database to a release with psql alone.

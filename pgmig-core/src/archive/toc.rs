@@ -50,7 +50,24 @@ impl Toc {
             toc.blocks += usize::from(entry.has_data());
             toc.entries.push(entry);
         }
+        if header.version < ArchiveVersion::V1_11 {
+            toc.settle_sections();
+        }
         Ok(toc)
+    }
+
+    /// In archives that do not say sections, the kind alone misleads for kinds that are younger than the rule
+    /// (policies, say). pg_restore goes by the TOC's order there, and so what comes behind the data, or behind
+    /// the first post-data entry where there are no data, is post-data.
+    fn settle_sections(&mut self) {
+        let behind_data = self.entries.iter().rposition(|entry| entry.section == Section::Data);
+        let first_post_data = || self.entries.iter().position(|entry| entry.section == Section::PostData);
+        let Some(border) = behind_data.or_else(first_post_data) else { return };
+        for entry in self.entries.iter_mut().skip(border) {
+            if entry.section == Section::PreData {
+                entry.section = Section::PostData;
+            }
+        }
     }
 
     /// How many data blocks the archive has.

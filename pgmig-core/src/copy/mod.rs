@@ -6,6 +6,7 @@
 mod decoder;
 mod encoder;
 mod error;
+mod oids;
 mod row;
 mod statement;
 
@@ -13,5 +14,6 @@ pub(crate) use decoder::escaped_byte;
 pub use decoder::{decode_field, fields, rows};
 pub use encoder::{encode_field, encode_row};
 pub use error::CopyError;
+pub use oids::remove_oids;
 pub use row::{EndMarker, MAX_ROW_BYTES, RowSplitter};
 pub use statement::{CopyOptions, CopyStatement};

@@ -62,7 +62,7 @@ impl CopyStatement {
     /// The statement that loads these rows into `table`, without a semicolon.
     ///
     /// Never asks for OIDs, which servers from 12 on do not have: if [`has_oids`](Self::has_oids), the rows'
-    /// first field must be left out.
+    /// first field must be left out, see [`remove_oids`](super::remove_oids).
     pub fn to_sql(&self, table: &QualifiedName, options: &CopyOptions) -> String {
         let mut sql = format!("COPY {table}");
         if let Some(columns) = &self.columns {

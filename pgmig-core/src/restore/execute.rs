@@ -126,16 +126,20 @@ impl Executor {
 }
 
 /// The server's refusal of an entry. Its message names objects of the schema; an index or a foreign key that
-/// cannot be made has the offending values only in DETAIL, which is never kept.
+/// cannot be made has the offending values in DETAIL, which is never kept. What expressions and functions that read
+/// rows say of them (of an index, a materialized view) is cut.
 fn entry_error(dump_id: DumpId, entry: &str, error: TargetError) -> crate::Error {
     match error.server() {
-        Some(server) if server.sqlstate.is_some() && !server.connection_lost => RestoreError::Entry {
-            entry: entry.to_owned(),
-            dump_id,
-            message: server.message.clone(),
-            sqlstate: server.sqlstate.clone().unwrap_or_default(),
+        Some(server) if server.sqlstate.is_some() && !server.connection_lost => {
+            let server = server.clone().without_values().without_raised_text();
+            RestoreError::Entry {
+                entry: entry.to_owned(),
+                dump_id,
+                message: server.message,
+                sqlstate: server.sqlstate.unwrap_or_default(),
+            }
+            .into()
         }
-        .into(),
         _ => error.into(),
     }
 }

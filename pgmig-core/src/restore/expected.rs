@@ -26,8 +26,7 @@ pub(super) struct Expected {
     pub(super) kind: ObjectKind,
     /// Its schema, "" where it has none.
     pub(super) schema: String,
-    /// Its name; of what belongs to a table `table name`, or only the name in archives of PostgreSQL 9.6 and
-    /// older.
+    /// Its name; of what belongs to a table `table name`, or the name alone, as archives of PostgreSQL 9.x have it.
     pub(super) name: String,
     /// What messages call it.
     pub(super) label: String,

@@ -7,13 +7,13 @@ use super::plan::{Facts, Plan};
 use super::report::TargetContents;
 use super::roles::Roles;
 use super::superuser::{Extension, Fresh};
-use crate::archive::{Archive, DumpId};
+use crate::archive::{Archive, DumpId, Tail};
 use crate::error::Result;
-use crate::instance::{Instance, InstanceCollector, InstanceColumns, Mapping, Resolution};
+use crate::instance::{Instance, InstanceCollector, InstanceColumns, Mapping, Resolution, ResolvedInstance};
 use crate::profile::Profile;
 use crate::progress::{Notice, Severity};
-use crate::schema::{Goal, History, MigrationSet, UpgradePlan};
-use crate::sql::{QualifiedName, quote_literal};
+use crate::schema::{self, Goal, History, MigrationSet, UpgradePlan};
+use crate::sql::{QualifiedName, StandardStrings, quote_literal, split_statements};
 use crate::target::catalog::{self, DatabaseFacts, RoleFacts};
 use crate::target::contents::{self, Extras};
 use crate::target::session::Session;
@@ -119,7 +119,7 @@ pub(super) async fn run(
     let mut session = Session::open(config, &target.name, application).await?;
     let mut inside = look_inside(&mut session, config, &archive, options, &target).await?;
     session.close().await;
-    inside.notices.extend(archive_notices(&archive, &facts));
+    inside.notices.extend(archive_notices(&mut archive, &facts));
     Ok(Preflight { archive, plan, facts, control, maintenance, target, inside })
 }
 
@@ -255,6 +255,9 @@ async fn look_inside(
     let store = Store::recognise(archive, options.profile.as_ref())?;
     let mut notices = Vec::new();
     let (resolution, late) = match (&options.instances, &store) {
+        (Instances::Keep, Some(store)) if !archive.is_stream() => {
+            (Some(kept(store.instances(archive)?)), None)
+        }
         (Instances::Keep, _) => (None, None),
         (Instances::Map(mapping), Some(store)) if archive.is_stream() => {
             let late = store
@@ -308,11 +311,27 @@ pub(super) fn resolve(
     if !resolution.uncovered.is_empty() {
         return Err(Refusal::Unmapped(resolution.uncovered).into());
     }
-    for source in &resolution.unknown_sources {
-        let text = format!("the mapping's source {source} is no instance of the backup");
-        notices.push(Notice { severity: Severity::Warning, text });
-    }
+    notices.extend(unknown_sources(&resolution));
     Ok(resolution)
+}
+
+/// One warning for all keys of the mapping that name no instance of the backup.
+fn unknown_sources(resolution: &Resolution) -> Option<Notice> {
+    let unknown = &resolution.unknown_sources;
+    let some: Vec<String> = unknown.iter().take(5).map(ToString::to_string).collect();
+    let more = unknown.len().saturating_sub(some.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let text = format!(
+        "the mapping has sources that are no instances of the backup; they are replaced where they occur: {}{more}",
+        some.join(", ")
+    );
+    (!unknown.is_empty()).then_some(Notice { severity: Severity::Warning, text })
+}
+
+/// Every instance keeps its ID.
+fn kept(instances: Vec<Instance>) -> Resolution {
+    let keep = |source: Instance| ResolvedInstance { target: source.id, source, mapped: false };
+    Resolution { instances: instances.into_iter().map(keep).collect(), ..Resolution::default() }
 }
 
 fn refuse_unsafe_encoding(archive: &Archive) -> Result<()> {
@@ -428,7 +447,10 @@ pub(super) fn upgrade(
 ) -> Result<Upgrade> {
     match (&history, migrations) {
         (History::Known(_), Some(set)) => {
-            Ok(Upgrade::Planned { plan: UpgradePlan::new(profile, set, &history, goal)? })
+            let plan = UpgradePlan::new(profile, set, &history, goal)?;
+            // Now, not after everything has been loaded.
+            schema::check(&plan, split_migration)?;
+            Ok(Upgrade::Planned { plan })
         }
         (History::Known(applied), None) => Ok(Upgrade::AsItIs {
             history: format!(" ({} migrations of a profile without a set)", applied.len()),
@@ -438,7 +460,12 @@ pub(super) fn upgrade(
     }
 }
 
-fn archive_notices(archive: &Archive, facts: &Facts) -> Vec<Notice> {
+/// How migrations are split into statements.
+pub(super) fn split_migration(sql: &str) -> std::result::Result<Vec<&str>, String> {
+    split_statements(sql, StandardStrings::On).map_err(|error| error.to_string())
+}
+
+fn archive_notices(archive: &mut Archive, facts: &Facts) -> Vec<Notice> {
     let mut notices = Vec::new();
     let made_by = archive.header().server_version.as_ref().map(ToString::to_string).unwrap_or_default();
     let major: i32 = made_by.split(['.', ' ']).next().and_then(|major| major.parse().ok()).unwrap_or(0);
@@ -447,6 +474,11 @@ fn archive_notices(archive: &Archive, facts: &Facts) -> Vec<Notice> {
             "the backup is from PostgreSQL {major}, newer than this server: what it does not know yet will fail"
         );
         notices.push(Notice { severity: Severity::Notice, text });
+    }
+    if archive.tail() == Some(Tail::Unknown) {
+        let text =
+            "something follows the archive's last block, which pg_dump does not write; it was passed over";
+        notices.push(Notice { severity: Severity::Warning, text: text.to_owned() });
     }
     notices
 }

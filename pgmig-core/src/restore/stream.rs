@@ -1,25 +1,20 @@
-//! The reading side of the load: the archive's blocks, inflated, cut at row ends, rewritten, on a thread of
-//! their own. This is the one place where sync meets async: pieces leave through a bounded channel, so memory
-//! is bounded by its length and the reader is never further ahead than that.
+//! The reading side of the load: the archive's blocks, inflated, cut at row ends, rewritten.
 
 use super::error::RestoreError;
+use super::pieces::{LargeObjectPart, Piece, Pieces, Sender, TableEnd};
 use super::plan::{Plan, RowForm, TableLoad};
+use super::row_reader::{PIECE_BYTES, RowReader};
 use crate::archive::{Archive, Block, DataReader, DumpId, LargeObjectsReader};
-use crate::copy::{EndMarker, RowSplitter};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
 use crate::rewrite::{ColumnRule, LeftoverCounter, RowRewriter, Rules, rewrite_insert};
-use crate::sql::{InsertStatement, StandardStrings, StatementSplitter};
+use crate::sql::{
+    InsertStatement, Lexer, QualifiedName, SqlError, StandardStrings, StatementSplitter, TokenKind,
+    quote_ident,
+};
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use tokio::sync::mpsc;
-
-/// COPY messages of 64 to 256 KiB are sent at a time: larger ones only cost memory.
-const PIECE_BYTES: usize = 128 * 1024;
-
-/// Pieces under way between the reader and the connection.
-const PIECES_AHEAD: usize = 8;
 
 /// INSERT statements are sent together up to this many bytes; each message is a transaction.
 const STATEMENTS_BYTES: usize = 64 * 1024;
@@ -28,48 +23,21 @@ const STATEMENTS_BYTES: usize = 64 * 1024;
 /// rewritten. More than this is no table of instances.
 const INSTANCES_BYTES: usize = 64 * 1024 * 1024;
 
-/// One piece of the archive's data, in the order in which they are to be loaded.
-pub(super) enum Piece {
-    /// The rows that follow belong to this table of the plan.
-    Table(usize),
-    /// Whole rows as COPY text.
-    Rows(Bytes),
-    /// INSERT statements in the archive's encoding.
-    Statements(Vec<u8>),
-    /// The table's rows have all been given.
-    TableEnd(TableEnd),
-    /// Parts of large objects, in order.
-    LargeObjects(Vec<LargeObjectPart>),
-    /// All large objects of a block have been given.
-    LargeObjectsEnd,
-}
-
-/// What was read and rewritten of one table.
-#[derive(Debug, Default)]
-pub(super) struct TableEnd {
-    pub(super) rows: u64,
-    pub(super) bytes: u64,
-    /// Replacements by column, in the order of the COPY statement's columns.
-    pub(super) replaced: Vec<u64>,
-    /// Mapping keys that are no values and are still there, outside excluded columns.
-    pub(super) leftovers: u64,
-}
-
-/// A part of a large object.
-#[derive(Debug)]
-pub(super) struct LargeObjectPart {
-    pub(super) oid: u32,
-    /// Where in the object it begins, in bytes.
-    pub(super) offset: u64,
-    pub(super) bytes: Vec<u8>,
-}
-
 /// How rows are rewritten; absent where the backup's IDs are kept.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rewriting {
     pub(super) rules: Arc<Rules>,
     /// The rules of each table's columns.
     pub(super) columns: HashMap<DumpId, Vec<ColumnRule>>,
+    /// Partitions with INSERT statements whose rows go to the root of their tree.
+    pub(super) roots: HashMap<DumpId, Root>,
+}
+
+/// The root of a partition's tree, and the partition's columns in its own order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Root {
+    pub(super) table: QualifiedName,
+    pub(super) columns: Vec<String>,
 }
 
 /// Resolves the instances of a stream when they have come by: returns the rules that hold from then on.
@@ -91,49 +59,19 @@ pub(super) struct Reading {
     pub(super) discovery: Option<Discovery>,
 }
 
-/// The other end of the reading thread.
-pub(super) struct Pieces {
-    pub(super) pieces: mpsc::Receiver<Piece>,
-    outcome: tokio::sync::oneshot::Receiver<Result<()>>,
-}
-
-impl Pieces {
-    /// The next piece; `None` at the end, and after an error, which [`Pieces::finish`] then returns.
-    pub(super) async fn next(&mut self) -> Option<Piece> {
-        self.pieces.recv().await
-    }
-
-    /// How the reading ended.
-    pub(super) async fn finish(self) -> Result<()> {
-        drop(self.pieces);
-        let ended = |_| RestoreError::Internal("the thread that reads the archive has died".to_owned());
-        self.outcome.await.map_err(ended)?
-    }
-}
-
-/// Starts to read. A thread of its own rather than one of the runtime's: a read from a pipe can block for ever,
-/// and must not keep a program from ending.
-pub(super) fn start(mut archive: Archive, reading: Reading) -> Result<Pieces> {
-    let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
-    let (tell, outcome) = tokio::sync::oneshot::channel();
-    let read = move || {
-        let result = Reader { sender, reading }.run(&mut archive);
-        // Nobody listens any more if the load failed: its error is the one that counts.
-        let _ = tell.send(result);
-    };
-    let spawned = std::thread::Builder::new().name("pgmig-archive".to_owned()).spawn(read);
-    spawned.map_err(|error| RestoreError::Internal(format!("no thread to read the archive: {error}")))?;
-    Ok(Pieces { pieces, outcome })
-}
-
 /// Rewrites a table's rows, and looks at what leaves with other eyes.
 struct TableRewriter {
     rows: RowRewriter,
     leftovers: LeftoverCounter,
 }
 
+/// Starts to read, on a thread of its own.
+pub(super) fn start(mut archive: Archive, reading: Reading) -> Result<Pieces> {
+    Pieces::of(move |sender| Reader { sender, reading }.run(&mut archive))
+}
+
 struct Reader {
-    sender: mpsc::Sender<Piece>,
+    sender: Sender,
     reading: Reading,
 }
 
@@ -181,8 +119,7 @@ impl Reader {
     }
 
     fn send(&self, piece: Piece) -> Result<()> {
-        // The receiver is gone when the load has failed or was cancelled; this error is then not looked at.
-        self.sender.blocking_send(piece).map_err(|_| RestoreError::Interrupted.into())
+        self.sender.send(piece)
     }
 
     fn table(&mut self, index: usize, table: &TableLoad, data: &mut DataReader<'_>) -> Result<()> {
@@ -281,7 +218,7 @@ impl Reader {
                 splitter.feed(&chunk).map_err(broken)?;
             }
             while let Some(statement) = splitter.next_statement().map_err(broken)? {
-                end.rows += self.statement(table, statement.text, &mut batch, &mut end)?;
+                self.statement(table, statement.text, &mut batch, &mut end)?;
                 if batch.len() >= STATEMENTS_BYTES {
                     self.send(Piece::Statements(std::mem::take(&mut batch)))?;
                 }
@@ -296,39 +233,59 @@ impl Reader {
         Ok(end)
     }
 
-    /// Appends one statement, rewritten, to `batch`; returns the number of its rows.
+    /// Appends one statement, rewritten, to `batch`, and counts its rows.
     fn statement(
         &self,
         table: &TableLoad,
         text: &[u8],
         batch: &mut Vec<u8>,
         end: &mut TableEnd,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         let before = batch.len();
-        // Text that is not UTF-8 is neither counted nor rewritten: such archives are restored with their own
-        // IDs (refused otherwise), and the server counts the rows.
-        let text_str = std::str::from_utf8(text).ok();
-        let insert = text_str.and_then(|sql| InsertStatement::parse(sql, self.reading.strings).ok());
-        let rows = insert.as_ref().map_or(0, |insert| insert.rows.len() as u64);
-        match (&self.reading.rewriting, text_str) {
+        // Text that is not UTF-8 is neither counted nor rewritten: the server converts it, and archives in such
+        // encodings are restored with their own IDs if they have INSERT statements.
+        let sql = std::str::from_utf8(text).ok();
+        match sql.map(|sql| InsertStatement::parse(sql, self.reading.strings)) {
+            Some(Ok(insert)) => end.rows += insert.rows.len() as u64,
+            _ => end.is_uncounted = true,
+        }
+        match (&self.reading.rewriting, sql) {
             (Some(rewriting), Some(sql)) => {
-                let columns = rewriting.columns.get(&table.dump_id).map(Vec::as_slice).unwrap_or_default();
-                let rewritten = rewrite_insert(sql, &rewriting.rules, columns, self.reading.strings)
-                    .map_err(|error| RestoreError::Data {
-                        table: table.table.to_string(),
-                        reason: error.to_string(),
-                    })?;
-                end.replaced.resize(columns.len().max(1), 0);
-                for (total, count) in end.replaced.iter_mut().zip(&rewritten.counts) {
-                    *total += count;
-                }
-                batch.extend_from_slice(rewritten.sql.as_bytes());
+                let sql = self.insert(table, sql, rewriting, end)?;
+                batch.extend_from_slice(sql.as_bytes());
             }
             _ => batch.extend_from_slice(text),
         }
         batch.push(b'\n');
         end.bytes += (batch.len() - before) as u64;
-        Ok(rows)
+        Ok(())
+    }
+
+    /// An INSERT statement with its IDs replaced, into the partition root where rows have to be routed anew.
+    fn insert(
+        &self,
+        table: &TableLoad,
+        sql: &str,
+        rewriting: &Rewriting,
+        end: &mut TableEnd,
+    ) -> Result<String> {
+        let columns = rewriting.columns.get(&table.dump_id).map(Vec::as_slice).unwrap_or_default();
+        let broken = |error: SqlError| RestoreError::Data {
+            table: table.table.to_string(),
+            reason: error.to_string(),
+        };
+        let rewritten =
+            rewrite_insert(sql, &rewriting.rules, columns, self.reading.strings).map_err(broken)?;
+        end.replaced.resize(rewritten.counts.len().max(end.replaced.len()), 0);
+        for (total, count) in end.replaced.iter_mut().zip(&rewritten.counts) {
+            *total += count;
+        }
+        match rewriting.roots.get(&table.dump_id) {
+            Some(root) => {
+                insert_into(&rewritten.sql, root, self.reading.strings).map_err(|error| broken(error).into())
+            }
+            None => Ok(rewritten.sql.into_owned()),
+        }
     }
 
     fn objects(&mut self, objects: &mut LargeObjectsReader<'_>) -> Result<()> {
@@ -369,60 +326,29 @@ fn copy_columns(table: &TableLoad) -> &[String] {
     }
 }
 
-/// Runs of whole rows of a table's COPY stream.
-struct RowReader<'a, 'b> {
-    table: &'a TableLoad,
-    data: &'a mut DataReader<'b>,
-    splitter: Option<RowSplitter>,
-    chunk: Vec<u8>,
-    drop_oids: bool,
-}
-
-impl<'a, 'b> RowReader<'a, 'b> {
-    fn new(table: &'a TableLoad, data: &'a mut DataReader<'b>) -> Self {
-        let drop_oids = matches!(&table.form, RowForm::Copy(copy) if copy.has_oids);
-        let splitter = Some(RowSplitter::new(EndMarker::Required));
-        Self { table, data, splitter, chunk: Vec::new(), drop_oids }
-    }
-
-    /// The next rows and their number; `None` at the end, which must be marked.
-    fn next(&mut self) -> Result<Option<(Vec<u8>, u64)>> {
-        let broken = |error: crate::copy::CopyError| -> Error {
-            RestoreError::Data { table: self.table.table.to_string(), reason: error.to_string() }.into()
-        };
-        let mut out = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 4);
-        let mut rows = 0;
-        while let Some(mut splitter) = self.splitter.take() {
-            self.chunk.clear();
-            if self.data.read_into(&mut self.chunk, PIECE_BYTES)? == 0 {
-                splitter.finish(&mut out).map_err(broken)?;
-                break;
-            }
-            rows += splitter.push(&self.chunk, &mut out).map_err(broken)?;
-            self.splitter = Some(splitter);
-            if rows > 0 {
-                break;
-            }
+/// An INSERT statement with another table: the columns are named if they are not yet, since those of a root can
+/// be in another order.
+fn insert_into(sql: &str, root: &Root, strings: StandardStrings) -> Result<String, SqlError> {
+    let mut tokens = Vec::new();
+    for token in Lexer::new(sql.as_bytes(), strings) {
+        let token = token?;
+        if !token.kind.is_blank() {
+            tokens.push(token);
         }
-        if rows == 0 {
-            return Ok(None);
+        // INSERT INTO schema . table and what follows.
+        if tokens.len() > 6 {
+            break;
         }
-        if self.drop_oids {
-            out = without_first_fields(&out);
-        }
-        Ok(Some((out, rows)))
     }
-}
-
-/// Rows of a table WITH OIDS without their OIDs.
-fn without_first_fields(rows: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(rows.len());
-    for row in crate::copy::rows(rows) {
-        let rest = memchr::memchr(b'\t', row).and_then(|tab| row.get(tab + 1..)).unwrap_or_default();
-        out.extend_from_slice(rest);
-        out.push(b'\n');
+    let qualified = tokens.get(3).is_some_and(|token| token.kind == TokenKind::Symbol(b'.'));
+    let after = if qualified { 5 } else { 3 };
+    let Some(next) = tokens.get(after) else { return Ok(sql.to_owned()) };
+    let rest = sql.get(next.span.start..).unwrap_or_default();
+    if next.kind == TokenKind::Symbol(b'(') {
+        return Ok(format!("INSERT INTO {} {rest}", root.table));
     }
-    out
+    let columns: Vec<String> = root.columns.iter().map(|column| quote_ident(column)).collect();
+    Ok(format!("INSERT INTO {} ({}) {rest}", root.table, columns.join(", ")))
 }
 
 impl Reading {
@@ -435,5 +361,30 @@ impl Reading {
             rewriting: None,
             discovery: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn rows_of_a_partition_are_inserted_into_the_root() {
+        let root =
+            Root { table: QualifiedName::new("store", "message"), columns: vec!["id".into(), "Body".into()] };
+        let into = |sql| insert_into(sql, &root, StandardStrings::On).unwrap();
+        assert_eq!(
+            into("INSERT INTO store.\"p 0\" VALUES ('INSERT INTO x', 1);"),
+            "INSERT INTO store.message (id, \"Body\") VALUES ('INSERT INTO x', 1);"
+        );
+        assert_eq!(
+            into("INSERT INTO p0 OVERRIDING SYSTEM VALUE VALUES (1);"),
+            "INSERT INTO store.message (id, \"Body\") OVERRIDING SYSTEM VALUE VALUES (1);"
+        );
+        assert_eq!(
+            into("INSERT INTO store.p0 (id) VALUES (1);"),
+            "INSERT INTO store.message (id) VALUES (1);"
+        );
     }
 }

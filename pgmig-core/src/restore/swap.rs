@@ -8,7 +8,7 @@ use super::staging::mark_statement;
 use super::step::Step;
 use crate::error::Result;
 use crate::sql::{quote_ident, quote_literal};
-use crate::target::catalog::{DatabaseFacts, other_sessions};
+use crate::target::catalog::{DatabaseFacts, database_facts, other_sessions};
 use crate::target::session::Session;
 use crate::target::{TargetConfig, TargetError};
 use std::time::Duration;
@@ -124,7 +124,12 @@ impl Swap<'_> {
         // committed asynchronously.
         let doing = "swap the databases";
         control.execute("SET LOCAL synchronous_commit = on", doing).await?;
-        for statement in carry_over::statements(control, self.target, self.staging).await? {
+        // Read anew: it may have been changed while the restore was under way.
+        let current = database_facts(control, &self.target.name).await?;
+        let Some(current) = current.filter(|current| current.oid == self.target.oid) else {
+            return Err(Refusal::Changed { database: self.target.name.clone() }.into());
+        };
+        for statement in carry_over::statements(control, &current, self.staging).await? {
             control.execute(&statement, "carry over what belongs to the target database").await?;
         }
         self.failpoints.pass(Step::CarryOver)?;
@@ -135,7 +140,7 @@ impl Swap<'_> {
             target: self.target.name.clone(),
             target_oid: self.target.oid,
             state: if self.keep_previous { State::Kept } else { State::Previous },
-            comment: self.target.comment.clone(),
+            comment: current.comment.clone(),
         };
         control.execute(&format!("ALTER DATABASE {target} RENAME TO {previous}"), doing).await?;
         control.execute(&mark_statement(self.previous, &marker), doing).await?;

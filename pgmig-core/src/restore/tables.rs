@@ -68,7 +68,7 @@ pub(super) async fn count_in_table(
         table: table.to_string(),
         reason: error.to_string(),
     };
-    let mut stream = staging.copy_out(&format!("COPY (SELECT * FROM ONLY {table}) TO STDOUT")).await?;
+    let mut stream = staging.copy_out(&format!("COPY (SELECT * FROM {table}) TO STDOUT")).await?;
     while let Some(chunk) = stream.next_chunk().await? {
         splitter.push(&chunk, &mut out).map_err(broken)?;
         count += counter(&out);

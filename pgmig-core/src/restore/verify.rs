@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::target::session::Session;
 use std::collections::HashSet;
 
-/// Objects of the catalogs, as the archive's TOC names them: kind, schema ("" for none), name.
+/// Objects of the catalogs, as the archive's TOC names them: kind, schema ("" for none), name. What belongs to a
+/// table is among them as `table name` and as `name`: archives of PostgreSQL 9.x do not name the table.
 type Found = HashSet<(ObjectKind, String, String)>;
 
 /// How many large objects are opened by one statement: each takes memory until its end.
@@ -27,57 +28,64 @@ async fn found_objects(staging: &mut Session) -> Result<Found> {
     let sql = "\
         SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'f' THEN 'table' \
             WHEN 'v' THEN 'view' WHEN 'm' THEN 'view' WHEN 'S' THEN 'sequence' ELSE 'index' END, \
-            n.nspname, c.relname \
+            n.nspname, '', c.relname \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'i', 'I') AND n.nspname !~ '^pg_toast' \
-        UNION ALL SELECT 'schema', '', nspname FROM pg_catalog.pg_namespace \
-        UNION ALL SELECT 'extension', '', extname FROM pg_catalog.pg_extension \
-        UNION ALL SELECT 'type', n.nspname, t.typname \
+        UNION ALL SELECT 'schema', '', '', nspname FROM pg_catalog.pg_namespace \
+        UNION ALL SELECT 'extension', '', '', extname FROM pg_catalog.pg_extension \
+        UNION ALL SELECT 'type', n.nspname, '', t.typname \
         FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
-        UNION ALL SELECT 'constraint', n.nspname, c.relname || ' ' || k.conname FROM pg_catalog.pg_constraint k \
+        UNION ALL SELECT 'constraint', n.nspname, c.relname, k.conname FROM pg_catalog.pg_constraint k \
         JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        UNION ALL SELECT 'trigger', n.nspname, c.relname || ' ' || g.tgname FROM pg_catalog.pg_trigger g \
+        UNION ALL SELECT 'trigger', n.nspname, c.relname, g.tgname FROM pg_catalog.pg_trigger g \
         JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        UNION ALL SELECT 'policy', n.nspname, c.relname || ' ' || p.polname FROM pg_catalog.pg_policy p \
+        UNION ALL SELECT 'policy', n.nspname, c.relname, p.polname FROM pg_catalog.pg_policy p \
         JOIN pg_catalog.pg_class c ON c.oid = p.polrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        UNION ALL SELECT 'rule', n.nspname, c.relname || ' ' || r.rulename FROM pg_catalog.pg_rewrite r \
+        UNION ALL SELECT 'rule', n.nspname, c.relname, r.rulename FROM pg_catalog.pg_rewrite r \
         JOIN pg_catalog.pg_class c ON c.oid = r.ev_class JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        UNION ALL SELECT DISTINCT 'function', n.nspname, p.proname \
+        UNION ALL SELECT DISTINCT 'function', n.nspname, '', p.proname \
         FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
         WHERE n.nspname <> 'pg_catalog'";
     let rows = staging.rows(sql, "list the restored objects").await?;
-    let found = rows.iter().filter_map(|row| {
-        Some((ObjectKind::from_name(row.text(0))?, row.text(1).to_owned(), row.text(2).to_owned()))
-    });
-    Ok(found.collect())
+    let mut found = Found::new();
+    for row in &rows {
+        let Some(kind) = ObjectKind::from_name(row.text(0)) else { continue };
+        let (schema, table, name) = (row.text(1), row.text(2), row.text(3));
+        found.extend(names(table, name).map(|name| (kind, schema.to_owned(), name)));
+    }
+    Ok(found)
+}
+
+/// How archives name what belongs to a table (`table` is "" for what does not).
+fn names(table: &str, name: &str) -> impl Iterator<Item = String> {
+    let with_table = (!table.is_empty()).then(|| format!("{table} {name}"));
+    with_table.into_iter().chain([name.to_owned()])
 }
 
 /// Indexes and constraints that are not valid. A constraint may be `NOT VALID` in the archive itself; the index
 /// of a partitioned table is invalid as long as a partition lacks its own, and can be so in the archive too.
 async fn invalid(staging: &mut Session, expected: &[Expected]) -> Result<Vec<String>> {
     let sql = "\
-        SELECT n.nspname, c.relname || ' ' || k.conname FROM pg_catalog.pg_constraint k \
+        SELECT n.nspname, c.relname, k.conname FROM pg_catalog.pg_constraint k \
         JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE NOT k.convalidated";
     let not_validated = staging.rows(sql, "look for constraints that are not valid").await?;
-    let allowed = |schema: &str, name: &str| {
-        expected.iter().any(|object| {
-            object.kind == ObjectKind::Constraint
-                && object.may_be_invalid
-                && object.schema == schema
-                && object.name == name
-        })
-    };
     // A constraint that stands in its table's definition can be NOT VALID there; those are not in `expected`.
-    let separate = |schema: &str, name: &str| {
-        expected.iter().any(|object| {
-            object.kind == ObjectKind::Constraint && object.schema == schema && object.name == name
-        })
+    let faulty = |schema: &str, table: &str, name: &str| {
+        let names: Vec<String> = names(table, name).collect();
+        let mut same = expected
+            .iter()
+            .filter(|object| object.kind == ObjectKind::Constraint && object.schema == schema)
+            .filter(|object| names.contains(&object.name))
+            .peekable();
+        same.peek().is_some() && !same.any(|object| object.may_be_invalid)
     };
     let mut faults: Vec<String> = not_validated
         .iter()
-        .filter(|row| separate(row.text(0), row.text(1)) && !allowed(row.text(0), row.text(1)))
-        .map(|row| format!("constraint {} of schema {} is not valid", row.text(1), row.text(0)))
+        .filter(|row| faulty(row.text(0), row.text(1), row.text(2)))
+        .map(|row| {
+            format!("constraint {} of table {}.{} is not valid", row.text(2), row.text(0), row.text(1))
+        })
         .collect();
     let sql = "SELECT i.indexrelid::pg_catalog.regclass FROM pg_catalog.pg_index i \
                JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \

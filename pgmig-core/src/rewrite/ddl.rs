@@ -9,9 +9,9 @@ use std::ops::Range;
 
 /// Replaces IDs in the string constants of `sql`, one or several statements, and returns how many were.
 ///
-/// Names stay as they are, quoted ones in the bodies of SQL and PL/pgSQL functions too; in bodies of other
-/// languages everything is replaced. So do comments outside of bodies, and the bounds of RANGE partitions,
-/// whose order new IDs would upset; those of LIST partitions are replaced.
+/// Left as they are: names, quoted ones in the bodies of SQL and PL/pgSQL routines too (in other languages, in
+/// which double quotes may enclose strings, the whole body is rewritten); comments outside of bodies; and the
+/// bounds of RANGE partitions, whose order new IDs would upset. The bounds of LIST partitions are rewritten.
 ///
 /// # Errors
 ///

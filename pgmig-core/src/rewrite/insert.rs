@@ -2,7 +2,7 @@
 
 use super::literal::{Body, Edits, encoding};
 use super::rules::{ColumnRule, Rules};
-use crate::sql::{Lexer, SqlError, StandardStrings, TokenKind, decode_literal};
+use crate::sql::{Lexer, SqlError, StandardStrings, Token, TokenKind, decode_literal, quote_literal};
 use std::borrow::Cow;
 
 /// A rewritten `INSERT` statement.
@@ -26,8 +26,8 @@ pub fn rewrite_insert<'a>(
     columns: &[ColumnRule],
     strings: StandardStrings,
 ) -> Result<RewrittenInsert<'a>, SqlError> {
+    let mut values = Values { sql, rules, edits: Edits::default() };
     let mut counts = vec![0_u64; columns.len()];
-    let mut edits = Edits::default();
     let mut place = Place::BeforeValues;
     for token in Lexer::new(sql.as_bytes(), strings) {
         let token = token?;
@@ -35,44 +35,62 @@ pub fn rewrite_insert<'a>(
         let Place::Value { column, .. } = place else {
             continue;
         };
-        let rule = columns.get(column).copied().unwrap_or_default();
-        let value = decode_literal(sql, &token);
-        let number = match token.kind {
-            TokenKind::String(_) => value.as_deref(),
-            TokenKind::Number => sql.get(token.span.clone()),
-            _ => None,
-        };
-        let number =
-            number.filter(|_| rule == ColumnRule::AliasNumber).and_then(|text| rules.number(text.as_bytes()));
-        let replaced = match (token.kind, number) {
-            (TokenKind::String(_), Some(number)) => {
-                edits.push(token.span.clone(), format!("'{number}'"));
-                1
-            }
-            (_, Some(number)) => {
-                edits.push(token.span.clone(), number.to_owned());
-                1
-            }
-            (TokenKind::String(kind), None) if rule != ColumnRule::Excluded => {
-                let json = rule == ColumnRule::Json;
-                Body { sql, span: token.body.clone(), encoding: encoding(kind), json }.rewrite(
-                    rules,
-                    &[],
-                    &mut edits,
-                )
-            }
-            _ => 0,
-        };
-        if replaced > 0 {
-            if counts.len() <= column {
-                counts.resize(column.saturating_add(1), 0);
-            }
-            if let Some(count) = counts.get_mut(column) {
-                *count = count.saturating_add(replaced);
-            }
+        let replaced = values.rewrite(&token, columns.get(column).copied().unwrap_or_default());
+        if replaced == 0 {
+            continue;
+        }
+        if counts.len() <= column {
+            counts.resize(column.saturating_add(1), 0);
+        }
+        if let Some(count) = counts.get_mut(column) {
+            *count = count.saturating_add(replaced);
         }
     }
-    Ok(RewrittenInsert { sql: edits.apply(sql), counts })
+    Ok(RewrittenInsert { sql: values.edits.apply(sql), counts })
+}
+
+/// Rewrites one value after the other.
+#[derive(Debug)]
+struct Values<'a> {
+    sql: &'a str,
+    rules: &'a Rules,
+    edits: Edits,
+}
+
+impl Values<'_> {
+    /// Rewrites `token`, part of a value, and returns the number of replacements.
+    fn rewrite(&mut self, token: &Token, rule: ColumnRule) -> u64 {
+        match (rule, token.kind) {
+            (ColumnRule::Excluded, _) => 0,
+            (ColumnRule::AliasNumber, TokenKind::String(_) | TokenKind::Number)
+                if self.rewrite_number(token) =>
+            {
+                1
+            }
+            (_, TokenKind::String(kind)) => {
+                let json = rule == ColumnRule::Json;
+                let body = Body { sql: self.sql, span: token.body.clone(), encoding: encoding(kind), json };
+                body.rewrite(self.rules, &[], &mut self.edits)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Replaces `token` if it is the number of a mapped instance, quoted or not, and tells whether it is.
+    fn rewrite_number(&mut self, token: &Token) -> bool {
+        let is_number = token.kind == TokenKind::Number;
+        let value = if is_number {
+            self.sql.get(token.span.clone()).map(Cow::Borrowed)
+        } else {
+            decode_literal(self.sql, token)
+        };
+        let Some(target) = value.and_then(|value| self.rules.number(value.as_bytes())) else {
+            return false;
+        };
+        let text = if is_number { target.to_owned() } else { quote_literal(target) };
+        self.edits.push(token.span.clone(), text);
+        true
+    }
 }
 
 /// Where in the statement a token is.

@@ -68,8 +68,11 @@ impl LeftoverCounter {
     /// Whether one of the IDs is in `rows`, with its first hyphen at `hyphen`.
     fn may_be_at(&self, rows: &[u8], hyphen: usize) -> bool {
         let text = hyphen.checked_sub(8).and_then(|start| rows.get(start..)?.first_chunk::<UUID_LENGTH>());
-        let Some(text) = text.filter(|text| text.get(13) == Some(&b'-') && text.get(18) == Some(&b'-'))
-        else {
+        let Some(text) = text.filter(|text| {
+            // Cheap, and leaves few that are no IDs.
+            text.first().is_some_and(u8::is_ascii_hexdigit)
+                && [13, 18, 23].iter().all(|&at| text.get(at) == Some(&b'-'))
+        }) else {
             return false;
         };
         self.gone.contains(&text.map(|byte| byte.to_ascii_lowercase()))

@@ -15,4 +15,4 @@ pub use error::SchemaError;
 pub use history::{AppliedMigration, History, UnknownHistory};
 pub use migrations::{MigrationFile, MigrationSet};
 pub use plan::{Goal, UpgradePlan};
-pub use run::{Migrated, SplitStatements, Upgrade, apply, migrate_empty};
+pub use run::{Migrated, SplitStatements, Upgrade, apply, check, migrate_empty};

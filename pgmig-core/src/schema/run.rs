@@ -87,6 +87,16 @@ pub async fn migrate_empty(
     apply(connection, profile, &plan, split, progress).await
 }
 
+/// Checks the texts of a plan's migrations: that each can be split into statements, and that none has transaction
+/// control where it runs in a transaction. [`Upgrade::begin`] checks this, too; a caller can do so long before.
+///
+/// # Errors
+///
+/// [`SchemaError::Split`] and [`SchemaError::TransactionControl`], with the file and the line.
+pub fn check(plan: &UpgradePlan, split: SplitStatements) -> Result<(), SchemaError> {
+    plan.migrations().iter().try_for_each(|file| check_transaction_control(file, split))
+}
+
 impl<'a> Upgrade<'a> {
     /// Checks the migrations' texts, takes sqlx's advisory lock (30 seconds at most), sets the profile's search_path
     /// and makes the history table where there is none. Everything is done as the session's current role.
@@ -101,7 +111,7 @@ impl<'a> Upgrade<'a> {
         plan: &'a UpgradePlan,
         split: SplitStatements,
     ) -> Result<Self, SchemaError> {
-        plan.migrations().iter().try_for_each(|file| check_transaction_control(file, split))?;
+        check(plan, split)?;
         let table = history::qualified(connection, profile).await?;
         let lock = MigrationLock::acquire(connection).await?;
         match prepare(connection, profile, &table).await {

@@ -11,6 +11,7 @@ mod keyword;
 mod lexer;
 mod literal;
 mod parser;
+mod scanner;
 mod statement;
 mod table;
 

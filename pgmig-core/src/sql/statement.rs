@@ -1,7 +1,8 @@
 //! Where one statement ends and the next begins: as `psql` finds it.
 
 use super::SqlError;
-use super::lexer::{Lexer, Scanner, StandardStrings, Token, TokenKind};
+use super::lexer::{Lexer, StandardStrings, Token, TokenKind};
+use super::scanner::Scanner;
 
 /// The longest statement that is taken, in bytes: what a server takes in one message, and so what `pg_dump`
 /// can have written from one row.

@@ -4,9 +4,9 @@ use super::SqlError;
 use super::lexer::{StandardStrings, TokenKind};
 use super::parser::Parser;
 
-/// What begins an element of a table that is no column.
-const CONSTRAINTS: [&str; 8] =
-    ["constraint", "check", "unique", "primary", "foreign", "exclude", "like", "period"];
+/// What begins an element of a table that is no column. All of them are key words that `pg_dump` quotes where
+/// they are names of columns.
+const CONSTRAINTS: [&str; 7] = ["constraint", "check", "unique", "primary", "foreign", "like", "not"];
 
 /// The names of the columns that `create_table`, a `CREATE TABLE` as `pg_dump` writes it, defines, in order.
 ///
@@ -85,6 +85,13 @@ mod tests {
         assert_eq!(table_columns(sql).unwrap(), ["tenant_id", "tags", "check", "price", "naïve"]);
         assert!(table_columns("CREATE TABLE store.no_columns (\n);").unwrap().is_empty());
         assert!(table_columns("CREATE TABLE p PARTITION OF q FOR VALUES IN (1)").unwrap().is_empty());
+    }
+
+    #[test]
+    fn takes_words_that_are_key_words_elsewhere() {
+        let sql =
+            "CREATE TABLE t (\n    period daterange NOT NULL,\n    exclude text,\n    NOT NULL period\n);";
+        assert_eq!(table_columns(sql).unwrap(), ["period", "exclude"]);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 use std::path::PathBuf;
 use thiserror::Error;
 
+/// SQLSTATE of PL/pgSQL's RAISE, where it gives no other.
+const RAISE_EXCEPTION: &str = "P0001";
+
 /// Why the server could not be reached, or what it refused.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -226,6 +229,18 @@ impl ServerError {
         self
     }
 
+    /// The same error without a text that a function made up (`RAISE`), which can hold anything.
+    #[must_use]
+    pub fn without_raised_text(mut self) -> Self {
+        let place = self.context.as_deref().and_then(|context| context.lines().next());
+        let raised = place.filter(|place| place.ends_with(" at RAISE"));
+        if self.is(RAISE_EXCEPTION) || raised.is_some() {
+            let function = raised.unwrap_or("a function");
+            self.message = format!("{function} raised an exception (its text is not shown)");
+        }
+        self
+    }
+
     /// Whether the SQLSTATE is this one.
     pub fn is(&self, sqlstate: &str) -> bool {
         self.sqlstate.as_deref() == Some(sqlstate)
@@ -353,6 +368,20 @@ mod tests {
         assert_eq!(cut("22003", range), "value \"...\" is out of range for type integer");
         assert_eq!(cut("22012", "division by zero"), "division by zero");
         assert_eq!(cut("42703", "column \"x\" does not exist"), "column \"x\" does not exist");
+    }
+
+    #[test]
+    fn what_a_function_raised_is_hidden() {
+        let mut error = ServerError::from_client("create i", "not a number: secret", false);
+        error.context = Some("PL/pgSQL function f(text) line 3 at RAISE".to_owned());
+        assert_eq!(
+            error.clone().without_raised_text().message,
+            "PL/pgSQL function f(text) line 3 at RAISE raised an exception (its text is not shown)"
+        );
+        error.context = None;
+        assert_eq!(error.clone().without_raised_text(), error);
+        error.sqlstate = Some(RAISE_EXCEPTION.to_owned());
+        assert!(!error.without_raised_text().message.contains("secret"));
     }
 
     #[test]

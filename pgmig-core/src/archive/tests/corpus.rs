@@ -1,4 +1,4 @@
-//! By hand, over a whole corpus: `PGMIG_CORPUS=DIR cargo test -p pgmig-core archive -- --ignored`.
+//! Over a corpus of real archives: that of `fixtures/`, or `PGMIG_CORPUS=DIR cargo test -p pgmig-core corpus`.
 
 use super::{read_all_blocks, read_all_in_order, read_all_streamed};
 use crate::archive::{Archive, Block, EntryKind};
@@ -10,9 +10,8 @@ use std::{
 };
 
 #[test]
-#[ignore = "needs PGMIG_CORPUS, a directory of archives"]
 fn every_sound_archive_reads_the_same_in_every_way() {
-    let corpus = PathBuf::from(std::env::var_os("PGMIG_CORPUS").expect("PGMIG_CORPUS is set"));
+    let corpus = corpus();
     let mut archives = Vec::new();
     find_archives(&corpus, &mut archives);
     assert!(!archives.is_empty(), "no archives under {}", corpus.display());
@@ -26,9 +25,8 @@ fn every_sound_archive_reads_the_same_in_every_way() {
 
 /// The plain rendering by pg_restore, which `EXPECT.tsv` names, holds each table's data as it is.
 #[test]
-#[ignore = "needs PGMIG_CORPUS, a directory of archives"]
 fn table_data_is_what_pg_restore_writes() {
-    let corpus = PathBuf::from(std::env::var_os("PGMIG_CORPUS").expect("PGMIG_CORPUS is set"));
+    let corpus = corpus();
     let mut archives = Vec::new();
     find_archives(&corpus, &mut archives);
     let mut tables = 0;
@@ -52,6 +50,11 @@ fn table_data_is_what_pg_restore_writes() {
     }
     println!("{tables} tables");
     assert!(tables > 0);
+}
+
+fn corpus() -> PathBuf {
+    let fixtures = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/archives");
+    std::env::var_os("PGMIG_CORPUS").map_or_else(fixtures, PathBuf::from)
 }
 
 fn rendering(archive: &Path) -> Option<Vec<u8>> {

@@ -99,6 +99,27 @@ fn header_says_what_pg_dump_wrote() {
     }
 }
 
+/// Kinds that are younger than the rule (policies, attached indexes) are found by their place behind the data.
+#[test]
+fn derived_sections_keep_the_order_of_the_contents() {
+    for (derived, stated) in [("from15_v1.10", "15_pipe_gz"), ("from95_v1.10", "9.5_file_gz")] {
+        let derived = Archive::open(&fixture(derived)).unwrap();
+        let stated = Archive::open(&fixture(stated)).unwrap();
+        let last_data =
+            derived.entries().iter().rposition(|entry| entry.kind == EntryKind::TableData).unwrap();
+        let mut compared = 0;
+        for entry in &derived.entries()[last_data..] {
+            let same = stated.entry(entry.dump_id).unwrap();
+            assert_eq!(same.tag, entry.tag);
+            if !matches!(same.section, Section::None | Section::Data) {
+                assert_eq!(entry.section, same.section, "{}", entry.label());
+                compared += usize::from(entry.kind == EntryKind::Policy);
+            }
+        }
+        assert_eq!(compared, 2, "policies");
+    }
+}
+
 #[test]
 fn entries_have_the_fields_of_their_version() {
     let pg18 = Archive::open(&fixture("18_file_gz")).unwrap();

@@ -1,0 +1,187 @@
+//! Every full archive of a corpus, restored by pgmig and by pg_restore: pg_dump cannot tell the results apart.
+//!
+//! `PGMIG_CORPUS=DIR make test-corpus` takes the archives below DIR, `make test` those of `fixtures/`.
+
+use crate::support::corpus::{self, Contents};
+use crate::support::database::quoted;
+use crate::support::pgmig::TargetFile;
+use crate::support::role::ordinary_role;
+use crate::support::{Database, Pgmig, Server};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Mutex;
+
+/// Errors of pg_restore after which the result is still what it should be, and why.
+const TOLERATED: [(&str, &str); 1] =
+    [("schema \"public\" already exists", "pg_dump 10 and older write CREATE SCHEMA public")];
+
+/// What the restore of an archive showed.
+enum Verdict {
+    /// pgmig's result is that of pg_restore, whose tolerated errors these are.
+    Equal(Vec<String>),
+    /// A partial archive, which pgmig refused.
+    Refused(String),
+    /// There is nothing to compare with.
+    Skipped(String),
+    /// pgmig did something else.
+    Wrong(String),
+}
+
+#[test]
+fn every_full_archive_is_restored_as_pg_restore_does_it() {
+    let server = Server::of_this_run();
+    server.create_corpus_roles();
+    let directory = corpus::directory();
+    let archives = corpus::archives(&directory);
+    let verdicts = in_parallel(&archives, |archive| verdict(&server, archive));
+    let mut totals = [0_usize; 4];
+    for (archive, verdict) in archives.iter().zip(&verdicts) {
+        let name = archive.strip_prefix(&directory).unwrap_or(archive).display();
+        let (index, text) = match verdict {
+            Verdict::Equal(errors) if errors.is_empty() => (0, "equal".to_owned()),
+            Verdict::Equal(errors) => (0, format!("equal; pg_restore says: {}", errors.join("; "))),
+            Verdict::Refused(why) => (1, format!("refused as partial: {why}")),
+            Verdict::Skipped(why) => (2, format!("skipped: {why}")),
+            Verdict::Wrong(what) => (3, format!("WRONG: {what}")),
+        };
+        totals[index] += 1;
+        println!("{name}: {text}");
+    }
+    let [equal, refused, skipped, wrong] = totals;
+    println!(
+        "{} archives: {equal} equal, {refused} refused as partial, {skipped} skipped, {wrong} wrong",
+        archives.len()
+    );
+    assert_eq!(wrong, 0, "archives that pgmig did not restore as pg_restore does");
+    assert!(equal > 0, "no archive below {} was restored", directory.display());
+}
+
+/// Two at a time: a restore is the server's work for the most part.
+fn in_parallel(archives: &[PathBuf], check: impl Fn(&Path) -> Verdict + Sync) -> Vec<Verdict> {
+    let queue = Mutex::new(archives.iter().enumerate());
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let next = queue.lock().expect("no worker panics with the lock").next();
+            let Some((index, archive)) = next else { return done };
+            done.push((index, check(archive)));
+        }
+    };
+    let mut done: Vec<_> = std::thread::scope(|scope| {
+        let workers = [scope.spawn(work), scope.spawn(work)];
+        workers.into_iter().flat_map(|worker| worker.join().expect("a check does not panic")).collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, verdict)| verdict).collect()
+}
+
+fn verdict(server: &Server, archive: &Path) -> Verdict {
+    match Contents::of(archive, server.major_version()) {
+        Contents::Full => compare(server, archive),
+        Contents::Partial(why) => refusal(server, archive, why),
+        Contents::Newer(why) => Verdict::Skipped(why),
+        Contents::Unreadable(error) => unreadable(server, archive, &error.to_string()),
+    }
+}
+
+/// What pgmig cannot read, pg_restore must not be able to read either.
+fn unreadable(server: &Server, archive: &Path, error: &str) -> Verdict {
+    let mut pg_restore = server.program("pg_restore");
+    let output = pg_restore.args(["-f", "/dev/null"]).arg(archive).output().expect("pg_restore runs");
+    match output.status.success() {
+        true => Verdict::Wrong(format!("pg_restore reads it, pgmig does not: {error}")),
+        false => Verdict::Skipped(error.to_owned()),
+    }
+}
+
+fn refusal(server: &Server, archive: &Path, why: String) -> Verdict {
+    let target = Database::create_on(server, "partial");
+    let outcome = Pgmig::new().target(&TargetFile::of(&target)).source(archive).arg("--keep-ids").run();
+    match outcome.status.code() {
+        Some(3) if outcome.stderr.contains("the archive is a partial one") => Verdict::Refused(why),
+        _ => Verdict::Wrong(format!("it is partial ({why}), and pgmig did not refuse it: {outcome}")),
+    }
+}
+
+/// Restores it three times: by pg_restore as superuser, which is the oracle; by pgmig from the file, for a
+/// superuser; by pgmig from standard input, for an ordinary role that owns the database.
+fn compare(server: &Server, archive: &Path) -> Verdict {
+    let oracle = Database::create_on(server, "oracle");
+    let errors = match restore_with_pg_restore(&oracle, archive) {
+        Ok(tolerated) => tolerated,
+        Err(error) => return Verdict::Skipped(format!("pg_restore cannot restore it here: {error}")),
+    };
+    let expected = Restored::of(&oracle);
+    drop(oracle);
+    let owner = ordinary_role(server);
+    for (username, from_stdin) in [(server.superuser.as_str(), false), (owner, true)] {
+        let clauses = format!("TEMPLATE template0 OWNER {}", quoted(username));
+        let target = Database::create_with(server, "corpus", &clauses);
+        let file = TargetFile { username: username.to_owned(), ..TargetFile::of(&target) };
+        let pgmig = Pgmig::new().target(&file).arg("--keep-ids");
+        let pgmig = match from_stdin {
+            true => pgmig.args(["--source", "-"]).stdin(archive),
+            false => pgmig.source(archive),
+        };
+        let outcome = pgmig.run();
+        if outcome.status.code() != Some(0) {
+            return Verdict::Wrong(format!("as {username}: {outcome}"));
+        }
+        if let Some(difference) = expected.difference(&Restored::of(&target)) {
+            return Verdict::Wrong(format!("as {username}:\n{difference}"));
+        }
+    }
+    Verdict::Equal(errors)
+}
+
+/// The errors that are tolerated; or the first that is not.
+fn restore_with_pg_restore(database: &Database, archive: &Path) -> Result<Vec<String>, String> {
+    let mut pg_restore = database.server.program("pg_restore");
+    let output = pg_restore
+        .args(["--no-owner", "-d", &database.name])
+        .arg(archive)
+        .stdin(Stdio::null())
+        .output()
+        .expect("pg_restore runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let errors: Vec<_> = stderr.lines().filter(|line| line.contains("error:")).map(str::to_owned).collect();
+    let is_tolerated = |error: &String| TOLERATED.iter().any(|(message, _)| error.ends_with(message));
+    match errors.iter().find(|error| !is_tolerated(error)) {
+        Some(error) => Err(error.clone()),
+        None if errors.is_empty() && !output.status.success() => Err(stderr.into_owned()),
+        None => Ok(errors),
+    }
+}
+
+/// What two databases are compared by.
+struct Restored {
+    dump: String,
+    large_objects: String,
+}
+
+impl Restored {
+    fn of(database: &Database) -> Self {
+        let objects = "SELECT count(*), sum(length(bytes)), md5(string_agg(oid || md5(bytes), ' ' ORDER BY oid)) \
+                       FROM (SELECT oid, lo_get(oid) AS bytes FROM pg_largeobject_metadata) AS objects";
+        Self { dump: database.dump(&["--no-owner", "--no-acl"]), large_objects: database.psql(objects) }
+    }
+
+    /// How `other` differs.
+    fn difference(&self, other: &Self) -> Option<String> {
+        if self.large_objects != other.large_objects {
+            return Some(format!("large objects: {} instead of {}", other.large_objects, self.large_objects));
+        }
+        (self.dump != other.dump).then(|| first_difference(&self.dump, &other.dump))
+    }
+}
+
+/// Where two texts differ first, with some lines of either.
+fn first_difference(expected: &str, found: &str) -> String {
+    const LINES: usize = 12;
+    let same = expected.lines().zip(found.lines()).take_while(|(one, other)| one == other).count();
+    let part = |text: &str| {
+        let lines = text.lines().skip(same.saturating_sub(3)).take(LINES);
+        lines.map(|line| format!("  {}\n", line.chars().take(200).collect::<String>())).collect::<String>()
+    };
+    format!("line {} differs; pg_restore's:\n{}pgmig's:\n{}", same + 1, part(expected), part(found))
+}

@@ -1,0 +1,112 @@
+//! A corpus of archives: which there are, and which of them hold a whole database.
+
+use super::fixture::repository;
+use pgmig_core::archive::{Archive, ArchiveError, Entry, EntryKind, Section};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// Directories whose archives are broken on purpose.
+const DAMAGED: [&str; 2] = ["damaged", "malformed"];
+
+/// Entries that set up a session or describe the database; a dump of any part has them.
+const OF_NO_PART: [EntryKind; 5] = [
+    EntryKind::Encoding,
+    EntryKind::StdStrings,
+    EntryKind::SearchPath,
+    EntryKind::Database,
+    EntryKind::DatabaseProperties,
+];
+
+/// What an archive holds.
+#[derive(Debug)]
+pub(crate) enum Contents {
+    /// A whole database, or all of its definitions.
+    Full,
+    /// A part of one; says what it lacks.
+    Partial(String),
+    /// What this server cannot take, since it is older.
+    Newer(String),
+    /// Not an archive in custom format, or a damaged one.
+    Unreadable(ArchiveError),
+}
+
+/// The archives that `make test-corpus` was asked to restore: below `PGMIG_CORPUS`, otherwise the fixtures.
+pub(crate) fn directory() -> PathBuf {
+    std::env::var_os("PGMIG_CORPUS").map_or_else(|| repository().join("fixtures"), PathBuf::from)
+}
+
+/// Every `*.dump` below a directory, in order of their paths.
+#[track_caller]
+pub(crate) fn archives(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    collect(directory, &mut found);
+    found.sort();
+    found
+}
+
+#[track_caller]
+fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
+    let entries = directory.read_dir().unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    for entry in entries {
+        let path = entry.expect("a directory can be listed").path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if path.is_dir() && !DAMAGED.contains(&name) {
+            collect(&path, found);
+        } else if path.is_file() && path.extension().is_some_and(|extension| extension == "dump") {
+            found.push(path);
+        }
+    }
+}
+
+impl Contents {
+    /// What the archive at `path` holds, for a server of this major version.
+    pub(crate) fn of(path: &Path, server: u32) -> Self {
+        let archive = match Archive::open(path) {
+            Ok(archive) => archive,
+            Err(error) => return Self::Unreadable(error),
+        };
+        let header = archive.header();
+        for (what, version) in [("pg_dump", &header.dump_version), ("server", &header.server_version)] {
+            let version = version.as_ref().map(ToString::to_string).unwrap_or_default();
+            if major(&version) > server {
+                return Self::Newer(format!("made by {what} {version}, newer than this server"));
+            }
+        }
+        match missing(archive.entries()) {
+            Some(missing) => Self::Partial(missing),
+            None => Self::Full,
+        }
+    }
+}
+
+/// 15 of `15.18 (Debian 15.18-0+deb12u1)`, 9 of `9.5.25`.
+fn major(version: &str) -> u32 {
+    let digits = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    digits.parse().unwrap_or_else(|_| panic!("{version:?} is no version"))
+}
+
+/// What keeps the entries from making a whole database: the first thing that another one needs.
+fn missing(entries: &[Entry]) -> Option<String> {
+    let name = |entry: &Entry| {
+        let schema = entry.namespace.as_ref().map(ToString::to_string).unwrap_or_default();
+        (schema, entry.tag.to_string())
+    };
+    let of = |kind: EntryKind| entries.iter().filter(move |entry| entry.kind == kind);
+    let tables: HashSet<_> = of(EntryKind::Table).map(name).collect();
+    if let Some(orphan) = of(EntryKind::TableData).map(name).find(|table| !tables.contains(table)) {
+        return Some(format!("rows of {}.{} without the table", orphan.0, orphan.1));
+    }
+    let defines = |entry: &&Entry| entry.section == Section::PreData && !OF_NO_PART.contains(&entry.kind);
+    let needs = |entry: &&Entry| entry.section == Section::PostData || entry.kind == EntryKind::SequenceSet;
+    if !entries.iter().any(|entry| defines(&entry))
+        && let Some(entry) = entries.iter().find(needs)
+    {
+        return Some(format!("{} without any definition", entry.label()));
+    }
+    // An extension may bring a schema, but none of the corpus does.
+    let schemas: HashSet<_> = of(EntryKind::Schema).map(|entry| entry.tag.to_string()).collect();
+    let is_there = |schema: &str| matches!(schema, "" | "public" | "pg_catalog") || schemas.contains(schema);
+    let relations = of(EntryKind::Table).chain(of(EntryKind::View)).chain(of(EntryKind::Sequence));
+    let homeless = relations.map(name).find(|(schema, _)| !is_there(schema));
+    homeless.map(|(schema, relation)| format!("{schema}.{relation} without its schema"))
+}
