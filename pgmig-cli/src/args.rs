@@ -1,7 +1,7 @@
 //! The command line: flags of the tool that pgmig stands in for, exactly as they were, then its own.
 
 use anyhow::Result;
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,27 +10,29 @@ use crate::failure::Usage;
 /// Restores a pg_dump -Fc backup of a multi-tenant store on another cluster, under the instance IDs that were
 /// provisioned there, upgraded to the target's release: all or nothing.
 #[derive(Debug, Parser)]
-#[command(name = "pgmig", disable_version_flag = true, version = VERSION, after_help = AFTER_HELP)]
+#[command(
+    name = "pgmig",
+    disable_version_flag = true,
+    version = VERSION,
+    after_help = AFTER_HELP,
+    args_conflicts_with_subcommands = true
+)]
 pub(crate) struct Args {
+    /// What to do instead of a restore
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Erase data if present in the target store
     #[arg(short, long)]
     pub(crate) force: bool,
 
-    /// Backup file name (- reads standard input)
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) source: Option<PathBuf>,
-
-    /// Resource Controller configuration file
-    #[arg(short, long = "resourceController", value_name = "FILE")]
-    pub(crate) resource_controller: Option<PathBuf>,
+    /// The backup and its mapping.
+    #[command(flatten)]
+    pub(crate) backup: BackupArgs,
 
     /// Target Postgres configuration file
     #[arg(short, long, value_name = "FILE")]
     pub(crate) target: Option<PathBuf>,
-
-    /// Instance-mapping file
-    #[arg(short, long, value_name = "FILE", conflicts_with = "keep_ids")]
-    pub(crate) mapping: Option<PathBuf>,
 
     /// Test the Resource Controller connection, then exit
     #[arg(long = "testRCConnection")]
@@ -44,17 +46,9 @@ pub(crate) struct Args {
     #[arg(short, long, action = ArgAction::Version)]
     version: Option<bool>,
 
-    /// Target instances are of type orchestrate
-    #[arg(long)]
-    pub(crate) wxo: bool,
-
     /// Restore under the backup's own instance IDs
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["mapping", "map_by_name"])]
     pub(crate) keep_ids: bool,
-
-    /// Profile of the store: a built-in one's name, or a directory
-    #[arg(long, value_name = "NAME|DIR")]
-    pub(crate) profile: Option<PathBuf>,
 
     /// Schema migrations to use instead of the built-in ones
     #[arg(long, value_name = "DIR")]
@@ -76,22 +70,72 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) strict: bool,
 
-    /// Answer yes to every confirmation but erasing, which only --force allows
-    #[arg(long)]
-    pub(crate) yes: bool,
-
     /// Print warnings and errors only
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) quiet: bool,
 
     /// Do not show progress
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) no_progress: bool,
 
     /// What to log to standard error
-    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Warn)]
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Warn, global = true)]
     pub(crate) log_level: LogLevel,
 }
+
+/// Which backup, and which of its instances is to become which one of the target.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BackupArgs {
+    /// Backup file name (- reads standard input)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) source: Option<PathBuf>,
+
+    /// Resource Controller configuration file
+    #[arg(short, long = "resourceController", value_name = "FILE")]
+    pub(crate) resource_controller: Option<PathBuf>,
+
+    /// Instance-mapping file; asked for is what it does not cover
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+
+    /// Target instances are of type orchestrate
+    #[arg(long)]
+    pub(crate) wxo: bool,
+
+    /// Map each instance to the provisioned one of the same name, where both names are unique
+    #[arg(long)]
+    pub(crate) map_by_name: bool,
+
+    /// Profile of the store: a built-in one's name, or a directory
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) profile: Option<PathBuf>,
+
+    /// Take the suggested answer of every question; erasing is allowed by --force only
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// What else pgmig does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Map the instances of a backup to provisioned ones, and write the mapping file without restoring
+    Mapping(MappingArgs),
+}
+
+/// Arguments of `pgmig mapping`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct MappingArgs {
+    /// The backup and what is known of its mapping.
+    #[command(flatten)]
+    pub(crate) backup: BackupArgs,
+
+    /// File to write the mapping to
+    #[arg(short, long, value_name = "FILE", default_value = ENTERED_MAPPING)]
+    pub(crate) output: PathBuf,
+}
+
+/// Where a mapping that was entered is written to.
+pub(crate) const ENTERED_MAPPING: &str = "enteredMapping.yaml";
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -111,10 +155,15 @@ const AFTER_HELP: &str = "\
 Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was
 changed; 4 stopped by --strict, target untouched; 5 outcome unknown; 130 interrupted, target untouched.";
 
-impl Args {
-    /// The backup to restore.
+impl BackupArgs {
+    /// The backup.
     pub(crate) fn source(&self) -> Result<&Path> {
-        required(self.source.as_deref(), "--source", "the backup to restore")
+        required(self.source.as_deref(), "--source", "the backup")
+    }
+
+    /// Whether it comes from standard input, which can then answer no questions.
+    pub(crate) fn is_from_stdin(&self) -> bool {
+        self.source.as_deref() == Some(Path::new("-"))
     }
 
     /// The Resource Controller's configuration file.
@@ -125,7 +174,9 @@ impl Args {
             "the Resource Controller configuration file",
         )
     }
+}
 
+impl Args {
     /// The target's configuration file.
     pub(crate) fn target(&self) -> Result<&Path> {
         required(self.target.as_deref(), "--target", "the target's Postgres configuration file")
@@ -170,21 +221,21 @@ mod tests {
             &["--source", "store.dump"],
             &["--source=store.dump"],
         ] {
-            assert_eq!(parse(form).source.as_deref(), Some(Path::new("store.dump")), "{form:?}");
+            assert_eq!(parse(form).backup.source.as_deref(), Some(Path::new("store.dump")), "{form:?}");
         }
     }
 
     #[test]
     fn standard_input_as_source() {
         for form in [&["-s", "-"][..], &["-s=-"], &["-s-"], &["--source", "-"], &["--source=-"]] {
-            assert_eq!(parse(form).source.as_deref(), Some(Path::new("-")), "{form:?}");
+            assert_eq!(parse(form).backup.source.as_deref(), Some(Path::new("-")), "{form:?}");
         }
     }
 
     #[test]
     fn a_value_may_hold_an_equals_sign() {
-        assert_eq!(parse(&["-s==x"]).source.as_deref(), Some(Path::new("=x")));
-        assert_eq!(parse(&["-s", "a=b"]).source.as_deref(), Some(Path::new("a=b")));
+        assert_eq!(parse(&["-s==x"]).backup.source.as_deref(), Some(Path::new("=x")));
+        assert_eq!(parse(&["-s", "a=b"]).backup.source.as_deref(), Some(Path::new("a=b")));
     }
 
     #[test]
@@ -202,20 +253,20 @@ mod tests {
         ]);
         for args in [&short, &long] {
             assert!(args.force);
-            assert_eq!(args.resource_controller.as_deref(), Some(Path::new("b")));
-            assert_eq!(args.source().unwrap(), Path::new("a"));
+            assert_eq!(args.backup.resource_controller.as_deref(), Some(Path::new("b")));
+            assert_eq!(args.backup.source().unwrap(), Path::new("a"));
             assert_eq!(args.target().unwrap(), Path::new("c"));
-            assert_eq!(args.mapping.as_deref(), Some(Path::new("d")));
+            assert_eq!(args.backup.mapping.as_deref(), Some(Path::new("d")));
         }
-        assert!(long.test_rc_connection && long.test_pg_connection && long.wxo);
-        assert!(!short.test_rc_connection && !short.test_pg_connection && !short.wxo);
+        assert!(long.test_rc_connection && long.test_pg_connection && long.backup.wxo);
+        assert!(!short.test_rc_connection && !short.test_pg_connection && !short.backup.wxo);
     }
 
     #[test]
     fn short_flags_can_be_joined() {
         let args = parse(&["-fs", "a"]);
         assert!(args.force);
-        assert_eq!(args.source.as_deref(), Some(Path::new("a")));
+        assert_eq!(args.backup.source.as_deref(), Some(Path::new("a")));
     }
 
     #[test]
@@ -258,14 +309,14 @@ mod tests {
         let args = parse(&[]);
         assert_eq!(args.swap_wait, Duration::from_secs(60));
         assert_eq!(args.log_level, LogLevel::Warn);
-        assert!(!args.force && !args.keep_ids && !args.strict && !args.yes && !args.quiet);
+        assert!(!args.force && !args.keep_ids && !args.strict && !args.backup.yes && !args.quiet);
     }
 
     #[test]
     fn what_is_missing_is_named() {
         let args = parse(&[]);
-        assert!(args.source().unwrap_err().to_string().starts_with("--source is missing"));
-        let missing = args.resource_controller().unwrap_err().to_string();
+        assert!(args.backup.source().unwrap_err().to_string().starts_with("--source is missing"));
+        let missing = args.backup.resource_controller().unwrap_err().to_string();
         assert!(missing.starts_with("--resourceController is missing"));
         assert!(args.target().unwrap_err().to_string().starts_with("--target is missing"));
     }

@@ -1,25 +1,18 @@
 //! How an error ends the program: its exit status, and what is said about it.
 
+use pgmig_core::instance::MappingDraft;
 use pgmig_core::{Error, ErrorKind};
 use std::fmt::Write;
 use thiserror::Error as ThisError;
 
 /// Bad usage or configuration that the library's one error type does not cover.
 #[derive(Debug, ThisError)]
-#[error("{text}")]
-pub(crate) struct Usage {
-    text: String,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
+#[error("{0}")]
+pub(crate) struct Usage(String);
 
 impl Usage {
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), source: None }
-    }
-
-    /// Makes another error one of usage, with the same text and the same cause.
-    pub(crate) fn from_error(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self { text: error.to_string(), source: Some(Box::new(error)) }
+        Self(text.into())
     }
 }
 
@@ -27,6 +20,33 @@ impl Usage {
 #[derive(Debug, ThisError)]
 #[error("{0}")]
 pub(crate) struct NotErased(pub(crate) String);
+
+/// Live instances are left without a target, and nobody says what they are to become.
+#[derive(Debug, ThisError)]
+#[error("{0}")]
+pub(crate) struct Unmapped(String);
+
+impl Unmapped {
+    /// What a draft does not cover; `why` nobody was asked, or gave no answer.
+    pub(crate) fn new(draft: &MappingDraft<'_>, why: &str) -> Self {
+        const SHOWN: usize = 20;
+        let open = draft.open();
+        let mut text = format!("{why}, and these instances of the backup are not mapped:");
+        for instance in open.iter().take(SHOWN) {
+            let _ = write!(text, "\n  {}", instance.label());
+        }
+        if open.len() > SHOWN {
+            let _ = write!(text, "\n  and {} more", open.len() - SHOWN);
+        }
+        text += "\nlist them in a mapping file and give it with --mapping";
+        Self(text)
+    }
+
+    /// Another reason.
+    pub(crate) fn because(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
 
 /// A signal came while the program waited for an answer.
 #[derive(Debug, ThisError)]
@@ -42,7 +62,7 @@ pub(crate) fn kind(error: &anyhow::Error) -> ErrorKind {
         if cause.is::<Usage>() {
             return ErrorKind::Usage;
         }
-        if cause.is::<NotErased>() {
+        if cause.is::<NotErased>() || cause.is::<Unmapped>() {
             return ErrorKind::Refused;
         }
         if cause.is::<Interrupted>() {

@@ -10,11 +10,12 @@ mod interrupt;
 mod log;
 mod output;
 mod progress;
+mod prompt;
 mod provisioned;
 mod table;
 
 use anyhow::{Context, Result};
-use args::Args;
+use args::{Args, Command};
 use clap::Parser;
 use environment::Environment;
 use std::process::ExitCode;
@@ -43,6 +44,9 @@ fn start(args: &Args) -> Result<()> {
 async fn run(args: &Args) -> Result<()> {
     let environment = Environment::read()?;
     let cancel = interrupt::cancelled_by_signals()?;
+    if let Some(Command::Mapping(mapping)) = &args.command {
+        return commands::mapping::run(args, mapping, &environment, &cancel).await;
+    }
     if args.test_rc_connection {
         commands::test_resource_controller::run(args, &environment, &cancel).await?;
     }

@@ -1,17 +1,18 @@
 //! The instances that are provisioned on the target: asks the Resource Controller, and the operator once, where
 //! its certificate cannot be verified.
 
-use crate::args::Args;
+use crate::args::BackupArgs;
 use crate::environment::Environment;
 use crate::failure::Interrupted;
 use crate::output::say;
-use anyhow::{Context, Result};
+use crate::prompt;
+use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::resource_controller::{
     Listing, ResourceController, ResourceControllerConfig, ResourceControllerError, ServiceType,
     UntrustedCertificate,
 };
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 /// any certificate is a matter of the configuration file.
 pub(crate) async fn list(
     config: &Path,
-    args: &Args,
+    args: &BackupArgs,
     environment: &Environment,
     cancel: &CancellationToken,
 ) -> Result<Listing> {
@@ -58,17 +59,17 @@ async fn interruptible(
 }
 
 /// Shows the certificate and asks; no, where there is nobody to ask.
-async fn trusts(untrusted: &UntrustedCertificate, args: &Args, cancel: &CancellationToken) -> Result<bool> {
-    let from_stdin = args.source.as_deref() == Some(Path::new("-"));
-    if from_stdin || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+async fn trusts(
+    untrusted: &UntrustedCertificate,
+    args: &BackupArgs,
+    cancel: &CancellationToken,
+) -> Result<bool> {
+    if args.is_from_stdin() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(false);
     }
     say(&question(untrusted));
-    let _ = write!(io::stderr(), "Trust this certificate, this time? [y/N] ");
-    tokio::select! {
-        answer = tokio::task::spawn_blocking(read_line) => Ok(means_yes(&answer.context("cannot ask")??)),
-        () = cancel.cancelled() => Err(Interrupted.into()),
-    }
+    let answer = prompt::ask("Trust this certificate, this time? [y/N] ", cancel).await?;
+    Ok(answer.is_some_and(|answer| means_yes(&answer)))
 }
 
 fn question(untrusted: &UntrustedCertificate) -> String {
@@ -85,12 +86,6 @@ fn question(untrusted: &UntrustedCertificate) -> String {
         certificate.not_after,
         certificate.fingerprint
     )
-}
-
-fn read_line() -> Result<String> {
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).context("cannot read the answer")?;
-    Ok(line)
 }
 
 fn means_yes(answer: &str) -> bool {

@@ -67,7 +67,8 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::Archive(_) | Error::Discover(_) | Error::Target(_) => ErrorKind::Failed,
-            Error::Mapping(_) | Error::Config(_) | Error::Profile(_) => ErrorKind::Usage,
+            Error::Config(_) | Error::Profile(_) => ErrorKind::Usage,
+            Error::Mapping(error) => error.kind(),
             Error::ResourceController(error) => error.kind(),
             Error::Schema(error) => error.kind(),
             Error::Restore(error) => error.kind(),

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Tries the connection, and prints what was found.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: &CancellationToken) -> Result<()> {
-    let listing = provisioned::list(args.resource_controller()?, args, environment, cancel).await?;
+    let listing =
+        provisioned::list(args.backup.resource_controller()?, &args.backup, environment, cancel).await?;
     output::print(&report(&listing))
 }
 

@@ -1,7 +1,8 @@
 //! What is wrong with an instance ID, a mapping, or the table of instances.
 
 use super::InstanceId;
-use std::io;
+use crate::error::ErrorKind;
+use std::{fmt, io};
 use thiserror::Error;
 
 /// The text is not an instance ID.
@@ -16,6 +17,14 @@ pub enum MappingError {
     /// The file cannot be read.
     #[error("cannot read the mapping file {file}")]
     Read {
+        /// The file.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the mapping file {file}")]
+    Write {
         /// The file.
         file: String,
         /// Why.
@@ -113,6 +122,32 @@ pub enum MappingError {
         /// The other instance, by its name and ID.
         name: String,
     },
+    /// A target is no instance that is provisioned.
+    #[error(
+        "{key} is mapped to {target}, which is not provisioned on the target; choose one of those that are"
+    )]
+    NotProvisioned {
+        /// The source.
+        key: InstanceId,
+        /// Its target.
+        target: InstanceId,
+    },
+    /// There are more instances in the backup than provisioned ones to map them to.
+    #[error(
+        "the backup has {instances} instances that need one on the target, but only {provisioned} are provisioned \
+         there{}; provision as many as the backup has, or list the access tokens of all their owners",
+        Remaining { open: *open, free: *free }
+    )]
+    TooFewProvisioned {
+        /// Live instances of the backup, and deleted ones that are mapped.
+        instances: usize,
+        /// Instances that are provisioned on the target.
+        provisioned: usize,
+        /// Those of the backup that are not mapped yet.
+        open: usize,
+        /// Those of the target that can still be chosen.
+        free: usize,
+    },
     /// Two keys name one instance.
     #[error("{id} and {alias} are the same instance of the backup, but the mapping has both; leave one out")]
     TwoKeys {
@@ -163,6 +198,29 @@ pub enum MappingError {
         /// The source.
         id: InstanceId,
     },
+}
+
+/// How many are left on both sides of an unfinished mapping, where that is not the whole.
+struct Remaining {
+    open: usize,
+    free: usize,
+}
+
+impl fmt::Display for Remaining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " ({} of them free for the {} not mapped yet)", self.free, self.open)
+    }
+}
+
+impl MappingError {
+    /// What a caller should conclude.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            MappingError::TooFewProvisioned { .. } => ErrorKind::Refused,
+            MappingError::Write { .. } => ErrorKind::Failed,
+            _ => ErrorKind::Usage,
+        }
+    }
 }
 
 /// What is wrong with the rows of the table of instances. Row numbers are 1-based; values are not shown.

@@ -3,15 +3,19 @@
 //! Pure: rows and files' texts come in, instances and pairs of IDs go out.
 
 mod discover;
+mod draft;
 mod error;
 mod id;
 mod mapping;
 mod mapping_file;
+mod mapping_writer;
 mod resolution;
 
 pub use discover::{Alias, Instance, InstanceCollector, InstanceColumns};
+pub use draft::{Candidate, MappingDraft};
 pub use error::{DiscoverError, IdError, MappingError};
 pub use id::InstanceId;
 pub use mapping::Mapping;
 pub use mapping_file::MAX_MAPPING_BYTES;
+pub use mapping_writer::MappingWriter;
 pub use resolution::{Resolution, ResolvedInstance};

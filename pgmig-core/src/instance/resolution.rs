@@ -55,6 +55,18 @@ impl Mapping {
         instances: &[Instance],
         system_regions: &[String],
     ) -> Result<Resolution, MappingError> {
+        let resolution = self.apply(instances, system_regions)?;
+        resolution.check_targets(self)?;
+        Ok(resolution)
+    }
+
+    /// As [`resolve`](Self::resolve), for a mapping that is not complete yet: targets may be instances of the
+    /// backup that are still to be mapped.
+    pub(super) fn apply(
+        &self,
+        instances: &[Instance],
+        system_regions: &[String],
+    ) -> Result<Resolution, MappingError> {
         let index = Index::new(self, instances);
         index.check_ambiguity(instances)?;
         let mut resolution = Resolution { pairs: self.pairs().to_vec(), ..Resolution::default() };
@@ -79,7 +91,6 @@ impl Mapping {
             let target = target.unwrap_or(instance.id);
             resolution.instances.push(ResolvedInstance { source: instance.clone(), target, mapped });
         }
-        resolution.check_targets(self)?;
         let unknown = self.pairs().iter().map(|(source, _)| *source).filter(|source| !named.contains(source));
         resolution.unknown_sources = unknown.collect();
         Ok(resolution)

@@ -3,7 +3,7 @@
 use super::config::ServiceType;
 use super::connection::{TlsInfo, Verification};
 use super::entry::Entry;
-use crate::instance::InstanceId;
+use crate::instance::{Candidate, InstanceId};
 use std::collections::HashMap;
 
 /// What the Resource Controller lists.
@@ -36,6 +36,12 @@ pub struct ProvisionedInstance {
     pub kind: Option<String>,
     /// Positions in `accessTokens`, 1-based, of the tokens that see it.
     pub tokens: Vec<usize>,
+}
+
+impl From<&ProvisionedInstance> for Candidate {
+    fn from(instance: &ProvisionedInstance) -> Self {
+        Self { id: instance.id, name: instance.name.clone() }
+    }
 }
 
 /// An instance that cannot be restored to.

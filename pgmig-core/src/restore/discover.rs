@@ -16,17 +16,19 @@ const CHUNK: usize = 64 * 1024;
 /// Tables that are read before a restore hold a row per instance or per migration. More than this is not that.
 const TABLE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// A table of the archive that is read before the restore.
-pub(super) struct SmallTable<'a> {
+/// A table of the archive whose rows are read before the restore.
+pub(super) struct ArchivedTable<'a> {
     entry: &'a Entry,
     columns: Vec<String>,
+    /// The most bytes of data that it may have.
+    limit: u64,
 }
 
 /// The store that an archive holds.
 pub(super) struct Store<'a> {
     pub(super) profile: Profile,
-    tenants: Option<SmallTable<'a>>,
-    history: Option<SmallTable<'a>>,
+    tenants: Option<ArchivedTable<'a>>,
+    history: Option<ArchivedTable<'a>>,
 }
 
 impl<'a> Store<'a> {
@@ -93,9 +95,38 @@ impl<'a> Store<'a> {
     }
 }
 
-impl SmallTable<'_> {
+impl<'a> ArchivedTable<'a> {
+    /// The table of a TABLE DATA entry, of any size.
+    pub(super) fn new(archive: &Archive, entry: &'a Entry) -> Self {
+        Self { entry, columns: columns(archive, entry), limit: u64::MAX }
+    }
+
+    /// Its schema; empty where the archive gives none.
+    pub(super) fn schema(&self) -> &str {
+        schema(self.entry)
+    }
+
+    /// Its name without the schema.
+    pub(super) fn tag(&self) -> &str {
+        name(self.entry)
+    }
+
+    /// Its name and schema, for people.
+    pub(super) fn name(&self) -> String {
+        format!("{}.{}", schema(self.entry), name(self.entry))
+    }
+
+    /// Its columns, in the order of the rows' fields.
+    pub(super) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
     /// Calls `each` with every row, as COPY text.
-    fn each_row(&self, archive: &Archive, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    pub(super) fn each_row(
+        &self,
+        archive: &Archive,
+        mut each: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         if !archive.has_data(self.entry.dump_id) {
             return Ok(());
         }
@@ -182,24 +213,23 @@ impl SmallTable<'_> {
     }
 
     fn check_size(&self, bytes: u64) -> Result<()> {
-        if bytes <= TABLE_BYTES {
+        if bytes <= self.limit {
             return Ok(());
         }
         Err(self
-            .broken(&format!("more than {TABLE_BYTES} bytes, where a row per instance is expected"))
+            .broken(&format!("more than {} bytes, where a row per instance is expected", self.limit))
             .into())
     }
 
     fn broken(&self, reason: &dyn std::fmt::Display) -> RestoreError {
-        let table = format!("{}.{}", schema(self.entry), name(self.entry));
-        RestoreError::Data { table, reason: reason.to_string() }
+        RestoreError::Data { table: self.name(), reason: reason.to_string() }
     }
 }
 
-fn find<'a>(archive: &'a Archive, wanted: impl Fn(&Entry) -> bool) -> Option<SmallTable<'a>> {
+fn find<'a>(archive: &'a Archive, wanted: impl Fn(&Entry) -> bool) -> Option<ArchivedTable<'a>> {
     let data = |entry: &&Entry| entry.kind == EntryKind::TableData && wanted(entry);
     let entry = archive.entries().iter().find(data)?;
-    Some(SmallTable { entry, columns: columns(archive, entry) })
+    Some(ArchivedTable { limit: TABLE_BYTES, ..ArchivedTable::new(archive, entry) })
 }
 
 /// The columns of a TABLE DATA entry: those of its COPY statement, else those of the table's definition.

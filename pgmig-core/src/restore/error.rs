@@ -30,7 +30,8 @@ pub enum Refusal {
     /// Live instances of the backup have no target.
     #[error(
         "the mapping does not cover {} of the backup:\n{}\nadd a line \"source: target\" for each to the mapping \
-         file, or use --keep-ids to restore under the backup's own IDs",
+         file; or give --resourceController, to be asked (not with a backup from standard input); or use --keep-ids \
+         to restore under the backup's own IDs",
         count(.0.len(), "instance"),
         Instances(.0)
     )]

@@ -1,5 +1,6 @@
 //! The whole job: plan (pure), staging database, load, upgrade, verify, swap.
 
+mod backup;
 mod build;
 mod carry_over;
 mod compare;
@@ -29,14 +30,17 @@ mod staging;
 mod step;
 mod stream;
 mod superuser;
+mod survey;
 mod swap;
 mod tables;
 mod upgrade;
 mod verify;
 
+pub use backup::Backup;
 pub use error::{Refusal, RestoreError, RowError};
 pub use options::{Erase, Instances, RestoreOptions, Source};
 pub use probe::{Probe, probe};
 pub use report::{MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport, TargetContents};
 pub use run::Restore;
 pub use step::{Failpoint, Step};
+pub use survey::{Holdings, TableHolding};

@@ -1,8 +1,9 @@
 //! What has to be known before anything is changed, and what is refused.
 
+use super::backup::Backup;
 use super::discover::Store;
-use super::error::{Refusal, RestoreError};
-use super::options::{Instances, RestoreOptions, Source};
+use super::error::Refusal;
+use super::options::{Instances, RestoreOptions};
 use super::plan::{Facts, Plan};
 use super::report::TargetContents;
 use super::roles::Roles;
@@ -69,24 +70,6 @@ pub(super) struct Inside {
     pub(super) notices: Vec<Notice>,
 }
 
-/// Opens the archive on a thread of its own: reading can block.
-pub(super) async fn open_archive(source: Source) -> Result<Archive> {
-    let (tell, opened) = tokio::sync::oneshot::channel();
-    let open = move || {
-        let archive = match source {
-            Source::File(path) => Archive::open(&path),
-            Source::Stdin => Archive::from_stream(std::io::stdin()),
-        };
-        let _ = tell.send(archive);
-    };
-    std::thread::Builder::new()
-        .name("pgmig-open".to_owned())
-        .spawn(open)
-        .map_err(|error| RestoreError::Internal(format!("no thread to open the archive: {error}")))?;
-    let died = |_| RestoreError::Internal("the thread that opens the archive has died".to_owned());
-    Ok(opened.await.map_err(died)??)
-}
-
 /// Connects to the maintenance database: `postgres`, else `template1`; never the target itself, which cannot be
 /// renamed while we are in it.
 pub(super) async fn open_control(
@@ -104,12 +87,12 @@ pub(super) async fn open_control(
 
 /// Finds out everything, in the order in which it is cheapest to be refused.
 pub(super) async fn run(
-    source: Source,
+    backup: Backup,
     config: &TargetConfig,
     options: &RestoreOptions,
     application: &str,
 ) -> Result<Preflight> {
-    let mut archive = open_archive(source).await?;
+    let mut archive = backup.into_archive();
     let (mut control, maintenance) = open_control(config, application).await?;
     let (target, roles) = look_at_target(&mut control, config).await?;
     transcode(&mut archive, &mut control).await?;

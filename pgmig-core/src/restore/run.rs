@@ -1,12 +1,13 @@
 //! A restore from beginning to end, strategy swap.
 
+use super::backup::Backup;
 use super::build::Build;
 use super::error::{Refusal, RestoreError};
 use super::failpoint::Failpoints;
 use super::journal::Journal;
 use super::marker::{Marker, State};
 use super::names::{previous_name, staging_name};
-use super::options::{Erase, RestoreOptions, Source};
+use super::options::{Erase, RestoreOptions};
 use super::preflight::{self, Inside, Preflight};
 use super::report::{RestoreReport, TargetContents};
 use super::staging;
@@ -46,7 +47,9 @@ impl std::fmt::Debug for Restore {
 }
 
 impl Restore {
-    /// Opens the archive, looks at the target, and plans. Nothing is changed anywhere.
+    /// Looks at the target, and plans. Nothing is changed anywhere.
+    ///
+    /// The options' profile should be the one that the backup was opened with.
     ///
     /// # Errors
     ///
@@ -54,7 +57,7 @@ impl Restore {
     /// can be refused beforehand (see [`Refusal`]), but for data in the target: ask
     /// [`needs_confirmation`](Self::needs_confirmation) for that.
     pub async fn prepare(
-        source: Source,
+        backup: Backup,
         config: TargetConfig,
         options: RestoreOptions,
         progress: Arc<dyn Progress>,
@@ -68,7 +71,7 @@ impl Restore {
             .map_or_else(|| format!("pgmig {}", run_id.get(..8).unwrap_or_default()), str::to_owned);
         progress.step(Step::Preflight);
         failpoints.pass(Step::Preflight)?;
-        let looking = preflight::run(source, &config, &options, &application);
+        let looking = preflight::run(backup, &config, &options, &application);
         let preflight = tokio::select! {
             preflight = looking => preflight?,
             () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),

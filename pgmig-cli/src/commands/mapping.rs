@@ -1,0 +1,230 @@
+//! Which instance of the backup becomes which provisioned one: from a mapping file, by name, and from answers. For
+//! a restore, and on its own as `pgmig mapping`.
+
+use crate::args::{Args, BackupArgs, MappingArgs};
+use crate::environment::Environment;
+use crate::failure::{Interrupted, Unmapped, Usage};
+use crate::output::{count, len, plural, say};
+use crate::progress::Display;
+use crate::{prompt, provisioned};
+use anyhow::Result;
+use pgmig_core::Error;
+use pgmig_core::instance::{Candidate, Mapping, MappingDraft, MappingWriter};
+use pgmig_core::profile::Profile;
+use pgmig_core::progress::Progress;
+use pgmig_core::resource_controller::Listing;
+use pgmig_core::restore::{Backup, Source, Step};
+use std::path::Path;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// How many spare instances are named.
+const NAMED: usize = 5;
+
+/// Where a complete mapping comes from.
+pub(crate) struct Mapper<'a> {
+    pub(crate) args: &'a BackupArgs,
+    pub(crate) quiet: bool,
+    pub(crate) environment: &'a Environment,
+    pub(crate) display: &'a Arc<Display>,
+    pub(crate) cancel: &'a CancellationToken,
+}
+
+/// `pgmig mapping`: writes the mapping file, restores nothing.
+pub(crate) async fn run(
+    args: &Args,
+    mapping: &MappingArgs,
+    environment: &Environment,
+    cancel: &CancellationToken,
+) -> Result<()> {
+    if mapping.backup.is_from_stdin() {
+        return Err(
+            Usage::new("pgmig mapping takes a file as --source: standard input is for the answers").into()
+        );
+    }
+    mapping.backup.resource_controller()?;
+    let display = Arc::new(Display::new(args));
+    let mapper = Mapper { args: &mapping.backup, quiet: args.quiet, environment, display: &display, cancel };
+    let written = mapper.write(&mapping.output).await;
+    display.finish();
+    written
+}
+
+/// Opens the backup that the arguments name.
+pub(crate) async fn open(
+    args: &BackupArgs,
+    profile: Option<Profile>,
+    display: &Display,
+    cancel: &CancellationToken,
+) -> Result<Backup> {
+    let source = match args.source()? {
+        _ if args.is_from_stdin() => Source::Stdin,
+        path => Source::File(path.to_owned()),
+    };
+    display.step(Step::Preflight);
+    tokio::select! {
+        backup = Backup::open(source, profile) => Ok(backup?),
+        () = cancel.cancelled() => Err(Interrupted.into()),
+    }
+}
+
+/// A directory with a profile, or the name of a built-in one.
+pub(crate) fn profile(args: &BackupArgs) -> Result<Option<Profile>> {
+    let Some(name) = &args.profile else { return Ok(None) };
+    let profile = match name.to_str() {
+        Some(built_in) if !name.is_dir() => Profile::builtin(built_in),
+        _ => Profile::from_dir(name),
+    };
+    Ok(Some(profile.map_err(Error::from)?))
+}
+
+impl Mapper<'_> {
+    async fn write(&self, output: &Path) -> Result<()> {
+        let backup = open(self.args, profile(self.args)?, self.display, self.cancel).await?;
+        let writer = MappingWriter::create(output).map_err(Error::from)?;
+        let given = self.given()?.unwrap_or_default();
+        let listing = self.provisioned(self.args.resource_controller()?).await?;
+        let draft = self.complete(draft(&given, &backup, &listing)?, &backup).await?;
+        self.finish(draft, &backup, Some(writer))?;
+        Ok(())
+    }
+
+    /// The mapping for a restore of this backup, complete as far as that can be told. What was entered is in the
+    /// file `entered` when this returns.
+    pub(crate) async fn mapping(&self, backup: &Backup, entered: &Path) -> Result<Mapping> {
+        let given = self.given()?;
+        let Some(config) = &self.args.resource_controller else {
+            let given = given.unwrap_or_default();
+            backup.resolve(&given)?;
+            return Ok(given);
+        };
+        if backup.is_stream() && backup.profile().is_some() && given.is_none() {
+            return Err(Unmapped::because(
+                "the backup comes from standard input or a pipe, so that nothing can be asked: give a complete mapping \
+                 with --mapping (pgmig mapping makes one from a file)",
+            )
+            .into());
+        }
+        let listing = self.provisioned(config).await?;
+        let draft = draft(&given.unwrap_or_default(), backup, &listing)?;
+        if draft.open().is_empty() {
+            return self.finish(draft, backup, None);
+        }
+        // Before the first question, so that no answer is lost.
+        let writer = MappingWriter::create(entered).map_err(Error::from)?;
+        let draft = self.complete(draft, backup).await?;
+        self.finish(draft, backup, Some(writer))
+    }
+
+    fn given(&self) -> Result<Option<Mapping>> {
+        let read = |path| Mapping::read(path).map_err(Error::from);
+        Ok(self.args.mapping.as_deref().map(read).transpose()?)
+    }
+
+    async fn provisioned(&self, config: &Path) -> Result<Listing> {
+        self.display.suspend();
+        let listing = provisioned::list(config, self.args, self.environment, self.cancel).await;
+        self.display.resume();
+        let listing = listing?;
+        for instance in &listing.unusable {
+            let name = instance.name.as_deref().unwrap_or("(no name)");
+            let status = instance.status.as_deref().unwrap_or("has no usable ID");
+            self.notice(&format!("{name:?} on the target cannot be restored to: {status}"));
+        }
+        Ok(listing)
+    }
+
+    /// Covers every live instance of the backup: by name and by suggestion as far as the arguments say so, then
+    /// by answers.
+    async fn complete<'a>(
+        &self,
+        mut draft: MappingDraft<'a>,
+        backup: &'a Backup,
+    ) -> Result<MappingDraft<'a>> {
+        if self.args.map_by_name {
+            let mapped = draft.assign_by_name();
+            self.notice(&format!("{mapped} instances mapped by name"));
+        }
+        if self.args.yes {
+            take_suggestions(&mut draft)?;
+        }
+        if draft.open().is_empty() {
+            return Ok(draft);
+        }
+        let holdings = tokio::select! {
+            holdings = backup.holdings(Arc::clone(self.display) as _) => holdings?,
+            () = self.cancel.cancelled() => return Err(Interrupted.into()),
+        };
+        self.display.suspend();
+        let draft = prompt::map_instances(draft, &holdings, self.cancel).await;
+        self.display.resume();
+        draft
+    }
+
+    /// Checks the whole, and writes it where it is to be written.
+    fn finish(
+        &self,
+        draft: MappingDraft<'_>,
+        backup: &Backup,
+        writer: Option<MappingWriter>,
+    ) -> Result<Mapping> {
+        let spares = spares(draft.free());
+        let mapping = draft.into_mapping();
+        backup.resolve(&mapping)?;
+        if let Some(writer) = writer {
+            let path = writer.path().display().to_string();
+            writer.finish(&mapping).map_err(Error::from)?;
+            self.notice(&format!("the mapping is in {path}; --mapping {path} uses it again"));
+        }
+        if let Some(spares) = spares {
+            self.notice(&spares);
+        }
+        Ok(mapping)
+    }
+
+    fn notice(&self, text: &str) {
+        if !self.quiet {
+            self.display.suspend();
+            say(&format!("notice: {text}"));
+            self.display.resume();
+        }
+    }
+}
+
+fn draft<'a>(given: &Mapping, backup: &'a Backup, listing: &Listing) -> Result<MappingDraft<'a>> {
+    let candidates = listing.instances.iter().map(Candidate::from).collect();
+    let draft = MappingDraft::new(given, backup.instances(), backup.system_regions(), candidates);
+    Ok(draft.map_err(Error::from)?)
+}
+
+/// What `--yes` answers: the suggestion. Where there is none, nobody can.
+fn take_suggestions(draft: &mut MappingDraft<'_>) -> Result<()> {
+    for instance in draft.open().to_vec() {
+        if let Some(target) = draft.suggestion(instance).map(|candidate| candidate.id) {
+            draft.assign(instance.id, target).map_err(Error::from)?;
+        }
+    }
+    if draft.open().is_empty() {
+        return Ok(());
+    }
+    Err(Unmapped::new(draft, "--yes takes suggestions only").into())
+}
+
+fn spares(free: &[Candidate]) -> Option<String> {
+    let label = |candidate: &Candidate| match &candidate.name {
+        Some(name) => format!("{name:?}, {}", candidate.id),
+        None => candidate.id.to_string(),
+    };
+    let named: Vec<String> = free.iter().take(NAMED).map(label).collect();
+    let more = match free.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {} more", count(u64::try_from(more).unwrap_or(u64::MAX))),
+    };
+    (!free.is_empty()).then(|| {
+        format!(
+            "{} on the target get nothing of the backup, and lose what data they have: {}{more}",
+            plural(len(free), "provisioned instance"),
+            named.join("; ")
+        )
+    })
+}

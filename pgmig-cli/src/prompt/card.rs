@@ -1,0 +1,89 @@
+//! How instances are shown. Names are whatever somebody wrote into the backup: they are quoted, escaped and cut.
+
+use crate::output::{count, len, plural};
+use crate::table::{Align, Table, printable};
+use pgmig_core::instance::{Alias, Candidate, Instance};
+use pgmig_core::restore::Holdings;
+use std::fmt::Write;
+
+/// The most characters of a name that are shown.
+const MAX_NAME_CHARS: usize = 100;
+
+/// The instance's name, ID and region, and how much it holds.
+pub(super) fn summary(instance: &Instance, holdings: &Holdings) -> String {
+    let tables = holdings.of(instance.id);
+    let held = format!("{} in {}", plural(holdings.rows(instance.id), "row"), plural(len(tables), "table"));
+    lines(&[
+        ("name", name(instance.name.as_deref())),
+        ("ID", instance.id.to_string()),
+        ("region", instance.region.as_deref().map_or_else(|| "none".to_owned(), short)),
+        ("holds", held),
+    ])
+}
+
+/// Everything that is known of the instance.
+pub(super) fn details(instance: &Instance, holdings: &Holdings) -> String {
+    let aliases: Vec<String> = instance.aliases.iter().map(alias).collect();
+    let aliases = if aliases.is_empty() { "none".to_owned() } else { aliases.join(", ") };
+    let mut text = summary(instance, holdings);
+    text += &lines(&[
+        ("number", instance.id.number().unwrap_or_else(|| "none".to_owned())),
+        ("aliases", aliases),
+        ("deleted", if instance.deleted { "yes" } else { "no" }.to_owned()),
+    ]);
+    let mut tables = holdings.of(instance.id).to_vec();
+    if tables.is_empty() {
+        return text;
+    }
+    tables.sort_by_key(|table| std::cmp::Reverse(table.rows));
+    let mut table = Table::new(&[("rows", Align::Right), ("table", Align::Left)]);
+    for holding in tables {
+        table.row([count(holding.rows), holding.table]);
+    }
+    text + &table.render()
+}
+
+/// Candidates with their numbers.
+pub(super) fn candidates<'a>(numbered: impl Iterator<Item = (usize, &'a Candidate)>) -> String {
+    let mut table =
+        Table::new(&[("number", Align::Right), ("provisioned instance", Align::Left), ("name", Align::Left)]);
+    for (number, candidate) in numbered {
+        table.row([number.to_string(), candidate.id.to_string(), name(candidate.name.as_deref())]);
+    }
+    table.render()
+}
+
+/// What to call the instance in a line.
+pub(super) fn label(instance: &Instance) -> String {
+    instance.name.as_deref().map_or_else(|| instance.id.to_string(), quoted)
+}
+
+/// A text in quotes, cut where it is very long.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", short(text))
+}
+
+fn name(name: Option<&str>) -> String {
+    name.map_or_else(|| "(no name)".to_owned(), quoted)
+}
+
+fn short(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut short: String = chars.by_ref().take(MAX_NAME_CHARS).collect();
+    if chars.next().is_some() {
+        short.push('…');
+    }
+    printable(&short)
+}
+
+fn alias(alias: &Alias) -> String {
+    short(&alias.to_string())
+}
+
+fn lines(fields: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in fields {
+        let _ = writeln!(text, "  {name:<7}  {value}");
+    }
+    text
+}

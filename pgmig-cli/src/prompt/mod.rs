@@ -1,0 +1,72 @@
+//! Questions on standard error, answers from standard input line by line, so that they can be piped.
+
+mod card;
+mod interview;
+
+use crate::failure::{Interrupted, Unmapped};
+use crate::output::say;
+use crate::table::printable;
+use anyhow::{Context, Result};
+use interview::{Interview, Reply};
+use pgmig_core::instance::MappingDraft;
+use pgmig_core::restore::Holdings;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use tokio_util::sync::CancellationToken;
+
+/// The longest answer that is read at once, in bytes.
+const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+
+/// Asks for every instance that the draft does not cover what it is to become.
+///
+/// # Errors
+///
+/// [`Unmapped`] at the end of input, [`Interrupted`].
+pub(crate) async fn map_instances<'a>(
+    draft: MappingDraft<'a>,
+    holdings: &Holdings,
+    cancel: &CancellationToken,
+) -> Result<MappingDraft<'a>> {
+    let mut interview = Interview::new(draft, holdings);
+    while let Some(question) = interview.question() {
+        say(&question);
+        loop {
+            let Some(answer) = ask(&interview.prompt(), cancel).await? else {
+                return Err(Unmapped::new(interview.draft(), "standard input ended").into());
+            };
+            match interview.answer(&answer) {
+                Reply::Next => break,
+                Reply::Again(reason) => say(&reason),
+            }
+        }
+    }
+    Ok(interview.into_draft())
+}
+
+/// Writes a question without a line end, and waits for the answer: one line of standard input without its end;
+/// `None` if there is no more.
+pub(crate) async fn ask(question: &str, cancel: &CancellationToken) -> Result<Option<String>> {
+    let _ = write!(io::stderr(), "{}", printable(question));
+    let answer = tokio::select! {
+        answer = tokio::task::spawn_blocking(read_line) => answer.context("cannot ask")??,
+        () = cancel.cancelled() => return Err(Interrupted.into()),
+    };
+    // A terminal shows what is typed, and the line's end with it.
+    match &answer {
+        Some(answer) if !io::stdin().is_terminal() => say(answer),
+        Some(_) => {}
+        None => say(""),
+    }
+    Ok(answer)
+}
+
+fn read_line() -> Result<Option<String>> {
+    let mut line = Vec::new();
+    let mut input = io::stdin().lock().take(MAX_ANSWER_BYTES);
+    input.read_until(b'\n', &mut line).context("cannot read the answer")?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let line = line.strip_suffix(b"\n").unwrap_or(&line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    Ok(Some(String::from_utf8_lossy(line).into_owned()))
+}
