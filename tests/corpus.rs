@@ -28,6 +28,7 @@ enum Verdict {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "the report of `make test-corpus`")]
 fn every_full_archive_is_restored_as_pg_restore_does_it() {
     let server = Server::of_this_run();
     server.create_corpus_roles();
