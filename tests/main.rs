@@ -12,4 +12,5 @@ mod corpus;
 mod failpoints;
 mod harness;
 mod privileges;
+mod rewriting;
 mod support;

@@ -6,6 +6,8 @@ pub(crate) mod database;
 pub(crate) mod fixture;
 pub(crate) mod migrations;
 pub(crate) mod pgmig;
+pub(crate) mod relation;
+pub(crate) mod replacement;
 pub(crate) mod role;
 pub(crate) mod server;
 pub(crate) mod session;
