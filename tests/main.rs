@@ -6,6 +6,7 @@
 mod bad_input;
 mod bad_migrations;
 mod bad_rows;
+mod carry_over;
 mod cli_connection;
 mod cli_restore;
 mod corpus;
@@ -13,4 +14,5 @@ mod failpoints;
 mod harness;
 mod privileges;
 mod rewriting;
+mod sessions;
 mod support;

@@ -3,10 +3,12 @@
 use super::database::Database;
 use super::server::Server;
 use std::ffi::OsString;
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -17,8 +19,17 @@ pub(crate) struct Pgmig {
     directory: TempDir,
     args: Vec<OsString>,
     environment: Vec<(String, OsString)>,
-    stdin: Option<PathBuf>,
+    stdin: Input,
     timeout: Duration,
+}
+
+/// What standard input is.
+#[derive(Debug)]
+enum Input {
+    Nothing,
+    File(PathBuf),
+    /// These bytes, and then nothing more, but no end.
+    Stalled(Vec<u8>),
 }
 
 /// What postgres.yaml says.
@@ -39,6 +50,8 @@ pub(crate) struct TargetFile {
 pub(crate) struct Running {
     directory: TempDir,
     child: Child,
+    /// Kept open until it has ended.
+    stdin: Option<ChildStdin>,
     stdout: JoinHandle<Vec<u8>>,
     stderr: JoinHandle<Vec<u8>>,
     deadline: Instant,
@@ -104,7 +117,7 @@ impl Pgmig {
             directory: TempDir::new().expect("a temporary directory can be made"),
             args: Vec::new(),
             environment: Vec::new(),
-            stdin: None,
+            stdin: Input::Nothing,
             timeout: Duration::from_secs(120),
         }
     }
@@ -159,7 +172,13 @@ impl Pgmig {
 
     /// Reads standard input from a file.
     pub(crate) fn stdin(mut self, file: &Path) -> Self {
-        self.stdin = Some(file.to_owned());
+        self.stdin = Input::File(file.to_owned());
+        self
+    }
+
+    /// Reads these bytes from standard input, and then waits for more.
+    pub(crate) fn stalled_stdin(mut self, bytes: Vec<u8>) -> Self {
+        self.stdin = Input::Stalled(bytes);
         self
     }
 
@@ -183,8 +202,9 @@ impl Pgmig {
             command.env_remove(name);
         }
         let stdin = match &self.stdin {
-            Some(file) => Stdio::from(std::fs::File::open(file).expect("the input is there")),
-            None => Stdio::null(),
+            Input::Nothing => Stdio::null(),
+            Input::File(file) => Stdio::from(File::open(file).expect("the input is there")),
+            Input::Stalled(_) => Stdio::piped(),
         };
         let mut child = command
             .args(&self.args)
@@ -195,7 +215,14 @@ impl Pgmig {
             .stderr(Stdio::piped())
             .spawn()
             .expect("pgmig starts");
+        let stdin = child.stdin.take();
+        if let (Some(stdin), Input::Stalled(bytes)) = (&stdin, self.stdin) {
+            let mut stdin = stdin.as_fd().try_clone_to_owned().map(File::from).expect("a pipe can be cloned");
+            // It may end before it has read all.
+            std::thread::spawn(move || drop(stdin.write_all(&bytes)));
+        }
         Running {
+            stdin,
             stdout: read_all(child.stdout.take().expect("stdout is piped")),
             stderr: read_all(child.stderr.take().expect("stderr is piped")),
             directory: self.directory,
@@ -212,6 +239,15 @@ impl Running {
         assert!(status.expect("kill runs").success(), "cannot send SIG{signal}");
     }
 
+    /// Whether it would handle SIGTERM by now, rather than die of it.
+    pub(crate) fn is_listening(&self) -> bool {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux has /proc");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t")).expect("it has signals");
+        const SIGTERM: u32 = 15;
+        u64::from_str_radix(caught, 16).expect("a mask is hexadecimal") >> (SIGTERM - 1) & 1 == 1
+    }
+
     /// Waits for its end; kills it, and fails, when that takes too long.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Outcome {
@@ -226,6 +262,7 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
+        drop(self.stdin);
         Outcome { directory: self.directory, status, stdout: text(self.stdout), stderr: text(self.stderr) }
     }
 }

@@ -59,9 +59,9 @@ impl Backup {
         format!("TEMPLATE {TARGET_DATABASE}")
     }
 
-    /// The whole command line for a restore into this target: `--force`, and no long wait at the swap.
+    /// The whole command line for a restore into this target: with `--force`.
     pub(crate) fn restore_into(&self, target: &Database) -> Pgmig {
-        self.restore(Pgmig::new().target(&TargetFile::of(target)).args(["--force", "--swap-wait", "10"]))
+        self.restore(Pgmig::new().target(&TargetFile::of(target)).arg("--force"))
     }
 
     /// `--source store.dump --mapping enteredMapping.yaml` for this command line.

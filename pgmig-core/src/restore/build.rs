@@ -1,29 +1,30 @@
 //! Builds the staging database: everything between its creation and the swap.
 
-use super::error::{Refusal, RestoreError};
+use super::error::RestoreError;
 use super::execute::Executor;
 use super::failpoint::Failpoints;
 use super::journal::Journal;
+use super::late::{LateResolution, resolve_late};
 use super::load::{Loaded, Loader};
 use super::options::Instances;
 use super::plan::{Facts, Plan, RowForm, RunAs, TableLoad, Task};
 use super::preflight::{self, LateInstances, Upgrade};
-use super::report::{MappedInstance, MigrationReport};
+use super::report::MappedInstance;
 use super::step::Step;
-use super::stream::{self, Discovery, Reading, Resolve, Rewriting, Root};
-use super::{compare, discover, tables, verify};
+use super::stream::{self, Discovery, Reading, Rewriting, Root};
+use super::{discover, tables, verify};
 use crate::archive::{Archive, BytesRead, DumpId};
 use crate::error::Result;
-use crate::instance::{Instance, InstanceId, Mapping, Resolution};
+use crate::instance::{Instance, InstanceId, Resolution};
 use crate::profile::{ColumnRef, Profile};
-use crate::rewrite::{ColumnKind, ColumnRule, ColumnSelector, LeftoverCounter, Rules};
-use crate::schema::{self, History, MigrationSet, UpgradePlan};
+use crate::rewrite::{ColumnKind, ColumnRule, ColumnSelector, Rules};
+use crate::schema::MigrationSet;
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use crate::target::TargetConfig;
-use crate::target::contents::{Extras, create_extension};
+use crate::target::contents::Extras;
 use crate::target::session::Session;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Everything that it takes to build the staging database.
 pub(super) struct Build {
@@ -46,9 +47,6 @@ pub(super) struct Build {
     pub(super) instances: Instances,
     pub(super) extras: Extras,
 }
-
-/// What the thread that reads a stream found out about its instances.
-type LateResolution = Arc<Mutex<Option<Resolution>>>;
 
 impl Build {
     /// Builds it. When this returns, all is in the staging database and no session of ours is.
@@ -231,59 +229,6 @@ impl Build {
 }
 
 impl Build {
-    /// Takes over what the reading of a stream found out, and makes sure that nothing of it came too late.
-    async fn note_late(
-        &mut self,
-        executor: &mut Executor,
-        late: &LateResolution,
-        loaded: &Loaded,
-    ) -> Result<()> {
-        let Some(resolution) = late.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-            return Ok(());
-        };
-        let Instances::Map(mapping) = &self.instances else { return Ok(()) };
-        let known: BTreeSet<InstanceId> = mapping.pairs().iter().map(|(source, _)| *source).collect();
-        let new: Vec<_> =
-            resolution.pairs.iter().filter(|(source, _)| !known.contains(source)).copied().collect();
-        executor.rules = Some(Arc::new(rules_of(&resolution, self.profile.as_ref())));
-        if !new.is_empty() {
-            executor.become_role(&RunAs::Superuser).await?;
-            self.refuse_late_aliases(executor, &new, loaded).await?;
-        }
-        self.resolution = Some(resolution);
-        Ok(())
-    }
-
-    /// Tables that were loaded before the table of instances must not refer to aliases that only it tells.
-    async fn refuse_late_aliases(
-        &self,
-        executor: &mut Executor,
-        new: &[(InstanceId, InstanceId)],
-        loaded: &Loaded,
-    ) -> Result<()> {
-        let rules = Rules::new(new.iter().copied());
-        let tenant = self.profile.as_ref().map(Profile::tenant);
-        let roots = tables::partition_roots(&mut executor.session).await?;
-        for report in &loaded.tables {
-            let is_load = |load: &&TableLoad| load.table.to_string() == report.table;
-            let Some(load) = self.plan.tables.iter().find(is_load) else { continue };
-            let schema = load.table.schema.as_deref().unwrap_or_default();
-            if tenant.is_some_and(|tenant| tenant.is(schema, &load.table.name)) {
-                break;
-            }
-            let mut counter = LeftoverCounter::new(&rules, Vec::new());
-            let mut count = |rows: &[u8]| counter.count(rows);
-            // Rows of a partition may have gone to another one of its tree.
-            let table = roots.get(&load.table).unwrap_or(&load.table);
-            let found = tables::count_in_table(&mut executor.session, table, &mut count).await?;
-            if let (true, Some((alias, _))) = (found > 0, new.first()) {
-                let place = report.table.clone();
-                return Err(Refusal::LateAlias { alias: alias.to_string(), place }.into());
-            }
-        }
-        Ok(())
-    }
-
     /// The last pass. Filling a materialized view reads tables as its owner, which FORCE ROW LEVEL SECURITY
     /// would forbid; it is lifted for that and set back in the same transaction.
     async fn last(&self, executor: &mut Executor) -> Result<()> {
@@ -316,133 +261,6 @@ impl Build {
         executor.become_role(&RunAs::Owner).await?;
         let rows = executor.session.rows(sql, "list the tables with FORCE ROW LEVEL SECURITY").await?;
         Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
-    }
-
-    /// What the target has and the archive lacks: extensions are made again, the rest is a warning.
-    async fn extras(&self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
-        executor.become_role(&RunAs::Superuser).await?;
-        let sql = "SELECT extname FROM pg_catalog.pg_extension";
-        let rows = executor.session.rows(sql, "list the restored extensions").await?;
-        let present: BTreeSet<&str> = rows.iter().map(|row| row.text(0)).collect();
-        for (name, schema) in
-            self.extras.extensions.iter().filter(|(name, _)| !present.contains(name.as_str()))
-        {
-            let everyone =
-                self.facts.fresh.available.get(name).is_some_and(|extension| extension.for_everyone);
-            executor.become_role(if everyone { &RunAs::Owner } else { &RunAs::Superuser }).await?;
-            let made = executor.session.execute(&create_extension(name, schema), "create an extension").await;
-            match made {
-                Ok(_) => journal.notice(format!(
-                    "extension {}, which the target has and the archive lacks, was created again",
-                    quote_ident(name)
-                )),
-                Err(error) => journal.warn(format!(
-                    "the target has the extension {}, which the archive lacks: {error}",
-                    quote_ident(name)
-                )),
-            }
-        }
-        self.warn_of_lost(executor, journal).await
-    }
-
-    async fn warn_of_lost(&self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
-        executor.become_role(&RunAs::Superuser).await?;
-        let sql = "SELECT pubname FROM pg_catalog.pg_publication";
-        let rows = executor.session.rows(sql, "list the restored publications").await?;
-        let present: BTreeSet<&str> = rows.iter().map(|row| row.text(0)).collect();
-        let lost: Vec<&str> = self
-            .extras
-            .publications
-            .iter()
-            .map(String::as_str)
-            .filter(|name| !present.contains(name))
-            .collect();
-        if !lost.is_empty() {
-            journal.warn(format!("the target has publications that the archive lacks: {}", lost.join(", ")));
-        }
-        let others = &self.extras.of_others;
-        if !others.is_empty() {
-            let some: Vec<&str> = others.iter().take(10).map(String::as_str).collect();
-            let more = if others.len() > some.len() { ", ..." } else { "" };
-            journal.warn(format!(
-                "the target has {} relations that do not belong to {}, and they are replaced too: {}{more}",
-                others.len(),
-                quote_ident(self.config.username()),
-                some.join(", ")
-            ));
-        }
-        Ok(())
-    }
-
-    async fn upgrade(&mut self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
-        journal.step(Step::Upgrade);
-        let Some(profile) = self.profile.clone() else { return Ok(self.failpoints.pass(Step::Upgrade)?) };
-        let upgrade = std::mem::replace(&mut self.upgrade, Upgrade::NotAStore);
-        let upgrade = match upgrade {
-            Upgrade::Later { goal } => {
-                executor.become_role(&RunAs::Owner).await?;
-                let history = History::read(executor.session.conn(), &profile).await?;
-                preflight::upgrade(history, goal, &profile, self.migrations.as_ref())?
-            }
-            known => known,
-        };
-        match upgrade {
-            Upgrade::Planned { plan } => self.migrate(&profile, &plan, journal).await,
-            Upgrade::AsItIs { history } => {
-                self.failpoints.pass(Step::Upgrade)?;
-                self.take_as_it_is(executor, journal, history).await
-            }
-            Upgrade::NotAStore | Upgrade::Later { .. } => Ok(self.failpoints.pass(Step::Upgrade)?),
-        }
-    }
-
-    /// Applies the migrations, on a connection of their own, as `username`.
-    async fn migrate(&self, profile: &Profile, plan: &UpgradePlan, journal: &mut Journal) -> Result<()> {
-        let describe = |version: i64| profile.releases().describe(version);
-        journal.report.source_release = plan.from().map(describe);
-        journal.report.target_release = Some(describe(plan.to()));
-        let mut session = Session::open(&self.config, &self.database, &self.application).await?;
-        session
-            .execute("SET synchronous_commit = off; SET check_function_bodies = on", "set up the session")
-            .await?;
-        session.become_role(Some(self.config.username())).await?;
-        let mut upgrade =
-            schema::Upgrade::begin(session.conn(), profile, plan, preflight::split_migration).await?;
-        while let Some(done) = upgrade.next().await? {
-            journal.progress.migrated(done.version, &done.description, done.took);
-            let (version, description, took) = (done.version, done.description, done.took);
-            journal.report.migrations.push(MigrationReport { version, description, took });
-            self.failpoints.pass(Step::Upgrade)?;
-        }
-        upgrade.finish().await?;
-        session.close().await;
-        if plan.is_empty() {
-            self.failpoints.pass(Step::Upgrade)?;
-        }
-        Ok(())
-    }
-
-    /// A store whose history is unknown replaces an empty target, or one that looks the same.
-    async fn take_as_it_is(
-        &self,
-        executor: &mut Executor,
-        journal: &mut Journal,
-        history: String,
-    ) -> Result<()> {
-        if !self.target_is_empty {
-            let mut target = Session::open(&self.config, &self.target, &self.application).await?;
-            executor.become_role(&RunAs::Superuser).await?;
-            let differences = compare::differences(&mut executor.session, &mut target).await;
-            target.close().await;
-            let differences = differences?;
-            if !differences.is_empty() {
-                return Err(Refusal::UnknownHistory { history, differences }.into());
-            }
-        }
-        journal.notice(format!(
-            "the archive's schema history is unknown{history}: its schema was restored as it is, without an upgrade"
-        ));
-        Ok(())
     }
 
     async fn verify(&self, executor: &mut Executor, journal: &mut Journal, loaded: &Loaded) -> Result<()> {
@@ -503,7 +321,7 @@ impl Build {
 }
 
 /// The rules that a mapping amounts to in a store of this profile.
-fn rules_of(resolution: &Resolution, profile: Option<&Profile>) -> Rules {
+pub(super) fn rules_of(resolution: &Resolution, profile: Option<&Profile>) -> Rules {
     let rules = Rules::from_resolution(resolution);
     match profile {
         Some(profile) => {
@@ -516,20 +334,6 @@ fn rules_of(resolution: &Resolution, profile: Option<&Profile>) -> Rules {
 
 fn selector(column: ColumnRef) -> ColumnSelector {
     ColumnSelector { schema: column.schema, table: column.table, column: column.column }
-}
-
-/// Resolves the instances of a stream on the reading thread, and leaves the result where the build finds it.
-fn resolve_late(instances: &Instances, profile: Option<Profile>, late: LateResolution) -> Resolve {
-    let mapping = match instances {
-        Instances::Map(mapping) => mapping.clone(),
-        Instances::Keep => Mapping::default(),
-    };
-    Box::new(move |instances| {
-        let resolution = preflight::resolve(&mapping, &instances, profile.as_ref(), &mut Vec::new())?;
-        let rules = Arc::new(rules_of(&resolution, profile.as_ref()));
-        *late.lock().unwrap_or_else(PoisonError::into_inner) = Some(resolution);
-        Ok(rules)
-    })
 }
 
 fn report_bytes(counter: &BytesRead, size: Option<u64>, progress: &dyn crate::progress::Progress) {

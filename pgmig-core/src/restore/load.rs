@@ -3,10 +3,10 @@
 use super::error::{RestoreError, RowError};
 use super::execute::Executor;
 use super::failpoint::Failpoints;
+use super::pieces::{LargeObjectPart, Piece, Pieces, TableEnd};
 use super::plan::{RowForm, RunAs, TableLoad};
 use super::report::{Replacements, TableReport};
 use super::step::Step;
-use super::stream::{LargeObjectPart, Piece, Pieces, TableEnd};
 use crate::copy::{CopyOptions, CopyStatement};
 use crate::error::Result;
 use crate::progress::Progress;
@@ -20,6 +20,9 @@ use std::collections::HashMap;
 /// A COPY is ended and begun anew, within the table's transaction, after this many bytes: the server reports a
 /// bad row only at a COPY's end, and acknowledges no row before.
 const COPY_BYTES: usize = 16 * 1024 * 1024;
+
+/// The largest COPY message.
+const MESSAGE_BYTES: usize = 256 * 1024;
 
 /// Large objects as they were loaded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -295,7 +298,11 @@ impl From<sqlx::Error> for Failure {
 
 /// Sends COPY data; what the server has against them is only read at the end.
 async fn send(copy: &mut PgCopyIn<&mut PgConnection>, bytes: Bytes) -> std::result::Result<(), sqlx::Error> {
-    copy.send(bytes).await.map(drop)
+    // One piece can hold a single huge row; sqlx keeps a buffer of the largest message that it was given.
+    for message in bytes.chunks(MESSAGE_BYTES) {
+        copy.send(message).await?;
+    }
+    Ok(())
 }
 
 /// Stands for the reading's own error until that is known.

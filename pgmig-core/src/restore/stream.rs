@@ -1,12 +1,11 @@
-//! The reading side of the load: the archive's blocks, inflated, cut at row ends, rewritten, on a thread of
-//! their own. This is the one place where sync meets async: pieces leave through a bounded channel, so memory
-//! is bounded by its length and the reader is never further ahead than that.
+//! The reading side of the load: the archive's blocks, inflated, cut at row ends, rewritten.
 
 use super::error::RestoreError;
+use super::pieces::{LargeObjectPart, Piece, Pieces, Sender, TableEnd};
 use super::plan::{Plan, RowForm, TableLoad};
+use super::row_reader::{PIECE_BYTES, RowReader};
 use crate::archive::{Archive, Block, DataReader, DumpId, LargeObjectsReader};
-use crate::copy::{EndMarker, RowSplitter, remove_oids};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
 use crate::rewrite::{ColumnRule, LeftoverCounter, RowRewriter, Rules, rewrite_insert};
 use crate::sql::{
@@ -16,13 +15,6 @@ use crate::sql::{
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use tokio::sync::mpsc;
-
-/// COPY messages of 64 to 256 KiB are sent at a time: larger ones only cost memory.
-const PIECE_BYTES: usize = 128 * 1024;
-
-/// Pieces under way between the reader and the connection.
-const PIECES_AHEAD: usize = 8;
 
 /// INSERT statements are sent together up to this many bytes; each message is a transaction.
 const STATEMENTS_BYTES: usize = 64 * 1024;
@@ -30,44 +22,6 @@ const STATEMENTS_BYTES: usize = 64 * 1024;
 /// The instances of a stream are held back until all are known, since their aliases decide how they are
 /// rewritten. More than this is no table of instances.
 const INSTANCES_BYTES: usize = 64 * 1024 * 1024;
-
-/// One piece of the archive's data, in the order in which they are to be loaded.
-pub(super) enum Piece {
-    /// The rows that follow belong to this table of the plan.
-    Table(usize),
-    /// Whole rows as COPY text.
-    Rows(Bytes),
-    /// INSERT statements in the archive's encoding.
-    Statements(Vec<u8>),
-    /// The table's rows have all been given.
-    TableEnd(TableEnd),
-    /// Parts of large objects, in order.
-    LargeObjects(Vec<LargeObjectPart>),
-    /// All large objects of a block have been given.
-    LargeObjectsEnd,
-}
-
-/// What was read and rewritten of one table.
-#[derive(Debug, Default)]
-pub(super) struct TableEnd {
-    pub(super) rows: u64,
-    pub(super) bytes: u64,
-    /// Replacements by column, in the order of the COPY statement's columns.
-    pub(super) replaced: Vec<u64>,
-    /// Mapping keys that are no values and are still there, outside excluded columns.
-    pub(super) leftovers: u64,
-    /// Some statements' rows could not be counted; `rows` is then too small.
-    pub(super) is_uncounted: bool,
-}
-
-/// A part of a large object.
-#[derive(Debug)]
-pub(super) struct LargeObjectPart {
-    pub(super) oid: u32,
-    /// Where in the object it begins, in bytes.
-    pub(super) offset: u64,
-    pub(super) bytes: Vec<u8>,
-}
 
 /// How rows are rewritten; absent where the backup's IDs are kept.
 #[derive(Debug, Clone, Default)]
@@ -105,49 +59,19 @@ pub(super) struct Reading {
     pub(super) discovery: Option<Discovery>,
 }
 
-/// The other end of the reading thread.
-pub(super) struct Pieces {
-    pub(super) pieces: mpsc::Receiver<Piece>,
-    outcome: tokio::sync::oneshot::Receiver<Result<()>>,
-}
-
-impl Pieces {
-    /// The next piece; `None` at the end, and after an error, which [`Pieces::finish`] then returns.
-    pub(super) async fn next(&mut self) -> Option<Piece> {
-        self.pieces.recv().await
-    }
-
-    /// How the reading ended.
-    pub(super) async fn finish(self) -> Result<()> {
-        drop(self.pieces);
-        let ended = |_| RestoreError::Internal("the thread that reads the archive has died".to_owned());
-        self.outcome.await.map_err(ended)?
-    }
-}
-
-/// Starts to read. A thread of its own rather than one of the runtime's: a read from a pipe can block for ever,
-/// and must not keep a program from ending.
-pub(super) fn start(mut archive: Archive, reading: Reading) -> Result<Pieces> {
-    let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
-    let (tell, outcome) = tokio::sync::oneshot::channel();
-    let read = move || {
-        let result = Reader { sender, reading }.run(&mut archive);
-        // Nobody listens any more if the load failed: its error is the one that counts.
-        let _ = tell.send(result);
-    };
-    let spawned = std::thread::Builder::new().name("pgmig-archive".to_owned()).spawn(read);
-    spawned.map_err(|error| RestoreError::Internal(format!("no thread to read the archive: {error}")))?;
-    Ok(Pieces { pieces, outcome })
-}
-
 /// Rewrites a table's rows, and looks at what leaves with other eyes.
 struct TableRewriter {
     rows: RowRewriter,
     leftovers: LeftoverCounter,
 }
 
+/// Starts to read, on a thread of its own.
+pub(super) fn start(mut archive: Archive, reading: Reading) -> Result<Pieces> {
+    Pieces::of(move |sender| Reader { sender, reading }.run(&mut archive))
+}
+
 struct Reader {
-    sender: mpsc::Sender<Piece>,
+    sender: Sender,
     reading: Reading,
 }
 
@@ -195,8 +119,7 @@ impl Reader {
     }
 
     fn send(&self, piece: Piece) -> Result<()> {
-        // The receiver is gone when the load has failed or was cancelled; this error is then not looked at.
-        self.sender.blocking_send(piece).map_err(|_| RestoreError::Interrupted.into())
+        self.sender.send(piece)
     }
 
     fn table(&mut self, index: usize, table: &TableLoad, data: &mut DataReader<'_>) -> Result<()> {
@@ -400,51 +323,6 @@ fn copy_columns(table: &TableLoad) -> &[String] {
     match &table.form {
         RowForm::Copy(copy) => copy.columns.as_deref().unwrap_or_default(),
         RowForm::Inserts { .. } => &[],
-    }
-}
-
-/// Runs of whole rows of a table's COPY stream.
-struct RowReader<'a, 'b> {
-    table: &'a TableLoad,
-    data: &'a mut DataReader<'b>,
-    splitter: Option<RowSplitter>,
-    chunk: Vec<u8>,
-    drop_oids: bool,
-}
-
-impl<'a, 'b> RowReader<'a, 'b> {
-    fn new(table: &'a TableLoad, data: &'a mut DataReader<'b>) -> Self {
-        let drop_oids = matches!(&table.form, RowForm::Copy(copy) if copy.has_oids);
-        let splitter = Some(RowSplitter::new(EndMarker::Required));
-        Self { table, data, splitter, chunk: Vec::new(), drop_oids }
-    }
-
-    /// The next rows and their number; `None` at the end, which must be marked.
-    fn next(&mut self) -> Result<Option<(Vec<u8>, u64)>> {
-        let broken = |error: crate::copy::CopyError| -> Error {
-            RestoreError::Data { table: self.table.table.to_string(), reason: error.to_string() }.into()
-        };
-        let mut out = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 4);
-        let mut rows = 0;
-        while let Some(mut splitter) = self.splitter.take() {
-            self.chunk.clear();
-            if self.data.read_into(&mut self.chunk, PIECE_BYTES)? == 0 {
-                splitter.finish(&mut out).map_err(broken)?;
-                break;
-            }
-            rows += splitter.push(&self.chunk, &mut out).map_err(broken)?;
-            self.splitter = Some(splitter);
-            if rows > 0 {
-                break;
-            }
-        }
-        if rows == 0 {
-            return Ok(None);
-        }
-        if self.drop_oids {
-            remove_oids(&mut out);
-        }
-        Ok(Some((out, rows)))
     }
 }
 

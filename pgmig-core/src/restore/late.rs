@@ -1,0 +1,88 @@
+//! Instances of a stream: known only when their table has come by.
+
+use super::build::{Build, rules_of};
+use super::error::Refusal;
+use super::execute::Executor;
+use super::load::Loaded;
+use super::options::Instances;
+use super::plan::{RunAs, TableLoad};
+use super::stream::Resolve;
+use super::{preflight, tables};
+use crate::error::Result;
+use crate::instance::{InstanceId, Mapping, Resolution};
+use crate::profile::Profile;
+use crate::rewrite::{LeftoverCounter, Rules};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What the thread that reads a stream found out about its instances.
+pub(super) type LateResolution = Arc<Mutex<Option<Resolution>>>;
+
+impl Build {
+    /// Takes over what the reading of a stream found out, and makes sure that nothing of it came too late.
+    pub(super) async fn note_late(
+        &mut self,
+        executor: &mut Executor,
+        late: &LateResolution,
+        loaded: &Loaded,
+    ) -> Result<()> {
+        let Some(resolution) = late.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return Ok(());
+        };
+        let Instances::Map(mapping) = &self.instances else { return Ok(()) };
+        let known: BTreeSet<InstanceId> = mapping.pairs().iter().map(|(source, _)| *source).collect();
+        let new: Vec<_> =
+            resolution.pairs.iter().filter(|(source, _)| !known.contains(source)).copied().collect();
+        executor.rules = Some(Arc::new(rules_of(&resolution, self.profile.as_ref())));
+        if !new.is_empty() {
+            executor.become_role(&RunAs::Superuser).await?;
+            self.refuse_late_aliases(executor, &new, loaded).await?;
+        }
+        self.resolution = Some(resolution);
+        Ok(())
+    }
+
+    /// Tables that were loaded before the table of instances must not refer to aliases that only it tells.
+    async fn refuse_late_aliases(
+        &self,
+        executor: &mut Executor,
+        new: &[(InstanceId, InstanceId)],
+        loaded: &Loaded,
+    ) -> Result<()> {
+        let rules = Rules::new(new.iter().copied());
+        let tenant = self.profile.as_ref().map(Profile::tenant);
+        let roots = tables::partition_roots(&mut executor.session).await?;
+        for report in &loaded.tables {
+            let is_load = |load: &&TableLoad| load.table.to_string() == report.table;
+            let Some(load) = self.plan.tables.iter().find(is_load) else { continue };
+            let schema = load.table.schema.as_deref().unwrap_or_default();
+            if tenant.is_some_and(|tenant| tenant.is(schema, &load.table.name)) {
+                break;
+            }
+            let mut counter = LeftoverCounter::new(&rules, Vec::new());
+            let mut count = |rows: &[u8]| counter.count(rows);
+            // Rows of a partition may have gone to another one of its tree.
+            let table = roots.get(&load.table).unwrap_or(&load.table);
+            let found = tables::count_in_table(&mut executor.session, table, &mut count).await?;
+            if let (true, Some((alias, _))) = (found > 0, new.first()) {
+                let place = report.table.clone();
+                return Err(Refusal::LateAlias { alias: alias.to_string(), place }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Resolves the instances of a stream on the reading thread, and leaves the result where the build finds it.
+pub(super) fn resolve_late(instances: &Instances, profile: Option<Profile>, late: LateResolution) -> Resolve {
+    let mapping = match instances {
+        Instances::Map(mapping) => mapping.clone(),
+        Instances::Keep => Mapping::default(),
+    };
+    Box::new(move |instances| {
+        let resolution = preflight::resolve(&mapping, &instances, profile.as_ref(), &mut Vec::new())?;
+        let rules = Arc::new(rules_of(&resolution, profile.as_ref()));
+        *late.lock().unwrap_or_else(PoisonError::into_inner) = Some(resolution);
+        Ok(rules)
+    })
+}

@@ -1,0 +1,80 @@
+//! Does an archive hold a whole database? A restore replaces all of the target, so a part would erase the rest.
+
+use super::error::Refusal;
+use super::planner::qualified_name;
+use crate::archive::{Entry, EntryKind, Section};
+use std::collections::HashSet;
+
+/// What an archive defines, as far as its rows and relations need it. Names are in the archive's encoding.
+#[derive(Default)]
+struct Definitions<'a> {
+    /// Schema and name.
+    tables: HashSet<(&'a [u8], &'a [u8])>,
+    foreign_tables: HashSet<(&'a [u8], &'a [u8])>,
+    schemas: HashSet<&'a [u8]>,
+    /// Anything at all in section pre-data.
+    any: bool,
+    /// Extensions can bring schemas with them.
+    extensions: bool,
+}
+
+/// Refuses an archive that holds only a part of a database, or rows that belong to another server.
+pub(super) fn refuse(entries: &[Entry]) -> Result<(), Refusal> {
+    let definitions = Definitions::of(entries);
+    entries.iter().try_for_each(|entry| definitions.check(entry))
+}
+
+impl<'a> Definitions<'a> {
+    fn of(entries: &'a [Entry]) -> Self {
+        let mut definitions = Self::default();
+        for entry in entries {
+            let key = (schema(entry), entry.tag.as_bytes());
+            match entry.kind {
+                EntryKind::Table => drop(definitions.tables.insert(key)),
+                EntryKind::ForeignTable => drop(definitions.foreign_tables.insert(key)),
+                EntryKind::Schema => drop(definitions.schemas.insert(entry.tag.as_bytes())),
+                EntryKind::Extension => definitions.extensions |= entry.tag != "plpgsql",
+                _ => {}
+            }
+            definitions.any |= entry.section == Section::PreData && !is_session_entry(entry.kind);
+        }
+        definitions
+    }
+
+    fn check(&self, entry: &Entry) -> Result<(), Refusal> {
+        let key = (schema(entry), entry.tag.as_bytes());
+        let is_rows = entry.kind == EntryKind::TableData;
+        if is_rows && self.foreign_tables.contains(&key) {
+            return Err(Refusal::ForeignData(qualified_name(entry).to_string()));
+        }
+        // A database may hold nothing but large objects; pg_dump 17 defines these in section data.
+        let needs_none = matches!(entry.kind, EntryKind::Blobs | EntryKind::BlobMetadata);
+        if !self.any && matches!(entry.section, Section::Data | Section::PostData) && !needs_none {
+            return Err(Refusal::Partial("it has no definitions (section pre-data)".to_owned()));
+        }
+        if is_rows && !self.tables.contains(&key) {
+            let table = qualified_name(entry);
+            return Err(Refusal::Partial(format!("it holds rows of {table}, which it does not create")));
+        }
+        let is_relation = matches!(entry.kind, EntryKind::Table | EntryKind::Sequence | EntryKind::View);
+        if is_relation && !self.has_schema(schema(entry)) {
+            let relation = qualified_name(entry);
+            return Err(Refusal::Partial(format!("it creates {relation} but not the schema that it is in")));
+        }
+        Ok(())
+    }
+
+    fn has_schema(&self, schema: &[u8]) -> bool {
+        matches!(schema, b"" | b"public" | b"pg_catalog") || self.schemas.contains(schema) || self.extensions
+    }
+}
+
+fn schema(entry: &Entry) -> &[u8] {
+    entry.namespace.as_ref().map(|schema| schema.as_bytes()).unwrap_or_default()
+}
+
+/// Entries that are about the session or the database, not about what is in it.
+fn is_session_entry(kind: EntryKind) -> bool {
+    use EntryKind as K;
+    matches!(kind, K::Encoding | K::StdStrings | K::SearchPath | K::Database | K::DatabaseProperties)
+}

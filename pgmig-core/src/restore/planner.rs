@@ -1,0 +1,446 @@
+//! From entries of the table of contents to tasks of the plan, one entry at a time.
+
+use super::error::Refusal;
+use super::expected::Expected;
+use super::partial;
+use super::plan::{EntrySettings, Facts, Plan, RowForm, RunAs, TableLoad, Task};
+use super::roles::{Granted, Resolved, Roles};
+use super::superuser::{can_be_handed_over, needs_superuser};
+use crate::archive::{Archive, DumpId, Entry, EntryKind, Section};
+use crate::copy::CopyStatement;
+use crate::progress::{Notice, Severity};
+use crate::sql::{QualifiedName, SqlError, StandardStrings, quote_ident};
+use std::collections::{HashMap, HashSet};
+
+/// How many large objects are made by one statement, like pg_dump 17's groups.
+const LARGE_OBJECTS_AT_ONCE: usize = 1000;
+
+/// Goes through the table of contents once.
+pub(super) struct Planner<'a> {
+    facts: &'a Facts,
+    strings: StandardStrings,
+    /// Whether names are qualified, thanks to a SEARCHPATH entry.
+    qualified: bool,
+    plan: Plan,
+    /// The section that an entry without one belongs to: that of the entry before it.
+    section: Section,
+    /// Entries whose objects belong to the superuser.
+    superusers: HashSet<DumpId>,
+    /// Entries that were skipped; what describes them is skipped too.
+    skipped: HashSet<DumpId>,
+    /// Entries whose objects are there already and belong to somebody else.
+    foreign: HashSet<DumpId>,
+    /// OIDs of the large objects of a BLOB METADATA entry.
+    groups: HashMap<DumpId, Vec<u32>>,
+    /// Large objects of BLOB entries that wait to be made together.
+    blobs: Vec<(DumpId, u32)>,
+    impossible: Vec<String>,
+    statistics: usize,
+    oids: Vec<String>,
+}
+
+impl<'a> Planner<'a> {
+    /// Plans the restore of an archive.
+    pub(super) fn plan(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
+        partial::refuse(archive.entries())?;
+        let mut planner = Self::new(archive, facts);
+        for entry in archive.entries() {
+            planner.entry(entry);
+        }
+        planner.finish()
+    }
+
+    fn new(archive: &'a Archive, facts: &'a Facts) -> Self {
+        let strings =
+            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+        let qualified = archive.entries().iter().any(|entry| entry.kind == EntryKind::SearchPath);
+        Self {
+            facts,
+            strings,
+            qualified,
+            plan: Plan::default(),
+            section: Section::PreData,
+            superusers: HashSet::new(),
+            skipped: HashSet::new(),
+            foreign: HashSet::new(),
+            groups: HashMap::new(),
+            blobs: Vec::new(),
+            impossible: Vec::new(),
+            statistics: 0,
+            oids: Vec::new(),
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        if entry.section != Section::None {
+            self.section = entry.section;
+        }
+        if entry.kind != EntryKind::Blob {
+            self.flush_blobs();
+        }
+        use EntryKind as K;
+        match entry.kind {
+            K::Encoding | K::StdStrings | K::SearchPath | K::Database | K::DatabaseProperties => {}
+            K::TableData => self.table_data(entry),
+            K::Blob => self.blobs.push((entry.dump_id, entry.catalog_id.oid.0)),
+            K::Blobs => self.plan.large_objects.extend(entry.has_data().then_some(entry.dump_id)),
+            K::BlobMetadata => self.blob_metadata(entry),
+            K::Subscription | K::SubscriptionTable => self.skip(
+                entry,
+                Severity::Notice,
+                "subscriptions connect to another server and are not restored; make it again where it is wanted",
+            ),
+            K::StatisticsData if self.facts.server_version < 180_000 => self.statistics += 1,
+            K::Schema if self.is_present_schema(entry) => self.foreign_unless_owned(entry),
+            K::Extension if self.is_present_extension(entry) => drop(self.foreign.insert(entry.dump_id)),
+            K::ProceduralLanguage if self.is_present_extension(entry) => drop(self.foreign.insert(entry.dump_id)),
+            K::Acl | K::AclLanguage | K::DefaultAcl => self.grants(entry),
+            K::Policy => self.with_roles(entry, Roles::policy),
+            K::UserMapping => self.with_roles(entry, Roles::user_mapping),
+            K::Comment | K::SecurityLabel => self.description(entry),
+            _ => self.object(entry),
+        }
+    }
+
+    fn finish(mut self) -> Result<Plan, Refusal> {
+        self.flush_blobs();
+        if !self.impossible.is_empty() {
+            let (login, entries) = (self.facts.login.clone(), self.impossible);
+            return Err(Refusal::NeedsSuperuser { login, entries });
+        }
+        if self.statistics > 0 {
+            let text = format!(
+                "{} entries with planner statistics were skipped: servers before 18 cannot take them; ANALYZE is run \
+                 instead",
+                self.statistics
+            );
+            self.plan.notices.push(Notice { severity: Severity::Notice, text });
+        }
+        for table in &self.oids {
+            let text = format!(
+                "table {table} was made WITH OIDS, which servers since 12 lack: it is restored without"
+            );
+            self.plan.notices.push(Notice { severity: Severity::Warning, text });
+        }
+        Ok(self.plan)
+    }
+
+    /// Everything that has SQL and nothing special about it.
+    fn object(&mut self, entry: &Entry) {
+        let Some(sql) = sql(entry) else { return };
+        if entry.with_oids {
+            self.oids.push(qualified_name(entry).to_string());
+        }
+        let mut statements = Vec::new();
+        if needs_superuser(entry, sql, self.strings, &self.facts.fresh) && !self.facts.owner_is_superuser {
+            self.as_superuser(entry, sql, &mut statements);
+        } else {
+            statements.push((RunAs::Owner, sql.to_owned()));
+        }
+        self.plan.expected.extend(Expected::of(entry, sql, self.strings));
+        self.push(entry, statements);
+    }
+
+    fn as_superuser(&mut self, entry: &Entry, sql: &str, statements: &mut Vec<(RunAs, String)>) {
+        // A foreign server can be made by who has a right on its wrapper, so without a superuser it is tried.
+        if !self.facts.is_superuser && entry.kind == EntryKind::Server {
+            statements.push((RunAs::Owner, sql.to_owned()));
+            return;
+        }
+        if !self.facts.is_superuser {
+            self.impossible.push(label(entry));
+            return;
+        }
+        statements.push((RunAs::Superuser, sql.to_owned()));
+        match hand_over(entry, &self.facts.roles.owner) {
+            Some(hand_over) if can_be_handed_over(entry, sql, self.strings) => {
+                statements.push((RunAs::Superuser, hand_over));
+            }
+            _ => drop(self.superusers.insert(entry.dump_id)),
+        }
+    }
+
+    /// A comment or a security label: made by whoever owns the object.
+    fn description(&mut self, entry: &Entry) {
+        let Some(sql) = sql(entry) else { return };
+        if entry.tag.as_bytes().starts_with(b"DATABASE ") || self.describes(entry, &self.skipped) {
+            return;
+        }
+        if self.describes(entry, &self.foreign) {
+            let why = format!("{} does not own it", quote_ident(&self.facts.roles.owner));
+            return self.skip(entry, Severity::Notice, &why);
+        }
+        let run_as = self.describer(entry);
+        self.push(entry, vec![(run_as, sql.to_owned())]);
+    }
+
+    fn describes(&self, entry: &Entry, objects: &HashSet<DumpId>) -> bool {
+        entry.dependencies.iter().any(|id| objects.contains(id))
+    }
+
+    fn describer(&self, entry: &Entry) -> RunAs {
+        if self.describes(entry, &self.superusers) { RunAs::Superuser } else { RunAs::Owner }
+    }
+
+    fn grants(&mut self, entry: &Entry) {
+        let Some(sql) = sql(entry) else { return };
+        if entry.tag.as_bytes().starts_with(b"DATABASE ") || self.describes(entry, &self.skipped) {
+            return;
+        }
+        if self.describes(entry, &self.foreign) {
+            let why = format!("{} does not own it", quote_ident(&self.facts.roles.owner));
+            return self.skip(entry, Severity::Notice, &why);
+        }
+        let run_as = self.describer(entry);
+        let resolved = self.facts.roles.grants(sql, owner(entry), self.strings);
+        let Some(resolved) = self.resolved(entry, resolved) else { return };
+        let mut statements = Vec::new();
+        for granted in resolved.statements {
+            let run_as = match granted.grantor {
+                Some(grantor) => RunAs::Grantor(grantor),
+                None => run_as.clone(),
+            };
+            statements
+                .extend(self.for_each_large_object(entry, &granted.sql).map(|sql| (run_as.clone(), sql)));
+        }
+        self.push(entry, statements);
+    }
+
+    /// A group's GRANT names its first large object only; it holds for all of the group.
+    fn for_each_large_object(&self, entry: &Entry, sql: &str) -> impl Iterator<Item = String> + use<> {
+        let group = entry.dependencies.iter().find_map(|id| self.groups.get(id));
+        let statements: Vec<String> = match group {
+            Some(oids) if oids.len() > 1 => {
+                let first = oids.first().map(ToString::to_string).unwrap_or_default();
+                let named = format!("LARGE OBJECT {first} ");
+                oids.iter().map(|oid| sql.replacen(&named, &format!("LARGE OBJECT {oid} "), 1)).collect()
+            }
+            _ => vec![sql.to_owned()],
+        };
+        statements.into_iter()
+    }
+
+    /// An entry whose statement names roles.
+    fn with_roles(
+        &mut self,
+        entry: &Entry,
+        resolve: fn(&Roles, &str, &str, StandardStrings) -> Result<Resolved, SqlError>,
+    ) {
+        let Some(sql) = sql(entry) else { return };
+        let resolved = resolve(&self.facts.roles, sql, owner(entry), self.strings);
+        let Some(resolved) = self.resolved(entry, resolved) else { return };
+        if resolved.statements.is_empty() {
+            self.skipped.insert(entry.dump_id);
+            return;
+        }
+        self.plan.expected.extend(Expected::of(entry, sql, self.strings));
+        let statements =
+            resolved.statements.into_iter().map(|Granted { sql, .. }| (RunAs::Owner, sql)).collect();
+        self.push(entry, statements);
+    }
+
+    /// Warns of roles that are missing. SQL that cannot be read is left to the server as it is: it will say
+    /// what is wrong, and the entry's name will be with it.
+    fn resolved(&mut self, entry: &Entry, resolved: Result<Resolved, SqlError>) -> Option<Resolved> {
+        let Ok(resolved) = resolved else {
+            let statement = sql(entry)?.to_owned();
+            self.push(entry, vec![(RunAs::Owner, statement)]);
+            return None;
+        };
+        if !resolved.missing.is_empty() {
+            let names: Vec<String> = resolved.missing.iter().map(|role| quote_ident(role)).collect();
+            let what =
+                if resolved.statements.is_empty() { "was left out" } else { "was restored without it" };
+            let text = format!(
+                "{} names the role {}, which this cluster lacks, and {what}",
+                label(entry),
+                names.join(", ")
+            );
+            self.plan.notices.push(Notice { severity: Severity::Warning, text });
+        }
+        Some(resolved)
+    }
+
+    fn table_data(&mut self, entry: &Entry) {
+        if !entry.has_data() {
+            return;
+        }
+        let table = qualified_name(entry);
+        let statement = entry.copy_statement.as_ref().and_then(|text| text.to_str().ok());
+        let form = match statement.filter(|text| !text.is_empty()).map(CopyStatement::parse) {
+            Some(Ok(mut copy)) => {
+                if copy.table.schema.is_none() {
+                    copy.table.schema.clone_from(&table.schema);
+                }
+                RowForm::Copy(copy)
+            }
+            // Without a COPY statement, or with one that only the server can judge, the block is SQL text.
+            _ => RowForm::Inserts { schema: self.schema_setting(entry) },
+        };
+        self.plan.tables.push(TableLoad { dump_id: entry.dump_id, table, form });
+    }
+
+    fn blob_metadata(&mut self, entry: &Entry) {
+        let oids: Vec<u32> =
+            sql(entry).unwrap_or_default().split_whitespace().filter_map(|oid| oid.parse().ok()).collect();
+        let statements = create_large_objects(&oids);
+        self.plan.large_objects_made += oids.len() as u64;
+        self.groups.insert(entry.dump_id, oids);
+        let task = self.task(entry, statements);
+        self.plan.data_first.push(task);
+    }
+
+    fn flush_blobs(&mut self) {
+        for blobs in std::mem::take(&mut self.blobs).chunks(LARGE_OBJECTS_AT_ONCE) {
+            let Some((dump_id, first)) = blobs.first() else { continue };
+            let oids: Vec<u32> = blobs.iter().map(|(_, oid)| *oid).collect();
+            self.plan.large_objects_made += oids.len() as u64;
+            self.plan.pre_data.push(Task {
+                dump_id: *dump_id,
+                label: format!("LARGE OBJECT {first}"),
+                statements: create_large_objects(&oids),
+                settings: EntrySettings::default(),
+            });
+        }
+    }
+
+    fn is_present_schema(&self, entry: &Entry) -> bool {
+        // pg_dump 11 and newer write a comment instead of CREATE SCHEMA for public, older ones do create it.
+        entry.tag == "public" || sql(entry).is_some_and(|sql| sql.trim_start().starts_with("--"))
+    }
+
+    fn foreign_unless_owned(&mut self, entry: &Entry) {
+        if !self.facts.owner_owns_public {
+            self.foreign.insert(entry.dump_id);
+        }
+    }
+
+    fn is_present_extension(&self, entry: &Entry) -> bool {
+        let name = entry.tag.to_str().unwrap_or_default();
+        !self.facts.owner_is_superuser && self.facts.fresh.extensions.contains(name)
+            || entry.kind == EntryKind::ProceduralLanguage && self.facts.fresh.extensions.contains(name)
+    }
+
+    fn skip(&mut self, entry: &Entry, severity: Severity, why: &str) {
+        self.skipped.insert(entry.dump_id);
+        let text = format!("{} was skipped: {why}", label(entry));
+        self.plan.notices.push(Notice { severity, text });
+    }
+
+    fn task(&mut self, entry: &Entry, statements: Vec<(RunAs, String)>) -> Task {
+        let settings = EntrySettings {
+            schema: self.schema_setting(entry),
+            tablespace: self.tablespace(entry),
+            access_method: self.access_method(entry),
+        };
+        Task { dump_id: entry.dump_id, label: label(entry), statements, settings }
+    }
+
+    fn push(&mut self, entry: &Entry, statements: Vec<(RunAs, String)>) {
+        if statements.is_empty() {
+            return;
+        }
+        let task = self.task(entry, statements);
+        let plan = &mut self.plan;
+        match (pass(entry), self.section) {
+            (Pass::Privileges, _) => plan.privileges.push(task),
+            (Pass::Last, _) => plan.last.push(task),
+            (Pass::Main, Section::PreData | Section::None) => plan.pre_data.push(task),
+            (Pass::Main, Section::Data) => plan.data_last.push(task),
+            (Pass::Main, Section::PostData) => plan.post_data.push(task),
+        }
+    }
+
+    fn schema_setting(&self, entry: &Entry) -> Option<String> {
+        let schema = entry.namespace.as_ref()?.to_str().ok()?;
+        (!self.qualified && !schema.is_empty()).then(|| schema.to_owned())
+    }
+
+    fn tablespace(&mut self, entry: &Entry) -> Option<String> {
+        let tablespace = entry.tablespace.as_ref()?.to_str().ok()?;
+        if tablespace.is_empty() || self.facts.tablespaces.contains(tablespace) {
+            return Some(tablespace.to_owned());
+        }
+        let text = format!(
+            "{} was in tablespace {}, which this cluster lacks, and goes to the database's own",
+            label(entry),
+            quote_ident(tablespace)
+        );
+        self.plan.notices.push(Notice { severity: Severity::Warning, text });
+        Some(String::new())
+    }
+
+    fn access_method(&self, entry: &Entry) -> Option<String> {
+        // A partitioned table has none to be set before PostgreSQL 17, and needs none.
+        if entry.relation_kind == Some('p') {
+            return None;
+        }
+        let method = entry.table_access_method.as_ref()?.to_str().ok()?;
+        (!method.is_empty() && self.facts.server_version >= 120_000).then(|| method.to_owned())
+    }
+}
+
+/// pg_restore's passes.
+enum Pass {
+    Main,
+    Privileges,
+    Last,
+}
+
+fn pass(entry: &Entry) -> Pass {
+    use EntryKind as K;
+    let of_event_trigger = entry.tag.as_bytes().starts_with(b"EVENT TRIGGER ");
+    match entry.kind {
+        K::Acl | K::AclLanguage | K::DefaultAcl => Pass::Privileges,
+        K::EventTrigger | K::MaterializedViewData => Pass::Last,
+        K::Comment | K::SecurityLabel if of_event_trigger => Pass::Last,
+        // Statistics of materialized views come after these are filled.
+        K::StatisticsData if entry.section == Section::PostData => Pass::Last,
+        _ => Pass::Main,
+    }
+}
+
+fn create_large_objects(oids: &[u32]) -> Vec<(RunAs, String)> {
+    if oids.is_empty() {
+        return Vec::new();
+    }
+    let list = oids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let sql = format!(
+        "SELECT count(pg_catalog.lo_create(o)) FROM pg_catalog.unnest('{{{list}}}'::pg_catalog.oid[]) o"
+    );
+    vec![(RunAs::Owner, sql)]
+}
+
+/// `DROP FUNCTION store.f(uuid);` names the object as ALTER does: makes the statement that gives it to `role`.
+fn hand_over(entry: &Entry, role: &str) -> Option<String> {
+    let drop = entry.drop_statement.as_ref()?.to_str().ok()?.trim().strip_suffix(';')?;
+    let object = drop.strip_prefix("DROP ")?;
+    let object = object.strip_prefix("IF EXISTS ").unwrap_or(object);
+    Some(format!("ALTER {object} OWNER TO {}", quote_ident(role)))
+}
+
+fn sql(entry: &Entry) -> Option<&str> {
+    entry.sql()?.to_str().ok()
+}
+
+fn owner(entry: &Entry) -> &str {
+    entry.owner.as_ref().and_then(|owner| owner.to_str().ok()).unwrap_or_default()
+}
+
+pub(super) fn qualified_name(entry: &Entry) -> QualifiedName {
+    let name = entry.tag.to_str().unwrap_or_default();
+    match entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).filter(|schema| !schema.is_empty())
+    {
+        Some(schema) => QualifiedName::new(schema, name),
+        None => QualifiedName::unqualified(name),
+    }
+}
+
+/// What messages call an entry: `INDEX store.tenant_name`.
+fn label(entry: &Entry) -> String {
+    let label = entry.label();
+    match label.namespace.filter(|schema| !schema.is_empty()) {
+        Some(schema) => format!("{} {schema}.{}", label.desc, label.tag),
+        None => format!("{} {}", label.desc, label.tag),
+    }
+}

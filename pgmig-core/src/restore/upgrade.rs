@@ -1,0 +1,89 @@
+//! The schema upgrade of the staging database, or why there is none.
+
+use super::build::Build;
+use super::compare;
+use super::error::Refusal;
+use super::execute::Executor;
+use super::journal::Journal;
+use super::plan::RunAs;
+use super::preflight::{self, Upgrade};
+use super::report::MigrationReport;
+use super::step::Step;
+use crate::error::Result;
+use crate::profile::Profile;
+use crate::schema::{self, History, UpgradePlan};
+use crate::target::session::Session;
+
+impl Build {
+    /// Brings the store to the target's release.
+    pub(super) async fn upgrade(&mut self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
+        journal.step(Step::Upgrade);
+        let Some(profile) = self.profile.clone() else { return Ok(self.failpoints.pass(Step::Upgrade)?) };
+        let upgrade = std::mem::replace(&mut self.upgrade, Upgrade::NotAStore);
+        let upgrade = match upgrade {
+            Upgrade::Later { goal } => {
+                executor.become_role(&RunAs::Owner).await?;
+                let history = History::read(executor.session.conn(), &profile).await?;
+                preflight::upgrade(history, goal, &profile, self.migrations.as_ref())?
+            }
+            known => known,
+        };
+        match upgrade {
+            Upgrade::Planned { plan } => self.migrate(&profile, &plan, journal).await,
+            Upgrade::AsItIs { history } => {
+                self.failpoints.pass(Step::Upgrade)?;
+                self.take_as_it_is(executor, journal, history).await
+            }
+            Upgrade::NotAStore | Upgrade::Later { .. } => Ok(self.failpoints.pass(Step::Upgrade)?),
+        }
+    }
+
+    /// Applies the migrations, on a connection of their own, as `username`.
+    async fn migrate(&self, profile: &Profile, plan: &UpgradePlan, journal: &mut Journal) -> Result<()> {
+        let describe = |version: i64| profile.releases().describe(version);
+        journal.report.source_release = plan.from().map(describe);
+        journal.report.target_release = Some(describe(plan.to()));
+        let mut session = Session::open(&self.config, &self.database, &self.application).await?;
+        session
+            .execute("SET synchronous_commit = off; SET check_function_bodies = on", "set up the session")
+            .await?;
+        session.become_role(Some(self.config.username())).await?;
+        let mut upgrade =
+            schema::Upgrade::begin(session.conn(), profile, plan, preflight::split_migration).await?;
+        while let Some(done) = upgrade.next().await? {
+            journal.progress.migrated(done.version, &done.description, done.took);
+            let (version, description, took) = (done.version, done.description, done.took);
+            journal.report.migrations.push(MigrationReport { version, description, took });
+            self.failpoints.pass(Step::Upgrade)?;
+        }
+        upgrade.finish().await?;
+        session.close().await;
+        if plan.is_empty() {
+            self.failpoints.pass(Step::Upgrade)?;
+        }
+        Ok(())
+    }
+
+    /// A store whose history is unknown replaces an empty target, or one that looks the same.
+    async fn take_as_it_is(
+        &self,
+        executor: &mut Executor,
+        journal: &mut Journal,
+        history: String,
+    ) -> Result<()> {
+        if !self.target_is_empty {
+            let mut target = Session::open(&self.config, &self.target, &self.application).await?;
+            executor.become_role(&RunAs::Superuser).await?;
+            let differences = compare::differences(&mut executor.session, &mut target).await;
+            target.close().await;
+            let differences = differences?;
+            if !differences.is_empty() {
+                return Err(Refusal::UnknownHistory { history, differences }.into());
+            }
+        }
+        journal.notice(format!(
+            "the archive's schema history is unknown{history}: its schema was restored as it is, without an upgrade"
+        ));
+        Ok(())
+    }
+}
