@@ -7,7 +7,7 @@ use crate::support::pgmig::TargetFile;
 use crate::support::relation::{Kind, Relation, Row};
 use crate::support::replacement::{Replacement, Tenant};
 use crate::support::store::{Backup, OLDEST, apply_migrations};
-use crate::support::{Database, Pgmig, Server};
+use crate::support::{Database, Outcome, Pgmig, Server};
 use pgmig_core::instance::Mapping;
 use pgmig_core::progress::NoProgress;
 use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions, RestoreReport, Source};
@@ -85,8 +85,105 @@ fn reference_store() {
         apply_migrations(&target, OLDEST);
         target
     });
-    let aliases = found.mapped.psql("SELECT instance_id FROM store.tenant WHERE deleted IS NULL ORDER BY tenant_id");
-    assert!(aliases.starts_with("1570194490\n") || aliases.contains("\n1570184978\n"), "{aliases}");
+    let aliases = "SELECT tenant_id, instance_id FROM store.tenant \
+                   WHERE deleted IS NOT TRUE AND region NOT IN ('monitoring', 'System') ORDER BY tenant_id";
+    let expected = [(one, "1570184978"), (NEW, NEW), (other, "1764035503433645")];
+    let expected: String = expected.iter().map(|(id, alias)| format!("{id}|{alias}\n")).collect();
+    assert_eq!(found.mapped.psql(aliases), expected);
+}
+
+/// Every neighbour that an ID can have, in text and in JSON, and all kinds of partitions; as COPY data, as INSERT
+/// statements, through the roots.
+#[test]
+fn neighbours_and_partitions() {
+    let source = Database::create("borders");
+    source.psql(&std::fs::read_to_string(fixture("rewriting/borders.sql")).unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let archive = directory.path().join("borders.dump");
+    for options in [&[][..], &["--inserts"], &["--column-inserts"], &["--load-via-partition-root"]] {
+        source.dump_through_pipe(options, &archive);
+        let found = check(&archive, &[(A, B), (B_UPPER, A)], || Database::create("rewriting"));
+        assert!(found.replaced > 1000, "{} replacements", found.replaced);
+        let bounds = "SELECT relname, pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname ~ '^by_.*_(one|middle|0)$' ORDER BY 1";
+        let expected = format!(
+            "by_hash_0|FOR VALUES WITH (modulus 2, remainder 0)\n\
+             by_list_one|FOR VALUES IN ('{B}', 'x{A}')\n\
+             by_range_middle|FOR VALUES FROM ('{A}') TO ('{B}')\n"
+        );
+        assert_eq!(found.mapped.psql(bounds), expected);
+    }
+}
+
+/// What comes by before the table of instances must not name one by an alias, which only that table tells.
+#[test]
+fn alias_that_comes_too_early_in_a_stream() {
+    let server = Server::of_this_run();
+    server.create_corpus_roles();
+    let refuse = |archive: &str, mapping: &[(&str, &str)], place: &str, alias: &str| {
+        let target = Database::create("stream");
+        let archive = fixture(&format!("archives/{archive}.dump"));
+        let outcome =
+            from_stdin(&archive, &target, mapping).expect_status(3).stderr_has("restore from a file");
+        outcome.stderr_has(&format!("{place} refers to an instance by {alias}"));
+        assert_eq!(Relation::all(&target).len(), 0);
+    };
+    // In definitions.
+    refuse("15_pipe_gz", &CHAIN, "FUNCTION store.is_default(uuid)", ALIAS_OF_A);
+    let alias_of_b = "e10001eb-6272-453a-bb43-3dcf0e765892";
+    let by_alias = [(ALIAS_OF_A, NEW), (B, A), (C, B)];
+    refuse("15_pipe_gz", &by_alias, "FUNCTION store.tenant_of(uuid)", A);
+    // In rows of a table that comes first.
+    let early_rows = Database::create("early");
+    early_rows.psql(&format!(
+        "CREATE SCHEMA store;
+         CREATE TABLE store.tenant (tenant_id uuid, instance_id text, name text, region text, deleted boolean);
+         CREATE TABLE store.early (note text);
+         CREATE TABLE store.zlate (note text);
+         INSERT INTO store.tenant VALUES ('{B}', '{alias_of_b}', 'b', 'eu-de', NULL);
+         INSERT INTO store.zlate VALUES ('{alias_of_b}'), ('{B}');"
+    ));
+    let directory = tempfile::tempdir().unwrap();
+    let archive = directory.path().join("early.dump");
+    early_rows.dump_through_pipe(&[], &archive);
+    let notes = "SELECT note FROM store.early UNION ALL SELECT note FROM store.zlate";
+    let target = Database::create("stream");
+    from_stdin(&archive, &target, &[(B, NEW)]).expect_status(0);
+    assert_eq!(target.psql(notes), format!("{NEW}\n{NEW}\n"), "an alias that comes later is known");
+
+    early_rows.psql(&format!("INSERT INTO store.early VALUES ('{alias_of_b}')"));
+    early_rows.dump_through_pipe(&[], &archive);
+    let target = Database::create("stream");
+    let outcome = from_stdin(&archive, &target, &[(B, NEW)]).expect_status(3);
+    outcome.stderr_has(&format!("table store.early refers to an instance by {alias_of_b}"));
+    // The ways out that the message tells: the alias as the key, or a file.
+    early_rows.psql(&format!("DELETE FROM store.zlate WHERE note = '{B}'"));
+    early_rows.dump_through_pipe(&[], &archive);
+    from_stdin(&archive, &target, &[(alias_of_b, NEW)]).expect_status(0);
+    assert_eq!(target.psql(notes), format!("{NEW}\n{NEW}\n"));
+    check(&archive, &[(B, NEW)], || Database::create("rewriting"));
+}
+
+/// Standard input gives what a file gives.
+#[test]
+fn stream_and_file_give_the_same() {
+    let backup = Backup::of_oldest_release();
+    let pairs: Vec<_> =
+        backup.mapping.iter().map(|(source, target)| (source.as_str(), target.as_str())).collect();
+    let target = || {
+        let target = Database::create("stream");
+        apply_migrations(&target, OLDEST);
+        target
+    };
+    let (by_file, by_stream) = (target(), target());
+    restore(&backup.archive, &by_file, Instances::Map(read_mapping(&pairs)));
+    from_stdin(&backup.archive, &by_stream, &pairs).expect_status(0);
+    assert!(by_file.dump(&[]) == by_stream.dump(&[]), "the dumps differ");
+}
+
+/// pgmig, the program, since the library reads the standard input of its own process.
+fn from_stdin(archive: &Path, target: &Database, mapping: &[(&str, &str)]) -> Outcome {
+    let pgmig = Pgmig::new().target(&TargetFile::of(target)).mapping(mapping);
+    pgmig.args(["--force", "--source", "-"]).stdin(archive).run()
 }
 
 /// What a check found out, for more checks.
@@ -121,7 +218,8 @@ fn check(archive: &Path, mapping: &[(&str, &str)], target: impl Fn() -> Database
 
 fn restore(archive: &Path, target: &Database, instances: Instances) -> RestoreReport {
     let yaml = TargetFile::of(target).to_yaml();
-    let config = TargetConfig::from_yaml(&yaml, "postgres.yaml".as_ref(), &TargetEnvironment::default()).unwrap();
+    let config =
+        TargetConfig::from_yaml(&yaml, "postgres.yaml".as_ref(), &TargetEnvironment::default()).unwrap();
     let mut options = RestoreOptions::new(instances);
     options.erase = Erase::Allow;
     let source = Source::File(archive.to_owned());

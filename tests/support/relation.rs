@@ -42,14 +42,15 @@ const RELATIONS: &str = "
                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]'))
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'm') AND c.relispopulated AND n.nspname !~ '^(pg_|information_schema$)'
-      AND NOT (c.relkind = 'p' AND c.relispartition)
-    ORDER BY 1::text";
+      AND NOT (c.relkind = 'p' AND c.relispartition)";
 
 impl Relation {
     /// All relations of a database that hold rows.
     #[track_caller]
     pub(crate) fn all(database: &Database) -> Vec<Self> {
-        database.psql(RELATIONS).lines().map(Self::parse).collect()
+        let mut relations: Vec<_> = database.psql(RELATIONS).lines().map(Self::parse).collect();
+        relations.sort_by(|one, other| one.name.cmp(&other.name));
+        relations
     }
 
     fn parse(line: &str) -> Self {
@@ -68,8 +69,11 @@ impl Relation {
     /// Its rows, in no order; those of a root with those of its partitions, but of a table without its children's.
     #[track_caller]
     pub(crate) fn rows(&self, database: &Database) -> Vec<Row> {
-        let columns: Vec<_> =
-            self.columns.iter().map(|column| format!("{}::text", super::database::quoted(&column.name))).collect();
+        let columns: Vec<_> = self
+            .columns
+            .iter()
+            .map(|column| format!("{}::text", super::database::quoted(&column.name)))
+            .collect();
         let only = if self.kind == Kind::Root { "" } else { "ONLY " };
         let sql = format!("SELECT json_build_array({}) FROM {only}{}", columns.join(", "), self.name);
         let rows = database.psql(&sql);

@@ -69,7 +69,8 @@ impl Replacement {
 
     fn in_units(&self, units: &[Unit<'_>]) -> (String, u64) {
         let (mut out, mut count, mut at) = (String::new(), 0, 0);
-        let is_border = |unit: Option<&Unit<'_>>| unit.is_none_or(|unit| !unit.decoded.is_ascii_alphanumeric());
+        let is_border =
+            |unit: Option<&Unit<'_>>| unit.is_none_or(|unit| !unit.decoded.is_ascii_alphanumeric());
         while let Some(unit) = units.get(at) {
             let before = at.checked_sub(1).and_then(|before| units.get(before));
             match units.get(at..at + ID_LENGTH).and_then(|id| self.replaced(id)) {
