@@ -17,5 +17,6 @@ mod owner;
 mod privileges;
 mod resource_controller;
 mod resource_controller_tls;
+mod rewriting;
 mod sessions;
 mod support;
