@@ -10,7 +10,7 @@ use crate::support::store::{Backup, OLDEST, apply_migrations};
 use crate::support::{Database, Outcome, Pgmig, Server};
 use pgmig_core::instance::Mapping;
 use pgmig_core::progress::NoProgress;
-use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions, RestoreReport, Source};
+use pgmig_core::restore::{Backup, Erase, Instances, Restore, RestoreOptions, RestoreReport, Source};
 use pgmig_core::target::{TargetConfig, TargetEnvironment};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -225,8 +225,9 @@ fn restore(archive: &Path, target: &Database, instances: Instances) -> RestoreRe
     let source = Source::File(archive.to_owned());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let restored = runtime.block_on(async {
+        let backup = Backup::open(source, None).await?;
         let restore =
-            Restore::prepare(source, config, options, Arc::new(NoProgress), Default::default()).await?;
+            Restore::prepare(backup, config, options, Arc::new(NoProgress), Default::default()).await?;
         restore.run().await
     });
     restored.unwrap_or_else(|error| panic!("{}: {error}", archive.display()))
