@@ -10,7 +10,7 @@ use crate::support::store::{Backup, OLDEST, apply_migrations};
 use crate::support::{Database, Outcome, Pgmig, Server};
 use pgmig_core::instance::Mapping;
 use pgmig_core::progress::NoProgress;
-use pgmig_core::restore::{Backup, Erase, Instances, Restore, RestoreOptions, RestoreReport, Source};
+use pgmig_core::restore::{self, Erase, Instances, Restore, RestoreOptions, RestoreReport, Source};
 use pgmig_core::target::{TargetConfig, TargetEnvironment};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -225,7 +225,7 @@ fn restore(archive: &Path, target: &Database, instances: Instances) -> RestoreRe
     let source = Source::File(archive.to_owned());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let restored = runtime.block_on(async {
-        let backup = Backup::open(source, None).await?;
+        let backup = restore::Backup::open(source, None).await?;
         let restore =
             Restore::prepare(backup, config, options, Arc::new(NoProgress), Default::default()).await?;
         restore.run().await
