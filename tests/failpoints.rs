@@ -1,5 +1,5 @@
-//! Stopped, or killed, at each named step: the target is as it was or completely restored, and the next run leaves
-//! nothing behind.
+//! Stopped, or killed, at each named step: the target is as it was or completely restored, and nothing is left behind,
+//! after a kill by the next run at the latest.
 
 use crate::support::store::Backup;
 use crate::support::untouched::{Before, databases_beside};
@@ -58,11 +58,12 @@ fn stopped_at(step: Step) {
     let outcome = backup.restore_into(&target).failpoint(step.name()).run();
     let outcome = outcome.expect_status(1).stderr_has(&format!("stopped at the failpoint {step}"));
     if step < Step::Swapped {
+        // As if it had never run.
         before.is_now(outcome);
     } else {
         backup.assert_restored(&target);
+        run_again(&backup, &target);
     }
-    run_again(&backup, &target);
 }
 
 fn killed_at(step: Step) {

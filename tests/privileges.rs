@@ -63,6 +63,8 @@ fn owners_grants_and_policies_are_those_of_the_rules() {
     for role in ROLES {
         create_role(&server, role);
     }
+    // The database that the archives were made of; 9.5's has a comment for it, as pg_restore would take it.
+    let namesake = Database::create_named(&server, "chatstore", &format!("OWNER {OWNER}"));
     for archive in ["15_pipe_gz", "9.5_file_gz"] {
         let target =
             Database::create_with(&server, "privileges", &format!("TEMPLATE template0 OWNER {OWNER}"));
@@ -80,6 +82,9 @@ fn owners_grants_and_policies_are_those_of_the_rules() {
         let expected = std::fs::read_to_string(fixture(&format!("privileges/{archive}.txt"))).unwrap();
         assert_same_lines(&expected.lines().map(str::to_owned).collect::<Vec<_>>(), &found, archive);
     }
+    let comments = "SELECT count(*) FROM pg_shdescription WHERE classoid = 'pg_database'::regclass \
+                    AND description LIKE 'db comment;%'";
+    assert_eq!(namesake.psql(comments), "0\n", "comments of databases belong to --create");
 }
 
 /// What the target's catalogs say, a line for each owner that is not `OWNER`, each grant, each policy.

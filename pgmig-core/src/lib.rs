@@ -10,7 +10,7 @@
 //! ```no_run
 //! use pgmig_core::instance::Mapping;
 //! use pgmig_core::progress::NoProgress;
-//! use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions, Source};
+//! use pgmig_core::restore::{Backup, Erase, Instances, Restore, RestoreOptions, Source};
 //! use pgmig_core::target::{TargetConfig, TargetEnvironment};
 //! use std::sync::Arc;
 //!
@@ -18,8 +18,8 @@
 //!     let target = TargetConfig::from_file("postgres.yaml".as_ref(), &TargetEnvironment::default())?;
 //!     let mut options = RestoreOptions::new(Instances::Map(Mapping::read("enteredMapping.yaml".as_ref())?));
 //!     options.erase = Erase::Allow;
-//!     let source = Source::File("store.dump".into());
-//!     let restore = Restore::prepare(source, target, options, Arc::new(NoProgress), Default::default()).await?;
+//!     let backup = Backup::open(Source::File("store.dump".into()), None).await?;
+//!     let restore = Restore::prepare(backup, target, options, Arc::new(NoProgress), Default::default()).await?;
 //!     let report = restore.run().await?;
 //!     println!("{} tables in {:?}", report.tables.len(), report.took);
 //!     Ok(())

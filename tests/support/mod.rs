@@ -8,6 +8,8 @@ pub(crate) mod fixture;
 pub(crate) mod migrations;
 pub(crate) mod pgmig;
 pub(crate) mod pty;
+pub(crate) mod relation;
+pub(crate) mod replacement;
 pub(crate) mod resource_controller;
 pub(crate) mod role;
 pub(crate) mod server;

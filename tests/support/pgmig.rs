@@ -95,7 +95,8 @@ impl TargetFile {
         }
     }
 
-    fn to_yaml(&self) -> String {
+    /// The file.
+    pub(crate) fn to_yaml(&self) -> String {
         let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
         format!(
             "host: {}\nport: {}\ndatabase: {}\nusername: {}\nsu_username: {}\nsu_password: {}\n{}",

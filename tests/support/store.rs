@@ -117,12 +117,18 @@ fn make(server: &Server, directory: &Path) {
     }
 }
 
-/// Brings a database to a release with psql alone.
+/// Brings a database to a release with psql alone, as superuser.
 #[track_caller]
 pub(crate) fn apply_migrations(database: &Database, release: &str) {
+    apply_migrations_as(database, release, &database.server.superuser);
+}
+
+/// The same, as this role.
+#[track_caller]
+pub(crate) fn apply_migrations_as(database: &Database, release: &str, owner: &str) {
     let Server { socket, port, superuser, bindir, .. } = &database.server;
     let status = Command::new(repository().join("tests/apply-migrations"))
-        .args([&database.name, release])
+        .args([&database.name, release, owner])
         .env("PGMIG_TEST_SOCKET", socket)
         .env("PGMIG_TEST_PORT", port.to_string())
         .env("PGMIG_TEST_SUPERUSER", superuser)

@@ -11,13 +11,13 @@ use super::plan::{Facts, Plan, RowForm, RunAs, TableLoad, Task};
 use super::preflight::{self, LateInstances, Upgrade};
 use super::report::MappedInstance;
 use super::step::Step;
-use super::stream::{self, Discovery, Reading, Rewriting, Root};
-use super::{discover, tables, verify};
+use super::stream::{self, Discovery, Reading, Rewriting, Root, TableColumns};
+use super::{tables, verify};
 use crate::archive::{Archive, BytesRead, DumpId};
 use crate::error::Result;
 use crate::instance::{Instance, InstanceId, Resolution};
 use crate::profile::{ColumnRef, Profile};
-use crate::rewrite::{ColumnKind, ColumnRule, ColumnSelector, Rules};
+use crate::rewrite::{ColumnKind, ColumnSelector, Rules};
 use crate::schema::MigrationSet;
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use crate::target::TargetConfig;
@@ -158,9 +158,9 @@ impl Build {
         let mut reading = Reading::of(&self.plan, strings);
         let mut roots = HashMap::new();
         if let Some(rules) = rules {
-            let columns = self.column_rules(&archive, executor, &rules).await?;
+            let columns = self.column_rules(executor, &rules).await?;
             roots = tables::partition_roots(&mut executor.session).await?;
-            let insert_roots = self.insert_roots(&archive, &roots);
+            let insert_roots = self.insert_roots(&columns, &roots);
             reading.rewriting = Some(Rewriting { rules, columns, roots: insert_roots });
         }
         reading.discovery = self.late.take().map(|found| Discovery {
@@ -193,38 +193,40 @@ impl Build {
     /// Partitions whose rows are INSERT statements and have to go to the root of their tree.
     fn insert_roots(
         &self,
-        archive: &Archive,
+        columns: &HashMap<DumpId, TableColumns>,
         roots: &HashMap<QualifiedName, QualifiedName>,
     ) -> HashMap<DumpId, Root> {
         let inserts = self.plan.tables.iter().filter(|load| matches!(load.form, RowForm::Inserts { .. }));
         let root = |load: &TableLoad| {
             let table = roots.get(&load.table)?.clone();
-            let columns = discover::columns(archive, archive.entry(load.dump_id)?);
-            Some((load.dump_id, Root { table, columns }))
+            Some((load.dump_id, Root { table, columns: columns.get(&load.dump_id)?.names.clone() }))
         };
         inserts.filter_map(root).collect()
     }
 
-    /// The rule of each column of each table, by the types that the columns have in the staging database.
+    /// The columns of each table's rows, in their order, and the rule of each by its type in the staging database.
     async fn column_rules(
         &self,
-        archive: &Archive,
         executor: &mut Executor,
         rules: &Rules,
-    ) -> Result<HashMap<DumpId, Vec<ColumnRule>>> {
-        let json = tables::json_columns(&mut executor.session).await?;
-        let mut all = HashMap::new();
-        for load in &self.plan.tables {
-            let Some(entry) = archive.entry(load.dump_id) else { continue };
-            let schema = load.table.schema.clone().unwrap_or_default();
-            let rule = |column: String| {
-                let is_json = json.contains(&(schema.clone(), load.table.name.clone(), column.clone()));
-                let kind = if is_json { ColumnKind::Json } else { ColumnKind::Other };
-                rules.column_rule(&load.table, &column, kind)
+    ) -> Result<HashMap<DumpId, TableColumns>> {
+        let catalog = tables::columns(&mut executor.session).await?;
+        let columns = |load: &TableLoad| {
+            let table = (load.table.schema.clone().unwrap_or_default(), load.table.name.clone());
+            let known = catalog.get(&table).map(Vec::as_slice).unwrap_or_default();
+            let copied = match &load.form {
+                RowForm::Copy(copy) => copy.columns.clone(),
+                RowForm::Inserts { .. } => None,
             };
-            all.insert(load.dump_id, discover::columns(archive, entry).into_iter().map(rule).collect());
-        }
-        Ok(all)
+            let names = copied.unwrap_or_else(|| known.iter().map(|(name, _)| name.clone()).collect());
+            let rule = |column: &String| {
+                let kind = known.iter().find(|(name, _)| name == column).map(|(_, kind)| *kind);
+                rules.column_rule(&load.table, column, kind.unwrap_or(ColumnKind::Other))
+            };
+            let rules = names.iter().map(rule).collect();
+            (load.dump_id, TableColumns { names, rules })
+        };
+        Ok(self.plan.tables.iter().map(columns).collect())
     }
 }
 

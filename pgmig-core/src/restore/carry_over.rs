@@ -1,6 +1,9 @@
 //! What belongs to the target database itself, put on its successor: privileges, settings, connection limit,
-//! comment, security labels. Statements are made before the swap and run inside its transaction.
+//! comment, security labels. Statements are made before the swap and run inside its transaction; that they can be
+//! run is tried when the staging database is made.
 
+use super::error::Refusal;
+use crate::error::Result;
 use crate::sql::{quote_ident, quote_literal};
 use crate::target::TargetError;
 use crate::target::catalog::DatabaseFacts;
@@ -29,22 +32,72 @@ struct Grant {
     with_grant_option: bool,
 }
 
-/// The statements that give the database `successor` what `target` has, in order.
-pub(super) async fn statements(
+/// One statement, and what it carries over, as a noun phrase.
+#[derive(Debug)]
+struct Statement {
+    what: String,
+    sql: String,
+}
+
+impl Statement {
+    fn new(what: impl Into<String>, sql: String) -> Self {
+        Self { what: what.into(), sql }
+    }
+}
+
+/// Gives the database `successor` what `target` has, in the transaction that the caller has begun.
+///
+/// # Errors
+///
+/// The statement that the server refuses, with what it would have carried over.
+pub(super) async fn run(
     control: &mut Session,
     target: &DatabaseFacts,
     successor: &str,
-) -> Result<Vec<String>, TargetError> {
+) -> Result<(), TargetError> {
+    for Statement { what, sql } in statements(control, target, successor).await? {
+        control.execute(&sql, &format!("carry over {what}")).await?;
+    }
+    Ok(())
+}
+
+/// Tries whether [`run`] will work, and changes nothing: what `su_username` may not do is better known before the
+/// load than after it.
+///
+/// # Errors
+///
+/// [`Refusal::CannotSwap`] with what cannot be carried over.
+pub(super) async fn rehearse(control: &mut Session, target: &DatabaseFacts, successor: &str) -> Result<()> {
+    let doing = "try to carry over what belongs to the target database";
+    control.execute("BEGIN", doing).await?;
+    let tried = run(control, target, successor).await;
+    let undone = control.execute("ROLLBACK", doing).await;
+    match tried {
+        Err(error) if error.sqlstate().is_some() => {
+            let reason = format!("{error}; use a superuser as su_username, or take it from the target");
+            Err(Refusal::CannotSwap { database: target.name.clone(), reasons: vec![reason] }.into())
+        }
+        tried => Ok(tried.and(undone.map(drop))?),
+    }
+}
+
+async fn statements(
+    control: &mut Session,
+    target: &DatabaseFacts,
+    successor: &str,
+) -> Result<Vec<Statement>, TargetError> {
     let database = quote_ident(successor);
     let mut statements = privileges(control, target, &database).await?;
     statements.extend(settings(control, target.oid, &database).await?);
     statements.extend(security_labels(control, target.oid, &database).await?);
-    statements.push(format!("ALTER DATABASE {database} CONNECTION LIMIT {}", target.connection_limit));
+    let limit = format!("ALTER DATABASE {database} CONNECTION LIMIT {}", target.connection_limit);
+    statements.push(Statement::new("the connection limit", limit));
     if !target.allows_connections {
-        statements.push(format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false"));
+        let sql = format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false");
+        statements.push(Statement::new("that no connections are allowed", sql));
     }
     let comment = target.comment.as_deref().map_or("NULL".to_owned(), quote_literal);
-    statements.push(format!("COMMENT ON DATABASE {database} IS {comment}"));
+    statements.push(Statement::new("the comment", format!("COMMENT ON DATABASE {database} IS {comment}")));
     Ok(statements)
 }
 
@@ -52,7 +105,7 @@ async fn privileges(
     control: &mut Session,
     target: &DatabaseFacts,
     database: &str,
-) -> Result<Vec<String>, TargetError> {
+) -> Result<Vec<Statement>, TargetError> {
     let sql = format!(
         "SELECT pg_catalog.pg_get_userbyid(a.grantor), \
          CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) END, a.privilege_type, a.is_grantable \
@@ -69,10 +122,11 @@ async fn privileges(
         quote_literal(&unquote(database))
     );
     let held = control.rows(&held, "read the staging database's privileges").await?;
-    let mut statements: Vec<String> = held
-        .iter()
-        .map(|row| format!("REVOKE ALL ON DATABASE {database} FROM {}", role(row.get(0))))
-        .collect();
+    let revoke = |row: &TextRow| {
+        let sql = format!("REVOKE ALL ON DATABASE {database} FROM {}", role(row.get(0)));
+        Statement::new("the privileges", sql)
+    };
+    let mut statements: Vec<Statement> = held.iter().map(revoke).collect();
     statements.extend(
         in_order(grants, &target.owner).iter().flat_map(|grant| grant.statements(database, &target.owner)),
     );
@@ -123,19 +177,23 @@ impl Grant {
         }
     }
 
-    fn statements(&self, database: &str, owner: &str) -> Vec<String> {
+    fn statements(&self, database: &str, owner: &str) -> Vec<Statement> {
         let option = if self.with_grant_option { " WITH GRANT OPTION" } else { "" };
         let grantee = role(self.grantee.as_deref());
         let grant = format!("GRANT {} ON DATABASE {database} TO {grantee}{option}", self.privilege);
+        let what = format!("the privilege {} of {grantee}", self.privilege);
         if self.grantor == owner {
-            return vec![grant];
+            return vec![Statement::new(what, grant)];
         }
-        let become_grantor = format!("SET LOCAL ROLE {}", quote_ident(&self.grantor));
-        vec![become_grantor, grant, "RESET ROLE".to_owned()]
+        let grantor = quote_ident(&self.grantor);
+        let what = format!("{what}, which {grantor} granted");
+        [format!("SET LOCAL ROLE {grantor}"), grant, "RESET ROLE".to_owned()]
+            .map(|sql| Statement::new(what.clone(), sql))
+            .into()
     }
 }
 
-async fn settings(control: &mut Session, oid: u32, database: &str) -> Result<Vec<String>, TargetError> {
+async fn settings(control: &mut Session, oid: u32, database: &str) -> Result<Vec<Statement>, TargetError> {
     let sql = format!(
         "SELECT CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole) END, c \
          FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c WHERE s.setdatabase = {oid}"
@@ -143,11 +201,12 @@ async fn settings(control: &mut Session, oid: u32, database: &str) -> Result<Vec
     let rows = control.rows(&sql, "read the target's settings").await?;
     let statement = |row: &TextRow| {
         let (name, value) = row.text(1).split_once('=')?;
-        let whose = match row.get(0) {
-            Some(role) => format!("ALTER ROLE {} IN DATABASE {database}", quote_ident(role)),
-            None => format!("ALTER DATABASE {database}"),
+        let (whose, alter) = match row.get(0).map(quote_ident) {
+            Some(role) => (format!(" of role {role}"), format!("ALTER ROLE {role} IN DATABASE {database}")),
+            None => (String::new(), format!("ALTER DATABASE {database}")),
         };
-        Some(format!("{whose} SET {} TO {}", setting_name(name), setting_value(name, value)))
+        let sql = format!("{alter} SET {} TO {}", setting_name(name), setting_value(name, value));
+        Some(Statement::new(format!("the setting {name}{whose}"), sql))
     };
     Ok(rows.iter().filter_map(statement).collect())
 }
@@ -196,7 +255,7 @@ async fn security_labels(
     control: &mut Session,
     oid: u32,
     database: &str,
-) -> Result<Vec<String>, TargetError> {
+) -> Result<Vec<Statement>, TargetError> {
     let sql = format!(
         "SELECT provider, label FROM pg_catalog.pg_shseclabel \
          WHERE classoid = 'pg_catalog.pg_database'::pg_catalog.regclass AND objoid = {oid}"
@@ -204,7 +263,8 @@ async fn security_labels(
     let rows = control.rows(&sql, "read the target's security labels").await?;
     let statement = |row: &TextRow| {
         let (provider, label) = (quote_ident(row.text(0)), quote_literal(row.text(1)));
-        format!("SECURITY LABEL FOR {provider} ON DATABASE {database} IS {label}")
+        let sql = format!("SECURITY LABEL FOR {provider} ON DATABASE {database} IS {label}");
+        Statement::new(format!("the security label of {provider}"), sql)
     };
     Ok(rows.iter().map(statement).collect())
 }

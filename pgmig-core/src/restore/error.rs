@@ -116,13 +116,15 @@ pub enum Refusal {
         "database {0} has the name that the staging database needs and was not made by pgmig; rename or drop it"
     )]
     NameTaken(String),
-    /// An instance alias turned up in a stream after rows that refer to it had been loaded.
+    /// What refers to an instance by another ID than the mapping's key came by in a stream before the table that
+    /// says whose it is.
     #[error(
-        "table {place} refers to an instance by an alias that is no key of the mapping (such as {alias}), and came \
-         before the table of instances in this stream; restore from a file, or add the aliases to the mapping file"
+        "{place} refers to an instance by {alias}, which is no key of the mapping, and came before the table of \
+         instances in this stream, which tells whose it is; restore from a file (it is read twice), or use that ID \
+         as the instance's key in the mapping file"
     )]
     LateAlias {
-        /// An alias.
+        /// The other ID.
         alias: String,
         /// Where it was found.
         place: String,

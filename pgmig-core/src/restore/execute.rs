@@ -78,6 +78,12 @@ impl Executor {
         Ok(())
     }
 
+    /// How much these rules replace in a task's statements.
+    pub(super) fn replacements(&self, task: &Task, rules: &Rules) -> u64 {
+        let statements = task.statements.iter();
+        statements.filter_map(|(_, sql)| Some(rewrite_ddl(sql, rules, self.strings).ok()?.1)).sum()
+    }
+
     /// Becomes who runs a statement.
     pub(super) async fn become_role(&mut self, run_as: &RunAs) -> Result<(), TargetError> {
         let role = match run_as {

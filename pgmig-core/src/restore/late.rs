@@ -42,14 +42,46 @@ impl Build {
         Ok(())
     }
 
-    /// Tables that were loaded before the table of instances must not refer to aliases that only it tells.
+    /// What was made before the table of instances must not refer to IDs that only this table tells.
     async fn refuse_late_aliases(
         &self,
         executor: &mut Executor,
         new: &[(InstanceId, InstanceId)],
         loaded: &Loaded,
     ) -> Result<()> {
-        let rules = Rules::new(new.iter().copied());
+        if self.made_with(executor, &Rules::new(new.iter().copied()), loaded).await?.is_none() {
+            return Ok(());
+        }
+        for (alias, target) in new {
+            let rules = Rules::new([(*alias, *target)]);
+            if let Some(place) = self.made_with(executor, &rules, loaded).await? {
+                return Err(Refusal::LateAlias { alias: alias.to_string(), place }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// What was made before the table of instances and holds what these rules replace.
+    async fn made_with(
+        &self,
+        executor: &mut Executor,
+        rules: &Rules,
+        loaded: &Loaded,
+    ) -> Result<Option<String>> {
+        let mut made = self.plan.pre_data.iter().chain(&self.plan.data_first);
+        match made.find(|task| executor.replacements(task, rules) > 0) {
+            Some(task) => Ok(Some(task.label.clone())),
+            None => self.loaded_with(executor, rules, loaded).await,
+        }
+    }
+
+    /// The first table loaded before the table of instances that holds what these rules replace.
+    async fn loaded_with(
+        &self,
+        executor: &mut Executor,
+        rules: &Rules,
+        loaded: &Loaded,
+    ) -> Result<Option<String>> {
         let tenant = self.profile.as_ref().map(Profile::tenant);
         let roots = tables::partition_roots(&mut executor.session).await?;
         for report in &loaded.tables {
@@ -59,17 +91,15 @@ impl Build {
             if tenant.is_some_and(|tenant| tenant.is(schema, &load.table.name)) {
                 break;
             }
-            let mut counter = LeftoverCounter::new(&rules, Vec::new());
+            let mut counter = LeftoverCounter::new(rules, Vec::new());
             let mut count = |rows: &[u8]| counter.count(rows);
             // Rows of a partition may have gone to another one of its tree.
             let table = roots.get(&load.table).unwrap_or(&load.table);
-            let found = tables::count_in_table(&mut executor.session, table, &mut count).await?;
-            if let (true, Some((alias, _))) = (found > 0, new.first()) {
-                let place = report.table.clone();
-                return Err(Refusal::LateAlias { alias: alias.to_string(), place }.into());
+            if tables::count_in_table(&mut executor.session, table, &mut count).await? > 0 {
+                return Ok(Some(format!("table {}", report.table)));
             }
         }
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -105,7 +105,7 @@ impl Loader<'_> {
         if end.leftovers > 0 {
             loaded.leftovers.push((name.clone(), end.leftovers));
         }
-        loaded.tables.push(report(load, name, acknowledged, end));
+        loaded.tables.push(report(name, acknowledged, end));
         Ok(())
     }
 
@@ -314,21 +314,9 @@ fn is_cut_short(error: &crate::Error) -> bool {
     matches!(error, crate::Error::Restore(RestoreError::Internal(_)))
 }
 
-fn report(load: &TableLoad, table: String, rows: u64, end: TableEnd) -> TableReport {
-    let columns: &[String] = match &load.form {
-        RowForm::Copy(copy) => copy.columns.as_deref().unwrap_or_default(),
-        RowForm::Inserts { .. } => &[],
-    };
-    let replacements = end
-        .replaced
-        .iter()
-        .enumerate()
-        .filter(|(_, count)| **count > 0)
-        .map(|(index, count)| Replacements {
-            column: columns.get(index).cloned().unwrap_or_else(|| format!("column {}", index + 1)),
-            count: *count,
-        })
-        .collect();
+fn report(table: String, rows: u64, end: TableEnd) -> TableReport {
+    let counted = end.columns.into_iter().zip(end.replaced).filter(|(_, count)| *count > 0);
+    let replacements = counted.map(|(column, count)| Replacements { column, count }).collect();
     TableReport { table, rows, bytes: end.bytes, replacements }
 }
 

@@ -36,7 +36,9 @@ pub(super) enum Piece {
 pub(super) struct TableEnd {
     pub(super) rows: u64,
     pub(super) bytes: u64,
-    /// Replacements by column, in the order of the COPY statement's columns.
+    /// The columns, where IDs are replaced.
+    pub(super) columns: Vec<String>,
+    /// Replacements by column, in their order.
     pub(super) replaced: Vec<u64>,
     /// Mapping keys that are no values and are still there, outside excluded columns.
     pub(super) leftovers: u64,

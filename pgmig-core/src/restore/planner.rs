@@ -6,7 +6,7 @@ use super::partial;
 use super::plan::{EntrySettings, Facts, Plan, RowForm, RunAs, TableLoad, Task};
 use super::roles::{Granted, Resolved, Roles};
 use super::superuser::{can_be_handed_over, needs_superuser};
-use crate::archive::{Archive, DumpId, Entry, EntryKind, Section};
+use crate::archive::{Archive, DumpId, Entry, EntryKind, Oid, Section};
 use crate::copy::CopyStatement;
 use crate::progress::{Notice, Severity};
 use crate::sql::{QualifiedName, SqlError, StandardStrings, quote_ident};
@@ -163,7 +163,7 @@ impl<'a> Planner<'a> {
     /// A comment or a security label: made by whoever owns the object.
     fn description(&mut self, entry: &Entry) {
         let Some(sql) = sql(entry) else { return };
-        if entry.tag.as_bytes().starts_with(b"DATABASE ") || self.describes(entry, &self.skipped) {
+        if is_about_database(entry) || self.describes(entry, &self.skipped) {
             return;
         }
         if self.describes(entry, &self.foreign) {
@@ -184,7 +184,7 @@ impl<'a> Planner<'a> {
 
     fn grants(&mut self, entry: &Entry) {
         let Some(sql) = sql(entry) else { return };
-        if entry.tag.as_bytes().starts_with(b"DATABASE ") || self.describes(entry, &self.skipped) {
+        if is_about_database(entry) || self.describes(entry, &self.skipped) {
             return;
         }
         if self.describes(entry, &self.foreign) {
@@ -398,6 +398,13 @@ fn pass(entry: &Entry) -> Pass {
         K::StatisticsData if entry.section == Section::PostData => Pass::Last,
         _ => Pass::Main,
     }
+}
+
+/// Whether an entry describes the database itself, which only a restore with `--create` would restore. pg_dump
+/// 9.x gives it the database's plain name and place in pg_database, newer ones say DATABASE.
+fn is_about_database(entry: &Entry) -> bool {
+    const PG_DATABASE: Oid = Oid(1262);
+    entry.catalog_id.table_oid == PG_DATABASE || entry.tag.as_bytes().starts_with(b"DATABASE ")
 }
 
 fn create_large_objects(oids: &[u32]) -> Vec<(RunAs, String)> {

@@ -2,6 +2,7 @@
 
 use super::backup::Backup;
 use super::build::Build;
+use super::carry_over;
 use super::error::{Refusal, RestoreError};
 use super::failpoint::Failpoints;
 use super::journal::Journal;
@@ -271,7 +272,9 @@ impl Run {
         staging::create(&mut self.control, &self.target, &self.staging).await?;
         self.failpoints.pass(Step::CreateStaging)?;
         let marker = self.marker(State::Staging);
-        Ok(staging::open_to(&mut self.control, &self.staging, &marker, &connects).await?)
+        let oid = staging::open_to(&mut self.control, &self.staging, &marker, &connects).await?;
+        carry_over::rehearse(&mut self.control, &self.target, &self.staging).await?;
+        Ok(oid)
     }
 
     fn marker(&self, state: State) -> Marker {

@@ -101,13 +101,15 @@ pub(super) fn mark_statement(name: &str, marker: &Marker) -> String {
 /// locale than the template's can be taken, and because nothing of the site's `template1` belongs into a store.
 fn create_statement(target: &DatabaseFacts, name: &str) -> String {
     let mut sql = format!(
-        "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} TABLESPACE {} CONNECTION LIMIT {}",
+        "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} CONNECTION LIMIT {}",
         quote_ident(name),
         quote_ident(&target.owner),
         quote_literal(&target.encoding),
-        quote_ident(&target.tablespace),
         STAGING_CONNECTION_LIMIT,
     );
+    if let Some(tablespace) = &target.tablespace {
+        sql.push_str(&format!(" TABLESPACE {}", quote_ident(tablespace)));
+    }
     let locale = &target.locale;
     for (option, value) in [
         ("LC_COLLATE", Some(&locale.collate)),

@@ -27,10 +27,27 @@ const INSTANCES_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rewriting {
     pub(super) rules: Arc<Rules>,
-    /// The rules of each table's columns.
-    pub(super) columns: HashMap<DumpId, Vec<ColumnRule>>,
+    /// The columns of each table's rows.
+    pub(super) columns: HashMap<DumpId, TableColumns>,
     /// Partitions with INSERT statements whose rows go to the root of their tree.
     pub(super) roots: HashMap<DumpId, Root>,
+}
+
+/// The columns of a table's rows, in their order, and the rule of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct TableColumns {
+    pub(super) names: Vec<String>,
+    pub(super) rules: Vec<ColumnRule>,
+}
+
+impl TableColumns {
+    /// The places among them of the columns that an INSERT statement names; its values are in their order.
+    fn places(&self, named: Option<&[String]>) -> Vec<Option<usize>> {
+        match named {
+            Some(named) => named.iter().map(|name| self.names.iter().position(|own| own == name)).collect(),
+            None => (0..self.names.len()).map(Some).collect(),
+        }
+    }
 }
 
 /// The root of a partition's tree, and the partition's columns in its own order.
@@ -125,17 +142,22 @@ impl Reader {
     fn table(&mut self, index: usize, table: &TableLoad, data: &mut DataReader<'_>) -> Result<()> {
         self.send(Piece::Table(index))?;
         let discovers = self.reading.discovery.as_ref().is_some_and(|found| found.dump_id == table.dump_id);
-        let end = match &table.form {
+        let mut end = match &table.form {
             RowForm::Copy(_) if discovers => self.instance_rows(table, data)?,
             RowForm::Copy(_) => self.rows(table, data)?,
             RowForm::Inserts { .. } => self.statements(table, data)?,
         };
+        end.columns = self.columns(table).map(|columns| columns.names.clone()).unwrap_or_default();
         self.send(Piece::TableEnd(end))
+    }
+
+    fn columns(&self, table: &TableLoad) -> Option<&TableColumns> {
+        self.reading.rewriting.as_ref()?.columns.get(&table.dump_id)
     }
 
     fn rewriter(&self, table: &TableLoad) -> Option<TableRewriter> {
         let rewriting = self.reading.rewriting.as_ref()?;
-        let columns = rewriting.columns.get(&table.dump_id).cloned().unwrap_or_default();
+        let columns = self.columns(table).map(|columns| columns.rules.clone()).unwrap_or_default();
         Some(TableRewriter {
             leftovers: LeftoverCounter::new(&rewriting.rules, columns.clone()),
             rows: RowRewriter::new(Arc::clone(&rewriting.rules), columns),
@@ -245,13 +267,15 @@ impl Reader {
         // Text that is not UTF-8 is neither counted nor rewritten: the server converts it, and archives in such
         // encodings are restored with their own IDs if they have INSERT statements.
         let sql = std::str::from_utf8(text).ok();
-        match sql.map(|sql| InsertStatement::parse(sql, self.reading.strings)) {
-            Some(Ok(insert)) => end.rows += insert.rows.len() as u64,
-            _ => end.is_uncounted = true,
+        let insert = sql.and_then(|sql| InsertStatement::parse(sql, self.reading.strings).ok());
+        match &insert {
+            Some(insert) => end.rows += insert.rows.len() as u64,
+            None => end.is_uncounted = true,
         }
+        let named = insert.and_then(|insert| insert.columns);
         match (&self.reading.rewriting, sql) {
             (Some(rewriting), Some(sql)) => {
-                let sql = self.insert(table, sql, rewriting, end)?;
+                let sql = self.insert(table, sql, named.as_deref(), rewriting, end)?;
                 batch.extend_from_slice(sql.as_bytes());
             }
             _ => batch.extend_from_slice(text),
@@ -266,19 +290,25 @@ impl Reader {
         &self,
         table: &TableLoad,
         sql: &str,
+        named: Option<&[String]>,
         rewriting: &Rewriting,
         end: &mut TableEnd,
     ) -> Result<String> {
-        let columns = rewriting.columns.get(&table.dump_id).map(Vec::as_slice).unwrap_or_default();
+        let columns = rewriting.columns.get(&table.dump_id).cloned().unwrap_or_default();
+        let places = columns.places(named);
+        let rule = |place: &Option<usize>| place.and_then(|place| columns.rules.get(place)).copied();
+        let rules: Vec<ColumnRule> = places.iter().map(|place| rule(place).unwrap_or_default()).collect();
         let broken = |error: SqlError| RestoreError::Data {
             table: table.table.to_string(),
             reason: error.to_string(),
         };
         let rewritten =
-            rewrite_insert(sql, &rewriting.rules, columns, self.reading.strings).map_err(broken)?;
-        end.replaced.resize(rewritten.counts.len().max(end.replaced.len()), 0);
-        for (total, count) in end.replaced.iter_mut().zip(&rewritten.counts) {
-            *total += count;
+            rewrite_insert(sql, &rewriting.rules, &rules, self.reading.strings).map_err(broken)?;
+        end.replaced.resize(columns.names.len(), 0);
+        for (place, count) in places.iter().zip(&rewritten.counts) {
+            if let Some(total) = place.and_then(|place| end.replaced.get_mut(place)) {
+                *total += count;
+            }
         }
         match rewriting.roots.get(&table.dump_id) {
             Some(root) => {

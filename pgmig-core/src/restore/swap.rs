@@ -129,9 +129,7 @@ impl Swap<'_> {
         let Some(current) = current.filter(|current| current.oid == self.target.oid) else {
             return Err(Refusal::Changed { database: self.target.name.clone() }.into());
         };
-        for statement in carry_over::statements(control, &current, self.staging).await? {
-            control.execute(&statement, "carry over what belongs to the target database").await?;
-        }
+        carry_over::run(control, &current, self.staging).await?;
         self.failpoints.pass(Step::CarryOver)?;
         let (target, staging) = (quote_ident(&self.target.name), quote_ident(self.staging));
         let previous = quote_ident(self.previous);

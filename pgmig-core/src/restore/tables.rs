@@ -2,28 +2,35 @@
 
 use super::error::RestoreError;
 use crate::error::Result;
+use crate::rewrite::ColumnKind;
 use crate::sql::QualifiedName;
 use crate::target::session::Session;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-/// Columns whose values are JSON: schema, table, column.
-pub(super) type JsonColumns = HashSet<(String, String, String)>;
+/// The columns of each table, in their order, by schema and name of the table.
+pub(super) type Columns = HashMap<(String, String), Vec<(String, ColumnKind)>>;
 
-/// Finds the columns of type json and jsonb, and of domains over them.
-pub(super) async fn json_columns(staging: &mut Session) -> Result<JsonColumns> {
+/// Finds the columns of all tables. The catalogs know them better than an archive does, whose definition of a
+/// child table or of a partition need not list them.
+pub(super) async fn columns(staging: &mut Session) -> Result<Columns> {
     let sql = "\
         WITH RECURSIVE json_type AS ( \
             SELECT 'pg_catalog.json'::pg_catalog.regtype::pg_catalog.oid AS oid \
             UNION SELECT 'pg_catalog.jsonb'::pg_catalog.regtype::pg_catalog.oid \
             UNION SELECT t.oid FROM pg_catalog.pg_type t JOIN json_type j ON t.typbasetype = j.oid) \
-        SELECT n.nspname, c.relname, a.attname FROM pg_catalog.pg_attribute a \
-        JOIN json_type j ON j.oid = a.atttypid JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        WHERE c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped";
-    let rows = staging.rows(sql, "find the columns with JSON").await?;
-    let names =
-        rows.iter().map(|row| (row.text(0).to_owned(), row.text(1).to_owned(), row.text(2).to_owned()));
-    Ok(names.collect())
+        SELECT n.nspname, c.relname, a.attname, j.oid IS NOT NULL FROM pg_catalog.pg_attribute a \
+        JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        LEFT JOIN json_type j ON j.oid = a.atttypid \
+        WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
+        AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.oid, a.attnum";
+    let rows = staging.rows(sql, "list the columns").await?;
+    let mut columns = Columns::new();
+    for row in &rows {
+        let kind = if row.is_true(3) { ColumnKind::Json } else { ColumnKind::Other };
+        let table = (row.text(0).to_owned(), row.text(1).to_owned());
+        columns.entry(table).or_default().push((row.text(2).to_owned(), kind));
+    }
+    Ok(columns)
 }
 
 /// Finds the partitions whose rows may belong into another partition once IDs have been replaced, each with the

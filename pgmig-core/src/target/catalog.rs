@@ -7,7 +7,8 @@ use crate::sql::quote_literal;
 /// A database's locale, as CREATE DATABASE takes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Locale {
-    /// `icu` or `builtin`; `None` for libc, also on servers that know no other.
+    /// `libc`, `icu` or `builtin`: said even where it is libc, since the default is the template's. `None` on servers
+    /// that know libc only.
     pub(crate) provider: Option<&'static str>,
     pub(crate) collate: String,
     pub(crate) ctype: String,
@@ -23,7 +24,8 @@ pub(crate) struct DatabaseFacts {
     pub(crate) oid: u32,
     pub(crate) owner: String,
     pub(crate) encoding: String,
-    pub(crate) tablespace: String,
+    /// `None` where it is `template0`'s: to name even that one takes a right on it that hardly anybody has.
+    pub(crate) tablespace: Option<String>,
     pub(crate) locale: Locale,
     pub(crate) is_template: bool,
     pub(crate) allows_connections: bool,
@@ -77,7 +79,8 @@ pub(crate) async fn database_facts(
 ) -> Result<Option<DatabaseFacts>, TargetError> {
     let sql = format!(
         "SELECT d.oid, pg_catalog.pg_get_userbyid(d.datdba), pg_catalog.pg_encoding_to_char(d.encoding), \
-         t.spcname, d.datcollate, d.datctype, j ->> 'datlocprovider', \
+         CASE WHEN d.dattablespace IS DISTINCT FROM (SELECT dattablespace FROM pg_catalog.pg_database \
+         WHERE datname = 'template0') THEN t.spcname END, d.datcollate, d.datctype, j ->> 'datlocprovider', \
          COALESCE(j ->> 'datlocale', j ->> 'daticulocale'), j ->> 'daticurules', d.datistemplate, \
          d.datallowconn, d.datconnlimit, pg_catalog.shobj_description(d.oid, 'pg_database'), \
          CASE WHEN pg_catalog.has_database_privilege(d.oid, 'CONNECT') \
@@ -94,11 +97,12 @@ pub(crate) async fn database_facts(
         oid: row.number(0),
         owner: row.text(1).to_owned(),
         encoding: row.text(2).to_owned(),
-        tablespace: row.text(3).to_owned(),
+        tablespace: row.get(3).map(str::to_owned),
         locale: Locale {
             provider: match row.text(6) {
                 "i" => Some("icu"),
                 "b" => Some("builtin"),
+                "c" => Some("libc"),
                 _ => None,
             },
             collate: row.text(4).to_owned(),
@@ -150,15 +154,18 @@ pub(crate) async fn role_facts(
 }
 
 /// The sessions on a database, our own of `application` left out.
+///
+/// Of those of roles that `su_username` does not belong to, the server shows neither kind nor state. Processes of the
+/// server's own, such as autovacuum's, have no role.
 pub(crate) async fn other_sessions(
     control: &mut Session,
     database: &str,
     application: &str,
 ) -> Result<Vec<OtherSession>, TargetError> {
     let sql = format!(
-        "SELECT pid, COALESCE(usename, ''), application_name, COALESCE(state, '') \
-         FROM pg_catalog.pg_stat_activity WHERE datname = {} AND backend_type IS NOT DISTINCT FROM \
-         'client backend' AND application_name <> {} ORDER BY pid",
+        "SELECT pid, COALESCE(usename, ''), application_name, COALESCE(state, 'state not shown to su_username') \
+         FROM pg_catalog.pg_stat_activity WHERE datname = {} AND usesysid IS NOT NULL \
+         AND COALESCE(backend_type, 'client backend') = 'client backend' AND application_name <> {} ORDER BY pid",
         quote_literal(database),
         quote_literal(application),
     );
@@ -190,6 +197,15 @@ pub(crate) async fn swap_obstacles(
     );
     let rows = control.rows(&sql, "look for what stands in the way of a swap").await?;
     let mut obstacles: Vec<String> = rows.iter().map(|row| row.text(0).to_owned()).collect();
+    if let Some(tablespace) = &database.tablespace {
+        let tablespace = quote_literal(tablespace);
+        let sql = format!(
+            "SELECT 'su_username ' || session_user || ' may not create in its tablespace (GRANT CREATE ON TABLESPACE ' \
+             || pg_catalog.quote_ident({tablespace}) || ')' \
+             WHERE NOT pg_catalog.has_tablespace_privilege({tablespace}, 'CREATE')"
+        );
+        obstacles.extend(control.optional(&sql, "read the rights on the target's tablespace").await?);
+    }
     if database.is_template {
         obstacles.push("it is marked as a template (ALTER DATABASE ... IS_TEMPLATE false)".to_owned());
     }
