@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// How long a text may take to appear, in milliseconds.
-const TIMEOUT_MS: u64 = 120_000;
+const TIMEOUT_MS: u64 = 60_000;
 
 /// A program at a terminal.
 pub(crate) struct Terminal {
