@@ -12,6 +12,7 @@ mod cli_restore;
 mod corpus;
 mod failpoints;
 mod harness;
+mod holdings;
 mod obstacles;
 mod owner;
 mod privileges;

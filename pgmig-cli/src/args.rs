@@ -283,8 +283,9 @@ mod tests {
 
     #[test]
     fn mapping_excludes_keep_ids() {
-        let error = parse_error(&["-m", "enteredMapping.yaml", "--keep-ids"]);
-        assert_eq!(error.kind(), ErrorKind::ArgumentConflict);
+        for args in [&["-m", "enteredMapping.yaml", "--keep-ids"][..], &["--keep-ids", "--map-by-name"]] {
+            assert_eq!(parse_error(args).kind(), ErrorKind::ArgumentConflict);
+        }
     }
 
     #[test]
@@ -300,6 +301,20 @@ mod tests {
             &["--swap-wait", "1.5"],
             &["--log-level", "loud"],
         ] {
+            assert_eq!(parse_error(args).exit_code(), 2, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn mapping_is_a_command_of_its_own() {
+        let args = parse(&["mapping", "-s", "a", "-r", "b", "-m", "c", "--map-by-name", "--quiet"]);
+        let Some(Command::Mapping(mapping)) = args.command else { panic!("no command") };
+        assert_eq!(mapping.backup.source().unwrap(), Path::new("a"));
+        assert!(mapping.backup.map_by_name && args.quiet);
+        assert_eq!(mapping.output, Path::new(ENTERED_MAPPING));
+        // A value is no command.
+        assert!(parse(&["-s", "mapping"]).command.is_none());
+        for args in [&["-s", "a", "mapping"][..], &["mapping", "--target", "x"], &["mapping", "--force"]] {
             assert_eq!(parse_error(args).exit_code(), 2, "{args:?}");
         }
     }
