@@ -16,6 +16,18 @@ impl Usage {
     }
 }
 
+/// A restore that failed after it had begun, where the error does not say what that means for the target.
+#[derive(Debug, ThisError)]
+#[error("{0}; the target is untouched")]
+pub(crate) struct Failure(#[source] Error);
+
+impl Failure {
+    /// Says that the target is untouched where that is what the error means.
+    pub(crate) fn of(error: Error) -> anyhow::Error {
+        if error.kind() == ErrorKind::Failed { Self(error).into() } else { error.into() }
+    }
+}
+
 /// Erasing the target was not allowed.
 #[derive(Debug, ThisError)]
 #[error("{0}")]

@@ -4,6 +4,7 @@ use super::mapping::{self, Mapper};
 use crate::args::{Args, ENTERED_MAPPING};
 use crate::confirm;
 use crate::environment::Environment;
+use crate::failure::Failure;
 use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
@@ -24,7 +25,14 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: Cancella
     let result = restore(args, target, options, environment, &display, cancel).await;
     display.finish();
     let report = result?;
-    if args.quiet { Ok(()) } else { output::print(&output::summary(&report)) }
+    if args.quiet {
+        return Ok(());
+    }
+    // The restore is complete, whatever becomes of the report.
+    if let Err(error) = output::print(&output::summary(&report)) {
+        output::say(&format!("warning: {:?} was restored, but {error:#}", report.database));
+    }
+    Ok(())
 }
 
 async fn restore(
@@ -54,7 +62,7 @@ async fn restore(
         display.resume();
         restore.allow_erase();
     }
-    Ok(restore.run().await?)
+    restore.run().await.map_err(Failure::of)
 }
 
 fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {

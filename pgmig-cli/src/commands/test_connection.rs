@@ -17,5 +17,5 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: &Cancell
         found = probe(&config) => found?,
         () = cancel.cancelled() => return Err(Interrupted.into()),
     };
-    output::print(&found.to_string())
+    output::print(&format!("{found}\n"))
 }

@@ -105,6 +105,17 @@ pub enum Refusal {
         /// The entries.
         entries: Vec<String>,
     },
+    /// The target was empty when the restore began, and is no longer.
+    #[error(
+        "database {database} was empty when this restore began and now holds data ({contents}); stop whoever writes \
+         to it and run again, or use --force"
+    )]
+    Filled {
+        /// The target.
+        database: String,
+        /// What it holds, in words.
+        contents: String,
+    },
     /// The target was replaced while this restore was being prepared.
     #[error("database {database} was replaced by another restore since this one looked at it; run it again")]
     Changed {
@@ -155,7 +166,7 @@ pub enum RestoreError {
     Row(Box<RowError>),
     /// The archive's own statement failed.
     #[error(
-        "could not create {entry}: {message} (SQLSTATE {sqlstate}); the archive's entry {dump_id} says how"
+        "could not create {entry}: {message} (SQLSTATE {sqlstate}); it is the archive's entry with dump ID {dump_id}"
     )]
     Entry {
         /// What the entry makes.

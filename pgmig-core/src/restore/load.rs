@@ -184,7 +184,7 @@ impl Loader<'_> {
             table: load.table.to_string(),
             row: line.map(|line| acknowledged + line),
             column: column.or(server.column),
-            condition: condition(&sqlstate).to_owned(),
+            condition: condition(&sqlstate, &server.message),
             sqlstate,
             constraint: server.constraint,
             bounds,
@@ -331,8 +331,8 @@ fn copy_place(context: &str) -> (Option<u64>, Option<String>) {
 }
 
 /// What an SQLSTATE means, in words that hold no values.
-fn condition(sqlstate: &str) -> &'static str {
-    match sqlstate {
+fn condition(sqlstate: &str, message: &str) -> String {
+    let known = match sqlstate {
         "22P02" | "22007" | "22008" | "2200M" | "22030" | "22032" => "the value is not of the column's type",
         "22P04" => "the row has not as many fields as the table has columns, or is not COPY text",
         "22001" => "the value is too long for the column",
@@ -350,8 +350,13 @@ fn condition(sqlstate: &str) -> &'static str {
         "53200" => "the server is out of memory",
         "57014" => "the statement was cancelled",
         "57P01" | "57P02" | "57P03" => "the server was shut down",
-        _ => "the server refused it",
-    }
+        _ => match sqlstate.get(..2) {
+            // These are about objects, rights and resources; no value of a row is in their messages.
+            Some("08" | "42" | "53" | "55" | "57" | "58") => message,
+            _ => "the server refused it",
+        },
+    };
+    known.to_owned()
 }
 
 #[cfg(test)]

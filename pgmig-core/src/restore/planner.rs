@@ -5,7 +5,7 @@ use super::expected::Expected;
 use super::partial;
 use super::plan::{EntrySettings, Facts, Plan, RowForm, RunAs, TableLoad, Task};
 use super::roles::{Granted, Resolved, Roles};
-use super::superuser::{can_be_handed_over, needs_superuser};
+use super::superuser::{can_be_handed_over, needs_superuser, words};
 use crate::archive::{Archive, DumpId, Entry, EntryKind, Oid, Section};
 use crate::copy::CopyStatement;
 use crate::progress::{Notice, Severity};
@@ -18,6 +18,7 @@ const LARGE_OBJECTS_AT_ONCE: usize = 1000;
 /// Goes through the table of contents once.
 pub(super) struct Planner<'a> {
     facts: &'a Facts,
+    archive: &'a Archive,
     strings: StandardStrings,
     /// Whether names are qualified, thanks to a SEARCHPATH entry.
     qualified: bool,
@@ -56,6 +57,7 @@ impl<'a> Planner<'a> {
         let qualified = archive.entries().iter().any(|entry| entry.kind == EntryKind::SearchPath);
         Self {
             facts,
+            archive,
             strings,
             qualified,
             plan: Plan::default(),
@@ -116,6 +118,7 @@ impl<'a> Planner<'a> {
             );
             self.plan.notices.push(Notice { severity: Severity::Notice, text });
         }
+        self.warn_of_missing_rows();
         for table in &self.oids {
             let text = format!(
                 "table {table} was made WITH OIDS, which servers since 12 lack: it is restored without"
@@ -123,6 +126,42 @@ impl<'a> Planner<'a> {
             self.plan.notices.push(Notice { severity: Severity::Warning, text });
         }
         Ok(self.plan)
+    }
+
+    /// pg_dump writes a data entry for every table, rows or not: where one is missing, its rows were left out.
+    fn warn_of_missing_rows(&mut self) {
+        let is_data = |entry: &&Entry| entry.kind == EntryKind::TableData;
+        let with_rows: HashSet<String> = self
+            .archive
+            .entries()
+            .iter()
+            .filter(is_data)
+            .map(|entry| qualified_name(entry).to_string())
+            .collect();
+        let without: Vec<String> = self
+            .archive
+            .entries()
+            .iter()
+            .filter(|entry| entry.kind == EntryKind::Table && !self.is_partitioned(entry))
+            .map(|entry| qualified_name(entry).to_string())
+            .filter(|table| !with_rows.contains(table))
+            .collect();
+        if without.is_empty() {
+            return;
+        }
+        let some = without.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if without.len() > 10 { ", ..." } else { "" };
+        let text = format!(
+            "the archive defines tables whose rows it does not hold (was it made with --schema-only or \
+             --exclude-table-data?), so they will be empty: {some}{more}"
+        );
+        self.plan.notices.push(Notice { severity: Severity::Warning, text });
+    }
+
+    /// A partitioned table has no rows of its own. Containers before 1.16 tell it only by its definition.
+    fn is_partitioned(&self, entry: &Entry) -> bool {
+        let by = ["partition", "by"];
+        entry.relation_kind == Some('p') || sql(entry).is_some_and(|sql| words(sql, self.strings, &by))
     }
 
     /// Everything that has SQL and nothing special about it.

@@ -22,12 +22,14 @@ pub struct TargetContents {
 impl TargetContents {
     /// What it holds, in words: `12 rows in 3 tables, 2 large objects, 1 instances`.
     pub fn describe(&self) -> String {
-        let mut parts = vec![format!("{} rows in {} tables", self.rows, self.tables)];
+        let count =
+            |number: u64, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+        let mut parts = vec![format!("{} in {}", count(self.rows, "row"), count(self.tables, "table"))];
         if self.large_objects > 0 {
-            parts.push(format!("{} large objects", self.large_objects));
+            parts.push(count(self.large_objects, "large object"));
         }
         if !self.instances.is_empty() {
-            parts.push(format!("{} instances", self.instances.len()));
+            parts.push(count(self.instances.len() as u64, "instance"));
         }
         parts.join(", ")
     }

@@ -19,6 +19,7 @@ use crate::progress::Progress;
 use crate::sql::quote_ident;
 use crate::target::TargetConfig;
 use crate::target::catalog::{self, DatabaseFacts};
+use crate::target::contents::{self, Holdings};
 use crate::target::lock::lock_target;
 use crate::target::session::Session;
 use std::sync::Arc;
@@ -210,10 +211,11 @@ impl Run {
             catalog::other_sessions(&mut self.control, &self.target.name, &self.application).await?;
         if !sessions.is_empty() {
             let who: Vec<String> = sessions.iter().take(5).map(ToString::to_string).collect();
-            self.journal.notice(format!(
-                "{} sessions are connected to the target and must have ended at the swap: {}",
-                sessions.len(),
-                who.join("; ")
+            self.journal.warn(format!(
+                "other sessions on the target must have ended {} s after the restore is built, or it stops: {}{}",
+                self.options.swap_wait.as_secs(),
+                who.join("; "),
+                if sessions.len() > who.len() { "; ..." } else { "" }
             ));
         }
         Ok(())
@@ -263,7 +265,24 @@ impl Run {
         if self.options.strict && warnings > 0 {
             return Err(RestoreError::Strict(warnings).into());
         }
+        self.refuse_filled().await?;
         self.swap(staging_oid).await
+    }
+
+    /// A target that was empty and may not be erased must still be empty at the swap.
+    async fn refuse_filled(&mut self) -> Result<()> {
+        if self.options.erase == Erase::Allow {
+            return Ok(());
+        }
+        let mut target = Session::open(&self.config, &self.target.name, &self.application).await?;
+        let holdings = contents::holdings(&mut target).await;
+        target.close().await;
+        let Holdings { tables, rows, large_objects } = holdings?;
+        let contents = TargetContents { tables, rows, large_objects, ..TargetContents::default() };
+        if contents.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::Filled { database: self.target.name.clone(), contents: contents.describe() }.into())
     }
 
     async fn create_staging(&mut self) -> Result<u32> {

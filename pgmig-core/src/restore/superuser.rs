@@ -84,7 +84,7 @@ fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
 }
 
 /// Whether these words (or symbols) follow each other somewhere outside literals.
-fn words(sql: &str, strings: StandardStrings, wanted: &[&str]) -> bool {
+pub(super) fn words(sql: &str, strings: StandardStrings, wanted: &[&str]) -> bool {
     let tokens = significant(sql, strings);
     let is = |token: &Token, word: &str| {
         token.is_word(sql.as_bytes(), word) || sql.get(token.span.clone()) == Some(word)

@@ -126,9 +126,13 @@ impl Swap<'_> {
         control.execute("SET LOCAL synchronous_commit = on", doing).await?;
         // Read anew: it may have been changed while the restore was under way.
         let current = database_facts(control, &self.target.name).await?;
-        let Some(current) = current.filter(|current| current.oid == self.target.oid) else {
+        let Some(mut current) = current.filter(|current| current.oid == self.target.oid) else {
             return Err(Refusal::Changed { database: self.target.name.clone() }.into());
         };
+        // A previous database that was put back by hand still has our marker for a comment, and its own in it.
+        if let Some(marker) = current.comment.as_deref().and_then(Marker::from_comment) {
+            current.comment = marker.comment;
+        }
         carry_over::run(control, &current, self.staging).await?;
         self.failpoints.pass(Step::CarryOver)?;
         let (target, staging) = (quote_ident(&self.target.name), quote_ident(self.staging));
