@@ -84,10 +84,10 @@ fn headline(report: &RestoreReport) -> String {
     }
     match (&report.source_release, &report.target_release) {
         (Some(source), Some(target)) if source != target => {
-            let _ = write!(text, ", upgraded from release {source} to {target}");
+            let _ = write!(text, ", upgraded from {source} to {target}");
         }
         (_, Some(target)) => {
-            let _ = write!(text, ", release {target}");
+            let _ = write!(text, ", at {target}");
         }
         (_, None) => {}
     }
