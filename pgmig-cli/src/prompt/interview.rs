@@ -2,7 +2,7 @@
 
 use super::card;
 use crate::output::{count, len};
-use pgmig_core::instance::{Candidate, Instance, InstanceId, MappingDraft};
+use pgmig_core::instance::{Candidate, Instance, InstanceId, MappingDraft, MappingError};
 use pgmig_core::restore::Holdings;
 
 /// How many candidates are listed at once.
@@ -51,6 +51,7 @@ impl<'a, 'h> Interview<'a, 'h> {
         let mut text = format!("\nInstance {number} of {} of the backup\n", self.total);
         text += &card::summary(instance, self.holdings);
         let free = self.draft.free();
+        self.listed = 0;
         if free.len() <= PAGE {
             text += "Provisioned instances that are free:\n";
             text += &card::candidates(numbered(free));
@@ -62,7 +63,6 @@ impl<'a, 'h> Interview<'a, 'h> {
             text += "The most likely one:\n";
             text += &card::candidates([(number, candidate)].into_iter());
         }
-        self.listed = 0;
         Some(text)
     }
 
@@ -109,14 +109,12 @@ impl<'a, 'h> Interview<'a, 'h> {
 
     fn choose(&mut self, target: InstanceId) -> Reply {
         let Some(instance) = self.instance() else { return Reply::Next };
-        let is_free = self.draft.free().iter().any(|candidate| candidate.id == target);
         match self.draft.assign(instance.id, target) {
-            Ok(()) => {
-                self.listed = 0;
-                Reply::Next
+            Ok(()) => Reply::Next,
+            Err(MappingError::DuplicatePair { .. }) => {
+                Reply::Again(format!("{target} is not free. {}", self.expected()))
             }
-            Err(error) if is_free => Reply::Again(format!("Not possible: {error}.")),
-            Err(_) => Reply::Again(format!("{target} is not free. {}", self.expected())),
+            Err(error) => Reply::Again(format!("Not possible: {error}.")),
         }
     }
 
@@ -174,4 +172,95 @@ impl<'a, 'h> Interview<'a, 'h> {
 /// With their numbers, from 1.
 fn numbered(candidates: &[Candidate]) -> impl Iterator<Item = (usize, &Candidate)> {
     (1..).zip(candidates)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use pgmig_core::instance::{Alias, Mapping};
+
+    fn id(number: u128) -> InstanceId {
+        InstanceId::from_number(number).unwrap()
+    }
+
+    fn instance(number: u128, name: Option<&str>) -> Instance {
+        let name = name.map(str::to_owned);
+        Instance { id: id(number), aliases: vec![], name, region: None, deleted: false }
+    }
+
+    /// Candidates 101, 102, ... named `name-101`, `name-102`, ...
+    fn candidates(count: u128) -> Vec<Candidate> {
+        (101..101 + count).map(|n| Candidate { id: id(n), name: Some(format!("name-{n}")) }).collect()
+    }
+
+    /// Gives the answers to the questions about these instances; the replies, and the targets in the end.
+    fn interview(
+        instances: &[Instance],
+        candidates: Vec<Candidate>,
+        answers: &[&str],
+    ) -> (Vec<String>, Vec<String>) {
+        let draft = MappingDraft::new(&Mapping::default(), instances, &[], candidates).unwrap();
+        let holdings = Holdings::default();
+        let mut interview = Interview::new(draft, &holdings);
+        let mut replies = Vec::new();
+        interview.question().unwrap();
+        for answer in answers {
+            match interview.answer(answer) {
+                Reply::Next => drop(interview.question()),
+                Reply::Again(reply) => replies.push(reply),
+            }
+        }
+        let mapping = interview.into_draft().into_mapping();
+        (replies, mapping.pairs().iter().map(|(_, target)| target.number().unwrap()).collect())
+    }
+
+    #[test]
+    fn an_answer_is_a_number_an_id_or_nothing() {
+        let backup = [instance(1, Some("name-103")), instance(2, None), instance(3, None)];
+        let braced = format!(" {{{}}} ", id(102));
+        let (replies, targets) = interview(&backup, candidates(4), &["", "1", &braced]);
+        assert_eq!((replies.len(), targets), (0, ["103", "101", "102"].map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn wrong_answers_have_reasons_and_choose_nothing() {
+        let mut backup = [instance(1, None), instance(9, None)];
+        backup[1].deleted = true;
+        backup[0].aliases = vec![Alias::Number("1".to_owned())];
+        let unnumbered: InstanceId = "e10001eb-6272-453a-bb43-3dcf0e765892".parse().unwrap();
+        let mut there = candidates(2);
+        there.push(Candidate { id: unnumbered, name: None });
+        let (deleted, taken) = (id(9).to_string(), id(77).to_string());
+        for (answer, reason) in [
+            ("", "There is no default here"),
+            ("4", "There is no number 4. Type a number from 1 to 3"),
+            ("00004", "There is no number 4"),
+            ("-1", "-"),
+            ("99999999999999999999999", "No free instance has"),
+            ("x", "No free instance has \"x\" in its name or ID"),
+            ("\u{1b}[2J", "\"\\u{1b}[2J\""),
+            (deleted.as_str(), "another instance of the backup"),
+            (taken.as_str(), "is not free"),
+            ("3", "Not possible: "),
+        ] {
+            let (replies, targets) = interview(&backup, there.clone(), &[answer]);
+            assert!(replies.concat().contains(reason), "{answer:?}: {replies:?}");
+            assert!(targets.is_empty(), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn the_list_goes_round_in_pages() {
+        let backup = [instance(1, None)];
+        let (replies, _) = interview(&backup, candidates(45), &["?", "?", "?", "?"]);
+        let firsts: Vec<bool> = replies.iter().map(|page| page.contains("\"name-101\"")).collect();
+        assert_eq!(firsts, [true, false, false, true]);
+        assert_eq!(
+            replies.iter().map(|page| page.matches("name-").count()).collect::<Vec<_>>(),
+            [20, 20, 5, 20]
+        );
+        let (replies, _) = interview(&backup, candidates(45), &["NAME-10", "000145"]);
+        assert_eq!(replies.iter().map(|found| found.matches("name-").count()).collect::<Vec<_>>(), [9, 1]);
+    }
 }
