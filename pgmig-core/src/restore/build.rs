@@ -12,6 +12,7 @@ use super::preflight::{self, LateInstances, Upgrade};
 use super::report::MappedInstance;
 use super::step::Step;
 use super::stream::{self, Discovery, Reading, Rewriting, Root, TableColumns};
+use super::watch::Watch;
 use super::{tables, verify};
 use crate::archive::{Archive, BytesRead, DumpId};
 use crate::error::Result;
@@ -173,8 +174,16 @@ impl Build {
         let progress = Arc::clone(&journal.progress);
         let on_bytes = move || report_bytes(&counter, size, progress.as_ref());
         let pieces = stream::start(archive, reading)?;
+        let pid = executor.session.value("SELECT pg_catalog.pg_backend_pid()", "set up the session").await?;
+        let watch = Watch {
+            config: self.config.clone(),
+            database: self.database.clone(),
+            application: self.application.clone(),
+            pid: pid.parse().unwrap_or_default(),
+        };
         let mut loader = Loader {
             executor,
+            watch: &watch,
             tables: &self.plan.tables,
             roots: &roots,
             encoding,

@@ -71,7 +71,7 @@ pub enum Refusal {
     },
     /// Sessions stayed connected to the target.
     #[error(
-        "database {database} is in use: {} stayed connected for {} s:\n{}\nstop the clients (scale the store \
+        "database {database} is in use: {} stayed connected, or a lock on it was held, for {} s:\n{}\nstop the clients (scale the store \
          deployment to 0), or use --terminate-sessions, or wait longer with --swap-wait",
         count(sessions.len(), "session"),
         waited.as_secs(),
@@ -209,6 +209,13 @@ pub enum RestoreError {
     /// Interrupted.
     #[error("interrupted; the target is untouched")]
     Interrupted,
+    /// The server sent messages during a load until both sides waited for each other.
+    #[error(
+        "the load of a table came to a halt because the server sends messages while it takes rows (RAISE INFO in a \
+         function that a constraint or a generated column of the table calls?); remove these from the function in the source and \
+         take the backup again"
+    )]
+    Stalled,
     /// A test build stopped here.
     #[error("stopped at the failpoint {0}")]
     Failpoint(Step),

@@ -7,6 +7,7 @@ use super::pieces::{LargeObjectPart, Piece, Pieces, TableEnd};
 use super::plan::{RowForm, RunAs, TableLoad};
 use super::report::{Replacements, TableReport};
 use super::step::Step;
+use super::watch::Watch;
 use crate::copy::{CopyOptions, CopyStatement};
 use crate::error::Result;
 use crate::progress::Progress;
@@ -50,6 +51,7 @@ pub(super) struct Loader<'a> {
     pub(super) encoding: Option<String>,
     /// Whether large objects have to be made when their data come.
     pub(super) create_large_objects: bool,
+    pub(super) watch: &'a Watch,
     pub(super) failpoints: Failpoints,
     pub(super) progress: &'a dyn Progress,
     pub(super) on_bytes: &'a (dyn Fn() + Sync),
@@ -149,7 +151,7 @@ impl Loader<'_> {
             match pieces.next().await {
                 Some(Piece::Rows(bytes)) => {
                     sent += bytes.len();
-                    send(&mut copy, bytes).await?;
+                    send(&mut copy, bytes, self.watch).await?;
                     (self.on_bytes)();
                     if let Err(stop) = failpoints.pass(Step::Data) {
                         let _ = copy.abort("stopped at a failpoint").await;
@@ -297,10 +299,17 @@ impl From<sqlx::Error> for Failure {
 }
 
 /// Sends COPY data; what the server has against them is only read at the end.
-async fn send(copy: &mut PgCopyIn<&mut PgConnection>, bytes: Bytes) -> std::result::Result<(), sqlx::Error> {
+async fn send(
+    copy: &mut PgCopyIn<&mut PgConnection>,
+    bytes: Bytes,
+    watch: &Watch,
+) -> std::result::Result<(), Failure> {
     // One piece can hold a single huge row; sqlx keeps a buffer of the largest message that it was given.
     for message in bytes.chunks(MESSAGE_BYTES) {
-        copy.send(message).await?;
+        tokio::select! {
+            sent = copy.send(message) => drop(sent?),
+            () = watch.stuck() => return Err(Failure::Other(RestoreError::Stalled.into())),
+        }
     }
     Ok(())
 }

@@ -35,6 +35,7 @@ mod swap;
 mod tables;
 mod upgrade;
 mod verify;
+mod watch;
 
 pub use backup::Backup;
 pub use error::{Refusal, RestoreError, RowError};

@@ -99,7 +99,13 @@ pub(super) async fn run(
     let facts = facts(&mut control, config, &target, &roles).await?;
     let plan = Plan::new(&archive, &facts)?;
 
-    let mut session = Session::open(config, &target.name, application).await?;
+    let mut session = match Session::open(config, &target.name, application).await {
+        // It was there a moment ago: another restore has just renamed it.
+        Err(TargetError::UnknownDatabase { .. }) => {
+            return Err(Refusal::Changed { database: target.name }.into());
+        }
+        session => session?,
+    };
     let mut inside = look_inside(&mut session, config, &archive, options, &target).await?;
     session.close().await;
     inside.notices.extend(archive_notices(&mut archive, &facts));

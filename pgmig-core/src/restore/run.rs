@@ -17,14 +17,17 @@ use super::swap::Swap;
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::sql::quote_ident;
-use crate::target::TargetConfig;
 use crate::target::catalog::{self, DatabaseFacts};
 use crate::target::contents::{self, Holdings};
 use crate::target::lock::lock_target;
 use crate::target::session::Session;
+use crate::target::{TargetConfig, TargetError};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+
+/// How often the connection that holds the lock is used while the staging database is built.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// A restore that has been prepared: everything is known, nothing has been changed.
 ///
@@ -68,9 +71,7 @@ impl Restore {
         let started = Instant::now();
         let failpoints = Failpoints::new(options.failpoint);
         let run_id = uuid::Uuid::new_v4().simple().to_string();
-        let application = config
-            .application_name()
-            .map_or_else(|| format!("pgmig {}", run_id.get(..8).unwrap_or_default()), str::to_owned);
+        let application = application_name(config.application_name().unwrap_or("pgmig"), &run_id);
         progress.step(Step::Preflight);
         failpoints.pass(Step::Preflight)?;
         let looking = preflight::run(backup, &config, &options, &application);
@@ -241,11 +242,11 @@ impl Run {
 
     async fn clean_leftovers(&mut self) -> Result<()> {
         self.journal.step(Step::CleanLeftovers);
-        let beside = staging::look_beside(&mut self.control, &self.target.name).await?;
+        let beside = staging::look_beside(&mut self.control, &self.target).await?;
         for leftover in &beside.leftovers {
-            staging::drop_leftover(&mut self.control, &leftover.name).await?;
+            staging::drop_leftover(&mut self.control, leftover).await?;
             self.journal
-                .notice(format!("removed database {}, left by an earlier run", quote_ident(&leftover.name)));
+                .notice(format!("removed database {}, left by an earlier run", quote_ident(leftover)));
         }
         if beside.name_taken {
             return Err(Refusal::NameTaken(self.staging.clone()).into());
@@ -259,6 +260,7 @@ impl Run {
         let cancel = self.cancel.clone();
         tokio::select! {
             built = build.run(&mut self.journal) => built?,
+            lost = keep_alive(&mut self.control) => return Err(lost.into()),
             () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
         }
         let warnings = self.journal.warnings();
@@ -337,21 +339,34 @@ impl Run {
         if matches!(error, crate::Error::Restore(RestoreError::OutcomeUnknown { .. })) {
             return;
         }
-        // A connection of its own: the control connection can be the one that was lost.
-        let dropped = match Session::open(&self.config, self.maintenance, &self.application).await {
-            Ok(mut session) => {
-                let dropped = staging::drop_leftover(&mut session, &self.staging).await;
-                session.close().await;
-                dropped
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = dropped {
-            let staging = quote_ident(&self.staging);
-            self.journal.warn(format!(
-                "the staging database {staging} is left behind ({error}); the next run removes it"
-            ));
+        match self.drop_staging().await {
+            Ok(true) => {}
+            Ok(false) => self.journal.warn(format!(
+                "the staging database {} was not removed, since another restore has the lock; it or the next run \
+                 removes it",
+                quote_ident(&self.staging)
+            )),
+            Err(error) => self.journal.warn(format!(
+                "the staging database {} is left behind ({error}); the next run removes it",
+                quote_ident(&self.staging)
+            )),
         }
+    }
+
+    /// Drops the staging database of this run, under the lock; false if somebody else has that.
+    async fn drop_staging(&mut self) -> Result<bool, TargetError> {
+        if self.control.execute("SELECT 1", "reach the server").await.is_err() {
+            // The lock was lost with the connection.
+            let mut again = Session::open(&self.config, self.maintenance, &self.application).await?;
+            if lock_target(&mut again, &self.target.name).await?.is_some() {
+                return Ok(false);
+            }
+            self.control = again;
+        }
+        if staging::is_of_run(&mut self.control, &self.target.name, &self.run_id).await? {
+            staging::drop_leftover(&mut self.control, &self.staging).await?;
+        }
+        Ok(true)
     }
 
     async fn drop_previous(&mut self) -> Result<()> {
@@ -372,4 +387,23 @@ impl Run {
         self.failpoints.pass(Step::DropPrevious)?;
         Ok(())
     }
+}
+
+/// Uses the connection that holds the lock from time to time, so that nothing between here and the server takes
+/// it for dead. Returns only when it is lost: then so is the lock.
+async fn keep_alive(control: &mut Session) -> TargetError {
+    loop {
+        tokio::time::sleep(KEEP_ALIVE).await;
+        if let Err(error) = control.execute("SELECT 1", "keep the lock on the target").await {
+            return error;
+        }
+    }
+}
+
+/// The name that our sessions have: what was asked for and a part of the run's ID, so that they can be told from
+/// everybody else's. Made to fit, since the server cuts longer names, and a cut name would not be ours.
+fn application_name(asked_for: &str, run_id: &str) -> String {
+    const BYTES: usize = 50;
+    let name = asked_for.get(..asked_for.floor_char_boundary(BYTES)).unwrap_or(asked_for);
+    format!("{name} {}", run_id.get(..8).unwrap_or_default())
 }

@@ -1,50 +1,98 @@
 //! The databases beside the target: making the staging database, finding and removing what is left of others.
 
 use super::marker::{Marker, STAGING_CONNECTION_LIMIT, State};
-use super::names::staging_name;
+use super::names::{previous_name, staging_name};
 use crate::sql::{quote_ident, quote_literal};
 use crate::target::TargetError;
 use crate::target::catalog::DatabaseFacts;
 use crate::target::session::{Session, TextRow};
 
-/// A database that a run made or set aside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Leftover {
-    pub(super) name: String,
-    pub(super) oid: u32,
-}
-
 /// What stands beside the target.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Beside {
-    /// Databases of ended runs of this target: to be removed.
-    pub(super) leftovers: Vec<Leftover>,
+    /// Databases of ended runs of this target, to be removed, by name.
+    pub(super) leftovers: Vec<String>,
     /// A database with the staging database's name that is not ours.
     pub(super) name_taken: bool,
 }
 
-/// Looks for what earlier runs for `target` left. Kept previous databases are not leftovers.
-pub(super) async fn look_beside(control: &mut Session, target: &str) -> Result<Beside, TargetError> {
+/// A database of the cluster, as far as it may be one of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Database {
+    name: String,
+    oid: u32,
+    connection_limit: i32,
+    comment: Option<String>,
+}
+
+/// Looks for what earlier runs for the target left. Kept previous databases are not leftovers.
+pub(super) async fn look_beside(
+    control: &mut Session,
+    target: &DatabaseFacts,
+) -> Result<Beside, TargetError> {
     let sql = "SELECT d.datname, d.oid, d.datconnlimit, pg_catalog.shobj_description(d.oid, 'pg_database') \
                FROM pg_catalog.pg_database d ORDER BY d.datname";
     let rows = control.rows(sql, "list the databases").await?;
-    let staging = staging_name(target);
+    let staging = staging_name(&target.name);
     let mut beside = Beside::default();
-    for row in &rows {
-        if is_leftover(row, target, &staging) {
-            beside.leftovers.push(Leftover { name: row.text(0).to_owned(), oid: row.number(1) });
-        } else if row.text(0) == staging {
+    for database in rows.iter().map(Database::read).filter(|database| database.oid != target.oid) {
+        if database.is_leftover_of(&target.name) {
+            beside.leftovers.push(database.name);
+        } else if database.name == staging {
             beside.name_taken = true;
         }
     }
     Ok(beside)
 }
 
-fn is_leftover(row: &TextRow, target: &str, staging: &str) -> bool {
-    match row.get(3) {
-        Some(comment) => Marker::from_comment(comment)
-            .is_some_and(|marker| marker.target == target && marker.state != State::Kept),
-        None => row.text(0) == staging && row.number::<i32>(2) == STAGING_CONNECTION_LIMIT,
+/// Whether the target's staging database is the one that run `run_id` made, so that it may drop it.
+pub(super) async fn is_of_run(
+    control: &mut Session,
+    target: &str,
+    run_id: &str,
+) -> Result<bool, TargetError> {
+    let staging = staging_name(target);
+    let sql = format!(
+        "SELECT d.datname, d.oid, d.datconnlimit, pg_catalog.shobj_description(d.oid, 'pg_database') \
+         FROM pg_catalog.pg_database d WHERE d.datname = {}",
+        quote_literal(&staging)
+    );
+    let rows = control.rows(&sql, "look for the staging database").await?;
+    let Some(database) = rows.first().map(Database::read) else { return Ok(false) };
+    Ok(match database.comment.as_deref().map(Marker::from_comment) {
+        Some(Some(marker)) => marker.run == run_id,
+        Some(None) => false,
+        // Not marked yet. Whoever holds the lock is the only one who can have made it.
+        None => database.connection_limit == STAGING_CONNECTION_LIMIT,
+    })
+}
+
+impl Database {
+    fn read(row: &TextRow) -> Self {
+        Self {
+            name: row.text(0).to_owned(),
+            oid: row.number(1),
+            connection_limit: row.number(2),
+            comment: row.get(3).map(str::to_owned),
+        }
+    }
+
+    /// Whether an ended run for `target` left it. It must have both our marker and the name that we gave it: one
+    /// that was renamed, perhaps to be the target again, belongs to whoever renamed it.
+    fn is_leftover_of(&self, target: &str) -> bool {
+        let Some(comment) = &self.comment else {
+            return self.name == staging_name(target) && self.connection_limit == STAGING_CONNECTION_LIMIT;
+        };
+        let Some(marker) = Marker::from_comment(comment).filter(|marker| marker.target == target) else {
+            return false;
+        };
+        match marker.state {
+            State::Staging => self.name == staging_name(target),
+            State::Previous => {
+                self.name == previous_name(target, &marker.run) && self.oid == marker.target_oid
+            }
+            State::Kept => false,
+        }
     }
 }
 
@@ -126,4 +174,37 @@ fn create_statement(target: &DatabaseFacts, name: &str) -> String {
         sql.push_str(&format!(" LOCALE_PROVIDER {provider}"));
     }
     sql
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marked(name: &str, oid: u32, state: State) -> Database {
+        let marker =
+            Marker { run: "r".to_owned(), target: "store".to_owned(), target_oid: 7, state, comment: None };
+        Database { name: name.to_owned(), oid, connection_limit: -1, comment: Some(marker.to_comment()) }
+    }
+
+    #[test]
+    fn leftovers_have_our_marker_and_our_name() {
+        let (staging, previous) = (staging_name("store"), previous_name("store", "r"));
+        assert!(marked(&staging, 9, State::Staging).is_leftover_of("store"));
+        assert!(marked(&previous, 7, State::Previous).is_leftover_of("store"));
+        assert!(!marked(&previous, 7, State::Kept).is_leftover_of("store"));
+        assert!(!marked(&previous, 8, State::Previous).is_leftover_of("store"), "another database by now");
+        assert!(!marked("store", 7, State::Previous).is_leftover_of("store"), "put back by hand");
+        assert!(!marked("my_archive", 7, State::Previous).is_leftover_of("store"), "renamed");
+        assert!(!marked(&staging, 9, State::Staging).is_leftover_of("other"));
+    }
+
+    #[test]
+    fn without_a_marker_only_the_limit_and_the_name_together_count() {
+        let database =
+            |name: String, connection_limit| Database { name, oid: 9, connection_limit, comment: None };
+        let staging = staging_name("store");
+        assert!(database(staging.clone(), STAGING_CONNECTION_LIMIT).is_leftover_of("store"));
+        assert!(!database(staging, -1).is_leftover_of("store"));
+        assert!(!database("store".to_owned(), STAGING_CONNECTION_LIMIT).is_leftover_of("store"));
+    }
 }

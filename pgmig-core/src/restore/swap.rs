@@ -8,7 +8,8 @@ use super::staging::mark_statement;
 use super::step::Step;
 use crate::error::Result;
 use crate::sql::{quote_ident, quote_literal};
-use crate::target::catalog::{DatabaseFacts, database_facts, other_sessions};
+use crate::target::catalog::{DatabaseFacts, database_facts, other_sessions, swap_obstacles};
+use crate::target::lock::lock_target;
 use crate::target::session::Session;
 use crate::target::{TargetConfig, TargetError};
 use std::time::Duration;
@@ -17,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 /// SQLSTATE of "database is being accessed by other users".
 const OBJECT_IN_USE: &str = "55006";
+
+/// SQLSTATE of a lock that was not to be had in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// How often sessions are ended while the server waits for the database to become free (it waits 5 s).
 const TERMINATE_EVERY: Duration = Duration::from_millis(200);
@@ -82,15 +86,15 @@ impl Swap<'_> {
     /// lock before it counts sessions, so new ones wait outside and those that are there are ended.
     async fn attempt_terminating(&self, control: &mut Session) -> Result<Attempt> {
         let mut helper = Session::open(self.config, self.maintenance, self.application).await?;
-        let sql = format!(
-            "SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity \
-             WHERE datname = {} AND pid <> pg_catalog.pg_backend_pid()",
-            quote_literal(&self.target.name)
-        );
         let ending = async {
             loop {
-                // Whoever may not be ended (a superuser's session) is found out by the rename.
-                let _ = helper.execute(&sql, "end the sessions on the target").await;
+                // One by one: whoever may not be ended (a superuser's session) must not save the others, and is
+                // found out by the rename.
+                let sessions = other_sessions(&mut helper, &self.target.name, self.application).await;
+                for session in sessions.unwrap_or_default() {
+                    let sql = format!("SELECT pg_catalog.pg_terminate_backend({})", session.pid);
+                    let _ = helper.execute(&sql, "end a session on the target").await;
+                }
                 sleep(TERMINATE_EVERY).await;
             }
         };
@@ -104,13 +108,20 @@ impl Swap<'_> {
 
     async fn attempt(&self, control: &mut Session) -> Result<Attempt> {
         control.execute("BEGIN", "begin the swap").await?;
-        match self.rename(control).await {
+        // Until the commit is sent, an interruption rolls back; after that it comes too late.
+        let renamed = tokio::select! {
+            renamed = self.rename(control) => renamed,
+            () = self.cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+        };
+        match renamed {
             Ok(()) => self.commit(control).await.map(|()| Attempt::Swapped),
             Err(error) => {
                 // A rollback that fails means a lost connection, and then the server rolls back.
                 let _ = control.execute("ROLLBACK", "roll back the swap").await;
                 match &error {
-                    crate::Error::Target(server) if server.sqlstate() == Some(OBJECT_IN_USE) => {
+                    crate::Error::Target(server)
+                        if matches!(server.sqlstate(), Some(OBJECT_IN_USE | LOCK_NOT_AVAILABLE)) =>
+                    {
                         Ok(Attempt::InUse)
                     }
                     _ => Err(error),
@@ -123,7 +134,8 @@ impl Swap<'_> {
         // The commit must be on disk when it returns: it covers all of the staging database's, which were
         // committed asynchronously.
         let doing = "swap the databases";
-        control.execute("SET LOCAL synchronous_commit = on", doing).await?;
+        // Whoever waits for the database's lock keeps new sessions off it, so no waiting for long.
+        control.execute("SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'", doing).await?;
         // Read anew: it may have been changed while the restore was under way.
         let current = database_facts(control, &self.target.name).await?;
         let Some(mut current) = current.filter(|current| current.oid == self.target.oid) else {
@@ -144,6 +156,11 @@ impl Swap<'_> {
             state: if self.keep_previous { State::Kept } else { State::Previous },
             comment: current.comment.clone(),
         };
+        // What would be destroyed with the previous database may have come since the beginning.
+        let reasons = swap_obstacles(control, &current).await?;
+        if !reasons.is_empty() {
+            return Err(Refusal::CannotSwap { database: self.target.name.clone(), reasons }.into());
+        }
         control.execute(&format!("ALTER DATABASE {target} RENAME TO {previous}"), doing).await?;
         control.execute(&mark_statement(self.previous, &marker), doing).await?;
         control.execute(&format!("ALTER DATABASE {staging} RENAME TO {target}"), doing).await?;
@@ -153,14 +170,15 @@ impl Swap<'_> {
 
     async fn commit(&self, control: &mut Session) -> Result<()> {
         let Err(error) = control.execute("COMMIT", "commit the swap").await else { return Ok(()) };
-        if error.sqlstate().is_some() {
+        if error.server().is_some_and(|server| server.sqlstate.is_some() && !server.connection_lost) {
             // The server answered: it did not commit.
             return Err(error.into());
         }
         self.find_out(control, error).await
     }
 
-    /// The connection was lost while committing: whose OID the target's name has now tells the outcome.
+    /// The connection was lost while committing: whose OID the target's name has tells the outcome, once the old
+    /// server process has ended. It has when its lock on the target's name is free.
     async fn find_out(&self, control: &mut Session, lost: TargetError) -> Result<()> {
         let query = format!(
             "SELECT oid FROM pg_catalog.pg_database WHERE datname = {}",
@@ -171,6 +189,7 @@ impl Swap<'_> {
             let Ok(mut again) = Session::open(self.config, self.maintenance, self.application).await else {
                 continue;
             };
+            let Ok(None) = lock_target(&mut again, &self.target.name).await else { continue };
             let Ok(oid) = again.value(&query, "find out how the swap ended").await else { continue };
             *control = again;
             return if oid == self.staging_oid.to_string() { Ok(()) } else { Err(lost.into()) };

@@ -50,6 +50,9 @@ impl Session {
         session.execute(SETTINGS, "set up the session").await?;
         let version: String = session.value("SHOW server_version_num", "read the server's version").await?;
         session.version = version.parse().unwrap_or_default();
+        if session.version >= 140_000 {
+            session.execute("SET idle_session_timeout = 0", "set up the session").await?;
+        }
         if session.version >= 170_000 {
             session.execute("SET transaction_timeout = 0", "set up the session").await?;
         }
