@@ -13,6 +13,7 @@ mod corpus;
 mod failpoints;
 mod harness;
 mod holdings;
+mod leftovers;
 mod obstacles;
 mod owner;
 mod privileges;

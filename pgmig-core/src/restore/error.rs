@@ -71,7 +71,7 @@ pub enum Refusal {
     },
     /// Sessions stayed connected to the target.
     #[error(
-        "database {database} is in use: {} stayed connected, or a lock on it was held, for {} s:\n{}\nstop the clients (scale the store \
+        "database {database} is in use: {} stayed connected for {} s:\n{}\nstop the clients (scale the store \
          deployment to 0), or use --terminate-sessions, or wait longer with --swap-wait",
         count(sessions.len(), "session"),
         waited.as_secs(),
@@ -312,6 +312,11 @@ struct Sessions<'a>(&'a [OtherSession]);
 
 impl fmt::Display for Sessions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str(
+                "  a lock on the database is held from another one, or its sessions have just ended",
+            );
+        }
         write_lines(f, self.0.iter())
     }
 }

@@ -308,7 +308,10 @@ async fn send(
     for message in bytes.chunks(MESSAGE_BYTES) {
         tokio::select! {
             sent = copy.send(message) => drop(sent?),
-            () = watch.stuck() => return Err(Failure::Other(RestoreError::Stalled.into())),
+            () = watch.stuck() => {
+                watch.end().await;
+                return Err(Failure::Other(RestoreError::Stalled.into()));
+            }
         }
     }
     Ok(())

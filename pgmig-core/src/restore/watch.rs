@@ -22,25 +22,34 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Returns when the server process waits for us to read, which we never will. The server process is ended
-    /// then, since nothing else gets its session free. Slow disks and locks are waited for.
+    /// Returns when the server process waits for us to read, which we never will. Slow disks and locks are waited
+    /// for.
     pub(super) async fn stuck(&self) {
         loop {
             sleep(PATIENCE).await;
-            let Ok(mut session) = Session::open(&self.config, &self.database, &self.application).await else {
-                continue;
-            };
-            let sql = format!(
-                "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
-                 WHERE pid = {} AND datname = {} AND wait_event = 'ClientWrite'",
-                self.pid,
-                quote_literal(&self.database)
-            );
-            let ended = session.rows(&sql, "look after the load").await.is_ok_and(|rows| !rows.is_empty());
-            session.close().await;
-            if ended {
+            if self.asks("wait_event = 'ClientWrite'").await {
                 return;
             }
         }
+    }
+
+    /// Ends the server process: nothing else gets its session free.
+    pub(super) async fn end(&self) {
+        self.asks("pg_catalog.pg_terminate_backend(pid)").await;
+    }
+
+    /// Asks about the loading session's server process. Whoever cannot be asked says no.
+    async fn asks(&self, condition: &str) -> bool {
+        let Ok(mut session) = Session::open(&self.config, &self.database, &self.application).await else {
+            return false;
+        };
+        let sql = format!(
+            "SELECT {condition} FROM pg_catalog.pg_stat_activity WHERE pid = {} AND datname = {}",
+            self.pid,
+            quote_literal(&self.database)
+        );
+        let answer = session.holds(&sql, "look after the load").await.unwrap_or(false);
+        session.close().await;
+        answer
     }
 }
