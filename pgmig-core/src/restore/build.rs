@@ -93,13 +93,17 @@ impl Build {
         self.failpoints.pass(Step::Verify)?;
 
         journal.step(Step::Analyze);
-        // Who is no superuser may analyze only what is its own, and that is `username`'s.
-        let run_as = if self.facts.is_superuser { RunAs::Superuser } else { RunAs::Owner };
-        executor.become_role(&run_as).await?;
+        executor.become_role(self.strongest()).await?;
         executor.session.execute("ANALYZE", "gather statistics (ANALYZE)").await?;
         self.failpoints.pass(Step::Analyze)?;
         executor.session.close().await;
         Ok(())
+    }
+
+    /// Who may do the most with what was restored: who is no superuser only with what is its own, and that is
+    /// `username`'s.
+    fn strongest(&self) -> &'static RunAs {
+        if self.facts.is_superuser { &RunAs::Superuser } else { &RunAs::Owner }
     }
 
     fn rules(&self) -> Option<Arc<Rules>> {
@@ -258,7 +262,9 @@ impl Build {
     }
 
     async fn forced_tables(&self, executor: &mut Executor) -> Result<Vec<String>> {
-        let sql = "SELECT c.oid::pg_catalog.regclass FROM pg_catalog.pg_class c \
+        // With the schema, whatever search_path is.
+        let sql = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c \
+                   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                    WHERE c.relforcerowsecurity AND pg_catalog.pg_get_userbyid(c.relowner) = current_user";
         executor.become_role(&RunAs::Owner).await?;
         let rows = executor.session.rows(sql, "list the tables with FORCE ROW LEVEL SECURITY").await?;
@@ -266,7 +272,8 @@ impl Build {
     }
 
     async fn verify(&self, executor: &mut Executor, journal: &mut Journal, loaded: &Loaded) -> Result<()> {
-        executor.become_role(&RunAs::Owner).await?;
+        // The archive may have taken their owner's right to read large objects.
+        executor.become_role(self.strongest()).await?;
         let objects = loaded.large_objects;
         // A dump of definitions only makes large objects, and has nothing to fill them with.
         let has_contents = !self.plan.large_objects.is_empty();
