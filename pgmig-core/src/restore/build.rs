@@ -20,7 +20,7 @@ use crate::instance::{Instance, InstanceId, Resolution};
 use crate::profile::{ColumnRef, Profile};
 use crate::rewrite::{ColumnKind, ColumnSelector, Rules};
 use crate::schema::MigrationSet;
-use crate::sql::{QualifiedName, StandardStrings, quote_ident};
+use crate::sql::{QualifiedName, StandardStrings, quote_ident, quote_literal};
 use crate::target::TargetConfig;
 use crate::target::contents::Extras;
 use crate::target::session::Session;
@@ -61,7 +61,7 @@ impl Build {
         if archive.search_path_statement().is_none() {
             executor.session.execute("SET search_path = public, pg_catalog", "set search_path").await?;
         }
-        self.open_public(&mut executor, true).await?;
+        let opened = self.open_public(&mut executor).await?;
 
         journal.step(Step::PreData);
         self.tasks(&mut executor, journal, &self.plan.pre_data, Step::PreData).await?;
@@ -77,7 +77,8 @@ impl Build {
         }
         journal.step(Step::PostData);
         self.tasks(&mut executor, journal, &self.plan.post_data, Step::PostData).await?;
-        self.open_public(&mut executor, false).await?;
+        // Before the archive's own grants, which may give the same right.
+        self.close_public(&mut executor, opened).await?;
         journal.step(Step::Privileges);
         self.tasks(&mut executor, journal, &self.plan.privileges, Step::Privileges).await?;
         self.last(&mut executor).await?;
@@ -86,7 +87,12 @@ impl Build {
 
         executor.become_role(&RunAs::Superuser).await?;
         verify::objects(&mut executor.session, &self.plan.expected).await?;
+        for task in &self.plan.event_triggers {
+            executor.run(task).await?;
+        }
+        let opened = self.open_public(&mut executor).await?;
         self.upgrade(&mut executor, journal).await?;
+        self.close_public(&mut executor, opened).await?;
 
         journal.step(Step::Verify);
         self.verify(&mut executor, journal, &loaded).await?;
@@ -94,13 +100,17 @@ impl Build {
         self.failpoints.pass(Step::Verify)?;
 
         journal.step(Step::Analyze);
-        // Who is no superuser may analyze only what is its own, and that is `username`'s.
-        let run_as = if self.facts.is_superuser { RunAs::Superuser } else { RunAs::Owner };
-        executor.become_role(&run_as).await?;
+        executor.become_role(self.strongest()).await?;
         executor.session.execute("ANALYZE", "gather statistics (ANALYZE)").await?;
         self.failpoints.pass(Step::Analyze)?;
         executor.session.close().await;
         Ok(())
+    }
+
+    /// Who may do the most with what was restored: who is no superuser only with what is its own, and that is
+    /// `username`'s.
+    fn strongest(&self) -> &'static RunAs {
+        if self.facts.is_superuser { &RunAs::Superuser } else { &RunAs::Owner }
     }
 
     fn rules(&self) -> Option<Arc<Rules>> {
@@ -108,20 +118,35 @@ impl Build {
         Some(Arc::new(rules_of(resolution, self.profile.as_ref())))
     }
 
-    /// From PostgreSQL 15 on only the database's owner may create objects in schema public. Where `username` is
-    /// somebody else, it gets the right for the time of the restore; the archive's own grants come after.
-    async fn open_public(&self, executor: &mut Executor, open: bool) -> Result<()> {
-        if self.facts.owner_owns_public || self.facts.server_version < 150_000 || !self.facts.is_superuser {
-            return Ok(());
+    /// Lets `username` create objects in schema public, where it may not: from PostgreSQL 15 on only the
+    /// database's owner may, and an archive may take the right away. Returns whether that took a grant, which
+    /// [`Build::close_public`] takes back.
+    async fn open_public(&self, executor: &mut Executor) -> Result<bool> {
+        if self.facts.owner_owns_public || !self.facts.is_superuser {
+            return Ok(false);
         }
+        let doing = "let username create objects in schema public";
         executor.become_role(&RunAs::Superuser).await?;
-        let owner = quote_ident(self.config.username());
-        let sql = if open {
-            format!("GRANT CREATE ON SCHEMA public TO {owner}")
-        } else {
-            format!("REVOKE CREATE ON SCHEMA public FROM {owner}")
-        };
-        executor.session.execute(&sql, "let username create objects in schema public").await?;
+        let sql = format!(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public' \
+             AND NOT pg_catalog.has_schema_privilege({}, oid, 'CREATE'))",
+            quote_literal(self.config.username())
+        );
+        let is_closed = executor.session.holds(&sql, doing).await?;
+        if is_closed {
+            let owner = quote_ident(self.config.username());
+            executor.session.execute(&format!("GRANT CREATE ON SCHEMA public TO {owner}"), doing).await?;
+        }
+        Ok(is_closed)
+    }
+
+    /// Takes back what [`Build::open_public`] granted.
+    async fn close_public(&self, executor: &mut Executor, was_granted: bool) -> Result<()> {
+        if was_granted {
+            executor.become_role(&RunAs::Superuser).await?;
+            let sql = format!("REVOKE CREATE ON SCHEMA public FROM {}", quote_ident(self.config.username()));
+            executor.session.execute(&sql, "close schema public again").await?;
+        }
         Ok(())
     }
 
@@ -267,7 +292,9 @@ impl Build {
     }
 
     async fn forced_tables(&self, executor: &mut Executor) -> Result<Vec<String>> {
-        let sql = "SELECT c.oid::pg_catalog.regclass FROM pg_catalog.pg_class c \
+        // With the schema, whatever search_path is.
+        let sql = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c \
+                   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                    WHERE c.relforcerowsecurity AND pg_catalog.pg_get_userbyid(c.relowner) = current_user";
         executor.become_role(&RunAs::Owner).await?;
         let rows = executor.session.rows(sql, "list the tables with FORCE ROW LEVEL SECURITY").await?;
@@ -275,7 +302,8 @@ impl Build {
     }
 
     async fn verify(&self, executor: &mut Executor, journal: &mut Journal, loaded: &Loaded) -> Result<()> {
-        executor.become_role(&RunAs::Owner).await?;
+        // The archive may have taken their owner's right to read large objects.
+        executor.become_role(self.strongest()).await?;
         let objects = loaded.large_objects;
         // A dump of definitions only makes large objects, and has nothing to fill them with.
         let has_contents = !self.plan.large_objects.is_empty();

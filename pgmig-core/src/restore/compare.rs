@@ -51,6 +51,9 @@ pub(super) async fn differences(archive: &mut Session, target: &mut Session) -> 
 }
 
 async fn lines(session: &mut Session) -> Result<BTreeSet<String>> {
-    let rows = session.rows(&format!("{USER_SCHEMAS}{LINES}"), "describe the schema").await?;
+    let doing = "describe the schema";
+    // Names are written with their schema only where search_path does not find them.
+    session.execute("SET search_path = ''", doing).await?;
+    let rows = session.rows(&format!("{USER_SCHEMAS}{LINES}"), doing).await?;
     Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
 }

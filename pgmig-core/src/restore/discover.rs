@@ -38,21 +38,26 @@ impl<'a> Store<'a> {
             Some(profile) => profile.clone(),
             None => Profile::builtin("assistant")?,
         };
-        let tenants = find(archive, |entry| {
+        let is_tenants = |entry: &Entry| {
             profile.tenant().is(schema(entry), name(entry)) && has_columns(&columns(archive, entry), &profile)
+        };
+        // Without rows (a dump of definitions) it is a store all the same.
+        let tenants = find(archive, EntryKind::TableData, is_tenants).or_else(|| {
+            find(archive, EntryKind::Table, |entry| entry.relation_kind != Some('p') && is_tenants(entry))
         });
         // A profile that was not asked for holds only for a store that looks like it.
         Ok(tenants.map(|tenants| {
-            let history = find(archive, |entry| {
+            let history = find(archive, EntryKind::TableData, |entry| {
                 schema(entry) == profile.schema() && name(entry) == profile.history_table()
             });
             Self { profile: profile.clone(), tenants: Some(tenants), history }
         }))
     }
 
-    /// The entry with the instances' rows.
+    /// The entry with the instances' rows; `None` for a dump without them.
     pub(super) fn tenant_entry(&self) -> Option<DumpId> {
-        self.tenants.as_ref().map(|table| table.entry.dump_id)
+        let entry = self.tenants.as_ref()?.entry;
+        (entry.kind == EntryKind::TableData).then_some(entry.dump_id)
     }
 
     /// Which columns of the table of instances are what.
@@ -226,13 +231,16 @@ impl<'a> ArchivedTable<'a> {
     }
 }
 
-fn find<'a>(archive: &'a Archive, wanted: impl Fn(&Entry) -> bool) -> Option<ArchivedTable<'a>> {
-    let data = |entry: &&Entry| entry.kind == EntryKind::TableData && wanted(entry);
-    let entry = archive.entries().iter().find(data)?;
+fn find<'a>(
+    archive: &'a Archive,
+    kind: EntryKind,
+    wanted: impl Fn(&Entry) -> bool,
+) -> Option<ArchivedTable<'a>> {
+    let entry = archive.entries().iter().find(|entry| entry.kind == kind && wanted(entry))?;
     Some(ArchivedTable { limit: TABLE_BYTES, ..ArchivedTable::new(archive, entry) })
 }
 
-/// The columns of a TABLE DATA entry: those of its COPY statement, else those of the table's definition.
+/// The columns of a TABLE or TABLE DATA entry: those of its COPY statement, else those of the table's definition.
 pub(super) fn columns(archive: &Archive, entry: &Entry) -> Vec<String> {
     let copy = entry.copy_statement.as_ref().and_then(|text| text.to_str().ok());
     let copied = copy.and_then(|sql| CopyStatement::parse(sql).ok()).and_then(|copy| copy.columns);

@@ -140,6 +140,15 @@ pub enum Refusal {
         /// Where it was found.
         place: String,
     },
+    /// The archive holds no store, but the target does.
+    #[error(
+        "the archive holds no store that pgmig knows (no table of instances), but the target does, with {instances} \
+         instances; is it the right backup? give its --profile, or restore into an empty database"
+    )]
+    NotAStore {
+        /// How many instances the target has.
+        instances: usize,
+    },
     /// The archive's schema history is unknown and the target has another schema.
     #[error(
         "the archive's schema history is unknown to pgmig{history}, and the target's schema differs from the \

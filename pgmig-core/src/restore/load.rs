@@ -91,7 +91,7 @@ impl Loader<'_> {
         let name = load.table.to_string();
         self.progress.table(&name);
         let doing = format!("load table {name}");
-        self.executor.become_role(&RunAs::Owner).await?;
+        self.executor.become_role(&load.run_as).await?;
         self.executor.session.execute("BEGIN", &doing).await?;
         let (end, acknowledged) = match &load.form {
             RowForm::Copy(copy) => self.copy(load, copy, pieces).await?,

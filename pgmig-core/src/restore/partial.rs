@@ -14,7 +14,7 @@ struct Definitions<'a> {
     schemas: HashSet<&'a [u8]>,
     /// Anything at all in section pre-data.
     any: bool,
-    /// Extensions can bring schemas with them.
+    /// Extensions can bring schemas and tables with them.
     extensions: bool,
 }
 
@@ -52,7 +52,8 @@ impl<'a> Definitions<'a> {
         if !self.any && matches!(entry.section, Section::Data | Section::PostData) && !needs_none {
             return Err(Refusal::Partial("it has no definitions (section pre-data)".to_owned()));
         }
-        if is_rows && !self.tables.contains(&key) {
+        // Extensions make tables whose rows are the database's own (pg_extension_config_dump).
+        if is_rows && !self.tables.contains(&key) && !self.extensions {
             let table = qualified_name(entry);
             return Err(Refusal::Partial(format!("it holds rows of {table}, which it does not create")));
         }

@@ -80,6 +80,8 @@ pub(super) struct TableLoad {
     pub(super) table: QualifiedName,
     /// How its rows are given.
     pub(super) form: RowForm,
+    /// Who loads them: an extension's tables belong to whoever created it.
+    pub(super) run_as: RunAs,
 }
 
 /// How the rows of a TABLE DATA entry are given.
@@ -108,6 +110,8 @@ pub(super) struct Plan {
     pub(super) post_data: Vec<Task>,
     pub(super) privileges: Vec<Task>,
     pub(super) last: Vec<Task>,
+    /// After all else, since event triggers fire on whatever the restore still does.
+    pub(super) event_triggers: Vec<Task>,
     pub(super) expected: Vec<Expected>,
     pub(super) notices: Vec<Notice>,
 }

@@ -35,6 +35,8 @@ pub(super) struct Planner<'a> {
     groups: HashMap<DumpId, Vec<u32>>,
     /// Large objects of BLOB entries that wait to be made together.
     blobs: Vec<(DumpId, u32)>,
+    /// Tables that the archive creates; other ones with rows are an extension's.
+    tables: HashSet<QualifiedName>,
     impossible: Vec<String>,
     statistics: usize,
     oids: Vec<String>,
@@ -67,6 +69,7 @@ impl<'a> Planner<'a> {
             foreign: HashSet::new(),
             groups: HashMap::new(),
             blobs: Vec::new(),
+            tables: created_tables(archive),
             impossible: Vec::new(),
             statistics: 0,
             oids: Vec::new(),
@@ -201,16 +204,24 @@ impl<'a> Planner<'a> {
 
     /// A comment or a security label: made by whoever owns the object.
     fn description(&mut self, entry: &Entry) {
-        let Some(sql) = sql(entry) else { return };
+        let Some(sql) = self.of_own_object(entry) else { return };
+        let run_as = self.describer(entry);
+        self.push(entry, vec![(run_as, sql.to_owned())]);
+    }
+
+    /// The SQL of an entry that describes another one's object, if `username` can run it: the object was not
+    /// left out and is not somebody else's.
+    fn of_own_object<'e>(&mut self, entry: &'e Entry) -> Option<&'e str> {
+        let sql = sql(entry)?;
         if is_about_database(entry) || self.describes(entry, &self.skipped) {
-            return;
+            return None;
         }
         if self.describes(entry, &self.foreign) {
             let why = format!("{} does not own it", quote_ident(&self.facts.roles.owner));
-            return self.skip(entry, Severity::Notice, &why);
+            self.skip(entry, Severity::Notice, &why);
+            return None;
         }
-        let run_as = self.describer(entry);
-        self.push(entry, vec![(run_as, sql.to_owned())]);
+        Some(sql)
     }
 
     fn describes(&self, entry: &Entry, objects: &HashSet<DumpId>) -> bool {
@@ -222,14 +233,7 @@ impl<'a> Planner<'a> {
     }
 
     fn grants(&mut self, entry: &Entry) {
-        let Some(sql) = sql(entry) else { return };
-        if is_about_database(entry) || self.describes(entry, &self.skipped) {
-            return;
-        }
-        if self.describes(entry, &self.foreign) {
-            let why = format!("{} does not own it", quote_ident(&self.facts.roles.owner));
-            return self.skip(entry, Severity::Notice, &why);
-        }
+        let Some(sql) = self.of_own_object(entry) else { return };
         let run_as = self.describer(entry);
         let resolved = self.facts.roles.grants(sql, owner(entry), self.strings);
         let Some(resolved) = self.resolved(entry, resolved) else { return };
@@ -316,7 +320,11 @@ impl<'a> Planner<'a> {
             // Without a COPY statement, or with one that only the server can judge, the block is SQL text.
             _ => RowForm::Inserts { schema: self.schema_setting(entry) },
         };
-        self.plan.tables.push(TableLoad { dump_id: entry.dump_id, table, form });
+        // INSERT statements are text of the archive, which is not for a superuser; COPY data are only rows.
+        let as_superuser = self.facts.is_superuser && matches!(form, RowForm::Copy(_));
+        let run_as =
+            if as_superuser && !self.tables.contains(&table) { RunAs::Superuser } else { RunAs::Owner };
+        self.plan.tables.push(TableLoad { dump_id: entry.dump_id, table, form, run_as });
     }
 
     fn blob_metadata(&mut self, entry: &Entry) {
@@ -384,6 +392,7 @@ impl<'a> Planner<'a> {
         match (pass(entry), self.section) {
             (Pass::Privileges, _) => plan.privileges.push(task),
             (Pass::Last, _) => plan.last.push(task),
+            (Pass::EventTriggers, _) => plan.event_triggers.push(task),
             (Pass::Main, Section::PreData | Section::None) => plan.pre_data.push(task),
             (Pass::Main, Section::Data) => plan.data_last.push(task),
             (Pass::Main, Section::PostData) => plan.post_data.push(task),
@@ -424,6 +433,8 @@ enum Pass {
     Main,
     Privileges,
     Last,
+    /// pg_restore makes these in its last pass, too; here they come after what follows that.
+    EventTriggers,
 }
 
 fn pass(entry: &Entry) -> Pass {
@@ -431,8 +442,9 @@ fn pass(entry: &Entry) -> Pass {
     let of_event_trigger = entry.tag.as_bytes().starts_with(b"EVENT TRIGGER ");
     match entry.kind {
         K::Acl | K::AclLanguage | K::DefaultAcl => Pass::Privileges,
-        K::EventTrigger | K::MaterializedViewData => Pass::Last,
-        K::Comment | K::SecurityLabel if of_event_trigger => Pass::Last,
+        K::MaterializedViewData => Pass::Last,
+        K::EventTrigger => Pass::EventTriggers,
+        K::Comment | K::SecurityLabel if of_event_trigger => Pass::EventTriggers,
         // Statistics of materialized views come after these are filled.
         K::StatisticsData if entry.section == Section::PostData => Pass::Last,
         _ => Pass::Main,
@@ -463,6 +475,11 @@ fn hand_over(entry: &Entry, role: &str) -> Option<String> {
     let object = drop.strip_prefix("DROP ")?;
     let object = object.strip_prefix("IF EXISTS ").unwrap_or(object);
     Some(format!("ALTER {object} OWNER TO {}", quote_ident(role)))
+}
+
+fn created_tables(archive: &Archive) -> HashSet<QualifiedName> {
+    let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table);
+    tables.map(qualified_name).collect()
 }
 
 fn sql(entry: &Entry) -> Option<&str> {

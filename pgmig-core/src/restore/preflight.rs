@@ -31,7 +31,8 @@ const NOT_ASCII_SAFE: [&str; 7] = ["SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "GB1
 /// How the schema gets from the archive's release to the target's.
 #[derive(Debug)]
 pub(super) enum Upgrade {
-    /// The archive holds no store that is known, so there is nothing to upgrade.
+    /// The archive holds no store that is known, so there is nothing to upgrade: taken if the target is empty or
+    /// has the same schema.
     NotAStore,
     /// The history is unknown: taken as it is, if the target is empty or has the same schema.
     AsItIs { history: String },
@@ -275,7 +276,10 @@ async fn look_inside(
         (None, None) => Some(Profile::builtin("assistant")?),
     };
     let contents = target_contents(inside, target, profile_for_target.as_ref()).await?;
-    let upgrade = plan_upgrade(inside, archive, store.as_ref(), migrations.as_ref(), &contents).await?;
+    if let (None, Some(profile)) = (&store, &profile_for_target) {
+        refuse_over_store(inside, profile, &contents).await?;
+    }
+    let upgrade = plan_upgrade(inside, archive, store.as_ref(), migrations.as_ref()).await?;
     Ok(Inside {
         extras: contents::extras(inside, config.username()).await?,
         profile: store.map(|store| store.profile),
@@ -401,30 +405,36 @@ pub(super) async fn instances_of(session: &mut Session, profile: &Profile) -> Re
     Ok(collector.finish())
 }
 
+/// An archive without a store must not replace a store.
+async fn refuse_over_store(inside: &mut Session, profile: &Profile, contents: &TargetContents) -> Result<()> {
+    let instances = contents.instances.len();
+    if contents.is_empty()
+        || instances == 0 && schema::newest_finished(inside.conn(), profile).await?.is_none()
+    {
+        return Ok(());
+    }
+    Err(Refusal::NotAStore { instances }.into())
+}
+
 async fn plan_upgrade(
     inside: &mut Session,
     archive: &Archive,
     store: Option<&Store<'_>>,
     migrations: Option<&MigrationSet>,
-    contents: &TargetContents,
 ) -> Result<Upgrade> {
     let Some(store) = store else { return Ok(Upgrade::NotAStore) };
-    let goal = goal(inside, &store.profile, contents).await?;
+    let goal = goal(inside, &store.profile).await?;
     if archive.is_stream() {
         return Ok(Upgrade::Later { goal });
     }
     upgrade(store.history(archive)?, goal, &store.profile, migrations)
 }
 
-/// Where the upgrade ends: at the target's release, or at the newest if the target has none.
-async fn goal(inside: &mut Session, profile: &Profile, contents: &TargetContents) -> Result<Goal> {
-    match History::read(inside.conn(), profile).await? {
-        History::Known(applied) => {
-            Ok(Goal::Version(applied.iter().map(|one| one.version).max().unwrap_or(0)))
-        }
-        _ if contents.is_empty() => Ok(Goal::Newest),
-        _ => Ok(Goal::Newest),
-    }
+/// Where the upgrade ends: at the target's release, or at the newest if the target has none. A migration that
+/// the target did not finish does not count: the restore replaces what it left.
+async fn goal(inside: &mut Session, profile: &Profile) -> Result<Goal> {
+    let newest = schema::newest_finished(inside.conn(), profile).await?;
+    Ok(newest.map_or(Goal::Newest, Goal::Version))
 }
 
 /// How a store with this history gets to the goal.
@@ -435,6 +445,10 @@ pub(super) fn upgrade(
     migrations: Option<&MigrationSet>,
 ) -> Result<Upgrade> {
     match (&history, migrations) {
+        // There is a store, so its migrations are not those that an empty history calls for.
+        (History::Known(applied), _) if applied.is_empty() => {
+            Ok(Upgrade::AsItIs { history: " (its migration history is empty)".to_owned() })
+        }
         (History::Known(_), Some(set)) => {
             let plan = UpgradePlan::new(profile, set, &history, goal)?;
             // Now, not after everything has been loaded.

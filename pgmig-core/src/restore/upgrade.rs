@@ -18,8 +18,11 @@ impl Build {
     /// Brings the store to the target's release.
     pub(super) async fn upgrade(&mut self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
         journal.step(Step::Upgrade);
-        let Some(profile) = self.profile.clone() else { return Ok(self.failpoints.pass(Step::Upgrade)?) };
         let upgrade = std::mem::replace(&mut self.upgrade, Upgrade::NotAStore);
+        let Some(profile) = self.profile.clone() else {
+            self.failpoints.pass(Step::Upgrade)?;
+            return self.refuse_other_schema(executor, "").await;
+        };
         let upgrade = match upgrade {
             Upgrade::Later { goal } => {
                 executor.become_role(&RunAs::Owner).await?;
@@ -28,14 +31,19 @@ impl Build {
             }
             known => known,
         };
-        match upgrade {
-            Upgrade::Planned { plan } => self.migrate(&profile, &plan, journal).await,
-            Upgrade::AsItIs { history } => {
-                self.failpoints.pass(Step::Upgrade)?;
-                self.take_as_it_is(executor, journal, history).await
-            }
-            Upgrade::NotAStore | Upgrade::Later { .. } => Ok(self.failpoints.pass(Step::Upgrade)?),
+        if let Upgrade::Planned { plan } = upgrade {
+            return self.migrate(&profile, &plan, journal).await;
         }
+        self.failpoints.pass(Step::Upgrade)?;
+        let history = match upgrade {
+            Upgrade::AsItIs { history } => history,
+            _ => String::new(),
+        };
+        self.refuse_other_schema(executor, &history).await?;
+        journal.notice(format!(
+            "the archive's schema history is unknown{history}: its schema was restored as it is, without an upgrade"
+        ));
+        Ok(())
     }
 
     /// Applies the migrations, on a connection of their own, as `username`.
@@ -64,26 +72,19 @@ impl Build {
         Ok(())
     }
 
-    /// A store whose history is unknown replaces an empty target, or one that looks the same.
-    async fn take_as_it_is(
-        &self,
-        executor: &mut Executor,
-        journal: &mut Journal,
-        history: String,
-    ) -> Result<()> {
-        if !self.target_is_empty {
-            let mut target = Session::open(&self.config, &self.target, &self.application).await?;
-            executor.become_role(&RunAs::Superuser).await?;
-            let differences = compare::differences(&mut executor.session, &mut target).await;
-            target.close().await;
-            let differences = differences?;
-            if !differences.is_empty() {
-                return Err(Refusal::UnknownHistory { history, differences }.into());
-            }
+    /// What is no store, or one whose history is unknown, replaces an empty target or one that looks the same.
+    async fn refuse_other_schema(&self, executor: &mut Executor, history: &str) -> Result<()> {
+        if self.target_is_empty {
+            return Ok(());
         }
-        journal.notice(format!(
-            "the archive's schema history is unknown{history}: its schema was restored as it is, without an upgrade"
-        ));
-        Ok(())
+        let mut target = Session::open(&self.config, &self.target, &self.application).await?;
+        executor.become_role(&RunAs::Superuser).await?;
+        let differences = compare::differences(&mut executor.session, &mut target).await;
+        target.close().await;
+        let differences = differences?;
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::UnknownHistory { history: history.to_owned(), differences }.into())
     }
 }

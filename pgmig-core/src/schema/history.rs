@@ -121,29 +121,11 @@ impl History {
     ///
     /// A statement that the server refuses, or an unfinished migration.
     pub async fn read(connection: &mut PgConnection, profile: &Profile) -> Result<Self, SchemaError> {
-        let tables: Vec<(String, String)> = sqlx::query_as(
-            "SELECT n.nspname::text, c.relname::text
-             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-               AND NOT EXISTS (
-                   SELECT FROM pg_catalog.pg_depend d
-                   WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e'
-               )",
-        )
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(TargetError::doing("list the tables"))?;
-        if tables.is_empty() {
-            return Ok(Self::None);
+        match find(connection, profile).await? {
+            Found::NoTables => Ok(Self::None),
+            Found::Unknown(unknown) => Ok(Self::Unknown(unknown)),
+            Found::Rows(applied) => Self::from_applied(applied),
         }
-        let own = |(schema, table): &(String, String)| {
-            schema == profile.schema() && table == profile.history_table()
-        };
-        if !tables.iter().any(own) {
-            let names = tables.iter().map(|(_, table)| table.as_str());
-            return Ok(Self::Unknown(UnknownHistory::recognise(names)));
-        }
-        Self::from_applied(read_rows(connection, profile).await?)
     }
 
     /// The newest version that the store has had.
@@ -153,6 +135,55 @@ impl History {
             _ => None,
         }
     }
+}
+
+/// The newest migration that the store of the connected database has finished; `None` without any. Unlike
+/// [`History::read`], it does not mind one that was left half way.
+pub(crate) async fn newest_finished(
+    connection: &mut PgConnection,
+    profile: &Profile,
+) -> Result<Option<i64>, SchemaError> {
+    match find(connection, profile).await? {
+        Found::Rows(applied) => Ok(newest_of(&applied)),
+        Found::NoTables | Found::Unknown(_) => Ok(None),
+    }
+}
+
+fn newest_of(applied: &[AppliedMigration]) -> Option<i64> {
+    applied.iter().filter(|migration| migration.success).map(|migration| migration.version).max()
+}
+
+/// What a database shows of its history.
+enum Found {
+    NoTables,
+    Unknown(UnknownHistory),
+    /// The rows of the profile's history table, in any order, finished or not.
+    Rows(Vec<AppliedMigration>),
+}
+
+async fn find(connection: &mut PgConnection, profile: &Profile) -> Result<Found, SchemaError> {
+    let tables: Vec<(String, String)> = sqlx::query_as(
+        "SELECT n.nspname::text, c.relname::text
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+           AND NOT EXISTS (
+               SELECT FROM pg_catalog.pg_depend d
+               WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e'
+           )",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(TargetError::doing("list the tables"))?;
+    if tables.is_empty() {
+        return Ok(Found::NoTables);
+    }
+    let own =
+        |(schema, table): &(String, String)| schema == profile.schema() && table == profile.history_table();
+    if !tables.iter().any(own) {
+        let names = tables.iter().map(|(_, table)| table.as_str());
+        return Ok(Found::Unknown(UnknownHistory::recognise(names)));
+    }
+    Ok(Found::Rows(read_rows(connection, profile).await?))
 }
 
 async fn read_rows(
@@ -256,6 +287,15 @@ mod tests {
         for checksum in ["", "00", "\\x0", "\\x0g", "\\xé"] {
             assert!(message(row("7", "t", checksum)).contains("column checksum"), "{checksum}");
         }
+    }
+
+    #[test]
+    fn the_newest_finished_migration_is_found_in_any_order() {
+        let rows = ["5", "7", "6"]
+            .map(|version| row(version, if version == "7" { "f" } else { "t" }, "\\x").unwrap());
+        assert_eq!(newest_of(&rows), Some(6));
+        assert_eq!(newest_of(&rows[1..2]), None);
+        assert_eq!(newest_of(&[]), None);
     }
 
     #[test]

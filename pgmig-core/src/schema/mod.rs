@@ -12,6 +12,7 @@ mod run;
 mod statement;
 
 pub use error::SchemaError;
+pub(crate) use history::newest_finished;
 pub use history::{AppliedMigration, History, UnknownHistory};
 pub use migrations::{MigrationFile, MigrationSet};
 pub use plan::{Goal, UpgradePlan};

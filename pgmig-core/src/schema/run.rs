@@ -217,7 +217,7 @@ async fn execute_all(
     for statement in statements {
         // Migrations are the operator's own programs: nothing in them comes from data.
         sqlx::raw_sql(AssertSqlSafe(statement.sql)).execute(&mut *connection).await.map_err(|error| {
-            let error = ServerError::from_sqlx(&error, "run a statement").without_values();
+            let error = ServerError::from_sqlx(&error, "run a statement");
             let line = statement.line_of(error.position);
             failed_with(file, Some(line), error)
         })?;
@@ -313,8 +313,10 @@ fn failed(file: &MigrationFile, error: &sqlx::Error, doing: &str) -> SchemaError
     failed_with(file, None, ServerError::from_sqlx(error, doing))
 }
 
+/// Both what the server quotes and what a migration raises can hold values of rows, so neither is kept.
 fn failed_with(file: &MigrationFile, line: Option<usize>, error: ServerError) -> SchemaError {
     let (version, description) = (file.version(), file.description().to_owned());
+    let error = error.without_values().without_raised_text();
     SchemaError::Migration { version, description, line, error: Box::new(error) }
 }
 
