@@ -83,13 +83,13 @@ impl Build {
         self.tasks(&mut executor, journal, &self.plan.privileges, Step::Privileges).await?;
         self.last(&mut executor).await?;
         self.extras(&mut executor, journal).await?;
-        journal.report.ddl_replacements = executor.replaced;
 
         executor.become_role(&RunAs::Superuser).await?;
         verify::objects(&mut executor.session, &self.plan.expected).await?;
         for task in &self.plan.event_triggers {
             executor.run(task).await?;
         }
+        journal.report.ddl_replacements = executor.replaced;
         let opened = self.open_public(&mut executor).await?;
         self.upgrade(&mut executor, journal).await?;
         self.close_public(&mut executor, opened).await?;
@@ -319,13 +319,17 @@ impl Build {
         self.verify_instances(executor, journal).await
     }
 
-    /// Reads the table of instances as its owner, whom FORCE ROW LEVEL SECURITY would hide rows from: it is
-    /// lifted in a transaction that is rolled back.
+    /// Reads the table of instances. A superuser sees all rows; from its owner FORCE ROW LEVEL SECURITY would hide
+    /// some, so for an owner it is lifted in a transaction that is rolled back.
     async fn instances_in_staging(
         &self,
         executor: &mut Executor,
         profile: &Profile,
     ) -> Result<Vec<Instance>> {
+        if self.facts.is_superuser {
+            executor.become_role(&RunAs::Superuser).await?;
+            return preflight::instances_of(&mut executor.session, profile).await;
+        }
         let doing = "read the restored instances";
         let forced = self.forced_tables(executor).await?;
         executor.session.execute("BEGIN", doing).await?;

@@ -79,3 +79,45 @@ fn is_session_entry(kind: EntryKind) -> bool {
     use EntryKind as K;
     matches!(kind, K::Encoding | K::StdStrings | K::SearchPath | K::Database | K::DatabaseProperties)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::archive::{CatalogId, DataState, DumpId};
+
+    fn entry(kind: EntryKind, section: Section, tag: &str) -> Entry {
+        Entry {
+            dump_id: DumpId::new(1).unwrap(),
+            had_dumper: false,
+            catalog_id: CatalogId::default(),
+            tag: tag.into(),
+            desc: "".into(),
+            kind,
+            section,
+            definition: None,
+            drop_statement: None,
+            copy_statement: None,
+            namespace: Some("public".into()),
+            tablespace: None,
+            table_access_method: None,
+            relation_kind: None,
+            owner: None,
+            with_oids: false,
+            dependencies: Vec::new(),
+            data: DataState::NotSet,
+        }
+    }
+
+    #[test]
+    fn rows_of_tables_that_nothing_creates_are_refused_unless_an_extension_does() {
+        let table = entry(EntryKind::Table, Section::PreData, "own");
+        let rows = entry(EntryKind::TableData, Section::Data, "spatial_ref_sys");
+        let extension = |name| entry(EntryKind::Extension, Section::PreData, name);
+        let is_partial = |entries: &[Entry]| matches!(refuse(entries), Err(Refusal::Partial(_)));
+        assert!(is_partial(&[table.clone(), rows.clone()]));
+        assert!(is_partial(&[extension("plpgsql"), table.clone(), rows.clone()]));
+        assert!(is_partial(&[rows.clone()]));
+        assert!(refuse(&[extension("postgis"), table, rows]).is_ok());
+    }
+}
