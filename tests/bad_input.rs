@@ -127,7 +127,10 @@ fn archives_with_damaged_data() {
 fn data_without_their_end_marker() {
     let case = Case::new("marker");
     let source = Database::create("marker_source");
-    source.psql("CREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 1000) n");
+    source.psql(
+        "CREATE TABLE tenant AS SELECT gen_random_uuid() AS tenant_id, md5(n::text) AS name, 'us-south' AS region,
+         true AS deleted FROM generate_series(1, 1000) n",
+    );
     let archive = case.directory.path().join("t.dump");
     source.dump_through_pipe(&[], &archive);
     let mut bytes = std::fs::read(&archive).unwrap();
@@ -139,7 +142,7 @@ fn data_without_their_end_marker() {
     case.archive_fails(
         &archive,
         1,
-        &["table public.t", "missing end-of-data marker", "take the backup again"],
+        &["table public.tenant", "missing end-of-data marker", "take the backup again"],
     );
 }
 

@@ -126,7 +126,8 @@ fn two_targets_at_once() {
 fn slow_archive(directory: &Path) -> std::path::PathBuf {
     let source = Database::create("slow_source");
     source.psql(
-        "CREATE FUNCTION slow(int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+        "CREATE TABLE tenant (tenant_id uuid, name text, region text, deleted boolean);
+         CREATE FUNCTION slow(int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
          CREATE TABLE t (id int CHECK (slow(id))); INSERT INTO t SELECT generate_series(1, 3000);
          CREATE OR REPLACE FUNCTION slow(int) RETURNS boolean LANGUAGE plpgsql
            AS 'BEGIN PERFORM pg_sleep(0.02); RETURN true; END'",
