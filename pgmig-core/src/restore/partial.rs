@@ -117,7 +117,7 @@ mod tests {
         let is_partial = |entries: &[Entry]| matches!(refuse(entries), Err(Refusal::Partial(_)));
         assert!(is_partial(&[table.clone(), rows.clone()]));
         assert!(is_partial(&[extension("plpgsql"), table.clone(), rows.clone()]));
-        assert!(is_partial(&[rows.clone()]));
+        assert!(is_partial(std::slice::from_ref(&rows)));
         assert!(refuse(&[extension("postgis"), table, rows]).is_ok());
     }
 }
