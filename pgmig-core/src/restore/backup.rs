@@ -90,7 +90,7 @@ impl Backup {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Unmapped`](super::Refusal::Unmapped) for live instances that it does not cover, and whatever
+    /// [`Refusal::Unmapped`] for live instances that it does not cover, and whatever
     /// [`Mapping::resolve`] has against it.
     pub fn resolve(&self, mapping: &Mapping) -> Result<Resolution> {
         let resolution = mapping.resolve(&self.instances, self.system_regions())?;
