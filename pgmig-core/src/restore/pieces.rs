@@ -27,8 +27,6 @@ pub(super) enum Piece {
     TableEnd(TableEnd),
     /// Parts of large objects, in order.
     LargeObjects(Vec<LargeObjectPart>),
-    /// All large objects of a block have been given.
-    LargeObjectsEnd,
 }
 
 /// What was read and rewritten of one table.
@@ -61,7 +59,7 @@ impl Piece {
             Self::Rows(bytes) => bytes.len(),
             Self::Statements(sql) => sql.len(),
             Self::LargeObjects(parts) => parts.iter().map(|part| part.bytes.len()).sum(),
-            Self::Table(_) | Self::TableEnd(_) | Self::LargeObjectsEnd => 0,
+            Self::Table(_) | Self::TableEnd(_) => 0,
         }
     }
 }

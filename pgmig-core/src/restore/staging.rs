@@ -30,12 +30,9 @@ pub(super) async fn look_beside(
     control: &mut Session,
     target: &DatabaseFacts,
 ) -> Result<Beside, TargetError> {
-    let sql = "SELECT d.datname, d.oid, d.datconnlimit, pg_catalog.shobj_description(d.oid, 'pg_database') \
-               FROM pg_catalog.pg_database d ORDER BY d.datname";
-    let rows = control.rows(sql, "list the databases").await?;
     let staging = staging_name(&target.name);
     let mut beside = Beside::default();
-    for database in rows.iter().map(Database::read).filter(|database| database.oid != target.oid) {
+    for database in databases(control).await?.into_iter().filter(|database| database.oid != target.oid) {
         if database.is_leftover_of(&target.name) {
             beside.leftovers.push(database.name);
         } else if database.name == staging {
@@ -52,19 +49,22 @@ pub(super) async fn is_of_run(
     run_id: &str,
 ) -> Result<bool, TargetError> {
     let staging = staging_name(target);
-    let sql = format!(
-        "SELECT d.datname, d.oid, d.datconnlimit, pg_catalog.shobj_description(d.oid, 'pg_database') \
-         FROM pg_catalog.pg_database d WHERE d.datname = {}",
-        quote_literal(&staging)
-    );
-    let rows = control.rows(&sql, "look for the staging database").await?;
-    let Some(database) = rows.first().map(Database::read) else { return Ok(false) };
+    let database = databases(control).await?.into_iter().find(|database| database.name == staging);
+    let Some(database) = database else { return Ok(false) };
     Ok(match database.comment.as_deref().map(Marker::from_comment) {
         Some(Some(marker)) => marker.run == run_id,
         Some(None) => false,
         // Not marked yet. Whoever holds the lock is the only one who can have made it.
         None => database.connection_limit == STAGING_CONNECTION_LIMIT,
     })
+}
+
+/// Every database of the cluster, by name.
+async fn databases(control: &mut Session) -> Result<Vec<Database>, TargetError> {
+    let sql = "SELECT d.datname, d.oid, d.datconnlimit, pg_catalog.shobj_description(d.oid, 'pg_database') \
+               FROM pg_catalog.pg_database d ORDER BY d.datname";
+    let rows = control.rows(sql, "list the databases").await?;
+    Ok(rows.iter().map(Database::read).collect())
 }
 
 impl Database {

@@ -345,7 +345,7 @@ impl Reader {
         if !parts.is_empty() {
             self.send(Piece::LargeObjects(parts))?;
         }
-        self.send(Piece::LargeObjectsEnd)
+        Ok(())
     }
 }
 
