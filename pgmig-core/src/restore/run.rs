@@ -15,12 +15,13 @@ use super::staging;
 use super::step::Step;
 use super::swap::Swap;
 use crate::error::Result;
+use crate::progress::{Notice, Severity};
 use crate::sql::quote_ident;
 use crate::target::catalog::{self, DatabaseFacts};
 use crate::target::contents::{self, Holdings};
 use crate::target::lock::lock_target;
 use crate::target::session::Session;
-use crate::target::{TargetConfig, TargetError};
+use crate::target::{OtherSession, TargetConfig, TargetError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +58,7 @@ impl Run {
             started,
             preflight,
         } = restore;
-        let Preflight { archive, plan, facts, control, maintenance, target, inside } = preflight;
+        let Preflight { archive, plan, facts, control, maintenance, target, inside, .. } = preflight;
         let mut journal = Journal::new(progress);
         journal.report.database.clone_from(&target.name);
         journal.report.erased = inside.contents.clone();
@@ -119,14 +120,8 @@ impl Run {
     async fn warn_of_sessions(&mut self) -> Result<()> {
         let sessions =
             catalog::other_sessions(&mut self.control, &self.target.name, &self.application).await?;
-        if !sessions.is_empty() {
-            let who: Vec<String> = sessions.iter().take(5).map(ToString::to_string).collect();
-            self.journal.warn(format!(
-                "other sessions on the target must have ended {} s after the restore is built, or it stops: {}{}",
-                self.options.swap_wait.as_secs(),
-                who.join("; "),
-                if sessions.len() > who.len() { "; ..." } else { "" }
-            ));
+        if let Some(notice) = sessions_notice(&sessions, &self.options) {
+            self.journal.note(notice);
         }
         Ok(())
     }
@@ -296,6 +291,21 @@ impl Run {
         self.failpoints.pass(Step::DropPrevious)?;
         Ok(())
     }
+}
+
+/// What is said of other sessions on the target before a restore.
+pub(super) fn sessions_notice(sessions: &[OtherSession], options: &RestoreOptions) -> Option<Notice> {
+    const NAMED: usize = 5;
+    let who: Vec<String> = sessions.iter().take(NAMED).map(ToString::to_string).collect();
+    let who = format!("{}{}", who.join("; "), if sessions.len() > NAMED { "; ..." } else { "" });
+    let wait = options.swap_wait.as_secs();
+    let (severity, text) = if options.terminate_sessions {
+        (Severity::Notice, format!("other sessions on the target are ended at the swap: {who}"))
+    } else {
+        let must_end = "other sessions on the target must have ended";
+        (Severity::Warning, format!("{must_end} {wait} s after the restore is built, or it stops: {who}"))
+    };
+    (!sessions.is_empty()).then_some(Notice { severity, text })
 }
 
 /// Uses the connection that holds the lock from time to time, so that nothing between here and the server takes
