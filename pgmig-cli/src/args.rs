@@ -66,6 +66,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) terminate_sessions: bool,
 
+    /// Show what a restore would do, and change nothing
+    #[arg(long, conflicts_with_all = ["test_rc_connection", "test_pg_connection"])]
+    pub(crate) dry_run: bool,
+
     /// Stop before the swap if there were warnings
     #[arg(long)]
     pub(crate) strict: bool,
