@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use pgmig_core::profile::Release;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,6 +54,10 @@ pub(crate) struct Args {
     /// Schema migrations to use instead of the built-in ones
     #[arg(long, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
+
+    /// Release that the store is to have, instead of the target's own
+    #[arg(long, value_name = "X.Y.Z")]
+    pub(crate) to_release: Option<Release>,
 
     /// Keep the target's previous database beside the restored one
     #[arg(long)]

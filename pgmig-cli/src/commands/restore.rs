@@ -96,6 +96,7 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     options.profile = mapping::profile(&args.backup)?;
     options.migrations =
         args.migrations.as_deref().map(MigrationSet::from_dir).transpose().map_err(Error::from)?;
+    options.to_release = args.to_release;
     options.strict = args.strict;
     options.keep_previous = args.keep_previous;
     options.swap_wait = args.swap_wait;
