@@ -16,6 +16,7 @@ use crate::failure::Usage;
     disable_version_flag = true,
     version = VERSION,
     after_help = AFTER_HELP,
+    max_term_width = 100,
     args_conflicts_with_subcommands = true
 )]
 pub(crate) struct Args {
@@ -79,7 +80,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) strict: bool,
 
-    /// How results are printed
+    /// How results are printed on standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text, global = true)]
     pub(crate) output: OutputFormat,
 
@@ -153,9 +154,8 @@ pub(crate) const ENTERED_MAPPING: &str = "enteredMapping.yaml";
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
-    /// For people
+    // No doc comments: they would make a long and a short form of the help.
     Text,
-    /// For programs: one JSON document on standard output
     Json,
 }
 
@@ -184,7 +184,7 @@ pub(crate) enum LogLevel {
 const VERSION: &str = env!("PGMIG_VERSION");
 
 const AFTER_HELP: &str = "\
-Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was
+Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was \
 changed; 4 stopped by --strict, target untouched; 5 outcome unknown; 130 interrupted, target untouched.";
 
 impl BackupArgs {
