@@ -370,3 +370,46 @@ fn an_unknown_history_over_data_is_compared_only_later() {
     assert!(plan["unknown"][0].as_str().unwrap().contains("another one is refused"), "{plan}");
     before.is_now(pgmig().arg("--force").run().expect_status(3).stderr_has("the target's schema differs"));
 }
+
+#[test]
+fn a_prepared_restore_can_be_planned_and_then_run() {
+    use pgmig_core::ErrorKind;
+    use pgmig_core::instance::Mapping;
+    use pgmig_core::progress::NoProgress;
+    use pgmig_core::restore::{self, Instances, PlannedSchema, Restore, RestoreOptions, Source};
+    use pgmig_core::target::{TargetConfig, TargetEnvironment};
+    use std::sync::Arc;
+    use tokio_util::sync::CancellationToken;
+
+    let backup = Backup::of_oldest_release();
+    let target = backup.target("library");
+    let yaml = TargetFile::of(&target).to_yaml();
+    let pairs = backup.mapping.iter().map(|(from, to)| (from.parse().unwrap(), to.parse().unwrap()));
+    let mapping = Mapping::new(pairs).unwrap();
+    let prepare = async |cancel: CancellationToken| {
+        let config =
+            TargetConfig::from_yaml(&yaml, "postgres.yaml".as_ref(), &TargetEnvironment::default()).unwrap();
+        let opened = restore::Backup::open(Source::File(backup.archive.clone()), None).await.unwrap();
+        let options = RestoreOptions::new(Instances::Map(mapping.clone()));
+        Restore::prepare(opened, config, options, Arc::new(NoProgress), cancel).await.unwrap()
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let mut restore = prepare(CancellationToken::new()).await;
+        let first = restore.plan().await.unwrap();
+        assert!(first.needs_confirmation && first.warnings() == 0, "{first:?}");
+        let PlannedSchema::Migrate { migrations, .. } = &first.schema else { panic!("{first:?}") };
+        assert_eq!(migrations.len(), 10);
+        restore.allow_erase();
+        let second = restore.plan().await.unwrap();
+        assert!(!second.needs_confirmation, "{second:?}");
+        let report = restore.run().await.unwrap();
+        assert_eq!(report.erased, first.erased);
+
+        let cancel = CancellationToken::new();
+        let mut interrupted = prepare(cancel.clone()).await;
+        cancel.cancel();
+        assert_eq!(interrupted.plan().await.unwrap_err().kind(), ErrorKind::Interrupted);
+        interrupted.close().await;
+    });
+    backup.assert_restored(&target);
+}
