@@ -6,6 +6,7 @@ use pgmig_core::profile::Release;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::commands::releases;
 use crate::failure::Usage;
 
 /// Restores a pg_dump -Fc backup of a multi-tenant store on another cluster, under the instance IDs that were
@@ -14,7 +15,7 @@ use crate::failure::Usage;
 #[command(
     name = "pgmig",
     disable_version_flag = true,
-    version = VERSION,
+    version = version(),
     after_help = AFTER_HELP,
     args_conflicts_with_subcommands = true
 )]
@@ -133,6 +134,20 @@ pub(crate) struct BackupArgs {
 pub(crate) enum Command {
     /// Map the instances of a backup to provisioned ones, and write the mapping file without restoring
     Mapping(MappingArgs),
+    /// List the releases that are known, and the schema migrations between them
+    Releases(ReleasesArgs),
+}
+
+/// Arguments of `pgmig releases`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReleasesArgs {
+    /// Profile of the store: a built-in one's name, or a directory
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) profile: Option<PathBuf>,
+
+    /// Schema migrations to show instead of the built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub(crate) migrations: Option<PathBuf>,
 }
 
 /// Arguments of `pgmig mapping`.
@@ -182,6 +197,14 @@ pub(crate) enum LogLevel {
 
 /// The package's version and, where the build knew it, the commit that it was built from.
 const VERSION: &str = env!("PGMIG_VERSION");
+
+/// The build, and the newest release that it knows.
+fn version() -> String {
+    match releases::newest() {
+        Some(release) => format!("{VERSION}, releases up to {release}"),
+        None => VERSION.to_owned(),
+    }
+}
 
 const AFTER_HELP: &str = "\
 Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was
