@@ -75,6 +75,12 @@ impl FileBlocks {
         Block::new(Chunks::Own(Box::new(Framing::idle(reader))), located.kind, self.compression)
     }
 
+    /// The length of a block in the file.
+    pub(super) fn stored_bytes(&self, id: DumpId) -> Option<u64> {
+        let located = self.blocks.get(*self.by_id.get(&id)?)?;
+        Some(located.end.saturating_sub(located.start))
+    }
+
     /// The dump ID of the next block in the file's order.
     pub(super) fn next_id(&mut self) -> Option<DumpId> {
         let id = self.blocks.get(self.next)?.dump_id;

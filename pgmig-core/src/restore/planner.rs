@@ -123,6 +123,7 @@ impl<'a> Planner<'a> {
             );
             self.plan.notices.push(Notice { severity: Severity::Notice, text });
         }
+        self.order_dependent_rows();
         self.warn_of_missing_rows();
         for table in &self.oids {
             let text = format!(
@@ -131,6 +132,21 @@ impl<'a> Planner<'a> {
             self.plan.notices.push(Notice { severity: Severity::Warning, text });
         }
         Ok(self.plan)
+    }
+
+    /// Rows that must come before others': pg_dump says so of an extension's tables that refer to each other.
+    fn order_dependent_rows(&mut self) {
+        let data: HashSet<DumpId> = self.plan.tables.iter().map(|load| load.dump_id).collect();
+        let entries = self.archive.entries().iter().filter(|entry| data.contains(&entry.dump_id));
+        let mut ordered = HashSet::new();
+        for entry in entries {
+            for before in entry.dependencies.iter().filter(|id| data.contains(id)) {
+                ordered.extend([*before, entry.dump_id]);
+            }
+        }
+        for load in &mut self.plan.tables {
+            load.alone |= ordered.contains(&load.dump_id);
+        }
     }
 
     /// pg_dump writes a data entry for every table, rows or not: where one is missing, its rows were left out.
@@ -252,9 +268,10 @@ impl<'a> Planner<'a> {
         };
         // INSERT statements are text of the archive, which is not for a superuser; COPY data are only rows.
         let as_superuser = self.facts.is_superuser && matches!(form, RowForm::Copy(_));
-        let run_as =
-            if as_superuser && !self.tables.contains(&table) { RunAs::Superuser } else { RunAs::Owner };
-        self.plan.tables.push(TableLoad { dump_id: entry.dump_id, table, form, run_as });
+        let is_created = self.tables.contains(&table);
+        let run_as = if as_superuser && !is_created { RunAs::Superuser } else { RunAs::Owner };
+        let load = TableLoad { dump_id: entry.dump_id, table, form, run_as, alone: !is_created };
+        self.plan.tables.push(load);
     }
 
     fn is_present_schema(&self, entry: &Entry) -> bool {
