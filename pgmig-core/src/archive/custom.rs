@@ -75,10 +75,10 @@ impl FileBlocks {
         Block::new(Chunks::Own(Box::new(Framing::idle(reader))), located.kind, self.compression)
     }
 
-    /// The length of a block in the file.
+    /// Bytes of the block of an entry, with its framing.
     pub(super) fn stored_bytes(&self, id: DumpId) -> Option<u64> {
-        let located = self.blocks.get(*self.by_id.get(&id)?)?;
-        Some(located.end.saturating_sub(located.start))
+        let block = self.by_id.get(&id).and_then(|&index| self.blocks.get(index))?;
+        Some(block.end.saturating_sub(block.start))
     }
 
     /// The dump ID of the next block in the file's order.

@@ -221,7 +221,7 @@ impl Archive {
         self.entry(id).is_some_and(Entry::has_data)
     }
 
-    /// How many bytes of the file the data block of an entry takes; unknown for a stream.
+    /// Bytes that the data block of an entry takes in the archive; `None` where it has none, and for a stream.
     pub fn stored_bytes(&self, id: DumpId) -> Option<u64> {
         match &self.blocks {
             Blocks::File(blocks) => blocks.stored_bytes(id),

@@ -9,6 +9,7 @@ mod compare;
 mod crew;
 mod data;
 mod discover;
+mod dry_run;
 mod error;
 mod execute;
 mod expected;
@@ -27,10 +28,12 @@ mod partial;
 mod plan;
 mod planner;
 mod preflight;
+mod prepared;
 mod probe;
 mod refused_row;
 mod report;
 mod resolution;
+mod restore_plan;
 mod roles;
 mod row_reader;
 mod run;
@@ -53,8 +56,12 @@ mod workers;
 pub use backup::Backup;
 pub use error::{Refusal, RestoreError, RowError};
 pub use options::{Erase, Instances, RestoreOptions, Source, ToastCompression};
+pub use prepared::Restore;
 pub use probe::{Probe, probe};
 pub use report::{MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport, TargetContents};
-pub use run::Restore;
+pub use restore_plan::{
+    Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
+    PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan, Strategy,
+};
 pub use step::{Failpoint, Step};
 pub use survey::{Holdings, TableHolding};

@@ -1,7 +1,7 @@
 //! What to restore, and how.
 
 use crate::instance::Mapping;
-use crate::profile::Profile;
+use crate::profile::{Profile, Release};
 use crate::restore::Failpoint;
 use crate::schema::MigrationSet;
 use std::num::NonZeroUsize;
@@ -57,6 +57,8 @@ pub struct RestoreOptions {
     pub profile: Option<Profile>,
     /// Migrations to use instead of those built in for the profile.
     pub migrations: Option<MigrationSet>,
+    /// The release that the store is to have; `None` is the target's own, or the newest for an empty target.
+    pub to_release: Option<Release>,
     /// Stop before the swap if there were warnings.
     pub strict: bool,
     /// Keep the target's previous database after the swap.
@@ -82,6 +84,7 @@ impl RestoreOptions {
             erase: Erase::Refuse,
             profile: None,
             migrations: None,
+            to_release: None,
             strict: false,
             keep_previous: false,
             swap_wait: Duration::from_secs(60),
