@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use pgmig_core::profile::Release;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -71,6 +72,14 @@ pub(crate) struct Args {
     /// End other sessions on the target at the swap
     #[arg(long)]
     pub(crate) terminate_sessions: bool,
+
+    /// How many connections load rows and build indexes at the same time [default: processors, at most 8]
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// How the server compresses large values
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = ToastCompression::Lz4)]
+    pub(crate) toast_compression: ToastCompression,
 
     /// Show what a restore would do, and change nothing
     #[arg(long, conflicts_with_all = ["test_rc_connection", "test_pg_connection"])]
@@ -165,6 +174,15 @@ pub(crate) struct MappingArgs {
 /// Where a mapping that was entered is written to.
 pub(crate) const ENTERED_MAPPING: &str = "enteredMapping.yaml";
 
+/// How the server compresses large values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ToastCompression {
+    /// With lz4, where the server has it: faster, and no larger
+    Lz4,
+    /// As the server's own setting says
+    Keep,
+}
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
@@ -245,6 +263,14 @@ fn required<'a>(value: Option<&'a Path>, flag: &str, what: &str) -> Result<&'a P
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: u32 = text.parse().map_err(|_| "expected a whole number of seconds".to_owned())?;
     Ok(Duration::from_secs(seconds.into()))
+}
+
+/// More connections than this never make a restore faster.
+const JOBS_MAX: usize = 64;
+
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    let jobs = text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= JOBS_MAX);
+    jobs.ok_or_else(|| format!("expected a number of connections from 1 to {JOBS_MAX}"))
 }
 
 #[cfg(test)]
@@ -354,6 +380,10 @@ mod tests {
             &["-s", "a", "-s", "b"],
             &["--swap-wait", "-1"],
             &["--swap-wait", "1.5"],
+            &["-j", "0"],
+            &["-j", "65"],
+            &["--jobs", "two"],
+            &["--toast-compression", "pglz"],
             &["--log-level", "loud"],
         ] {
             assert_eq!(parse_error(args).exit_code(), 2, "{args:?}");
@@ -379,6 +409,8 @@ mod tests {
         let args = parse(&[]);
         assert_eq!(args.swap_wait, Duration::from_secs(60));
         assert_eq!(args.log_level, LogLevel::Warn);
+        assert_eq!((args.jobs, args.toast_compression), (None, ToastCompression::Lz4));
+        assert_eq!(parse(&["-j4"]).jobs.map(NonZeroUsize::get), Some(4));
         assert!(!args.force && !args.keep_ids && !args.strict && !args.backup.yes && !args.quiet);
     }
 
