@@ -171,6 +171,11 @@ impl FileBlocks {
         matches!(&self.opener.files, Files::One(file) if file.is_wrapped())
     }
 
+    /// Bytes of the archive that are the data of an entry.
+    pub(super) fn stored_bytes(&self, id: DumpId) -> Option<u64> {
+        self.by_id.get(&id).and_then(|&index| self.blocks.get(index)).map(LocatedBlock::length)
+    }
+
     /// Opens the block of `entry`.
     pub(super) fn block(&self, entry: &Entry) -> Result<Block<'static>, ArchiveError> {
         let located = located(&self.blocks, &self.by_id, entry)?;

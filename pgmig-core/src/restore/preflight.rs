@@ -4,7 +4,7 @@ use super::backup::Backup;
 use super::discover::Store;
 use super::error::Refusal;
 use super::facts::{self, swap_rights};
-use super::options::RestoreOptions;
+use super::options::{RestoreOptions, Source};
 use super::plan::{Facts, Plan};
 use super::report::TargetContents;
 use super::resolution::{self, LateInstances};
@@ -24,6 +24,7 @@ use crate::target::{TargetConfig, TargetError};
 
 /// Everything that is known before the restore.
 pub(super) struct Preflight {
+    pub(super) source: Source,
     pub(super) archive: Archive,
     pub(super) plan: Plan,
     pub(super) facts: Facts,
@@ -67,6 +68,7 @@ pub(super) async fn run(
     options: &RestoreOptions,
     application: &str,
 ) -> Result<Preflight> {
+    let source = backup.source().clone();
     let mut archive = backup.into_archive();
     let (mut control, maintenance) = open_control(config, application).await?;
     let (target, roles) = look_at_target(&mut control, config).await?;
@@ -84,7 +86,7 @@ pub(super) async fn run(
     let mut inside = look_inside(&mut session, config, &archive, options, &target).await?;
     session.close().await;
     inside.notices.extend(archive_notices(&mut archive, &facts));
-    Ok(Preflight { archive, plan, facts, control, maintenance, target, inside })
+    Ok(Preflight { source, archive, plan, facts, control, maintenance, target, inside })
 }
 
 async fn look_at_target(control: &mut Session, config: &TargetConfig) -> Result<(DatabaseFacts, RoleFacts)> {
@@ -132,7 +134,8 @@ async fn look_inside(
     if let (None, Some(profile)) = (&store, &profile_for_target) {
         refuse_over_store(inside, profile, &contents).await?;
     }
-    let upgrade = upgrade_path::find(inside, archive, store.as_ref(), migrations.as_ref()).await?;
+    let (set, to_release) = (migrations.as_ref(), options.to_release);
+    let upgrade = upgrade_path::find(inside, archive, store.as_ref(), set, to_release, &mut notices).await?;
     Ok(Inside {
         extras: contents::extras(inside, config.username()).await?,
         profile: store.map(|store| store.profile),
