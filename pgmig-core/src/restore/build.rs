@@ -11,7 +11,7 @@ use super::plan::{Facts, Plan, RowForm, RunAs, TableLoad, Task};
 use super::preflight::{self, LateInstances, Upgrade};
 use super::report::MappedInstance;
 use super::step::Step;
-use super::stream::{self, Discovery, Reading, Rewriting, Root, TableColumns};
+use super::stream::{self, Discovery, Reading, Redirect, Rewriting, TableColumns};
 use super::watch::Watch;
 use super::{tables, verify};
 use crate::archive::{Archive, BytesRead, DumpId};
@@ -186,9 +186,10 @@ impl Build {
         if let Some(rules) = rules {
             let columns = self.column_rules(executor, &rules).await?;
             roots = tables::partition_roots(&mut executor.session).await?;
-            let insert_roots = self.insert_roots(&columns, &roots);
-            reading.rewriting = Some(Rewriting { rules, columns, roots: insert_roots });
+            reading.redirected = self.insert_roots(&columns, &roots);
+            reading.rewriting = Some(Rewriting { rules, columns });
         }
+        reading.redirected.extend(self.insert_destinations());
         reading.discovery = self.late.take().map(|found| Discovery {
             dump_id: found.dump_id,
             columns: found.columns,
@@ -229,13 +230,23 @@ impl Build {
         &self,
         columns: &HashMap<DumpId, TableColumns>,
         roots: &HashMap<QualifiedName, QualifiedName>,
-    ) -> HashMap<DumpId, Root> {
+    ) -> HashMap<DumpId, Redirect> {
         let inserts = self.plan.tables.iter().filter(|load| matches!(load.form, RowForm::Inserts { .. }));
         let root = |load: &TableLoad| {
             let table = roots.get(&load.table)?.clone();
-            Some((load.dump_id, Root { table, columns: columns.get(&load.dump_id)?.names.clone() }))
+            Some((load.dump_id, Redirect { table, columns: columns.get(&load.dump_id)?.names.clone() }))
         };
         inserts.filter_map(root).collect()
+    }
+
+    /// Tables whose rows are INSERT statements and are held before they go into the target's own tables.
+    fn insert_destinations(&self) -> impl Iterator<Item = (DumpId, Redirect)> {
+        self.plan.tables.iter().filter_map(|load| {
+            let into = load.into.as_ref().filter(|_| matches!(load.form, RowForm::Inserts { .. }))?;
+            let columns = into.from.iter().map(|(name, _)| name.clone()).collect();
+            let table = into.held.as_ref().map_or(&into.table, |held| &held.table).clone();
+            Some((load.dump_id, Redirect { table, columns }))
+        })
     }
 
     /// The columns of each table's rows, in their order, and the rule of each by its type in the staging database.
@@ -247,7 +258,10 @@ impl Build {
         let catalog = tables::columns(&mut executor.session).await?;
         let columns = |load: &TableLoad| {
             let table = (load.table.schema.clone().unwrap_or_default(), load.table.name.clone());
-            let known = catalog.get(&table).map(Vec::as_slice).unwrap_or_default();
+            let known = match &load.into {
+                Some(into) => into.from.as_slice(),
+                None => catalog.get(&table).map(Vec::as_slice).unwrap_or_default(),
+            };
             let copied = match &load.form {
                 RowForm::Copy(copy) => copy.columns.clone(),
                 RowForm::Inserts { .. } => None,

@@ -94,7 +94,7 @@ impl Build {
             let mut counter = LeftoverCounter::new(rules, Vec::new());
             let mut count = |rows: &[u8]| counter.count(rows);
             // Rows of a partition may have gone to another one of its tree.
-            let table = roots.get(&load.table).unwrap_or(&load.table);
+            let table = load.destination(&roots);
             if tables::count_in_table(&mut executor.session, table, &mut count).await? > 0 {
                 return Ok(Some(format!("table {}", report.table)));
             }

@@ -4,7 +4,7 @@ use super::error::{RestoreError, RowError};
 use super::execute::Executor;
 use super::failpoint::Failpoints;
 use super::pieces::{LargeObjectPart, Piece, Pieces, TableEnd};
-use super::plan::{RowForm, RunAs, TableLoad};
+use super::plan::{Held, RowForm, RunAs, TableLoad};
 use super::report::{Replacements, TableReport};
 use super::step::Step;
 use super::watch::Watch;
@@ -93,6 +93,10 @@ impl Loader<'_> {
         let doing = format!("load table {name}");
         self.executor.become_role(&load.run_as).await?;
         self.executor.session.execute("BEGIN", &doing).await?;
+        let held = load.into.as_ref().and_then(|into| into.held.as_ref());
+        if let Some(held) = held {
+            self.executor.session.execute(&held.create, &doing).await?;
+        }
         let (end, acknowledged) = match &load.form {
             RowForm::Copy(copy) => self.copy(load, copy, pieces).await?,
             RowForm::Inserts { schema } => self.inserts(&doing, schema.as_deref(), pieces).await?,
@@ -101,6 +105,9 @@ impl Loader<'_> {
             let fault =
                 format!("table {name}: {acknowledged} rows were acknowledged of {} in the archive", end.rows);
             return Err(RestoreError::Verification(vec![fault]).into());
+        }
+        if let Some(held) = held {
+            self.insert_held(load, held, acknowledged).await?;
         }
         self.executor.session.execute("COMMIT", &doing).await?;
         self.progress.rows(acknowledged);
@@ -117,8 +124,8 @@ impl Loader<'_> {
         copy: &CopyStatement,
         pieces: &mut Pieces,
     ) -> Result<(TableEnd, u64)> {
-        let target = self.roots.get(&copy.table).unwrap_or(&copy.table).clone();
-        let sql = copy.to_sql(&target, &CopyOptions { encoding: self.encoding.clone(), freeze: false });
+        let target = load.destination(self.roots).clone();
+        let sql = self.copy_sql(load, copy);
         let mut acknowledged = 0;
         loop {
             let segment = self.segment(&sql, pieces).await;
@@ -136,6 +143,44 @@ impl Loader<'_> {
                 Err(Failure::Other(error)) => return Err(error),
             }
         }
+    }
+
+    fn copy_sql(&self, load: &TableLoad, copy: &CopyStatement) -> String {
+        let options = CopyOptions { encoding: self.encoding.clone(), freeze: false };
+        let Some(into) = &load.into else {
+            return copy.to_sql(self.roots.get(&copy.table).unwrap_or(&copy.table), &options);
+        };
+        match &into.held {
+            Some(held) => copy.to_sql(&held.table, &options),
+            None => {
+                let columns = Some(into.columns.clone());
+                CopyStatement { columns, ..copy.clone() }.to_sql(&into.table, &options)
+            }
+        }
+    }
+
+    /// Inserts the rows that were held into the target's table, every one of them.
+    async fn insert_held(&mut self, load: &TableLoad, held: &Held, rows: u64) -> Result<()> {
+        let inserted = sqlx::raw_sql(sqlx::AssertSqlSafe(held.insert.clone()))
+            .execute(self.executor.session.conn())
+            .await;
+        let inserted = match inserted {
+            Ok(done) => done.rows_affected(),
+            Err(error) => {
+                let target = load.destination(self.roots).clone();
+                return Err(self.refused(load, &target, error, 0).await);
+            }
+        };
+        if inserted == rows {
+            return Ok(());
+        }
+        let fault = format!(
+            "table {}: {inserted} of its {rows} rows got into the target's table {}; what keeps the others out (a \
+             trigger, a rule)?",
+            load.table,
+            load.destination(self.roots)
+        );
+        Err(RestoreError::Verification(vec![fault]).into())
     }
 
     /// One COPY: up to [`COPY_BYTES`], or to the table's end. Returns the rows that the server acknowledged.

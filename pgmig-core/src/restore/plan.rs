@@ -12,8 +12,9 @@ use super::superuser::Fresh;
 use crate::archive::{Archive, DumpId};
 use crate::copy::CopyStatement;
 use crate::progress::Notice;
+use crate::rewrite::ColumnKind;
 use crate::sql::QualifiedName;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// What is known of the cluster and of a new database in it.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +83,45 @@ pub(super) struct TableLoad {
     pub(super) form: RowForm,
     /// Who loads them: an extension's tables belong to whoever created it.
     pub(super) run_as: RunAs,
+    /// Where they go in the target's own schema; `None`: into the table itself, as the archive has defined it.
+    pub(super) into: Option<Destination>,
+}
+
+/// Where rows go in a schema that is not the archive's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Destination {
+    /// The target's table.
+    pub(super) table: QualifiedName,
+    /// The target's columns, in the order of the rows' fields.
+    pub(super) columns: Vec<String>,
+    /// The archive's columns, in that order, and what their text is.
+    pub(super) from: Vec<(String, ColumnKind)>,
+    /// Set where rows have to be converted: they are held in a temporary table first.
+    pub(super) held: Option<Held>,
+}
+
+/// A temporary table with the archive's columns, from which rows are inserted into the target's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Its name.
+    pub(super) table: QualifiedName,
+    /// The statement that makes it, for the time of a transaction.
+    pub(super) create: String,
+    /// The statement that inserts its rows.
+    pub(super) insert: String,
+}
+
+impl TableLoad {
+    /// The table that holds the rows in the end. Partitions can have their rows go to a root instead.
+    pub(super) fn destination<'a>(
+        &'a self,
+        roots: &'a HashMap<QualifiedName, QualifiedName>,
+    ) -> &'a QualifiedName {
+        match &self.into {
+            Some(into) => &into.table,
+            None => roots.get(&self.table).unwrap_or(&self.table),
+        }
+    }
 }
 
 /// How the rows of a TABLE DATA entry are given.

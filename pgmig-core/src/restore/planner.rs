@@ -324,7 +324,7 @@ impl<'a> Planner<'a> {
         let as_superuser = self.facts.is_superuser && matches!(form, RowForm::Copy(_));
         let run_as =
             if as_superuser && !self.tables.contains(&table) { RunAs::Superuser } else { RunAs::Owner };
-        self.plan.tables.push(TableLoad { dump_id: entry.dump_id, table, form, run_as });
+        self.plan.tables.push(TableLoad { dump_id: entry.dump_id, table, form, run_as, into: None });
     }
 
     fn blob_metadata(&mut self, entry: &Entry) {
