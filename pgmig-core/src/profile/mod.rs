@@ -5,8 +5,10 @@ mod builtin;
 mod error;
 mod releases;
 mod store;
+mod target_rules;
 
 pub(crate) use builtin::Builtin;
 pub use error::ProfileError;
 pub use releases::{Release, Releases};
 pub use store::{ColumnRef, Profile, TenantTable};
+pub use target_rules::{CastRule, DefaultRule, DropRule, RenameRule, TableRef, TargetRules};

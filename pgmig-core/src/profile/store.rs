@@ -3,6 +3,8 @@
 use super::builtin::{BUILTIN, Builtin};
 use super::error::ProfileError;
 use super::releases::Releases;
+use super::target_rules::{TableRef, TargetRules};
+use crate::sql::QualifiedName;
 use crate::target::yaml;
 use serde::Deserialize;
 use std::path::Path;
@@ -68,6 +70,10 @@ struct ProfileFile {
     excluded_columns: Vec<ColumnRef>,
     #[serde(default)]
     alias_columns: Vec<ColumnRef>,
+    #[serde(default)]
+    global_tables: Vec<TableRef>,
+    #[serde(default)]
+    target_schema: TargetRules,
 }
 
 fn default_history_table() -> String {
@@ -191,6 +197,18 @@ impl Profile {
             || self.file.alias_columns.iter().any(|alias| alias.is(schema, table, column))
     }
 
+    /// Whether a table belongs to the installation rather than to its data, so that the rows which the target has
+    /// are kept where its own schema is: the migration history, and what the profile names.
+    pub fn is_global(&self, table: &QualifiedName) -> bool {
+        let is_history = table.name == self.history_table() && table.schema.as_deref() == Some(self.schema());
+        is_history || self.file.global_tables.iter().any(|global| global.is(table))
+    }
+
+    /// How rows get into tables of the target that differ from the archive's.
+    pub fn target_rules(&self) -> &TargetRules {
+        &self.file.target_schema
+    }
+
     /// The releases and their schema versions.
     pub fn releases(&self) -> &Releases {
         &self.releases
@@ -267,6 +285,24 @@ mod tests {
         let profile = parse(&format!("{MINIMAL}{lists}")).unwrap();
         assert!(profile.is_excluded("any", "log", "tenant") && !profile.is_excluded("any", "log", "other"));
         assert!(profile.is_alias("s", "job", "no") && !profile.is_alias("t", "job", "no"));
+    }
+
+    #[test]
+    fn rules_for_the_targets_schema() {
+        let rules = "global_tables:\n- {table: property}\ntarget_schema:\n  rename:\n  - {table: a, to: b}\n  \
+                     - {schema: s, table: a, column: x, to: y}\n  drop:\n  - {table: old}\n  default:\n  \
+                     - {table: b, column: n, value: \"0\"}\n  cast:\n  - {table: a, column: z, using: z::int}\n";
+        let profile = parse(&format!("{MINIMAL}{rules}")).unwrap();
+        let table = |name: &str| QualifiedName::new("s", name);
+        assert!(profile.is_global(&table("property")) && profile.is_global(&table("_sqlx_migrations")));
+        assert!(!profile.is_global(&QualifiedName::new("t", "_sqlx_migrations")));
+        let rules = profile.target_rules();
+        assert_eq!(rules.table(&table("a")), Some(table("b")));
+        assert_eq!(rules.column(&table("a"), "x"), Some("y"));
+        assert_eq!(rules.column(&QualifiedName::new("t", "a"), "x"), None);
+        assert!(rules.drops(&table("old"), None) && !rules.drops(&table("old"), Some("x")));
+        assert_eq!(rules.default(&table("b"), "n"), Some("0"));
+        assert_eq!(rules.cast(&table("a"), "z"), Some("z::int"));
     }
 
     #[test]
