@@ -204,6 +204,22 @@ impl Profile {
         is_history || self.file.global_tables.iter().any(|global| global.is(table))
     }
 
+    /// The profile of a store in the target's own schema: with the table of instances as the target calls it.
+    pub(crate) fn in_target(mut self) -> Self {
+        let tenant = &mut self.file.tenant;
+        let rules = &self.file.target_schema;
+        let table = QualifiedName { schema: tenant.schema.clone(), name: tenant.table.clone() };
+        for column in [&mut tenant.id, &mut tenant.name, &mut tenant.region, &mut tenant.deleted] {
+            if let Some(to) = rules.column(&table, column) {
+                *column = to.to_owned();
+            }
+        }
+        if let Some(to) = rules.table(&table) {
+            (tenant.schema, tenant.table) = (to.schema, to.name);
+        }
+        self
+    }
+
     /// How rows get into tables of the target that differ from the archive's.
     pub fn target_rules(&self) -> &TargetRules {
         &self.file.target_schema
@@ -301,7 +317,7 @@ mod tests {
         assert_eq!(rules.column(&table("a"), "x"), Some("y"));
         assert_eq!(rules.column(&QualifiedName::new("t", "a"), "x"), None);
         assert!(rules.drops(&table("old"), None) && !rules.drops(&table("old"), Some("x")));
-        assert_eq!(rules.default(&table("b"), "n"), Some("0"));
+        assert_eq!(rules.default_value(&table("b"), "n"), Some("0"));
         assert_eq!(rules.cast(&table("a"), "z"), Some("z::int"));
     }
 

@@ -123,7 +123,7 @@ impl TargetRules {
     }
 
     /// The value of a column of the target's table that the archive has none for.
-    pub fn default(&self, table: &QualifiedName, column: &str) -> Option<&str> {
+    pub fn default_value(&self, table: &QualifiedName, column: &str) -> Option<&str> {
         let is_of = |rule: &&DefaultRule| rule.column == column && is(&rule.schema, &rule.table, table);
         self.default.iter().find(is_of).map(|rule| rule.value.as_str())
     }

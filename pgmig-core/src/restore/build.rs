@@ -6,12 +6,13 @@ use super::failpoint::Failpoints;
 use super::journal::Journal;
 use super::late::{LateResolution, resolve_late};
 use super::load::{Loaded, Loader};
-use super::options::Instances;
+use super::options::{Instances, SchemaMode};
 use super::plan::{Facts, Plan, RowForm, RunAs, TableLoad, Task};
 use super::report::MappedInstance;
 use super::resolution::LateInstances;
 use super::step::Step;
 use super::stream::{self, Discovery, Reading, Redirect, Rewriting, TableColumns};
+use super::target_schema::TargetSchema;
 use super::upgrade_path::Upgrade;
 use super::watch::Watch;
 use super::{tables, tenants, verify};
@@ -47,6 +48,9 @@ pub(super) struct Build {
     pub(super) resolution: Option<Resolution>,
     pub(super) late: Option<LateInstances>,
     pub(super) instances: Instances,
+    pub(super) schema: SchemaMode,
+    /// The target's own schema, where it is the authority.
+    pub(super) target_schema: Option<TargetSchema>,
     pub(super) extras: Extras,
 }
 
@@ -54,6 +58,9 @@ impl Build {
     /// Builds it. When this returns, all is in the staging database and no session of ours is.
     pub(super) async fn run(mut self, journal: &mut Journal) -> Result<()> {
         let Some(archive) = self.archive.take() else { return Ok(()) };
+        if let Some(schema) = self.target_schema.take() {
+            return self.run_in_target_schema(archive, schema, journal).await;
+        }
         let strings =
             if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
         let rules = self.rules();
@@ -110,11 +117,11 @@ impl Build {
 
     /// Who may do the most with what was restored: who is no superuser only with what is its own, and that is
     /// `username`'s.
-    fn strongest(&self) -> &'static RunAs {
+    pub(super) fn strongest(&self) -> &'static RunAs {
         if self.facts.is_superuser { &RunAs::Superuser } else { &RunAs::Owner }
     }
 
-    fn rules(&self) -> Option<Arc<Rules>> {
+    pub(super) fn rules(&self) -> Option<Arc<Rules>> {
         let resolution = self.resolution.as_ref().filter(|_| !matches!(self.instances, Instances::Keep))?;
         Some(Arc::new(rules_of(resolution, self.profile.as_ref())))
     }
@@ -172,7 +179,7 @@ impl Build {
         Ok(())
     }
 
-    async fn load(
+    pub(super) async fn load(
         &mut self,
         archive: Archive,
         executor: &mut Executor,
@@ -316,7 +323,12 @@ impl Build {
         Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
     }
 
-    async fn verify(&self, executor: &mut Executor, journal: &mut Journal, loaded: &Loaded) -> Result<()> {
+    pub(super) async fn verify(
+        &self,
+        executor: &mut Executor,
+        journal: &mut Journal,
+        loaded: &Loaded,
+    ) -> Result<()> {
         // The archive may have taken their owner's right to read large objects.
         executor.become_role(self.strongest()).await?;
         let objects = loaded.large_objects;

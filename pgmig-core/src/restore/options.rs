@@ -1,7 +1,7 @@
 //! What to restore, and how.
 
 use crate::instance::Mapping;
-use crate::profile::Profile;
+use crate::profile::{Profile, Release};
 use crate::restore::Failpoint;
 use crate::schema::MigrationSet;
 use std::path::PathBuf;
@@ -34,6 +34,22 @@ pub enum Instances {
     Map(Mapping),
 }
 
+/// Whose schema the restored database gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SchemaMode {
+    /// The archive's, upgraded where its migration history is known; else as it is, where the target is empty or
+    /// looks the same.
+    #[default]
+    Auto,
+    /// The archive's, upgraded; refused where there is no way to.
+    Migrate,
+    /// The archive's as it is, whatever the target's release.
+    Archive,
+    /// The target's own; the archive's rows are loaded into it by the names of tables and columns.
+    Target,
+}
+
 /// Options of a restore.
 #[derive(Debug, Clone)]
 pub struct RestoreOptions {
@@ -45,6 +61,10 @@ pub struct RestoreOptions {
     pub profile: Option<Profile>,
     /// Migrations to use instead of those built in for the profile.
     pub migrations: Option<MigrationSet>,
+    /// Whose schema the restored database gets.
+    pub schema: SchemaMode,
+    /// The release to upgrade to; `None`: the target's, or the newest where it has none.
+    pub to_release: Option<Release>,
     /// Stop before the swap if there were warnings.
     pub strict: bool,
     /// Keep the target's previous database after the swap.
@@ -65,6 +85,8 @@ impl RestoreOptions {
             erase: Erase::Refuse,
             profile: None,
             migrations: None,
+            schema: SchemaMode::Auto,
+            to_release: None,
             strict: false,
             keep_previous: false,
             swap_wait: Duration::from_secs(60),

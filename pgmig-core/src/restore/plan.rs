@@ -166,4 +166,13 @@ impl Plan {
     pub(super) fn new(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
         Planner::plan(archive, facts)
     }
+
+    /// Plans the restore of what `archive` holds into tables that are there, whatever it defines itself.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] if the archive holds rows of foreign tables.
+    pub(super) fn of_contents(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
+        Planner::plan_contents(archive, facts)
+    }
 }

@@ -53,6 +53,16 @@ impl<'a> Planner<'a> {
         planner.finish()
     }
 
+    /// Plans the restore of what an archive holds, into tables that are there: rows, large objects, sequence values.
+    pub(super) fn plan_contents(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
+        partial::refuse_foreign_rows(archive.entries())?;
+        let mut planner = Self::new(archive, facts);
+        for entry in archive.entries().iter().filter(|entry| partial::is_contents(entry)) {
+            planner.entry(entry);
+        }
+        planner.finish()
+    }
+
     fn new(archive: &'a Archive, facts: &'a Facts) -> Self {
         let strings =
             if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };

@@ -406,8 +406,10 @@ mod tests {
 
     #[test]
     fn rows_of_a_partition_are_inserted_into_the_root() {
-        let root =
-            Redirect { table: QualifiedName::new("store", "message"), columns: vec!["id".into(), "Body".into()] };
+        let root = Redirect {
+            table: QualifiedName::new("store", "message"),
+            columns: vec!["id".into(), "Body".into()],
+        };
         let into = |sql| insert_into(sql, &root, StandardStrings::On).unwrap();
         assert_eq!(
             into("INSERT INTO store.\"p 0\" VALUES ('INSERT INTO x', 1);"),

@@ -2,6 +2,8 @@
 //! can be known.
 
 use super::discover::Store;
+use super::error::Refusal;
+use super::options::{RestoreOptions, SchemaMode};
 use crate::archive::Archive;
 use crate::error::Result;
 use crate::profile::Profile;
@@ -21,6 +23,8 @@ pub(super) enum Upgrade {
     Planned { plan: UpgradePlan },
     /// Known only when the stream has been read.
     Later { goal: Goal },
+    /// None is wanted: the schema stays as it is.
+    NotWanted,
 }
 
 /// Looks where the archive and the target are, and plans.
@@ -29,13 +33,32 @@ pub(super) async fn find(
     archive: &Archive,
     store: Option<&Store<'_>>,
     migrations: Option<&MigrationSet>,
+    options: &RestoreOptions,
 ) -> Result<Upgrade> {
-    let Some(store) = store else { return Ok(Upgrade::NotAStore) };
-    let goal = goal(inside, &store.profile).await?;
+    if matches!(options.schema, SchemaMode::Archive | SchemaMode::Target) {
+        return Ok(Upgrade::NotWanted);
+    }
+    let Some(store) = store else {
+        require(options.schema, " (it holds no store that pgmig knows)")?;
+        return Ok(Upgrade::NotAStore);
+    };
+    let goal = match options.to_release {
+        Some(release) => Goal::Release(release),
+        None => goal(inside, &store.profile).await?,
+    };
     if archive.is_stream() {
         return Ok(Upgrade::Later { goal });
     }
-    decide(store.history(archive)?, goal, &store.profile, migrations)
+    let upgrade = decide(store.history(archive)?, goal, &store.profile, migrations)?;
+    if let Upgrade::AsItIs { history } = &upgrade {
+        require(options.schema, history)?;
+    }
+    Ok(upgrade)
+}
+
+/// Refuses to leave the schema as it is where an upgrade is asked for.
+pub(super) fn require(schema: SchemaMode, history: &str) -> Result<(), Refusal> {
+    if schema == SchemaMode::Migrate { Err(Refusal::NoUpgrade(history.to_owned())) } else { Ok(()) }
 }
 
 /// Where the upgrade ends: at the target's release, or at the newest if the target has none. A migration that

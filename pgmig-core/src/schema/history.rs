@@ -218,6 +218,15 @@ pub(super) async fn qualified(
         .map_err(TargetError::doing("name the migration history"))
 }
 
+/// Tables of migration tools beside their histories.
+const OTHER_TABLES: [&str; 4] =
+    ["databasechangeloglock", "ar_internal_metadata", "knex_migrations_lock", "_sqlx_migrations"];
+
+/// Whether a table of this name belongs to a migration tool, so that its rows tell of the schema that they are in.
+pub(crate) fn is_tool_table(name: &str) -> bool {
+    FOREIGN_TABLES.iter().any(|(known, _)| *known == name) || OTHER_TABLES.contains(&name)
+}
+
 impl UnknownHistory {
     /// Tells by the names of a store's tables which tool has migrated it.
     pub fn recognise<'a>(tables: impl IntoIterator<Item = &'a str>) -> Self {

@@ -12,8 +12,8 @@ mod run;
 mod statement;
 
 pub use error::SchemaError;
-pub(crate) use history::newest_finished;
 pub use history::{AppliedMigration, History, UnknownHistory};
+pub(crate) use history::{is_tool_table, newest_finished};
 pub use migrations::{MigrationFile, MigrationSet};
 pub use plan::{Goal, UpgradePlan};
 pub use run::{Migrated, SplitStatements, Upgrade, apply, check, migrate_empty};

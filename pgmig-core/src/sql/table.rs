@@ -10,8 +10,18 @@ const CONSTRAINTS: [&str; 7] = ["constraint", "check", "unique", "primary", "for
 
 /// What ends a column's type. `with` is none of them: `timestamp with time zone`.
 const AFTER_TYPE: [&str; 12] = [
-    "default", "not", "null", "collate", "generated", "constraint", "check", "primary", "unique", "references",
-    "storage", "compression",
+    "default",
+    "not",
+    "null",
+    "collate",
+    "generated",
+    "constraint",
+    "check",
+    "primary",
+    "unique",
+    "references",
+    "storage",
+    "compression",
 ];
 
 /// What a `CREATE TABLE` says of a table's columns.
@@ -234,7 +244,8 @@ mod tests {
                 "numeric(12,2)"
             ]
         );
-        let generated: Vec<_> = columns.iter().filter(|column| column.is_generated).map(|c| &c.name).collect();
+        let generated: Vec<_> =
+            columns.iter().filter(|column| column.is_generated).map(|c| &c.name).collect();
         assert_eq!(generated, ["twice"]);
     }
 
