@@ -1,5 +1,6 @@
 //! What the program can be asked to do.
 
+pub(crate) mod dry_run;
 pub(crate) mod mapping;
 pub(crate) mod restore;
 pub(crate) mod test_connection;

@@ -4,7 +4,7 @@ use super::backup::Backup;
 use super::discover::Store;
 use super::error::Refusal;
 use super::facts::{self, swap_rights};
-use super::options::{RestoreOptions, SchemaMode};
+use super::options::{RestoreOptions, SchemaMode, Source};
 use super::plan::{Facts, Plan};
 use super::report::TargetContents;
 use super::resolution::{self, LateInstances};
@@ -25,6 +25,7 @@ use crate::target::{TargetConfig, TargetError};
 
 /// Everything that is known before the restore.
 pub(super) struct Preflight {
+    pub(super) source: Source,
     pub(super) archive: Archive,
     pub(super) plan: Plan,
     pub(super) facts: Facts,
@@ -70,6 +71,7 @@ pub(super) async fn run(
     options: &RestoreOptions,
     application: &str,
 ) -> Result<Preflight> {
+    let source = backup.source().clone();
     let mut archive = backup.into_archive();
     let (mut control, maintenance) = open_control(config, application).await?;
     let (target, roles) = look_at_target(&mut control, config).await?;
@@ -96,7 +98,7 @@ pub(super) async fn run(
     }
     session.close().await;
     inside.notices.extend(archive_notices(&mut archive, &facts));
-    Ok(Preflight { archive, plan, facts, control, maintenance, target, inside })
+    Ok(Preflight { source, archive, plan, facts, control, maintenance, target, inside })
 }
 
 async fn look_at_target(control: &mut Session, config: &TargetConfig) -> Result<(DatabaseFacts, RoleFacts)> {
