@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use pgmig_core::profile::{Profile, ProfileError, Release};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::failure::Usage;
@@ -13,7 +15,7 @@ use crate::failure::Usage;
 #[command(
     name = "pgmig",
     disable_version_flag = true,
-    version = VERSION,
+    version = version(),
     after_help = AFTER_HELP,
     args_conflicts_with_subcommands = true
 )]
@@ -53,6 +55,14 @@ pub(crate) struct Args {
     /// Schema migrations to use instead of the built-in ones
     #[arg(long, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
+
+    /// Whose schema the restored database gets
+    #[arg(long, value_name = "WHOSE", value_enum, default_value_t = SchemaOf::Auto)]
+    pub(crate) schema: SchemaOf,
+
+    /// Release to upgrade the schema to; otherwise the target's, or the newest
+    #[arg(long, value_name = "X.Y.Z", value_parser = release)]
+    pub(crate) to_release: Option<Release>,
 
     /// Keep the target's previous database beside the restored one
     #[arg(long)]
@@ -128,6 +138,29 @@ pub(crate) struct BackupArgs {
 pub(crate) enum Command {
     /// Map the instances of a backup to provisioned ones, and write the mapping file without restoring
     Mapping(MappingArgs),
+    /// List the releases that this build knows, and the schema version of each
+    Releases(ReleasesArgs),
+}
+
+/// Arguments of `pgmig releases`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReleasesArgs {
+    /// Profile: a built-in one's name, or a directory; otherwise all built-in ones
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) profile: Option<PathBuf>,
+}
+
+/// Whose schema the restored database gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// The archive's, upgraded where that is possible; else as it is, if the target is empty or looks the same
+    Auto,
+    /// The archive's, upgraded; refused where that is not possible
+    Migrate,
+    /// The archive's as it is, whatever the target's release
+    Archive,
+    /// The target's own; rows are loaded by the names of tables and columns
+    Target,
 }
 
 /// Arguments of `pgmig mapping`.
@@ -176,7 +209,18 @@ pub(crate) enum LogLevel {
 }
 
 /// The package's version and, where the build knew it, the commit that it was built from.
-const VERSION: &str = env!("PGMIG_VERSION");
+const BUILD: &str = env!("PGMIG_VERSION");
+
+/// The build, and the newest release that it can upgrade a store to.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let newest = |name: &str| Some(Profile::builtin(name).ok()?.releases().newest()?.0);
+        let newest = |name: &'static str| newest(name).map(|release| format!("{name} {release}"));
+        let newest: Vec<String> = Profile::builtin_names().filter_map(newest).collect();
+        format!("{BUILD}\nnewest release: {}", newest.join(", "))
+    });
+    &VERSION
+}
 
 const AFTER_HELP: &str = "\
 Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was
@@ -212,6 +256,10 @@ impl Args {
 
 fn required<'a>(value: Option<&'a Path>, flag: &str, what: &str) -> Result<&'a Path> {
     value.ok_or_else(|| Usage::new(format!("{flag} is missing: it names {what}; see pgmig --help")).into())
+}
+
+fn release(text: &str) -> Result<Release, String> {
+    text.parse().map_err(|error: ProfileError| error.to_string())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -327,6 +375,8 @@ mod tests {
             &["--swap-wait", "-1"],
             &["--swap-wait", "1.5"],
             &["--log-level", "loud"],
+            &["--schema", "mine"],
+            &["--to-release", "5.1"],
         ] {
             assert_eq!(parse_error(args).exit_code(), 2, "{args:?}");
         }

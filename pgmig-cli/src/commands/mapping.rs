@@ -76,14 +76,18 @@ pub(crate) async fn open(
     }
 }
 
-/// A directory with a profile, or the name of a built-in one.
+/// The profile that was asked for.
 pub(crate) fn profile(args: &BackupArgs) -> Result<Option<Profile>> {
-    let Some(name) = &args.profile else { return Ok(None) };
+    args.profile.as_deref().map(named_profile).transpose()
+}
+
+/// A directory with a profile, or the name of a built-in one.
+pub(crate) fn named_profile(name: &Path) -> Result<Profile> {
     let profile = match name.to_str() {
         Some(built_in) if !name.is_dir() => Profile::builtin(built_in),
         _ => Profile::from_dir(name),
     };
-    Ok(Some(profile.map_err(Error::from)?))
+    Ok(profile.map_err(Error::from)?)
 }
 
 impl Mapper<'_> {

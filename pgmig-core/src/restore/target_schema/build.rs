@@ -77,6 +77,7 @@ impl Build {
     ) -> Result<()> {
         journal.step(Step::Verify);
         self.compare_with_target(executor).await?;
+        journal.report.differences.clone_from(&schema.differences);
         // Instances are where the target has them; where these are the target's own, there is nothing to compare.
         self.profile = self.profile.take().map(Profile::in_target);
         if let Some(profile) = &self.profile

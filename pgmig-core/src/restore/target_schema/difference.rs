@@ -1,22 +1,25 @@
 //! How a table of the archive differs from the target's own, and what becomes of that.
 
+use serde::Serialize;
 use std::fmt;
 
 /// A difference between the tables of the archive and those of the target, and what becomes of it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct TableDifference {
     /// The table, as SQL: the archive's, or the target's where the archive has none.
     pub table: String,
     /// The column, where the difference is one of a column.
     pub column: Option<String>,
     /// What differs.
+    #[serde(flatten)]
     pub kind: DifferenceKind,
     /// What becomes of it.
     pub outcome: Outcome,
 }
 
 /// What differs.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "difference", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DifferenceKind {
     /// Only the archive has it.
@@ -51,7 +54,8 @@ pub enum DifferenceKind {
 }
 
 /// What becomes of a difference.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The restore deals with it, and how.
     Accepted(String),
