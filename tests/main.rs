@@ -18,6 +18,7 @@ mod obstacles;
 mod owner;
 mod privileges;
 mod prompts;
+mod releases;
 mod replacing;
 mod resource_controller;
 mod resource_controller_tls;

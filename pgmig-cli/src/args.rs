@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
-use pgmig_core::profile::{Profile, ProfileError, Release};
+use pgmig_core::profile::{Profile, Release};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -60,8 +60,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHOSE", value_enum, default_value_t = SchemaOf::Auto)]
     pub(crate) schema: SchemaOf,
 
-    /// Release to upgrade the schema to; otherwise the target's, or the newest
-    #[arg(long, value_name = "X.Y.Z", value_parser = release)]
+    /// Release that the store is to have, instead of the target's own
+    #[arg(long, value_name = "X.Y.Z")]
     pub(crate) to_release: Option<Release>,
 
     /// Keep the target's previous database beside the restored one
@@ -256,10 +256,6 @@ impl Args {
 
 fn required<'a>(value: Option<&'a Path>, flag: &str, what: &str) -> Result<&'a Path> {
     value.ok_or_else(|| Usage::new(format!("{flag} is missing: it names {what}; see pgmig --help")).into())
-}
-
-fn release(text: &str) -> Result<Release, String> {
-    text.parse().map_err(|error: ProfileError| error.to_string())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -9,6 +9,7 @@ pub(crate) mod migrations;
 pub(crate) mod pgmig;
 pub(crate) mod pty;
 pub(crate) mod relation;
+pub(crate) mod releases;
 pub(crate) mod replacement;
 pub(crate) mod resource_controller;
 pub(crate) mod role;

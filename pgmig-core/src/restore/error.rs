@@ -6,6 +6,7 @@ use super::target_schema::TableDifference;
 use crate::archive::DumpId;
 use crate::error::ErrorKind;
 use crate::instance::Instance;
+use crate::profile::Release;
 use crate::target::{LockHolder, OtherSession};
 use std::fmt;
 use std::time::Duration;
@@ -41,6 +42,17 @@ pub enum Refusal {
     /// The mapping contradicts itself or the backup.
     #[error("the mapping cannot be used with this backup: {0}")]
     Mapping(String),
+    /// The backup's schema cannot be upgraded, and a release was asked for.
+    #[error(
+        "the backup cannot be brought to release {release}: {reason}; without --to-release it is restored as it is into \
+         an empty target"
+    )]
+    NoUpgrade {
+        /// The release.
+        release: Release,
+        /// Why not.
+        reason: String,
+    },
     /// The archive holds only a part of a database.
     #[error(
         "the archive is a partial one: {0}; a restore replaces the whole database, so everything else would be \
@@ -161,12 +173,12 @@ pub enum Refusal {
         /// Every difference, those that can be dealt with among them.
         differences: Vec<TableDifference>,
     },
-    /// The schema cannot be upgraded and must be (`--schema migrate`).
+    /// The schema cannot be upgraded, and an upgrade was asked for.
     #[error(
-        "there is no way to upgrade the archive's schema{0}, and --schema migrate asks for it; supply the store's \
+        "there is no way to upgrade the backup's schema, which --schema migrate asks for: {0}; supply the store's \
          migrations with --migrations DIR, or use --schema target to load the rows into the target's own schema"
     )]
-    NoUpgrade(String),
+    NotMigrated(String),
     /// The archive's schema history is unknown and the target has another schema.
     #[error(
         "the archive's schema history is unknown to pgmig{history}, and the target's schema differs from the \

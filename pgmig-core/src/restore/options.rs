@@ -63,7 +63,7 @@ pub struct RestoreOptions {
     pub migrations: Option<MigrationSet>,
     /// Whose schema the restored database gets.
     pub schema: SchemaMode,
-    /// The release to upgrade to; `None`: the target's, or the newest where it has none.
+    /// The release that the store is to have; `None` is the target's own, or the newest for an empty target.
     pub to_release: Option<Release>,
     /// Stop before the swap if there were warnings.
     pub strict: bool,

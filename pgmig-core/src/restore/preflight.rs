@@ -146,7 +146,8 @@ async fn look_inside(
     if let (None, Some(profile)) = (&store, &profile_for_target) {
         refuse_over_store(inside, profile, &contents).await?;
     }
-    let upgrade = upgrade_path::find(inside, archive, store.as_ref(), migrations.as_ref(), options).await?;
+    let set = migrations.as_ref();
+    let upgrade = upgrade_path::find(inside, archive, store.as_ref(), set, options, &mut notices).await?;
     Ok(Inside {
         extras: contents::extras(inside, config.username()).await?,
         profile: store.map(|store| store.profile),
