@@ -33,12 +33,15 @@ pub struct TenantTable {
     /// Columns with other names of the same instance: its number, or a UUID.
     #[serde(default)]
     pub aliases: Vec<String>,
-    /// The column with the instance's name, which may be null.
-    pub name: String,
-    /// The column with the instance's region.
-    pub region: String,
-    /// The column that says whether the instance is deleted; null means no.
-    pub deleted: String,
+    /// The column with the instance's name, which may be null; `None`: instances have none.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The column with the instance's region; `None`: instances have none.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The column that says whether the instance is deleted; null means no. `None`: all are alive.
+    #[serde(default)]
+    pub deleted: Option<String>,
 }
 
 /// A column of a table; without a schema, of the table in whichever schema it is.
@@ -61,7 +64,8 @@ struct ProfileFile {
     schema: String,
     #[serde(default)]
     search_path: Vec<String>,
-    tenant: TenantTable,
+    #[serde(default)]
+    tenant: Option<TenantTable>,
     #[serde(default)]
     system_regions: Vec<String>,
     #[serde(default = "default_history_table")]
@@ -90,7 +94,7 @@ impl Profile {
     /// ```
     /// # use pgmig_core::profile::Profile;
     /// let profile = Profile::builtin("assistant")?;
-    /// assert_eq!(profile.tenant().table, "tenant");
+    /// assert_eq!(profile.tenant().map(|tenant| tenant.table.as_str()), Some("tenant"));
     /// # Ok::<(), pgmig_core::profile::ProfileError>(())
     /// ```
     pub fn builtin(name: &str) -> Result<Self, ProfileError> {
@@ -149,9 +153,9 @@ impl Profile {
         self.file.search_path.iter().map(String::as_str).collect()
     }
 
-    /// The table of instances.
-    pub fn tenant(&self) -> &TenantTable {
-        &self.file.tenant
+    /// The table of instances; `None` for a store of one instance, whose IDs are nowhere.
+    pub fn tenant(&self) -> Option<&TenantTable> {
+        self.file.tenant.as_ref()
     }
 
     /// Whether instances of this region belong to the system, and so need no mapping.
@@ -176,11 +180,12 @@ impl Profile {
 
     /// The columns that hold aliases of instances, those of the tenant table among them.
     pub fn alias_columns(&self) -> impl Iterator<Item = ColumnRef> + '_ {
-        let tenant = &self.file.tenant;
-        let own = tenant.aliases.iter().map(|column| ColumnRef {
-            schema: tenant.schema.clone(),
-            table: tenant.table.clone(),
-            column: column.clone(),
+        let own = self.file.tenant.iter().flat_map(|tenant| {
+            tenant.aliases.iter().map(|column| ColumnRef {
+                schema: tenant.schema.clone(),
+                table: tenant.table.clone(),
+                column: column.clone(),
+            })
         });
         own.chain(self.file.alias_columns.iter().cloned())
     }
@@ -193,7 +198,7 @@ impl Profile {
     /// Whether a column holds aliases of instances, in the form of the tenant table's alias columns. Those columns
     /// count, too.
     pub fn is_alias(&self, schema: &str, table: &str, column: &str) -> bool {
-        self.file.tenant.has_alias(schema, table, column)
+        self.tenant().is_some_and(|tenant| tenant.has_alias(schema, table, column))
             || self.file.alias_columns.iter().any(|alias| alias.is(schema, table, column))
     }
 
@@ -206,10 +211,11 @@ impl Profile {
 
     /// The profile of a store in the target's own schema: with the table of instances as the target calls it.
     pub(crate) fn in_target(mut self) -> Self {
-        let tenant = &mut self.file.tenant;
+        let Some(tenant) = &mut self.file.tenant else { return self };
         let rules = &self.file.target_schema;
         let table = QualifiedName { schema: tenant.schema.clone(), name: tenant.table.clone() };
-        for column in [&mut tenant.id, &mut tenant.name, &mut tenant.region, &mut tenant.deleted] {
+        let others = tenant.name.iter_mut().chain(&mut tenant.region).chain(&mut tenant.deleted);
+        for column in std::iter::once(&mut tenant.id).chain(others) {
             if let Some(to) = rules.column(&table, column) {
                 *column = to.to_owned();
             }
@@ -235,6 +241,11 @@ impl TenantTable {
     /// Whether this is the table of instances.
     pub fn is(&self, schema: &str, table: &str) -> bool {
         self.table == table && self.schema.as_deref().is_none_or(|own| own == schema)
+    }
+
+    /// The columns that it must have.
+    pub fn columns(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.id).chain(&self.name).chain(&self.region).chain(&self.deleted)
     }
 
     fn has_alias(&self, schema: &str, table: &str, column: &str) -> bool {
@@ -265,7 +276,7 @@ mod tests {
     fn the_built_in_profile_is_that_of_the_store() {
         let profile = Profile::builtin("assistant").unwrap();
         assert_eq!((profile.name(), profile.schema()), ("assistant", "store"));
-        assert!(profile.tenant().is("anywhere", "tenant"));
+        assert!(profile.tenant().unwrap().is("anywhere", "tenant"));
         assert!(profile.is_system_region("monitoring") && profile.is_system_region("System"));
         assert!(!profile.is_system_region("us-south"));
         assert!(profile.is_alias("store", "tenant", "instance_id"));
@@ -285,6 +296,13 @@ mod tests {
     fn a_directory_gives_the_same_profile() {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schema-migrations/assistant");
         assert_eq!(Profile::from_dir(&directory).unwrap(), Profile::builtin("assistant").unwrap());
+    }
+
+    #[test]
+    fn a_store_may_have_no_instances_or_nameless_ones() {
+        assert_eq!(parse("name: x\nschema: s\n").unwrap().tenant(), None);
+        let profile = parse("name: x\nschema: s\ntenant: {table: t, id: i}\n").unwrap();
+        assert_eq!(profile.tenant().unwrap().columns().collect::<Vec<_>>(), ["i"]);
     }
 
     #[test]

@@ -101,6 +101,7 @@ impl Build {
         let opened = self.open_public(&mut executor).await?;
         self.upgrade(&mut executor, journal).await?;
         self.close_public(&mut executor, opened).await?;
+        self.release_stale_locks(&mut executor, journal).await?;
 
         journal.step(Step::Verify);
         self.verify(&mut executor, journal, &loaded).await?;

@@ -82,7 +82,7 @@ impl Build {
         rules: &Rules,
         loaded: &Loaded,
     ) -> Result<Option<String>> {
-        let tenant = self.profile.as_ref().map(Profile::tenant);
+        let tenant = self.profile.as_ref().and_then(Profile::tenant);
         let roots = tables::partition_roots(&mut executor.session).await?;
         for report in &loaded.tables {
             let is_load = |load: &&TableLoad| load.table.to_string() == report.table;

@@ -32,6 +32,7 @@ mod roles;
 mod row_reader;
 mod run;
 mod staging;
+mod stale_locks;
 mod step;
 mod stream;
 mod superuser;

@@ -27,6 +27,9 @@ impl Build {
             Upgrade::Later { goal } => {
                 executor.become_role(&RunAs::Owner).await?;
                 let history = History::read(executor.session.conn(), &profile).await?;
+                if let Some(notice) = upgrade_path::half_way(&history) {
+                    journal.note(notice);
+                }
                 upgrade_path::decide(history, goal, &profile, self.migrations.as_ref())?
             }
             known => known,

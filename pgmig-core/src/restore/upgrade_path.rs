@@ -48,7 +48,9 @@ pub(super) async fn find(
     };
     let goal = goal(inside, &store.profile, to_release, notices).await?;
     if !archive.is_stream() {
-        let upgrade = decide(store.history(archive)?, goal, &store.profile, migrations)?;
+        let history = store.history(archive)?;
+        notices.extend(half_way(&history));
+        let upgrade = decide(history, goal, &store.profile, migrations)?;
         if let Upgrade::AsItIs { history } = &upgrade {
             require(options.schema, history)?;
         }
@@ -113,6 +115,15 @@ pub(super) fn decide(
         (History::Unknown(unknown), _) => (unknown.to_string(), format!(" ({unknown})")),
     };
     as_it_is(Upgrade::AsItIs { history }, to_release, &why)
+}
+
+/// A warning of a migration that another tool left half way. sqlx's own are refused.
+pub(super) fn half_way(history: &History) -> Option<Notice> {
+    let History::Unknown(foreign) = history else { return None };
+    let text = format!(
+        "{foreign}, in the backed up store: it is restored as it is; repair it with that tool, there or here"
+    );
+    foreign.is_dirty.then_some(Notice { severity: Severity::Warning, text })
 }
 
 /// Refuses to leave the schema as it is where an upgrade is asked for.

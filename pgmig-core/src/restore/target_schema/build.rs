@@ -80,12 +80,12 @@ impl Build {
         journal.report.differences.clone_from(&schema.differences);
         // Instances are where the target has them; where these are the target's own, there is nothing to compare.
         self.profile = self.profile.take().map(Profile::in_target);
-        if let Some(profile) = &self.profile
-            && schema
-                .kept
-                .iter()
-                .any(|table| profile.tenant().is(table.schema.as_deref().unwrap_or_default(), &table.name))
-        {
+        let tenant = self.profile.as_ref().and_then(Profile::tenant);
+        let is_tenant = |table: &QualifiedName| {
+            let schema = table.schema.as_deref().unwrap_or_default();
+            tenant.is_some_and(|tenant| tenant.is(schema, &table.name))
+        };
+        if schema.kept.iter().any(is_tenant) {
             self.profile = None;
         }
         self.verify(executor, journal, &loaded).await?;
