@@ -4,6 +4,7 @@ pub(crate) mod certificate;
 pub(crate) mod corpus;
 pub(crate) mod damage;
 pub(crate) mod database;
+pub(crate) mod document;
 pub(crate) mod fixture;
 pub(crate) mod migrations;
 pub(crate) mod pgmig;

@@ -10,7 +10,6 @@ use anyhow::Result;
 use pgmig_core::progress::{Progress, Severity};
 use pgmig_core::restore::RestorePlan;
 use serde::Serialize;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +19,7 @@ pub(crate) struct DryRun {
     #[serde(flatten)]
     pub(crate) plan: RestorePlan,
     /// The file that the mapping was written to, if it was entered.
-    pub(crate) mapping_file: Option<PathBuf>,
+    pub(crate) mapping_file: Option<String>,
 }
 
 /// Plans what the arguments say, and prints it. Data that would be erased are no reason to fail: the plan says what
@@ -46,6 +45,7 @@ async fn plan(
     let Prepared { mut restore, mapping_file } = prepare(args, environment, display, cancel).await?;
     let plan = restore.plan().await;
     restore.close().await;
+    let mapping_file = mapping_file.map(|file| file.display().to_string());
     Ok(DryRun { plan: plan?, mapping_file })
 }
 

@@ -76,13 +76,13 @@ pub(crate) async fn open(
     }
 }
 
-/// The profile that was asked for.
+/// A directory with a profile, or the name of a built-in one.
 pub(crate) fn profile(args: &BackupArgs) -> Result<Option<Profile>> {
-    args.profile.as_deref().map(named_profile).transpose()
+    args.profile.as_deref().map(profile_named).transpose()
 }
 
-/// A directory with a profile, or the name of a built-in one.
-pub(crate) fn named_profile(name: &Path) -> Result<Profile> {
+/// The profile in a directory, or the built-in one of this name.
+pub(super) fn profile_named(name: &Path) -> Result<Profile> {
     let profile = match name.to_str() {
         Some(built_in) if !name.is_dir() => Profile::builtin(built_in),
         _ => Profile::from_dir(name),

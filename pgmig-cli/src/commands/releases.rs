@@ -1,4 +1,4 @@
-//! `pgmig releases`: the releases that this build, or a profile, knows.
+//! `pgmig releases`: what this build, or a directory of one's own, knows of a product's releases.
 
 use super::mapping;
 use crate::args::{Args, OutputFormat, ReleasesArgs};
@@ -7,64 +7,90 @@ use crate::table::{Align, Table};
 use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::profile::{Profile, Release};
+use pgmig_core::schema::MigrationSet;
 use serde::Serialize;
-use std::fmt::Write as _;
 
-/// The releases of every profile that was asked for.
+/// Everything that is known, as it is printed.
 #[derive(Debug, Serialize)]
-struct Listing {
-    profiles: Vec<ProfileReleases>,
-}
-
-#[derive(Debug, Serialize)]
-struct ProfileReleases {
+struct Known {
     profile: String,
-    /// Oldest first.
-    releases: Vec<KnownRelease>,
+    releases: Vec<ReleaseVersion>,
+    migrations: Vec<Migration>,
 }
 
 #[derive(Debug, Serialize)]
-struct KnownRelease {
+struct ReleaseVersion {
     release: Release,
-    /// The last migration that it has.
     version: i64,
 }
 
-/// Prints them.
+#[derive(Debug, Serialize)]
+struct Migration {
+    version: i64,
+    description: String,
+    transaction: bool,
+}
+
+/// Prints the releases of a profile, oldest first, and the migrations between them.
 pub(crate) fn run(args: &Args, releases: &ReleasesArgs) -> Result<()> {
-    let profiles = match &releases.profile {
-        Some(profile) => vec![mapping::named_profile(profile)?],
-        None => {
-            let builtin = Profile::builtin_names().map(Profile::builtin);
-            builtin.collect::<Result<_, _>>().map_err(Error::from)?
-        }
+    let profile = match &releases.profile {
+        Some(name) => mapping::profile_named(name)?,
+        None => Profile::builtin(DEFAULT).map_err(Error::from)?,
     };
-    let listing = Listing { profiles: profiles.iter().map(releases_of).collect() };
-    match args.output {
-        OutputFormat::Json => output::print(&output::document("releases", &listing)?),
-        OutputFormat::Text => output::print(&text(&listing)),
-    }
+    let set = match &releases.migrations {
+        Some(directory) => Some(MigrationSet::from_dir(directory).map_err(Error::from)?),
+        // A profile of one's own need not have any.
+        None => MigrationSet::builtin(profile.name()).ok(),
+    };
+    let known = known(&profile, set.as_ref());
+    output::print(&match args.output {
+        OutputFormat::Json => output::document("releases", &known)?,
+        OutputFormat::Text => text(&known),
+    })
 }
 
-fn releases_of(profile: &Profile) -> ProfileReleases {
-    let known = |(release, version)| KnownRelease { release, version };
-    ProfileReleases {
+/// The profile that is shown unless another one is named.
+const DEFAULT: &str = "assistant";
+
+/// The newest release of the built-in profile, for `--version`.
+pub(crate) fn newest() -> Option<Release> {
+    Profile::builtin(DEFAULT).ok()?.releases().newest().map(|(release, _)| release)
+}
+
+fn known(profile: &Profile, set: Option<&MigrationSet>) -> Known {
+    let release = |(release, version)| ReleaseVersion { release, version };
+    let migrations = set.into_iter().flat_map(MigrationSet::files).map(|file| Migration {
+        version: file.version(),
+        description: file.description().to_owned(),
+        transaction: !file.is_no_transaction(),
+    });
+    Known {
         profile: profile.name().to_owned(),
-        releases: profile.releases().iter().map(known).collect(),
+        releases: profile.releases().iter().map(release).collect(),
+        migrations: migrations.collect(),
     }
 }
 
-/// A line for each schema version, with the releases that have it.
-fn text(listing: &Listing) -> String {
-    let mut text = String::new();
-    for ProfileReleases { profile, releases } in &listing.profiles {
-        let mut table = Table::new(&[("version", Align::Right), ("releases", Align::Left)]);
-        for same in releases.chunk_by(|one, next| one.version == next.version) {
-            let Some(first) = same.first() else { continue };
-            let names: Vec<String> = same.iter().map(|known| known.release.to_string()).collect();
-            table.row([first.version.to_string(), names.join(", ")]);
-        }
-        let _ = write!(text, "{profile}\n{}", table.render());
+fn text(known: &Known) -> String {
+    let mut table =
+        Table::new(&[("version", Align::Right), ("migration", Align::Left), ("releases", Align::Left)]);
+    let mut versions: Vec<i64> = known.migrations.iter().map(|migration| migration.version).collect();
+    versions.extend(known.releases.iter().map(|release| release.version));
+    versions.sort_unstable();
+    versions.dedup();
+    for version in versions {
+        let migration = known.migrations.iter().find(|migration| migration.version == version);
+        let releases = known.releases.iter().filter(|release| release.version == version);
+        let releases: Vec<String> = releases.map(|release| release.release.to_string()).collect();
+        let description = migration.map(|migration| migration.description.clone()).unwrap_or_default();
+        table.row([version.to_string(), description, releases.join(", ")]);
     }
-    text
+    let (releases, migrations) = (known.releases.len(), known.migrations.len());
+    format!(
+        "Profile {}: {}, {}\n\n{}",
+        known.profile,
+        output::plural(releases as u64, "release"),
+        output::plural(migrations as u64, "migration"),
+        table.render()
+    )
 }

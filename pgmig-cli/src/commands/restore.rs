@@ -1,7 +1,7 @@
 //! The main job: restore a backup into the target.
 
 use super::mapping::{self, Mapper};
-use crate::args::{Args, ENTERED_MAPPING, OutputFormat, SchemaOf};
+use crate::args::{self, Args, ENTERED_MAPPING, OutputFormat, SchemaOf};
 use crate::confirm;
 use crate::environment::Environment;
 use crate::failure::{Failure, Usage};
@@ -9,7 +9,9 @@ use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
 use pgmig_core::Error;
-use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode};
+use pgmig_core::restore::{
+    Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, ToastCompression,
+};
 use pgmig_core::schema::MigrationSet;
 use pgmig_core::target::TargetConfig;
 use std::path::PathBuf;
@@ -112,6 +114,13 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     options.keep_previous = args.keep_previous;
     options.swap_wait = args.swap_wait;
     options.terminate_sessions = args.terminate_sessions;
+    if let Some(jobs) = args.jobs {
+        options.jobs = jobs;
+    }
+    options.toast_compression = match args.toast_compression {
+        args::ToastCompression::Lz4 => ToastCompression::Lz4,
+        args::ToastCompression::Keep => ToastCompression::Keep,
+    };
     options.failpoint = environment.failpoint;
     Ok(options)
 }

@@ -19,8 +19,7 @@ pub(crate) fn plan(dry_run: &DryRun) -> String {
     let mut text =
         format!("Dry run, in {}: what a restore would do. Nothing was changed.\n", duration(plan.took));
     if let Some(file) = &dry_run.mapping_file {
-        let _ =
-            writeln!(text, "The mapping that was entered is in {}.", printable(&file.display().to_string()));
+        let _ = writeln!(text, "The mapping that was entered is in {}.", printable(file));
     }
     text += &facts("Archive", &archive(&plan.archive));
     text += &facts("Target", &target(&plan.target));
@@ -194,14 +193,14 @@ fn tables(plan: &RestorePlan) -> Table {
 }
 
 fn large_objects(plan: &RestorePlan) -> String {
-    let objects = plan.large_objects;
-    match objects.count {
-        Some(0) => String::new(),
-        Some(number) => {
-            format!("\n{}, {} in the archive\n", plural(number, "large object"), size(objects.archive_bytes))
-        }
-        None => format!("\nLarge objects, {} in the archive\n", size(objects.archive_bytes)),
-    }
+    let how_many = match plan.large_objects.count {
+        Some(0) => return String::new(),
+        Some(number) => plural(number, "large object"),
+        None => "how many is not known beforehand".to_owned(),
+    };
+    let size = plan.large_objects.archive_bytes;
+    let size = size.map(|size| format!("; {} in the archive", bytes(size))).unwrap_or_default();
+    format!("\nLarge objects\n  {how_many}{size}\n")
 }
 
 fn objects(objects: &[PlannedObjects]) -> Table {

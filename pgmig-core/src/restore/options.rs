@@ -4,6 +4,7 @@ use crate::instance::Mapping;
 use crate::profile::{Profile, Release};
 use crate::restore::Failpoint;
 use crate::schema::MigrationSet;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -50,6 +51,17 @@ pub enum SchemaMode {
     Target,
 }
 
+/// How large values of rows are compressed by the server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ToastCompression {
+    /// With lz4 where the server has it (from PostgreSQL 14 on) and the column does not say otherwise: twice as fast
+    /// as the server's default, and no larger.
+    #[default]
+    Lz4,
+    /// As the server's own setting says.
+    Keep,
+}
+
 /// Options of a restore.
 #[derive(Debug, Clone)]
 pub struct RestoreOptions {
@@ -73,12 +85,17 @@ pub struct RestoreOptions {
     pub swap_wait: Duration,
     /// End other sessions on the target at the swap.
     pub terminate_sessions: bool,
+    /// How many connections load rows and build indexes at the same time, as far as the server admits them.
+    pub jobs: NonZeroUsize,
+    /// How large values are compressed.
+    pub toast_compression: ToastCompression,
     /// Test builds only: where to stop or die. Ignored without the feature `failpoints`.
     pub failpoint: Option<Failpoint>,
 }
 
 impl RestoreOptions {
-    /// The defaults of the command line: refuse to erase, drop the previous database, wait 60 s at the swap.
+    /// The defaults of the command line: refuse to erase, drop the previous database, wait 60 s at the swap, as
+    /// many connections as there are processors, but at most 8.
     pub fn new(instances: Instances) -> Self {
         Self {
             instances,
@@ -91,7 +108,14 @@ impl RestoreOptions {
             keep_previous: false,
             swap_wait: Duration::from_secs(60),
             terminate_sessions: false,
+            jobs: default_jobs(),
+            toast_compression: ToastCompression::default(),
             failpoint: None,
         }
     }
+}
+
+fn default_jobs() -> NonZeroUsize {
+    const MAX: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
+    std::thread::available_parallelism().map_or(NonZeroUsize::MIN, |processors| processors.min(MAX))
 }

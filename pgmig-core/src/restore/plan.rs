@@ -83,6 +83,11 @@ pub(super) struct TableLoad {
     pub(super) form: RowForm,
     /// Who loads them: an extension's tables belong to whoever created it.
     pub(super) run_as: RunAs,
+    /// Loaded in the archive's order while nothing else is: rows that others can refer to already, by the
+    /// constraints of an extension's tables.
+    pub(super) alone: bool,
+    /// Loaded alone, after all others: triggers fire for its rows, and may look for what is in other tables.
+    pub(super) last: bool,
     /// Where they go in the target's own schema; `None`: into the table itself, as the archive has defined it.
     pub(super) into: Option<Destination>,
 }
@@ -112,6 +117,11 @@ pub(super) struct Held {
 }
 
 impl TableLoad {
+    /// Where its rows are held before they go to their table.
+    pub(super) fn held(&self) -> Option<&Held> {
+        self.into.as_ref()?.held.as_ref()
+    }
+
     /// The table that holds the rows in the end. Partitions can have their rows go to a root instead.
     pub(super) fn destination<'a>(
         &'a self,

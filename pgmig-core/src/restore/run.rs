@@ -87,6 +87,8 @@ impl Run {
             schema: options.schema,
             target_schema,
             extras,
+            jobs: options.jobs,
+            toast_compression: options.toast_compression,
         };
         let run = Self {
             config,

@@ -2,12 +2,12 @@
 
 use super::super::build::Build;
 use super::super::compare;
+use super::super::crew::Loaded;
 use super::super::error::RestoreError;
 use super::super::execute::Executor;
 use super::super::journal::Journal;
-use super::super::late::LateResolution;
-use super::super::load::Loaded;
 use super::super::step::Step;
+use super::super::workers::Workers;
 use super::empty;
 use super::find::TargetSchema;
 use super::lifted::Lifted;
@@ -29,29 +29,28 @@ impl Build {
     ) -> Result<()> {
         let strings =
             if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
-        let rules = self.rules();
-        let session = Session::open(&self.config, &self.database, &self.application).await?;
-        let mut executor = Executor::new(session, self.config.username(), strings, rules.clone()).await?;
+        let setup = self.setup(&archive, strings);
+        let mut workers = Workers::open(&setup).await?;
 
         journal.step(Step::PreData);
+        let executor = &mut workers.lead;
         executor.become_role(self.strongest()).await?;
         let lifted = Lifted::lift(&mut executor.session, self.facts.is_superuser, &schema.fired).await?;
-        self.empty(&mut executor, &schema).await?;
+        self.empty(executor, &schema).await?;
         for task in self.plan.pre_data.iter().chain(&self.plan.data_first) {
             executor.run(task).await?;
         }
         self.failpoints.pass(Step::PreData)?;
+        self.more_workers(&mut workers, &setup, journal).await?;
 
         journal.step(Step::Data);
-        self.set_search_path(&mut executor).await?;
-        let late = LateResolution::default();
-        let loaded = self.load(archive, &mut executor, journal, strings, rules, &late).await?;
-        self.note_late(&mut executor, &late, &loaded).await?;
-        for task in &self.plan.data_last {
-            executor.run(task).await?;
+        for executor in workers.all() {
+            self.set_search_path(executor).await?;
         }
+        let loaded = self.rows_and_post_data(archive, &mut workers, journal, &setup).await?;
 
         journal.step(Step::PostData);
+        let executor = &mut workers.lead;
         executor.become_role(self.strongest()).await?;
         executor.session.execute("SET search_path = ''", "set search_path").await?;
         sequences::advance(&mut executor.session).await?;
@@ -63,8 +62,8 @@ impl Build {
             executor.run(task).await?;
         }
         self.failpoints.pass(Step::Privileges)?;
-        self.finish_in_target_schema(&mut executor, journal, &schema, loaded).await?;
-        executor.session.close().await;
+        self.finish_in_target_schema(executor, journal, &schema, loaded).await?;
+        workers.close().await;
         Ok(())
     }
 

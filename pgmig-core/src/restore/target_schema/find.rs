@@ -56,6 +56,7 @@ pub(in crate::restore) async fn find(
     plan.tables = loads;
     for load in &mut plan.tables {
         let is_rows = matches!(load.form, RowForm::Copy(_));
+        load.alone = false;
         load.run_as = if facts.is_superuser && is_rows { RunAs::Superuser } else { RunAs::Owner };
     }
     let mut found = TargetSchema { differences, kept: kept(&own, profile), ..TargetSchema::default() };
@@ -114,7 +115,9 @@ impl TargetSchema {
             ));
         }
         let fired: HashSet<&QualifiedName> = self.fired.iter().map(|trigger| &trigger.table).collect();
-        plan.tables.sort_by_key(|load| load.into.as_ref().is_some_and(|into| fired.contains(&into.table)));
+        for load in &mut plan.tables {
+            load.last = load.into.as_ref().is_some_and(|into| fired.contains(&into.table));
+        }
     }
 
     fn notice(&mut self, text: String) {
