@@ -2,7 +2,7 @@
 
 use super::report::{TargetContents, seconds};
 use super::target_schema::TableDifference;
-use crate::archive::{ArchiveVersion, Compression, Created};
+use crate::archive::{ArchiveVersion, Compression, Created, Format};
 use crate::instance::{Instance, InstanceId};
 use crate::profile::{Release, SchemaVersion};
 use crate::progress::{Notice, Severity};
@@ -75,7 +75,7 @@ pub struct PlannedArchive {
     /// Whether it can be read only once: standard input, or a file that is a pipe.
     pub is_stream: bool,
     /// What pg_dump calls its format.
-    pub format: &'static str,
+    pub format: Format,
     /// Version of the container.
     #[serde(serialize_with = "shown")]
     pub container_version: Option<ArchiveVersion>,

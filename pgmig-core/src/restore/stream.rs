@@ -89,7 +89,8 @@ struct TableRewriter {
 ///
 /// zstd is unpacked on one thread only: each of its streams can take a window of 128 MiB.
 pub(super) fn start(mut archive: Archive, reading: Reading, readers: NonZeroUsize) -> Result<Feeds> {
-    if archive.is_stream() {
+    // Out of order, a file that is compressed as a whole would be unpacked anew for each block.
+    if archive.is_sequential() {
         let read: Read = Box::new(move |feeds| Reader::new(feeds, reading).read_stream(&mut archive));
         return Feeds::of(vec![read]);
     }
