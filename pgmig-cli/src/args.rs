@@ -58,6 +58,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
 
+    /// Whose schema the restored database gets
+    #[arg(long, value_name = "WHOSE", value_enum, default_value_t = SchemaOf::Auto)]
+    pub(crate) schema: SchemaOf,
+
     /// Release that the store is to have, instead of the target's own
     #[arg(long, value_name = "X.Y.Z")]
     pub(crate) to_release: Option<Release>,
@@ -158,6 +162,19 @@ pub(crate) struct ReleasesArgs {
     /// Schema migrations to show instead of the built-in ones
     #[arg(long, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
+}
+
+/// Whose schema the restored database gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// The archive's, upgraded where that is possible; else as it is, if the target is empty or looks the same
+    Auto,
+    /// The archive's, upgraded; refused where that is not possible
+    Migrate,
+    /// The archive's as it is, whatever the target's release
+    Archive,
+    /// The target's own; rows are loaded by the names of tables and columns
+    Target,
 }
 
 /// Arguments of `pgmig mapping`.
@@ -385,6 +402,8 @@ mod tests {
             &["--jobs", "two"],
             &["--toast-compression", "pglz"],
             &["--log-level", "loud"],
+            &["--schema", "mine"],
+            &["--to-release", "5.1"],
         ] {
             assert_eq!(parse_error(args).exit_code(), 2, "{args:?}");
         }
