@@ -75,6 +75,17 @@ impl FileBlocks {
         Block::new(Chunks::Own(Box::new(Framing::idle(reader))), located.kind, self.compression)
     }
 
+    /// Bytes of the block of an entry, with its framing.
+    pub(super) fn stored_bytes(&self, id: DumpId) -> Option<u64> {
+        let block = self.by_id.get(&id).and_then(|&index| self.blocks.get(index))?;
+        Some(block.end.saturating_sub(block.start))
+    }
+
+    /// The dump IDs of the blocks, in the file's order.
+    pub(super) fn ids(&self) -> impl Iterator<Item = DumpId> {
+        self.blocks.iter().map(|block| block.dump_id)
+    }
+
     /// The dump ID of the next block in the file's order.
     pub(super) fn next_id(&mut self) -> Option<DumpId> {
         let id = self.blocks.get(self.next)?.dump_id;

@@ -221,6 +221,22 @@ impl Archive {
         self.entry(id).is_some_and(Entry::has_data)
     }
 
+    /// Bytes that the data block of an entry takes in the archive; `None` where it has none, and for a stream.
+    pub fn stored_bytes(&self, id: DumpId) -> Option<u64> {
+        match &self.blocks {
+            Blocks::File(blocks) => blocks.stored_bytes(id),
+            Blocks::Stream(_) => None,
+        }
+    }
+
+    /// The dump IDs of the data blocks of a file, in the file's order; none for a stream.
+    pub fn block_order(&self) -> Vec<DumpId> {
+        match &self.blocks {
+            Blocks::File(blocks) => blocks.ids().collect(),
+            Blocks::Stream(_) => Vec::new(),
+        }
+    }
+
     /// Opens the data block of an entry, from its start. Blocks of a file can be read in any order, as often
     /// as needed, and from several threads at once.
     ///

@@ -38,6 +38,7 @@ mod verify;
 mod watch;
 
 pub use backup::Backup;
+pub(crate) use backup::on_thread;
 pub use error::{Refusal, RestoreError, RowError};
 pub use options::{Erase, Instances, RestoreOptions, Source};
 pub use probe::{Probe, probe};
