@@ -70,6 +70,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) strict: bool,
 
+    /// How results are printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text, global = true)]
+    pub(crate) output: OutputFormat,
+
     /// Print warnings and errors only
     #[arg(long, global = true)]
     pub(crate) quiet: bool,
@@ -130,12 +134,31 @@ pub(crate) struct MappingArgs {
     pub(crate) backup: BackupArgs,
 
     /// File to write the mapping to
-    #[arg(short, long, value_name = "FILE", default_value = ENTERED_MAPPING)]
-    pub(crate) output: PathBuf,
+    #[arg(long, value_name = "FILE", default_value = ENTERED_MAPPING)]
+    pub(crate) file: PathBuf,
 }
 
 /// Where a mapping that was entered is written to.
 pub(crate) const ENTERED_MAPPING: &str = "enteredMapping.yaml";
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people
+    Text,
+    /// For programs: one JSON document on standard output
+    Json,
+}
+
+impl OutputFormat {
+    /// Refuses JSON from `what`, which has none.
+    pub(crate) fn text_only(self, what: &str) -> Result<()> {
+        match self {
+            Self::Text => Ok(()),
+            Self::Json => Err(Usage::new(format!("--output json cannot be used with {what}")).into()),
+        }
+    }
+}
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -311,7 +334,7 @@ mod tests {
         let Some(Command::Mapping(mapping)) = args.command else { panic!("no command") };
         assert_eq!(mapping.backup.source().unwrap(), Path::new("a"));
         assert!(mapping.backup.map_by_name && args.quiet);
-        assert_eq!(mapping.output, Path::new(ENTERED_MAPPING));
+        assert_eq!(mapping.file, Path::new(ENTERED_MAPPING));
         // A value is no command.
         assert!(parse(&["-s", "mapping"]).command.is_none());
         for args in [&["-s", "a", "mapping"][..], &["mapping", "--target", "x"], &["mapping", "--force"]] {

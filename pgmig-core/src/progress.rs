@@ -1,10 +1,12 @@
 //! How a restore tells what it does: a trait whose methods all do nothing by default.
 
 use crate::restore::Step;
+use serde::Serialize;
 use std::time::Duration;
 
 /// How much a [`Notice`] matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing; nothing is lost.
     Notice,
@@ -13,7 +15,7 @@ pub enum Severity {
 }
 
 /// One thing that the operator should know. The text holds no row values and no secrets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notice {
     /// How much it matters.
     pub severity: Severity,

@@ -37,6 +37,7 @@ pub(crate) async fn run(
     environment: &Environment,
     cancel: &CancellationToken,
 ) -> Result<()> {
+    args.output.text_only("pgmig mapping")?;
     if mapping.backup.is_from_stdin() {
         return Err(
             Usage::new("pgmig mapping takes a file as --source: standard input is for the answers").into()
@@ -45,7 +46,7 @@ pub(crate) async fn run(
     mapping.backup.resource_controller()?;
     let display = Arc::new(Display::new(args));
     let mapper = Mapper { args: &mapping.backup, quiet: args.quiet, environment, display: &display, cancel };
-    let written = mapper.write(&mapping.output).await;
+    let written = mapper.write(&mapping.file).await;
     display.finish();
     written
 }

@@ -1,7 +1,7 @@
 //! The main job: restore a backup into the target.
 
 use super::mapping::{self, Mapper};
-use crate::args::{Args, ENTERED_MAPPING};
+use crate::args::{Args, ENTERED_MAPPING, OutputFormat};
 use crate::confirm;
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -25,14 +25,20 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: Cancella
     let result = restore(args, target, options, environment, &display, cancel).await;
     display.finish();
     let report = result?;
-    if args.quiet {
-        return Ok(());
-    }
     // The restore is complete, whatever becomes of the report.
-    if let Err(error) = output::print(&output::summary(&report)) {
+    if let Err(error) = print(args, &report) {
         output::say(&format!("warning: {:?} was restored, but {error:#}", report.database));
     }
     Ok(())
+}
+
+fn print(args: &Args, report: &RestoreReport) -> Result<()> {
+    match args.output {
+        OutputFormat::Json => output::print(&output::document("restore", report)?),
+        // The one thing that cannot be found out otherwise.
+        OutputFormat::Text if args.quiet => output::print(&output::kept(report)),
+        OutputFormat::Text => output::print(&output::summary(report)),
+    }
 }
 
 async fn restore(

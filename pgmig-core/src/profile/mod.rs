@@ -4,9 +4,11 @@
 mod builtin;
 mod error;
 mod releases;
+mod schema_version;
 mod store;
 
 pub(crate) use builtin::Builtin;
 pub use error::ProfileError;
 pub use releases::{Release, Releases};
+pub use schema_version::SchemaVersion;
 pub use store::{ColumnRef, Profile, TenantTable};

@@ -5,6 +5,7 @@ mod build;
 mod carry_over;
 mod compare;
 mod discover;
+mod dry_run;
 mod error;
 mod execute;
 mod expected;
@@ -22,9 +23,11 @@ mod pieces;
 mod plan;
 mod planner;
 mod preflight;
+mod prepared;
 mod probe;
 mod report;
 mod resolution;
+mod restore_plan;
 mod roles;
 mod row_reader;
 mod run;
@@ -46,8 +49,12 @@ pub use backup::Backup;
 pub(crate) use backup::on_thread;
 pub use error::{Refusal, RestoreError, RowError};
 pub use options::{Erase, Instances, RestoreOptions, Source};
+pub use prepared::Restore;
 pub use probe::{Probe, probe};
 pub use report::{MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport, TargetContents};
-pub use run::Restore;
+pub use restore_plan::{
+    Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
+    PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan, Strategy,
+};
 pub use step::{Failpoint, Step};
 pub use survey::{Holdings, TableHolding};

@@ -4,7 +4,7 @@ use super::backup::Backup;
 use super::discover::Store;
 use super::error::Refusal;
 use super::facts::{self, swap_rights};
-use super::options::RestoreOptions;
+use super::options::{RestoreOptions, Source};
 use super::plan::{Facts, Plan};
 use super::report::TargetContents;
 use super::resolution::{self, LateInstances};
@@ -24,6 +24,7 @@ use crate::target::{TargetConfig, TargetError};
 
 /// Everything that is known before the restore.
 pub(super) struct Preflight {
+    pub(super) source: Source,
     pub(super) archive: Archive,
     pub(super) plan: Plan,
     pub(super) facts: Facts,
@@ -67,6 +68,7 @@ pub(super) async fn run(
     options: &RestoreOptions,
     application: &str,
 ) -> Result<Preflight> {
+    let source = backup.source().clone();
     let mut archive = backup.into_archive();
     let (mut control, maintenance) = open_control(config, application).await?;
     let (target, roles) = look_at_target(&mut control, config).await?;
@@ -84,7 +86,7 @@ pub(super) async fn run(
     let mut inside = look_inside(&mut session, config, &archive, options, &target).await?;
     session.close().await;
     inside.notices.extend(archive_notices(&mut archive, &facts));
-    Ok(Preflight { archive, plan, facts, control, maintenance, target, inside })
+    Ok(Preflight { source, archive, plan, facts, control, maintenance, target, inside })
 }
 
 async fn look_at_target(control: &mut Session, config: &TargetConfig) -> Result<(DatabaseFacts, RoleFacts)> {

@@ -48,9 +48,9 @@ impl Build {
 
     /// Applies the migrations, on a connection of their own, as `username`.
     async fn migrate(&self, profile: &Profile, plan: &UpgradePlan, journal: &mut Journal) -> Result<()> {
-        let describe = |version: i64| profile.releases().describe(version);
-        journal.report.source_release = plan.from().map(describe);
-        journal.report.target_release = Some(describe(plan.to()));
+        let version = |version: i64| profile.releases().schema_version(version);
+        journal.report.source_version = plan.from().map(version);
+        journal.report.target_version = Some(version(plan.to()));
         let mut session = Session::open(&self.config, &self.database, &self.application).await?;
         session
             .execute("SET synchronous_commit = off; SET check_function_bodies = on", "set up the session")
