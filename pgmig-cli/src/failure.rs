@@ -60,6 +60,16 @@ impl Unmapped {
     }
 }
 
+/// Archives that were verified cannot be restored; which and why, is in the results.
+#[derive(Debug, ThisError)]
+#[error("{}", self.text())]
+pub(crate) struct Faulty {
+    /// How many.
+    pub(crate) faulty: usize,
+    /// Of how many.
+    pub(crate) of: usize,
+}
+
 /// A signal came while the program waited for an answer.
 #[derive(Debug, ThisError)]
 #[error("interrupted; the target is untouched")]

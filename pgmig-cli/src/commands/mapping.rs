@@ -70,8 +70,8 @@ pub(crate) async fn open(
 }
 
 /// A directory with a profile, or the name of a built-in one.
-pub(crate) fn profile(args: &BackupArgs) -> Result<Option<Profile>> {
-    let Some(name) = &args.profile else { return Ok(None) };
+pub(crate) fn profile(name: Option<&Path>) -> Result<Option<Profile>> {
+    let Some(name) = name else { return Ok(None) };
     let profile = match name.to_str() {
         Some(built_in) if !name.is_dir() => Profile::builtin(built_in),
         _ => Profile::from_dir(name),
@@ -81,7 +81,8 @@ pub(crate) fn profile(args: &BackupArgs) -> Result<Option<Profile>> {
 
 impl Mapper<'_> {
     async fn write(&self, output: &Path) -> Result<()> {
-        let backup = open(self.args, profile(self.args)?, self.display, self.cancel).await?;
+        let backup =
+            open(self.args, profile(self.args.profile.as_deref())?, self.display, self.cancel).await?;
         let writer = MappingWriter::create(output).map_err(Error::from)?;
         let given = self.given()?.unwrap_or_default();
         let listing = self.provisioned(self.args.resource_controller()?).await?;

@@ -75,7 +75,7 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     // Which mapping, is found out when the backup is open.
     let mut options = RestoreOptions::new(Instances::Keep);
     options.erase = if args.force { Erase::Allow } else { Erase::Refuse };
-    options.profile = mapping::profile(&args.backup)?;
+    options.profile = mapping::profile(args.backup.profile.as_deref())?;
     options.migrations =
         args.migrations.as_deref().map(MigrationSet::from_dir).transpose().map_err(Error::from)?;
     options.strict = args.strict;

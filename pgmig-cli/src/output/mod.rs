@@ -3,6 +3,7 @@
 
 mod document;
 mod figures;
+pub(crate) mod inspection;
 mod summary;
 
 pub(crate) use document::document;

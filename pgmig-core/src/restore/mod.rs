@@ -12,6 +12,8 @@ mod expected;
 mod extras;
 mod facts;
 mod failpoint;
+mod inspect;
+mod inspection;
 mod journal;
 mod late;
 mod load;
@@ -48,6 +50,10 @@ mod watch;
 pub use backup::Backup;
 pub(crate) use backup::on_thread;
 pub use error::{Refusal, RestoreError, RowError};
+pub use inspection::{
+    ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
+    KindCount,
+};
 pub use options::{Erase, Instances, RestoreOptions, Source};
 pub use prepared::Restore;
 pub use probe::{Probe, probe};

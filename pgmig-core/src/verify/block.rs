@@ -75,8 +75,7 @@ impl BlockChecker<'_> {
         let found = |at: super::rows::FaultAt| {
             let entry = Box::new(label.clone());
             let (fault, row, offset) = (at.fault, at.row, at.offset);
-            let fault =
-                move |file_offset| Fault::Row { fault, entry, row, offset, file_offset };
+            let fault = move |file_offset| Fault::Row { fault, entry, row, offset, file_offset };
             Found::At(offset, Box::new(fault))
         };
         loop {
@@ -104,8 +103,7 @@ impl BlockChecker<'_> {
         let found = |at: super::inserts::InsertFaultAt| {
             let entry = Box::new(label.clone());
             let (fault, row, offset) = (at.fault, at.row, at.offset);
-            let fault =
-                move |file_offset| Fault::Insert { fault, entry, row, offset, file_offset };
+            let fault = move |file_offset| Fault::Insert { fault, entry, row, offset, file_offset };
             Found::At(offset, Box::new(fault))
         };
         loop {

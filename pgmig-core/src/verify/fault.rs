@@ -1,7 +1,8 @@
 //! What makes an archive one that cannot be restored.
 
-use crate::archive::{ArchiveError, EntryLabel};
+use crate::archive::{ArchiveError, EntryLabel, Part};
 use crate::sql::SqlError;
+use serde::Serialize;
 use thiserror::Error;
 
 /// The first thing in an archive that keeps it from being restored, and its place. No variant holds a value.
@@ -93,6 +94,52 @@ pub enum Fault {
     /// The caller does not want to know any more.
     #[error("stopped before everything was read")]
     Stopped,
+}
+
+/// Where a fault is, as far as that can be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FaultPlace {
+    /// Bytes from the start of the file.
+    pub file_offset: Option<u64>,
+    /// The entry, as messages call it.
+    pub entry: Option<String>,
+    /// The row of a table, from 1.
+    pub row: Option<u64>,
+    /// Bytes from the start of the entry's data, unpacked.
+    pub data_offset: Option<u64>,
+}
+
+impl Fault {
+    /// Where it is.
+    pub fn place(&self) -> FaultPlace {
+        let entry = |label: &EntryLabel| Some(label.to_string());
+        match self {
+            Self::Archive(error) => FaultPlace {
+                file_offset: error.place().map(|place| place.offset),
+                entry: match error.place().map(|place| &place.part) {
+                    Some(Part::Block(label)) => entry(label),
+                    _ => None,
+                },
+                ..FaultPlace::default()
+            },
+            Self::Row { entry: label, row, offset, file_offset, .. }
+            | Self::Insert { entry: label, row, offset, file_offset, .. } => FaultPlace {
+                file_offset: *file_offset,
+                entry: entry(label),
+                row: Some(*row),
+                data_offset: Some(*offset),
+            },
+            Self::Text { entry: label, .. }
+            | Self::Sql { entry: label, .. }
+            | Self::LargeObjectUnknown { entry: label, .. }
+            | Self::LargeObjectAgain { entry: label, .. }
+            | Self::LargeObjectTooLarge { entry: label, .. } => {
+                FaultPlace { entry: entry(label), ..FaultPlace::default() }
+            }
+            Self::LargeObjectMissing { .. } | Self::Stopped => FaultPlace::default(),
+        }
+    }
 }
 
 /// What is wrong with a row of a COPY stream.

@@ -14,8 +14,8 @@ mod report;
 mod rows;
 mod schedule;
 
-pub use fault::{Fault, InsertFault, RowFault};
-pub use report::{Verified, VerifiedTable};
+pub use fault::{Fault, FaultPlace, InsertFault, RowFault};
+pub use report::{LargeObjects, Verified, VerifiedTable};
 
 use crate::archive::Archive;
 use crate::error::Result;

@@ -4,37 +4,46 @@ use super::block::Checked;
 use super::expectation::{Expectations, Form};
 use super::fault::Fault;
 use crate::archive::{Archive, DumpId, Tail};
+use serde::Serialize;
 use std::collections::HashSet;
 
 /// What a sound archive holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Verified {
     /// Entries of the table of contents.
     pub entries: usize,
     /// Tables with a data block, in the order of the file.
     pub tables: Vec<VerifiedTable>,
-    /// Large objects, and their bytes.
-    pub large_objects: (u64, u64),
-    /// What comes after the last block. [`Tail::Unknown`] is no part of the archive, and does not keep it from being
-    /// restored.
-    pub tail: Option<Tail>,
+    /// The large objects.
+    pub large_objects: LargeObjects,
+    /// Whether the file goes on after the archive: something was appended to it. It does not keep the archive from
+    /// being restored.
+    pub has_unknown_tail: bool,
+}
+
+/// The large objects of an archive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LargeObjects {
+    /// How many.
+    pub count: u64,
+    /// Their bytes.
+    pub data_bytes: u64,
 }
 
 /// What is in the data block of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct VerifiedTable {
-    /// The entry of the data.
-    pub dump_id: DumpId,
     /// The table: `schema.table`, not quoted; control characters escaped.
     pub table: String,
     /// Its rows.
     pub rows: u64,
     /// Bytes of its data, unpacked.
-    pub bytes: u64,
+    pub data_bytes: u64,
     /// Bytes that they take in the file; unknown for a stream.
-    pub stored_bytes: Option<u64>,
+    pub archive_bytes: Option<u64>,
 }
 
 impl Verified {
@@ -44,8 +53,8 @@ impl Verified {
     }
 
     /// Bytes of all tables' data, unpacked.
-    pub fn bytes(&self) -> u64 {
-        self.tables.iter().map(|table| table.bytes).sum()
+    pub fn data_bytes(&self) -> u64 {
+        self.tables.iter().map(|table| table.data_bytes).sum()
     }
 
     /// `blocks` are in the order of the file. Checks what only shows when all have been read.
@@ -56,25 +65,25 @@ impl Verified {
     ) -> Result<Self, Fault> {
         check_large_objects(archive, expectations, &blocks)?;
         let mut tables = Vec::new();
-        let mut large_objects = (0, 0);
+        let mut large_objects = LargeObjects::default();
         for (id, checked) in blocks {
             let Some(entry) = archive.entry(id) else { continue };
             match expectations.form(id) {
                 Form::Rows { .. } | Form::Inserts { .. } => tables.push(VerifiedTable {
-                    dump_id: id,
                     table: entry.relation(),
                     rows: checked.rows,
-                    bytes: checked.bytes,
-                    stored_bytes: archive.stored_bytes(id),
+                    data_bytes: checked.bytes,
+                    archive_bytes: archive.stored_bytes(id),
                 }),
                 Form::LargeObjects => {
-                    large_objects.0 += u64::try_from(checked.large_objects.len()).unwrap_or(u64::MAX);
-                    large_objects.1 += checked.bytes;
+                    large_objects.count += u64::try_from(checked.large_objects.len()).unwrap_or(u64::MAX);
+                    large_objects.data_bytes += checked.bytes;
                 }
                 Form::Sql => {}
             }
         }
-        Ok(Self { entries: archive.entries().len(), tables, large_objects, tail: archive.tail() })
+        let has_unknown_tail = archive.tail() == Some(Tail::Unknown);
+        Ok(Self { entries: archive.entries().len(), tables, large_objects, has_unknown_tail })
     }
 }
 

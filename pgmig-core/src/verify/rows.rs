@@ -142,24 +142,25 @@ impl RowScanner {
                 Some(before) => piece.get(before) == Some(&b'\n'),
                 None => self.row_bytes == 0,
             };
-            let length = match (escape.get(1), at_row_start) {
-                // Another one than the first byte of a character may be what looks like a backslash.
-                (Some(letter), false) if self.encoding == TextEncoding::NotAsciiSafe => {
-                    if *letter == b'\\' { 2 } else { 1 }
-                }
-                (Some(b'.'), true) if escape.len() == MARKER.len() => 0,
-                (Some(b'.'), true) if escape.get(2) == Some(&b'\n') => {
-                    *sound = Sound { until: at, next: Next::Marker };
-                    return Ok(());
-                }
-                (Some(b'.'), _) => return Ok(sound.fault(at, RowFault::StrayEndMarker)),
-                (Some(b'\n'), _) => return Ok(sound.fault(at, RowFault::EscapedLineEnd)),
-                (Some(b'x' | b'0'..=b'7'), _) if escape.len() >= LONGEST_ESCAPE => {
-                    self.spell(piece, at, escape).inspect_err(|_| sound.until = at)?
-                }
-                (None | Some(b'x' | b'0'..=b'7'), _) => 0,
-                (Some(_), _) => 2,
-            };
+            let length =
+                match (escape.get(1), at_row_start) {
+                    // Another one than the first byte of a character may be what looks like a backslash.
+                    (Some(letter), false) if self.encoding == TextEncoding::NotAsciiSafe => {
+                        if *letter == b'\\' { 2 } else { 1 }
+                    }
+                    (Some(b'.'), true) if escape.len() == MARKER.len() => 0,
+                    (Some(b'.'), true) if escape.get(2) == Some(&b'\n') => {
+                        *sound = Sound { until: at, next: Next::Marker };
+                        return Ok(());
+                    }
+                    (Some(b'.'), _) => return Ok(sound.fault(at, RowFault::StrayEndMarker)),
+                    (Some(b'\n'), _) => return Ok(sound.fault(at, RowFault::EscapedLineEnd)),
+                    (Some(b'x' | b'0'..=b'7'), _) if escape.len() >= LONGEST_ESCAPE => {
+                        self.spell(piece, at, escape).inspect_err(|_| sound.until = at)?
+                    }
+                    (None | Some(b'x' | b'0'..=b'7'), _) => 0,
+                    (Some(_), _) => 2,
+                };
             if length == 0 {
                 *sound = Sound { until: at, next: Next::More };
                 return Ok(());
