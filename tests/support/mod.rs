@@ -5,6 +5,7 @@ pub(crate) mod corpus;
 pub(crate) mod damage;
 pub(crate) mod database;
 pub(crate) mod fixture;
+pub(crate) mod listing;
 pub(crate) mod migrations;
 pub(crate) mod pgmig;
 pub(crate) mod pty;

@@ -17,7 +17,6 @@ pub(crate) fn text(inspection: &Inspection) -> String {
     }
     if let Some(store) = &inspection.store {
         section(&mut text, "Instances", &instances(store));
-        section(&mut text, "Rows by instance", &holdings(store));
     }
     let all: u64 = inspection.tables.iter().map(|table| table.rows).sum();
     if !inspection.tables.is_empty() {
@@ -30,6 +29,10 @@ pub(crate) fn text(inspection: &Inspection) -> String {
         let _ = writeln!(text, "\n{objects} ({})", bytes(inspection.large_objects.data_bytes));
     }
     section(&mut text, "Entries", &entries(inspection));
+    // Last, because it is long.
+    if let Some(store) = &inspection.store {
+        section(&mut text, "Rows by instance", &holdings(store));
+    }
     text
 }
 
