@@ -16,6 +16,7 @@ mod holdings;
 mod inspect;
 mod leftovers;
 mod obstacles;
+mod oracles_corpus;
 mod owner;
 mod privileges;
 mod prompts;
