@@ -2,11 +2,13 @@
 
 use anyhow::Result;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use pgmig_core::profile::Release;
 use pgmig_core::restore::Source;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::commands::releases;
 use crate::failure::Usage;
 
 /// Restores a pg_dump -Fc backup of a multi-tenant store on another cluster, under the instance IDs that were
@@ -15,7 +17,7 @@ use crate::failure::Usage;
 #[command(
     name = "pgmig",
     disable_version_flag = true,
-    version = VERSION,
+    version = version(),
     after_help = AFTER_HELP,
     args_conflicts_with_subcommands = true
 )]
@@ -56,6 +58,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
 
+    /// Release that the store is to have, instead of the target's own
+    #[arg(long, value_name = "X.Y.Z")]
+    pub(crate) to_release: Option<Release>,
+
     /// Keep the target's previous database beside the restored one
     #[arg(long)]
     pub(crate) keep_previous: bool,
@@ -67,6 +73,18 @@ pub(crate) struct Args {
     /// End other sessions on the target at the swap
     #[arg(long)]
     pub(crate) terminate_sessions: bool,
+
+    /// How many connections load rows and build indexes at the same time [default: processors, at most 8]
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// How the server compresses large values
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = ToastCompression::Lz4)]
+    pub(crate) toast_compression: ToastCompression,
+
+    /// Show what a restore would do, and change nothing
+    #[arg(long, conflicts_with_all = ["test_rc_connection", "test_pg_connection"])]
+    pub(crate) dry_run: bool,
 
     /// Stop before the swap if there were warnings
     #[arg(long)]
@@ -130,6 +148,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Read backups to their end and prove that they can be restored, without a database
     Verify(VerifyArgs),
+    /// List the releases that are known, and the schema migrations between them
+    Releases(ReleasesArgs),
 }
 
 /// Arguments of `pgmig inspect`.
@@ -160,6 +180,18 @@ pub(crate) struct VerifyArgs {
     pub(crate) jobs: Option<NonZeroUsize>,
 }
 
+/// Arguments of `pgmig releases`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReleasesArgs {
+    /// Profile of the store: a built-in one's name, or a directory
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) profile: Option<PathBuf>,
+
+    /// Schema migrations to show instead of the built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub(crate) migrations: Option<PathBuf>,
+}
+
 /// Arguments of `pgmig mapping`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MappingArgs {
@@ -174,6 +206,15 @@ pub(crate) struct MappingArgs {
 
 /// Where a mapping that was entered is written to.
 pub(crate) const ENTERED_MAPPING: &str = "enteredMapping.yaml";
+
+/// How the server compresses large values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ToastCompression {
+    /// With lz4, where the server has it: faster, and no larger
+    Lz4,
+    /// As the server's own setting says
+    Keep,
+}
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -207,6 +248,14 @@ pub(crate) enum LogLevel {
 
 /// The package's version and, where the build knew it, the commit that it was built from.
 const VERSION: &str = env!("PGMIG_VERSION");
+
+/// The build, and the newest release that it knows.
+fn version() -> String {
+    match releases::newest() {
+        Some(release) => format!("{VERSION}, releases up to {release}"),
+        None => VERSION.to_owned(),
+    }
+}
 
 const AFTER_HELP: &str = "\
 Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was
@@ -254,6 +303,14 @@ fn required<'a>(value: Option<&'a Path>, flag: &str, what: &str) -> Result<&'a P
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: u32 = text.parse().map_err(|_| "expected a whole number of seconds".to_owned())?;
     Ok(Duration::from_secs(seconds.into()))
+}
+
+/// More connections than this never make a restore faster.
+const JOBS_MAX: usize = 64;
+
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    let jobs = text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= JOBS_MAX);
+    jobs.ok_or_else(|| format!("expected a number of connections from 1 to {JOBS_MAX}"))
 }
 
 #[cfg(test)]
@@ -363,6 +420,10 @@ mod tests {
             &["-s", "a", "-s", "b"],
             &["--swap-wait", "-1"],
             &["--swap-wait", "1.5"],
+            &["-j", "0"],
+            &["-j", "65"],
+            &["--jobs", "two"],
+            &["--toast-compression", "pglz"],
             &["--log-level", "loud"],
         ] {
             assert_eq!(parse_error(args).exit_code(), 2, "{args:?}");
@@ -388,6 +449,8 @@ mod tests {
         let args = parse(&[]);
         assert_eq!(args.swap_wait, Duration::from_secs(60));
         assert_eq!(args.log_level, LogLevel::Warn);
+        assert_eq!((args.jobs, args.toast_compression), (None, ToastCompression::Lz4));
+        assert_eq!(parse(&["-j4"]).jobs.map(NonZeroUsize::get), Some(4));
         assert!(!args.force && !args.keep_ids && !args.strict && !args.backup.yes && !args.quiet);
     }
 

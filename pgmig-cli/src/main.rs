@@ -56,5 +56,8 @@ async fn run(args: &Args) -> Result<()> {
     if args.test_rc_connection || args.test_pg_connection {
         return Ok(());
     }
+    if args.dry_run {
+        return commands::dry_run::run(args, &environment, cancel).await;
+    }
     commands::restore::run(args, &environment, cancel).await
 }

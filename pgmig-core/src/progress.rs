@@ -29,10 +29,10 @@ pub trait Progress: Send + Sync {
     fn step(&self, _step: Step) {}
     /// `read` bytes of the archive have been read so far, of `total` where its size is known.
     fn archive_bytes(&self, _read: u64, _total: Option<u64>) {}
-    /// The rows of this table are being loaded now.
+    /// The rows of this table are being loaded from now on.
     fn table(&self, _table: &str) {}
-    /// The server has acknowledged `rows` rows of the current table so far.
-    fn rows(&self, _rows: u64) {}
+    /// The server has acknowledged `rows` rows of this table so far. Several tables can be loaded at a time.
+    fn rows(&self, _table: &str, _rows: u64) {}
     /// A post-data object (index, constraint, ...) is being made: number `done` + 1 of `total`.
     fn object(&self, _what: &str, _done: usize, _total: usize) {}
     /// A migration has been applied in `took`.

@@ -34,7 +34,7 @@ async fn look(
     display: &Arc<Display>,
     cancel: &CancellationToken,
 ) -> Result<Inspection> {
-    let profile = mapping::profile(inspect.profile.as_deref())?;
+    let profile = inspect.profile.as_deref().map(mapping::profile_named).transpose()?;
     let work = async {
         let backup = Backup::open(inspect.source(), profile).await?;
         backup.inspect(Arc::clone(display) as _).await

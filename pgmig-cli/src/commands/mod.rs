@@ -1,7 +1,9 @@
 //! What the program can be asked to do.
 
 pub(crate) mod inspect;
+pub(crate) mod dry_run;
 pub(crate) mod mapping;
+pub(crate) mod releases;
 pub(crate) mod restore;
 pub(crate) mod test_connection;
 pub(crate) mod test_resource_controller;
@@ -22,6 +24,7 @@ pub(crate) async fn run(
     match command {
         Command::Mapping(mapping) => mapping::run(args, mapping, environment, cancel).await,
         Command::Inspect(inspect) => inspect::run(args, inspect, cancel).await,
+        Command::Releases(releases) => releases::run(args, releases),
         Command::Verify(verify) => verify::run(args, verify, cancel).await,
     }
 }

@@ -4,16 +4,20 @@
 mod document;
 mod figures;
 pub(crate) mod inspection;
+mod plan;
 mod summary;
 
 pub(crate) use document::document;
 pub(crate) use figures::{bytes, count, duration, len, plural};
+pub(crate) use plan::plan;
 pub(crate) use summary::{kept, summary};
 
 use crate::table::{Align, Table, printable};
 use anyhow::{Context, Result};
 use pgmig_core::instance::Instance;
+use pgmig_core::progress::{Notice, Severity};
 use pgmig_core::restore::TargetContents;
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 /// Writes results to standard output.
@@ -53,6 +57,25 @@ pub(crate) fn instances(instances: &[Instance]) -> String {
         table.row([instance.id.to_string(), instance.region.clone().unwrap_or_default(), label(instance)]);
     }
     if table.is_empty() { String::new() } else { table.render() }
+}
+
+/// The notices of this severity; nothing where there is none.
+fn notices(notices: &[Notice], severity: Severity, title: &str) -> String {
+    let notices = notices.iter().filter(|notice| notice.severity == severity);
+    lines(title, notices.map(|notice| notice.text.as_str()))
+}
+
+/// A title and a line for each text; nothing where there is none.
+fn lines<'a>(title: &str, texts: impl Iterator<Item = &'a str>) -> String {
+    let lines: String = texts.map(|text| format!("  {}\n", printable(text))).collect();
+    if lines.is_empty() { lines } else { format!("\n{title}\n{lines}") }
+}
+
+/// A title and a table; nothing where that is empty.
+fn section(text: &mut String, title: &str, table: &Table) {
+    if !table.is_empty() {
+        let _ = write!(text, "\n{title}\n{}", table.render());
+    }
 }
 
 /// The name, where it has one, and what is special about it.

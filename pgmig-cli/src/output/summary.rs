@@ -1,6 +1,6 @@
 //! What a restore did, for people.
 
-use super::{bytes, count, duration, instances, label, len, plural, totals};
+use super::{bytes, count, duration, instances, label, len, notices, plural, section, totals};
 use crate::table::{Align, Table, printable};
 use pgmig_core::progress::Severity;
 use pgmig_core::restore::RestoreReport;
@@ -22,8 +22,8 @@ pub(crate) fn summary(report: &RestoreReport) -> String {
     if report.previous.is_some() {
         let _ = write!(text, "\n{}", kept(report));
     }
-    text += &notices(report, Severity::Warning, "Warnings");
-    text += &notices(report, Severity::Notice, "Notices");
+    text += &notices(&report.notices, Severity::Warning, "Warnings");
+    text += &notices(&report.notices, Severity::Notice, "Notices");
     text
 }
 
@@ -90,18 +90,4 @@ fn migrations(report: &RestoreReport) -> Table {
         table.row([migration.version.to_string(), duration(migration.took), migration.description.clone()]);
     }
     table
-}
-
-fn notices(report: &RestoreReport, severity: Severity, title: &str) -> String {
-    let mut text = String::new();
-    for notice in report.notices.iter().filter(|notice| notice.severity == severity) {
-        let _ = writeln!(text, "  {}", printable(&notice.text));
-    }
-    if text.is_empty() { text } else { format!("\n{title}\n{text}") }
-}
-
-fn section(text: &mut String, title: &str, table: &Table) {
-    if !table.is_empty() {
-        let _ = write!(text, "\n{title}\n{}", table.render());
-    }
 }

@@ -4,6 +4,7 @@ use super::step::Step;
 use crate::archive::DumpId;
 use crate::error::ErrorKind;
 use crate::instance::Instance;
+use crate::profile::Release;
 use crate::target::{LockHolder, OtherSession};
 use std::fmt;
 use std::time::Duration;
@@ -39,6 +40,17 @@ pub enum Refusal {
     /// The mapping contradicts itself or the backup.
     #[error("the mapping cannot be used with this backup: {0}")]
     Mapping(String),
+    /// The backup's schema cannot be upgraded, and a release was asked for.
+    #[error(
+        "the backup cannot be brought to release {release}: {reason}; without --to-release it is restored as it is into \
+         an empty target"
+    )]
+    NoUpgrade {
+        /// The release.
+        release: Release,
+        /// Why not.
+        reason: String,
+    },
     /// The archive holds only a part of a database.
     #[error(
         "the archive is a partial one: {0}; a restore replaces the whole database, so everything else would be \

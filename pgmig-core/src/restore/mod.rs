@@ -1,9 +1,13 @@
 //! The whole job: plan (pure), staging database, load, upgrade, verify, swap.
 
+mod analyze;
 mod backup;
 mod build;
+mod bulk;
 mod carry_over;
 mod compare;
+mod crew;
+mod data;
 mod discover;
 mod dry_run;
 mod error;
@@ -12,6 +16,8 @@ mod expected;
 mod extras;
 mod facts;
 mod failpoint;
+mod feed;
+mod graph;
 mod inspect;
 mod inspection;
 mod journal;
@@ -21,18 +27,19 @@ mod marker;
 mod names;
 mod options;
 mod partial;
-mod pieces;
 mod plan;
 mod planner;
 mod preflight;
 mod prepared;
 mod probe;
+mod refused_row;
 mod report;
 mod resolution;
 mod restore_plan;
 mod roles;
 mod row_reader;
 mod run;
+mod schedule;
 mod staging;
 mod step;
 mod stream;
@@ -46,6 +53,7 @@ mod upgrade;
 mod upgrade_path;
 mod verify;
 mod watch;
+mod workers;
 
 pub use backup::Backup;
 pub(crate) use backup::on_thread;
@@ -54,7 +62,7 @@ pub use inspection::{
     ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
     KindCount,
 };
-pub use options::{Erase, Instances, RestoreOptions, Source};
+pub use options::{Erase, Instances, RestoreOptions, Source, ToastCompression};
 pub use prepared::Restore;
 pub use probe::{Probe, probe};
 pub use report::{MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport, TargetContents};

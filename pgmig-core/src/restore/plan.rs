@@ -82,6 +82,9 @@ pub(super) struct TableLoad {
     pub(super) form: RowForm,
     /// Who loads them: an extension's tables belong to whoever created it.
     pub(super) run_as: RunAs,
+    /// Loaded in the archive's order while nothing else is: rows that others can refer to already, by the
+    /// constraints of an extension's tables.
+    pub(super) alone: bool,
 }
 
 /// How the rows of a TABLE DATA entry are given.

@@ -134,7 +134,8 @@ async fn look_inside(
     if let (None, Some(profile)) = (&store, &profile_for_target) {
         refuse_over_store(inside, profile, &contents).await?;
     }
-    let upgrade = upgrade_path::find(inside, archive, store.as_ref(), migrations.as_ref()).await?;
+    let (set, to_release) = (migrations.as_ref(), options.to_release);
+    let upgrade = upgrade_path::find(inside, archive, store.as_ref(), set, to_release, &mut notices).await?;
     Ok(Inside {
         extras: contents::extras(inside, config.username()).await?,
         profile: store.map(|store| store.profile),

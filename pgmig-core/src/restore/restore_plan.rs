@@ -69,6 +69,7 @@ impl RestorePlan {
 #[non_exhaustive]
 pub struct PlannedArchive {
     /// The file; `None` for standard input.
+    #[serde(serialize_with = "path")]
     pub file: Option<PathBuf>,
     /// Whether it can be read only once: standard input, or a file that is a pipe.
     pub is_stream: bool,
@@ -256,6 +257,11 @@ pub struct OnlyInTarget {
     /// Relations of other owners than `username`, which are replaced, too: `owner: relation`. Whether the archive
     /// has relations of these names is not looked at.
     pub of_others: Vec<String>,
+}
+
+/// A path as it is displayed: one that is not UTF-8 is no reason to fail.
+fn path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    shown(&path.as_ref().map(|path| path.display()), serializer)
 }
 
 /// What can be displayed, as a string.

@@ -84,6 +84,8 @@ impl Run {
             late,
             instances: options.instances.clone(),
             extras,
+            jobs: options.jobs,
+            toast_compression: options.toast_compression,
         };
         let run = Self {
             config,

@@ -1,10 +1,10 @@
 //! The reading side of the load: the archive's blocks, inflated, cut at row ends, rewritten.
 
 use super::error::RestoreError;
-use super::pieces::{LargeObjectPart, Piece, Pieces, Sender, TableEnd};
+use super::feed::{Content, FeedSender, Feeds, LargeObjectPart, Piece, PieceSender, Read, Rows, TableEnd};
 use super::plan::{Plan, RowForm, TableLoad};
 use super::row_reader::{PIECE_BYTES, RowReader};
-use crate::archive::{Archive, Block, DataReader, DumpId, LargeObjectsReader};
+use crate::archive::{Archive, Block, Compression, DataReader, DumpId, LargeObjectsReader};
 use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
 use crate::rewrite::{ColumnRule, LeftoverCounter, RowRewriter, Rules, rewrite_insert};
@@ -13,8 +13,10 @@ use crate::sql::{
     quote_ident,
 };
 use bytes::Bytes;
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// INSERT statements are sent together up to this many bytes; each message is a transaction.
 const STATEMENTS_BYTES: usize = 64 * 1024;
@@ -28,9 +30,9 @@ const INSTANCES_BYTES: usize = 64 * 1024 * 1024;
 pub(super) struct Rewriting {
     pub(super) rules: Arc<Rules>,
     /// The columns of each table's rows.
-    pub(super) columns: HashMap<DumpId, TableColumns>,
+    pub(super) columns: Arc<HashMap<DumpId, TableColumns>>,
     /// Partitions with INSERT statements whose rows go to the root of their tree.
-    pub(super) roots: HashMap<DumpId, Root>,
+    pub(super) roots: Arc<HashMap<DumpId, Root>>,
 }
 
 /// The columns of a table's rows, in their order, and the rule of each.
@@ -69,7 +71,7 @@ pub(super) struct Discovery {
 
 /// What the reading side needs to know.
 pub(super) struct Reading {
-    pub(super) tables: Vec<TableLoad>,
+    pub(super) tables: Arc<[TableLoad]>,
     pub(super) large_objects: Vec<DumpId>,
     pub(super) strings: StandardStrings,
     pub(super) rewriting: Option<Rewriting>,
@@ -82,53 +84,95 @@ struct TableRewriter {
     leftovers: LeftoverCounter,
 }
 
-/// Starts to read, on a thread of its own.
-pub(super) fn start(mut archive: Archive, reading: Reading) -> Result<Pieces> {
-    Pieces::of(move |sender| Reader { sender, reading }.run(&mut archive))
+/// Starts to read: a file on up to `readers` threads, biggest blocks first; a stream on one, as it comes.
+///
+/// zstd is unpacked on one thread only: each of its streams can take a window of 128 MiB.
+pub(super) fn start(mut archive: Archive, reading: Reading, readers: NonZeroUsize) -> Result<Feeds> {
+    if archive.is_stream() {
+        let read: Read = Box::new(move |feeds| Reader::new(feeds, reading).read_stream(&mut archive));
+        return Feeds::of(vec![read]);
+    }
+    let readers = if archive.header().compression == Compression::Zstd { 1 } else { readers.get() };
+    let blocks = Arc::new(Mutex::new(blocks(&archive, &reading)));
+    let archive = Arc::new(archive);
+    let read = |reading: Reading| -> Read {
+        let (archive, blocks) = (Arc::clone(&archive), Arc::clone(&blocks));
+        Box::new(move |feeds| Reader::new(feeds, reading).read_file(&archive, &blocks))
+    };
+    Feeds::of((0..readers).map(|_| read(reading.for_another())).collect())
+}
+
+/// The blocks of a file in the order in which they are read: what must be loaded alone in the archive's order,
+/// then the biggest first, so that the last ones to end are small.
+fn blocks(archive: &Archive, reading: &Reading) -> VecDeque<Content> {
+    let size = |dump_id| Reverse(archive.stored_bytes(dump_id).unwrap_or_default());
+    let mut blocks: Vec<_> = reading
+        .tables
+        .iter()
+        .enumerate()
+        .map(|(index, table)| {
+            (
+                (!table.alone, if table.alone { Reverse(0) } else { size(table.dump_id) }),
+                Content::Table(index),
+            )
+        })
+        .collect();
+    let large_objects = reading.large_objects.iter();
+    blocks.extend(large_objects.map(|dump_id| ((true, size(*dump_id)), Content::LargeObjects(*dump_id))));
+    blocks.sort_by_key(|(order, _)| *order);
+    blocks.into_iter().map(|(_, content)| content).collect()
 }
 
 struct Reader {
-    sender: Sender,
+    feeds: FeedSender,
+    /// Where the pieces of the block that is being read go.
+    pieces: Option<PieceSender>,
     reading: Reading,
 }
 
 impl Reader {
-    fn run(&mut self, archive: &mut Archive) -> Result<()> {
-        if archive.is_stream() { self.read_stream(archive) } else { self.read_file(archive) }
+    fn new(feeds: FeedSender, reading: Reading) -> Self {
+        Self { feeds, pieces: None, reading }
     }
 
-    /// Tables, then large objects, each in the order of the table of contents.
-    fn read_file(&mut self, archive: &Archive) -> Result<()> {
-        for index in 0..self.reading.tables.len() {
-            let Some(table) = self.reading.tables.get(index).cloned() else { break };
-            if let Block::Data(mut data) = archive.block(table.dump_id)? {
-                self.table(index, &table, &mut data)?;
+    /// Takes blocks from those that are left to be read, until there are none.
+    fn read_file(&mut self, archive: &Archive, blocks: &Mutex<VecDeque<Content>>) -> Result<()> {
+        loop {
+            let next = blocks.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            match next {
+                None => return Ok(()),
+                Some(Content::Table(index)) => {
+                    let Some(table) = self.reading.tables.get(index).cloned() else { continue };
+                    if let Block::Data(mut data) = archive.block(table.dump_id)? {
+                        self.table(index, &table, &mut data)?;
+                    }
+                }
+                Some(Content::LargeObjects(dump_id)) => {
+                    if let Block::LargeObjects(mut objects) = archive.block(dump_id)? {
+                        self.objects(dump_id, &mut objects)?;
+                    }
+                }
             }
         }
-        for dump_id in self.reading.large_objects.clone() {
-            if let Block::LargeObjects(mut objects) = archive.block(dump_id)? {
-                self.objects(&mut objects)?;
-            }
-        }
-        Ok(())
     }
 
     /// Blocks as they come.
     fn read_stream(&mut self, archive: &mut Archive) -> Result<()> {
-        let mut wanted: HashSet<DumpId> = self.reading.tables.iter().map(|table| table.dump_id).collect();
+        let tables = self.reading.tables.iter().enumerate();
+        let tables: HashMap<DumpId, usize> = tables.map(|(index, table)| (table.dump_id, index)).collect();
+        let mut wanted: HashSet<DumpId> = tables.keys().copied().collect();
         wanted.extend(&self.reading.large_objects);
         while let Some((dump_id, block)) = archive.next_block()? {
             // A second block of an entry would double its rows.
             if !wanted.remove(&dump_id) {
                 continue;
             }
-            let index = self.reading.tables.iter().position(|table| table.dump_id == dump_id);
-            match (block, index) {
-                (Block::Data(mut data), Some(index)) => {
+            match (block, tables.get(&dump_id)) {
+                (Block::Data(mut data), Some(&index)) => {
                     let Some(table) = self.reading.tables.get(index).cloned() else { continue };
                     self.table(index, &table, &mut data)?;
                 }
-                (Block::LargeObjects(mut objects), _) => self.objects(&mut objects)?,
+                (Block::LargeObjects(mut objects), _) => self.objects(dump_id, &mut objects)?,
                 (Block::Data(_), None) => {}
             }
         }
@@ -136,11 +180,11 @@ impl Reader {
     }
 
     fn send(&self, piece: Piece) -> Result<()> {
-        self.sender.send(piece)
+        self.pieces.as_ref().map_or(Ok(()), |pieces| pieces.send(piece))
     }
 
     fn table(&mut self, index: usize, table: &TableLoad, data: &mut DataReader<'_>) -> Result<()> {
-        self.send(Piece::Table(index))?;
+        self.pieces = Some(self.feeds.begin(Content::Table(index))?);
         let discovers = self.reading.discovery.as_ref().is_some_and(|found| found.dump_id == table.dump_id);
         let mut end = match &table.form {
             RowForm::Copy(_) if discovers => self.instance_rows(table, data)?,
@@ -148,7 +192,11 @@ impl Reader {
             RowForm::Inserts { .. } => self.statements(table, data)?,
         };
         end.columns = self.columns(table).map(|columns| columns.names.clone()).unwrap_or_default();
-        self.send(Piece::TableEnd(end))
+        self.end(end)
+    }
+
+    fn end(&mut self, end: TableEnd) -> Result<()> {
+        self.pieces.take().map_or(Ok(()), |pieces| pieces.send(Piece::End(end)))
     }
 
     fn columns(&self, table: &TableLoad) -> Option<&TableColumns> {
@@ -177,8 +225,9 @@ impl Reader {
             end.leftovers += rewriter.leftovers.count(&bytes);
         }
         end.bytes += bytes.len() as u64;
+        let first = end.rows + 1;
         end.rows += rows;
-        self.send(Piece::Rows(Bytes::from(bytes)))
+        self.send(Piece::Rows(Rows { bytes: Bytes::from(bytes), first, count: rows }))
     }
 
     fn rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
@@ -318,7 +367,8 @@ impl Reader {
         }
     }
 
-    fn objects(&mut self, objects: &mut LargeObjectsReader<'_>) -> Result<()> {
+    fn objects(&mut self, dump_id: DumpId, objects: &mut LargeObjectsReader<'_>) -> Result<()> {
+        self.pieces = Some(self.feeds.begin(Content::LargeObjects(dump_id))?);
         let mut parts: Vec<LargeObjectPart> = Vec::new();
         let mut size = 0;
         while let Some(oid) = objects.next_object()? {
@@ -345,7 +395,7 @@ impl Reader {
         if !parts.is_empty() {
             self.send(Piece::LargeObjects(parts))?;
         }
-        Ok(())
+        self.end(TableEnd::default())
     }
 }
 
@@ -385,10 +435,21 @@ impl Reading {
     /// What is to be read for a plan.
     pub(super) fn of(plan: &Plan, strings: StandardStrings) -> Self {
         Self {
-            tables: plan.tables.clone(),
+            tables: plan.tables.clone().into(),
             large_objects: plan.large_objects.clone(),
             strings,
             rewriting: None,
+            discovery: None,
+        }
+    }
+
+    /// The same for another thread, but for what can only be done once, in a stream.
+    fn for_another(&self) -> Self {
+        Self {
+            tables: Arc::clone(&self.tables),
+            large_objects: Vec::new(),
+            strings: self.strings,
+            rewriting: self.rewriting.clone(),
             discovery: None,
         }
     }
