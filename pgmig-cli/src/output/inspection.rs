@@ -41,13 +41,17 @@ fn facts(archive: &ArchiveFacts) -> String {
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "{name:<12} {}", printable(value));
     };
-    let version = archive.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    let version = archive.container_version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let size = archive.bytes.map(|size| format!(", {}", bytes(size))).unwrap_or_default();
-    line("format", &format!("{}{version}, compression {}{size}", archive.format, archive.compression));
+    let file = match archive.file_compression.as_str() {
+        "none" => String::new(),
+        codec => format!(", in a {codec} file"),
+    };
+    line("format", &format!("{}{version}, compression {}{file}{size}", archive.format, archive.compression));
     let optional = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
     line("made", &optional(&archive.created));
-    line("by pg_dump", &optional(&archive.pg_dump));
-    line("from server", &optional(&archive.server));
+    line("by pg_dump", &optional(&archive.pg_dump_version));
+    line("from server", &optional(&archive.server_version));
     line("database", &optional(&archive.database));
     line("encoding", &optional(&archive.encoding));
     text

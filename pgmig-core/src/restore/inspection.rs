@@ -31,17 +31,19 @@ pub struct ArchiveFacts {
     /// `custom`, `directory`, `tar` or `plain`.
     pub format: String,
     /// The container's version, such as `1.14`.
-    pub version: Option<String>,
-    /// `none`, `gzip`, `lz4` or `zstd`.
+    pub container_version: Option<String>,
+    /// How pg_dump compressed the data: `none`, `gzip`, `lz4` or `zstd`.
     pub compression: String,
+    /// How the whole file was compressed on top of that, in the same words.
+    pub file_compression: String,
     /// Size in bytes; unknown for a stream.
     pub bytes: Option<u64>,
     /// When it was made, by the clock of the machine that pg_dump ran on: `2026-11-20 12:16:20`.
     pub created: Option<String>,
     /// The version of pg_dump.
-    pub pg_dump: Option<String>,
+    pub pg_dump_version: Option<String>,
     /// The version of the server.
-    pub server: Option<String>,
+    pub server_version: Option<String>,
     /// The name of the database.
     pub database: Option<String>,
     /// The encoding, by PostgreSQL's name.
@@ -128,13 +130,14 @@ impl ArchiveFacts {
             Some(String::from_utf8_lossy(text.as_ref()?.as_bytes()).into_owned())
         };
         Self {
-            format: "custom".to_owned(),
-            version: Some(header.version.to_string()),
+            format: header.format.to_string(),
+            container_version: header.container.map(|container| container.version.to_string()),
             compression: header.compression.to_string(),
+            file_compression: header.wrapper.to_string(),
             bytes: archive.size(),
-            created: Some(header.created.to_string()),
-            pg_dump: text(&header.dump_version),
-            server: text(&header.server_version),
+            created: header.created.map(|created| created.to_string()),
+            pg_dump_version: text(&header.dump_version),
+            server_version: text(&header.server_version),
             database: text(&header.database),
             encoding: archive.encoding().map(ToOwned::to_owned),
             entries: archive.entries().len(),

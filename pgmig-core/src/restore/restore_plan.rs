@@ -74,7 +74,7 @@ pub struct PlannedArchive {
     /// Whether it can be read only once: standard input, or a file that is a pipe.
     pub is_stream: bool,
     /// What pg_dump calls its format.
-    pub format: &'static str,
+    pub format: String,
     /// Version of the container.
     #[serde(serialize_with = "shown")]
     pub container_version: Option<ArchiveVersion>,

@@ -69,6 +69,8 @@ pub fn verify_archive(
 ) -> Result<Verified, Fault> {
     let expectations = Expectations::of(archive)?;
     let schedule = Schedule { expectations: &expectations, jobs, progress, stop };
-    let blocks = if archive.is_stream() { schedule.in_order(archive)? } else { schedule.at_once(archive)? };
+    // Of a file that was compressed as a whole, too, blocks come one after the other.
+    let is_in_order = archive.is_stream() || archive.is_sequential();
+    let blocks = if is_in_order { schedule.in_order(archive)? } else { schedule.at_once(archive)? };
     report::Verified::of(archive, &expectations, blocks)
 }

@@ -31,8 +31,8 @@ struct Findings {
 impl Schedule<'_> {
     /// One after the other, as they come.
     pub(super) fn in_order(&self, archive: &mut Archive) -> Result<Vec<(DumpId, Checked)>, Fault> {
-        let read = archive.bytes_read();
-        let each_piece = || self.look(read.get(), None);
+        let (read, total) = (archive.bytes_read(), archive.size());
+        let each_piece = || self.look(read.get(), total);
         let checker = BlockChecker { expectations: self.expectations, each_piece: &each_piece };
         let labels: std::collections::HashMap<_, _> = archive
             .entries()

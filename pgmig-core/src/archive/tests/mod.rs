@@ -5,6 +5,7 @@ mod builder;
 mod corpus;
 mod forms;
 mod malformed;
+mod members;
 mod mutation;
 mod sound;
 
