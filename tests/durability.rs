@@ -26,8 +26,9 @@ fn with_as_little_wal_as_there_can_be() {
 
 fn crashes_right_after(conf: &str) {
     // Commits wait for nothing, unless pgmig asks for it, and no checkpoint helps.
-    let server =
-        Server::start_private(&format!("fsync = on\nsynchronous_commit = off\nwal_writer_delay = 10s\n{conf}"));
+    let server = Server::start_private(&format!(
+        "fsync = on\nsynchronous_commit = off\nwal_writer_delay = 10s\n{conf}"
+    ));
     let source = Database::create_on(&server, "durable_source");
     source.psql(STORE);
     let directory = TempDir::new().unwrap();

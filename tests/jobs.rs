@@ -160,7 +160,8 @@ fn a_lost_connection_ends_all_of_them() {
 #[test]
 fn a_server_with_few_connections_is_enough() {
     // Two of them are pgmig's even with one job: the lock is held on the first.
-    let server = Server::start_private("max_connections = 6\nsuperuser_reserved_connections = 0\nmax_wal_senders = 0");
+    let server =
+        Server::start_private("max_connections = 6\nsuperuser_reserved_connections = 0\nmax_wal_senders = 0");
     let case = Case::on(&server, DOMINATED);
     let outcome = case.pgmig("8").source(&case.archive).run().expect_status(0);
     outcome.assert_stderr_has("of the 8 connections that --jobs asks for");
@@ -175,7 +176,8 @@ fn a_roles_connection_limit_is_respected() {
     let server = Server::of_this_run();
     let name = format!("limited {}", std::process::id());
     let role = quoted(&name);
-    server.psql("postgres", &format!("CREATE ROLE {role} LOGIN CREATEDB PASSWORD 'l1mit' CONNECTION LIMIT 3"));
+    server
+        .psql("postgres", &format!("CREATE ROLE {role} LOGIN CREATEDB PASSWORD 'l1mit' CONNECTION LIMIT 3"));
     let target = Database::create_with(&server, "limited", &format!("TEMPLATE template0 OWNER {role}"));
     let file = TargetFile {
         username: name.clone(),
@@ -201,7 +203,8 @@ fn a_number_of_jobs_that_makes_no_sense_is_refused() {
 
 #[test]
 fn large_values_are_compressed_as_asked() {
-    let case = Case::of("CREATE TABLE t (id int, note text); INSERT INTO t SELECT 1, repeat('lorem ipsum ', 1000)");
+    let case =
+        Case::of("CREATE TABLE t (id int, note text); INSERT INTO t SELECT 1, repeat('lorem ipsum ', 1000)");
     if case.target.server.major_version() < 14 {
         return;
     }
