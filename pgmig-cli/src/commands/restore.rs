@@ -1,15 +1,17 @@
 //! The main job: restore a backup into the target.
 
 use super::mapping::{self, Mapper, Provisioned};
-use crate::args::{self, Args, ENTERED_MAPPING, OutputFormat};
+use crate::args::{self, Args, ENTERED_MAPPING, OutputFormat, SchemaOf};
 use crate::confirm;
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, Usage};
 use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
 use pgmig_core::Error;
-use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions, RestoreReport, ToastCompression};
+use pgmig_core::restore::{
+    Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, ToastCompression,
+};
 use pgmig_core::schema::MigrationSet;
 use pgmig_core::target::TargetConfig;
 use std::path::PathBuf;
@@ -98,6 +100,17 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     options.profile = mapping::profile(&args.backup)?;
     options.migrations =
         args.migrations.as_deref().map(MigrationSet::from_dir).transpose().map_err(Error::from)?;
+    options.schema = match args.schema {
+        SchemaOf::Auto => SchemaMode::Auto,
+        SchemaOf::Migrate => SchemaMode::Migrate,
+        SchemaOf::Archive => SchemaMode::Archive,
+        SchemaOf::Target => SchemaMode::Target,
+    };
+    if args.to_release.is_some() && matches!(args.schema, SchemaOf::Archive | SchemaOf::Target) {
+        let text =
+            "--to-release says where an upgrade ends, and --schema archive and --schema target make none";
+        return Err(Usage::new(text.to_owned()).into());
+    }
     options.to_release = args.to_release;
     options.strict = args.strict;
     options.keep_previous = args.keep_previous;

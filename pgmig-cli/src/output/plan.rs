@@ -1,6 +1,8 @@
 //! What a restore would do, for people.
 
-use super::{bytes, count, duration, instances, label, len, lines, notices, plural, section, totals};
+use super::{
+    bytes, count, difference_table, duration, instances, label, len, lines, notices, plural, section, totals,
+};
 use crate::commands::dry_run::DryRun;
 use crate::commands::mapping::Provisioned;
 use crate::table::{Align, Table, printable};
@@ -8,7 +10,7 @@ use pgmig_core::instance::Instance;
 use pgmig_core::progress::Severity;
 use pgmig_core::restore::{
     Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedMigration, PlannedObjects,
-    PlannedSchema, PlannedTarget, RestorePlan, Strategy,
+    PlannedSchema, PlannedTarget, RestorePlan, Strategy, TableDifference,
 };
 use std::fmt::Write as _;
 
@@ -169,6 +171,7 @@ fn schema(schema: &PlannedSchema) -> String {
             let from = from.map(|from| format!("from {from} ")).unwrap_or_default();
             (format!("{from}to {to}, by {}", plural(len(migrations), "migration")), migrations)
         }
+        PlannedSchema::Target { differences } => return text + &target_schema(differences),
         PlannedSchema::AsItIs { reason } => (format!("as it is, not upgraded: {reason}"), none),
         PlannedSchema::Later { to: Some(to) } => (format!("upgraded to {to}"), none),
         _ => ("upgraded".to_owned(), none),
@@ -178,6 +181,17 @@ fn schema(schema: &PlannedSchema) -> String {
         text += &migration_table(migrations).render();
     }
     text
+}
+
+/// The target's own schema, and where the archive's tables are not those.
+fn target_schema(differences: &[TableDifference]) -> String {
+    let table = difference_table(differences);
+    let how = "the target's own; rows are loaded by the names of tables and columns";
+    if table.is_empty() {
+        format!("  {how}, which are the same\n")
+    } else {
+        format!("  {how}\n{}", table.render())
+    }
 }
 
 fn migration_table(migrations: &[PlannedMigration]) -> Table {

@@ -157,9 +157,10 @@ impl<'a> Crew<'a> {
         let offer = match feed.content {
             Content::Table(table) => {
                 let load = self.job.tables.get(table);
-                let alone = load.is_some_and(|load| load.alone);
+                let alone = load.is_some_and(|load| load.alone || load.last);
+                let is_held = load.is_some_and(|load| load.held().is_some());
                 let is_copy = load.is_some_and(|load| matches!(load.form, RowForm::Copy(_)));
-                Offer { feed: number, table: Some(table), alone, shareable: is_copy && !alone }
+                Offer { feed: number, table: Some(table), alone, shareable: is_copy && !alone && !is_held }
             }
             Content::LargeObjects(_) => {
                 let shareable = !self.job.create_large_objects;
@@ -233,7 +234,7 @@ impl<'a> Crew<'a> {
         };
         let Some(load) = self.job.tables.get(table) else { return Ok(()) };
         let name = load.table.to_string();
-        let rows = active.acknowledged.load(Ordering::Relaxed);
+        let rows = active.acknowledged();
         if end.rows != rows && !end.is_uncounted {
             let fault = format!("table {name}: {rows} rows were acknowledged of {} in the archive", end.rows);
             return Err(RestoreError::Verification(vec![fault]).into());
@@ -291,6 +292,11 @@ impl ActiveFeed {
     /// The server has acknowledged so many rows more. Returns how many in all.
     pub(super) fn acknowledge(&self, rows: u64) -> u64 {
         self.acknowledged.fetch_add(rows, Ordering::Relaxed).saturating_add(rows)
+    }
+
+    /// The rows that the server has acknowledged.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
     }
 
     /// Its size in bytes, once it has been read.

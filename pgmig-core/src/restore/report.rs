@@ -1,5 +1,6 @@
 //! What a restore found and did. Its form as JSON (fields, names, units) is documented, and stays.
 
+use super::target_schema::TableDifference;
 use crate::instance::{Instance, InstanceId};
 use crate::profile::SchemaVersion;
 use crate::progress::Notice;
@@ -110,6 +111,8 @@ pub struct RestoreReport {
     pub target_version: Option<SchemaVersion>,
     /// Migrations applied, in order.
     pub migrations: Vec<MigrationReport>,
+    /// Where the archive's tables are not the target's own, and what became of that (`--schema target`).
+    pub differences: Vec<TableDifference>,
     /// What the target held before.
     pub erased: TargetContents,
     /// Notices and warnings, in the order in which they came up.
