@@ -6,6 +6,7 @@ pub(crate) mod damage;
 pub(crate) mod database;
 pub(crate) mod document;
 pub(crate) mod fixture;
+pub(crate) mod listing;
 pub(crate) mod migrations;
 pub(crate) mod pgmig;
 pub(crate) mod pty;

@@ -7,6 +7,7 @@ use super::{
     error::ArchiveError,
     header::Compression,
     objects::PieceObjects,
+    plain::ScriptObjects,
     tar::TarObjects,
 };
 use std::{
@@ -67,6 +68,11 @@ impl DataReader<'_> {
     pub fn read_into(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
         append(&mut self.item, buffer, at_most)
     }
+
+    /// Bytes of the archive, from its start, up to the end of what has been read so far.
+    pub(crate) fn file_offset(&mut self) -> Option<u64> {
+        self.item.chunks().map(|chunks| chunks.reader().offset())
+    }
 }
 
 impl Read for DataReader<'_> {
@@ -93,6 +99,8 @@ enum Objects<'a> {
     Pieces(Box<PieceObjects<'a>>),
     /// Members of a tar file that comes in a stream.
     Tar(TarObjects<'a>),
+    /// Statements of a script.
+    Statements(Box<ScriptObjects<'a>>),
 }
 
 impl<'a> LargeObjectsReader<'a> {
@@ -102,6 +110,10 @@ impl<'a> LargeObjectsReader<'a> {
 
     pub(super) fn of_tar(objects: TarObjects<'a>) -> Self {
         Self { objects: Objects::Tar(objects) }
+    }
+
+    pub(super) fn of_script(objects: ScriptObjects<'a>) -> Self {
+        Self { objects: Objects::Statements(Box::new(objects)) }
     }
 }
 
@@ -125,6 +137,7 @@ impl LargeObjectsReader<'_> {
             }
             Objects::Pieces(pieces) => pieces.next_object(),
             Objects::Tar(objects) => objects.next_object(),
+            Objects::Statements(objects) => objects.next_object(),
         }
     }
 
@@ -142,6 +155,7 @@ impl LargeObjectsReader<'_> {
                 None => Ok(0),
             },
             Objects::Tar(objects) => objects.read_into(buffer, at_most),
+            Objects::Statements(objects) => objects.read_into(buffer, at_most),
         }
     }
 }

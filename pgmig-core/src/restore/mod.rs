@@ -18,6 +18,8 @@ mod facts;
 mod failpoint;
 mod feed;
 mod graph;
+mod inspect;
+mod inspection;
 mod journal;
 mod late;
 mod load;
@@ -56,8 +58,13 @@ mod watch;
 mod workers;
 
 pub use backup::Backup;
+pub(crate) use backup::on_thread;
 pub use compare::SchemaDifference;
 pub use error::{Refusal, RestoreError, RowError};
+pub use inspection::{
+    ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
+    KindCount,
+};
 pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Source, ToastCompression};
 pub use prepared::Restore;
 pub use probe::{Probe, probe};

@@ -12,6 +12,7 @@ mod lexer;
 mod literal;
 mod parser;
 mod scanner;
+mod script;
 mod statement;
 mod table;
 
@@ -24,3 +25,4 @@ pub use table::{ColumnDefinition, TableDefinition, table_columns, table_definiti
 
 pub(crate) use literal::decode as decode_literal;
 pub(crate) use parser::Parser;
+pub(crate) use script::{PieceKind, ScriptPiece, ScriptSplitter};
