@@ -9,4 +9,4 @@ mod store;
 pub(crate) use builtin::Builtin;
 pub use error::ProfileError;
 pub use releases::{Release, Releases};
-pub use store::{ColumnRef, Profile, TenantTable};
+pub use store::{ByteaColumn, ColumnRef, Profile, TenantTable};

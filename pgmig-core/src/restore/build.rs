@@ -13,12 +13,12 @@ use super::report::MappedInstance;
 use super::step::Step;
 use super::stream::{self, Discovery, Reading, Rewriting, Root, TableColumns};
 use super::watch::Watch;
-use super::{tables, verify};
+use super::{binary, tables, verify};
 use crate::archive::{Archive, BytesRead, DumpId};
 use crate::error::Result;
 use crate::instance::{Instance, InstanceId, Resolution};
 use crate::profile::{ColumnRef, Profile};
-use crate::rewrite::{ColumnKind, ColumnSelector, Rules};
+use crate::rewrite::{ColumnSelector, Rules, Shape};
 use crate::schema::MigrationSet;
 use crate::sql::{QualifiedName, StandardStrings, quote_ident, quote_literal};
 use crate::target::TargetConfig;
@@ -72,6 +72,9 @@ impl Build {
         let late = LateResolution::default();
         let loaded = self.load(archive, &mut executor, journal, strings, rules, &late).await?;
         self.note_late(&mut executor, &late, &loaded).await?;
+        if let Some(rules) = &executor.rules {
+            binary::note(journal, &loaded, rules.large_objects());
+        }
         for task in &self.plan.data_last {
             executor.run(task).await?;
         }
@@ -254,8 +257,8 @@ impl Build {
             };
             let names = copied.unwrap_or_else(|| known.iter().map(|(name, _)| name.clone()).collect());
             let rule = |column: &String| {
-                let kind = known.iter().find(|(name, _)| name == column).map(|(_, kind)| *kind);
-                rules.column_rule(&load.table, column, kind.unwrap_or(ColumnKind::Other))
+                let shape = known.iter().find(|(name, _)| name == column).map(|(_, shape)| shape);
+                rules.column_rule(&load.table, column, shape.unwrap_or(&Shape::Text))
             };
             let rules = names.iter().map(rule).collect();
             (load.dump_id, TableColumns { names, rules })
@@ -369,7 +372,13 @@ pub(super) fn rules_of(resolution: &Resolution, profile: Option<&Profile>) -> Ru
     match profile {
         Some(profile) => {
             let excluded = profile.excluded_columns().iter().cloned().map(selector);
-            rules.with_excluded(excluded).with_alias_columns(profile.alias_columns().map(selector))
+            let bytea = profile.bytea_columns().iter();
+            let bytea = bytea.map(|column| (selector(column.column_ref()), column.ids));
+            rules
+                .with_excluded(excluded)
+                .with_alias_columns(profile.alias_columns().map(selector))
+                .with_bytea(profile.bytea(), bytea)
+                .with_large_objects(profile.large_objects())
         }
         None => rules,
     }

@@ -30,6 +30,9 @@ const MESSAGE_BYTES: usize = 256 * 1024;
 pub(super) struct LargeObjectTotals {
     pub(super) objects: u64,
     pub(super) bytes: u64,
+    /// IDs found in them, replaced or not, and in how many of them.
+    pub(super) ids: u64,
+    pub(super) with_ids: u64,
 }
 
 /// What the load did.
@@ -264,6 +267,8 @@ impl Loader<'_> {
         for part in parts {
             totals.objects += u64::from(part.offset == 0);
             totals.bytes += part.bytes.len() as u64;
+            totals.ids += part.ids;
+            totals.with_ids += u64::from(part.ids > 0);
             oids.push(i64::from(part.oid));
             offsets.push(i64::try_from(part.offset).unwrap_or(i64::MAX));
             contents.push(part.bytes);
@@ -327,9 +332,12 @@ fn is_cut_short(error: &crate::Error) -> bool {
 }
 
 fn report(table: String, rows: u64, end: TableEnd) -> TableReport {
-    let counted = end.columns.into_iter().zip(end.replaced).filter(|(_, count)| *count > 0);
-    let replacements = counted.map(|(column, count)| Replacements { column, count }).collect();
-    TableReport { table, rows, bytes: end.bytes, replacements }
+    let counted = |counts: Vec<u64>| -> Vec<Replacements> {
+        let counted = end.columns.iter().zip(counts).filter(|(_, count)| *count > 0);
+        counted.map(|(column, count)| Replacements { column: column.clone(), count }).collect()
+    };
+    let (replacements, left) = (counted(end.replaced), counted(end.left));
+    TableReport { table, rows, bytes: end.bytes, replacements, left }
 }
 
 /// Line and column of `COPY t, line 3, column c`.

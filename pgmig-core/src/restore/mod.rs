@@ -1,6 +1,7 @@
 //! The whole job: plan (pure), staging database, load, upgrade, verify, swap.
 
 mod backup;
+mod binary;
 mod build;
 mod carry_over;
 mod compare;
@@ -41,7 +42,9 @@ pub use backup::Backup;
 pub use error::{Refusal, RestoreError, RowError};
 pub use options::{Erase, Instances, RestoreOptions, Source};
 pub use probe::{Probe, probe};
-pub use report::{MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport, TargetContents};
+pub use report::{
+    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport, TargetContents,
+};
 pub use run::Restore;
 pub use step::{Failpoint, Step};
 pub use survey::{Holdings, TableHolding};
