@@ -15,7 +15,7 @@ RUN_ALL := $(CARGO) test --workspace $(FEATURES) --lib --bins --tests
 RUN_CORPUS := $(CARGO) test -p pgmig-tests corpus:: -- --nocapture
 endif
 
-.PHONY: help demo test test-corpus check doctest memory bench
+.PHONY: help demo test test-corpus check doctest memory bench fixtures
 
 help:
 	@echo "make demo         the main job end to end, on a private PostgreSQL cluster"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-corpus  restore every archive under PGMIG_CORPUS=DIR and compare with pg_restore"
 	@echo "make check        formatting, lints, documentation, unit tests"
 	@echo "make bench        times of restores, beside pg_restore's"
+	@echo "make fixtures     make the archives of each release anew (fixtures/releases)"
 	@echo "make memory       peak memory of a restore of 300 MB and of 1 GB"
 
 demo:
@@ -50,6 +51,9 @@ doctest:
 memory:
 	$(CARGO) build --release -p pgmig-cli
 	tests/with-postgres tests/memory target/release/pgmig
+
+fixtures:
+	tests/with-postgres tests/make-releases
 
 bench:
 	$(CARGO) build --release -p pgmig-cli

@@ -23,5 +23,6 @@ mod resource_controller;
 mod resource_controller_tls;
 mod rewriting;
 mod runbooks;
+mod secrets;
 mod sessions;
 mod support;

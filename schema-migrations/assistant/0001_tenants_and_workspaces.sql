@@ -1,4 +1,4 @@
--- Release 4.0.0: service instances and their workspaces.
+-- Release 1.4.0: service instances and their workspaces.
 
 CREATE TABLE tenant (
     tenant_id uuid PRIMARY KEY,

@@ -1,4 +1,5 @@
--- Release 4.0.0: what is built from workspaces, and what happens to it.
+-- Release 4.0.0: what is built from workspaces, and what happens to it. Every workspace that is there becomes a skill
+-- of an assistant of its own, so that clients of the new interface find it.
 
 CREATE TABLE assistant (
     assistant_id uuid PRIMARY KEY,
@@ -65,3 +66,23 @@ CREATE TABLE activity_log (
     detail jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX activity_log_tenant ON activity_log (tenant_id, at);
+
+-- IDs are made from the workspace's, so that the same store always gives the same rows.
+INSERT INTO skill (skill_id, tenant_id, workspace_id, document)
+SELECT md5('skill of workspace ' || workspace_id)::uuid,
+       tenant_id,
+       workspace_id,
+       json_build_object('type', 'dialog', 'language', language, 'status', 'Available', 'name', name)
+FROM workspace;
+
+INSERT INTO assistant (assistant_id, tenant_id, name, settings, legacy_owner)
+SELECT md5('assistant of workspace ' || workspace_id)::uuid,
+       tenant_id,
+       name,
+       jsonb_build_object('language', language),
+       nullif(owner_note, '')
+FROM workspace;
+
+INSERT INTO assistant_skill (assistant_id, skill_id, position)
+SELECT md5('assistant of workspace ' || workspace_id)::uuid, md5('skill of workspace ' || workspace_id)::uuid, 1
+FROM workspace;

@@ -1,7 +1,25 @@
 -- Release 4.8.0: snapshots are known by a UUID instead of a number. The number stays, for links in old mails.
 
 ALTER TABLE snapshot ADD COLUMN new_id uuid;
-UPDATE snapshot SET new_id = md5('snapshot ' || snapshot_id || ' of ' || coalesce(workspace_id::text, ''))::uuid;
+
+-- In batches along the key, which numbers from 1 on.
+DO $$
+DECLARE
+    batch constant integer := 5000;
+    last_done bigint := 0;
+    last_of_batch bigint;
+BEGIN
+    LOOP
+        SELECT max(snapshot_id) INTO last_of_batch
+        FROM (SELECT snapshot_id FROM snapshot WHERE snapshot_id > last_done ORDER BY snapshot_id LIMIT batch) AS next;
+        EXIT WHEN last_of_batch IS NULL;
+        UPDATE snapshot
+        SET new_id = md5('snapshot ' || snapshot_id || ' of ' || coalesce(workspace_id::text, ''))::uuid
+        WHERE snapshot_id > last_done AND snapshot_id <= last_of_batch;
+        last_done := last_of_batch;
+    END LOOP;
+END
+$$;
 
 ALTER TABLE snapshot_note ADD COLUMN new_id uuid;
 UPDATE snapshot_note

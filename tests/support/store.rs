@@ -98,8 +98,9 @@ impl Backup {
 fn make(server: &Server, directory: &Path) {
     let source = Database::create_shared(server, SOURCE_DATABASE);
     apply_migrations(&source, OLDEST);
-    let fill = std::fs::read_to_string(fixture("store/fill_4.0.0.sql")).expect("the fixture is UTF-8");
-    source.psql(&fill.replace(":'scale'", "'3'"));
+    for rows in ["fill_1.4.2", "fill_4.0.0", "definitions_4.0.0"] {
+        fill(&source, rows, 3);
+    }
     source.psql(&format!(
         "UPDATE store.workspace SET owner_note = '{ROW_VALUE}' WHERE owner_note IS NULL;
          SELECT lo_from_bytea(0, decode(repeat('00ff5c', 100000), 'hex'))"
@@ -115,6 +116,14 @@ fn make(server: &Server, directory: &Path) {
              INSERT INTO workspace (workspace_id, tenant_id, name) VALUES (md5('{id}')::uuid, '{id}', '{ROW_VALUE}');"
         ));
     }
+}
+
+/// Runs a file of `fixtures/store`.
+#[track_caller]
+pub(crate) fn fill(store: &Database, file: &str, scale: u32) {
+    let file = fixture(&format!("store/{file}.sql"));
+    let sql = std::fs::read_to_string(file).expect("the fixture is UTF-8");
+    store.psql(&sql.replace(":'scale'", &format!("'{scale}'")));
 }
 
 /// Brings a database to a release with psql alone, as superuser.

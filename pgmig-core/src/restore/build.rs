@@ -8,12 +8,13 @@ use super::late::{LateResolution, resolve_late};
 use super::load::{Loaded, Loader};
 use super::options::Instances;
 use super::plan::{Facts, Plan, RowForm, RunAs, TableLoad, Task};
-use super::preflight::{self, LateInstances, Upgrade};
 use super::report::MappedInstance;
+use super::resolution::LateInstances;
 use super::step::Step;
 use super::stream::{self, Discovery, Reading, Rewriting, Root, TableColumns};
+use super::upgrade_path::Upgrade;
 use super::watch::Watch;
-use super::{binary, tables, verify};
+use super::{binary, tables, tenants, verify};
 use crate::archive::{Archive, BytesRead, DumpId};
 use crate::error::Result;
 use crate::instance::{Instance, InstanceId, Resolution};
@@ -331,7 +332,7 @@ impl Build {
     ) -> Result<Vec<Instance>> {
         if self.facts.is_superuser {
             executor.become_role(&RunAs::Superuser).await?;
-            return preflight::instances_of(&mut executor.session, profile).await;
+            return tenants::instances_of(&mut executor.session, profile).await;
         }
         let doing = "read the restored instances";
         let forced = self.forced_tables(executor).await?;
@@ -340,7 +341,7 @@ impl Build {
             let lift = format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY");
             executor.session.execute(&lift, doing).await?;
         }
-        let found = preflight::instances_of(&mut executor.session, profile).await?;
+        let found = tenants::instances_of(&mut executor.session, profile).await?;
         executor.session.execute("ROLLBACK", doing).await?;
         Ok(found)
     }

@@ -7,7 +7,7 @@ use super::load::Loaded;
 use super::options::Instances;
 use super::plan::{RunAs, TableLoad};
 use super::stream::Resolve;
-use super::{preflight, tables};
+use super::{resolution, tables};
 use crate::error::Result;
 use crate::instance::{InstanceId, Mapping, Resolution};
 use crate::profile::Profile;
@@ -110,7 +110,7 @@ pub(super) fn resolve_late(instances: &Instances, profile: Option<Profile>, late
         Instances::Keep => Mapping::default(),
     };
     Box::new(move |instances| {
-        let resolution = preflight::resolve(&mapping, &instances, profile.as_ref(), &mut Vec::new())?;
+        let resolution = resolution::resolve(&mapping, &instances, profile.as_ref(), &mut Vec::new())?;
         let rules = Arc::new(rules_of(&resolution, profile.as_ref()));
         *late.lock().unwrap_or_else(PoisonError::into_inner) = Some(resolution);
         Ok(rules)

@@ -1,7 +1,9 @@
 //! `--testPGConnection`: what can be reached, and whether a restore would be possible.
 
-use super::preflight::{open_control, swap_rights, target_contents};
+use super::facts::swap_rights;
+use super::preflight::open_control;
 use super::report::TargetContents;
+use super::tenants::target_contents;
 use crate::error::Result;
 use crate::profile::Profile;
 use crate::target::catalog::{self, OtherSession};

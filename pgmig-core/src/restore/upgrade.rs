@@ -6,9 +6,9 @@ use super::error::Refusal;
 use super::execute::Executor;
 use super::journal::Journal;
 use super::plan::RunAs;
-use super::preflight::{self, Upgrade};
 use super::report::MigrationReport;
 use super::step::Step;
+use super::upgrade_path::{self, Upgrade};
 use crate::error::Result;
 use crate::profile::Profile;
 use crate::schema::{self, History, UpgradePlan};
@@ -27,7 +27,7 @@ impl Build {
             Upgrade::Later { goal } => {
                 executor.become_role(&RunAs::Owner).await?;
                 let history = History::read(executor.session.conn(), &profile).await?;
-                preflight::upgrade(history, goal, &profile, self.migrations.as_ref())?
+                upgrade_path::decide(history, goal, &profile, self.migrations.as_ref())?
             }
             known => known,
         };
@@ -57,7 +57,7 @@ impl Build {
             .await?;
         session.become_role(Some(self.config.username())).await?;
         let mut upgrade =
-            schema::Upgrade::begin(session.conn(), profile, plan, preflight::split_migration).await?;
+            schema::Upgrade::begin(session.conn(), profile, plan, upgrade_path::split_migration).await?;
         while let Some(done) = upgrade.next().await? {
             journal.progress.migrated(done.version, &done.description, done.took);
             let (version, description, took) = (done.version, done.description, done.took);

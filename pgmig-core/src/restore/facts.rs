@@ -1,0 +1,85 @@
+//! What is asked of the cluster before a restore is planned, and which rights a swap takes.
+
+use super::plan::Facts;
+use super::roles::Roles;
+use super::superuser::{Extension, Fresh};
+use crate::error::Result;
+use crate::sql::quote_literal;
+use crate::target::TargetConfig;
+use crate::target::catalog::{DatabaseFacts, RoleFacts};
+use crate::target::session::Session;
+
+/// The oldest server that restores are made on: the catalogs and functions that are asked exist from 12 on.
+const OLDEST_SERVER: i32 = 120_000;
+
+/// The rights that a swap takes and the roles lack.
+pub(super) fn swap_rights(
+    server_version: i32,
+    config: &TargetConfig,
+    target: &DatabaseFacts,
+    roles: &RoleFacts,
+) -> Vec<String> {
+    let login = config.su_username();
+    let mut reasons = Vec::new();
+    if server_version < OLDEST_SERVER {
+        reasons.push(format!("the server is PostgreSQL {}; 12 is the oldest", server_version / 10_000));
+    }
+    if !roles.may_create_databases {
+        reasons.push(format!("su_username {login} may not create databases (ALTER ROLE ... CREATEDB)"));
+    }
+    if !roles.may_become_database_owner {
+        reasons.push(format!(
+            "su_username {login} cannot become {}, who owns the database (GRANT that role to it)",
+            target.owner
+        ));
+    }
+    if !roles.may_become_owner {
+        reasons.push(format!(
+            "su_username {login} cannot become username {} (GRANT that role to it)",
+            config.username()
+        ));
+    }
+    reasons
+}
+
+/// Asks what a plan needs to know.
+pub(super) async fn ask(
+    control: &mut Session,
+    config: &TargetConfig,
+    target: &DatabaseFacts,
+    roles: &RoleFacts,
+) -> Result<Facts> {
+    let owner = quote_literal(config.username());
+    let rows = control.rows("SELECT rolname FROM pg_catalog.pg_roles", "list the roles").await?;
+    let existing = rows.iter().map(|row| row.text(0).to_owned()).collect();
+    let rows = control.rows("SELECT spcname FROM pg_catalog.pg_tablespace", "list the tablespaces").await?;
+    let tablespaces = rows.iter().map(|row| row.text(0).to_owned()).collect();
+    let sql = "SELECT e.name, NOT v.superuser OR COALESCE((pg_catalog.to_jsonb(v) ->> 'trusted')::boolean, false) \
+               FROM pg_catalog.pg_available_extensions e JOIN pg_catalog.pg_available_extension_versions v \
+               ON v.name = e.name AND v.version = e.default_version";
+    let rows = control.rows(sql, "list the extensions that the server has").await?;
+    let extension = |row: &crate::target::session::TextRow| {
+        (row.text(0).to_owned(), Extension { for_everyone: row.is_true(1) })
+    };
+    let available = rows.iter().map(extension).collect();
+    let sql = format!(
+        "SELECT rolsuper, pg_catalog.pg_has_role(oid, {}, 'USAGE') FROM pg_catalog.pg_roles WHERE rolname = {owner}",
+        quote_literal(&target.owner)
+    );
+    let rows = control.rows(&sql, "read what username may do").await?;
+    let row = rows.first();
+    let owner_is_superuser = row.is_some_and(|row| row.is_true(0));
+    let owns_database = row.is_some_and(|row| row.is_true(1));
+    let server_version = control.server_version();
+    Ok(Facts {
+        server_version,
+        login: config.su_username().to_owned(),
+        is_superuser: roles.is_superuser,
+        // From 15 on, schema public of template0 belongs to whoever owns the database.
+        owner_owns_public: owner_is_superuser || server_version >= 150_000 && owns_database,
+        owner_is_superuser,
+        roles: Roles { owner: config.username().to_owned(), existing },
+        tablespaces,
+        fresh: Fresh { extensions: ["plpgsql".to_owned()].into(), available },
+    })
+}

@@ -1,0 +1,96 @@
+//! What lives in a live database: the target before a restore, the staging database after it.
+
+use super::error::Refusal;
+use super::report::TargetContents;
+use crate::error::Result;
+use crate::instance::{Instance, InstanceCollector, InstanceColumns};
+use crate::profile::Profile;
+use crate::schema;
+use crate::sql::{QualifiedName, quote_literal};
+use crate::target::catalog::DatabaseFacts;
+use crate::target::contents;
+use crate::target::session::Session;
+
+/// What the target holds: rows, large objects, instances.
+pub(super) async fn target_contents(
+    inside: &mut Session,
+    target: &DatabaseFacts,
+    profile: Option<&Profile>,
+) -> Result<TargetContents> {
+    let holdings = contents::holdings(inside).await?;
+    let instances = match profile {
+        // A table that cannot be read has no instances to show; that it holds data is known already.
+        Some(profile) => instances_of(inside, profile).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    Ok(TargetContents {
+        instances,
+        tables: holdings.tables,
+        rows: holdings.rows,
+        large_objects: holdings.large_objects,
+        bytes: target.bytes,
+    })
+}
+
+/// The instances in the table of instances of a live database.
+pub(super) async fn instances_of(session: &mut Session, profile: &Profile) -> Result<Vec<Instance>> {
+    let tenant = profile.tenant();
+    let schema = match &tenant.schema {
+        Some(schema) => format!("AND n.nspname = {}", quote_literal(schema)),
+        None => String::new(),
+    };
+    let sql = format!(
+        "SELECT n.nspname, c.relname, a.attname FROM pg_catalog.pg_class c \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+         WHERE c.relkind IN ('r', 'p') AND c.relname = {} {schema} ORDER BY n.nspname, a.attnum",
+        quote_literal(&tenant.table)
+    );
+    let rows = session.rows(&sql, "look for the table of instances").await?;
+    let mut tables: Vec<(QualifiedName, Vec<String>)> = Vec::new();
+    for row in &rows {
+        let table = QualifiedName::new(row.text(0), row.text(1));
+        match tables.last_mut() {
+            Some((last, columns)) if *last == table => columns.push(row.text(2).to_owned()),
+            _ => tables.push((table, vec![row.text(2).to_owned()])),
+        }
+    }
+    let wanted = [&tenant.id, &tenant.name, &tenant.region, &tenant.deleted];
+    let found = tables.iter().find(|(_, columns)| wanted.iter().all(|column| columns.contains(*column)));
+    let Some((table, columns)) = found else { return Ok(Vec::new()) };
+    let list: Vec<String> = columns.iter().map(|column| crate::sql::quote_ident(column)).collect();
+    let sql = format!("SELECT {} FROM {table}", list.join(", "));
+    let rows = session.rows(&sql, "read the instances").await?;
+    let roles = InstanceColumns {
+        id: tenant.id.clone(),
+        aliases: tenant.aliases.clone(),
+        name: Some(tenant.name.clone()),
+        region: Some(tenant.region.clone()),
+        deleted: Some(tenant.deleted.clone()),
+    };
+    let mut collector = InstanceCollector::new(columns, &roles)?;
+    for row in &rows {
+        let mut copied = Vec::new();
+        crate::copy::encode_row(
+            (0..columns.len()).map(|column| row.get(column).map(str::as_bytes)),
+            &mut copied,
+        );
+        collector.push_row(&copied)?;
+    }
+    Ok(collector.finish())
+}
+
+/// An archive without a store must not replace a store.
+pub(super) async fn refuse_over_store(
+    inside: &mut Session,
+    profile: &Profile,
+    contents: &TargetContents,
+) -> Result<()> {
+    let instances = contents.instances.len();
+    if contents.is_empty()
+        || instances == 0 && schema::newest_finished(inside.conn(), profile).await?.is_none()
+    {
+        return Ok(());
+    }
+    Err(Refusal::NotAStore { instances }.into())
+}
