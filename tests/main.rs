@@ -11,6 +11,7 @@ mod cli_connection;
 mod cli_restore;
 mod corpus;
 mod failpoints;
+mod generated;
 mod harness;
 mod holdings;
 mod leftovers;
