@@ -292,7 +292,7 @@ fn a_place_that_takes_no_file_is_an_error_before_the_first_question() {
     let backup = Backup::of_oldest_release();
     let controller = controller(3);
     for output in ["nowhere/mapping.yaml", "."] {
-        let pgmig = mapping(&backup.archive, &controller).args(["--output", output]);
+        let pgmig = mapping(&backup.archive, &controller).args(["--file", output]);
         let outcome =
             answers(pgmig, "1\n1\n1\n").run().expect_status(1).stderr_has("cannot write the mapping file");
         assert!(!outcome.stderr.contains("Target of"), "{outcome}");

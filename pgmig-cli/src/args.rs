@@ -2,9 +2,12 @@
 
 use anyhow::Result;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use pgmig_core::profile::Release;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::commands::releases;
 use crate::failure::Usage;
 
 /// Restores a pg_dump -Fc backup of a multi-tenant store on another cluster, under the instance IDs that were
@@ -13,8 +16,9 @@ use crate::failure::Usage;
 #[command(
     name = "pgmig",
     disable_version_flag = true,
-    version = VERSION,
+    version = version(),
     after_help = AFTER_HELP,
+    max_term_width = 100,
     args_conflicts_with_subcommands = true
 )]
 pub(crate) struct Args {
@@ -54,6 +58,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
 
+    /// Whose schema the restored database gets
+    #[arg(long, value_name = "WHOSE", value_enum, default_value_t = SchemaOf::Auto)]
+    pub(crate) schema: SchemaOf,
+
+    /// Release that the store is to have, instead of the target's own
+    #[arg(long, value_name = "X.Y.Z")]
+    pub(crate) to_release: Option<Release>,
+
     /// Keep the target's previous database beside the restored one
     #[arg(long)]
     pub(crate) keep_previous: bool,
@@ -66,9 +78,25 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) terminate_sessions: bool,
 
+    /// How many connections load rows and build indexes at the same time [default: processors, at most 8]
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// How the server compresses large values
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = ToastCompression::Lz4)]
+    pub(crate) toast_compression: ToastCompression,
+
+    /// Show what a restore would do, and change nothing
+    #[arg(long, conflicts_with_all = ["test_rc_connection", "test_pg_connection"])]
+    pub(crate) dry_run: bool,
+
     /// Stop before the swap if there were warnings
     #[arg(long)]
     pub(crate) strict: bool,
+
+    /// How results are printed on standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text, global = true)]
+    pub(crate) output: OutputFormat,
 
     /// Print warnings and errors only
     #[arg(long, global = true)]
@@ -120,6 +148,33 @@ pub(crate) struct BackupArgs {
 pub(crate) enum Command {
     /// Map the instances of a backup to provisioned ones, and write the mapping file without restoring
     Mapping(MappingArgs),
+    /// List the releases that are known, and the schema migrations between them
+    Releases(ReleasesArgs),
+}
+
+/// Arguments of `pgmig releases`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReleasesArgs {
+    /// Profile of the store: a built-in one's name, or a directory
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) profile: Option<PathBuf>,
+
+    /// Schema migrations to show instead of the built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub(crate) migrations: Option<PathBuf>,
+}
+
+/// Whose schema the restored database gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// The archive's, upgraded where that is possible; else as it is, if the target is empty or looks the same
+    Auto,
+    /// The archive's, upgraded; refused where that is not possible
+    Migrate,
+    /// The archive's as it is, whatever the target's release
+    Archive,
+    /// The target's own; rows are loaded by the names of tables and columns
+    Target,
 }
 
 /// Arguments of `pgmig mapping`.
@@ -130,12 +185,39 @@ pub(crate) struct MappingArgs {
     pub(crate) backup: BackupArgs,
 
     /// File to write the mapping to
-    #[arg(short, long, value_name = "FILE", default_value = ENTERED_MAPPING)]
-    pub(crate) output: PathBuf,
+    #[arg(long, value_name = "FILE", default_value = ENTERED_MAPPING)]
+    pub(crate) file: PathBuf,
 }
 
 /// Where a mapping that was entered is written to.
 pub(crate) const ENTERED_MAPPING: &str = "enteredMapping.yaml";
+
+/// How the server compresses large values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ToastCompression {
+    /// With lz4, where the server has it: faster, and no larger
+    Lz4,
+    /// As the server's own setting says
+    Keep,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    // No doc comments: they would make a long and a short form of the help.
+    Text,
+    Json,
+}
+
+impl OutputFormat {
+    /// Refuses JSON from `what`, which has none.
+    pub(crate) fn text_only(self, what: &str) -> Result<()> {
+        match self {
+            Self::Text => Ok(()),
+            Self::Json => Err(Usage::new(format!("--output json cannot be used with {what}")).into()),
+        }
+    }
+}
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -151,8 +233,16 @@ pub(crate) enum LogLevel {
 /// The package's version and, where the build knew it, the commit that it was built from.
 const VERSION: &str = env!("PGMIG_VERSION");
 
+/// The build, and the newest release that it knows.
+fn version() -> String {
+    match releases::newest() {
+        Some(release) => format!("{VERSION}, releases up to {release}"),
+        None => VERSION.to_owned(),
+    }
+}
+
 const AFTER_HELP: &str = "\
-Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was
+Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was \
 changed; 4 stopped by --strict, target untouched; 5 outcome unknown; 130 interrupted, target untouched.";
 
 impl BackupArgs {
@@ -190,6 +280,14 @@ fn required<'a>(value: Option<&'a Path>, flag: &str, what: &str) -> Result<&'a P
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: u32 = text.parse().map_err(|_| "expected a whole number of seconds".to_owned())?;
     Ok(Duration::from_secs(seconds.into()))
+}
+
+/// More connections than this never make a restore faster.
+const JOBS_MAX: usize = 64;
+
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    let jobs = text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= JOBS_MAX);
+    jobs.ok_or_else(|| format!("expected a number of connections from 1 to {JOBS_MAX}"))
 }
 
 #[cfg(test)]
@@ -299,7 +397,13 @@ mod tests {
             &["-s", "a", "-s", "b"],
             &["--swap-wait", "-1"],
             &["--swap-wait", "1.5"],
+            &["-j", "0"],
+            &["-j", "65"],
+            &["--jobs", "two"],
+            &["--toast-compression", "pglz"],
             &["--log-level", "loud"],
+            &["--schema", "mine"],
+            &["--to-release", "5.1"],
         ] {
             assert_eq!(parse_error(args).exit_code(), 2, "{args:?}");
         }
@@ -311,7 +415,7 @@ mod tests {
         let Some(Command::Mapping(mapping)) = args.command else { panic!("no command") };
         assert_eq!(mapping.backup.source().unwrap(), Path::new("a"));
         assert!(mapping.backup.map_by_name && args.quiet);
-        assert_eq!(mapping.output, Path::new(ENTERED_MAPPING));
+        assert_eq!(mapping.file, Path::new(ENTERED_MAPPING));
         // A value is no command.
         assert!(parse(&["-s", "mapping"]).command.is_none());
         for args in [&["-s", "a", "mapping"][..], &["mapping", "--target", "x"], &["mapping", "--force"]] {
@@ -324,6 +428,8 @@ mod tests {
         let args = parse(&[]);
         assert_eq!(args.swap_wait, Duration::from_secs(60));
         assert_eq!(args.log_level, LogLevel::Warn);
+        assert_eq!((args.jobs, args.toast_compression), (None, ToastCompression::Lz4));
+        assert_eq!(parse(&["-j4"]).jobs.map(NonZeroUsize::get), Some(4));
         assert!(!args.force && !args.keep_ids && !args.strict && !args.backup.yes && !args.quiet);
     }
 

@@ -60,6 +60,18 @@ impl Unmapped {
     }
 }
 
+/// There are warnings, on which a strict restore stops.
+#[derive(Debug, ThisError)]
+#[error("a restore with --strict would stop before the swap: {0}")]
+pub(crate) struct WouldStop(String);
+
+impl WouldStop {
+    /// Because of this many warnings.
+    pub(crate) fn new(warnings: usize) -> Self {
+        Self(format!("{warnings} warning{}", if warnings == 1 { "" } else { "s" }))
+    }
+}
+
 /// A signal came while the program waited for an answer.
 #[derive(Debug, ThisError)]
 #[error("interrupted; the target is untouched")]
@@ -76,6 +88,9 @@ pub(crate) fn kind(error: &anyhow::Error) -> ErrorKind {
         }
         if cause.is::<NotErased>() || cause.is::<Unmapped>() {
             return ErrorKind::Refused;
+        }
+        if cause.is::<WouldStop>() {
+            return ErrorKind::Strict;
         }
         if cause.is::<Interrupted>() {
             return ErrorKind::Interrupted;

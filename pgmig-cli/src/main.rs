@@ -47,6 +47,9 @@ async fn run(args: &Args) -> Result<()> {
     if let Some(Command::Mapping(mapping)) = &args.command {
         return commands::mapping::run(args, mapping, &environment, &cancel).await;
     }
+    if let Some(Command::Releases(releases)) = &args.command {
+        return commands::releases::run(args, releases);
+    }
     if args.test_rc_connection {
         commands::test_resource_controller::run(args, &environment, &cancel).await?;
     }
@@ -55,6 +58,9 @@ async fn run(args: &Args) -> Result<()> {
     }
     if args.test_rc_connection || args.test_pg_connection {
         return Ok(());
+    }
+    if args.dry_run {
+        return commands::dry_run::run(args, &environment, cancel).await;
     }
     commands::restore::run(args, &environment, cancel).await
 }

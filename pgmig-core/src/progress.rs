@@ -1,10 +1,12 @@
 //! How a restore tells what it does: a trait whose methods all do nothing by default.
 
 use crate::restore::Step;
+use serde::Serialize;
 use std::time::Duration;
 
 /// How much a [`Notice`] matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing; nothing is lost.
     Notice,
@@ -13,7 +15,7 @@ pub enum Severity {
 }
 
 /// One thing that the operator should know. The text holds no row values and no secrets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notice {
     /// How much it matters.
     pub severity: Severity,
@@ -27,10 +29,10 @@ pub trait Progress: Send + Sync {
     fn step(&self, _step: Step) {}
     /// `read` bytes of the archive have been read so far, of `total` where its size is known.
     fn archive_bytes(&self, _read: u64, _total: Option<u64>) {}
-    /// The rows of this table are being loaded now.
+    /// The rows of this table are being loaded from now on.
     fn table(&self, _table: &str) {}
-    /// The server has acknowledged `rows` rows of the current table so far.
-    fn rows(&self, _rows: u64) {}
+    /// The server has acknowledged `rows` rows of this table so far. Several tables can be loaded at a time.
+    fn rows(&self, _table: &str, _rows: u64) {}
     /// A post-data object (index, constraint, ...) is being made: number `done` + 1 of `total`.
     fn object(&self, _what: &str, _done: usize, _total: usize) {}
     /// A migration has been applied in `took`.

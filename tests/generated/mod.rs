@@ -114,7 +114,7 @@ fn check(case: &Case, rows: usize) -> Result<usize, TestCaseError> {
     let expected = compare(case, &source, &target, rows)?;
     let found = |of: fn(&pgmig_core::restore::TableReport) -> &[Replacements]| reported(&report, of);
     prop_assert_eq!(found(|table| &table.replacements), expected.replaced, "replacements by column");
-    prop_assert_eq!(found(|table| &table.left), expected.left, "occurrences left, by column");
+    prop_assert_eq!(found(|table| &table.left_in_bytea), expected.left, "occurrences left, by column");
     Ok(rows)
 }
 

@@ -14,7 +14,7 @@ use pgmig_core::profile::Profile;
 use pgmig_core::progress::Progress;
 use pgmig_core::resource_controller::Listing;
 use pgmig_core::restore::{Backup, Source, Step};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,13 @@ pub(crate) struct Mapper<'a> {
     pub(crate) cancel: &'a CancellationToken,
 }
 
+/// A complete mapping.
+pub(crate) struct Mapped {
+    pub(crate) mapping: Mapping,
+    /// The file that it was written to, where answers are a part of it.
+    pub(crate) written: Option<PathBuf>,
+}
+
 /// `pgmig mapping`: writes the mapping file, restores nothing.
 pub(crate) async fn run(
     args: &Args,
@@ -37,6 +44,7 @@ pub(crate) async fn run(
     environment: &Environment,
     cancel: &CancellationToken,
 ) -> Result<()> {
+    args.output.text_only("pgmig mapping")?;
     if mapping.backup.is_from_stdin() {
         return Err(
             Usage::new("pgmig mapping takes a file as --source: standard input is for the answers").into()
@@ -45,7 +53,7 @@ pub(crate) async fn run(
     mapping.backup.resource_controller()?;
     let display = Arc::new(Display::new(args));
     let mapper = Mapper { args: &mapping.backup, quiet: args.quiet, environment, display: &display, cancel };
-    let written = mapper.write(&mapping.output).await;
+    let written = mapper.write(&mapping.file).await;
     display.finish();
     written
 }
@@ -70,12 +78,16 @@ pub(crate) async fn open(
 
 /// A directory with a profile, or the name of a built-in one.
 pub(crate) fn profile(args: &BackupArgs) -> Result<Option<Profile>> {
-    let Some(name) = &args.profile else { return Ok(None) };
+    args.profile.as_deref().map(profile_named).transpose()
+}
+
+/// The profile in a directory, or the built-in one of this name.
+pub(super) fn profile_named(name: &Path) -> Result<Profile> {
     let profile = match name.to_str() {
         Some(built_in) if !name.is_dir() => Profile::builtin(built_in),
         _ => Profile::from_dir(name),
     };
-    Ok(Some(profile.map_err(Error::from)?))
+    Ok(profile.map_err(Error::from)?)
 }
 
 impl Mapper<'_> {
@@ -91,12 +103,12 @@ impl Mapper<'_> {
 
     /// The mapping for a restore of this backup, complete as far as that can be told. What was entered is in the
     /// file `entered` when this returns.
-    pub(crate) async fn mapping(&self, backup: &Backup, entered: &Path) -> Result<Mapping> {
+    pub(crate) async fn mapping(&self, backup: &Backup, entered: &Path) -> Result<Mapped> {
         let given = self.given()?;
         let Some(config) = &self.args.resource_controller else {
             let given = given.unwrap_or_default();
             backup.resolve(&given)?;
-            return Ok(given);
+            return Ok(Mapped { mapping: given, written: None });
         };
         if backup.is_stream() && backup.profile().is_some() && given.is_none() {
             return Err(Unmapped::because(
@@ -167,10 +179,11 @@ impl Mapper<'_> {
         draft: MappingDraft<'_>,
         backup: &Backup,
         writer: Option<MappingWriter>,
-    ) -> Result<Mapping> {
+    ) -> Result<Mapped> {
         let spares = spares(draft.free());
         let mapping = draft.into_mapping();
         backup.resolve(&mapping)?;
+        let written = writer.as_ref().map(|writer| writer.path().to_owned());
         if let Some(writer) = writer {
             let path = writer.path().display().to_string();
             writer.finish(&mapping).map_err(Error::from)?;
@@ -179,7 +192,7 @@ impl Mapper<'_> {
         if let Some(spares) = spares {
             self.notice(&spares);
         }
-        Ok(mapping)
+        Ok(Mapped { mapping, written })
     }
 
     fn notice(&self, text: &str) {

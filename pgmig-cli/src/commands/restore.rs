@@ -1,56 +1,59 @@
 //! The main job: restore a backup into the target.
 
 use super::mapping::{self, Mapper};
-use crate::args::{Args, ENTERED_MAPPING};
+use crate::args::{self, Args, ENTERED_MAPPING, OutputFormat, SchemaOf};
 use crate::confirm;
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, Usage};
 use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
 use pgmig_core::Error;
-use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions, RestoreReport};
+use pgmig_core::restore::{
+    Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, ToastCompression,
+};
 use pgmig_core::schema::MigrationSet;
 use pgmig_core::target::TargetConfig;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+/// A restore that can be run, or only be looked at.
+pub(super) struct Prepared {
+    pub(super) restore: Restore,
+    /// Where the mapping is that was entered.
+    pub(super) mapping_file: Option<PathBuf>,
+}
+
 /// Restores what the arguments say, and prints the summary.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: CancellationToken) -> Result<()> {
-    args.backup.source()?;
-    let target = TargetConfig::from_file(args.target()?, &environment.target).map_err(Error::from)?;
-    let options = options(args, environment)?;
-
     let display = Arc::new(Display::new(args));
-    let result = restore(args, target, options, environment, &display, cancel).await;
+    let result = restore(args, environment, &display, cancel).await;
     display.finish();
     let report = result?;
-    if args.quiet {
-        return Ok(());
-    }
     // The restore is complete, whatever becomes of the report.
-    if let Err(error) = output::print(&output::summary(&report)) {
+    if let Err(error) = print(args, &report) {
         output::say(&format!("warning: {:?} was restored, but {error:#}", report.database));
     }
     Ok(())
 }
 
+fn print(args: &Args, report: &RestoreReport) -> Result<()> {
+    match args.output {
+        OutputFormat::Json => output::print(&output::document("restore", report)?),
+        // The one thing that cannot be found out otherwise.
+        OutputFormat::Text if args.quiet => output::print(&output::kept(report)),
+        OutputFormat::Text => output::print(&output::summary(report)),
+    }
+}
+
 async fn restore(
     args: &Args,
-    target: TargetConfig,
-    mut options: RestoreOptions,
     environment: &Environment,
     display: &Arc<Display>,
     cancel: CancellationToken,
 ) -> Result<RestoreReport> {
-    let backup = mapping::open(&args.backup, options.profile.clone(), display, &cancel).await?;
-    if !args.keep_ids {
-        let quiet = args.quiet;
-        let mapper = Mapper { args: &args.backup, quiet, environment, display, cancel: &cancel };
-        options.instances = Instances::Map(mapper.mapping(&backup, ENTERED_MAPPING.as_ref()).await?);
-    }
-    let progress = Arc::clone(display);
-    let mut restore = Restore::prepare(backup, target, options, progress, cancel.clone()).await?;
+    let Prepared { mut restore, .. } = prepare(args, environment, display, &cancel).await?;
     if restore.needs_confirmation() && !args.force {
         let question = confirm::Erasure {
             database: restore.database(),
@@ -65,6 +68,29 @@ async fn restore(
     restore.run().await.map_err(Failure::of)
 }
 
+/// Opens the backup, finds the mapping, looks at the target.
+pub(super) async fn prepare(
+    args: &Args,
+    environment: &Environment,
+    display: &Arc<Display>,
+    cancel: &CancellationToken,
+) -> Result<Prepared> {
+    args.backup.source()?;
+    let target = TargetConfig::from_file(args.target()?, &environment.target).map_err(Error::from)?;
+    let mut options = options(args, environment)?;
+    let backup = mapping::open(&args.backup, options.profile.clone(), display, cancel).await?;
+    let mut mapping_file = None;
+    if !args.keep_ids {
+        let mapper = Mapper { args: &args.backup, quiet: args.quiet, environment, display, cancel };
+        let mapped = mapper.mapping(&backup, ENTERED_MAPPING.as_ref()).await?;
+        options.instances = Instances::Map(mapped.mapping);
+        mapping_file = mapped.written;
+    }
+    let progress = Arc::clone(display);
+    let restore = Restore::prepare(backup, target, options, progress, cancel.clone()).await?;
+    Ok(Prepared { restore, mapping_file })
+}
+
 fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     // Which mapping, is found out when the backup is open.
     let mut options = RestoreOptions::new(Instances::Keep);
@@ -72,10 +98,29 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     options.profile = mapping::profile(&args.backup)?;
     options.migrations =
         args.migrations.as_deref().map(MigrationSet::from_dir).transpose().map_err(Error::from)?;
+    options.schema = match args.schema {
+        SchemaOf::Auto => SchemaMode::Auto,
+        SchemaOf::Migrate => SchemaMode::Migrate,
+        SchemaOf::Archive => SchemaMode::Archive,
+        SchemaOf::Target => SchemaMode::Target,
+    };
+    if args.to_release.is_some() && matches!(args.schema, SchemaOf::Archive | SchemaOf::Target) {
+        let text =
+            "--to-release says where an upgrade ends, and --schema archive and --schema target make none";
+        return Err(Usage::new(text.to_owned()).into());
+    }
+    options.to_release = args.to_release;
     options.strict = args.strict;
     options.keep_previous = args.keep_previous;
     options.swap_wait = args.swap_wait;
     options.terminate_sessions = args.terminate_sessions;
+    if let Some(jobs) = args.jobs {
+        options.jobs = jobs;
+    }
+    options.toast_compression = match args.toast_compression {
+        args::ToastCompression::Lz4 => ToastCompression::Lz4,
+        args::ToastCompression::Keep => ToastCompression::Keep,
+    };
     options.failpoint = environment.failpoint;
     Ok(options)
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Tries the connection.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: &CancellationToken) -> Result<()> {
+    args.output.text_only("--testPGConnection")?;
     let config = TargetConfig::from_file(args.target()?, &environment.target).map_err(Error::from)?;
     let found = tokio::select! {
         found = probe(&config) => found?,

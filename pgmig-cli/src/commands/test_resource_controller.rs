@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Tries the connection, and prints what was found.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: &CancellationToken) -> Result<()> {
+    args.output.text_only("--testRCConnection")?;
     let listing =
         provisioned::list(args.backup.resource_controller()?, &args.backup, environment, cancel).await?;
     output::print(&report(&listing))

@@ -21,7 +21,6 @@ pub(super) struct Bars {
 #[derive(Default)]
 struct State {
     step: &'static str,
-    table: String,
     archive_is_shown: bool,
 }
 
@@ -37,7 +36,7 @@ impl Bars {
 
     pub(super) fn step(&self, step: Step) {
         let step = label(step);
-        self.update(|state| *state = State { step, table: String::new(), ..*state });
+        self.update(|state| *state = State { step, ..*state });
         self.now.set_message(step);
     }
 
@@ -61,15 +60,13 @@ impl Bars {
 
     pub(super) fn table(&self, table: &str) {
         let table = printable(table);
-        let step = self.update(|state| {
-            state.table.clone_from(&table);
-            state.step
-        });
+        let step = self.update(|state| state.step);
         self.now.set_message(format!("{step}: {table}"));
     }
 
-    pub(super) fn rows(&self, rows: u64) {
-        let message = self.update(|state| format!("{}: {}, {} rows", state.step, state.table, count(rows)));
+    pub(super) fn rows(&self, table: &str, rows: u64) {
+        let step = self.update(|state| state.step);
+        let message = format!("{step}: {}, {} rows", printable(table), count(rows));
         self.now.set_message(message);
     }
 

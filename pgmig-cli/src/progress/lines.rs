@@ -60,8 +60,11 @@ impl Lines {
         });
     }
 
-    pub(super) fn rows(&self, rows: u64) {
-        self.update(|state| state.rows = rows);
+    pub(super) fn rows(&self, table: &str, rows: u64) {
+        self.update(|state| {
+            table.clone_into(&mut state.table);
+            state.rows = rows;
+        });
     }
 
     pub(super) fn object(&self, what: &str, done: usize, total: usize) {

@@ -88,11 +88,11 @@ impl Progress for Display {
         }
     }
 
-    fn rows(&self, rows: u64) {
+    fn rows(&self, table: &str, rows: u64) {
         match &self.form {
             Form::Nothing => {}
-            Form::Lines(lines) => lines.rows(rows),
-            Form::Bars(bars) => bars.rows(rows),
+            Form::Lines(lines) => lines.rows(table, rows),
+            Form::Bars(bars) => bars.rows(table, rows),
         }
     }
 

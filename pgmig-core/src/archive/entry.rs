@@ -77,6 +77,7 @@ impl Section {
 
 /// What the archive's TOC says of an entry's data block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DataState {
     /// The entry has no data block.
     NoData,
@@ -84,6 +85,8 @@ pub enum DataState {
     NotSet,
     /// There is a block, at this byte of the file.
     Offset(u64),
+    /// There is data, in a file or member of its own, or as a part of a script.
+    Member,
 }
 
 macro_rules! entry_kinds {

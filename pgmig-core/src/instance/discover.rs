@@ -2,6 +2,7 @@
 
 use super::{DiscoverError, IdError, InstanceId};
 use crate::copy::{decode_field, fields};
+use serde::{Serialize, Serializer};
 use std::collections::HashMap;
 use std::fmt;
 
@@ -46,8 +47,15 @@ impl fmt::Display for Alias {
     }
 }
 
+impl Serialize for Alias {
+    /// A string, as it is displayed.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// A service instance of a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Instance {
     /// Its ID.
     pub id: InstanceId,

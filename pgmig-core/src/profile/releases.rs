@@ -1,7 +1,9 @@
 //! Releases of the product, and the schema version that each has.
 
+use super::SchemaVersion;
 use super::error::ProfileError;
 use crate::target::yaml::{self, Entries};
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -41,6 +43,13 @@ impl FromStr for Release {
 impl fmt::Display for Release {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+impl Serialize for Release {
+    /// A string, as it is displayed.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -113,13 +122,20 @@ impl Releases {
         self.0.iter().map(|(release, version)| (*release, *version))
     }
 
+    /// The first release that has this migration.
+    pub fn first_with(&self, version: i64) -> Option<Release> {
+        self.iter().find(|(_, at)| *at >= version).map(|(release, _)| release)
+    }
+
+    /// A schema version, and the releases that have it.
+    pub fn schema_version(&self, version: i64) -> SchemaVersion {
+        let (first_release, last_release) = self.at_version(version).unzip();
+        SchemaVersion { version, first_release, last_release }
+    }
+
     /// A schema version in words: `version 9 (release 4.8.0 to 4.8.8)`.
     pub fn describe(&self, version: i64) -> String {
-        match self.at_version(version) {
-            Some((first, last)) if first == last => format!("version {version} (release {first})"),
-            Some((first, last)) => format!("version {version} (releases {first} to {last})"),
-            None => format!("version {version}"),
-        }
+        self.schema_version(version).to_string()
     }
 }
 
@@ -154,6 +170,8 @@ mod tests {
         assert_eq!(releases.describe(4), "version 4 (releases 4.8.0 to 4.8.2)");
         assert_eq!(releases.describe(1), "version 1 (release 4.0.0)");
         assert_eq!(releases.describe(2), "version 2");
+        assert_eq!(releases.first_with(2), "4.8.0".parse().ok());
+        assert_eq!(releases.first_with(5), None);
     }
 
     #[test]

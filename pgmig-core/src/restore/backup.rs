@@ -100,6 +100,11 @@ impl Backup {
         Err(Refusal::Unmapped(resolution.uncovered).into())
     }
 
+    /// Where the archive comes from.
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// Where the archive can be read again; `None` for a stream.
     pub(super) fn file(&self) -> Option<&Path> {
         match &self.source {

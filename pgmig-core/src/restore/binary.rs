@@ -1,7 +1,7 @@
 //! Instance IDs in bytea and large objects: what is told of those that stay.
 
+use super::crew::Loaded;
 use super::journal::Journal;
-use super::load::Loaded;
 use super::report::LargeObjectIds;
 use crate::rewrite::BinaryRule;
 
@@ -16,7 +16,7 @@ pub(super) fn note(journal: &mut Journal, loaded: &Loaded, large_objects: Binary
     journal.report.large_object_ids = LargeObjectIds { objects: found.with_ids, replaced, left };
 
     let columns = loaded.tables.iter().flat_map(|table| {
-        table.left.iter().map(|left| format!("{} in {}.{}", left.count, table.table, left.column))
+        table.left_in_bytea.iter().map(|left| format!("{} in {}.{}", left.count, table.table, left.column))
     });
     let mut places: Vec<String> = columns.collect();
     if places.len() > COLUMNS_NAMED {

@@ -1,32 +1,35 @@
 //! Builds the staging database: everything between its creation and the swap.
 
+use super::analyze::analyze;
+use super::crew::Loaded;
 use super::error::RestoreError;
 use super::execute::Executor;
 use super::failpoint::Failpoints;
 use super::journal::Journal;
-use super::late::{LateResolution, resolve_late};
-use super::load::{Loaded, Loader};
-use super::options::Instances;
-use super::plan::{Facts, Plan, RowForm, RunAs, TableLoad, Task};
+use super::options::{Instances, SchemaMode, ToastCompression};
+use super::plan::{Facts, Plan, RunAs, Task};
 use super::report::MappedInstance;
 use super::resolution::LateInstances;
 use super::step::Step;
-use super::stream::{self, Discovery, Reading, Rewriting, Root, TableColumns};
+use super::target_schema::TargetSchema;
 use super::upgrade_path::Upgrade;
-use super::watch::Watch;
-use super::{binary, tables, tenants, verify};
-use crate::archive::{Archive, BytesRead, DumpId};
+use super::workers::{Setup, Workers};
+use super::{tenants, verify};
+use crate::archive::Archive;
 use crate::error::Result;
 use crate::instance::{Instance, InstanceId, Resolution};
 use crate::profile::{ColumnRef, Profile};
-use crate::rewrite::{ColumnSelector, Rules, Shape};
+use crate::rewrite::{ColumnSelector, Rules};
 use crate::schema::MigrationSet;
-use crate::sql::{QualifiedName, StandardStrings, quote_ident, quote_literal};
+use crate::sql::{StandardStrings, quote_ident, quote_literal};
 use crate::target::TargetConfig;
 use crate::target::contents::Extras;
-use crate::target::session::Session;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+
+/// How many entries are run before the progress is told of the next.
+const TASKS_TOLD: usize = 256;
 
 /// Everything that it takes to build the staging database.
 pub(super) struct Build {
@@ -47,77 +50,105 @@ pub(super) struct Build {
     pub(super) resolution: Option<Resolution>,
     pub(super) late: Option<LateInstances>,
     pub(super) instances: Instances,
+    pub(super) schema: SchemaMode,
+    /// The target's own schema, where it is the authority.
+    pub(super) target_schema: Option<TargetSchema>,
     pub(super) extras: Extras,
+    pub(super) jobs: NonZeroUsize,
+    pub(super) toast_compression: ToastCompression,
 }
 
 impl Build {
     /// Builds it. When this returns, all is in the staging database and no session of ours is.
     pub(super) async fn run(mut self, journal: &mut Journal) -> Result<()> {
         let Some(archive) = self.archive.take() else { return Ok(()) };
+        if let Some(schema) = self.target_schema.take() {
+            return self.run_in_target_schema(archive, schema, journal).await;
+        }
         let strings =
             if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
-        let rules = self.rules();
-        let session = Session::open(&self.config, &self.database, &self.application).await?;
-        let mut executor = Executor::new(session, self.config.username(), strings, rules.clone()).await?;
-        if archive.search_path_statement().is_none() {
-            executor.session.execute("SET search_path = public, pg_catalog", "set search_path").await?;
-        }
-        let opened = self.open_public(&mut executor).await?;
+        let setup = self.setup(&archive, strings);
+        let mut workers = Workers::open(&setup).await?;
+        let opened = self.open_public(&mut workers.lead).await?;
 
         journal.step(Step::PreData);
-        self.tasks(&mut executor, journal, &self.plan.pre_data, Step::PreData).await?;
-        for task in &self.plan.data_first {
-            executor.run(task).await?;
-        }
+        self.tasks(&mut workers.lead, journal, &self.plan.pre_data, Step::PreData).await?;
+        workers.lead.run_all(&self.plan.data_first.iter().collect::<Vec<_>>()).await?;
+        self.more_workers(&mut workers, &setup, journal).await?;
         journal.step(Step::Data);
-        let late = LateResolution::default();
-        let loaded = self.load(archive, &mut executor, journal, strings, rules, &late).await?;
-        self.note_late(&mut executor, &late, &loaded).await?;
-        if let Some(rules) = &executor.rules {
-            binary::note(journal, &loaded, rules.large_objects());
-        }
-        for task in &self.plan.data_last {
-            executor.run(task).await?;
-        }
-        journal.step(Step::PostData);
-        self.tasks(&mut executor, journal, &self.plan.post_data, Step::PostData).await?;
+        let loaded = self.rows_and_post_data(archive, &mut workers, journal, &setup).await?;
+
+        let executor = &mut workers.lead;
         // Before the archive's own grants, which may give the same right.
-        self.close_public(&mut executor, opened).await?;
+        self.close_public(executor, opened).await?;
         journal.step(Step::Privileges);
-        self.tasks(&mut executor, journal, &self.plan.privileges, Step::Privileges).await?;
-        self.last(&mut executor).await?;
-        self.extras(&mut executor, journal).await?;
+        self.tasks(executor, journal, &self.plan.privileges, Step::Privileges).await?;
+        self.last(executor).await?;
+        self.extras(executor, journal).await?;
 
         executor.become_role(&RunAs::Superuser).await?;
         verify::objects(&mut executor.session, &self.plan.expected).await?;
         for task in &self.plan.event_triggers {
             executor.run(task).await?;
         }
-        journal.report.ddl_replacements = executor.replaced;
-        let opened = self.open_public(&mut executor).await?;
-        self.upgrade(&mut executor, journal).await?;
-        self.close_public(&mut executor, opened).await?;
+        journal.report.ddl_replacements = workers.replaced();
+        let executor = &mut workers.lead;
+        let opened = self.open_public(executor).await?;
+        self.upgrade(executor, journal).await?;
+        self.close_public(executor, opened).await?;
+        self.release_stale_locks(executor, journal).await?;
 
         journal.step(Step::Verify);
-        self.verify(&mut executor, journal, &loaded).await?;
+        self.verify(executor, journal, &loaded).await?;
         journal.report.tables = loaded.tables;
         self.failpoints.pass(Step::Verify)?;
 
         journal.step(Step::Analyze);
-        executor.become_role(self.strongest()).await?;
-        executor.session.execute("ANALYZE", "gather statistics (ANALYZE)").await?;
+        analyze(workers.all(), self.strongest()).await?;
         self.failpoints.pass(Step::Analyze)?;
-        executor.session.close().await;
+        workers.close().await;
+        Ok(())
+    }
+
+    pub(super) fn setup(&self, archive: &Archive, strings: StandardStrings) -> Setup {
+        Setup {
+            config: self.config.clone(),
+            database: self.database.clone(),
+            application: self.application.clone(),
+            strings,
+            unqualified: archive.search_path_statement().is_none(),
+            jobs: self.jobs,
+            toast_compression: self.toast_compression,
+            rules: self.rules(),
+        }
+    }
+
+    /// The other sessions. Fewer than were asked for are only slower.
+    pub(super) async fn more_workers(
+        &self,
+        workers: &mut Workers,
+        setup: &Setup,
+        journal: &mut Journal,
+    ) -> Result<()> {
+        let admitted = workers.open_others(setup).await?;
+        let wanted = setup.jobs.get();
+        if admitted < wanted {
+            journal.notice(format!(
+                "the server admits {admitted} of the {wanted} connections that --jobs asks for (max_connections, or \
+                 the connection limit of {}); the restore goes on with {admitted}",
+                quote_ident(self.config.su_username())
+            ));
+        }
         Ok(())
     }
 
     /// Who may do the most with what was restored: who is no superuser only with what is its own, and that is
     /// `username`'s.
-    fn strongest(&self) -> &'static RunAs {
+    pub(super) fn strongest(&self) -> &'static RunAs {
         if self.facts.is_superuser { &RunAs::Superuser } else { &RunAs::Owner }
     }
 
-    fn rules(&self) -> Option<Arc<Rules>> {
+    pub(super) fn rules(&self) -> Option<Arc<Rules>> {
         let resolution = self.resolution.as_ref().filter(|_| !matches!(self.instances, Instances::Keep))?;
         Some(Arc::new(rules_of(resolution, self.profile.as_ref())))
     }
@@ -162,109 +193,29 @@ impl Build {
         tasks: &[Task],
         step: Step,
     ) -> Result<()> {
-        for (done, task) in tasks.iter().enumerate() {
-            journal.progress.object(&task.label, done, tasks.len());
-            if done == tasks.len() / 2 {
-                self.failpoints.pass(step)?;
+        let middle = tasks.len() / 2;
+        let (first, second) = tasks.split_at_checked(middle).unwrap_or((tasks, &[]));
+        self.some_tasks(executor, journal, first, (0, tasks.len())).await?;
+        self.failpoints.pass(step)?;
+        self.some_tasks(executor, journal, second, (middle, tasks.len())).await
+    }
+
+    /// Runs tasks that come after `done` ones of `total`.
+    async fn some_tasks(
+        &self,
+        executor: &mut Executor,
+        journal: &Journal,
+        tasks: &[Task],
+        (mut done, total): (usize, usize),
+    ) -> Result<()> {
+        for some in tasks.chunks(TASKS_TOLD) {
+            if let Some(task) = some.first() {
+                journal.progress.object(&task.label, done, total);
             }
-            executor.run(task).await?;
-        }
-        if tasks.is_empty() {
-            self.failpoints.pass(step)?;
+            executor.run_all(&some.iter().collect::<Vec<_>>()).await?;
+            done += some.len();
         }
         Ok(())
-    }
-
-    async fn load(
-        &mut self,
-        archive: Archive,
-        executor: &mut Executor,
-        journal: &mut Journal,
-        strings: StandardStrings,
-        rules: Option<Arc<Rules>>,
-        late: &LateResolution,
-    ) -> Result<Loaded> {
-        executor.become_role(&RunAs::Superuser).await?;
-        let mut reading = Reading::of(&self.plan, strings);
-        let mut roots = HashMap::new();
-        if let Some(rules) = rules {
-            let columns = self.column_rules(executor, &rules).await?;
-            roots = tables::partition_roots(&mut executor.session).await?;
-            let insert_roots = self.insert_roots(&columns, &roots);
-            reading.rewriting = Some(Rewriting { rules, columns, roots: insert_roots });
-        }
-        reading.discovery = self.late.take().map(|found| Discovery {
-            dump_id: found.dump_id,
-            columns: found.columns,
-            resolve: resolve_late(&self.instances, self.profile.clone(), Arc::clone(late)),
-        });
-        let encoding = archive.encoding().filter(|encoding| *encoding != "UTF8").map(str::to_owned);
-        let (counter, size) = (archive.bytes_read(), archive.size());
-        let progress = Arc::clone(&journal.progress);
-        let on_bytes = move || report_bytes(&counter, size, progress.as_ref());
-        let pieces = stream::start(archive, reading)?;
-        let pid = executor.session.value("SELECT pg_catalog.pg_backend_pid()", "set up the session").await?;
-        let watch = Watch {
-            config: self.config.clone(),
-            database: self.database.clone(),
-            application: self.application.clone(),
-            pid: pid.parse().unwrap_or_default(),
-        };
-        let mut loader = Loader {
-            executor,
-            watch: &watch,
-            tables: &self.plan.tables,
-            roots: &roots,
-            encoding,
-            create_large_objects: self.plan.large_objects_made == 0,
-            failpoints: self.failpoints,
-            progress: journal.progress.as_ref(),
-            on_bytes: &on_bytes,
-        };
-        let loaded = loader.run(pieces).await?;
-        on_bytes();
-        journal.step(Step::LargeObjects);
-        journal.report.large_objects = (loaded.large_objects.objects, loaded.large_objects.bytes);
-        Ok(loaded)
-    }
-
-    /// Partitions whose rows are INSERT statements and have to go to the root of their tree.
-    fn insert_roots(
-        &self,
-        columns: &HashMap<DumpId, TableColumns>,
-        roots: &HashMap<QualifiedName, QualifiedName>,
-    ) -> HashMap<DumpId, Root> {
-        let inserts = self.plan.tables.iter().filter(|load| matches!(load.form, RowForm::Inserts { .. }));
-        let root = |load: &TableLoad| {
-            let table = roots.get(&load.table)?.clone();
-            Some((load.dump_id, Root { table, columns: columns.get(&load.dump_id)?.names.clone() }))
-        };
-        inserts.filter_map(root).collect()
-    }
-
-    /// The columns of each table's rows, in their order, and the rule of each by its type in the staging database.
-    async fn column_rules(
-        &self,
-        executor: &mut Executor,
-        rules: &Rules,
-    ) -> Result<HashMap<DumpId, TableColumns>> {
-        let catalog = tables::columns(&mut executor.session).await?;
-        let columns = |load: &TableLoad| {
-            let table = (load.table.schema.clone().unwrap_or_default(), load.table.name.clone());
-            let known = catalog.get(&table).map(Vec::as_slice).unwrap_or_default();
-            let copied = match &load.form {
-                RowForm::Copy(copy) => copy.columns.clone(),
-                RowForm::Inserts { .. } => None,
-            };
-            let names = copied.unwrap_or_else(|| known.iter().map(|(name, _)| name.clone()).collect());
-            let rule = |column: &String| {
-                let shape = known.iter().find(|(name, _)| name == column).map(|(_, shape)| shape);
-                rules.column_rule(&load.table, column, shape.unwrap_or(&Shape::Text))
-            };
-            let rules = names.iter().map(rule).collect();
-            (load.dump_id, TableColumns { names, rules })
-        };
-        Ok(self.plan.tables.iter().map(columns).collect())
     }
 }
 
@@ -305,7 +256,12 @@ impl Build {
         Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
     }
 
-    async fn verify(&self, executor: &mut Executor, journal: &mut Journal, loaded: &Loaded) -> Result<()> {
+    pub(super) async fn verify(
+        &self,
+        executor: &mut Executor,
+        journal: &mut Journal,
+        loaded: &Loaded,
+    ) -> Result<()> {
         // The archive may have taken their owner's right to read large objects.
         executor.become_role(self.strongest()).await?;
         let objects = loaded.large_objects;
@@ -387,8 +343,4 @@ pub(super) fn rules_of(resolution: &Resolution, profile: Option<&Profile>) -> Ru
 
 fn selector(column: ColumnRef) -> ColumnSelector {
     ColumnSelector { schema: column.schema, table: column.table, column: column.column }
-}
-
-fn report_bytes(counter: &BytesRead, size: Option<u64>, progress: &dyn crate::progress::Progress) {
-    progress.archive_bytes(counter.get(), size);
 }

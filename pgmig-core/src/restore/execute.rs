@@ -5,10 +5,23 @@ use super::plan::{RunAs, Task};
 use crate::archive::DumpId;
 use crate::error::Result;
 use crate::rewrite::{Rules, rewrite_ddl};
-use crate::sql::{StandardStrings, quote_ident, quote_literal};
+use crate::sql::{Lexer, StandardStrings, quote_ident, quote_literal};
 use crate::target::TargetError;
 use crate::target::session::Session;
+use std::borrow::Cow;
 use std::sync::Arc;
+
+/// The most entries that are sent together; each takes locks until the end.
+const BATCH_TASKS: usize = 64;
+
+/// The most text that is sent together.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// How often an entry is tried that comes in another connection's way.
+const ATTEMPTS: usize = 5;
+
+/// SQLSTATEs of that: a deadlock, and a row of the catalogs that two sessions changed at once.
+const IN_THE_WAY: [&str; 2] = ["40P01", "XX000"];
 
 /// A session on the staging database that remembers what it has set.
 pub(super) struct Executor {
@@ -26,7 +39,7 @@ pub(super) struct Executor {
 }
 
 impl Executor {
-    /// Takes a session that is fresh.
+    /// Takes a session that is fresh, and applies more settings to it.
     ///
     /// # Errors
     ///
@@ -36,10 +49,10 @@ impl Executor {
         owner: &str,
         strings: StandardStrings,
         rules: Option<Arc<Rules>>,
+        settings: &str,
     ) -> Result<Self> {
         let on_off = if strings == StandardStrings::On { "on" } else { "off" };
-        // What this database holds is made durable by the swap's commit, so no commit before needs to wait.
-        let sql = format!("SET standard_conforming_strings = {on_off}; SET synchronous_commit = off");
+        let sql = format!("SET standard_conforming_strings = {on_off}; {settings}");
         session.execute(&sql, "set up the session").await?;
         Ok(Self {
             session,
@@ -53,6 +66,89 @@ impl Executor {
         })
     }
 
+    /// Runs many entries' statements, in order. Those that agree in role and settings go to the server together, as
+    /// one transaction; if that fails, it is as if it had not been tried, and they run one by one: what fails
+    /// then is named, and what cannot run in a transaction does not have to.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub(super) async fn run_all(&mut self, tasks: &[&Task]) -> Result<()> {
+        let mut rest = tasks;
+        while let Some((first, _)) = rest.split_first() {
+            let together = self.batch_length(rest).max(1);
+            let (batch, after) = rest.split_at_checked(together).unwrap_or((rest, &[]));
+            rest = after;
+            if batch.len() == 1 {
+                self.run_patiently(first).await?;
+            } else if !self.run_together(batch).await? {
+                for task in batch {
+                    self.run_patiently(task).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of the first of these tasks can be sent together.
+    fn batch_length(&self, tasks: &[&Task]) -> usize {
+        let Some(first) = tasks.first() else { return 0 };
+        let Some(run_as) = single_role(first) else { return 1 };
+        let mut bytes = 0;
+        let fits = |task: &&&Task| {
+            bytes += task.statements.iter().map(|(_, sql)| sql.len()).sum::<usize>();
+            bytes <= BATCH_BYTES
+                && task.settings == first.settings
+                && single_role(task) == Some(run_as)
+                && task.statements.iter().all(|(_, sql)| self.ends_cleanly(sql))
+        };
+        tasks.iter().take(BATCH_TASKS).take_while(fits).count()
+    }
+
+    /// Whether this text cannot swallow what comes after it.
+    fn ends_cleanly(&self, sql: &str) -> bool {
+        Lexer::new(sql.as_bytes(), self.strings).all(|token| token.is_ok())
+    }
+
+    /// Sends these tasks, which agree in role and settings, in one message, which is one transaction. False if the
+    /// server refuses it.
+    async fn run_together(&mut self, tasks: &[&Task]) -> Result<bool> {
+        let Some(run_as) = tasks.first().and_then(|task| single_role(task)).cloned() else {
+            return Ok(false);
+        };
+        if let Some(task) = tasks.first() {
+            self.settings(task).await?;
+        }
+        self.become_role(&run_as).await?;
+        let before = self.replaced;
+        let mut all = String::new();
+        for (_, sql) in tasks.iter().flat_map(|task| &task.statements) {
+            all.push_str(&self.rewritten(sql));
+            // A line end, as the text can end in a comment.
+            all.push_str("\n;\n");
+        }
+        match self.session.execute(&all, "create objects").await {
+            Ok(_) => Ok(true),
+            Err(error) if is_refusal(&error) => {
+                self.replaced = before;
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Runs one entry's statements, again if they came in the way of another connection's.
+    async fn run_patiently(&mut self, task: &Task) -> Result<()> {
+        for _ in 1..ATTEMPTS {
+            match self.run(task).await {
+                Err(crate::Error::Restore(RestoreError::Entry { sqlstate, .. }))
+                    if IN_THE_WAY.contains(&sqlstate.as_str()) && task.statements.len() == 1 => {}
+                done => return done,
+            }
+        }
+        self.run(task).await
+    }
+
     /// Runs one entry's statements.
     ///
     /// # Errors
@@ -62,20 +158,20 @@ impl Executor {
         self.settings(task).await?;
         for (run_as, sql) in &task.statements {
             self.become_role(run_as).await?;
-            let sql = match &self.rules {
-                Some(rules) => {
-                    // Text that cannot be read is no SQL: the server will say what is wrong with it.
-                    let (sql, replaced) =
-                        rewrite_ddl(sql, rules, self.strings).unwrap_or((sql.as_str().into(), 0));
-                    self.replaced += replaced;
-                    sql
-                }
-                None => sql.as_str().into(),
-            };
+            let sql = self.rewritten(sql).into_owned();
             let done = self.session.execute(&sql, &format!("create {}", task.label)).await;
             done.map_err(|error| entry_error(task.dump_id, &task.label, error))?;
         }
         Ok(())
+    }
+
+    /// A statement with its IDs replaced, which is counted.
+    fn rewritten<'s>(&mut self, sql: &'s str) -> Cow<'s, str> {
+        let Some(rules) = &self.rules else { return sql.into() };
+        // Text that cannot be read is no SQL: the server will say what is wrong with it.
+        let (sql, replaced) = rewrite_ddl(sql, rules, self.strings).unwrap_or((sql.into(), 0));
+        self.replaced += replaced;
+        sql
     }
 
     /// How much these rules replace in a task's statements.
@@ -129,6 +225,18 @@ impl Executor {
         }
         Ok(())
     }
+}
+
+/// Who runs all statements of a task, if that is one role for all.
+fn single_role(task: &Task) -> Option<&RunAs> {
+    let (first, _) = task.statements.first()?;
+    let same = task.statements.iter().all(|(run_as, _)| run_as == first);
+    (same && !matches!(first, RunAs::Grantor(_))).then_some(first)
+}
+
+/// Whether the server has answered, and can be asked again.
+fn is_refusal(error: &TargetError) -> bool {
+    error.server().is_some_and(|server| server.sqlstate.is_some() && !server.connection_lost)
 }
 
 /// The server's refusal of an entry. Its message names objects of the schema; an index or a foreign key that

@@ -4,9 +4,10 @@ use super::build::Build;
 use super::execute::Executor;
 use super::journal::Journal;
 use super::plan::RunAs;
+use super::restore_plan::OnlyInTarget;
 use crate::error::Result;
 use crate::sql::quote_ident;
-use crate::target::contents::create_extension;
+use crate::target::contents::{Extras, create_extension};
 use std::collections::BTreeSet;
 
 impl Build {
@@ -42,27 +43,48 @@ impl Build {
         let sql = "SELECT pubname FROM pg_catalog.pg_publication";
         let rows = executor.session.rows(sql, "list the restored publications").await?;
         let present: BTreeSet<&str> = rows.iter().map(|row| row.text(0)).collect();
-        let lost: Vec<&str> = self
-            .extras
-            .publications
-            .iter()
-            .map(String::as_str)
-            .filter(|name| !present.contains(name))
-            .collect();
-        if !lost.is_empty() {
-            journal.warn(format!("the target has publications that the archive lacks: {}", lost.join(", ")));
+        let only = OnlyInTarget::new(&self.extras, &BTreeSet::new(), &present);
+        for warning in only.warnings(self.config.username()) {
+            journal.warn(warning);
         }
-        let others = &self.extras.of_others;
-        if !others.is_empty() {
-            let some: Vec<&str> = others.iter().take(10).map(String::as_str).collect();
-            let more = if others.len() > some.len() { ", ..." } else { "" };
-            journal.warn(format!(
+        Ok(())
+    }
+}
+
+impl OnlyInTarget {
+    /// What of the target's is not among the extensions and publications of the archive.
+    pub(super) fn new(target: &Extras, extensions: &BTreeSet<&str>, publications: &BTreeSet<&str>) -> Self {
+        let names = target.extensions.iter().map(|(name, _)| name);
+        let lacking = |name: &&String, present: &BTreeSet<&str>| !present.contains(name.as_str());
+        Self {
+            extensions: names.filter(|name| lacking(name, extensions)).cloned().collect(),
+            publications: target
+                .publications
+                .iter()
+                .filter(|name| lacking(name, publications))
+                .cloned()
+                .collect(),
+            of_others: target.of_others.clone(),
+        }
+    }
+
+    /// What is said of what is lost. Whether an extension can be created again, only the attempt tells.
+    pub(super) fn warnings(&self, owner: &str) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.publications.is_empty() {
+            let lost = self.publications.join(", ");
+            warnings.push(format!("the target has publications that the archive lacks: {lost}"));
+        }
+        if !self.of_others.is_empty() {
+            let some: Vec<&str> = self.of_others.iter().take(10).map(String::as_str).collect();
+            let more = if self.of_others.len() > some.len() { ", ..." } else { "" };
+            warnings.push(format!(
                 "the target has {} relations that do not belong to {}, and they are replaced too: {}{more}",
-                others.len(),
-                quote_ident(self.config.username()),
+                self.of_others.len(),
+                quote_ident(owner),
                 some.join(", ")
             ));
         }
-        Ok(())
+        warnings
     }
 }

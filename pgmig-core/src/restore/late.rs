@@ -1,18 +1,19 @@
 //! Instances of a stream: known only when their table has come by.
 
 use super::build::{Build, rules_of};
+use super::crew::Loaded;
 use super::error::Refusal;
 use super::execute::Executor;
-use super::load::Loaded;
 use super::options::Instances;
 use super::plan::{RunAs, TableLoad};
 use super::stream::Resolve;
+use super::workers::Workers;
 use super::{resolution, tables};
 use crate::error::Result;
 use crate::instance::{InstanceId, Mapping, Resolution};
 use crate::profile::Profile;
 use crate::rewrite::{LeftoverCounter, Rules};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the thread that reads a stream found out about its instances.
@@ -22,7 +23,7 @@ impl Build {
     /// Takes over what the reading of a stream found out, and makes sure that nothing of it came too late.
     pub(super) async fn note_late(
         &mut self,
-        executor: &mut Executor,
+        workers: &mut Workers,
         late: &LateResolution,
         loaded: &Loaded,
     ) -> Result<()> {
@@ -33,8 +34,12 @@ impl Build {
         let known: BTreeSet<InstanceId> = mapping.pairs().iter().map(|(source, _)| *source).collect();
         let new: Vec<_> =
             resolution.pairs.iter().filter(|(source, _)| !known.contains(source)).copied().collect();
-        executor.rules = Some(Arc::new(rules_of(&resolution, self.profile.as_ref())));
+        let rules = Arc::new(rules_of(&resolution, self.profile.as_ref()));
+        for executor in workers.all() {
+            executor.rules = Some(Arc::clone(&rules));
+        }
         if !new.is_empty() {
+            let executor = &mut workers.lead;
             executor.become_role(&RunAs::Superuser).await?;
             self.refuse_late_aliases(executor, &new, loaded).await?;
         }
@@ -82,11 +87,12 @@ impl Build {
         rules: &Rules,
         loaded: &Loaded,
     ) -> Result<Option<String>> {
-        let tenant = self.profile.as_ref().map(Profile::tenant);
+        let tenant = self.profile.as_ref().and_then(Profile::tenant);
         let roots = tables::partition_roots(&mut executor.session).await?;
+        let loads: HashMap<String, &TableLoad> =
+            self.plan.tables.iter().map(|load| (load.table.to_string(), load)).collect();
         for report in &loaded.tables {
-            let is_load = |load: &&TableLoad| load.table.to_string() == report.table;
-            let Some(load) = self.plan.tables.iter().find(is_load) else { continue };
+            let Some(load) = loads.get(&report.table) else { continue };
             let schema = load.table.schema.as_deref().unwrap_or_default();
             if tenant.is_some_and(|tenant| tenant.is(schema, &load.table.name)) {
                 break;
@@ -94,7 +100,7 @@ impl Build {
             let mut counter = LeftoverCounter::new(rules, Vec::new());
             let mut count = |rows: &[u8]| counter.count(rows);
             // Rows of a partition may have gone to another one of its tree.
-            let table = roots.get(&load.table).unwrap_or(&load.table);
+            let table = load.destination(&roots);
             if tables::count_in_table(&mut executor.session, table, &mut count).await? > 0 {
                 return Ok(Some(format!("table {}", report.table)));
             }

@@ -1,116 +1,124 @@
 //! The writing side of the load: pieces from the archive go to the server, which acknowledges them.
 
-use super::error::{RestoreError, RowError};
-use super::execute::Executor;
-use super::failpoint::Failpoints;
-use super::pieces::{LargeObjectPart, Piece, Pieces, TableEnd};
-use super::plan::{RowForm, RunAs, TableLoad};
-use super::report::{Replacements, TableReport};
+use super::crew::{ActiveFeed, Hand, Part};
+use super::error::RestoreError;
+use super::feed::{Content, LargeObjectPart, Piece, Rows};
+use super::plan::{Held, RowForm, RunAs, TableLoad};
+use super::refused_row::{RefusedRow, SentRows};
 use super::step::Step;
 use super::watch::Watch;
 use crate::copy::{CopyOptions, CopyStatement};
 use crate::error::Result;
-use crate::progress::Progress;
 use crate::sql::{QualifiedName, quote_literal};
-use crate::target::{ServerError, TargetError};
+use crate::target::TargetError;
 use bytes::Bytes;
 use sqlx::PgConnection;
 use sqlx::postgres::PgCopyIn;
-use std::collections::HashMap;
 
-/// A COPY is ended and begun anew, within the table's transaction, after this many bytes: the server reports a
-/// bad row only at a COPY's end, and acknowledges no row before.
+/// A COPY is ended and begun anew, within its transaction, after this many bytes: the server reports a bad row only
+/// at a COPY's end, and acknowledges no row before.
 const COPY_BYTES: usize = 16 * 1024 * 1024;
 
 /// The largest COPY message.
 const MESSAGE_BYTES: usize = 256 * 1024;
 
-/// Large objects as they were loaded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct LargeObjectTotals {
-    pub(super) objects: u64,
-    pub(super) bytes: u64,
-    /// IDs found in them, replaced or not, and in how many of them.
-    pub(super) ids: u64,
-    pub(super) with_ids: u64,
-}
+/// Tables up to this size are loaded several in a transaction.
+const SMALL_TABLE_BYTES: u64 = 256 * 1024;
 
-/// What the load did.
-#[derive(Debug, Default)]
-pub(super) struct Loaded {
-    pub(super) tables: Vec<TableReport>,
-    pub(super) large_objects: LargeObjectTotals,
-    /// Mapping keys that left pgmig though they should not have, by table.
-    pub(super) leftovers: Vec<(String, u64)>,
-}
+/// How many; each takes locks until its end.
+const TABLES_AT_ONCE: usize = 64;
 
-/// What the load needs to know.
-pub(super) struct Loader<'a> {
-    pub(super) executor: &'a mut Executor,
-    pub(super) tables: &'a [TableLoad],
-    /// Tables to which rows of a partition go instead, by the partition.
-    pub(super) roots: &'a HashMap<QualifiedName, QualifiedName>,
-    /// The archive's encoding, where it is not the session's UTF-8.
-    pub(super) encoding: Option<String>,
-    /// Whether large objects have to be made when their data come.
-    pub(super) create_large_objects: bool,
-    pub(super) watch: &'a Watch,
-    pub(super) failpoints: Failpoints,
-    pub(super) progress: &'a dyn Progress,
-    pub(super) on_bytes: &'a (dyn Fn() + Sync),
-}
-
-impl Loader<'_> {
-    /// Loads everything that comes.
-    ///
-    /// # Errors
-    ///
-    /// The server's refusal of a row, or what ended the reading.
-    pub(super) async fn run(&mut self, mut pieces: Pieces) -> Result<Loaded> {
-        let mut loaded = Loaded::default();
-        let mut failed = None;
-        while let Some(piece) = pieces.next().await {
-            (self.on_bytes)();
-            let result = match piece {
-                Piece::Table(index) => self.table(index, &mut pieces, &mut loaded).await,
-                Piece::LargeObjects(parts) => self.large_objects(parts, &mut loaded.large_objects).await,
-                _ => Ok(()),
-            };
-            if let Err(error) = result {
-                failed = Some(error);
-                break;
+impl Hand<'_, '_> {
+    /// Loads a feed to its end.
+    pub(super) async fn load(&mut self, number: usize) -> Result<()> {
+        let Some(active) = self.crew.active(number) else { return Ok(()) };
+        let (mut alone, mut is_held) = (true, false);
+        match active.feed.content {
+            Content::Table(index) => {
+                let Some(load) = self.crew.job.tables.get(index) else { return Err(cut_short()) };
+                self.crew.job.progress.table(&load.table.to_string());
+                self.table(load, &active, Part::Own).await?;
+                (alone, is_held) = (load.alone || load.last, load.held().is_some());
             }
+            Content::LargeObjects(_) => self.large_objects(&active, Part::Own).await?,
         }
-        match failed {
-            // The reading's own error explains an end of pieces in the middle of a table.
-            Some(error) if is_cut_short(&error) => pieces.finish().await.and(Err(error)),
-            Some(error) => Err(error),
-            None => pieces.finish().await.map(|()| loaded),
+        self.pending.push(number);
+        if alone || is_held || self.pending.len() >= TABLES_AT_ONCE || active.bytes() > SMALL_TABLE_BYTES {
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Loads a part of a feed that another connection began.
+    pub(super) async fn help(&mut self, number: usize) -> Result<()> {
+        let Some(active) = self.crew.active(number) else { return Ok(()) };
+        match active.feed.content {
+            Content::Table(index) => {
+                let Some(load) = self.crew.job.tables.get(index) else { return Err(cut_short()) };
+                self.table(load, &active, Part::Help).await?;
+            }
+            Content::LargeObjects(_) => self.large_objects(&active, Part::Help).await?,
+        }
+        self.pending.push(number);
+        self.commit().await
+    }
+
+    /// Commits what was loaded; until then nothing can rely on it.
+    pub(super) async fn commit(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.in_transaction) {
+            self.executor.session.execute("COMMIT", "commit the rows").await?;
+        }
+        for number in std::mem::take(&mut self.pending) {
+            self.crew.leave(number)?;
+        }
+        Ok(())
+    }
+
+    async fn table(&mut self, load: &TableLoad, active: &ActiveFeed, part: Part) -> Result<()> {
+        if load.held().is_some() {
+            // The table that holds rows goes with its transaction.
+            self.commit().await?;
+        }
+        match &load.form {
+            RowForm::Copy(copy) => self.copy(load, copy, active, part).await?,
+            RowForm::Inserts { schema } => self.inserts(load, schema.as_deref(), active).await?,
+        }
+        match load.held().filter(|_| self.in_transaction) {
+            Some(held) => self.insert_held(load, held, active).await,
+            None => Ok(()),
         }
     }
 
-    async fn table(&mut self, index: usize, pieces: &mut Pieces, loaded: &mut Loaded) -> Result<()> {
-        let Some(load) = self.tables.get(index) else { return Err(cut_short()) };
-        let name = load.table.to_string();
-        self.progress.table(&name);
-        let doing = format!("load table {name}");
-        self.executor.become_role(&load.run_as).await?;
-        self.executor.session.execute("BEGIN", &doing).await?;
-        let (end, acknowledged) = match &load.form {
-            RowForm::Copy(copy) => self.copy(load, copy, pieces).await?,
-            RowForm::Inserts { schema } => self.inserts(&doing, schema.as_deref(), pieces).await?,
+    /// Inserts the rows that were held into the target's table, every one of them.
+    async fn insert_held(&mut self, load: &TableLoad, held: &Held, active: &ActiveFeed) -> Result<()> {
+        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(held.insert.clone()));
+        let target = load.destination(self.crew.job.roots);
+        let inserted = match sql.execute(self.executor.session.conn()).await {
+            Ok(done) => done.rows_affected(),
+            Err(error) => return Err(self.refused(load, target, &error, &SentRows::default()).await),
         };
-        if end.rows != acknowledged && !end.is_uncounted {
-            let fault =
-                format!("table {name}: {acknowledged} rows were acknowledged of {} in the archive", end.rows);
-            return Err(RestoreError::Verification(vec![fault]).into());
+        let rows = active.acknowledged();
+        if inserted == rows {
+            return Ok(());
         }
-        self.executor.session.execute("COMMIT", &doing).await?;
-        self.progress.rows(acknowledged);
-        if end.leftovers > 0 {
-            loaded.leftovers.push((name.clone(), end.leftovers));
+        let fault = format!(
+            "table {}: {inserted} of its {rows} rows got into the target's table {target}; does a trigger keep the others \
+             out?",
+            load.table
+        );
+        Err(RestoreError::Verification(vec![fault]).into())
+    }
+
+    /// Opens a transaction, unless one is open. Nobody else writes, so a failure undoes no more than it must.
+    async fn begin(&mut self, load: &TableLoad, doing: &str) -> Result<()> {
+        self.executor.become_role(&load.run_as).await?;
+        if !self.in_transaction {
+            self.executor.session.execute("BEGIN", doing).await?;
+            self.in_transaction = true;
+            if let Some(held) = load.held() {
+                self.executor.session.execute(&held.create, doing).await?;
+            }
         }
-        loaded.tables.push(report(name, acknowledged, end));
         Ok(())
     }
 
@@ -118,58 +126,82 @@ impl Loader<'_> {
         &mut self,
         load: &TableLoad,
         copy: &CopyStatement,
-        pieces: &mut Pieces,
-    ) -> Result<(TableEnd, u64)> {
-        let target = self.roots.get(&copy.table).unwrap_or(&copy.table).clone();
-        let sql = copy.to_sql(&target, &CopyOptions { encoding: self.encoding.clone(), freeze: false });
-        let mut acknowledged = 0;
-        loop {
-            let segment = self.segment(&sql, pieces).await;
-            match segment {
-                Ok((rows, end)) => {
-                    acknowledged += rows;
-                    self.progress.rows(acknowledged);
-                    if let Some(end) = end {
-                        return Ok((end, acknowledged));
-                    }
-                }
-                Err(Failure::Server(error)) => {
-                    return Err(self.refused(load, &target, error, acknowledged).await);
-                }
+        active: &ActiveFeed,
+        part: Part,
+    ) -> Result<()> {
+        let job = self.crew.job;
+        let (target, sql) = self.copy_sql(load, copy);
+        let name = load.table.to_string();
+        // A table without rows needs no COPY.
+        while let Some(piece) = self.crew.next_piece(active, part).await? {
+            let Piece::Rows(rows) = piece else { return Err(cut_short()) };
+            self.begin(load, &format!("load table {name}")).await?;
+            let mut sent = SentRows::default();
+            match self.segment(&sql, rows, active, part, &mut sent).await {
+                Ok(acknowledged) => job.progress.rows(&name, active.acknowledge(acknowledged)),
+                Err(Failure::Server(error)) => return Err(self.refused(load, target, &error, &sent).await),
                 Err(Failure::Other(error)) => return Err(error),
             }
         }
+        Ok(())
     }
 
-    /// One COPY: up to [`COPY_BYTES`], or to the table's end. Returns the rows that the server acknowledged.
+    /// The table that rows are copied into, or whose rows they become, and the statement.
+    fn copy_sql<'l>(&self, load: &'l TableLoad, copy: &'l CopyStatement) -> (&'l QualifiedName, String)
+    where
+        Self: 'l,
+    {
+        let job = self.crew.job;
+        let options = CopyOptions { encoding: job.encoding.clone(), freeze: false };
+        let Some(into) = &load.into else {
+            let target = job.roots.get(&copy.table).unwrap_or(&copy.table);
+            return (target, copy.to_sql(target, &options));
+        };
+        let sql = match &into.held {
+            Some(held) => copy.to_sql(&held.table, &options),
+            None => {
+                let columns = copy.columns.as_ref().map(|_| into.columns.clone());
+                CopyStatement { columns, ..copy.clone() }.to_sql(&into.table, &options)
+            }
+        };
+        (&into.table, sql)
+    }
+
+    /// One COPY: up to [`COPY_BYTES`], or to the feed's end. Returns the rows that the server acknowledged.
     async fn segment(
         &mut self,
         sql: &str,
-        pieces: &mut Pieces,
-    ) -> std::result::Result<(u64, Option<TableEnd>), Failure> {
-        let failpoints = self.failpoints;
+        first: Rows,
+        active: &ActiveFeed,
+        part: Part,
+        sent: &mut SentRows,
+    ) -> std::result::Result<u64, Failure> {
+        let (crew, pid) = (self.crew, self.pid);
         let mut copy = self.executor.session.copy_in(sql).await?;
-        let mut sent = 0;
-        while sent < COPY_BYTES {
-            match pieces.next().await {
-                Some(Piece::Rows(bytes)) => {
-                    sent += bytes.len();
-                    send(&mut copy, bytes, self.watch).await?;
-                    (self.on_bytes)();
-                    if let Err(stop) = failpoints.pass(Step::Data) {
-                        let _ = copy.abort("stopped at a failpoint").await;
-                        return Err(Failure::Other(stop.into()));
-                    }
-                }
-                Some(Piece::TableEnd(end)) => return Ok((copy.finish().await?, Some(end))),
-                _ => {
+        let mut bytes_sent = 0;
+        let mut next = Some(first);
+        while let Some(rows) = next.take() {
+            sent.push(&rows);
+            bytes_sent += rows.bytes.len();
+            send(&mut copy, rows.bytes, &crew.job.watch, pid).await?;
+            if let Err(stop) = crew.job.failpoints.pass(Step::Data) {
+                let _ = copy.abort("stopped at a failpoint").await;
+                return Err(Failure::Other(stop.into()));
+            }
+            if bytes_sent >= COPY_BYTES {
+                break;
+            }
+            next = match crew.next_piece(active, part).await {
+                Ok(Some(Piece::Rows(rows))) => Some(rows),
+                Ok(None) => None,
+                Ok(Some(_)) | Err(_) => {
                     // An error would only hide the reason why the pieces ended.
                     let _ = copy.abort("the archive could not be read on").await;
                     return Err(Failure::Other(cut_short()));
                 }
-            }
+            };
         }
-        Ok((copy.finish().await?, None))
+        Ok(copy.finish().await?)
     }
 
     /// Makes the error of a refused row, without any of its values.
@@ -177,24 +209,15 @@ impl Loader<'_> {
         &mut self,
         load: &TableLoad,
         target: &QualifiedName,
-        error: sqlx::Error,
-        acknowledged: u64,
+        error: &sqlx::Error,
+        sent: &SentRows,
     ) -> crate::Error {
-        let server = ServerError::from_sqlx(&error, &format!("load table {}", load.table));
-        let Some(sqlstate) = server.sqlstate.clone() else { return TargetError::from(server).into() };
-        let (line, column) = server.context.as_deref().map(copy_place).unwrap_or_default();
-        let fits_no_partition = sqlstate == "23514" && server.constraint.is_none();
-        let bounds = if fits_no_partition { self.bounds(target).await } else { Vec::new() };
-        let row = RowError {
-            table: load.table.to_string(),
-            row: line.map(|line| acknowledged + line),
-            column: column.or(server.column),
-            condition: condition(&sqlstate, &server.message),
-            sqlstate,
-            constraint: server.constraint,
-            bounds,
+        let refused = match RefusedRow::of(error, load) {
+            Ok(refused) => refused,
+            Err(error) => return error.into(),
         };
-        RestoreError::Row(Box::new(row)).into()
+        let bounds = if refused.fits_no_partition() { self.bounds(target).await } else { Vec::new() };
+        refused.into_error(load, sent, bounds).into()
     }
 
     /// The partitions of a table and their bounds, for an error message.
@@ -213,43 +236,32 @@ impl Loader<'_> {
         rows.iter().map(|row| row.text(0).to_owned()).collect()
     }
 
-    async fn inserts(
-        &mut self,
-        doing: &str,
-        schema: Option<&str>,
-        pieces: &mut Pieces,
-    ) -> Result<(TableEnd, u64)> {
+    async fn inserts(&mut self, load: &TableLoad, schema: Option<&str>, active: &ActiveFeed) -> Result<()> {
+        let job = self.crew.job;
+        let name = load.table.to_string();
+        let doing = format!("load table {name}");
+        self.executor.become_role(&load.run_as).await?;
         self.executor.set_schema(schema).await?;
-        let mut acknowledged = 0;
-        loop {
-            match pieces.next().await {
-                Some(Piece::Statements(sql)) => {
-                    let sql = self.in_utf8(sql, doing).await?;
-                    let done = self.executor.session.execute(&sql, doing).await;
-                    acknowledged += done.map_err(TargetError::without_message)?;
-                    (self.on_bytes)();
-                    self.progress.rows(acknowledged);
-                    self.failpoints.pass(Step::Data)?;
-                }
-                Some(Piece::TableEnd(end)) => return Ok((end, acknowledged)),
-                _ => return Err(cut_short()),
-            }
+        while let Some(piece) = self.crew.next_piece(active, Part::Own).await? {
+            let Piece::Statements(sql) = piece else { return Err(cut_short()) };
+            self.begin(load, &doing).await?;
+            let sql = self.in_utf8(sql, &doing).await?;
+            let done = self.executor.session.execute(&sql, &doing).await;
+            let rows = active.acknowledge(done.map_err(TargetError::without_message)?);
+            job.progress.rows(&name, rows);
+            job.failpoints.pass(Step::Data)?;
         }
+        Ok(())
     }
 
     /// SQL text of the archive in the session's encoding: the server converts it, as it does with COPY data.
     async fn in_utf8(&mut self, sql: Vec<u8>, doing: &str) -> Result<String> {
-        match (String::from_utf8(sql), &self.encoding) {
+        let session = &mut self.executor.session;
+        match (String::from_utf8(sql), &self.crew.job.encoding) {
             (Ok(sql), None) => Ok(sql),
             (Ok(sql), Some(_)) if sql.is_ascii() => Ok(sql),
-            (Ok(sql), Some(encoding)) => {
-                let encoding = encoding.clone();
-                Ok(self.executor.session.convert(sql.as_bytes(), &encoding, doing).await?)
-            }
-            (Err(error), Some(encoding)) => {
-                let encoding = encoding.clone();
-                Ok(self.executor.session.convert(error.as_bytes(), &encoding, doing).await?)
-            }
+            (Ok(sql), Some(encoding)) => Ok(session.convert(sql.as_bytes(), encoding, doing).await?),
+            (Err(error), Some(encoding)) => Ok(session.convert(error.as_bytes(), encoding, doing).await?),
             (Err(_), None) => {
                 let reason = "it holds bytes that are not UTF-8, the archive's encoding".to_owned();
                 Err(RestoreError::Data { table: doing.to_owned(), reason }.into())
@@ -257,13 +269,21 @@ impl Loader<'_> {
         }
     }
 
-    async fn large_objects(
-        &mut self,
-        parts: Vec<LargeObjectPart>,
-        totals: &mut LargeObjectTotals,
-    ) -> Result<()> {
+    async fn large_objects(&mut self, active: &ActiveFeed, part: Part) -> Result<()> {
+        // Each statement is a transaction of its own.
+        self.commit().await?;
         self.executor.become_role(&RunAs::Owner).await?;
+        while let Some(piece) = self.crew.next_piece(active, part).await? {
+            let Piece::LargeObjects(parts) = piece else { return Err(cut_short()) };
+            self.large_object_parts(parts).await?;
+            self.crew.job.failpoints.pass(Step::LargeObjects)?;
+        }
+        Ok(())
+    }
+
+    async fn large_object_parts(&mut self, parts: Vec<LargeObjectPart>) -> Result<()> {
         let (mut oids, mut offsets, mut contents) = (Vec::new(), Vec::new(), Vec::new());
+        let mut totals = LargeObjectTotals::default();
         for part in parts {
             totals.objects += u64::from(part.offset == 0);
             totals.bytes += part.bytes.len() as u64;
@@ -274,7 +294,7 @@ impl Loader<'_> {
             contents.push(part.bytes);
         }
         let doing = "load large objects";
-        if self.create_large_objects {
+        if self.crew.job.create_large_objects {
             let sql = "SELECT count(pg_catalog.lo_create(o::pg_catalog.oid)) \
                        FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS t(o, b) \
                        WHERE b = 0";
@@ -286,9 +306,19 @@ impl Loader<'_> {
                    pg_catalog.unnest($3::bytea[])) AS t(o, b, d)";
         let query = sqlx::query(sql).bind(&oids).bind(&offsets).bind(&contents);
         query.execute(self.executor.session.conn()).await.map_err(TargetError::doing(doing))?;
-        self.failpoints.pass(Step::LargeObjects)?;
+        self.crew.add_large_objects(totals);
         Ok(())
     }
+}
+
+/// Large objects as they were loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LargeObjectTotals {
+    pub(super) objects: u64,
+    pub(super) bytes: u64,
+    /// IDs found in them, replaced or not, and in how many of them.
+    pub(super) ids: u64,
+    pub(super) with_ids: u64,
 }
 
 /// Why a COPY ended before its time.
@@ -303,18 +333,19 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// Sends COPY data; what the server has against them is only read at the end.
+/// Sends COPY data to the server process `pid`; what it has against them is only read at the end.
 async fn send(
     copy: &mut PgCopyIn<&mut PgConnection>,
     bytes: Bytes,
     watch: &Watch,
+    pid: i32,
 ) -> std::result::Result<(), Failure> {
     // One piece can hold a single huge row; sqlx keeps a buffer of the largest message that it was given.
     for message in bytes.chunks(MESSAGE_BYTES) {
         tokio::select! {
             sent = copy.send(message) => drop(sent?),
-            () = watch.stuck() => {
-                watch.end().await;
+            () = watch.stuck(pid) => {
+                watch.end(pid).await;
                 return Err(Failure::Other(RestoreError::Stalled.into()));
             }
         }
@@ -323,70 +354,11 @@ async fn send(
 }
 
 /// Stands for the reading's own error until that is known.
-fn cut_short() -> crate::Error {
+pub(super) fn cut_short() -> crate::Error {
     RestoreError::Internal("the data ended in the middle of a table".to_owned()).into()
 }
 
-fn is_cut_short(error: &crate::Error) -> bool {
+/// Whether it does.
+pub(super) fn is_cut_short(error: &crate::Error) -> bool {
     matches!(error, crate::Error::Restore(RestoreError::Internal(_)))
-}
-
-fn report(table: String, rows: u64, end: TableEnd) -> TableReport {
-    let counted = |counts: Vec<u64>| -> Vec<Replacements> {
-        let counted = end.columns.iter().zip(counts).filter(|(_, count)| *count > 0);
-        counted.map(|(column, count)| Replacements { column: column.clone(), count }).collect()
-    };
-    let (replacements, left) = (counted(end.replaced), counted(end.left));
-    TableReport { table, rows, bytes: end.bytes, replacements, left }
-}
-
-/// Line and column of `COPY t, line 3, column c`.
-fn copy_place(context: &str) -> (Option<u64>, Option<String>) {
-    let Some(line_at) = context.rfind(", line ") else { return (None, None) };
-    let rest = context.get(line_at + ", line ".len()..).unwrap_or_default();
-    match rest.split_once(", column ") {
-        Some((line, column)) => (line.parse().ok(), Some(column.to_owned())),
-        None => (rest.parse().ok(), None),
-    }
-}
-
-/// What an SQLSTATE means, in words that hold no values.
-fn condition(sqlstate: &str, message: &str) -> String {
-    let known = match sqlstate {
-        "22P02" | "22007" | "22008" | "2200M" | "22030" | "22032" => "the value is not of the column's type",
-        "22P04" => "the row has not as many fields as the table has columns, or is not COPY text",
-        "22001" => "the value is too long for the column",
-        "22003" => "the number is out of range",
-        "22021" | "22P05" => {
-            "the bytes are not valid in the archive's encoding, or have no equivalent in the database's"
-        }
-        "23502" => "the value is missing (NULL) in a column that is NOT NULL",
-        "23503" => "the row that it refers to does not exist",
-        "23505" => "the key exists already",
-        "23514" => "the row violates a check constraint, or fits no partition",
-        "23P01" => "the row conflicts with another one (exclusion constraint)",
-        "54000" | "54001" => "the value is too large",
-        "53100" => "the server's disk is full",
-        "53200" => "the server is out of memory",
-        "57014" => "the statement was cancelled",
-        "57P01" | "57P02" | "57P03" => "the server was shut down",
-        _ => match sqlstate.get(..2) {
-            // These are about objects, rights and resources; no value of a row is in their messages.
-            Some("08" | "42" | "53" | "55" | "57" | "58") => message,
-            _ => "the server refused it",
-        },
-    };
-    known.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_place_of_a_bad_row_is_read_from_the_context() {
-        assert_eq!(copy_place("COPY workspace, line 3, column id"), (Some(3), Some("id".into())));
-        assert_eq!(copy_place("COPY t, line x, line 12"), (Some(12), None));
-        assert_eq!(copy_place("PL/pgSQL function f()"), (None, None));
-    }
 }

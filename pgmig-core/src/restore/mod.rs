@@ -1,17 +1,24 @@
 //! The whole job: plan (pure), staging database, load, upgrade, verify, swap.
 
+mod analyze;
 mod backup;
 mod binary;
 mod build;
+mod bulk;
 mod carry_over;
 mod compare;
+mod crew;
+mod data;
 mod discover;
+mod dry_run;
 mod error;
 mod execute;
 mod expected;
 mod extras;
 mod facts;
 mod failpoint;
+mod feed;
+mod graph;
 mod journal;
 mod late;
 mod load;
@@ -19,37 +26,49 @@ mod marker;
 mod names;
 mod options;
 mod partial;
-mod pieces;
 mod plan;
 mod planner;
 mod preflight;
+mod prepared;
 mod probe;
+mod refused_row;
 mod report;
 mod resolution;
+mod restore_plan;
 mod roles;
 mod row_reader;
 mod run;
+mod schedule;
 mod staging;
+mod stale_locks;
 mod step;
 mod stream;
 mod superuser;
 mod survey;
 mod swap;
 mod tables;
+mod target_schema;
 mod tenants;
 mod transcode;
 mod upgrade;
 mod upgrade_path;
 mod verify;
 mod watch;
+mod workers;
 
 pub use backup::Backup;
+pub use compare::SchemaDifference;
 pub use error::{Refusal, RestoreError, RowError};
-pub use options::{Erase, Instances, RestoreOptions, Source};
+pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Source, ToastCompression};
+pub use prepared::Restore;
 pub use probe::{Probe, probe};
 pub use report::{
     LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport, TargetContents,
 };
-pub use run::Restore;
+pub use restore_plan::{
+    Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
+    PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan, Strategy,
+};
 pub use step::{Failpoint, Step};
 pub use survey::{Holdings, TableHolding};
+pub use target_schema::{DifferenceKind, Outcome, TableDifference};

@@ -1,9 +1,10 @@
 //! What to restore, and how.
 
 use crate::instance::Mapping;
-use crate::profile::Profile;
+use crate::profile::{Profile, Release};
 use crate::restore::Failpoint;
 use crate::schema::MigrationSet;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +35,33 @@ pub enum Instances {
     Map(Mapping),
 }
 
+/// Whose schema the restored database gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SchemaMode {
+    /// The archive's, upgraded where its migration history is known; else as it is, where the target is empty or
+    /// looks the same.
+    #[default]
+    Auto,
+    /// The archive's, upgraded; refused where there is no way to.
+    Migrate,
+    /// The archive's as it is, whatever the target's release.
+    Archive,
+    /// The target's own; the archive's rows are loaded into it by the names of tables and columns.
+    Target,
+}
+
+/// How large values of rows are compressed by the server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ToastCompression {
+    /// With lz4 where the server has it (from PostgreSQL 14 on) and the column does not say otherwise: twice as fast
+    /// as the server's default, and no larger.
+    #[default]
+    Lz4,
+    /// As the server's own setting says.
+    Keep,
+}
+
 /// Options of a restore.
 #[derive(Debug, Clone)]
 pub struct RestoreOptions {
@@ -45,6 +73,10 @@ pub struct RestoreOptions {
     pub profile: Option<Profile>,
     /// Migrations to use instead of those built in for the profile.
     pub migrations: Option<MigrationSet>,
+    /// Whose schema the restored database gets.
+    pub schema: SchemaMode,
+    /// The release that the store is to have; `None` is the target's own, or the newest for an empty target.
+    pub to_release: Option<Release>,
     /// Stop before the swap if there were warnings.
     pub strict: bool,
     /// Keep the target's previous database after the swap.
@@ -53,23 +85,37 @@ pub struct RestoreOptions {
     pub swap_wait: Duration,
     /// End other sessions on the target at the swap.
     pub terminate_sessions: bool,
+    /// How many connections load rows and build indexes at the same time, as far as the server admits them.
+    pub jobs: NonZeroUsize,
+    /// How large values are compressed.
+    pub toast_compression: ToastCompression,
     /// Test builds only: where to stop or die. Ignored without the feature `failpoints`.
     pub failpoint: Option<Failpoint>,
 }
 
 impl RestoreOptions {
-    /// The defaults of the command line: refuse to erase, drop the previous database, wait 60 s at the swap.
+    /// The defaults of the command line: refuse to erase, drop the previous database, wait 60 s at the swap, as
+    /// many connections as there are processors, but at most 8.
     pub fn new(instances: Instances) -> Self {
         Self {
             instances,
             erase: Erase::Refuse,
             profile: None,
             migrations: None,
+            schema: SchemaMode::Auto,
+            to_release: None,
             strict: false,
             keep_previous: false,
             swap_wait: Duration::from_secs(60),
             terminate_sessions: false,
+            jobs: default_jobs(),
+            toast_compression: ToastCompression::default(),
             failpoint: None,
         }
     }
+}
+
+fn default_jobs() -> NonZeroUsize {
+    const MAX: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
+    std::thread::available_parallelism().map_or(NonZeroUsize::MIN, |processors| processors.min(MAX))
 }

@@ -1,19 +1,21 @@
 //! From entries of the table of contents to tasks of the plan, one entry at a time.
 
+mod grants;
+mod large_objects;
+mod pass;
+
 use super::error::Refusal;
 use super::expected::Expected;
 use super::partial;
 use super::plan::{EntrySettings, Facts, Plan, RowForm, RunAs, TableLoad, Task};
-use super::roles::{Granted, Resolved, Roles};
+use super::roles::Roles;
 use super::superuser::{can_be_handed_over, needs_superuser, words};
 use crate::archive::{Archive, DumpId, Entry, EntryKind, Oid, Section};
 use crate::copy::CopyStatement;
 use crate::progress::{Notice, Severity};
-use crate::sql::{QualifiedName, SqlError, StandardStrings, quote_ident};
+use crate::sql::{QualifiedName, StandardStrings, quote_ident};
+use pass::{Pass, pass};
 use std::collections::{HashMap, HashSet};
-
-/// How many large objects are made by one statement, like pg_dump 17's groups.
-const LARGE_OBJECTS_AT_ONCE: usize = 1000;
 
 /// Goes through the table of contents once.
 pub(super) struct Planner<'a> {
@@ -48,6 +50,16 @@ impl<'a> Planner<'a> {
         partial::refuse(archive.entries())?;
         let mut planner = Self::new(archive, facts);
         for entry in archive.entries() {
+            planner.entry(entry);
+        }
+        planner.finish()
+    }
+
+    /// Plans the restore of what an archive holds, into tables that are there: rows, large objects, sequence values.
+    pub(super) fn plan_contents(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
+        partial::refuse_foreign_rows(archive.entries())?;
+        let mut planner = Self::new(archive, facts);
+        for entry in archive.entries().iter().filter(|entry| partial::is_contents(entry)) {
             planner.entry(entry);
         }
         planner.finish()
@@ -121,6 +133,7 @@ impl<'a> Planner<'a> {
             );
             self.plan.notices.push(Notice { severity: Severity::Notice, text });
         }
+        self.order_dependent_rows();
         self.warn_of_missing_rows();
         for table in &self.oids {
             let text = format!(
@@ -129,6 +142,21 @@ impl<'a> Planner<'a> {
             self.plan.notices.push(Notice { severity: Severity::Warning, text });
         }
         Ok(self.plan)
+    }
+
+    /// Rows that must come before others': pg_dump says so of an extension's tables that refer to each other.
+    fn order_dependent_rows(&mut self) {
+        let data: HashSet<DumpId> = self.plan.tables.iter().map(|load| load.dump_id).collect();
+        let entries = self.archive.entries().iter().filter(|entry| data.contains(&entry.dump_id));
+        let mut ordered = HashSet::new();
+        for entry in entries {
+            for before in entry.dependencies.iter().filter(|id| data.contains(id)) {
+                ordered.extend([*before, entry.dump_id]);
+            }
+        }
+        for load in &mut self.plan.tables {
+            load.alone |= ordered.contains(&load.dump_id);
+        }
     }
 
     /// pg_dump writes a data entry for every table, rows or not: where one is missing, its rows were left out.
@@ -232,78 +260,6 @@ impl<'a> Planner<'a> {
         if self.describes(entry, &self.superusers) { RunAs::Superuser } else { RunAs::Owner }
     }
 
-    fn grants(&mut self, entry: &Entry) {
-        let Some(sql) = self.of_own_object(entry) else { return };
-        let run_as = self.describer(entry);
-        let resolved = self.facts.roles.grants(sql, owner(entry), self.strings);
-        let Some(resolved) = self.resolved(entry, resolved) else { return };
-        let mut statements = Vec::new();
-        for granted in resolved.statements {
-            let run_as = match granted.grantor {
-                Some(grantor) => RunAs::Grantor(grantor),
-                None => run_as.clone(),
-            };
-            statements
-                .extend(self.for_each_large_object(entry, &granted.sql).map(|sql| (run_as.clone(), sql)));
-        }
-        self.push(entry, statements);
-    }
-
-    /// A group's GRANT names its first large object only; it holds for all of the group.
-    fn for_each_large_object(&self, entry: &Entry, sql: &str) -> impl Iterator<Item = String> + use<> {
-        let group = entry.dependencies.iter().find_map(|id| self.groups.get(id));
-        let statements: Vec<String> = match group {
-            Some(oids) if oids.len() > 1 => {
-                let first = oids.first().map(ToString::to_string).unwrap_or_default();
-                let named = format!("LARGE OBJECT {first} ");
-                oids.iter().map(|oid| sql.replacen(&named, &format!("LARGE OBJECT {oid} "), 1)).collect()
-            }
-            _ => vec![sql.to_owned()],
-        };
-        statements.into_iter()
-    }
-
-    /// An entry whose statement names roles.
-    fn with_roles(
-        &mut self,
-        entry: &Entry,
-        resolve: fn(&Roles, &str, &str, StandardStrings) -> Result<Resolved, SqlError>,
-    ) {
-        let Some(sql) = sql(entry) else { return };
-        let resolved = resolve(&self.facts.roles, sql, owner(entry), self.strings);
-        let Some(resolved) = self.resolved(entry, resolved) else { return };
-        if resolved.statements.is_empty() {
-            self.skipped.insert(entry.dump_id);
-            return;
-        }
-        self.plan.expected.extend(Expected::of(entry, sql, self.strings));
-        let statements =
-            resolved.statements.into_iter().map(|Granted { sql, .. }| (RunAs::Owner, sql)).collect();
-        self.push(entry, statements);
-    }
-
-    /// Warns of roles that are missing. SQL that cannot be read is left to the server as it is: it will say
-    /// what is wrong, and the entry's name will be with it.
-    fn resolved(&mut self, entry: &Entry, resolved: Result<Resolved, SqlError>) -> Option<Resolved> {
-        let Ok(resolved) = resolved else {
-            let statement = sql(entry)?.to_owned();
-            self.push(entry, vec![(RunAs::Owner, statement)]);
-            return None;
-        };
-        if !resolved.missing.is_empty() {
-            let names: Vec<String> = resolved.missing.iter().map(|role| quote_ident(role)).collect();
-            let what =
-                if resolved.statements.is_empty() { "was left out" } else { "was restored without it" };
-            let text = format!(
-                "{} names the role {}, which this cluster lacks, and {what}",
-                label(entry),
-                names.join(", ")
-            );
-            self.plan.notices.push(Notice { severity: Severity::Warning, text });
-        }
-        Some(resolved)
-    }
-
     fn table_data(&mut self, entry: &Entry) {
         if !entry.has_data() {
             return;
@@ -322,33 +278,18 @@ impl<'a> Planner<'a> {
         };
         // INSERT statements are text of the archive, which is not for a superuser; COPY data are only rows.
         let as_superuser = self.facts.is_superuser && matches!(form, RowForm::Copy(_));
-        let run_as =
-            if as_superuser && !self.tables.contains(&table) { RunAs::Superuser } else { RunAs::Owner };
-        self.plan.tables.push(TableLoad { dump_id: entry.dump_id, table, form, run_as });
-    }
-
-    fn blob_metadata(&mut self, entry: &Entry) {
-        let oids: Vec<u32> =
-            sql(entry).unwrap_or_default().split_whitespace().filter_map(|oid| oid.parse().ok()).collect();
-        let statements = create_large_objects(&oids);
-        self.plan.large_objects_made += oids.len() as u64;
-        self.groups.insert(entry.dump_id, oids);
-        let task = self.task(entry, statements);
-        self.plan.data_first.push(task);
-    }
-
-    fn flush_blobs(&mut self) {
-        for blobs in std::mem::take(&mut self.blobs).chunks(LARGE_OBJECTS_AT_ONCE) {
-            let Some((dump_id, first)) = blobs.first() else { continue };
-            let oids: Vec<u32> = blobs.iter().map(|(_, oid)| *oid).collect();
-            self.plan.large_objects_made += oids.len() as u64;
-            self.plan.pre_data.push(Task {
-                dump_id: *dump_id,
-                label: format!("LARGE OBJECT {first}"),
-                statements: create_large_objects(&oids),
-                settings: EntrySettings::default(),
-            });
-        }
+        let is_created = self.tables.contains(&table);
+        let run_as = if as_superuser && !is_created { RunAs::Superuser } else { RunAs::Owner };
+        let load = TableLoad {
+            dump_id: entry.dump_id,
+            table,
+            form,
+            run_as,
+            alone: !is_created,
+            last: false,
+            into: None,
+        };
+        self.plan.tables.push(load);
     }
 
     fn is_present_schema(&self, entry: &Entry) -> bool {
@@ -428,29 +369,6 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// pg_restore's passes.
-enum Pass {
-    Main,
-    Privileges,
-    Last,
-    /// pg_restore makes these in its last pass, too; here they come after what follows that.
-    EventTriggers,
-}
-
-fn pass(entry: &Entry) -> Pass {
-    use EntryKind as K;
-    let of_event_trigger = entry.tag.as_bytes().starts_with(b"EVENT TRIGGER ");
-    match entry.kind {
-        K::Acl | K::AclLanguage | K::DefaultAcl => Pass::Privileges,
-        K::MaterializedViewData => Pass::Last,
-        K::EventTrigger => Pass::EventTriggers,
-        K::Comment | K::SecurityLabel if of_event_trigger => Pass::EventTriggers,
-        // Statistics of materialized views come after these are filled.
-        K::StatisticsData if entry.section == Section::PostData => Pass::Last,
-        _ => Pass::Main,
-    }
-}
-
 /// Whether an entry describes the database itself, which only a restore with `--create` would restore. pg_dump
 /// 9.x gives it the database's plain name and place in pg_database, newer ones say DATABASE.
 fn is_about_database(entry: &Entry) -> bool {
@@ -458,18 +376,6 @@ fn is_about_database(entry: &Entry) -> bool {
     entry.catalog_id.table_oid == PG_DATABASE || entry.tag.as_bytes().starts_with(b"DATABASE ")
 }
 
-fn create_large_objects(oids: &[u32]) -> Vec<(RunAs, String)> {
-    if oids.is_empty() {
-        return Vec::new();
-    }
-    let list = oids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    let sql = format!(
-        "SELECT count(pg_catalog.lo_create(o)) FROM pg_catalog.unnest('{{{list}}}'::pg_catalog.oid[]) o"
-    );
-    vec![(RunAs::Owner, sql)]
-}
-
-/// `DROP FUNCTION store.f(uuid);` names the object as ALTER does: makes the statement that gives it to `role`.
 fn hand_over(entry: &Entry, role: &str) -> Option<String> {
     let drop = entry.drop_statement.as_ref()?.to_str().ok()?.trim().strip_suffix(';')?;
     let object = drop.strip_prefix("DROP ")?;

@@ -52,10 +52,7 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
     let mut obstacles = swap_rights(control.server_version(), config, &target, &roles);
     obstacles.extend(catalog::swap_obstacles(&mut control, &target).await?);
     let sessions = catalog::other_sessions(&mut control, name, &application).await?;
-    let server_version = control.value("SHOW server_version", "read the server's version").await?;
-    let sql = "SELECT version || ' ' || cipher FROM pg_catalog.pg_stat_ssl \
-               WHERE pid = pg_catalog.pg_backend_pid() AND ssl";
-    let tls = control.optional(sql, "read whether the connection has TLS").await?;
+    let server = catalog::server_facts(&mut control).await?;
     let mut inside = Session::open(config, name, &application).await?;
     let profile = Profile::builtin("assistant")?;
     let contents = target_contents(&mut inside, &target, Some(&profile)).await?;
@@ -63,8 +60,8 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
     control.close().await;
     Ok(Probe {
         server: config.server(),
-        server_version,
-        tls,
+        server_version: server.version,
+        tls: server.tls,
         database: name.to_owned(),
         contents,
         sessions,

@@ -1,11 +1,14 @@
-//! What a restore found and did.
+//! What a restore found and did. Its form as JSON (fields, names, units) is documented, and stays.
 
+use super::target_schema::TableDifference;
 use crate::instance::{Instance, InstanceId};
+use crate::profile::SchemaVersion;
 use crate::progress::Notice;
+use serde::{Serialize, Serializer};
 use std::time::Duration;
 
 /// What the target holds before a restore, and would lose.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TargetContents {
     /// The instances in the target's own tenant table, deleted ones too.
     pub instances: Vec<Instance>,
@@ -16,6 +19,7 @@ pub struct TargetContents {
     /// Large objects.
     pub large_objects: u64,
     /// Size of the database in bytes.
+    #[serde(rename = "database_bytes")]
     pub bytes: u64,
 }
 
@@ -41,7 +45,7 @@ impl TargetContents {
 }
 
 /// IDs in one column: how many were replaced, or left as they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Replacements {
     /// The column's name.
     pub column: String,
@@ -50,22 +54,23 @@ pub struct Replacements {
 }
 
 /// One table's load.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableReport {
     /// Schema and name as SQL, quoted where needed.
     pub table: String,
     /// Rows in the archive, all acknowledged by the server.
     pub rows: u64,
     /// Bytes of COPY text.
+    #[serde(rename = "data_bytes")]
     pub bytes: u64,
     /// Replacements by column; columns without any are left out.
     pub replacements: Vec<Replacements>,
     /// IDs found in bytea and left as they are, by column; columns without any are left out.
-    pub left: Vec<Replacements>,
+    pub left_in_bytea: Vec<Replacements>,
 }
 
 /// IDs of mapped instances found in large objects.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct LargeObjectIds {
     /// Number of large objects that hold any.
     pub objects: u64,
@@ -76,7 +81,7 @@ pub struct LargeObjectIds {
 }
 
 /// An instance of the backup and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MappedInstance {
     /// As it is in the backup.
     pub source: Instance,
@@ -85,22 +90,24 @@ pub struct MappedInstance {
 }
 
 /// A migration that was applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MigrationReport {
     /// Its version.
     pub version: i64,
     /// Its description, from the file's name.
     pub description: String,
     /// How long it took.
+    #[serde(rename = "took_seconds", serialize_with = "seconds")]
     pub took: Duration,
 }
 
 /// A finished restore.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RestoreReport {
     /// The target's database name.
     pub database: String,
     /// The name under which the previous database was kept, if it was.
+    #[serde(rename = "previous_database")]
     pub previous: Option<String>,
     /// Instances of the backup.
     pub instances: Vec<MappedInstance>,
@@ -109,19 +116,38 @@ pub struct RestoreReport {
     /// Replacements in literals of DDL.
     pub ddl_replacements: u64,
     /// Large objects restored, and their bytes.
+    #[serde(serialize_with = "large_objects")]
     pub large_objects: (u64, u64),
     /// IDs of mapped instances in large objects.
     pub large_object_ids: LargeObjectIds,
-    /// The release that the backup's schema belongs to, where it is known.
-    pub source_release: Option<String>,
-    /// The release that the target has now, where it is known.
-    pub target_release: Option<String>,
+    /// The schema version of the backup, where it is known.
+    pub source_version: Option<SchemaVersion>,
+    /// The schema version that the target has now, where it is known.
+    pub target_version: Option<SchemaVersion>,
     /// Migrations applied, in order.
     pub migrations: Vec<MigrationReport>,
+    /// Where the archive's tables are not the target's own, and what became of that (`--schema target`).
+    pub differences: Vec<TableDifference>,
     /// What the target held before.
     pub erased: TargetContents,
     /// Notices and warnings, in the order in which they came up.
     pub notices: Vec<Notice>,
     /// How long it took.
+    #[serde(rename = "took_seconds", serialize_with = "seconds")]
     pub took: Duration,
+}
+
+/// A duration in seconds, with fractions.
+pub(super) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+fn large_objects<S: Serializer>(counts: &(u64, u64), serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct LargeObjects {
+        count: u64,
+        data_bytes: u64,
+    }
+    let &(count, data_bytes) = counts;
+    LargeObjects { count, data_bytes }.serialize(serializer)
 }

@@ -1,6 +1,5 @@
 //! A restore from beginning to end, strategy swap.
 
-use super::backup::Backup;
 use super::build::Build;
 use super::carry_over;
 use super::error::{Refusal, RestoreError};
@@ -8,118 +7,30 @@ use super::failpoint::Failpoints;
 use super::journal::Journal;
 use super::marker::{Marker, State};
 use super::names::{previous_name, staging_name};
-use super::options::{Erase, RestoreOptions};
-use super::preflight::{self, Inside, Preflight};
+use super::options::{Erase, RestoreOptions, SchemaMode};
+use super::preflight::{Inside, Preflight};
+use super::prepared::Restore;
 use super::report::{RestoreReport, TargetContents};
 use super::staging;
 use super::step::Step;
 use super::swap::Swap;
+use super::target_schema::CopyTarget;
 use crate::error::Result;
-use crate::progress::Progress;
+use crate::progress::{Notice, Severity};
 use crate::sql::quote_ident;
 use crate::target::catalog::{self, DatabaseFacts};
 use crate::target::contents::{self, Holdings};
 use crate::target::lock::lock_target;
 use crate::target::session::Session;
-use crate::target::{TargetConfig, TargetError};
-use std::sync::Arc;
+use crate::target::{OtherSession, TargetConfig, TargetError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How often the connection that holds the lock is used while the staging database is built.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
-/// A restore that has been prepared: everything is known, nothing has been changed.
-///
-/// Dropping it, or the future of [`run`](Self::run), is safe at any time: the target is as it was or completely
-/// restored. A staging database can then be left behind, which the next restore of the same target removes.
-pub struct Restore {
-    config: TargetConfig,
-    options: RestoreOptions,
-    progress: Arc<dyn Progress>,
-    cancel: CancellationToken,
-    application: String,
-    run_id: String,
-    failpoints: Failpoints,
-    started: Instant,
-    preflight: Preflight,
-}
-
-impl std::fmt::Debug for Restore {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Restore").field("database", &self.database()).finish_non_exhaustive()
-    }
-}
-
-impl Restore {
-    /// Looks at the target, and plans. Nothing is changed anywhere.
-    ///
-    /// The options' profile should be the one that the backup was opened with.
-    ///
-    /// # Errors
-    ///
-    /// An archive or a configuration that cannot be used, a server that cannot be reached, and everything that
-    /// can be refused beforehand (see [`Refusal`]), but for data in the target: ask
-    /// [`needs_confirmation`](Self::needs_confirmation) for that.
-    pub async fn prepare(
-        backup: Backup,
-        config: TargetConfig,
-        options: RestoreOptions,
-        progress: Arc<dyn Progress>,
-        cancel: CancellationToken,
-    ) -> Result<Self> {
-        let started = Instant::now();
-        let failpoints = Failpoints::new(options.failpoint);
-        let run_id = uuid::Uuid::new_v4().simple().to_string();
-        let application = application_name(config.application_name().unwrap_or("pgmig"), &run_id);
-        progress.step(Step::Preflight);
-        failpoints.pass(Step::Preflight)?;
-        let looking = preflight::run(backup, &config, &options, &application);
-        let preflight = tokio::select! {
-            preflight = looking => preflight?,
-            () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
-        };
-        Ok(Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight })
-    }
-
-    /// The target's database name.
-    pub fn database(&self) -> &str {
-        &self.preflight.target.name
-    }
-
-    /// What the target holds, and would lose.
-    pub fn contents(&self) -> &TargetContents {
-        &self.preflight.inside.contents
-    }
-
-    /// Whether the target holds data and the options do not allow to erase it: [`run`](Self::run) will refuse.
-    pub fn needs_confirmation(&self) -> bool {
-        self.options.erase == Erase::Refuse && !self.contents().is_empty()
-    }
-
-    /// Allows to erase what the target holds.
-    pub fn allow_erase(&mut self) {
-        self.options.erase = Erase::Allow;
-    }
-
-    /// Restores. When this returns an error, the target is untouched (except for
-    /// [`RestoreError::OutcomeUnknown`]) and the staging database is gone.
-    ///
-    /// # Errors
-    ///
-    /// Whatever goes wrong; see [`Error::kind`](crate::Error::kind) for what to conclude.
-    pub async fn run(self) -> Result<RestoreReport> {
-        if self.needs_confirmation() {
-            let (database, contents) = (self.database().to_owned(), self.contents().describe());
-            return Err(Refusal::WouldErase { database, contents }.into());
-        }
-        let (mut run, build) = Run::new(self);
-        run.execute(build).await
-    }
-}
-
 /// A restore under way.
-struct Run {
+pub(super) struct Run {
     config: TargetConfig,
     options: RestoreOptions,
     cancel: CancellationToken,
@@ -136,7 +47,7 @@ struct Run {
 
 impl Run {
     /// Takes a prepared restore apart: what builds the staging database, and what goes on around that.
-    fn new(restore: Restore) -> (Self, Build) {
+    pub(super) fn new(restore: Restore) -> (Self, Build) {
         let Restore {
             config,
             options,
@@ -148,7 +59,7 @@ impl Run {
             started,
             preflight,
         } = restore;
-        let Preflight { archive, plan, facts, control, maintenance, target, inside } = preflight;
+        let Preflight { archive, plan, facts, control, maintenance, target, inside, .. } = preflight;
         let mut journal = Journal::new(progress);
         journal.report.database.clone_from(&target.name);
         journal.report.erased = inside.contents.clone();
@@ -156,7 +67,7 @@ impl Run {
             journal.note(notice.clone());
         }
         let staging = staging_name(&target.name);
-        let Inside { extras, profile, migrations, upgrade, resolution, late, .. } = inside;
+        let Inside { extras, profile, migrations, upgrade, resolution, late, target_schema, .. } = inside;
         let build = Build {
             config: config.clone(),
             database: staging.clone(),
@@ -173,7 +84,11 @@ impl Run {
             resolution,
             late,
             instances: options.instances.clone(),
+            schema: options.schema,
+            target_schema,
             extras,
+            jobs: options.jobs,
+            toast_compression: options.toast_compression,
         };
         let run = Self {
             config,
@@ -192,7 +107,7 @@ impl Run {
         (run, build)
     }
 
-    async fn execute(&mut self, build: Build) -> Result<RestoreReport> {
+    pub(super) async fn execute(&mut self, build: Build) -> Result<RestoreReport> {
         self.warn_of_sessions().await?;
         self.lock().await?;
         self.clean_leftovers().await?;
@@ -210,14 +125,8 @@ impl Run {
     async fn warn_of_sessions(&mut self) -> Result<()> {
         let sessions =
             catalog::other_sessions(&mut self.control, &self.target.name, &self.application).await?;
-        if !sessions.is_empty() {
-            let who: Vec<String> = sessions.iter().take(5).map(ToString::to_string).collect();
-            self.journal.warn(format!(
-                "other sessions on the target must have ended {} s after the restore is built, or it stops: {}{}",
-                self.options.swap_wait.as_secs(),
-                who.join("; "),
-                if sessions.len() > who.len() { "; ..." } else { "" }
-            ));
+        if let Some(notice) = sessions_notice(&sessions, &self.options) {
+            self.journal.note(notice);
         }
         Ok(())
     }
@@ -289,13 +198,32 @@ impl Run {
 
     async fn create_staging(&mut self) -> Result<u32> {
         self.journal.step(Step::CreateStaging);
-        let connects = [self.config.su_username(), self.config.username()];
-        staging::create(&mut self.control, &self.target, &self.staging).await?;
+        match self.options.schema {
+            SchemaMode::Target => self.copy_target().await?,
+            _ => staging::create(&mut self.control, &self.target, &self.staging).await?,
+        }
         self.failpoints.pass(Step::CreateStaging)?;
         let marker = self.marker(State::Staging);
+        let connects = [self.config.su_username(), self.config.username()];
         let oid = staging::open_to(&mut self.control, &self.staging, &marker, &connects).await?;
         carry_over::rehearse(&mut self.control, &self.target, &self.staging).await?;
         Ok(oid)
+    }
+
+    async fn copy_target(&mut self) -> Result<()> {
+        let copy = CopyTarget {
+            config: &self.config,
+            maintenance: self.maintenance,
+            application: &self.application,
+            target: &self.target,
+            staging: &self.staging,
+            wait: self.options.swap_wait,
+            terminate_sessions: self.options.terminate_sessions,
+        };
+        tokio::select! {
+            copied = copy.run(&mut self.control) => copied,
+            () = self.cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+        }
     }
 
     fn marker(&self, state: State) -> Marker {
@@ -389,6 +317,21 @@ impl Run {
     }
 }
 
+/// What is said of other sessions on the target before a restore.
+pub(super) fn sessions_notice(sessions: &[OtherSession], options: &RestoreOptions) -> Option<Notice> {
+    const NAMED: usize = 5;
+    let who: Vec<String> = sessions.iter().take(NAMED).map(ToString::to_string).collect();
+    let who = format!("{}{}", who.join("; "), if sessions.len() > NAMED { "; ..." } else { "" });
+    let wait = options.swap_wait.as_secs();
+    let (severity, text) = if options.terminate_sessions {
+        (Severity::Notice, format!("other sessions on the target are ended at the swap: {who}"))
+    } else {
+        let must_end = "other sessions on the target must have ended";
+        (Severity::Warning, format!("{must_end} {wait} s after the restore is built, or it stops: {who}"))
+    };
+    (!sessions.is_empty()).then_some(Notice { severity, text })
+}
+
 /// Uses the connection that holds the lock from time to time, so that nothing between here and the server takes
 /// it for dead. Returns only when it is lost: then so is the lock.
 async fn keep_alive(control: &mut Session) -> TargetError {
@@ -398,12 +341,4 @@ async fn keep_alive(control: &mut Session) -> TargetError {
             return error;
         }
     }
-}
-
-/// The name that our sessions have: what was asked for and a part of the run's ID, so that they can be told from
-/// everybody else's. Made to fit, since the server cuts longer names, and a cut name would not be ours.
-fn application_name(asked_for: &str, run_id: &str) -> String {
-    const BYTES: usize = 50;
-    let name = asked_for.get(..asked_for.floor_char_boundary(BYTES)).unwrap_or(asked_for);
-    format!("{name} {}", run_id.get(..8).unwrap_or_default())
 }

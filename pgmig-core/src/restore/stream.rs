@@ -1,10 +1,10 @@
 //! The reading side of the load: the archive's blocks, inflated, cut at row ends, rewritten.
 
 use super::error::RestoreError;
-use super::pieces::{LargeObjectPart, Piece, Pieces, Sender, TableEnd};
+use super::feed::{Content, FeedSender, Feeds, LargeObjectPart, Piece, PieceSender, Read, Rows, TableEnd};
 use super::plan::{Plan, RowForm, TableLoad};
 use super::row_reader::{PIECE_BYTES, RowReader};
-use crate::archive::{Archive, Block, DataReader, DumpId, LargeObjectsReader};
+use crate::archive::{Archive, Block, Compression, DataReader, DumpId, LargeObjectsReader};
 use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
 use crate::rewrite::{ColumnRule, LargeObjectRewriter, LeftoverCounter, RowRewriter, Rules, rewrite_insert};
@@ -13,8 +13,11 @@ use crate::sql::{
     quote_ident,
 };
 use bytes::Bytes;
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// INSERT statements are sent together up to this many bytes; each message is a transaction.
 const STATEMENTS_BYTES: usize = 64 * 1024;
@@ -28,9 +31,7 @@ const INSTANCES_BYTES: usize = 64 * 1024 * 1024;
 pub(super) struct Rewriting {
     pub(super) rules: Arc<Rules>,
     /// The columns of each table's rows.
-    pub(super) columns: HashMap<DumpId, TableColumns>,
-    /// Partitions with INSERT statements whose rows go to the root of their tree.
-    pub(super) roots: HashMap<DumpId, Root>,
+    pub(super) columns: Arc<HashMap<DumpId, TableColumns>>,
 }
 
 /// The columns of a table's rows, in their order, and the rule of each.
@@ -50,9 +51,9 @@ impl TableColumns {
     }
 }
 
-/// The root of a partition's tree, and the partition's columns in its own order.
+/// Where the rows of INSERT statements go, and the columns of the table that they name, in its own order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Root {
+pub(super) struct Redirect {
     pub(super) table: QualifiedName,
     pub(super) columns: Vec<String>,
 }
@@ -69,10 +70,12 @@ pub(super) struct Discovery {
 
 /// What the reading side needs to know.
 pub(super) struct Reading {
-    pub(super) tables: Vec<TableLoad>,
+    pub(super) tables: Arc<[TableLoad]>,
     pub(super) large_objects: Vec<DumpId>,
     pub(super) strings: StandardStrings,
     pub(super) rewriting: Option<Rewriting>,
+    /// Tables with INSERT statements whose rows go to another table: a partition's to the root of its tree.
+    pub(super) redirected: Arc<HashMap<DumpId, Redirect>>,
     pub(super) discovery: Option<Discovery>,
 }
 
@@ -90,53 +93,113 @@ impl TableRewriter {
     }
 }
 
-/// Starts to read, on a thread of its own.
-pub(super) fn start(mut archive: Archive, reading: Reading) -> Result<Pieces> {
-    Pieces::of(move |sender| Reader { sender, reading }.run(&mut archive))
+/// Starts to read: a file on up to `readers` threads, biggest blocks first; a stream on one, as it comes.
+///
+/// zstd is unpacked on one thread only: each of its streams can take a window of 128 MiB.
+pub(super) fn start(mut archive: Archive, reading: Reading, readers: NonZeroUsize) -> Result<Feeds> {
+    // Out of order, a file that is compressed as a whole would be unpacked anew for each block.
+    if archive.is_sequential() {
+        let read: Read = Box::new(move |feeds| Reader::new(feeds, reading).read_stream(&mut archive));
+        return Feeds::of(vec![read]);
+    }
+    let readers = if archive.header().compression == Compression::Zstd { 1 } else { readers.get() };
+    let blocks = Arc::new(Mutex::new(blocks(&archive, &reading)));
+    let archive = Arc::new(archive);
+    let read = |reading: Reading| -> Read {
+        let (archive, blocks) = (Arc::clone(&archive), Arc::clone(&blocks));
+        Box::new(move |feeds| Reader::new(feeds, reading).read_file(&archive, &blocks))
+    };
+    Feeds::of((0..readers).map(|_| read(reading.for_another())).collect())
+}
+
+/// The blocks of a file in the order in which they are read: what must be loaded alone in the archive's order,
+/// then the biggest first, so that the last ones to end are small; then what has to come last.
+fn blocks(archive: &Archive, reading: &Reading) -> VecDeque<Content> {
+    let size = |dump_id| Reverse(archive.stored_bytes(dump_id).unwrap_or_default());
+    let mut blocks: Vec<_> = reading
+        .tables
+        .iter()
+        .enumerate()
+        .map(|(index, table)| {
+            (
+                (turn(table), if table.alone || table.last { Reverse(0) } else { size(table.dump_id) }),
+                Content::Table(index),
+            )
+        })
+        .collect();
+    let large_objects = reading.large_objects.iter();
+    blocks
+        .extend(large_objects.map(|dump_id| ((Turn::Any, size(*dump_id)), Content::LargeObjects(*dump_id))));
+    blocks.sort_by_key(|(order, _)| *order);
+    blocks.into_iter().map(|(_, content)| content).collect()
+}
+
+/// When a table's rows are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    First,
+    Any,
+    Last,
+}
+
+fn turn(table: &TableLoad) -> Turn {
+    match (table.alone, table.last) {
+        (_, true) => Turn::Last,
+        (true, false) => Turn::First,
+        (false, false) => Turn::Any,
+    }
 }
 
 struct Reader {
-    sender: Sender,
+    feeds: FeedSender,
+    /// Where the pieces of the block that is being read go.
+    pieces: Option<PieceSender>,
     reading: Reading,
 }
 
 impl Reader {
-    fn run(&mut self, archive: &mut Archive) -> Result<()> {
-        if archive.is_stream() { self.read_stream(archive) } else { self.read_file(archive) }
+    fn new(feeds: FeedSender, reading: Reading) -> Self {
+        Self { feeds, pieces: None, reading }
     }
 
-    /// Tables, then large objects, each in the order of the table of contents.
-    fn read_file(&mut self, archive: &Archive) -> Result<()> {
-        for index in 0..self.reading.tables.len() {
-            let Some(table) = self.reading.tables.get(index).cloned() else { break };
-            if let Block::Data(mut data) = archive.block(table.dump_id)? {
-                self.table(index, &table, &mut data)?;
+    /// Takes blocks from those that are left to be read, until there are none.
+    fn read_file(&mut self, archive: &Archive, blocks: &Mutex<VecDeque<Content>>) -> Result<()> {
+        loop {
+            let next = blocks.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            match next {
+                None => return Ok(()),
+                Some(Content::Table(index)) => {
+                    let Some(table) = self.reading.tables.get(index).cloned() else { continue };
+                    if let Block::Data(mut data) = archive.block(table.dump_id)? {
+                        self.table(index, &table, &mut data)?;
+                    }
+                }
+                Some(Content::LargeObjects(dump_id)) => {
+                    if let Block::LargeObjects(mut objects) = archive.block(dump_id)? {
+                        self.objects(dump_id, &mut objects)?;
+                    }
+                }
             }
         }
-        for dump_id in self.reading.large_objects.clone() {
-            if let Block::LargeObjects(mut objects) = archive.block(dump_id)? {
-                self.objects(&mut objects)?;
-            }
-        }
-        Ok(())
     }
 
     /// Blocks as they come.
     fn read_stream(&mut self, archive: &mut Archive) -> Result<()> {
-        let mut wanted: HashSet<DumpId> = self.reading.tables.iter().map(|table| table.dump_id).collect();
+        let tables = self.reading.tables.iter().enumerate();
+        let tables: HashMap<DumpId, usize> = tables.map(|(index, table)| (table.dump_id, index)).collect();
+        let mut wanted: HashSet<DumpId> = tables.keys().copied().collect();
         wanted.extend(&self.reading.large_objects);
         while let Some((dump_id, block)) = archive.next_block()? {
             // A second block of an entry would double its rows.
             if !wanted.remove(&dump_id) {
                 continue;
             }
-            let index = self.reading.tables.iter().position(|table| table.dump_id == dump_id);
-            match (block, index) {
-                (Block::Data(mut data), Some(index)) => {
+            match (block, tables.get(&dump_id)) {
+                (Block::Data(mut data), Some(&index)) => {
                     let Some(table) = self.reading.tables.get(index).cloned() else { continue };
                     self.table(index, &table, &mut data)?;
                 }
-                (Block::LargeObjects(mut objects), _) => self.objects(&mut objects)?,
+                (Block::LargeObjects(mut objects), _) => self.objects(dump_id, &mut objects)?,
                 (Block::Data(_), None) => {}
             }
         }
@@ -144,11 +207,11 @@ impl Reader {
     }
 
     fn send(&self, piece: Piece) -> Result<()> {
-        self.sender.send(piece)
+        self.pieces.as_ref().map_or(Ok(()), |pieces| pieces.send(piece))
     }
 
     fn table(&mut self, index: usize, table: &TableLoad, data: &mut DataReader<'_>) -> Result<()> {
-        self.send(Piece::Table(index))?;
+        self.pieces = Some(self.feeds.begin(Content::Table(index))?);
         let discovers = self.reading.discovery.as_ref().is_some_and(|found| found.dump_id == table.dump_id);
         let mut end = match &table.form {
             RowForm::Copy(_) if discovers => self.instance_rows(table, data)?,
@@ -156,7 +219,11 @@ impl Reader {
             RowForm::Inserts { .. } => self.statements(table, data)?,
         };
         end.columns = self.columns(table).map(|columns| columns.names.clone()).unwrap_or_default();
-        self.send(Piece::TableEnd(end))
+        self.end(end)
+    }
+
+    fn end(&mut self, end: TableEnd) -> Result<()> {
+        self.pieces.take().map_or(Ok(()), |pieces| pieces.send(Piece::End(end)))
     }
 
     fn columns(&self, table: &TableLoad) -> Option<&TableColumns> {
@@ -185,8 +252,9 @@ impl Reader {
             end.leftovers += rewriter.leftovers.count(&bytes);
         }
         end.bytes += bytes.len() as u64;
+        let first = end.rows + 1;
         end.rows += rows;
-        self.send(Piece::Rows(Bytes::from(bytes)))
+        self.send(Piece::Rows(Rows { bytes: Bytes::from(bytes), first, count: rows }))
     }
 
     fn rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
@@ -290,6 +358,7 @@ impl Reader {
                 let sql = self.insert(table, sql, named.as_deref(), rewriting, end)?;
                 batch.extend_from_slice(sql.as_bytes());
             }
+            (None, Some(sql)) => batch.extend_from_slice(self.redirect(table, sql.into())?.as_bytes()),
             _ => batch.extend_from_slice(text),
         }
         batch.push(b'\n');
@@ -297,7 +366,14 @@ impl Reader {
         Ok(())
     }
 
-    /// An INSERT statement with its IDs replaced, into the partition root where rows have to be routed anew.
+    /// The statement for the table that its rows go to.
+    fn redirect<'a>(&self, table: &TableLoad, sql: Cow<'a, str>) -> Result<Cow<'a, str>> {
+        let Some(redirect) = self.reading.redirected.get(&table.dump_id) else { return Ok(sql) };
+        let redirected = insert_into(&sql, redirect, self.reading.strings);
+        Ok(redirected.map_err(|error| broken(table, &error))?.into())
+    }
+
+    /// An INSERT statement with its IDs replaced, into the table that its rows go to.
     fn insert(
         &self,
         table: &TableLoad,
@@ -310,12 +386,8 @@ impl Reader {
         let places = columns.places(named);
         let rule = |place: &Option<usize>| place.and_then(|place| columns.rules.get(place)).cloned();
         let rules: Vec<ColumnRule> = places.iter().map(|place| rule(place).unwrap_or_default()).collect();
-        let broken = |error: SqlError| RestoreError::Data {
-            table: table.table.to_string(),
-            reason: error.to_string(),
-        };
-        let rewritten =
-            rewrite_insert(sql, &rewriting.rules, &rules, self.reading.strings).map_err(broken)?;
+        let rewritten = rewrite_insert(sql, &rewriting.rules, &rules, self.reading.strings)
+            .map_err(|error| broken(table, &error))?;
         for (totals, counts) in [(&mut end.replaced, &rewritten.counts), (&mut end.left, &rewritten.left)] {
             totals.resize(columns.names.len(), 0);
             for (place, count) in places.iter().zip(counts) {
@@ -326,18 +398,14 @@ impl Reader {
         }
         let mut leftovers = LeftoverCounter::new(&rewriting.rules, Vec::new());
         end.leftovers += leftovers.count_insert(&rewritten.sql, &rules, self.reading.strings);
-        match rewriting.roots.get(&table.dump_id) {
-            Some(root) => {
-                insert_into(&rewritten.sql, root, self.reading.strings).map_err(|error| broken(error).into())
-            }
-            None => Ok(rewritten.sql.into_owned()),
-        }
+        Ok(self.redirect(table, rewritten.sql)?.into_owned())
     }
 
-    fn objects(&mut self, objects: &mut LargeObjectsReader<'_>) -> Result<()> {
+    fn objects(&mut self, dump_id: DumpId, objects: &mut LargeObjectsReader<'_>) -> Result<()> {
+        self.pieces = Some(self.feeds.begin(Content::LargeObjects(dump_id))?);
         let rules = self.reading.rewriting.as_ref().map(|rewriting| Arc::clone(&rewriting.rules));
         let mut rewriter = LargeObjectRewriter::new(rules.unwrap_or_default());
-        let mut parts = Parts { sender: &self.sender, parts: Vec::new(), bytes: 0 };
+        let mut parts = Parts { reader: self, parts: Vec::new(), bytes: 0 };
         while let Some(oid) = objects.next_object()? {
             let mut offset = 0;
             loop {
@@ -359,13 +427,14 @@ impl Reader {
                 }
             }
         }
-        parts.send()
+        parts.send()?;
+        self.end(TableEnd::default())
     }
 }
 
 /// Parts of large objects that are to be sent together.
 struct Parts<'a> {
-    sender: &'a Sender,
+    reader: &'a Reader,
     parts: Vec<LargeObjectPart>,
     bytes: usize,
 }
@@ -380,8 +449,12 @@ impl Parts<'_> {
     fn send(&mut self) -> Result<()> {
         self.bytes = 0;
         let parts = std::mem::take(&mut self.parts);
-        if parts.is_empty() { Ok(()) } else { self.sender.send(Piece::LargeObjects(parts)) }
+        if parts.is_empty() { Ok(()) } else { self.reader.send(Piece::LargeObjects(parts)) }
     }
+}
+
+fn broken(table: &TableLoad, error: &SqlError) -> RestoreError {
+    RestoreError::Data { table: table.table.to_string(), reason: error.to_string() }
 }
 
 fn copy_columns(table: &TableLoad) -> &[String] {
@@ -393,7 +466,7 @@ fn copy_columns(table: &TableLoad) -> &[String] {
 
 /// An INSERT statement with another table: the columns are named if they are not yet, since those of a root can
 /// be in another order.
-fn insert_into(sql: &str, root: &Root, strings: StandardStrings) -> Result<String, SqlError> {
+fn insert_into(sql: &str, to: &Redirect, strings: StandardStrings) -> Result<String, SqlError> {
     let mut tokens = Vec::new();
     for token in Lexer::new(sql.as_bytes(), strings) {
         let token = token?;
@@ -410,20 +483,33 @@ fn insert_into(sql: &str, root: &Root, strings: StandardStrings) -> Result<Strin
     let Some(next) = tokens.get(after) else { return Ok(sql.to_owned()) };
     let rest = sql.get(next.span.start..).unwrap_or_default();
     if next.kind == TokenKind::Symbol(b'(') {
-        return Ok(format!("INSERT INTO {} {rest}", root.table));
+        return Ok(format!("INSERT INTO {} {rest}", to.table));
     }
-    let columns: Vec<String> = root.columns.iter().map(|column| quote_ident(column)).collect();
-    Ok(format!("INSERT INTO {} ({}) {rest}", root.table, columns.join(", ")))
+    let columns: Vec<String> = to.columns.iter().map(|column| quote_ident(column)).collect();
+    Ok(format!("INSERT INTO {} ({}) {rest}", to.table, columns.join(", ")))
 }
 
 impl Reading {
     /// What is to be read for a plan.
     pub(super) fn of(plan: &Plan, strings: StandardStrings) -> Self {
         Self {
-            tables: plan.tables.clone(),
+            tables: plan.tables.clone().into(),
             large_objects: plan.large_objects.clone(),
             strings,
             rewriting: None,
+            redirected: Arc::default(),
+            discovery: None,
+        }
+    }
+
+    /// The same for another thread, but for what can only be done once, in a stream.
+    fn for_another(&self) -> Self {
+        Self {
+            tables: Arc::clone(&self.tables),
+            large_objects: Vec::new(),
+            strings: self.strings,
+            rewriting: self.rewriting.clone(),
+            redirected: Arc::clone(&self.redirected),
             discovery: None,
         }
     }
@@ -436,8 +522,10 @@ mod tests {
 
     #[test]
     fn rows_of_a_partition_are_inserted_into_the_root() {
-        let root =
-            Root { table: QualifiedName::new("store", "message"), columns: vec!["id".into(), "Body".into()] };
+        let root = Redirect {
+            table: QualifiedName::new("store", "message"),
+            columns: vec!["id".into(), "Body".into()],
+        };
         let into = |sql| insert_into(sql, &root, StandardStrings::On).unwrap();
         assert_eq!(
             into("INSERT INTO store.\"p 0\" VALUES ('INSERT INTO x', 1);"),

@@ -27,10 +27,20 @@ impl Build {
             Upgrade::Later { goal } => {
                 executor.become_role(&RunAs::Owner).await?;
                 let history = History::read(executor.session.conn(), &profile).await?;
+                if let Some(notice) = upgrade_path::half_way(&history) {
+                    journal.note(notice);
+                }
                 upgrade_path::decide(history, goal, &profile, self.migrations.as_ref())?
             }
             known => known,
         };
+        if let Upgrade::NotWanted = upgrade {
+            journal.notice(
+                "the archive's schema was restored as it is, without an upgrade (--schema archive)"
+                    .to_owned(),
+            );
+            return Ok(self.failpoints.pass(Step::Upgrade)?);
+        }
         if let Upgrade::Planned { plan } = upgrade {
             return self.migrate(&profile, &plan, journal).await;
         }
@@ -39,6 +49,7 @@ impl Build {
             Upgrade::AsItIs { history } => history,
             _ => String::new(),
         };
+        upgrade_path::require(self.schema, &history)?;
         self.refuse_other_schema(executor, &history).await?;
         journal.notice(format!(
             "the archive's schema history is unknown{history}: its schema was restored as it is, without an upgrade"
@@ -48,9 +59,9 @@ impl Build {
 
     /// Applies the migrations, on a connection of their own, as `username`.
     async fn migrate(&self, profile: &Profile, plan: &UpgradePlan, journal: &mut Journal) -> Result<()> {
-        let describe = |version: i64| profile.releases().describe(version);
-        journal.report.source_release = plan.from().map(describe);
-        journal.report.target_release = Some(describe(plan.to()));
+        let version = |version: i64| profile.releases().schema_version(version);
+        journal.report.source_version = plan.from().map(version);
+        journal.report.target_version = Some(version(plan.to()));
         let mut session = Session::open(&self.config, &self.database, &self.application).await?;
         session
             .execute("SET synchronous_commit = off; SET check_function_bodies = on", "set up the session")

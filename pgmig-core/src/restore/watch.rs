@@ -12,40 +12,38 @@ use tokio::time::sleep;
 /// How long one message may take before the server is asked why.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Knows whom to ask about a loading session.
+/// Knows whom to ask about the loading sessions.
+#[derive(Debug)]
 pub(super) struct Watch {
     pub(super) config: TargetConfig,
     pub(super) database: String,
     pub(super) application: String,
-    /// The loading session's server process.
-    pub(super) pid: i32,
 }
 
 impl Watch {
-    /// Returns when the server process waits for us to read, which we never will. Slow disks and locks are waited
+    /// Returns when the server process `pid` waits for us to read, which we never will. Slow disks and locks are waited
     /// for.
-    pub(super) async fn stuck(&self) {
+    pub(super) async fn stuck(&self, pid: i32) {
         loop {
             sleep(PATIENCE).await;
-            if self.asks("wait_event = 'ClientWrite'").await {
+            if self.asks(pid, "wait_event = 'ClientWrite'").await {
                 return;
             }
         }
     }
 
     /// Ends the server process: nothing else gets its session free.
-    pub(super) async fn end(&self) {
-        self.asks("pg_catalog.pg_terminate_backend(pid)").await;
+    pub(super) async fn end(&self, pid: i32) {
+        self.asks(pid, "pg_catalog.pg_terminate_backend(pid)").await;
     }
 
-    /// Asks about the loading session's server process. Whoever cannot be asked says no.
-    async fn asks(&self, condition: &str) -> bool {
+    /// Asks about a loading session's server process. Whoever cannot be asked says no.
+    async fn asks(&self, pid: i32, condition: &str) -> bool {
         let Ok(mut session) = Session::open(&self.config, &self.database, &self.application).await else {
             return false;
         };
         let sql = format!(
-            "SELECT {condition} FROM pg_catalog.pg_stat_activity WHERE pid = {} AND datname = {}",
-            self.pid,
+            "SELECT {condition} FROM pg_catalog.pg_stat_activity WHERE pid = {pid} AND datname = {}",
             quote_literal(&self.database)
         );
         let answer = session.holds(&sql, "look after the load").await.unwrap_or(false);

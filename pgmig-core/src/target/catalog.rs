@@ -3,6 +3,16 @@
 use super::TargetError;
 use super::session::Session;
 use crate::sql::quote_literal;
+use serde::Serialize;
+
+/// The server, as it tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ServerFacts {
+    /// Its version, as `SHOW server_version` says it.
+    pub(crate) version: String,
+    /// TLS version and cipher of this session; `None` without TLS.
+    pub(crate) tls: Option<String>,
+}
 
 /// A database's locale, as CREATE DATABASE takes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -50,7 +60,7 @@ pub(crate) struct RoleFacts {
 }
 
 /// A session on a database.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OtherSession {
     /// The server process.
     pub pid: i32,
@@ -67,6 +77,15 @@ impl std::fmt::Display for OtherSession {
         let Self { pid, role, application, state } = self;
         write!(f, "server process {pid}: role {role}, application {application:?}, {state}")
     }
+}
+
+/// Reads what the server tells of itself.
+pub(crate) async fn server_facts(control: &mut Session) -> Result<ServerFacts, TargetError> {
+    let version = control.value("SHOW server_version", "read the server's version").await?;
+    let sql = "SELECT version || ' ' || cipher FROM pg_catalog.pg_stat_ssl \
+               WHERE pid = pg_catalog.pg_backend_pid() AND ssl";
+    let tls = control.optional(sql, "read whether the connection has TLS").await?;
+    Ok(ServerFacts { version, tls })
 }
 
 /// Reads a database's facts; `None` if there is none of that name.

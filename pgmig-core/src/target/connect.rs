@@ -34,10 +34,9 @@ pub async fn connect(
     database: &str,
     application_name: &str,
 ) -> Result<PgConnection, TargetError> {
-    let attempts = attempts(config, database, application_name).await?;
     let retry_until = Instant::now() + RETRY_FOR;
     loop {
-        let error = match connect_once(config, &attempts, database).await {
+        let error = match connect_at_once(config, database, application_name).await {
             Ok(connection) => return Ok(connection),
             Err(error) => error,
         };
@@ -46,6 +45,21 @@ pub async fn connect(
         }
         sleep(RETRY_INTERVAL).await;
     }
+}
+
+/// Connects as [`connect`] does, but asks once.
+pub(super) async fn connect_at_once(
+    config: &TargetConfig,
+    database: &str,
+    application_name: &str,
+) -> Result<PgConnection, TargetError> {
+    let attempts = attempts(config, database, application_name).await?;
+    connect_once(config, &attempts, database).await
+}
+
+/// Whether the server, the database or the role admits no more connections.
+pub(crate) fn has_no_slot(error: &TargetError) -> bool {
+    error.server().is_some_and(|error| error.is(TOO_MANY_CONNECTIONS))
 }
 
 /// What to try in turn: a bundle's certificates one by one, `prefer` with and then without TLS.

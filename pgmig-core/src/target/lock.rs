@@ -1,7 +1,7 @@
 //! The lock on a target's name: one restore of a database at a time, in the whole cluster.
 
 use super::TargetError;
-use super::session::Session;
+use super::session::{Session, TextRow};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who holds a lock that was wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LockHolder {
     /// The server process.
     pub pid: i32,
@@ -34,7 +34,23 @@ pub(crate) async fn lock_target(
             return Ok(None);
         }
         if Instant::now() >= deadline {
-            return holder(session, key).await.map(Some);
+            return Ok(Some(holder(session, key).await?.unwrap_or_default()));
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Who holds the lock for `database`, without taking it; asks as patiently as [`lock_target`].
+pub(crate) async fn lock_holder(
+    session: &mut Session,
+    database: &str,
+) -> Result<Option<LockHolder>, TargetError> {
+    let key = key_of(database);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let held = holder(session, key).await?;
+        if held.is_none() || Instant::now() >= deadline {
+            return Ok(held);
         }
         sleep(Duration::from_millis(200)).await;
     }
@@ -49,7 +65,8 @@ fn key_of(database: &str) -> i64 {
     digest.iter().take(8).fold(0_i64, |key, byte| (key << 8 | i64::from(*byte)) & i64::MAX)
 }
 
-async fn holder(session: &mut Session, key: i64) -> Result<LockHolder, TargetError> {
+/// Who holds a lock now; `None` if nobody does.
+async fn holder(session: &mut Session, key: i64) -> Result<Option<LockHolder>, TargetError> {
     let sql = format!(
         "SELECT l.pid, a.application_name, a.backend_start::timestamp(0) FROM pg_catalog.pg_locks l \
          LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
@@ -58,12 +75,12 @@ async fn holder(session: &mut Session, key: i64) -> Result<LockHolder, TargetErr
          AND (l.classid::bigint << 32 | l.objid::bigint) = {key}"
     );
     let rows = session.rows(&sql, "ask who holds the lock").await?;
-    let row = rows.first();
-    Ok(LockHolder {
-        pid: row.map(|row| row.number(0)).unwrap_or_default(),
-        application: row.map(|row| row.text(1).to_owned()).unwrap_or_default(),
-        since: row.map(|row| row.text(2).to_owned()).unwrap_or_default(),
-    })
+    let holder = |row: &TextRow| LockHolder {
+        pid: row.number(0),
+        application: row.text(1).to_owned(),
+        since: row.text(2).to_owned(),
+    };
+    Ok(rows.first().map(holder))
 }
 
 #[cfg(test)]

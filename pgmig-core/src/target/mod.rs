@@ -4,7 +4,7 @@
 
 pub(crate) mod catalog;
 mod config;
-mod connect;
+pub(crate) mod connect;
 pub(crate) mod contents;
 mod error;
 pub(crate) mod lock;

@@ -1,5 +1,6 @@
 //! A connection with the settings that a restore needs, and a current role.
 
+use super::connect::connect_at_once;
 use super::{TargetConfig, TargetError, connect};
 use crate::sql::quote_ident;
 use futures_util::StreamExt;
@@ -35,6 +36,7 @@ const SETTINGS: &str = "\
 pub(crate) struct Session {
     conn: PgConnection,
     version: i32,
+    pid: i32,
     role: Option<String>,
 }
 
@@ -45,11 +47,27 @@ impl Session {
         database: &str,
         application: &str,
     ) -> Result<Self, TargetError> {
-        let conn = connect(config, database, application).await?;
-        let mut session = Self { conn, version: 0, role: None };
+        Self::set_up(connect(config, database, application).await?).await
+    }
+
+    /// Connects as [`open`](Self::open) does, but does not wait for a connection slot: there are other sessions to
+    /// do the work.
+    pub(crate) async fn open_another(
+        config: &TargetConfig,
+        database: &str,
+        application: &str,
+    ) -> Result<Self, TargetError> {
+        Self::set_up(connect_at_once(config, database, application).await?).await
+    }
+
+    async fn set_up(conn: PgConnection) -> Result<Self, TargetError> {
+        let mut session = Self { conn, version: 0, pid: 0, role: None };
         session.execute(SETTINGS, "set up the session").await?;
-        let version: String = session.value("SHOW server_version_num", "read the server's version").await?;
-        session.version = version.parse().unwrap_or_default();
+        let sql = "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid()";
+        let rows = session.rows(sql, "read the server's version").await?;
+        if let Some(row) = rows.first() {
+            (session.version, session.pid) = (row.number(0), row.number(1));
+        }
         if session.version >= 140_000 {
             session.execute("SET idle_session_timeout = 0", "set up the session").await?;
         }
@@ -62,6 +80,11 @@ impl Session {
     /// The server's version as a number, 150018 for 15.18.
     pub(crate) fn server_version(&self) -> i32 {
         self.version
+    }
+
+    /// The server process.
+    pub(crate) fn backend_pid(&self) -> i32 {
+        self.pid
     }
 
     /// The connection itself, for what is not a plain statement.

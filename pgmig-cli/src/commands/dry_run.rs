@@ -1,0 +1,64 @@
+//! `--dry-run`: everything that a restore does before it changes anything, and what it would then do.
+
+use super::restore::{Prepared, prepare};
+use crate::args::{Args, OutputFormat};
+use crate::environment::Environment;
+use crate::failure::WouldStop;
+use crate::output;
+use crate::progress::Display;
+use anyhow::Result;
+use pgmig_core::progress::{Progress, Severity};
+use pgmig_core::restore::RestorePlan;
+use serde::Serialize;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// A plan, and what the command line has to do with it.
+#[derive(Debug, Serialize)]
+pub(crate) struct DryRun {
+    #[serde(flatten)]
+    pub(crate) plan: RestorePlan,
+    /// The file that the mapping was written to, if it was entered.
+    pub(crate) mapping_file: Option<String>,
+}
+
+/// Plans what the arguments say, and prints it. Data that would be erased are no reason to fail: the plan says what
+/// it takes. Warnings are, with `--strict`.
+pub(crate) async fn run(args: &Args, environment: &Environment, cancel: CancellationToken) -> Result<()> {
+    let display = Arc::new(Display::new(args));
+    let result = plan(args, environment, &display, &cancel).await;
+    display.finish();
+    let dry_run = result?;
+    print(args, &dry_run, &display)?;
+    match dry_run.plan.warnings() {
+        warnings if args.strict && warnings > 0 => Err(WouldStop::new(warnings).into()),
+        _ => Ok(()),
+    }
+}
+
+async fn plan(
+    args: &Args,
+    environment: &Environment,
+    display: &Arc<Display>,
+    cancel: &CancellationToken,
+) -> Result<DryRun> {
+    let Prepared { mut restore, mapping_file } = prepare(args, environment, display, cancel).await?;
+    let plan = restore.plan().await;
+    restore.close().await;
+    let mapping_file = mapping_file.map(|file| file.display().to_string());
+    Ok(DryRun { plan: plan?, mapping_file })
+}
+
+fn print(args: &Args, dry_run: &DryRun, display: &Display) -> Result<()> {
+    match args.output {
+        OutputFormat::Json => output::print(&output::document("plan", dry_run)?),
+        OutputFormat::Text if args.quiet => {
+            let notices = dry_run.plan.notices.iter();
+            notices
+                .filter(|notice| notice.severity == Severity::Warning)
+                .for_each(|notice| display.notice(notice));
+            Ok(())
+        }
+        OutputFormat::Text => output::print(&output::plan(dry_run)),
+    }
+}

@@ -1,0 +1,101 @@
+//! What a restore did, for people.
+
+use super::{
+    bytes, count, difference_table, duration, instances, label, len, notices, plural, section, totals,
+};
+use crate::table::{Align, Table, printable};
+use pgmig_core::progress::Severity;
+use pgmig_core::restore::RestoreReport;
+use std::fmt::Write as _;
+
+/// The summary.
+pub(crate) fn summary(report: &RestoreReport) -> String {
+    let mut text = headline(report);
+    section(&mut text, "Instances", &mapped_instances(report));
+    section(&mut text, "Tables", &tables(report));
+    if report.ddl_replacements > 0 {
+        let _ = writeln!(text, "\n{} IDs replaced in definitions", count(report.ddl_replacements));
+    }
+    let in_objects = report.large_object_ids;
+    if in_objects.replaced > 0 {
+        let objects = plural(in_objects.objects, "large object");
+        let _ = writeln!(text, "\n{} IDs replaced in {objects}", count(in_objects.replaced));
+    }
+    section(&mut text, "Migrations", &migrations(report));
+    section(&mut text, "Differences from the target's schema", &difference_table(&report.differences));
+    if !report.erased.is_empty() {
+        let _ = writeln!(text, "\nErased from the target\n  {}", totals(&report.erased));
+        text += &instances(&report.erased.instances);
+    }
+    if report.previous.is_some() {
+        let _ = write!(text, "\n{}", kept(report));
+    }
+    text += &notices(&report.notices, Severity::Warning, "Warnings");
+    text += &notices(&report.notices, Severity::Notice, "Notices");
+    text
+}
+
+/// Where the previous database is, if it was kept.
+pub(crate) fn kept(report: &RestoreReport) -> String {
+    let Some(previous) = &report.previous else { return String::new() };
+    format!("The previous database is kept as {}\n", printable(previous))
+}
+
+fn headline(report: &RestoreReport) -> String {
+    let rows: u64 = report.tables.iter().map(|table| table.rows).sum();
+    let mut text = format!(
+        "Restored {:?} in {}: {} in {}",
+        report.database,
+        duration(report.took),
+        plural(rows, "row"),
+        plural(len(&report.tables), "table")
+    );
+    let (objects, size) = report.large_objects;
+    if objects > 0 {
+        let _ = write!(text, ", {} ({})", plural(objects, "large object"), bytes(size));
+    }
+    match (&report.source_version, &report.target_version) {
+        (Some(source), Some(target)) if source != target => {
+            let _ = write!(text, ", upgraded from {source} to {target}");
+        }
+        (_, Some(target)) => {
+            let _ = write!(text, ", at {target}");
+        }
+        (_, None) => {}
+    }
+    text.push('\n');
+    text
+}
+
+fn mapped_instances(report: &RestoreReport) -> Table {
+    let mut table = Table::new(&[("source", Align::Left), ("target", Align::Left), ("name", Align::Left)]);
+    for instance in &report.instances {
+        let same = instance.source.id == instance.target;
+        let target = if same { "the same".to_owned() } else { instance.target.to_string() };
+        table.row([instance.source.id.to_string(), target, label(&instance.source)]);
+    }
+    table
+}
+
+fn tables(report: &RestoreReport) -> Table {
+    let mut table =
+        Table::new(&[("table", Align::Left), ("rows", Align::Right), ("IDs replaced", Align::Left)]);
+    for loaded in &report.tables {
+        let replaced: Vec<String> = loaded
+            .replacements
+            .iter()
+            .map(|column| format!("{} {}", column.column, count(column.count)))
+            .collect();
+        table.row([loaded.table.clone(), count(loaded.rows), replaced.join(", ")]);
+    }
+    table
+}
+
+fn migrations(report: &RestoreReport) -> Table {
+    let mut table =
+        Table::new(&[("version", Align::Right), ("took", Align::Right), ("migration", Align::Left)]);
+    for migration in &report.migrations {
+        table.row([migration.version.to_string(), duration(migration.took), migration.description.clone()]);
+    }
+    table
+}

@@ -1,0 +1,312 @@
+//! The dry run: what is known of a prepared restore, and what is still to be asked, put into a [`RestorePlan`].
+
+use super::error::{Refusal, RestoreError};
+use super::names::staging_name;
+use super::options::{Instances, Source};
+use super::plan::{Plan, Task};
+use super::preflight::Inside;
+use super::prepared::Restore;
+use super::restore_plan::{
+    Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
+    PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan, Strategy,
+};
+use super::run::sessions_notice;
+use super::staging;
+use super::upgrade_path::Upgrade;
+use crate::archive::{Archive, EntryKind};
+use crate::error::Result;
+use crate::instance::ResolvedInstance;
+use crate::profile::{Profile, SchemaVersion};
+use crate::progress::{Notice, Severity};
+use crate::schema::{Goal, MigrationFile, UpgradePlan};
+use crate::target::OtherSession;
+use crate::target::catalog::{self, ServerFacts};
+use crate::target::lock::lock_holder;
+use std::collections::BTreeSet;
+
+/// What is asked of the server for a plan alone.
+struct Asked {
+    server: ServerFacts,
+    sessions: Vec<OtherSession>,
+    leftovers: Vec<String>,
+}
+
+impl Restore {
+    /// What [`run`](Self::run) would do, as far as that is known before it begins. Asks the server, takes no lock,
+    /// makes and changes nothing; the restore can be run afterwards. That data would be erased is in the plan
+    /// rather than an error.
+    ///
+    /// # Errors
+    ///
+    /// What a restore would be refused for right at its beginning: another restore of the same target that is under
+    /// way, a database that has the staging database's name. Or the server cannot be asked.
+    ///
+    /// ```no_run
+    /// # use pgmig_core::restore::Restore;
+    /// # async fn dry_run(mut restore: Restore) -> pgmig_core::Result<()> {
+    /// let plan = restore.plan().await?;
+    /// println!("{} tables, {} rows erased", plan.tables.len(), plan.erased.rows);
+    /// restore.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn plan(&mut self) -> Result<RestorePlan> {
+        let cancel = self.cancel.clone();
+        let asked = tokio::select! {
+            asked = self.ask() => asked?,
+            () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
+        };
+        Ok(self.planned(asked))
+    }
+
+    /// Says good-bye to the server instead of running.
+    pub async fn close(self) {
+        self.preflight.control.close().await;
+    }
+
+    async fn ask(&mut self) -> Result<Asked> {
+        let (control, target) = (&mut self.preflight.control, &self.preflight.target);
+        if let Some(holder) = lock_holder(control, &target.name).await? {
+            return Err(Refusal::Locked { database: target.name.clone(), holder }.into());
+        }
+        let beside = staging::look_beside(control, target).await?;
+        if beside.name_taken {
+            return Err(Refusal::NameTaken(staging_name(&target.name)).into());
+        }
+        Ok(Asked {
+            server: catalog::server_facts(control).await?,
+            sessions: catalog::other_sessions(control, &target.name, &self.application).await?,
+            leftovers: beside.leftovers,
+        })
+    }
+
+    fn planned(&self, asked: Asked) -> RestorePlan {
+        let (archive, plan, inside) = (&self.preflight.archive, &self.preflight.plan, &self.preflight.inside);
+        let only_in_target = only_in_target(archive, inside);
+        RestorePlan {
+            archive: self.archive(),
+            strategy: Strategy::Swap,
+            strategy_reason: self.why_swap(),
+            keep_previous: self.options.keep_previous,
+            profile: inside.profile.as_ref().map(|profile| profile.name().to_owned()),
+            instances: self.instances(),
+            erased: inside.contents.clone(),
+            needs_confirmation: self.needs_confirmation(),
+            schema: schema(inside),
+            tables: tables(archive, plan),
+            large_objects: large_objects(archive, plan),
+            objects: objects(archive, plan),
+            notices: self.notices(&asked.sessions, &only_in_target),
+            only_in_target,
+            unknown: self.unknown(),
+            target: self.target(asked.server),
+            sessions: asked.sessions,
+            leftovers: asked.leftovers,
+            took: self.started.elapsed(),
+        }
+    }
+
+    fn archive(&self) -> PlannedArchive {
+        let archive = &self.preflight.archive;
+        let header = archive.header();
+        let text = |text: &Option<crate::archive::ArchiveText>| text.as_ref().map(ToString::to_string);
+        PlannedArchive {
+            file: match &self.preflight.source {
+                Source::File(path) => Some(path.clone()),
+                Source::Stdin => None,
+            },
+            is_stream: archive.is_stream(),
+            format: header.format,
+            container_version: header.container.map(|container| container.version),
+            compression: Some(header.compression),
+            created: header.created,
+            database: text(&header.database),
+            server_version: text(&header.server_version),
+            pg_dump_version: text(&header.dump_version),
+            encoding: archive.encoding().map(str::to_owned),
+            entries: archive.entries().len(),
+            bytes: archive.size(),
+        }
+    }
+
+    fn target(&self, server: ServerFacts) -> PlannedTarget {
+        let target = &self.preflight.target;
+        PlannedTarget {
+            server: self.config.server(),
+            server_version: server.version,
+            tls: server.tls,
+            database: target.name.clone(),
+            database_owner: target.owner.clone(),
+            username: self.config.username().to_owned(),
+            su_username: self.preflight.facts.login.clone(),
+            su_is_superuser: self.preflight.facts.is_superuser,
+            staging_database: staging_name(&target.name),
+        }
+    }
+
+    fn why_swap(&self) -> String {
+        let facts = &self.preflight.facts;
+        let right = if facts.is_superuser {
+            "is a superuser"
+        } else {
+            "may create databases and become their owners"
+        };
+        format!("su_username {} {right}, and nothing in the target stands in the way", facts.login)
+    }
+
+    fn instances(&self) -> Option<Vec<PlannedInstance>> {
+        let Inside { profile, resolution, .. } = &self.preflight.inside;
+        if profile.is_some() && self.preflight.archive.is_stream() {
+            return None;
+        }
+        let keep = matches!(self.options.instances, Instances::Keep);
+        let planned = |instance: &ResolvedInstance| PlannedInstance {
+            source: instance.source.clone(),
+            target: instance.target,
+            because: match instance {
+                _ if keep => Fate::KeepIds,
+                instance if instance.mapped => Fate::Mapped,
+                instance if instance.source.deleted => Fate::Deleted,
+                _ => Fate::System,
+            },
+        };
+        Some(resolution.iter().flat_map(|resolution| &resolution.instances).map(planned).collect())
+    }
+
+    fn notices(&self, sessions: &[OtherSession], only: &OnlyInTarget) -> Vec<Notice> {
+        let mut notices = self.preflight.inside.notices.clone();
+        notices.extend(self.preflight.plan.notices.iter().cloned());
+        notices.extend(sessions_notice(sessions, &self.options));
+        let warning = |text| Notice { severity: Severity::Warning, text };
+        notices.extend(only.warnings(self.config.username()).into_iter().map(warning));
+        notices
+    }
+
+    fn unknown(&self) -> Vec<String> {
+        let inside = &self.preflight.inside;
+        let mut unknown = Vec::new();
+        if self.preflight.archive.is_stream() && inside.profile.is_some() {
+            unknown.push(match &self.options.instances {
+                Instances::Keep => "which instances the backup holds: a stream is read only once".to_owned(),
+                Instances::Map(mapping) => format!(
+                    "which instances the backup holds: a stream is read only once; if the mapping's {} pairs do not \
+                     cover every live one, the restore is refused when it comes by their table",
+                    mapping.pairs().len()
+                ),
+            });
+        }
+        if let Upgrade::Later { .. } = &inside.upgrade {
+            let text =
+                "the release of the backup, and so the migrations: they are known when its rows are loaded";
+            unknown.push(text.to_owned());
+        }
+        if matches!(inside.upgrade, Upgrade::NotAStore | Upgrade::AsItIs { .. })
+            && !inside.contents.is_empty()
+        {
+            let text = "whether the archive's schema is that of the target: they are compared when it is restored \
+                        beside it, and another one is refused";
+            unknown.push(text.to_owned());
+        }
+        unknown
+    }
+}
+
+fn schema(inside: &Inside) -> PlannedSchema {
+    let as_it_is = |reason: String| PlannedSchema::AsItIs { reason };
+    if let Some(own) = &inside.target_schema {
+        return PlannedSchema::Target { differences: own.differences.clone() };
+    }
+    match (&inside.upgrade, &inside.profile) {
+        (Upgrade::NotWanted, _) => as_it_is("--schema archive asks for it".to_owned()),
+        (Upgrade::Planned { plan }, Some(profile)) => migrate(plan, profile),
+        (Upgrade::Later { goal }, Some(profile)) => PlannedSchema::Later { to: end(*goal, profile) },
+        (Upgrade::AsItIs { history }, _) => {
+            as_it_is(format!("the archive's schema history is unknown{history}"))
+        }
+        _ => as_it_is("the archive holds no store that pgmig knows".to_owned()),
+    }
+}
+
+fn migrate(plan: &UpgradePlan, profile: &Profile) -> PlannedSchema {
+    let releases = profile.releases();
+    let migration = |file: &MigrationFile| PlannedMigration {
+        version: file.version(),
+        description: file.description().to_owned(),
+        release: releases.first_with(file.version()),
+    };
+    PlannedSchema::Migrate {
+        from: plan.from().map(|version| releases.schema_version(version)),
+        to: releases.schema_version(plan.to()),
+        migrations: plan.migrations().iter().map(migration).collect(),
+    }
+}
+
+/// Where an upgrade ends, by the profile's releases.
+fn end(goal: Goal, profile: &Profile) -> Option<SchemaVersion> {
+    let releases = profile.releases();
+    let version = match goal {
+        Goal::Version(version) => Some(version),
+        Goal::Release(release) => releases.version_of(release),
+        Goal::Newest => releases.newest().map(|(_, version)| version),
+    };
+    version.map(|version| releases.schema_version(version))
+}
+
+fn tables(archive: &Archive, plan: &Plan) -> Vec<PlannedTable> {
+    let tables = plan.tables.iter().map(|load| PlannedTable {
+        table: load.table.to_string(),
+        archive_bytes: archive.stored_bytes(load.dump_id),
+    });
+    tables.collect()
+}
+
+fn large_objects(archive: &Archive, plan: &Plan) -> PlannedLargeObjects {
+    let blocks = &plan.large_objects;
+    let is_counted = plan.large_objects_made > 0 || blocks.is_empty();
+    PlannedLargeObjects {
+        count: is_counted.then_some(plan.large_objects_made),
+        archive_bytes: blocks.iter().map(|id| archive.stored_bytes(*id)).sum(),
+    }
+}
+
+/// Objects by pass and kind, each kind where its first object is. Large objects are counted on their own.
+fn objects(archive: &Archive, plan: &Plan) -> Vec<PlannedObjects> {
+    let passes: [(Pass, &[&[Task]]); 5] = [
+        (Pass::PreData, &[&plan.pre_data]),
+        (Pass::Data, &[&plan.data_first, &plan.data_last]),
+        (Pass::PostData, &[&plan.post_data]),
+        (Pass::Privileges, &[&plan.privileges]),
+        (Pass::Last, &[&plan.last, &plan.event_triggers]),
+    ];
+    let mut objects: Vec<PlannedObjects> = Vec::new();
+    for (pass, tasks) in passes {
+        let first = objects.len();
+        for kind in tasks.iter().copied().flatten().filter_map(|task| kind(archive, task)) {
+            let of_pass = objects.get_mut(first..).unwrap_or_default();
+            match of_pass.iter_mut().find(|counted| counted.kind == kind) {
+                Some(counted) => counted.count += 1,
+                None => objects.push(PlannedObjects { pass, kind, count: 1 }),
+            }
+        }
+    }
+    objects
+}
+
+fn kind(archive: &Archive, task: &Task) -> Option<String> {
+    let entry = archive.entry(task.dump_id)?;
+    let is_large_object = matches!(entry.kind, EntryKind::Blob | EntryKind::BlobMetadata);
+    (!is_large_object).then(|| entry.desc.to_string())
+}
+
+/// What the target has and no entry of the archive makes.
+fn only_in_target(archive: &Archive, inside: &Inside) -> OnlyInTarget {
+    // A copy of the target has everything that the target has.
+    if inside.target_schema.is_some() {
+        return OnlyInTarget::default();
+    }
+    let names = |kind: EntryKind| -> BTreeSet<&str> {
+        let entries = archive.entries().iter().filter(|entry| entry.kind == kind);
+        entries.filter_map(|entry| entry.tag.to_str().ok()).collect()
+    };
+    OnlyInTarget::new(&inside.extras, &names(EntryKind::Extension), &names(EntryKind::Publication))
+}

@@ -1,0 +1,301 @@
+//! Data of the archive on their way from the threads that read to the connections that load.
+//!
+//! This is the one place where sync meets async. The rows of a table are a *feed*, and so is an entry of large
+//! objects. Several connections can take from one feed. What is under way is bounded in number and in bytes, so
+//! that no reader is ever further ahead than that.
+
+use super::error::RestoreError;
+use crate::archive::DumpId;
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{mpsc, oneshot};
+
+/// Pieces of one feed under way.
+const PIECES_AHEAD: usize = 16;
+
+/// Bytes under way from one reader; one piece may be larger, alone.
+const BYTES_AHEAD: usize = 2 * 1024 * 1024;
+
+/// Feeds under way that nobody has begun to load.
+const FEEDS_AHEAD: usize = 32;
+
+/// What a feed holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// The rows of this table of the plan.
+    Table(usize),
+    /// The large objects of this entry.
+    LargeObjects(DumpId),
+}
+
+/// One piece of a feed.
+pub(super) enum Piece {
+    /// Whole rows as COPY text.
+    Rows(Rows),
+    /// INSERT statements in the archive's encoding.
+    Statements(Vec<u8>),
+    /// Parts of large objects, in order.
+    LargeObjects(Vec<LargeObjectPart>),
+    /// Everything has been given.
+    End(TableEnd),
+}
+
+/// A run of whole rows.
+pub(super) struct Rows {
+    pub(super) bytes: Bytes,
+    /// The number of the first of them in the archive, from 1.
+    pub(super) first: u64,
+    pub(super) count: u64,
+}
+
+/// What was read and rewritten of one table.
+#[derive(Debug, Default)]
+pub(super) struct TableEnd {
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+    /// The columns, where IDs are replaced.
+    pub(super) columns: Vec<String>,
+    /// Replacements by column, in their order.
+    pub(super) replaced: Vec<u64>,
+    /// IDs found in bytea and left as they are, by column.
+    pub(super) left: Vec<u64>,
+    /// Mapping keys that are no values and are still there, outside excluded columns.
+    pub(super) leftovers: u64,
+    /// Some statements' rows could not be counted; `rows` is then too small.
+    pub(super) is_uncounted: bool,
+}
+
+/// A part of a large object.
+#[derive(Debug)]
+pub(super) struct LargeObjectPart {
+    pub(super) oid: u32,
+    /// Where in the object it begins, in bytes.
+    pub(super) offset: u64,
+    pub(super) bytes: Vec<u8>,
+    /// IDs found in the whole object, replaced or not; with its last part, zero before.
+    pub(super) ids: u64,
+}
+
+impl Piece {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.bytes.len(),
+            Self::Statements(sql) => sql.len(),
+            Self::LargeObjects(parts) => parts.iter().map(|part| part.bytes.len()).sum(),
+            Self::End(_) => 0,
+        }
+    }
+}
+
+/// The end of a reading thread: where its feeds begin.
+pub(super) struct FeedSender {
+    feeds: mpsc::Sender<Feed>,
+    budget: Arc<Budget>,
+    /// Feeds of all readers so far.
+    begun: Arc<AtomicUsize>,
+}
+
+impl FeedSender {
+    /// Begins a feed; the one before must have ended.
+    ///
+    /// # Errors
+    ///
+    /// The load has ended. What it ended with is the error that counts.
+    pub(super) fn begin(&self, content: Content) -> Result<PieceSender> {
+        let (pieces, receiver) = mpsc::channel(PIECES_AHEAD);
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        let feed = Feed { content, number, pieces: tokio::sync::Mutex::new(receiver) };
+        self.feeds.blocking_send(feed).map_err(|_| RestoreError::Interrupted)?;
+        Ok(PieceSender { pieces, budget: Arc::clone(&self.budget) })
+    }
+}
+
+/// Where the pieces of one feed go.
+pub(super) struct PieceSender {
+    pieces: mpsc::Sender<(Piece, Held)>,
+    budget: Arc<Budget>,
+}
+
+impl PieceSender {
+    /// Sends a piece, and waits while too much is under way.
+    ///
+    /// # Errors
+    ///
+    /// The load has ended. What it ended with is the error that counts.
+    pub(super) fn send(&self, piece: Piece) -> Result<()> {
+        let held = Budget::hold(&self.budget, piece.bytes());
+        self.pieces.blocking_send((piece, held)).map_err(|_| RestoreError::Interrupted.into())
+    }
+}
+
+/// The pieces of one table, or of one entry of large objects.
+pub(super) struct Feed {
+    pub(super) content: Content,
+    /// Its place in the order in which feeds were begun, from 0.
+    pub(super) number: usize,
+    pieces: tokio::sync::Mutex<mpsc::Receiver<(Piece, Held)>>,
+}
+
+impl Feed {
+    /// The next piece, for whichever connection asks first. `None` after [`Piece::End`], and where the reading
+    /// failed. Nothing is lost if this is given up while it waits.
+    pub(super) async fn next(&self) -> Option<Piece> {
+        self.pieces.lock().await.recv().await.map(|(piece, _held)| piece)
+    }
+}
+
+/// The loading connections' end.
+pub(super) struct Feeds {
+    feeds: mpsc::Receiver<Feed>,
+    outcomes: Vec<oneshot::Receiver<Result<()>>>,
+}
+
+/// What a reading thread does.
+pub(super) type Read = Box<dyn FnOnce(FeedSender) -> Result<()> + Send>;
+
+impl Feeds {
+    /// Starts each reader on a thread of its own rather than one of the runtime's: a read from a pipe can block
+    /// for ever, and must not keep a program from ending.
+    ///
+    /// # Errors
+    ///
+    /// There is no thread to be had.
+    pub(super) fn of(readers: Vec<Read>) -> Result<Self> {
+        let (sender, feeds) = mpsc::channel(FEEDS_AHEAD);
+        let begun = Arc::default();
+        let mut outcomes = Vec::new();
+        for read in readers {
+            let feeds =
+                FeedSender { feeds: sender.clone(), budget: Arc::default(), begun: Arc::clone(&begun) };
+            let (tell, outcome) = oneshot::channel();
+            let run = move || {
+                // Nobody listens any more if the load failed.
+                let _ = tell.send(read(feeds));
+            };
+            let spawned = std::thread::Builder::new().name("pgmig-archive".to_owned()).spawn(run);
+            spawned
+                .map_err(|error| RestoreError::Internal(format!("no thread to read the archive: {error}")))?;
+            outcomes.push(outcome);
+        }
+        Ok(Self { feeds, outcomes })
+    }
+
+    /// The next feed, in the order in which they were begun; `None` after the last, and after an error.
+    pub(super) async fn next(&mut self) -> Option<Feed> {
+        self.feeds.recv().await
+    }
+
+    /// How the reading ended. All feeds must have been dropped, or a reader waits for ever to be rid of its pieces.
+    pub(super) async fn finish(self) -> Result<()> {
+        drop(self.feeds);
+        let mut failed = None;
+        for outcome in self.outcomes {
+            let died = |_| RestoreError::Internal("the thread that reads the archive has died".to_owned());
+            if let Err(error) = outcome.await.map_err(died)? {
+                // Readers whose pieces nobody takes any more only follow another's error.
+                let follows = |error: &Error| matches!(error, Error::Restore(RestoreError::Interrupted));
+                if failed.as_ref().is_none_or(follows) {
+                    failed = Some(error);
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// How many bytes are under way.
+#[derive(Debug, Default)]
+struct Budget {
+    held: Mutex<usize>,
+    released: Condvar,
+}
+
+/// Bytes that count until this is dropped: with the piece, taken or not.
+struct Held {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Budget {
+    fn hold(budget: &Arc<Self>, bytes: usize) -> Held {
+        let mut held = budget.lock();
+        while *held > 0 && held.saturating_add(bytes) > BYTES_AHEAD {
+            held = budget.released.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+        *held = held.saturating_add(bytes);
+        Held { budget: Arc::clone(budget), bytes }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut held = self.budget.lock();
+        *held = held.saturating_sub(self.bytes);
+        self.budget.released.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn rows(size: usize) -> Piece {
+        Piece::Rows(Rows { bytes: Bytes::from(vec![0; size]), first: 1, count: 1 })
+    }
+
+    #[tokio::test]
+    async fn everything_arrives_in_order_and_large_pieces_pass_alone() {
+        let sizes = [10, BYTES_AHEAD * 3, 0, BYTES_AHEAD / 2, BYTES_AHEAD / 2, 1];
+        let read: Read = Box::new(move |feeds| {
+            let pieces = feeds.begin(Content::Table(7))?;
+            sizes.into_iter().try_for_each(|size| pieces.send(rows(size)))
+        });
+        let mut feeds = Feeds::of(vec![read]).unwrap();
+        let feed = feeds.next().await.unwrap();
+        assert_eq!((feed.content, feed.number), (Content::Table(7), 0));
+        let mut arrived = Vec::new();
+        while let Some(piece) = feed.next().await {
+            arrived.push(piece.bytes());
+        }
+        assert!(feeds.next().await.is_none());
+        drop(feed);
+        feeds.finish().await.unwrap();
+        assert_eq!(arrived, sizes);
+    }
+
+    #[tokio::test]
+    async fn a_reader_whose_pieces_nobody_takes_ends() {
+        let (ended, has_ended) = oneshot::channel();
+        let read: Read = Box::new(move |feeds| {
+            let pieces = feeds.begin(Content::Table(0))?;
+            let result = (0..1000).try_for_each(|_| pieces.send(rows(BYTES_AHEAD)));
+            ended.send(result.is_err()).unwrap();
+            result
+        });
+        let mut feeds = Feeds::of(vec![read]).unwrap();
+        let feed = feeds.next().await.unwrap();
+        assert!(feed.next().await.is_some());
+        drop(feed);
+        assert!(has_ended.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_error_that_came_first_is_told() {
+        let broken: Read = Box::new(|_| Err(RestoreError::Stalled.into()));
+        let follower: Read = Box::new(|feeds| {
+            let pieces = feeds.begin(Content::Table(0))?;
+            (0..1000).try_for_each(|_| pieces.send(rows(1)))
+        });
+        let mut feeds = Feeds::of(vec![follower, broken]).unwrap();
+        drop(feeds.next().await);
+        let error = feeds.finish().await.unwrap_err();
+        assert!(matches!(error, Error::Restore(RestoreError::Stalled)), "{error}");
+    }
+}

@@ -1,0 +1,155 @@
+//! What each entry that comes after the rows has to wait for, and which of them cannot run at the same time.
+//! Pure.
+//!
+//! The rules are pg_restore's (`fix_dependencies`, `identify_locking_dependencies`), but for two: only indexes,
+//! constraints and foreign keys are made while other tables are still being loaded, and only on tables whose rows
+//! all come from their own entry; and whatever else there is on a table waits for those that come before it.
+
+use super::plan::{RowForm, TableLoad, Task};
+use crate::archive::{Archive, DumpId, EntryKind};
+use crate::sql::QualifiedName;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// One entry and what it waits for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Node {
+    /// An index, a constraint or a foreign key.
+    pub(super) is_early_kind: bool,
+    /// Entries that must be there, by their places in the graph.
+    pub(super) after: Vec<usize>,
+    /// Tables whose rows must be there, by their places in the plan.
+    pub(super) after_rows: Vec<usize>,
+    /// Whether it waits for all rows of all tables.
+    pub(super) after_all_rows: bool,
+    /// TABLE entries that it locks against everybody.
+    pub(super) exclusive: Vec<DumpId>,
+    /// TABLE entries that it locks against writing: several indexes of a table can be made at a time.
+    pub(super) shared: Vec<DumpId>,
+    /// Tables that it is about, by their places in the plan: it is as much work as the largest of them.
+    pub(super) tables: Vec<usize>,
+    /// Whether it is also about a table without rows of its own: the root of partitions can be much work.
+    pub(super) has_root: bool,
+}
+
+/// The entries that come after the rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Graph {
+    pub(super) nodes: Vec<Node>,
+    /// The bytes that the rows of each table of the plan take in the archive, where that is known.
+    pub(super) table_weights: Vec<Option<u64>>,
+}
+
+impl Graph {
+    /// The graph of these tasks, which keep their places. Rows of tables among `moved` can end in other tables.
+    pub(super) fn of(
+        archive: &Archive,
+        tables: &[TableLoad],
+        tasks: &[&Task],
+        moved: &HashMap<QualifiedName, QualifiedName>,
+    ) -> Self {
+        let table_weights = tables.iter().map(|load| archive.stored_bytes(load.dump_id)).collect();
+        let rows = Rows::of(archive, tables, moved);
+        let places: HashMap<DumpId, usize> =
+            tasks.iter().enumerate().map(|(place, task)| (task.dump_id, place)).collect();
+        let mut nodes: Vec<Node> = tasks.iter().map(|task| node(archive, task, &places, &rows)).collect();
+        keep_order(&mut nodes);
+        Self { nodes, table_weights }
+    }
+}
+
+impl Graph {
+    /// Only the rows.
+    pub(super) fn without_tasks(&self) -> Self {
+        Self { nodes: Vec::new(), table_weights: self.table_weights.clone() }
+    }
+}
+
+/// Where the rows of TABLE entries come from.
+#[derive(Default)]
+struct Rows {
+    /// The table's place in the plan, by its entry.
+    places: HashMap<DumpId, usize>,
+    /// Tables whose rows can come from other tables' entries, or go elsewhere.
+    mixed: HashSet<usize>,
+}
+
+impl Rows {
+    fn of(archive: &Archive, tables: &[TableLoad], moved: &HashMap<QualifiedName, QualifiedName>) -> Self {
+        let mut rows = Self::default();
+        for (place, load) in tables.iter().enumerate() {
+            let elsewhere = matches!(&load.form, RowForm::Copy(copy) if copy.table != load.table);
+            if elsewhere || moved.contains_key(&load.table) {
+                rows.mixed.insert(place);
+            }
+            let dependencies = archive.entry(load.dump_id).map(|entry| entry.dependencies.as_slice());
+            let own = dependencies.unwrap_or_default().iter().filter(|id| is_table(archive, **id));
+            rows.places.extend(own.map(|id| (*id, place)));
+        }
+        rows
+    }
+}
+
+fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &Rows) -> Node {
+    let mut node = Node::default();
+    let Some(entry) = archive.entry(task.dump_id) else { return Node { after_all_rows: true, ..node } };
+    let own_place = places.get(&task.dump_id);
+    let dependencies: BTreeSet<DumpId> = entry.dependencies.iter().copied().collect();
+    let before = dependencies.iter().filter_map(|id| places.get(id));
+    node.after = before.filter(|place| Some(*place) != own_place).copied().collect();
+    let tables: Vec<DumpId> = dependencies.into_iter().filter(|id| is_table(archive, *id)).collect();
+    node.tables = tables.iter().filter_map(|id| rows.places.get(id)).copied().collect();
+    node.has_root = node.tables.len() < tables.len();
+    node.is_early_kind =
+        matches!(entry.kind, EntryKind::Index | EntryKind::Constraint | EntryKind::FkConstraint);
+    let have_own_rows = !node.has_root && node.tables.iter().all(|place| !rows.mixed.contains(place));
+    if node.is_early_kind && have_own_rows && !tables.is_empty() {
+        node.after_rows.clone_from(&node.tables);
+    } else {
+        node.after_all_rows = true;
+    }
+    match entry.kind {
+        EntryKind::Index => node.shared = tables,
+        _ => node.exclusive = tables,
+    }
+    node
+}
+
+/// Whatever is no index, constraint or foreign key comes after all that is before it on the same tables, as in a
+/// restore over one connection: row level security, once it is on, would hide rows from foreign keys.
+fn keep_order(nodes: &mut [Node]) {
+    let mut before: HashMap<DumpId, Vec<usize>> = HashMap::new();
+    for (place, node) in nodes.iter_mut().enumerate() {
+        let tables = node.shared.iter().chain(&node.exclusive);
+        if node.is_early_kind {
+            tables.for_each(|table| before.entry(*table).or_default().push(place));
+            continue;
+        }
+        let mut after: BTreeSet<usize> = node.after.iter().copied().collect();
+        for table in tables {
+            after.extend(before.insert(*table, vec![place]).unwrap_or_default());
+        }
+        node.after = after.into_iter().collect();
+    }
+}
+
+fn is_table(archive: &Archive, id: DumpId) -> bool {
+    archive.entry(id).is_some_and(|entry| entry.kind == EntryKind::Table)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn what_is_no_index_or_constraint_keeps_its_place_on_its_tables() {
+        let table = |number| vec![DumpId::new(number).unwrap()];
+        let early = |number| Node { is_early_kind: true, exclusive: table(number), ..Node::default() };
+        let other = |number| Node { exclusive: table(number), ..Node::default() };
+        let mut nodes = [early(1), early(2), other(1), early(1), other(1), other(2), early(2)];
+        keep_order(&mut nodes);
+        let after: Vec<&[usize]> = nodes.iter().map(|node| node.after.as_slice()).collect();
+        let expected: [&[usize]; 7] = [&[], &[], &[0], &[], &[2, 3], &[1], &[]];
+        assert_eq!(after, expected);
+    }
+}

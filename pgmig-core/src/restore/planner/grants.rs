@@ -1,0 +1,84 @@
+//! Plans what names roles: grants, default privileges, policies, user mappings.
+
+use super::{Planner, label, owner, sql};
+use crate::archive::Entry;
+use crate::progress::{Notice, Severity};
+use crate::restore::expected::Expected;
+use crate::restore::plan::RunAs;
+use crate::restore::roles::{Granted, Resolved, Roles};
+use crate::sql::{SqlError, StandardStrings, quote_ident};
+
+impl Planner<'_> {
+    /// Grants and default privileges, each as who may grant it.
+    pub(super) fn grants(&mut self, entry: &Entry) {
+        let Some(sql) = self.of_own_object(entry) else { return };
+        let run_as = self.describer(entry);
+        let resolved = self.facts.roles.grants(sql, owner(entry), self.strings);
+        let Some(resolved) = self.resolved(entry, resolved) else { return };
+        let mut statements = Vec::new();
+        for granted in resolved.statements {
+            let run_as = match granted.grantor {
+                Some(grantor) => RunAs::Grantor(grantor),
+                None => run_as.clone(),
+            };
+            statements
+                .extend(self.for_each_large_object(entry, &granted.sql).map(|sql| (run_as.clone(), sql)));
+        }
+        self.push(entry, statements);
+    }
+
+    /// A group's GRANT names its first large object only; it holds for all of the group.
+    fn for_each_large_object(&self, entry: &Entry, sql: &str) -> impl Iterator<Item = String> + use<> {
+        let group = entry.dependencies.iter().find_map(|id| self.groups.get(id));
+        let statements: Vec<String> = match group {
+            Some(oids) if oids.len() > 1 => {
+                let first = oids.first().map(ToString::to_string).unwrap_or_default();
+                let named = format!("LARGE OBJECT {first} ");
+                oids.iter().map(|oid| sql.replacen(&named, &format!("LARGE OBJECT {oid} "), 1)).collect()
+            }
+            _ => vec![sql.to_owned()],
+        };
+        statements.into_iter()
+    }
+
+    /// An entry whose statement names roles.
+    pub(super) fn with_roles(
+        &mut self,
+        entry: &Entry,
+        resolve: fn(&Roles, &str, &str, StandardStrings) -> Result<Resolved, SqlError>,
+    ) {
+        let Some(sql) = sql(entry) else { return };
+        let resolved = resolve(&self.facts.roles, sql, owner(entry), self.strings);
+        let Some(resolved) = self.resolved(entry, resolved) else { return };
+        if resolved.statements.is_empty() {
+            self.skipped.insert(entry.dump_id);
+            return;
+        }
+        self.plan.expected.extend(Expected::of(entry, sql, self.strings));
+        let statements =
+            resolved.statements.into_iter().map(|Granted { sql, .. }| (RunAs::Owner, sql)).collect();
+        self.push(entry, statements);
+    }
+
+    /// Warns of roles that are missing. SQL that cannot be read is left to the server as it is: it will say
+    /// what is wrong, and the entry's name will be with it.
+    fn resolved(&mut self, entry: &Entry, resolved: Result<Resolved, SqlError>) -> Option<Resolved> {
+        let Ok(resolved) = resolved else {
+            let statement = sql(entry)?.to_owned();
+            self.push(entry, vec![(RunAs::Owner, statement)]);
+            return None;
+        };
+        if !resolved.missing.is_empty() {
+            let names: Vec<String> = resolved.missing.iter().map(|role| quote_ident(role)).collect();
+            let what =
+                if resolved.statements.is_empty() { "was left out" } else { "was restored without it" };
+            let text = format!(
+                "{} names the role {}, which this cluster lacks, and {what}",
+                label(entry),
+                names.join(", ")
+            );
+            self.plan.notices.push(Notice { severity: Severity::Warning, text });
+        }
+        Some(resolved)
+    }
+}

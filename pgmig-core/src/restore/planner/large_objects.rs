@@ -1,0 +1,47 @@
+//! Plans the making of large objects; their contents are data.
+
+use super::{Planner, sql};
+use crate::archive::Entry;
+use crate::restore::plan::{EntrySettings, RunAs, Task};
+
+/// How many large objects are made by one statement, like pg_dump 17's groups.
+const LARGE_OBJECTS_AT_ONCE: usize = 1000;
+
+impl Planner<'_> {
+    /// A group of large objects, as pg_dump 17 and newer write them.
+    pub(super) fn blob_metadata(&mut self, entry: &Entry) {
+        let oids: Vec<u32> =
+            sql(entry).unwrap_or_default().split_whitespace().filter_map(|oid| oid.parse().ok()).collect();
+        let statements = create_large_objects(&oids);
+        self.plan.large_objects_made += oids.len() as u64;
+        self.groups.insert(entry.dump_id, oids);
+        let task = self.task(entry, statements);
+        self.plan.data_first.push(task);
+    }
+
+    /// Makes the large objects of the BLOB entries that have come by.
+    pub(super) fn flush_blobs(&mut self) {
+        for blobs in std::mem::take(&mut self.blobs).chunks(LARGE_OBJECTS_AT_ONCE) {
+            let Some((dump_id, first)) = blobs.first() else { continue };
+            let oids: Vec<u32> = blobs.iter().map(|(_, oid)| *oid).collect();
+            self.plan.large_objects_made += oids.len() as u64;
+            self.plan.pre_data.push(Task {
+                dump_id: *dump_id,
+                label: format!("LARGE OBJECT {first}"),
+                statements: create_large_objects(&oids),
+                settings: EntrySettings::default(),
+            });
+        }
+    }
+}
+
+fn create_large_objects(oids: &[u32]) -> Vec<(RunAs, String)> {
+    if oids.is_empty() {
+        return Vec::new();
+    }
+    let list = oids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let sql = format!(
+        "SELECT count(pg_catalog.lo_create(o)) FROM pg_catalog.unnest('{{{list}}}'::pg_catalog.oid[]) o"
+    );
+    vec![(RunAs::Owner, sql)]
+}

@@ -1,0 +1,113 @@
+//! A restore that has been prepared: what is asked of it before it runs.
+
+use super::backup::Backup;
+use super::error::{Refusal, RestoreError};
+use super::failpoint::Failpoints;
+use super::options::{Erase, RestoreOptions};
+use super::preflight::{self, Preflight};
+use super::report::{RestoreReport, TargetContents};
+use super::run::Run;
+use super::step::Step;
+use crate::error::Result;
+use crate::progress::Progress;
+use crate::target::TargetConfig;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A restore that has been prepared: everything is known, nothing has been changed.
+///
+/// Dropping it, or the future of [`run`](Self::run), is safe at any time: the target is as it was or completely
+/// restored. A staging database can then be left behind, which the next restore of the same target removes.
+pub struct Restore {
+    pub(super) config: TargetConfig,
+    pub(super) options: RestoreOptions,
+    pub(super) progress: Arc<dyn Progress>,
+    pub(super) cancel: CancellationToken,
+    pub(super) application: String,
+    pub(super) run_id: String,
+    pub(super) failpoints: Failpoints,
+    pub(super) started: Instant,
+    pub(super) preflight: Preflight,
+}
+
+impl std::fmt::Debug for Restore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Restore").field("database", &self.database()).finish_non_exhaustive()
+    }
+}
+
+impl Restore {
+    /// Looks at the target, and plans. Nothing is changed anywhere.
+    ///
+    /// The options' profile should be the one that the backup was opened with.
+    ///
+    /// # Errors
+    ///
+    /// An archive or a configuration that cannot be used, a server that cannot be reached, and everything that
+    /// can be refused beforehand (see [`Refusal`]), but for data in the target: ask
+    /// [`needs_confirmation`](Self::needs_confirmation) for that.
+    pub async fn prepare(
+        backup: Backup,
+        config: TargetConfig,
+        options: RestoreOptions,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+    ) -> Result<Self> {
+        let started = Instant::now();
+        let failpoints = Failpoints::new(options.failpoint);
+        let run_id = uuid::Uuid::new_v4().simple().to_string();
+        let application = application_name(config.application_name().unwrap_or("pgmig"), &run_id);
+        progress.step(Step::Preflight);
+        failpoints.pass(Step::Preflight)?;
+        let looking = preflight::run(backup, &config, &options, &application);
+        let preflight = tokio::select! {
+            preflight = looking => preflight?,
+            () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
+        };
+        Ok(Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight })
+    }
+
+    /// The target's database name.
+    pub fn database(&self) -> &str {
+        &self.preflight.target.name
+    }
+
+    /// What the target holds, and would lose.
+    pub fn contents(&self) -> &TargetContents {
+        &self.preflight.inside.contents
+    }
+
+    /// Whether the target holds data and the options do not allow to erase it: [`run`](Self::run) will refuse.
+    pub fn needs_confirmation(&self) -> bool {
+        self.options.erase == Erase::Refuse && !self.contents().is_empty()
+    }
+
+    /// Allows to erase what the target holds.
+    pub fn allow_erase(&mut self) {
+        self.options.erase = Erase::Allow;
+    }
+
+    /// Restores. When this returns an error, the target is untouched (except for
+    /// [`RestoreError::OutcomeUnknown`]) and the staging database is gone.
+    ///
+    /// # Errors
+    ///
+    /// Whatever goes wrong; see [`Error::kind`](crate::Error::kind) for what to conclude.
+    pub async fn run(self) -> Result<RestoreReport> {
+        if self.needs_confirmation() {
+            let (database, contents) = (self.database().to_owned(), self.contents().describe());
+            return Err(Refusal::WouldErase { database, contents }.into());
+        }
+        let (mut run, build) = Run::new(self);
+        run.execute(build).await
+    }
+}
+
+/// The name that our sessions have: what was asked for and a part of the run's ID, so that they can be told from
+/// everybody else's. Made to fit, since the server cuts longer names, and a cut name would not be ours.
+fn application_name(asked_for: &str, run_id: &str) -> String {
+    const BYTES: usize = 50;
+    let name = asked_for.get(..asked_for.floor_char_boundary(BYTES)).unwrap_or(asked_for);
+    format!("{name} {}", run_id.get(..8).unwrap_or_default())
+}

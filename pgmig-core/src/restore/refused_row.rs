@@ -1,0 +1,127 @@
+//! What is told of a row that the server does not accept: its place and what is wrong with it, none of its values.
+
+use super::error::{RestoreError, RowError};
+use super::feed::Rows;
+use super::plan::TableLoad;
+use crate::target::{ServerError, TargetError};
+
+/// The rows that one COPY has sent: where each run of them began in the archive, and how many they were.
+#[derive(Debug, Default)]
+pub(super) struct SentRows(Vec<(u64, u64)>);
+
+impl SentRows {
+    /// These are sent, too.
+    pub(super) fn push(&mut self, rows: &Rows) {
+        self.0.push((rows.first, rows.count));
+    }
+
+    /// The number in the archive of the row that is this line of the COPY.
+    fn row(&self, line: u64) -> Option<u64> {
+        let mut before = line.checked_sub(1)?;
+        for (first, count) in &self.0 {
+            if before < *count {
+                return Some(first + before);
+            }
+            before -= count;
+        }
+        None
+    }
+}
+
+/// Why a COPY was refused.
+pub(super) struct RefusedRow {
+    server: ServerError,
+    sqlstate: String,
+}
+
+impl RefusedRow {
+    /// Looks at an error of a COPY into this table.
+    ///
+    /// # Errors
+    ///
+    /// The error itself, where it is not about rows: a lost connection.
+    pub(super) fn of(error: &sqlx::Error, load: &TableLoad) -> Result<Self, TargetError> {
+        let server = ServerError::from_sqlx(error, &format!("load table {}", load.table));
+        match server.sqlstate.clone() {
+            Some(sqlstate) => Ok(Self { server, sqlstate }),
+            None => Err(server.into()),
+        }
+    }
+
+    /// Whether it fits none of the partitions, which a message then shows.
+    pub(super) fn fits_no_partition(&self) -> bool {
+        self.sqlstate == "23514" && self.server.constraint.is_none()
+    }
+
+    /// The error to be shown.
+    pub(super) fn into_error(self, load: &TableLoad, sent: &SentRows, bounds: Vec<String>) -> RestoreError {
+        let (line, column) = self.server.context.as_deref().map(copy_place).unwrap_or_default();
+        RestoreError::Row(Box::new(RowError {
+            table: load.table.to_string(),
+            row: line.and_then(|line| sent.row(line)),
+            column: column.or(self.server.column),
+            condition: condition(&self.sqlstate, &self.server.message),
+            sqlstate: self.sqlstate,
+            constraint: self.server.constraint,
+            bounds,
+        }))
+    }
+}
+
+/// Line and column of `COPY t, line 3, column c`.
+fn copy_place(context: &str) -> (Option<u64>, Option<String>) {
+    let Some(line_at) = context.rfind(", line ") else { return (None, None) };
+    let rest = context.get(line_at + ", line ".len()..).unwrap_or_default();
+    match rest.split_once(", column ") {
+        Some((line, column)) => (line.parse().ok(), Some(column.to_owned())),
+        None => (rest.parse().ok(), None),
+    }
+}
+
+/// What an SQLSTATE means, in words that hold no values.
+fn condition(sqlstate: &str, message: &str) -> String {
+    let known = match sqlstate {
+        "22P02" | "22007" | "22008" | "2200M" | "22030" | "22032" => "the value is not of the column's type",
+        "22P04" => "the row has not as many fields as the table has columns, or is not COPY text",
+        "22001" => "the value is too long for the column",
+        "22003" => "the number is out of range",
+        "22021" | "22P05" => {
+            "the bytes are not valid in the archive's encoding, or have no equivalent in the database's"
+        }
+        "23502" => "the value is missing (NULL) in a column that is NOT NULL",
+        "23503" => "the row that it refers to does not exist",
+        "23505" => "the key exists already",
+        "23514" => "the row violates a check constraint, or fits no partition",
+        "23P01" => "the row conflicts with another one (exclusion constraint)",
+        "54000" | "54001" => "the value is too large",
+        "53100" => "the server's disk is full",
+        "53200" => "the server is out of memory",
+        "57014" => "the statement was cancelled",
+        "57P01" | "57P02" | "57P03" => "the server was shut down",
+        _ => match sqlstate.get(..2) {
+            // These are about objects, rights and resources; no value of a row is in their messages.
+            Some("08" | "42" | "53" | "55" | "57" | "58") => message,
+            _ => "the server refused it",
+        },
+    };
+    known.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_bad_row_is_read_from_the_context() {
+        assert_eq!(copy_place("COPY workspace, line 3, column id"), (Some(3), Some("id".into())));
+        assert_eq!(copy_place("COPY t, line x, line 12"), (Some(12), None));
+        assert_eq!(copy_place("PL/pgSQL function f()"), (None, None));
+    }
+
+    #[test]
+    fn a_line_of_a_copy_is_a_row_of_the_archive() {
+        let sent = SentRows(vec![(101, 2), (201, 3)]);
+        let rows: Vec<_> = (0..=6).map(|line| sent.row(line)).collect();
+        assert_eq!(rows, [None, Some(101), Some(102), Some(201), Some(202), Some(203), None]);
+    }
+}

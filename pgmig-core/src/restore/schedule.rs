@@ -1,0 +1,535 @@
+//! What a connection that has nothing to do does next. Pure.
+//!
+//! Biggest first, so that what ends last is small: the indexes of a big table before the rows of smaller ones, rows
+//! before the indexes of small tables, and a table's rows over several connections rather than none to do.
+
+use super::graph::{Graph, Node};
+use crate::archive::DumpId;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+/// Entries of tables that take less than this in the archive are small: many are made in one transaction.
+const SMALL: u64 = 64 * 1024;
+
+/// The most entries that are made in one transaction; each takes locks until its end.
+const TASKS_AT_ONCE: usize = 64;
+
+/// How many entries that could run are looked at for one that does not lock what another one needs.
+const LOOK_AHEAD: usize = 200;
+
+/// A feed that can be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Offer {
+    /// The feed's number.
+    pub(super) feed: usize,
+    /// The table's place in the plan, if it is a table.
+    pub(super) table: Option<usize>,
+    /// Whether nothing else may be loaded meanwhile.
+    pub(super) alone: bool,
+    /// Whether several connections can take from it.
+    pub(super) shareable: bool,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Begin to load this feed, and go on until its end.
+    Load(usize),
+    /// Help to load this feed, as long as there is nothing better to do.
+    Help(usize),
+    /// Make these entries.
+    Tasks(Vec<usize>),
+    /// Ask again when something has ended or come.
+    Wait,
+    /// There is nothing left.
+    Finished,
+}
+
+/// A feed that is being loaded.
+#[derive(Debug)]
+struct Active {
+    offer: Offer,
+    weight: u64,
+    connections: usize,
+    /// Its end has been read; some of it may still be under way.
+    ended: bool,
+}
+
+/// How an entry stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It waits for so many tables and entries.
+    Waiting(usize),
+    Ready,
+    Running,
+    Done,
+}
+
+/// The work of a restore from the rows on, and how far it is.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    connections: usize,
+    nodes: Vec<Node>,
+    states: Vec<State>,
+    /// Entries that wait for the rows of each table.
+    after_rows: Vec<Vec<usize>>,
+    /// Entries that wait for each entry.
+    after: Vec<Vec<usize>>,
+    /// Biggest first, else in the plan's order.
+    ready: BTreeSet<(Reverse<u64>, usize)>,
+    running: usize,
+    left: usize,
+    locks: HashMap<DumpId, Locks>,
+    table_weights: Vec<Option<u64>>,
+    waiting: VecDeque<Offer>,
+    active: Vec<Active>,
+    feeds_ended: bool,
+    all_rows_loaded: bool,
+    loaded: Vec<bool>,
+}
+
+/// Locks of running entries on one table.
+#[derive(Debug, Default)]
+struct Locks {
+    shared: usize,
+    exclusive: usize,
+}
+
+impl Schedule {
+    /// Nothing is done yet.
+    pub(super) fn new(graph: Graph, connections: usize) -> Self {
+        let Graph { nodes, table_weights } = graph;
+        let mut after_rows = vec![Vec::new(); table_weights.len()];
+        let mut after = vec![Vec::new(); nodes.len()];
+        for (place, node) in nodes.iter().enumerate() {
+            for table in &node.after_rows {
+                note(&mut after_rows, *table, place);
+            }
+            for task in &node.after {
+                note(&mut after, *task, place);
+            }
+        }
+        let states = nodes
+            .iter()
+            .map(|node| {
+                State::Waiting(node.after.len() + node.after_rows.len() + usize::from(node.after_all_rows))
+            })
+            .collect();
+        let mut schedule = Self {
+            connections,
+            left: nodes.len(),
+            states,
+            after_rows,
+            after,
+            ready: BTreeSet::new(),
+            running: 0,
+            locks: HashMap::new(),
+            loaded: vec![false; table_weights.len()],
+            table_weights,
+            waiting: VecDeque::new(),
+            active: Vec::new(),
+            feeds_ended: false,
+            all_rows_loaded: false,
+            nodes,
+        };
+        for place in 0..schedule.nodes.len() {
+            schedule.make_ready_if_free(place);
+        }
+        schedule
+    }
+
+    /// A feed has come.
+    pub(super) fn offer(&mut self, offer: Offer) {
+        self.waiting.push_back(offer);
+    }
+
+    /// How many feeds wait to be begun.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// No more feeds will come.
+    pub(super) fn feeds_ended(&mut self) {
+        self.feeds_ended = true;
+        self.end_rows();
+    }
+
+    /// The end of a feed has been read.
+    pub(super) fn feed_ended(&mut self, feed: usize) {
+        if let Some(active) = self.active.iter_mut().find(|active| active.offer.feed == feed) {
+            active.ended = true;
+        }
+    }
+
+    /// How much a table was, where only reading it tells.
+    pub(super) fn weigh(&mut self, table: usize, bytes: u64) {
+        if let Some(weight) = self.table_weights.get_mut(table) {
+            weight.get_or_insert(bytes);
+        }
+    }
+
+    /// A connection has committed its part of a feed. True if that completes it.
+    pub(super) fn leave(&mut self, feed: usize) -> bool {
+        let Some(place) = self.active.iter().position(|active| active.offer.feed == feed) else {
+            return false;
+        };
+        let Some(active) = self.active.get_mut(place) else { return false };
+        active.connections = active.connections.saturating_sub(1);
+        if active.connections > 0 || !active.ended {
+            return false;
+        }
+        let active = self.active.swap_remove(place);
+        if let Some(table) = active.offer.table {
+            self.table_loaded(table);
+        }
+        self.end_rows();
+        true
+    }
+
+    /// These entries have been made.
+    pub(super) fn done(&mut self, tasks: &[usize]) {
+        for &task in tasks {
+            self.unlock(task);
+            self.running = self.running.saturating_sub(1);
+            self.left = self.left.saturating_sub(1);
+            self.set(task, State::Done);
+            for after in self.after.get(task).cloned().unwrap_or_default() {
+                self.one_less(after);
+            }
+        }
+        self.break_cycle();
+    }
+
+    /// Whether all rows of all tables have been loaded.
+    pub(super) fn all_rows_loaded(&self) -> bool {
+        self.all_rows_loaded
+    }
+
+    /// Whether there is better to do than to help with this feed.
+    pub(super) fn has_better(&self, feed: usize) -> bool {
+        if self.can_begin() {
+            return true;
+        }
+        let active = self.active.iter().find(|active| active.offer.feed == feed);
+        let Some(active) = active.filter(|active| !active.ended) else { return true };
+        self.candidate().is_some_and(|task| self.weight(task) >= active.weight)
+    }
+
+    /// What to do next; it counts as begun.
+    pub(super) fn next(&mut self) -> Work {
+        let task = self.candidate();
+        let task_weight = task.map(|task| self.weight(task));
+        let feed = self.waiting.front().copied().filter(|_| self.can_begin());
+        if let Some(feed) = feed {
+            let weight = self.feed_weight(feed);
+            match task {
+                Some(task) if task_weight > Some(weight) => return self.begin(task),
+                _ => return self.load(feed),
+            }
+        }
+        if let Some(feed) = self.helpable(task_weight) {
+            return Work::Help(feed);
+        }
+        match task {
+            Some(task) => self.begin(task),
+            None if self.left == 0 && self.all_rows_loaded => Work::Finished,
+            None => Work::Wait,
+        }
+    }
+
+    fn load(&mut self, offer: Offer) -> Work {
+        self.waiting.pop_front();
+        let weight = self.feed_weight(offer);
+        self.active.push(Active { offer, weight, connections: 1, ended: false });
+        Work::Load(offer.feed)
+    }
+
+    /// The biggest feed that can be helped with and that outweighs `task`.
+    fn helpable(&mut self, task: Option<u64>) -> Option<usize> {
+        let shareable = self.active.iter_mut().filter(|active| active.offer.shareable && !active.ended);
+        let biggest = shareable.max_by_key(|active| active.weight)?;
+        if task.is_some_and(|task| task >= biggest.weight) {
+            return None;
+        }
+        biggest.connections += 1;
+        Some(biggest.offer.feed)
+    }
+
+    fn feed_weight(&self, offer: Offer) -> u64 {
+        // Of large objects, and in a stream, it is not known: what is loaded goes first.
+        let weight = offer.table.and_then(|table| *self.table_weights.get(table)?);
+        weight.unwrap_or(u64::MAX)
+    }
+
+    fn can_begin(&self) -> bool {
+        match self.waiting.front() {
+            Some(next) if next.alone => self.active.is_empty(),
+            Some(_) => !self.active.iter().any(|active| active.offer.alone),
+            None => false,
+        }
+    }
+
+    /// The best entry that can run now.
+    fn candidate(&self) -> Option<usize> {
+        self.ready.iter().take(LOOK_AHEAD).map(|(_, task)| *task).find(|task| self.is_free(*task))
+    }
+
+    /// Begins an entry, and with it other small ones, but no more than this connection's share.
+    fn begin(&mut self, first: usize) -> Work {
+        let mut tasks = vec![first];
+        self.run(first);
+        if self.weight(first) < SMALL {
+            let share = self.ready.len().div_ceil(self.connections.saturating_mul(2).max(1));
+            let candidates: Vec<usize> = self.ready.iter().take(LOOK_AHEAD).map(|(_, task)| *task).collect();
+            for task in candidates {
+                if tasks.len() > share || tasks.len() >= TASKS_AT_ONCE {
+                    break;
+                }
+                if self.weight(task) < SMALL && self.is_free(task) {
+                    self.run(task);
+                    tasks.push(task);
+                }
+            }
+            tasks.sort_unstable();
+        }
+        Work::Tasks(tasks)
+    }
+
+    fn run(&mut self, task: usize) {
+        self.ready.remove(&(Reverse(self.weight(task)), task));
+        self.set(task, State::Running);
+        self.running += 1;
+        let Some(node) = self.nodes.get(task) else { return };
+        for table in &node.shared {
+            self.locks.entry(*table).or_default().shared += 1;
+        }
+        for table in &node.exclusive {
+            self.locks.entry(*table).or_default().exclusive += 1;
+        }
+    }
+
+    fn unlock(&mut self, task: usize) {
+        let Some(node) = self.nodes.get(task) else { return };
+        for table in &node.shared {
+            if let Some(locks) = self.locks.get_mut(table) {
+                locks.shared = locks.shared.saturating_sub(1);
+            }
+        }
+        for table in &node.exclusive {
+            if let Some(locks) = self.locks.get_mut(table) {
+                locks.exclusive = locks.exclusive.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Whether no running entry locks what this one needs.
+    fn is_free(&self, task: usize) -> bool {
+        let Some(node) = self.nodes.get(task) else { return false };
+        let locks = |table| self.locks.get(table);
+        node.shared.iter().filter_map(locks).all(|locks| locks.exclusive == 0)
+            && node.exclusive.iter().filter_map(locks).all(|locks| locks.exclusive == 0 && locks.shared == 0)
+    }
+
+    fn weight(&self, task: usize) -> u64 {
+        let Some(node) = self.nodes.get(task) else { return 0 };
+        let tables = node.tables.iter().filter_map(|table| self.table_weights.get(*table));
+        let least = if node.has_root { SMALL } else { 0 };
+        tables.map(|weight| weight.unwrap_or(u64::MAX)).max().unwrap_or_default().max(least)
+    }
+
+    fn set(&mut self, task: usize, state: State) {
+        if let Some(own) = self.states.get_mut(task) {
+            *own = state;
+        }
+    }
+
+    fn one_less(&mut self, task: usize) {
+        if let Some(State::Waiting(count)) = self.states.get_mut(task) {
+            *count = count.saturating_sub(1);
+        }
+        self.make_ready_if_free(task);
+    }
+
+    fn make_ready_if_free(&mut self, task: usize) {
+        if self.states.get(task) == Some(&State::Waiting(0)) {
+            self.set(task, State::Ready);
+            self.ready.insert((Reverse(self.weight(task)), task));
+        }
+    }
+
+    fn table_loaded(&mut self, table: usize) {
+        let Some(loaded) = self.loaded.get_mut(table) else { return };
+        if std::mem::replace(loaded, true) {
+            return;
+        }
+        for task in self.after_rows.get(table).cloned().unwrap_or_default() {
+            self.one_less(task);
+        }
+    }
+
+    /// When the last rows are loaded: what waits for all of them, and for tables whose data never came, can go on.
+    fn end_rows(&mut self) {
+        if !self.feeds_ended || !self.waiting.is_empty() || !self.active.is_empty() || self.all_rows_loaded {
+            return;
+        }
+        self.all_rows_loaded = true;
+        for table in 0..self.loaded.len() {
+            self.table_loaded(table);
+        }
+        for task in 0..self.nodes.len() {
+            if self.nodes.get(task).is_some_and(|node| node.after_all_rows) {
+                self.one_less(task);
+            }
+        }
+        self.break_cycle();
+    }
+
+    /// Entries that wait for each other, which no pg_dump writes, run in the plan's order.
+    fn break_cycle(&mut self) {
+        if self.left == 0 || self.running > 0 || !self.ready.is_empty() || !self.all_rows_loaded {
+            return;
+        }
+        let waiting = |state: &State| matches!(state, State::Waiting(_));
+        if let Some(task) = self.states.iter().position(waiting) {
+            self.set(task, State::Waiting(0));
+            self.make_ready_if_free(task);
+        }
+    }
+}
+
+fn note(lists: &mut [Vec<usize>], place: usize, waits: usize) {
+    if let Some(list) = lists.get_mut(place) {
+        list.push(waits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn id(number: u32) -> DumpId {
+        DumpId::new(number).unwrap()
+    }
+
+    /// An index on the table with this place, whose entry has the number `place + 1`.
+    fn index(table: usize) -> Node {
+        let entry = id(u32::try_from(table).unwrap() + 1);
+        Node { after_rows: vec![table], tables: vec![table], shared: vec![entry], ..Node::default() }
+    }
+
+    fn foreign_key(tables: [usize; 2], after: usize) -> Node {
+        let exclusive = tables.iter().map(|table| id(u32::try_from(*table).unwrap() + 1)).collect();
+        let after = vec![after];
+        Node { after_rows: tables.to_vec(), tables: tables.to_vec(), after, exclusive, ..Node::default() }
+    }
+
+    fn offer(feed: usize) -> Offer {
+        Offer { feed, table: Some(feed), alone: false, shareable: true }
+    }
+
+    fn schedule(nodes: Vec<Node>, table_weights: &[u64]) -> Schedule {
+        let table_weights = table_weights.iter().copied().map(Some).collect();
+        Schedule::new(Graph { nodes, table_weights }, 2)
+    }
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn rows_then_help_then_the_indexes() {
+        let nodes = vec![index(0), index(1)];
+        let mut schedule = schedule(nodes, &[9 * MIB, MIB]);
+        schedule.offer(offer(0));
+        schedule.offer(offer(1));
+        schedule.feeds_ended();
+        assert_eq!(schedule.next(), Work::Load(0));
+        assert_eq!(schedule.next(), Work::Load(1));
+        schedule.feed_ended(1);
+        assert!(schedule.leave(1));
+        // The big table's rows outweigh the small one's index.
+        assert_eq!(schedule.next(), Work::Help(0));
+        assert!(!schedule.has_better(0));
+        schedule.feed_ended(0);
+        assert!(schedule.has_better(0));
+        assert!(!schedule.leave(0));
+        assert_eq!(schedule.next(), Work::Tasks(vec![1]));
+        assert!(schedule.leave(0));
+        assert!(schedule.all_rows_loaded());
+        assert_eq!(schedule.next(), Work::Tasks(vec![0]));
+        assert_eq!(schedule.next(), Work::Wait);
+        schedule.done(&[0, 1]);
+        assert_eq!(schedule.next(), Work::Finished);
+    }
+
+    #[test]
+    fn indexes_of_a_big_table_come_before_the_rows_of_small_ones() {
+        let mut schedule = schedule(vec![index(0), index(0)], &[9 * MIB, MIB]);
+        schedule.offer(offer(0));
+        assert_eq!(schedule.next(), Work::Load(0));
+        schedule.feed_ended(0);
+        assert!(schedule.leave(0));
+        schedule.offer(offer(1));
+        assert_eq!(schedule.next(), Work::Tasks(vec![0]));
+        assert_eq!(schedule.next(), Work::Tasks(vec![1]), "at the same time");
+        assert_eq!(schedule.next(), Work::Load(1));
+    }
+
+    #[test]
+    fn locks_are_respected() {
+        let key = Node { shared: Vec::new(), exclusive: vec![id(1)], ..index(0) };
+        let nodes = vec![index(0), key, foreign_key([0, 1], 1), index(1)];
+        let mut schedule = schedule(nodes, &[2 * MIB, MIB]);
+        schedule.feeds_ended();
+        assert_eq!(schedule.next(), Work::Tasks(vec![0]));
+        assert_eq!(
+            schedule.next(),
+            Work::Tasks(vec![3]),
+            "the key would lock the table that has an index made"
+        );
+        schedule.done(&[0]);
+        assert_eq!(schedule.next(), Work::Tasks(vec![1]));
+        assert_eq!(schedule.next(), Work::Wait, "the foreign key needs the key");
+        schedule.done(&[1]);
+        assert_eq!(schedule.next(), Work::Wait, "and its other table");
+        schedule.done(&[3]);
+        assert_eq!(schedule.next(), Work::Tasks(vec![2]));
+    }
+
+    #[test]
+    fn small_entries_are_made_together() {
+        let mut schedule = schedule((0..10).map(|table| index(table)).collect(), &[1; 10]);
+        schedule.feeds_ended();
+        assert_eq!(schedule.next(), Work::Tasks(vec![0, 1, 2, 3]));
+        assert_eq!(schedule.next(), Work::Tasks(vec![4, 5, 6]));
+    }
+
+    #[test]
+    fn what_must_be_alone_is() {
+        let mut schedule = schedule(Vec::new(), &[1, 1, 1]);
+        schedule.offer(offer(0));
+        schedule.offer(Offer { alone: true, shareable: false, ..offer(1) });
+        schedule.offer(offer(2));
+        schedule.feeds_ended();
+        assert_eq!(schedule.next(), Work::Load(0));
+        schedule.feed_ended(0);
+        assert_eq!(schedule.next(), Work::Wait);
+        schedule.leave(0);
+        assert_eq!(schedule.next(), Work::Load(1));
+        assert_eq!(schedule.next(), Work::Wait);
+        schedule.feed_ended(1);
+        schedule.leave(1);
+        assert_eq!(schedule.next(), Work::Load(2));
+    }
+
+    #[test]
+    fn a_circle_of_dependencies_ends() {
+        let circle = |after: usize| Node { after: vec![after], after_all_rows: true, ..Node::default() };
+        let mut schedule = schedule(vec![circle(1), circle(0)], &[]);
+        schedule.feeds_ended();
+        assert_eq!(schedule.next(), Work::Tasks(vec![0]));
+        schedule.done(&[0]);
+        assert_eq!(schedule.next(), Work::Tasks(vec![1]));
+        schedule.done(&[1]);
+        assert_eq!(schedule.next(), Work::Finished);
+    }
+}

@@ -1,0 +1,95 @@
+//! The sessions that build the staging database, all set up alike.
+
+use super::bulk::BulkSettings;
+use super::execute::Executor;
+use super::options::ToastCompression;
+use crate::error::Result;
+use crate::rewrite::Rules;
+use crate::sql::StandardStrings;
+use crate::target::connect::has_no_slot;
+use crate::target::session::Session;
+use crate::target::{TargetConfig, TargetError};
+use futures_util::future::join_all;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+/// How sessions on the staging database are made.
+pub(super) struct Setup {
+    pub(super) config: TargetConfig,
+    /// The staging database.
+    pub(super) database: String,
+    pub(super) application: String,
+    pub(super) strings: StandardStrings,
+    /// Whether the archive names objects without their schema, and says no search_path.
+    pub(super) unqualified: bool,
+    /// How many work at the same time.
+    pub(super) jobs: NonZeroUsize,
+    pub(super) toast_compression: ToastCompression,
+    /// Rules for the literals of DDL.
+    pub(super) rules: Option<Arc<Rules>>,
+}
+
+/// The sessions: one that does what is done once, and others that work beside it.
+pub(super) struct Workers {
+    pub(super) lead: Executor,
+    others: Vec<Executor>,
+    settings: BulkSettings,
+}
+
+impl Workers {
+    /// Opens the first session.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached, or refuses the settings.
+    pub(super) async fn open(setup: &Setup) -> Result<Self> {
+        let mut session = Session::open(&setup.config, &setup.database, &setup.application).await?;
+        let settings = BulkSettings::of_server(&mut session, setup.jobs, setup.toast_compression).await?;
+        let lead = setup.executor(session, &settings).await?;
+        Ok(Self { lead, others: Vec::new(), settings })
+    }
+
+    /// Opens the other sessions, as many as the server admits. Returns how many there are now.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached any more, or refuses the settings.
+    pub(super) async fn open_others(&mut self, setup: &Setup) -> Result<usize> {
+        let open = || Session::open_another(&setup.config, &setup.database, &setup.application);
+        let opened: Vec<Result<Session, TargetError>> = join_all((1..setup.jobs.get()).map(|_| open())).await;
+        for session in opened {
+            match session {
+                Ok(session) => self.others.push(setup.executor(session, &self.settings).await?),
+                Err(error) if has_no_slot(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(self.others.len() + 1)
+    }
+
+    /// All of them.
+    pub(super) fn all(&mut self) -> Vec<&mut Executor> {
+        std::iter::once(&mut self.lead).chain(&mut self.others).collect()
+    }
+
+    /// Replacements in DDL so far.
+    pub(super) fn replaced(&self) -> u64 {
+        self.others.iter().map(|executor| executor.replaced).sum::<u64>() + self.lead.replaced
+    }
+
+    /// Says good-bye to the server.
+    pub(super) async fn close(self) {
+        let sessions = self.others.into_iter().chain([self.lead]).map(|executor| executor.session.close());
+        join_all(sessions).await;
+    }
+}
+
+impl Setup {
+    async fn executor(&self, session: Session, settings: &BulkSettings) -> Result<Executor> {
+        let mut sql = settings.to_sql();
+        if self.unqualified {
+            sql.push_str("SET search_path = public, pg_catalog;");
+        }
+        Executor::new(session, self.config.username(), self.strings, self.rules.clone(), &sql).await
+    }
+}
