@@ -12,6 +12,7 @@ mod cli_restore;
 mod corpus;
 mod dry_run;
 mod failpoints;
+mod formats;
 mod harness;
 mod holdings;
 mod json;

@@ -2,7 +2,7 @@
 //! in it, which migrations it has had.
 
 use super::error::RestoreError;
-use crate::archive::{Archive, Block, DumpId, Entry, EntryKind};
+use crate::archive::{Archive, Block, DataReader, DumpId, Entry, EntryKind};
 use crate::copy::{CopyStatement, EndMarker, RowSplitter, decode_field, encode_row, fields, rows};
 use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
@@ -20,6 +20,7 @@ const TABLE_BYTES: u64 = 256 * 1024 * 1024;
 pub(super) struct ArchivedTable<'a> {
     entry: &'a Entry,
     columns: Vec<String>,
+    strings: StandardStrings,
     /// The most bytes of data that it may have.
     limit: u64,
 }
@@ -103,7 +104,9 @@ impl<'a> Store<'a> {
 impl<'a> ArchivedTable<'a> {
     /// The table of a TABLE DATA entry, of any size.
     pub(super) fn new(archive: &Archive, entry: &'a Entry) -> Self {
-        Self { entry, columns: columns(archive, entry), limit: u64::MAX }
+        let strings =
+            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+        Self { entry, columns: columns(archive, entry), strings, limit: u64::MAX }
     }
 
     /// Its schema; empty where the archive gives none.
@@ -127,15 +130,20 @@ impl<'a> ArchivedTable<'a> {
     }
 
     /// Calls `each` with every row, as COPY text.
-    pub(super) fn each_row(
-        &self,
-        archive: &Archive,
-        mut each: impl FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn each_row(&self, archive: &Archive, each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         if !archive.has_data(self.entry.dump_id) {
             return Ok(());
         }
         let Block::Data(mut data) = archive.block(self.entry.dump_id)? else { return Ok(()) };
+        self.each_row_of(&mut data, each)
+    }
+
+    /// Calls `each` with every row of the table's data block, which `data` is at the start of.
+    pub(super) fn each_row_of(
+        &self,
+        data: &mut DataReader<'_>,
+        mut each: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         let mut chunks = || -> Result<Vec<u8>> {
             let mut chunk = Vec::new();
             data.read_into(&mut chunk, CHUNK)?;
@@ -144,12 +152,7 @@ impl<'a> ArchivedTable<'a> {
         if self.entry.copy_statement.as_ref().is_some_and(|copy| !copy.is_empty()) {
             self.copy_rows(&mut chunks, &mut each)
         } else {
-            let strings = if archive.standard_conforming_strings() {
-                StandardStrings::On
-            } else {
-                StandardStrings::Off
-            };
-            self.insert_rows(strings, &mut chunks, &mut each)
+            self.insert_rows(self.strings, &mut chunks, &mut each)
         }
     }
 

@@ -3,7 +3,7 @@
 use super::backup::{Backup, on_thread};
 use super::discover::ArchivedTable;
 use super::error::RestoreError;
-use crate::archive::{Archive, EntryKind};
+use crate::archive::{Archive, Block, BytesRead, DataReader, DumpId, Entry, EntryKind};
 use crate::copy::{decode_field, fields};
 use crate::error::Result;
 use crate::instance::{Alias, Instance, InstanceId};
@@ -64,7 +64,7 @@ impl Backup {
             // Opened anew, so that the restore's own progress begins at zero.
             let archive = Archive::open(&path)?;
             let survey = Survey { keys: Keys::new(&instances), profile, progress, stop };
-            survey.run(&archive, &instances)
+            survey.run(archive, &instances)
         })
         .await
     }
@@ -78,13 +78,21 @@ struct Survey {
 }
 
 impl Survey {
-    fn run(&self, archive: &Archive, instances: &[Instance]) -> Result<Holdings> {
+    /// In the archive's own order, which is the only one that a compressed file can be read in without starting over.
+    fn run(&self, mut archive: Archive, instances: &[Instance]) -> Result<Holdings> {
         let mut holdings = Holdings::default();
-        for entry in archive.entries().iter().filter(|entry| entry.kind == EntryKind::TableData) {
-            let table = ArchivedTable::new(archive, entry);
+        let is_rows = |entry: &&Entry| entry.kind == EntryKind::TableData;
+        let entries: Vec<Entry> = archive.entries().iter().filter(is_rows).cloned().collect();
+        let tables = entries.iter().map(|entry| (entry.dump_id, ArchivedTable::new(&archive, entry)));
+        let tables: HashMap<DumpId, ArchivedTable<'_>> = tables.collect();
+        let size = archive.size();
+        let read = archive.bytes_read();
+        let look = || self.look(&read, size);
+        while let Some((id, block)) = archive.next_block()? {
+            let (Some(table), Block::Data(mut data)) = (tables.get(&id), block) else { continue };
             let name = table.name();
             self.progress.table(&name);
-            let counts = self.count(archive, &table)?;
+            let counts = self.count(table, &mut data, &look)?;
             for (instance, rows) in instances.iter().zip(counts).filter(|(_, rows)| *rows > 0) {
                 let holding = TableHolding { table: name.clone(), rows };
                 holdings.by_instance.entry(instance.id).or_default().push(holding);
@@ -94,15 +102,20 @@ impl Survey {
     }
 
     /// The rows of one table by instance, in their order.
-    fn count(&self, archive: &Archive, table: &ArchivedTable<'_>) -> Result<Vec<u64>> {
+    fn count(
+        &self,
+        table: &ArchivedTable<'_>,
+        data: &mut DataReader<'_>,
+        look: &dyn Fn() -> Result<()>,
+    ) -> Result<Vec<u64>> {
         let aliases = self.alias_positions(table);
         let mut counts = vec![0_u64; self.keys.instances];
         let mut rows = 0_u64;
         let mut found: Vec<usize> = Vec::new();
-        table.each_row(archive, |row| {
+        table.each_row_of(data, |row| {
             rows = rows.saturating_add(1);
             if rows.is_multiple_of(ROWS_BETWEEN_LOOKS) {
-                self.look(archive)?;
+                look()?;
             }
             found.clear();
             found.extend(ids_in_row(row).filter_map(|id| self.keys.by_id.get(&id).copied()));
@@ -118,12 +131,12 @@ impl Survey {
             }
             Ok(())
         })?;
-        self.look(archive)?;
+        look()?;
         Ok(counts)
     }
 
-    fn look(&self, archive: &Archive) -> Result<()> {
-        self.progress.archive_bytes(archive.bytes_read().get(), archive.size());
+    fn look(&self, read: &BytesRead, size: Option<u64>) -> Result<()> {
+        self.progress.archive_bytes(read.get(), size);
         // Nobody sees this error: who would have is gone.
         if self.stop.is_cancelled() { Err(RestoreError::Interrupted.into()) } else { Ok(()) }
     }
