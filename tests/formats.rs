@@ -136,7 +136,9 @@ fn plain_with_copy_and_with_inserts() {
         ("part_root.sql", &["-Fp", "--load-via-partition-root"]),
         ("quoted.sql", &["-Fp", "--quote-all-identifiers"]),
     ] {
-        source.assert_file(&source.dump(name, options));
+        let script = source.dump(name, options);
+        source.assert_file(&script);
+        source.assert_stdin(&script);
     }
 }
 
@@ -164,7 +166,9 @@ fn compressed_as_a_whole() {
         let packed = pack(&custom);
         source.assert_file(&packed);
         source.assert_stdin(&packed);
-        source.assert_file(&pack(&script));
+        let packed = pack(&script);
+        source.assert_file(&packed);
+        source.assert_stdin(&packed);
     }
 }
 
@@ -196,6 +200,13 @@ fn instances_are_mapped_and_the_schema_is_upgraded_whatever_the_format() {
         assert_eq!(outcome.status.code(), Some(0), "{}: {outcome}", source.display());
         backup.assert_restored(&target);
     }
+    for stream in [dump("stream.tar", &["-Ft"]), dump("stream.sql", &["-Fp"])] {
+        let target = backup.target("formats");
+        let pgmig = backup.map(Pgmig::new().target(&TargetFile::of(&target)).arg("--force"));
+        let outcome = pgmig.args(["--source", "-"]).stdin(&stream).run();
+        assert_eq!(outcome.status.code(), Some(0), "{}: {outcome}", stream.display());
+        backup.assert_restored(&target);
+    }
 }
 
 #[test]
@@ -204,8 +215,13 @@ fn a_part_of_a_database_is_refused_whatever_the_format() {
     for format in ["-Fd", "-Ft", "-Fp"] {
         for part in ["--data-only", "--section=data", "--section=post-data", "--table=store.workspace"] {
             let name = format!("part{format}{part}");
-            let outcome = refused(&source, &source.dump(&name, &[format, part]), 3);
+            let dump = source.dump(&name, &[format, part]);
+            let outcome = refused(&source, |pgmig| pgmig.source(&dump), 3);
             outcome.assert_stderr_has("the archive is a partial one");
+            if format != "-Fd" {
+                let outcome = refused(&source, |pgmig| pgmig.args(["--source", "-"]).stdin(&dump), 3);
+                outcome.assert_stderr_has("the archive is a partial one");
+            }
         }
     }
 }
@@ -220,17 +236,19 @@ fn commands_of_psql_in_a_script_are_refused_and_never_executed() {
     assert_ne!(hostile, script);
     let path = source.files.path().join("hostile.sql");
     fs::write(&path, hostile).expect("the script can be written");
-    refused(&source, &path, 1).assert_stderr_has("psql's command \\!");
+    refused(&source, |pgmig| pgmig.source(&path), 1).assert_stderr_has("psql's command \\!");
+    let from_stdin = |pgmig: Pgmig| pgmig.args(["--source", "-"]).stdin(&path);
+    refused(&source, from_stdin, 1).assert_stderr_has("psql's command \\!");
     assert!(!trace.exists(), "it was executed");
 }
 
 /// A restore that must end with this status, and leave the target as it was.
-fn refused(source: &Source, file: &Path, status: i32) -> Outcome {
+fn refused(source: &Source, from: impl FnOnce(Pgmig) -> Pgmig, status: i32) -> Outcome {
     let target = Database::create_on(&source.database.server, "refused");
     target.psql("CREATE TABLE public.kept (a int); INSERT INTO public.kept VALUES (1)");
     let before = target.dump(&[]);
     let pgmig = Pgmig::new().target(&TargetFile::of(&target)).args(["--keep-ids", "--force"]);
-    let outcome = pgmig.source(file).run().expect_status(status);
+    let outcome = from(pgmig).run().expect_status(status);
     assert_eq!(target.dump(&[]), before);
     outcome
 }

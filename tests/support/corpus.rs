@@ -89,7 +89,7 @@ pub(crate) fn custom_of_the_same(archive: &Path) -> Option<PathBuf> {
 /// Whether an archive can be read from standard input: everything but a packed directory, whose `toc.dat` comes last.
 pub(crate) fn can_be_a_stream(archive: &Path) -> bool {
     let name = archive.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    !name.contains("dir_") && !name.ends_with(".sql.gz")
+    !name.contains("dir_")
 }
 
 impl Contents {

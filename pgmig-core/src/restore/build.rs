@@ -135,7 +135,7 @@ impl Build {
         if self.facts.is_superuser { &RunAs::Superuser } else { &RunAs::Owner }
     }
 
-    fn rules(&self) -> Option<Arc<Rules>> {
+    pub(super) fn rules(&self) -> Option<Arc<Rules>> {
         let resolution = self.resolution.as_ref().filter(|_| !matches!(self.instances, Instances::Keep))?;
         Some(Arc::new(rules_of(resolution, self.profile.as_ref())))
     }

@@ -63,14 +63,7 @@ impl<'a> Store<'a> {
 
     /// Which columns of the table of instances are what.
     pub(super) fn instance_columns(&self) -> InstanceColumns {
-        let tenant = self.profile.tenant();
-        InstanceColumns {
-            id: tenant.id.clone(),
-            aliases: tenant.aliases.clone(),
-            name: Some(tenant.name.clone()),
-            region: Some(tenant.region.clone()),
-            deleted: Some(tenant.deleted.clone()),
-        }
+        instance_columns(&self.profile)
     }
 
     /// The instances; for a file only, since a stream can be read but once.
@@ -98,6 +91,18 @@ impl<'a> Store<'a> {
             Ok(())
         })?;
         Ok(History::from_applied(applied)?)
+    }
+}
+
+/// Which columns of a store's table of instances are what.
+pub(super) fn instance_columns(profile: &Profile) -> InstanceColumns {
+    let tenant = profile.tenant();
+    InstanceColumns {
+        id: tenant.id.clone(),
+        aliases: tenant.aliases.clone(),
+        name: Some(tenant.name.clone()),
+        region: Some(tenant.region.clone()),
+        deleted: Some(tenant.deleted.clone()),
     }
 }
 

@@ -69,6 +69,12 @@ pub enum Refusal {
          in it safely; use --keep-ids, or dump with --encoding=UTF8"
     )]
     Encoding(String),
+    /// A plain script from a stream, in an encoding that has to be converted.
+    #[error(
+        "a plain script in encoding {0} cannot be read from standard input or a pipe; give the file itself, or dump with \
+         --encoding=UTF8"
+    )]
+    ScriptEncoding(String),
     /// Another restore of the same database is running.
     #[error(
         "another restore of database {database} is running: server process {} ({}), connected since {}; wait for \

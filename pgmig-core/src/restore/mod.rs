@@ -38,6 +38,7 @@ mod roles;
 mod row_reader;
 mod run;
 mod schedule;
+mod script;
 mod staging;
 mod step;
 mod stream;

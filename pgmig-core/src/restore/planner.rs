@@ -55,6 +55,13 @@ impl<'a> Planner<'a> {
         planner.finish()
     }
 
+    /// Plans the rows of one entry.
+    pub(super) fn table_of(archive: &'a Archive, facts: &'a Facts, entry: &Entry) -> Option<TableLoad> {
+        let mut planner = Self::new(archive, facts);
+        planner.table_data(entry);
+        planner.plan.tables.pop()
+    }
+
     fn new(archive: &'a Archive, facts: &'a Facts) -> Self {
         let strings =
             if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
@@ -124,7 +131,9 @@ impl<'a> Planner<'a> {
             self.plan.notices.push(Notice { severity: Severity::Notice, text });
         }
         self.order_dependent_rows();
-        self.warn_of_missing_rows();
+        if self.archive.has_all_entries() {
+            self.warn_of_missing_rows();
+        }
         for table in &self.oids {
             let text = format!(
                 "table {table} was made WITH OIDS, which servers since 12 lack: it is restored without"

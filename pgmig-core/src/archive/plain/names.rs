@@ -59,10 +59,13 @@ fn undoubled(body: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Schema and name of an entry's object.
+type QualifiedTag = (Option<ArchiveText>, ArchiveText);
+
 /// Which entry made what, to find what a comment or a grant is about, and what data belong to.
 #[derive(Debug, Default)]
 pub(super) struct Objects {
-    by_name: HashMap<(Option<ArchiveText>, ArchiveText), Vec<(ArchiveText, DumpId)>>,
+    by_name: HashMap<QualifiedTag, Vec<(ArchiveText, DumpId)>>,
     /// The last entry of section post-data after which the next ones come: a script has no other order.
     post_data: Option<DumpId>,
 }
@@ -110,7 +113,7 @@ impl Objects {
                 self.find(namespace, name.get(..using)?, Some(desc))
             })
         });
-        typed.last().or_else(|| self.find(namespace, tag, None))
+        typed.reduce(|_, last| last).or_else(|| self.find(namespace, tag, None))
     }
 
     fn find(&self, namespace: Option<&ArchiveText>, name: &[u8], desc: Option<&[u8]>) -> Option<DumpId> {
