@@ -111,6 +111,14 @@ impl DataReader<'_> {
     pub fn read_into(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
         append(|out| self.source.fill(out), buffer, at_most)
     }
+
+    /// Bytes of the archive, from its start, up to the end of what has been read so far.
+    pub(crate) fn file_offset(&mut self) -> Option<u64> {
+        match &mut self.source {
+            DataSource::Item(item) => item.chunks().map(|chunks| chunks.reader().offset()),
+            DataSource::Script { stream, .. } => Some(stream.reader().offset()),
+        }
+    }
 }
 
 impl Read for DataReader<'_> {

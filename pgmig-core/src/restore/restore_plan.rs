@@ -1,6 +1,7 @@
 //! What a restore would do: what a dry run shows. Its form as JSON (fields, names, units) is documented, and stays.
 
 use super::report::{TargetContents, seconds};
+use super::target_schema::TableDifference;
 use crate::archive::{ArchiveVersion, Compression, Created, Format};
 use crate::instance::{Instance, InstanceId};
 use crate::profile::{Release, SchemaVersion};
@@ -177,6 +178,11 @@ pub enum PlannedSchema {
     AsItIs {
         /// Why.
         reason: String,
+    },
+    /// It is the target's own, into which rows are loaded by the names of tables and columns.
+    Target {
+        /// Where the archive's tables are not the target's, and what becomes of that.
+        differences: Vec<TableDifference>,
     },
     /// It is upgraded, by migrations that are known only when the stream has been read.
     Later {

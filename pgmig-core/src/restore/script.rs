@@ -68,9 +68,10 @@ impl Build {
         }
         self.plan.tables.extend(Planner::table_of(archive, &self.facts, entry));
         if let (Instances::Map(_), Some(profile)) = (&self.instances, &self.profile)
-            && profile.tenant().is(text(entry.namespace.as_ref()), entry.tag.to_str().unwrap_or_default())
+            && let Some(tenant) = profile.tenant()
+            && tenant.is(text(entry.namespace.as_ref()), entry.tag.to_str().unwrap_or_default())
         {
-            self.late = Some(LateInstances { dump_id: id, columns: instance_columns(profile) });
+            self.late = Some(LateInstances { dump_id: id, columns: instance_columns(tenant) });
         }
         Ok(())
     }
