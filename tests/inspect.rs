@@ -1,6 +1,7 @@
 //! `pgmig inspect`: what it says of a store's backup, with PostgreSQL and a stored document as the oracles.
 
 use crate::support::damage::truncated;
+use crate::support::document::document;
 use crate::support::fixture::{fixture, repository};
 use crate::support::store::Backup;
 use crate::support::{Outcome, Pgmig};
@@ -11,9 +12,9 @@ fn inspect(archive: &Path) -> Outcome {
     Pgmig::new().args(["inspect", "--no-progress"]).arg(archive).run().expect_status(0)
 }
 
-fn document(archive: &Path) -> Value {
+fn inspected(archive: &Path) -> Value {
     let run = Pgmig::new().args(["inspect", "--no-progress", "--output", "json"]).arg(archive).run();
-    serde_json::from_str(&run.expect_status(0).stdout).expect("it is JSON")
+    document(&run.expect_status(0), "inspect")
 }
 
 /// The document of an archive that never changes, byte for byte. After a change that is meant:
@@ -50,7 +51,7 @@ fn the_header_the_release_and_the_instances_are_shown() {
 #[test]
 fn rows_are_those_that_postgres_counts() {
     let backup = Backup::of_oldest_release();
-    let document = document(&backup.archive);
+    let document = inspected(&backup.archive);
     let tables = document["tables"].as_array().unwrap();
     assert!(tables.len() > 5);
     let mut rows = 0;
@@ -73,9 +74,9 @@ fn rows_are_those_that_postgres_counts() {
 fn a_stream_tells_all_but_the_rows_of_each_instance() {
     for name in ["archives/15_pipe_gz.dump", "archives/15_inserts.dump", "releases/5.1.0.dump"] {
         let archive = fixture(name);
-        let mut expected = document(&archive);
+        let mut expected = inspected(&archive);
         let run = Pgmig::new().args(["inspect", "--output", "json", "-"]).stdin(&archive).run();
-        let found: Value = serde_json::from_str(&run.expect_status(0).stdout).unwrap();
+        let found = document(&run.expect_status(0), "inspect");
         expected["archive"]["bytes"] = Value::Null;
         for table in expected["tables"].as_array_mut().unwrap() {
             table["archive_bytes"] = Value::Null;

@@ -92,8 +92,7 @@ pub(super) fn profile_named(name: &Path) -> Result<Profile> {
 
 impl Mapper<'_> {
     async fn write(&self, output: &Path) -> Result<()> {
-        let backup =
-            open(self.args, profile(self.args)?, self.display, self.cancel).await?;
+        let backup = open(self.args, profile(self.args)?, self.display, self.cancel).await?;
         let writer = MappingWriter::create(output).map_err(Error::from)?;
         let given = self.given()?.unwrap_or_default();
         let listing = self.provisioned(self.args.resource_controller()?).await?;

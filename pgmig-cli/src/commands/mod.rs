@@ -1,7 +1,7 @@
 //! What the program can be asked to do.
 
-pub(crate) mod inspect;
 pub(crate) mod dry_run;
+pub(crate) mod inspect;
 pub(crate) mod mapping;
 pub(crate) mod releases;
 pub(crate) mod restore;
