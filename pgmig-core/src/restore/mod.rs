@@ -40,6 +40,7 @@ mod roles;
 mod row_reader;
 mod run;
 mod schedule;
+mod script;
 mod staging;
 mod step;
 mod stream;
@@ -70,5 +71,6 @@ pub use restore_plan::{
     Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
     PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan, Strategy,
 };
+pub use script::script;
 pub use step::{Failpoint, Step};
 pub use survey::{Holdings, TableHolding};
