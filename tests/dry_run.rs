@@ -1,6 +1,8 @@
 //! `--dry-run`: it finds out what a restore would, tells what a restore would do, and changes nothing.
 
+use crate::support::corpus::archives;
 use crate::support::document::document;
+use crate::support::fixture::fixture;
 use crate::support::pgmig::TargetFile;
 use crate::support::resource_controller::{Controller, TOKEN};
 use crate::support::server::Server;
@@ -9,6 +11,7 @@ use crate::support::store::{Backup, SPARE, apply_migrations};
 use crate::support::untouched::{Before, databases_beside};
 use crate::support::{Database, Outcome, Pgmig};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// `--dry-run` of a restore of the backup into this target, under its mapping.
 fn dry_run(backup: &Backup, target: &Database) -> Pgmig {
@@ -110,7 +113,10 @@ fn a_restore_does_what_the_plan_says() {
     let plan = document(&outcome.expect_status(0), "plan");
     let restore = backup.restore_into(&target).args(["--output", "json"]).run().expect_status(0);
     let report = document(&restore, "restore");
-    assert_eq!(each(&plan["tables"], "table"), each(&report["tables"], "table"));
+    let tables = |document: &Value| -> BTreeSet<String> {
+        each(&document["tables"], "table").into_iter().map(Value::to_string).collect()
+    };
+    assert_eq!(tables(&plan), tables(&report));
     assert_eq!(plan["erased"], report["erased"]);
     assert_eq!(plan["erased"]["large_objects"], 1);
     for field in ["source", "target"] {
@@ -275,6 +281,7 @@ fn it_asks_as_a_restore_does_and_keeps_the_answers() {
         .stderr_has("Instance 1 of 3 of the backup")
         .stderr_has("1 provisioned instance on the target get nothing of the backup")
         .stdout_has("The mapping that was entered is in enteredMapping.yaml.")
+        .stdout_has("of which 1 get nothing of the backup")
         .keeps_secret(TOKEN);
     let entered = std::fs::read_to_string(outcome.directory.path().join("enteredMapping.yaml")).unwrap();
     before.is_now(outcome);
@@ -291,6 +298,9 @@ fn it_asks_as_a_restore_does_and_keeps_the_answers() {
     }
     let asked = plan(asking(&backup, &target, &controller, "1\n1\n1\n"));
     assert_eq!(asked["mapping_file"], "enteredMapping.yaml");
+    let unused = json!([{ "id": "00000000-0000-0000-0000-001570194493", "name": "i1570194493" }]);
+    let provisioned = &asked["provisioned"];
+    assert_eq!((&provisioned["instances"], &provisioned["unused"]), (&json!(4), &unused));
 }
 
 #[test]
@@ -311,4 +321,103 @@ fn what_the_resource_controller_says_is_checked() {
     let not_there = outcome.expect_status(2).stderr_has(&backup.mapping[2].1);
     assert_eq!(not_there.stdout, "");
     before.is_now(not_there.keeps_secret(TOKEN));
+}
+
+/// Kinds of entries that are restored one for one, whoever owns them.
+const COUNTED: [&str; 8] =
+    ["TABLE DATA", "TABLE", "INDEX", "CONSTRAINT", "FK CONSTRAINT", "VIEW", "SEQUENCE", "TRIGGER"];
+
+/// How many entries of a kind `pg_restore --list` shows.
+fn listed(list: &str, kind: &str) -> usize {
+    let without_ids = |line: &str| line.splitn(4, ' ').nth(3).unwrap_or_default().to_owned();
+    let entries: Vec<String> = list.lines().filter(|line| !line.starts_with(';')).map(without_ids).collect();
+    let longer = COUNTED.iter().chain(&["INDEX ATTACH", "TABLE ATTACH", "SEQUENCE SET", "SEQUENCE OWNED BY"]);
+    let longer: Vec<_> = longer.filter(|other| other.starts_with(kind) && **other != kind).collect();
+    let is_kind = |entry: &String, kind: &str| entry.starts_with(&format!("{kind} "));
+    let of_kind = |entry: &&String| is_kind(entry, kind) && !longer.iter().any(|other| is_kind(entry, other));
+    entries.iter().filter(of_kind).count()
+}
+
+#[test]
+fn the_plan_of_every_archive_counts_as_pg_restore_does() {
+    let target = Database::create("every");
+    let before = Before::of(&target);
+    let archives = archives(&fixture("archives"));
+    let mut planned = 0;
+    for archive in archives {
+        let Ok(list) = std::fs::read_to_string(archive.with_extension("list")) else { continue };
+        let pgmig = || Pgmig::new().target(&TargetFile::of(&target)).args(["--dry-run", "--keep-ids"]);
+        let of_file = plan(pgmig().source(&archive));
+        let of_stream = plan(pgmig().args(["--source", "-"]).stdin(&archive));
+        for plan in [&of_file, &of_stream] {
+            for kind in COUNTED {
+                let objects = plan["objects"].as_array().unwrap().iter();
+                let counts = objects.filter(|objects| objects["kind"] == kind);
+                let counted: u64 = counts.map(|objects| objects["count"].as_u64().unwrap()).sum();
+                let tables = plan["tables"].as_array().unwrap().len() as u64;
+                let counted = if kind == "TABLE DATA" { tables } else { counted };
+                assert_eq!(counted, listed(&list, kind) as u64, "{kind} of {}", archive.display());
+            }
+        }
+        assert_eq!(of_file["objects"], of_stream["objects"], "{}", archive.display());
+        planned += 1;
+    }
+    assert!(planned > 30, "{planned} archives");
+    before.is_unchanged();
+}
+
+#[test]
+fn an_unknown_history_over_data_is_compared_only_later() {
+    let target = Database::create("unknown");
+    target.psql("CREATE TABLE note (a int); INSERT INTO note VALUES (1)");
+    let before = Before::of(&target);
+    let archive = fixture("archives/15_pipe_gz.dump");
+    let pgmig = || Pgmig::new().target(&TargetFile::of(&target)).source(&archive).arg("--keep-ids");
+    let plan = plan(pgmig().arg("--dry-run"));
+    assert_eq!(plan["schema"]["how"], "as_it_is");
+    assert!(plan["unknown"][0].as_str().unwrap().contains("another one is refused"), "{plan}");
+    before.is_now(pgmig().arg("--force").run().expect_status(3).stderr_has("the target's schema differs"));
+}
+
+#[test]
+fn a_prepared_restore_can_be_planned_and_then_run() {
+    use pgmig_core::ErrorKind;
+    use pgmig_core::instance::Mapping;
+    use pgmig_core::progress::NoProgress;
+    use pgmig_core::restore::{self, Instances, PlannedSchema, Restore, RestoreOptions, Source};
+    use pgmig_core::target::{TargetConfig, TargetEnvironment};
+    use std::sync::Arc;
+    use tokio_util::sync::CancellationToken;
+
+    let backup = Backup::of_oldest_release();
+    let target = backup.target("library");
+    let yaml = TargetFile::of(&target).to_yaml();
+    let pairs = backup.mapping.iter().map(|(from, to)| (from.parse().unwrap(), to.parse().unwrap()));
+    let mapping = Mapping::new(pairs).unwrap();
+    let prepare = async |cancel: CancellationToken| {
+        let config =
+            TargetConfig::from_yaml(&yaml, "postgres.yaml".as_ref(), &TargetEnvironment::default()).unwrap();
+        let opened = restore::Backup::open(Source::File(backup.archive.clone()), None).await.unwrap();
+        let options = RestoreOptions::new(Instances::Map(mapping.clone()));
+        Restore::prepare(opened, config, options, Arc::new(NoProgress), cancel).await.unwrap()
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let mut restore = prepare(CancellationToken::new()).await;
+        let first = restore.plan().await.unwrap();
+        assert!(first.needs_confirmation && first.warnings() == 0, "{first:?}");
+        let PlannedSchema::Migrate { migrations, .. } = &first.schema else { panic!("{first:?}") };
+        assert_eq!(migrations.len(), 10);
+        restore.allow_erase();
+        let second = restore.plan().await.unwrap();
+        assert!(!second.needs_confirmation, "{second:?}");
+        let report = restore.run().await.unwrap();
+        assert_eq!(report.erased, first.erased);
+
+        let cancel = CancellationToken::new();
+        let mut interrupted = prepare(cancel.clone()).await;
+        cancel.cancel();
+        assert_eq!(interrupted.plan().await.unwrap_err().kind(), ErrorKind::Interrupted);
+        interrupted.close().await;
+    });
+    backup.assert_restored(&target);
 }

@@ -19,6 +19,7 @@ use crate::failure::Usage;
     disable_version_flag = true,
     version = version(),
     after_help = AFTER_HELP,
+    max_term_width = 100,
     args_conflicts_with_subcommands = true
 )]
 pub(crate) struct Args {
@@ -58,6 +59,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
 
+    /// Whose schema the restored database gets
+    #[arg(long, value_name = "WHOSE", value_enum, default_value_t = SchemaOf::Auto)]
+    pub(crate) schema: SchemaOf,
+
     /// Release that the store is to have, instead of the target's own
     #[arg(long, value_name = "X.Y.Z")]
     pub(crate) to_release: Option<Release>,
@@ -90,7 +95,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) strict: bool,
 
-    /// How results are printed
+    /// How results are printed on standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text, global = true)]
     pub(crate) output: OutputFormat,
 
@@ -196,6 +201,19 @@ pub(crate) struct ReleasesArgs {
     pub(crate) migrations: Option<PathBuf>,
 }
 
+/// Whose schema the restored database gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// The archive's, upgraded where that is possible; else as it is, if the target is empty or looks the same
+    Auto,
+    /// The archive's, upgraded; refused where that is not possible
+    Migrate,
+    /// The archive's as it is, whatever the target's release
+    Archive,
+    /// The target's own; rows are loaded by the names of tables and columns
+    Target,
+}
+
 /// Arguments of `pgmig mapping`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MappingArgs {
@@ -223,9 +241,8 @@ pub(crate) enum ToastCompression {
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
-    /// For people
+    // No doc comments: they would make a long and a short form of the help.
     Text,
-    /// For programs: one JSON document on standard output
     Json,
 }
 
@@ -262,7 +279,7 @@ fn version() -> String {
 }
 
 const AFTER_HELP: &str = "\
-Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was
+Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was \
 changed; 4 stopped by --strict, target untouched; 5 outcome unknown; 130 interrupted, target untouched.";
 
 impl InspectArgs {
@@ -429,6 +446,8 @@ mod tests {
             &["--jobs", "two"],
             &["--toast-compression", "pglz"],
             &["--log-level", "loud"],
+            &["--schema", "mine"],
+            &["--to-release", "5.1"],
         ] {
             assert_eq!(parse_error(args).exit_code(), 2, "{args:?}");
         }

@@ -19,6 +19,7 @@ pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod shared;
 pub(crate) mod store;
+pub(crate) mod unknown_store;
 pub(crate) mod untouched;
 
 pub(crate) use database::Database;

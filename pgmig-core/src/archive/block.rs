@@ -7,6 +7,7 @@ use super::{
     error::ArchiveError,
     header::Compression,
     objects::PieceObjects,
+    plain::ScriptObjects,
     tar::TarObjects,
 };
 use std::{
@@ -113,6 +114,8 @@ enum Objects<'a> {
     Pieces(Box<PieceObjects<'a>>),
     /// Members of a tar file that comes in a stream.
     Tar(TarObjects<'a>),
+    /// Statements of a script.
+    Statements(Box<ScriptObjects<'a>>),
 }
 
 impl<'a> LargeObjectsReader<'a> {
@@ -122,6 +125,10 @@ impl<'a> LargeObjectsReader<'a> {
 
     pub(super) fn of_tar(objects: TarObjects<'a>) -> Self {
         Self { objects: Objects::Tar(objects) }
+    }
+
+    pub(super) fn of_script(objects: ScriptObjects<'a>) -> Self {
+        Self { objects: Objects::Statements(Box::new(objects)) }
     }
 }
 
@@ -145,6 +152,7 @@ impl LargeObjectsReader<'_> {
             }
             Objects::Pieces(pieces) => pieces.next_object(),
             Objects::Tar(objects) => objects.next_object(),
+            Objects::Statements(objects) => objects.next_object(),
         }
     }
 
@@ -162,6 +170,7 @@ impl LargeObjectsReader<'_> {
                 None => Ok(0),
             },
             Objects::Tar(objects) => objects.read_into(buffer, at_most),
+            Objects::Statements(objects) => objects.read_into(buffer, at_most),
         }
     }
 }

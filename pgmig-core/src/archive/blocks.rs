@@ -11,10 +11,12 @@ use super::{
     file::ArchiveFile,
     header::Compression,
     objects::PieceObjects,
+    plain::ScriptObjects,
     progress::{BlockProgress, BytesRead, Progress},
     reader::{IntSizes, Limit, Reader},
     tail::Tail,
 };
+use crate::sql::StandardStrings;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -81,6 +83,8 @@ pub(super) enum Shape {
     Piece(Piece),
     /// Large objects, a piece each.
     Objects(Arc<[ObjectPiece]>),
+    /// Large objects, made by statements.
+    Statements { piece: Piece, strings: StandardStrings },
 }
 
 impl Shape {
@@ -88,7 +92,7 @@ impl Shape {
     fn length(&self) -> u64 {
         match self {
             Self::Framed { start, end, .. } => end.saturating_sub(*start),
-            Self::Piece(piece) => piece.length(),
+            Self::Piece(piece) | Self::Statements { piece, .. } => piece.length(),
             Self::Objects(objects) => objects.iter().map(|object| object.piece.length()).sum(),
         }
     }
@@ -96,7 +100,7 @@ impl Shape {
     fn start(&self) -> u64 {
         match self {
             Self::Framed { start, .. } => *start,
-            Self::Piece(piece) => piece.start,
+            Self::Piece(piece) | Self::Statements { piece, .. } => piece.start,
             Self::Objects(objects) => objects.first().map_or(u64::MAX, |object| object.piece.start),
         }
     }
@@ -167,15 +171,15 @@ impl FileBlocks {
         matches!(&self.opener.files, Files::One(file) if file.is_wrapped())
     }
 
+    /// Bytes of the archive that are the data of an entry.
+    pub(super) fn stored_bytes(&self, id: DumpId) -> Option<u64> {
+        self.by_id.get(&id).and_then(|&index| self.blocks.get(index)).map(LocatedBlock::length)
+    }
+
     /// Opens the block of `entry`.
     pub(super) fn block(&self, entry: &Entry) -> Result<Block<'static>, ArchiveError> {
         let located = located(&self.blocks, &self.by_id, entry)?;
         self.opener.open(located, entry, Chunks::Own(Box::new(self.opener.framing())))
-    }
-
-    /// Bytes of the archive that the data of an entry takes.
-    pub(super) fn stored_bytes(&self, id: DumpId) -> Option<u64> {
-        self.by_id.get(&id).and_then(|&index| self.blocks.get(index)).map(LocatedBlock::length)
     }
 
     /// The dump IDs of the blocks, in the archive's order.
@@ -259,6 +263,12 @@ impl Opener {
                 piece.aim(&mut chunks, &self.files, part)?;
                 chunks.reader().set_progress(progress(piece.start, 0));
                 Ok(Block::Data(DataReader::new(piece.item(chunks)?)))
+            }
+            Shape::Statements { piece, strings } => {
+                piece.aim(&mut chunks, &self.files, part)?;
+                chunks.reader().set_progress(progress(piece.start, 0));
+                let objects = ScriptObjects::new(piece.item(chunks)?, *strings);
+                Ok(Block::LargeObjects(LargeObjectsReader::of_script(objects)))
             }
             Shape::Objects(objects) => {
                 let progress = Progress::Block {

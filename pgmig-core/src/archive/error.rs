@@ -118,6 +118,14 @@ pub enum ArchiveError {
         /// What is wrong with it.
         problem: MemberProblem,
     },
+    /// A plain script is not what pg_dump writes, or not as it wrote it.
+    #[error("the script cannot be restored {place}: {problem}")]
+    Script {
+        /// Where.
+        place: Box<Place>,
+        /// What is wrong.
+        problem: ScriptProblem,
+    },
     /// Compressed data is damaged.
     #[error("the {codec} data is damaged {place}; {TAKE_AGAIN}")]
     Decompress {
@@ -191,6 +199,7 @@ impl ArchiveError {
             Self::Truncated { place, .. }
             | Self::Malformed { place, .. }
             | Self::LineEndings { place }
+            | Self::Script { place, .. }
             | Self::Decompress { place, .. }
             | Self::StreamUnfinished { place, .. }
             | Self::StreamTrailing { place, .. } => Some(place),
@@ -247,6 +256,85 @@ impl fmt::Display for MemberProblem {
             Self::AmongObjects => f.write_str("comes among large objects whose list (blobs.toc) is still to come"),
             Self::OtherObjects { entry } => write!(f, "lists other large objects than those that came before it, which are those of dump ID {entry}"),
             Self::Unknown => f.write_str("belongs to no entry"),
+        }
+    }
+}
+
+/// What is wrong with a plain script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScriptProblem {
+    /// A command of psql's own that pg_dump does not write: its name.
+    Command(String),
+    /// The comment above an entry is not as pg_dump writes it.
+    Header,
+    /// A statement that belongs to no entry: the key words that it begins with.
+    Outside(String),
+    /// A statement that the entry cannot have: the key words that it begins with.
+    Unexpected(String),
+    /// Something follows `COPY ... FROM stdin;` in its line.
+    AfterCopy,
+    /// A string, a quoted name or a comment does not end.
+    Unterminated(&'static str),
+    /// A statement is longer than this many bytes.
+    TooLong(usize),
+    /// More than one dump.
+    SeveralDumps,
+    /// It goes on in another database.
+    SeveralDatabases,
+    /// Something follows the line that says that the dump is complete.
+    AfterEnd,
+    /// The encoding or another setting that holds for the whole script changes in its middle.
+    Changes,
+    /// An encoding in which statements cannot be told apart: its name.
+    Encoding(String),
+    /// The statements of a large object are not as pg_dump writes them.
+    LargeObject,
+    /// More entries than there can be.
+    TooManyEntries,
+}
+
+impl fmt::Display for ScriptProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const EDITED: &str = "it was edited, or is not by pg_dump";
+        match self {
+            Self::Command(name) => {
+                let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+                write!(
+                    f,
+                    "it has psql's command \\{name}, which pg_dump does not write and which is never executed; remove it if it is not needed, or restore the script with psql"
+                )
+            }
+            Self::Header => write!(
+                f,
+                "the comment above an entry is not as pg_dump writes it (-- Name: ...; Type: ...; Schema: ...; Owner: ...); {EDITED}"
+            ),
+            Self::Outside(words) => {
+                write!(f, "{words} belongs to no entry (-- Name: ...; Type: ...); {EDITED}")
+            }
+            Self::Unexpected(words) => write!(f, "the entry cannot have {words}; {EDITED}"),
+            Self::AfterCopy => write!(f, "something follows COPY ... FROM stdin; in its line; {EDITED}"),
+            Self::Unterminated(what) => write!(f, "the {what} that begins there does not end; {TAKE_AGAIN}"),
+            Self::TooLong(limit) => write!(f, "the statement that begins there is longer than {limit} bytes"),
+            Self::SeveralDumps => {
+                f.write_str("it holds more than one dump; split it, and restore each into its own database")
+            }
+            Self::SeveralDatabases => {
+                f.write_str("it goes on in another database; split it, and restore each part into its own")
+            }
+            Self::AfterEnd => write!(f, "something follows where the dump is complete; {EDITED}"),
+            Self::Changes => write!(
+                f,
+                "the encoding, the search path or standard_conforming_strings changes there; {EDITED}"
+            ),
+            Self::Encoding(name) => write!(
+                f,
+                "scripts in encoding {name} cannot be read, as parts of its characters look like quotes; take the dump without --encoding, or in another format"
+            ),
+            Self::LargeObject => {
+                write!(f, "the statements of a large object are not as pg_dump writes them; {EDITED}")
+            }
+            Self::TooManyEntries => f.write_str("it has more entries than an archive can"),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every format that pg_dump writes, container versions 1.10 to 1.16 (PostgreSQL 8.0 to 18), uncompressed or with
 //! gzip, lz4 or zstd; also when the whole file was compressed with one of these. Custom (`-Fc`), directory (`-Fd`), tar
-//! (`-Ft`, and a directory that was packed with tar). The format is told from the contents, never from a name.
+//! (`-Ft`, and a directory that was packed with tar), plain scripts (`-Fp`). The format is told from the contents, never from a name.
 //! Everything is streamed, and nothing is believed: what pg_dump would not write is an error that says where it is.
 //!
 //! Knows no database and executes nothing: what an entry's SQL means is not looked at here.
@@ -41,6 +41,7 @@ mod locate;
 mod member;
 mod objects;
 mod open;
+mod plain;
 mod progress;
 mod reader;
 mod session;
@@ -57,7 +58,7 @@ mod wrapper;
 
 pub use block::{Block, DataReader, LargeObjectsReader};
 pub use entry::{CatalogId, DataState, DumpId, Entry, EntryKind, EntryLabel, Oid, Section};
-pub use error::{ArchiveError, MemberProblem, Part, Place};
+pub use error::{ArchiveError, MemberProblem, Part, Place, ScriptProblem};
 pub use format::Format;
 pub use header::{Compression, Container, Created, Header};
 pub use list::Listing;

@@ -10,8 +10,9 @@ use super::{
     format::Format,
     header::{Compression, Header},
     member::Members,
+    plain,
     progress::BytesRead,
-    reader::Reader,
+    reader::{IntSizes, Reader},
     sniff::{self, Foreign},
     tail::Tail,
     tar::{TarIndex, TarStream},
@@ -80,7 +81,7 @@ fn one_file(file: ArchiveFile) -> Result<Archive, ArchiveError> {
     recognised(Reader::of_file(Arc::clone(&file)), |reader, format| {
         let mut archive = match format {
             Format::Tar => tar_file(reader, file)?,
-            Format::Plain => return Err(not_an_archive(&reader, Foreign::PlainScript)),
+            Format::Plain => script_file(reader, file)?,
             _ => custom_file(reader, file)?,
         };
         archive.header.wrapper = wrapper;
@@ -142,6 +143,17 @@ fn tar_file(mut reader: Reader, file: Arc<ArchiveFile>) -> Result<Archive, Archi
     let read = file.read.clone();
     let files = Files::One(Arc::clone(&file));
     members(reader, format, Members::Tar { index, file }, files, Some(size), read, tail)
+}
+
+fn script_file(reader: Reader, file: Arc<ArchiveFile>) -> Result<Archive, ArchiveError> {
+    let (header, toc, blocks, size) = plain::read(reader)?;
+    let read = file.read.clone();
+    // Nothing in a script is framed.
+    let sizes = IntSizes { int: 0, offset: 0 };
+    let opener =
+        Opener { files: Files::One(file), sizes, compression: header.compression, read: read.clone() };
+    let blocks = FileBlocks::new(opener, Some(size), blocks, Tail::Nothing);
+    Ok(Archive { header, toc, blocks: Blocks::File(Box::new(blocks)), read })
 }
 
 fn directory(directory: Directory) -> Result<Archive, ArchiveError> {

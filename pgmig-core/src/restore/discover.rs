@@ -6,8 +6,8 @@ use crate::archive::{Archive, Block, DataReader, DumpId, Entry, EntryKind};
 use crate::copy::{CopyStatement, EndMarker, RowSplitter, decode_field, encode_row, fields, rows};
 use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
-use crate::profile::Profile;
-use crate::schema::{AppliedMigration, History, UnknownHistory};
+use crate::profile::{Profile, TenantTable};
+use crate::schema::{AppliedMigration, ForeignHistory, ForeignReader, History, UnknownHistory};
 use crate::sql::{InsertStatement, StandardStrings, StatementSplitter, table_columns};
 
 /// How much of a block is inflated at a time.
@@ -39,20 +39,23 @@ impl<'a> Store<'a> {
             Some(profile) => profile.clone(),
             None => Profile::builtin("assistant")?,
         };
+        let history = find(archive, EntryKind::TableData, |entry| {
+            schema(entry) == profile.schema() && name(entry) == profile.history_table()
+        });
+        let Some(tenant) = profile.tenant() else {
+            // Nothing tells such a store, so it is what the caller says.
+            return Ok(Some(Self { profile, tenants: None, history }));
+        };
         let is_tenants = |entry: &Entry| {
-            profile.tenant().is(schema(entry), name(entry)) && has_columns(&columns(archive, entry), &profile)
+            let columns = columns(archive, entry);
+            tenant.is(schema(entry), name(entry)) && tenant.columns().all(|column| columns.contains(column))
         };
         // Without rows (a dump of definitions) it is a store all the same.
         let tenants = find(archive, EntryKind::TableData, is_tenants).or_else(|| {
             find(archive, EntryKind::Table, |entry| entry.relation_kind != Some('p') && is_tenants(entry))
         });
         // A profile that was not asked for holds only for a store that looks like it.
-        Ok(tenants.map(|tenants| {
-            let history = find(archive, EntryKind::TableData, |entry| {
-                schema(entry) == profile.schema() && name(entry) == profile.history_table()
-            });
-            Self { profile: profile.clone(), tenants: Some(tenants), history }
-        }))
+        Ok(tenants.map(|tenants| Self { profile: profile.clone(), tenants: Some(tenants), history }))
     }
 
     /// The entry with the instances' rows; `None` for a dump without them.
@@ -62,21 +65,14 @@ impl<'a> Store<'a> {
     }
 
     /// Which columns of the table of instances are what.
-    pub(super) fn instance_columns(&self) -> InstanceColumns {
-        let tenant = self.profile.tenant();
-        InstanceColumns {
-            id: tenant.id.clone(),
-            aliases: tenant.aliases.clone(),
-            name: Some(tenant.name.clone()),
-            region: Some(tenant.region.clone()),
-            deleted: Some(tenant.deleted.clone()),
-        }
+    pub(super) fn instance_columns(&self) -> Option<InstanceColumns> {
+        self.profile.tenant().map(instance_columns)
     }
 
     /// What collects the instances from the rows of their table; `None` if there is no such table.
     pub(super) fn collector(&self) -> Result<Option<InstanceCollector>> {
-        let Some(table) = &self.tenants else { return Ok(None) };
-        Ok(Some(InstanceCollector::new(&table.columns, &self.instance_columns())?))
+        let (Some(table), Some(columns)) = (&self.tenants, self.instance_columns()) else { return Ok(None) };
+        Ok(Some(InstanceCollector::new(&table.columns, &columns)?))
     }
 
     /// The instances; for a file only, since a stream can be read but once.
@@ -99,13 +95,13 @@ impl<'a> Store<'a> {
             return None;
         }
         let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table).map(name);
-        Some(UnknownHistory::recognise(tables))
+        Some(UnknownHistory::recognise(tables).0)
     }
 
     /// The migrations that the store has had; for a file only.
     pub(super) fn history(&self, archive: &Archive) -> Result<History> {
         let Some(table) = &self.history else {
-            return Ok(self.other_history(archive).map_or(History::None, History::Unknown));
+            return Ok(History::Unknown(foreign_history(archive)?));
         };
         let mut applied = Vec::new();
         table.each_row(archive, |row| {
@@ -264,6 +260,24 @@ impl<'a> ArchivedTable<'a> {
     }
 }
 
+/// What the history of another tool tells; for a file only.
+fn foreign_history(archive: &Archive) -> Result<ForeignHistory> {
+    let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table).map(name);
+    let (tool, table) = UnknownHistory::recognise(tables);
+    let table = table.and_then(|table| find(archive, EntryKind::TableData, |entry| name(entry) == table));
+    let Some(table) = table else { return Ok(ForeignReader::new(tool, std::iter::empty()).finish()) };
+    let mut reader = ForeignReader::new(tool, table.columns.iter().map(String::as_str));
+    table.each_row(archive, |row| {
+        let values: Vec<_> = fields(row).map(decode_field).collect();
+        reader.push(&|column| {
+            let index = table.columns.iter().position(|name| name == column)?;
+            String::from_utf8(values.get(index)?.as_deref()?.to_vec()).ok()
+        });
+        Ok(())
+    })?;
+    Ok(reader.finish())
+}
+
 fn find<'a>(
     archive: &'a Archive,
     kind: EntryKind,
@@ -287,10 +301,15 @@ pub(super) fn columns(archive: &Archive, entry: &Entry) -> Vec<String> {
     })
 }
 
-fn has_columns(columns: &[String], profile: &Profile) -> bool {
-    let tenant = profile.tenant();
-    let wanted = [&tenant.id, &tenant.name, &tenant.region, &tenant.deleted];
-    wanted.into_iter().all(|column| columns.contains(column))
+/// Which columns of a table of instances are what.
+pub(super) fn instance_columns(tenant: &TenantTable) -> InstanceColumns {
+    InstanceColumns {
+        id: tenant.id.clone(),
+        aliases: tenant.aliases.clone(),
+        name: tenant.name.clone(),
+        region: tenant.region.clone(),
+        deleted: tenant.deleted.clone(),
+    }
 }
 
 fn schema(entry: &Entry) -> &str {

@@ -3,7 +3,7 @@
 //!
 //! The rules are pg_restore's (`fix_dependencies`, `identify_locking_dependencies`), but for two: only indexes,
 //! constraints and foreign keys are made while other tables are still being loaded, and only on tables whose rows
-//! all come from their own entry.
+//! all come from their own entry; and whatever else there is on a table waits for those that come before it.
 
 use super::plan::{RowForm, TableLoad, Task};
 use crate::archive::{Archive, DumpId, EntryKind};
@@ -13,6 +13,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 /// One entry and what it waits for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Node {
+    /// An index, a constraint or a foreign key.
+    pub(super) is_early_kind: bool,
     /// Entries that must be there, by their places in the graph.
     pub(super) after: Vec<usize>,
     /// Tables whose rows must be there, by their places in the plan.
@@ -49,7 +51,8 @@ impl Graph {
         let rows = Rows::of(archive, tables, moved);
         let places: HashMap<DumpId, usize> =
             tasks.iter().enumerate().map(|(place, task)| (task.dump_id, place)).collect();
-        let nodes = tasks.iter().map(|task| node(archive, task, &places, &rows)).collect();
+        let mut nodes: Vec<Node> = tasks.iter().map(|task| node(archive, task, &places, &rows)).collect();
+        keep_order(&mut nodes);
         Self { nodes, table_weights }
     }
 }
@@ -96,10 +99,10 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     let tables: Vec<DumpId> = dependencies.into_iter().filter(|id| is_table(archive, *id)).collect();
     node.tables = tables.iter().filter_map(|id| rows.places.get(id)).copied().collect();
     node.has_root = node.tables.len() < tables.len();
-    let can_be_early =
+    node.is_early_kind =
         matches!(entry.kind, EntryKind::Index | EntryKind::Constraint | EntryKind::FkConstraint);
     let have_own_rows = !node.has_root && node.tables.iter().all(|place| !rows.mixed.contains(place));
-    if can_be_early && have_own_rows && !tables.is_empty() {
+    if node.is_early_kind && have_own_rows && !tables.is_empty() {
         node.after_rows.clone_from(&node.tables);
     } else {
         node.after_all_rows = true;
@@ -111,6 +114,42 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     node
 }
 
+/// Whatever is no index, constraint or foreign key comes after all that is before it on the same tables, as in a
+/// restore over one connection: row level security, once it is on, would hide rows from foreign keys.
+fn keep_order(nodes: &mut [Node]) {
+    let mut before: HashMap<DumpId, Vec<usize>> = HashMap::new();
+    for (place, node) in nodes.iter_mut().enumerate() {
+        let tables = node.shared.iter().chain(&node.exclusive);
+        if node.is_early_kind {
+            tables.for_each(|table| before.entry(*table).or_default().push(place));
+            continue;
+        }
+        let mut after: BTreeSet<usize> = node.after.iter().copied().collect();
+        for table in tables {
+            after.extend(before.insert(*table, vec![place]).unwrap_or_default());
+        }
+        node.after = after.into_iter().collect();
+    }
+}
+
 fn is_table(archive: &Archive, id: DumpId) -> bool {
     archive.entry(id).is_some_and(|entry| entry.kind == EntryKind::Table)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn what_is_no_index_or_constraint_keeps_its_place_on_its_tables() {
+        let table = |number| vec![DumpId::new(number).unwrap()];
+        let early = |number| Node { is_early_kind: true, exclusive: table(number), ..Node::default() };
+        let other = |number| Node { exclusive: table(number), ..Node::default() };
+        let mut nodes = [early(1), early(2), other(1), early(1), other(1), other(2), early(2)];
+        keep_order(&mut nodes);
+        let after: Vec<&[usize]> = nodes.iter().map(|node| node.after.as_slice()).collect();
+        let expected: [&[usize]; 7] = [&[], &[], &[0], &[], &[2, 3], &[1], &[]];
+        assert_eq!(after, expected);
+    }
 }

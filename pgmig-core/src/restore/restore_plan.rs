@@ -1,7 +1,8 @@
 //! What a restore would do: what a dry run shows. Its form as JSON (fields, names, units) is documented, and stays.
 
 use super::report::{TargetContents, seconds};
-use crate::archive::{ArchiveVersion, Compression, Created};
+use super::target_schema::TableDifference;
+use crate::archive::{ArchiveVersion, Compression, Created, Format};
 use crate::instance::{Instance, InstanceId};
 use crate::profile::{Release, SchemaVersion};
 use crate::progress::{Notice, Severity};
@@ -74,7 +75,7 @@ pub struct PlannedArchive {
     /// Whether it can be read only once: standard input, or a file that is a pipe.
     pub is_stream: bool,
     /// What pg_dump calls its format.
-    pub format: String,
+    pub format: Format,
     /// Version of the container.
     #[serde(serialize_with = "shown")]
     pub container_version: Option<ArchiveVersion>,
@@ -177,6 +178,11 @@ pub enum PlannedSchema {
     AsItIs {
         /// Why.
         reason: String,
+    },
+    /// It is the target's own, into which rows are loaded by the names of tables and columns.
+    Target {
+        /// Where the archive's tables are not the target's, and what becomes of that.
+        differences: Vec<TableDifference>,
     },
     /// It is upgraded, by migrations that are known only when the stream has been read.
     Later {

@@ -7,6 +7,7 @@ mod forms;
 mod malformed;
 mod members;
 mod mutation;
+mod scripts;
 mod sound;
 
 use super::{Archive, ArchiveError, Block, DumpId};

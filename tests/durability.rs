@@ -1,0 +1,46 @@
+//! What pgmig has said to be restored is there after a crash of the server in the same moment.
+
+use crate::support::pgmig::TargetFile;
+use crate::support::{Database, Pgmig, Server};
+use tempfile::TempDir;
+
+/// Tables of every size, with indexes, and a large object.
+const STORE: &str = "
+    CREATE TABLE big (id bigint PRIMARY KEY, note text);
+    INSERT INTO big SELECT n, repeat(md5(n::text), 8) FROM generate_series(1, 40000) n;
+    CREATE INDEX ON big (note);
+    CREATE TABLE small (id bigint REFERENCES big, note text);
+    INSERT INTO small SELECT n, 'note' FROM generate_series(1, 10) n;
+    SELECT lo_from_bytea(4711, decode(repeat('00ff', 50000), 'hex'));";
+
+#[test]
+fn with_every_bit_of_wal() {
+    crashes_right_after("");
+}
+
+/// Rows of tables made in the same transaction are then in no WAL.
+#[test]
+fn with_as_little_wal_as_there_can_be() {
+    crashes_right_after("wal_level = minimal\nmax_wal_senders = 0\nwal_skip_threshold = 0");
+}
+
+fn crashes_right_after(conf: &str) {
+    // Commits wait for nothing, unless pgmig asks for it, and no checkpoint helps.
+    let server = Server::start_private(&format!(
+        "fsync = on\nsynchronous_commit = off\nwal_writer_delay = 10s\n{conf}"
+    ));
+    let source = Database::create_on(&server, "durable_source");
+    source.psql(STORE);
+    let directory = TempDir::new().unwrap();
+    let archive = directory.path().join("store.dump");
+    source.dump_through_pipe(&[], &archive);
+    let target = Database::create_on(&server, "durable");
+    target.psql("CREATE TABLE own (note text); INSERT INTO own VALUES ('old')");
+    let pgmig = Pgmig::new().target(&TargetFile::of(&target)).args(["--force", "--keep-ids", "--jobs", "4"]);
+    // The previous database stays: dropping it would be a checkpoint.
+    pgmig.arg("--keep-previous").source(&archive).run().expect_status(0);
+    server.crash();
+    server.start_again();
+    assert_eq!(target.dump(&["--large-objects"]), source.dump(&["--large-objects"]));
+    target.psql("SET enable_seqscan = off; SELECT count(*) FROM big WHERE note > 'a'");
+}

@@ -1,0 +1,217 @@
+//! Several connections at a time: every row once, and one that fails stops all.
+
+use crate::support::damage::patch;
+use crate::support::database::quoted;
+use crate::support::pgmig::TargetFile;
+use crate::support::session::wait_until;
+use crate::support::store::{Backup, ROW_VALUE};
+use crate::support::untouched::{Before, databases_beside};
+use crate::support::{Database, Pgmig, Server};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A table that is most of the archive, and small ones; with keys and indexes.
+const DOMINATED: &str = "
+    CREATE TABLE big (id int PRIMARY KEY, note text NOT NULL);
+    INSERT INTO big SELECT n, md5(n::text) || repeat('x', n % 300) FROM generate_series(1, 120000) n;
+    CREATE INDEX big_note ON big (note);
+    CREATE TABLE one (id int PRIMARY KEY, big int REFERENCES big);
+    INSERT INTO one SELECT n, n FROM generate_series(1, 1000) n;
+    CREATE TABLE two (id int REFERENCES one);
+    INSERT INTO two SELECT n FROM generate_series(1, 1000) n;
+    CREATE TABLE empty (id int)";
+
+/// An archive and a target that holds a row of its own.
+struct Case {
+    source: Database,
+    target: Database,
+    archive: PathBuf,
+    _directory: TempDir,
+}
+
+impl Case {
+    #[track_caller]
+    fn of(sql: &str) -> Self {
+        Self::on(&Server::of_this_run(), sql)
+    }
+
+    #[track_caller]
+    fn on(server: &Server, sql: &str) -> Self {
+        let source = Database::create_on(server, "jobs_source");
+        source.psql(sql);
+        let directory = TempDir::new().unwrap();
+        let archive = directory.path().join("jobs.dump");
+        source.dump_through_pipe(&["--compress=0"], &archive);
+        let target = Database::create_on(server, "jobs");
+        target.psql(&format!("CREATE TABLE own (note text); INSERT INTO own VALUES ('{ROW_VALUE}')"));
+        Self { source, target, archive, _directory: directory }
+    }
+
+    fn pgmig(&self, jobs: &str) -> Pgmig {
+        Pgmig::new()
+            .target(&TargetFile::of(&self.target))
+            .args(["--force", "--keep-ids", "--jobs", jobs])
+            .timeout(Duration::from_secs(60))
+    }
+
+    fn copying(&self) -> String {
+        let sql = "SELECT count(*) FROM pg_stat_progress_copy c WHERE starts_with(c.datname, '%')";
+        self.target.server.psql("postgres", &sql.replace('%', &self.target.name)).trim().to_owned()
+    }
+}
+
+/// In how many transactions the rows of a table came.
+fn transactions(database: &Database, table: &str) -> u32 {
+    database.psql(&format!("SELECT count(DISTINCT xmin::text) FROM {table}")).trim().parse().unwrap()
+}
+
+#[test]
+fn a_big_table_is_split_and_every_row_is_there_once() {
+    let case = Case::of(DOMINATED);
+    case.pgmig("4").source(&case.archive).run().expect_status(0);
+    let sum = "SELECT count(*), count(DISTINCT id), sum(hashtext(b::text)::bigint) FROM big b";
+    assert_eq!(case.target.psql(sum), case.source.psql(sum));
+    assert_eq!(case.target.dump(&["--schema-only"]), case.source.dump(&["--schema-only"]));
+    assert!(transactions(&case.target, "big") > 1, "the table was not split");
+}
+
+#[test]
+fn standard_input_is_split_too() {
+    let case = Case::of(DOMINATED);
+    case.pgmig("3").args(["--source", "-"]).stdin(&case.archive).run().expect_status(0);
+    let sum = "SELECT count(*), count(DISTINCT id), sum(hashtext(b::text)::bigint) FROM big b";
+    assert_eq!(case.target.psql(sum), case.source.psql(sum));
+    assert_eq!(case.target.dump(&["--schema-only"]), case.source.dump(&["--schema-only"]));
+    assert!(transactions(&case.target, "big") > 1, "the table was not split");
+}
+
+#[test]
+fn one_job_is_one_connection() {
+    let case = Case::of(DOMINATED);
+    case.pgmig("1").source(&case.archive).run().expect_status(0);
+    assert_eq!(case.target.dump(&[]), case.source.dump(&[]));
+    assert_eq!(transactions(&case.target, "big"), 1);
+}
+
+#[test]
+fn a_bad_row_of_a_split_table_has_its_number_in_the_archive() {
+    let case = Case::of(&format!(
+        "CREATE TABLE big (id int, note text);
+         INSERT INTO big SELECT n, '{ROW_VALUE} ' || repeat('x', 200) FROM generate_series(100001, 199999) n;
+         CREATE TABLE other (id int); INSERT INTO other SELECT generate_series(1, 1000)"
+    ));
+    for id in [100_007, 155_555, 199_998] {
+        patch(&case.archive, &format!("{id}\t{ROW_VALUE}"), &format!("x00007\t{ROW_VALUE}"));
+        let before = Before::of(&case.target);
+        let outcome = case.pgmig("4").source(&case.archive).run().expect_status(1);
+        let place = format!("row {} of table public.big", id - 100_000);
+        before.is_now(outcome.stderr_has(&place).stderr_has("22P02"));
+        patch(&case.archive, &format!("x00007\t{ROW_VALUE}"), &format!("{id}\t{ROW_VALUE}"));
+    }
+}
+
+/// Four tables whose rows take minutes: a check constraint waits a little for each.
+fn slow(directory: &Path) -> PathBuf {
+    let source = Database::create("slow_jobs_source");
+    source.psql(
+        "CREATE FUNCTION slow(int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+         SELECT format('CREATE TABLE t%1$s (id int CHECK (slow(id)));
+                        INSERT INTO t%1$s SELECT generate_series(1, 9000)', n) FROM generate_series(1, 4) n \\gexec
+         CREATE OR REPLACE FUNCTION slow(int) RETURNS boolean LANGUAGE plpgsql
+           AS 'BEGIN PERFORM pg_sleep(0.02); RETURN true; END'",
+    );
+    let archive = directory.join("slow.dump");
+    source.dump_through_pipe(&[], &archive);
+    archive
+}
+
+#[test]
+fn an_interrupt_ends_all_of_them() {
+    let directory = TempDir::new().unwrap();
+    let archive = slow(directory.path());
+    let case = Case::of("CREATE TABLE t (id int)");
+    let before = Before::of(&case.target);
+    let running = case.pgmig("4").source(&archive).spawn();
+    wait_until(|| case.copying() == "4");
+    running.signal("TERM");
+    before.is_now(running.wait().expect_status(130).stderr_has("the target is untouched"));
+    assert_eq!(case.copying(), "0");
+}
+
+#[test]
+fn a_lost_connection_ends_all_of_them() {
+    let directory = TempDir::new().unwrap();
+    let archive = slow(directory.path());
+    let case = Case::of("CREATE TABLE t (id int)");
+    let before = Before::of(&case.target);
+    let running = case.pgmig("4").source(&archive).spawn();
+    wait_until(|| case.copying() == "4");
+    let end = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_progress_copy WHERE starts_with(datname, '{}')
+         ORDER BY pid LIMIT 1",
+        case.target.name
+    );
+    assert_eq!(case.target.server.psql("postgres", &end), "t\n");
+    before.is_now(running.wait().expect_status(1).stderr_has("could not load table public.t"));
+    assert_eq!(case.copying(), "0");
+}
+
+#[test]
+fn a_server_with_few_connections_is_enough() {
+    // Two of them are pgmig's even with one job: the lock is held on the first.
+    let server =
+        Server::start_private("max_connections = 6\nsuperuser_reserved_connections = 0\nmax_wal_senders = 0");
+    let case = Case::on(&server, DOMINATED);
+    let outcome = case.pgmig("8").source(&case.archive).run().expect_status(0);
+    outcome.assert_stderr_has("of the 8 connections that --jobs asks for");
+    assert_eq!(case.target.dump(&["--schema-only"]), case.source.dump(&["--schema-only"]));
+    let sum = "SELECT count(*), sum(hashtext(b::text)::bigint) FROM big b";
+    assert_eq!(case.target.psql(sum), case.source.psql(sum));
+}
+
+#[test]
+fn a_roles_connection_limit_is_respected() {
+    let backup = Backup::of_oldest_release();
+    let server = Server::of_this_run();
+    let name = format!("limited {}", std::process::id());
+    let role = quoted(&name);
+    server
+        .psql("postgres", &format!("CREATE ROLE {role} LOGIN CREATEDB PASSWORD 'l1mit' CONNECTION LIMIT 3"));
+    let target = Database::create_with(&server, "limited", &format!("TEMPLATE template0 OWNER {role}"));
+    let file = TargetFile {
+        username: name.clone(),
+        su_username: name.clone(),
+        su_password: "l1mit".to_owned(),
+        ..TargetFile::of(&target)
+    };
+    let pgmig = backup.restore(Pgmig::new().target(&file).args(["--force", "--jobs", "4"]));
+    pgmig.run().expect_status(0).stderr_has("of the 4 connections that --jobs asks for");
+    backup.assert_restored(&target);
+    assert_eq!(databases_beside(&target), "");
+    drop(target);
+    server.psql("postgres", &format!("DROP ROLE {role}"));
+}
+
+#[test]
+fn a_number_of_jobs_that_makes_no_sense_is_refused() {
+    let case = Case::of("CREATE TABLE t (id int)");
+    for jobs in ["0", "65", "many"] {
+        case.pgmig(jobs).source(&case.archive).run().expect_status(2).stderr_has("1 to 64");
+    }
+}
+
+#[test]
+fn large_values_are_compressed_as_asked() {
+    let case =
+        Case::of("CREATE TABLE t (id int, note text); INSERT INTO t SELECT 1, repeat('lorem ipsum ', 1000)");
+    if case.target.server.major_version() < 14 {
+        return;
+    }
+    let compression = "SELECT pg_column_compression(note) FROM t";
+    for (option, expected) in [("lz4", "lz4\n"), ("keep", "pglz\n")] {
+        case.pgmig("2").args(["--toast-compression", option]).source(&case.archive).run().expect_status(0);
+        assert_eq!(case.target.psql(compression), expected);
+        assert_eq!(case.target.dump(&[]), case.source.dump(&[]));
+    }
+}
