@@ -216,6 +216,17 @@ pub enum RestoreError {
     /// A row was not accepted.
     #[error("{0}")]
     Row(Box<RowError>),
+    /// What was to be written could not be.
+    #[error("cannot write the script")]
+    Output(#[source] std::io::Error),
+    /// A script cannot be made of the archive.
+    #[error("no script can be made of the archive because of {entry}: {reason}")]
+    Script {
+        /// The entry.
+        entry: String,
+        /// What is in the way.
+        reason: String,
+    },
     /// The archive's own statement failed.
     #[error(
         "could not create {entry}: {message} (SQLSTATE {sqlstate}); it is the archive's entry with dump ID {dump_id}"
