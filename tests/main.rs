@@ -13,6 +13,7 @@ mod corpus;
 mod dry_run;
 mod durability;
 mod failpoints;
+mod generated;
 mod harness;
 mod histories;
 mod holdings;

@@ -4,6 +4,7 @@ use super::builtin::{BUILTIN, Builtin};
 use super::error::ProfileError;
 use super::releases::Releases;
 use super::target_rules::{TableRef, TargetRules};
+use crate::rewrite::BinaryRule;
 use crate::sql::QualifiedName;
 use crate::target::yaml;
 use serde::Deserialize;
@@ -57,6 +58,21 @@ pub struct ColumnRef {
     pub column: String,
 }
 
+/// A bytea column, or one with bytea inside, and what happens to the IDs there.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ByteaColumn {
+    /// The table's schema.
+    #[serde(default)]
+    pub schema: Option<String>,
+    /// The table's name.
+    pub table: String,
+    /// The column's name.
+    pub column: String,
+    /// What happens to the IDs in it.
+    pub ids: BinaryRule,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProfileFile {
@@ -74,6 +90,12 @@ struct ProfileFile {
     excluded_columns: Vec<ColumnRef>,
     #[serde(default)]
     alias_columns: Vec<ColumnRef>,
+    #[serde(default)]
+    bytea: BinaryRule,
+    #[serde(default)]
+    bytea_columns: Vec<ByteaColumn>,
+    #[serde(default)]
+    large_objects: BinaryRule,
     #[serde(default)]
     global_tables: Vec<TableRef>,
     #[serde(default)]
@@ -190,6 +212,21 @@ impl Profile {
         own.chain(self.file.alias_columns.iter().cloned())
     }
 
+    /// What happens to instance IDs in bytea columns that are not among [`Profile::bytea_columns`].
+    pub fn bytea(&self) -> BinaryRule {
+        self.file.bytea
+    }
+
+    /// What happens to instance IDs in these bytea columns.
+    pub fn bytea_columns(&self) -> &[ByteaColumn] {
+        &self.file.bytea_columns
+    }
+
+    /// What happens to instance IDs in large objects.
+    pub fn large_objects(&self) -> BinaryRule {
+        self.file.large_objects
+    }
+
     /// Whether a column must keep the instance IDs that it has.
     pub fn is_excluded(&self, schema: &str, table: &str, column: &str) -> bool {
         self.file.excluded_columns.iter().any(|excluded| excluded.is(schema, table, column))
@@ -260,6 +297,14 @@ impl TenantTable {
     }
 }
 
+impl ByteaColumn {
+    /// Its name alone.
+    pub fn column_ref(&self) -> ColumnRef {
+        let Self { schema, table, column, ids: _ } = self.clone();
+        ColumnRef { schema, table, column }
+    }
+}
+
 impl ColumnRef {
     /// Whether this is the column.
     pub fn is(&self, schema: &str, table: &str, column: &str) -> bool {
@@ -326,6 +371,18 @@ mod tests {
         let profile = parse(&format!("{MINIMAL}{lists}")).unwrap();
         assert!(profile.is_excluded("any", "log", "tenant") && !profile.is_excluded("any", "log", "other"));
         assert!(profile.is_alias("s", "job", "no") && !profile.is_alias("t", "job", "no"));
+    }
+
+    #[test]
+    fn ids_in_binary_data_are_reported_unless_said_otherwise() {
+        let profile = parse(MINIMAL).unwrap();
+        assert_eq!((profile.bytea(), profile.large_objects()), (BinaryRule::Report, BinaryRule::Report));
+        let said = "bytea: leave\nbytea_columns:\n- {table: log, column: raw, ids: rewrite}\nlarge_objects: rewrite\n";
+        let profile = parse(&format!("{MINIMAL}{said}")).unwrap();
+        assert_eq!((profile.bytea(), profile.large_objects()), (BinaryRule::Leave, BinaryRule::Rewrite));
+        assert_eq!(profile.bytea_columns()[0].ids, BinaryRule::Rewrite);
+        let error = parse(&format!("{MINIMAL}large_objects: replace\n")).unwrap_err().to_string();
+        assert!(error.starts_with("profile.yaml, line 9: "), "{error}");
     }
 
     #[test]

@@ -329,7 +329,13 @@ pub(super) fn rules_of(resolution: &Resolution, profile: Option<&Profile>) -> Ru
     match profile {
         Some(profile) => {
             let excluded = profile.excluded_columns().iter().cloned().map(selector);
-            rules.with_excluded(excluded).with_alias_columns(profile.alias_columns().map(selector))
+            let bytea = profile.bytea_columns().iter();
+            let bytea = bytea.map(|column| (selector(column.column_ref()), column.ids));
+            rules
+                .with_excluded(excluded)
+                .with_alias_columns(profile.alias_columns().map(selector))
+                .with_bytea(profile.bytea(), bytea)
+                .with_large_objects(profile.large_objects())
         }
         None => rules,
     }

@@ -253,6 +253,8 @@ impl<'a> Crew<'a> {
         let (loaded, _) = &mut *self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         loaded.large_objects.objects += totals.objects;
         loaded.large_objects.bytes += totals.bytes;
+        loaded.large_objects.ids += totals.ids;
+        loaded.large_objects.with_ids += totals.with_ids;
     }
 
     /// Tells of entries that are about to be made; passes the failpoint in the middle of all.
@@ -335,8 +337,10 @@ impl Hand<'_, '_> {
 }
 
 fn report(table: String, rows: u64, end: &TableEnd) -> TableReport {
-    let counted = end.columns.iter().zip(&end.replaced).filter(|(_, count)| **count > 0);
-    let replacements =
-        counted.map(|(column, count)| Replacements { column: column.clone(), count: *count }).collect();
-    TableReport { table, rows, bytes: end.bytes, replacements }
+    let counted = |counts: &[u64]| {
+        let counted = end.columns.iter().zip(counts).filter(|(_, count)| **count > 0);
+        counted.map(|(column, count)| Replacements { column: column.clone(), count: *count }).collect()
+    };
+    let (replacements, left_in_bytea) = (counted(&end.replaced), counted(&end.left));
+    TableReport { table, rows, bytes: end.bytes, replacements, left_in_bytea }
 }

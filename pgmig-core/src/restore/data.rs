@@ -8,13 +8,13 @@ use super::late::{LateResolution, resolve_late};
 use super::plan::{RowForm, RunAs, TableLoad, Task};
 use super::step::Step;
 use super::stream::{self, Discovery, Reading, Redirect, Rewriting, TableColumns};
-use super::tables;
 use super::watch::Watch;
 use super::workers::{Setup, Workers};
+use super::{binary, tables};
 use crate::archive::{Archive, DumpId};
 use crate::error::Result;
 use crate::progress::Progress;
-use crate::rewrite::{ColumnKind, Rules};
+use crate::rewrite::{Rules, Shape};
 use crate::sql::QualifiedName;
 use crate::target::session::Session;
 use std::collections::HashMap;
@@ -58,6 +58,9 @@ impl Build {
             let job = Job { tasks: self.tasks_after_rows(), ..self.job(setup, &roots, progress.as_ref()) };
             let connections = workers.all();
             Crew::new(&job, graph, connections.len()).run(connections, None).await?;
+        }
+        if let Some(rules) = &workers.lead.rules {
+            binary::note(journal, &loaded, rules.large_objects());
         }
         if self.plan.data_last.is_empty() && self.plan.post_data.is_empty() {
             self.failpoints.pass(Step::PostData)?;
@@ -156,8 +159,8 @@ impl Build {
             };
             let names = copied.unwrap_or_else(|| known.iter().map(|(name, _)| name.clone()).collect());
             let rule = |column: &String| {
-                let kind = known.iter().find(|(name, _)| name == column).map(|(_, kind)| *kind);
-                rules.column_rule(&load.table, column, kind.unwrap_or(ColumnKind::Other))
+                let shape = known.iter().find(|(name, _)| name == column).map(|(_, shape)| shape);
+                rules.column_rule(&load.table, column, shape.unwrap_or(&Shape::Text))
             };
             let rules = names.iter().map(rule).collect();
             (load.dump_id, TableColumns { names, rules })

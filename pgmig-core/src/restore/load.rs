@@ -287,6 +287,8 @@ impl Hand<'_, '_> {
         for part in parts {
             totals.objects += u64::from(part.offset == 0);
             totals.bytes += part.bytes.len() as u64;
+            totals.ids += part.ids;
+            totals.with_ids += u64::from(part.ids > 0);
             oids.push(i64::from(part.oid));
             offsets.push(i64::try_from(part.offset).unwrap_or(i64::MAX));
             contents.push(part.bytes);
@@ -314,6 +316,9 @@ impl Hand<'_, '_> {
 pub(super) struct LargeObjectTotals {
     pub(super) objects: u64,
     pub(super) bytes: u64,
+    /// IDs found in them, replaced or not, and in how many of them.
+    pub(super) ids: u64,
+    pub(super) with_ids: u64,
 }
 
 /// Why a COPY ended before its time.

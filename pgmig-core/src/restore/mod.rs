@@ -2,6 +2,7 @@
 
 mod analyze;
 mod backup;
+mod binary;
 mod build;
 mod bulk;
 mod carry_over;
@@ -68,7 +69,9 @@ pub use inspection::{
 pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Source, ToastCompression};
 pub use prepared::Restore;
 pub use probe::{Probe, probe};
-pub use report::{MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport, TargetContents};
+pub use report::{
+    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport, TargetContents,
+};
 pub use restore_plan::{
     Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
     PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan, Strategy,

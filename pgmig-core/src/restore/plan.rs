@@ -12,7 +12,7 @@ use super::superuser::Fresh;
 use crate::archive::{Archive, DumpId};
 use crate::copy::CopyStatement;
 use crate::progress::Notice;
-use crate::rewrite::ColumnKind;
+use crate::rewrite::Shape;
 use crate::sql::QualifiedName;
 use std::collections::{BTreeSet, HashMap};
 
@@ -99,8 +99,8 @@ pub(super) struct Destination {
     pub(super) table: QualifiedName,
     /// The target's columns, in the order of the rows' fields.
     pub(super) columns: Vec<String>,
-    /// The archive's columns, in that order, and what their text is.
-    pub(super) from: Vec<(String, ColumnKind)>,
+    /// The archive's columns, in that order, and what their values are made of.
+    pub(super) from: Vec<(String, Shape)>,
     /// Set where rows have to be converted: they are held in a temporary table first.
     pub(super) held: Option<Held>,
 }

@@ -44,12 +44,12 @@ impl TargetContents {
     }
 }
 
-/// What was replaced in one column.
+/// IDs in one column: how many were replaced, or left as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Replacements {
     /// The column's name.
     pub column: String,
-    /// Number of occurrences replaced.
+    /// Number of occurrences.
     pub count: u64,
 }
 
@@ -65,6 +65,19 @@ pub struct TableReport {
     pub bytes: u64,
     /// Replacements by column; columns without any are left out.
     pub replacements: Vec<Replacements>,
+    /// IDs found in bytea and left as they are, by column; columns without any are left out.
+    pub left_in_bytea: Vec<Replacements>,
+}
+
+/// IDs of mapped instances found in large objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LargeObjectIds {
+    /// Number of large objects that hold any.
+    pub objects: u64,
+    /// Number of occurrences replaced.
+    pub replaced: u64,
+    /// Number of occurrences left as they are.
+    pub left: u64,
 }
 
 /// An instance of the backup and what became of it.
@@ -105,6 +118,8 @@ pub struct RestoreReport {
     /// Large objects restored, and their bytes.
     #[serde(serialize_with = "large_objects")]
     pub large_objects: (u64, u64),
+    /// IDs of mapped instances in large objects.
+    pub large_object_ids: LargeObjectIds,
     /// The schema version of the backup, where it is known.
     pub source_version: Option<SchemaVersion>,
     /// The schema version that the target has now, where it is known.

@@ -7,7 +7,7 @@ use super::row_reader::{PIECE_BYTES, RowReader};
 use crate::archive::{Archive, Block, Compression, DataReader, DumpId, LargeObjectsReader};
 use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
-use crate::rewrite::{ColumnRule, LeftoverCounter, RowRewriter, Rules, rewrite_insert};
+use crate::rewrite::{ColumnRule, LargeObjectRewriter, LeftoverCounter, RowRewriter, Rules, rewrite_insert};
 use crate::sql::{
     InsertStatement, Lexer, QualifiedName, SqlError, StandardStrings, StatementSplitter, TokenKind,
     quote_ident,
@@ -83,6 +83,14 @@ pub(super) struct Reading {
 struct TableRewriter {
     rows: RowRewriter,
     leftovers: LeftoverCounter,
+}
+
+impl TableRewriter {
+    /// Tells what it did, at the table's end.
+    fn tell(self, end: &mut TableEnd) {
+        end.replaced = self.rows.counts().to_vec();
+        end.left = self.rows.left().to_vec();
+    }
 }
 
 /// Starts to read: a file on up to `readers` threads, biggest blocks first; a stream on one, as it comes.
@@ -256,7 +264,9 @@ impl Reader {
         while let Some((bytes, count)) = rows.next()? {
             self.send_rows(bytes, count, rewriter.as_mut(), &mut end)?;
         }
-        end.replaced = rewriter.map(|rewriter| rewriter.rows.counts().to_vec()).unwrap_or_default();
+        if let Some(rewriter) = rewriter {
+            rewriter.tell(&mut end);
+        }
         Ok(end)
     }
 
@@ -287,7 +297,9 @@ impl Reader {
         for (bytes, count) in held {
             self.send_rows(bytes, count, rewriter.as_mut(), &mut end)?;
         }
-        end.replaced = rewriter.map(|rewriter| rewriter.rows.counts().to_vec()).unwrap_or_default();
+        if let Some(rewriter) = rewriter {
+            rewriter.tell(&mut end);
+        }
         Ok(end)
     }
 
@@ -372,48 +384,72 @@ impl Reader {
     ) -> Result<String> {
         let columns = rewriting.columns.get(&table.dump_id).cloned().unwrap_or_default();
         let places = columns.places(named);
-        let rule = |place: &Option<usize>| place.and_then(|place| columns.rules.get(place)).copied();
+        let rule = |place: &Option<usize>| place.and_then(|place| columns.rules.get(place)).cloned();
         let rules: Vec<ColumnRule> = places.iter().map(|place| rule(place).unwrap_or_default()).collect();
         let rewritten = rewrite_insert(sql, &rewriting.rules, &rules, self.reading.strings)
             .map_err(|error| broken(table, &error))?;
-        end.replaced.resize(columns.names.len(), 0);
-        for (place, count) in places.iter().zip(&rewritten.counts) {
-            if let Some(total) = place.and_then(|place| end.replaced.get_mut(place)) {
-                *total += count;
+        for (totals, counts) in [(&mut end.replaced, &rewritten.counts), (&mut end.left, &rewritten.left)] {
+            totals.resize(columns.names.len(), 0);
+            for (place, count) in places.iter().zip(counts) {
+                if let Some(total) = place.and_then(|place| totals.get_mut(place)) {
+                    *total += count;
+                }
             }
         }
+        let mut leftovers = LeftoverCounter::new(&rewriting.rules, Vec::new());
+        end.leftovers += leftovers.count_insert(&rewritten.sql, &rules, self.reading.strings);
         Ok(self.redirect(table, rewritten.sql)?.into_owned())
     }
 
     fn objects(&mut self, dump_id: DumpId, objects: &mut LargeObjectsReader<'_>) -> Result<()> {
         self.pieces = Some(self.feeds.begin(Content::LargeObjects(dump_id))?);
-        let mut parts: Vec<LargeObjectPart> = Vec::new();
-        let mut size = 0;
+        let rules = self.reading.rewriting.as_ref().map(|rewriting| Arc::clone(&rewriting.rules));
+        let mut rewriter = LargeObjectRewriter::new(rules.unwrap_or_default());
+        let mut parts = Parts { reader: self, parts: Vec::new(), bytes: 0 };
         while let Some(oid) = objects.next_object()? {
             let mut offset = 0;
             loop {
                 let mut bytes = Vec::new();
-                let read = objects.read_into(&mut bytes, PIECE_BYTES)?;
+                let is_end = objects.read_into(&mut bytes, PIECE_BYTES)? < PIECE_BYTES;
+                let mut bytes = rewriter.push(bytes);
+                let mut ids = 0;
+                if is_end {
+                    let (held, found) = rewriter.finish();
+                    bytes.extend_from_slice(&held);
+                    ids = found;
+                }
+                let length = bytes.len() as u64;
                 // An empty object is sent too: it has to exist and be counted.
-                if read == 0 && offset > 0 {
-                    break;
-                }
-                size += read;
-                parts.push(LargeObjectPart { oid: oid.0, offset, bytes });
-                offset += read as u64;
-                if size >= PIECE_BYTES || parts.len() >= 1000 {
-                    self.send(Piece::LargeObjects(std::mem::take(&mut parts)))?;
-                    size = 0;
-                }
-                if read < PIECE_BYTES {
+                parts.push(LargeObjectPart { oid: oid.0, offset, bytes, ids })?;
+                offset += length;
+                if is_end {
                     break;
                 }
             }
         }
-        if !parts.is_empty() {
-            self.send(Piece::LargeObjects(parts))?;
-        }
+        parts.send()?;
         self.end(TableEnd::default())
+    }
+}
+
+/// Parts of large objects that are to be sent together.
+struct Parts<'a> {
+    reader: &'a Reader,
+    parts: Vec<LargeObjectPart>,
+    bytes: usize,
+}
+
+impl Parts<'_> {
+    fn push(&mut self, part: LargeObjectPart) -> Result<()> {
+        self.bytes += part.bytes.len();
+        self.parts.push(part);
+        if self.bytes >= PIECE_BYTES || self.parts.len() >= 1000 { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> Result<()> {
+        self.bytes = 0;
+        let parts = std::mem::take(&mut self.parts);
+        if parts.is_empty() { Ok(()) } else { self.reader.send(Piece::LargeObjects(parts)) }
     }
 }
 

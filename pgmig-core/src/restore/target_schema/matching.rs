@@ -7,7 +7,7 @@ use super::types::{Conversion, TypeMatch, TypeMatches, TypePair};
 use crate::archive::DumpId;
 use crate::profile::{Profile, TargetRules};
 use crate::restore::plan::{Destination, Held, RowForm, TableLoad};
-use crate::rewrite::ColumnKind;
+use crate::rewrite::Shape;
 use crate::schema;
 use crate::sql::{ColumnDefinition, QualifiedName, quote_ident};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -209,23 +209,30 @@ impl<'a> Matcher<'a> {
         columns.fill_rest(&from);
         let (places, is_held) =
             (columns.places, columns.is_held || matches!(load.form, RowForm::Inserts { .. }));
-        let kinds = from.iter().map(|column| (column.name.clone(), self.kind(load, column, own, types)));
+        let shapes = from.iter().map(|column| (column.name.clone(), self.shape(load, column, own, types)));
         Some(Destination {
             table: table.clone(),
             columns: places.iter().map(|place| place.column.name.clone()).collect(),
-            from: kinds.collect(),
+            from: shapes.collect(),
             held: is_held.then(|| held(table, &held_columns, &places)),
         })
     }
 
-    fn kind(&self, load: &TableLoad, column: &FromColumn, own: &OwnTable, types: &TypeMatches) -> ColumnKind {
+    fn shape(&self, load: &TableLoad, column: &FromColumn, own: &OwnTable, types: &TypeMatches) -> Shape {
         let target = own.column(self.name_in_target(&load.table, &column.name));
         let target = target.map_or("text", |own| own.type_name.as_str());
         let is_json = match self.type_pair(load, column, target).and_then(|pair| types.get(&pair).copied()) {
             Some(matched) => matched.is_json,
             None => matches!(target, "json" | "jsonb"),
         };
-        if is_json { ColumnKind::Json } else { ColumnKind::Other }
+        let written = column.type_name.as_deref().unwrap_or(target);
+        let (element, is_array) = (written.trim_end_matches("[]"), written.ends_with("[]"));
+        let shape = match element {
+            _ if is_json => Shape::Json,
+            "bytea" => Shape::Bytea,
+            _ => Shape::Text,
+        };
+        if is_array { Shape::Array(Box::new(shape)).simplified() } else { shape }
     }
 }
 
