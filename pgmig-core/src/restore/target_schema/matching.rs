@@ -55,7 +55,7 @@ impl<'a> Matcher<'a> {
         let mut pairs = BTreeSet::new();
         for load in loads {
             let Some((_, table)) = self.destination(&load.table) else { continue };
-            for column in self.from_columns(load).unwrap_or_default() {
+            for column in self.row_columns(load).unwrap_or_default() {
                 let own = table.column(self.name_in_target(&load.table, &column.name));
                 let target = own.map_or("text", |own| own.type_name.as_str());
                 pairs.extend(self.type_pair(load, &column, target));
@@ -122,7 +122,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// The columns of a load's rows, in the order of their fields; `None` if nothing tells them.
-    fn from_columns(&self, load: &TableLoad) -> Option<Vec<FromColumn>> {
+    fn row_columns(&self, load: &TableLoad) -> Option<Vec<FromColumn>> {
         let defined = self.definitions.columns(&load.table);
         match &load.form {
             RowForm::Copy(copy) => {
@@ -188,7 +188,7 @@ impl<'a> Matcher<'a> {
             let kind = DifferenceKind::Partition { of: table.to_string() };
             differences.insert(of_table(name, kind, accepted("its rows go there")));
         }
-        let Some(from) = self.from_columns(load) else {
+        let Some(from) = self.row_columns(load) else {
             let advice = "take the backup without --inserts, or with --column-inserts, or with the tables' definitions".to_owned();
             differences.insert(of_table(name, DifferenceKind::Unnamed, Outcome::Refused(advice)));
             return None;
