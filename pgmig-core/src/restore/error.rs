@@ -169,7 +169,8 @@ pub enum Refusal {
     /// The archive holds no store, but the target does.
     #[error(
         "the archive holds no store that pgmig knows (no table of instances), but the target does, with {instances} \
-         instances; is it the right backup? give its --profile, or restore into an empty database"
+         instances; is it the right backup? give its --profile, or restore into an empty database; of a part of a store, \
+         --schema target keeps the instances if the profile has their table among its global_tables"
     )]
     NotAStore {
         /// How many instances the target has.
