@@ -6,6 +6,7 @@
 mod bad_input;
 mod bad_migrations;
 mod bad_rows;
+mod binary_ids;
 mod carry_over;
 mod cli_connection;
 mod cli_restore;
@@ -28,6 +29,7 @@ mod replacing;
 mod resource_controller;
 mod resource_controller_tls;
 mod rewriting;
+mod rewritten_types;
 mod runbooks;
 mod secrets;
 mod sessions;
