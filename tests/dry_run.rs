@@ -11,6 +11,7 @@ use crate::support::store::{Backup, SPARE, apply_migrations};
 use crate::support::untouched::{Before, databases_beside};
 use crate::support::{Database, Outcome, Pgmig};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// `--dry-run` of a restore of the backup into this target, under its mapping.
 fn dry_run(backup: &Backup, target: &Database) -> Pgmig {
@@ -112,7 +113,10 @@ fn a_restore_does_what_the_plan_says() {
     let plan = document(&outcome.expect_status(0), "plan");
     let restore = backup.restore_into(&target).args(["--output", "json"]).run().expect_status(0);
     let report = document(&restore, "restore");
-    assert_eq!(each(&plan["tables"], "table"), each(&report["tables"], "table"));
+    let tables = |document: &Value| -> BTreeSet<String> {
+        each(&document["tables"], "table").into_iter().map(Value::to_string).collect()
+    };
+    assert_eq!(tables(&plan), tables(&report));
     assert_eq!(plan["erased"], report["erased"]);
     assert_eq!(plan["erased"]["large_objects"], 1);
     for field in ["source", "target"] {
@@ -277,6 +281,7 @@ fn it_asks_as_a_restore_does_and_keeps_the_answers() {
         .stderr_has("Instance 1 of 3 of the backup")
         .stderr_has("1 provisioned instance on the target get nothing of the backup")
         .stdout_has("The mapping that was entered is in enteredMapping.yaml.")
+        .stdout_has("of which 1 get nothing of the backup")
         .keeps_secret(TOKEN);
     let entered = std::fs::read_to_string(outcome.directory.path().join("enteredMapping.yaml")).unwrap();
     before.is_now(outcome);
@@ -293,6 +298,9 @@ fn it_asks_as_a_restore_does_and_keeps_the_answers() {
     }
     let asked = plan(asking(&backup, &target, &controller, "1\n1\n1\n"));
     assert_eq!(asked["mapping_file"], "enteredMapping.yaml");
+    let unused = json!([{ "id": "00000000-0000-0000-0000-001570194493", "name": "i1570194493" }]);
+    let provisioned = &asked["provisioned"];
+    assert_eq!((&provisioned["instances"], &provisioned["unused"]), (&json!(4), &unused));
 }
 
 #[test]

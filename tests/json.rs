@@ -149,6 +149,10 @@ fn without_volatile(mut document: Value) -> Value {
             }
         }
     }
+    // They are loaded as connections become free.
+    if let Some(tables) = document["tables"].as_array_mut() {
+        tables.sort_by_key(|table| table["table"].to_string());
+    }
     document
 }
 

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use pgmig_core::profile::Release;
+use pgmig_core::restore::Source;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -148,8 +149,40 @@ pub(crate) struct BackupArgs {
 pub(crate) enum Command {
     /// Map the instances of a backup to provisioned ones, and write the mapping file without restoring
     Mapping(MappingArgs),
+    /// Show what is in a backup: its header, its tables, the instances of its store
+    Inspect(InspectArgs),
+    /// Read backups to their end and prove that they can be restored, without a database
+    Verify(VerifyArgs),
     /// List the releases that are known, and the schema migrations between them
     Releases(ReleasesArgs),
+}
+
+/// Arguments of `pgmig inspect`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct InspectArgs {
+    /// Backup file name (- reads standard input)
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Print the table of contents as pg_restore --list does; its --use-list takes it
+    #[arg(short, long)]
+    pub(crate) list: bool,
+
+    /// Profile of the store: a built-in one's name, or a directory
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) profile: Option<PathBuf>,
+}
+
+/// Arguments of `pgmig verify`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct VerifyArgs {
+    /// Backup file names (- reads standard input)
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// How many threads read an archive (as many as there are processors, 4 at most)
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
 }
 
 /// Arguments of `pgmig releases`.
@@ -244,6 +277,13 @@ fn version() -> String {
 const AFTER_HELP: &str = "\
 Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was \
 changed; 4 stopped by --strict, target untouched; 5 outcome unknown; 130 interrupted, target untouched.";
+
+impl InspectArgs {
+    /// The backup.
+    pub(crate) fn source(&self) -> Source {
+        if self.file == Path::new("-") { Source::Stdin } else { Source::File(self.file.clone()) }
+    }
+}
 
 impl BackupArgs {
     /// The backup.

@@ -1,6 +1,6 @@
 //! The main job: restore a backup into the target.
 
-use super::mapping::{self, Mapper};
+use super::mapping::{self, Mapper, Provisioned};
 use crate::args::{self, Args, ENTERED_MAPPING, OutputFormat, SchemaOf};
 use crate::confirm;
 use crate::environment::Environment;
@@ -23,6 +23,8 @@ pub(super) struct Prepared {
     pub(super) restore: Restore,
     /// Where the mapping is that was entered.
     pub(super) mapping_file: Option<PathBuf>,
+    /// What the Resource Controller lists, if it was asked.
+    pub(super) provisioned: Option<Provisioned>,
 }
 
 /// Restores what the arguments say, and prints the summary.
@@ -79,16 +81,16 @@ pub(super) async fn prepare(
     let target = TargetConfig::from_file(args.target()?, &environment.target).map_err(Error::from)?;
     let mut options = options(args, environment)?;
     let backup = mapping::open(&args.backup, options.profile.clone(), display, cancel).await?;
-    let mut mapping_file = None;
+    let (mut mapping_file, mut provisioned) = (None, None);
     if !args.keep_ids {
         let mapper = Mapper { args: &args.backup, quiet: args.quiet, environment, display, cancel };
         let mapped = mapper.mapping(&backup, ENTERED_MAPPING.as_ref()).await?;
         options.instances = Instances::Map(mapped.mapping);
-        mapping_file = mapped.written;
+        (mapping_file, provisioned) = (mapped.written, mapped.provisioned);
     }
     let progress = Arc::clone(display);
     let restore = Restore::prepare(backup, target, options, progress, cancel.clone()).await?;
-    Ok(Prepared { restore, mapping_file })
+    Ok(Prepared { restore, mapping_file, provisioned })
 }
 
 fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {

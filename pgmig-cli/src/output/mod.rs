@@ -3,6 +3,7 @@
 
 mod document;
 mod figures;
+pub(crate) mod inspection;
 mod plan;
 mod summary;
 

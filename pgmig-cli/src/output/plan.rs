@@ -4,6 +4,7 @@ use super::{
     bytes, count, difference_table, duration, instances, label, len, lines, notices, plural, section, totals,
 };
 use crate::commands::dry_run::DryRun;
+use crate::commands::mapping::Provisioned;
 use crate::table::{Align, Table, printable};
 use pgmig_core::instance::Instance;
 use pgmig_core::progress::Severity;
@@ -25,6 +26,7 @@ pub(crate) fn plan(dry_run: &DryRun) -> String {
     text += &facts("Target", &target(&plan.target));
     text += &facts("Strategy", &strategy(plan));
     section(&mut text, "Instances", &planned_instances(plan.instances.as_deref().unwrap_or_default()));
+    text += &dry_run.provisioned.as_ref().map(provisioned).unwrap_or_default();
     text += &erased(plan);
     text += &schema(&plan.schema);
     section(&mut text, "Tables", &tables(plan));
@@ -126,6 +128,24 @@ fn planned_instances(instances: &[PlannedInstance]) -> Table {
         table.row([id.to_string(), target, because.to_owned(), region, label(&instance.source)]);
     }
     table
+}
+
+fn provisioned(provisioned: &Provisioned) -> String {
+    let Provisioned { url, instances, unused } = provisioned;
+    let how_many = plural(u64::try_from(*instances).unwrap_or(u64::MAX), "instance");
+    let mut text = format!(
+        "\nProvisioned\n  {how_many} by {}, of which {} get nothing of the backup\n",
+        printable(url),
+        count(len(unused))
+    );
+    let mut table = Table::new(&[("gets nothing", Align::Left), ("name", Align::Left)]);
+    for candidate in unused {
+        table.row([candidate.id.to_string(), candidate.name.clone().unwrap_or_default()]);
+    }
+    if !table.is_empty() {
+        text += &table.render();
+    }
+    text
 }
 
 fn erased(plan: &RestorePlan) -> String {

@@ -68,6 +68,11 @@ impl DataReader<'_> {
     pub fn read_into(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
         append(&mut self.item, buffer, at_most)
     }
+
+    /// Bytes of the archive, from its start, up to the end of what has been read so far.
+    pub(crate) fn file_offset(&mut self) -> Option<u64> {
+        self.item.chunks().map(|chunks| chunks.reader().offset())
+    }
 }
 
 impl Read for DataReader<'_> {

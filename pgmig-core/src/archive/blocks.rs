@@ -182,6 +182,11 @@ impl FileBlocks {
         self.opener.open(located, entry, Chunks::Own(Box::new(self.opener.framing())))
     }
 
+    /// The dump IDs of the blocks, in the archive's order.
+    pub(super) fn ids(&self) -> impl Iterator<Item = DumpId> {
+        self.blocks.iter().map(|block| block.dump_id)
+    }
+
     /// The dump ID of the next block in the archive's order.
     pub(super) fn next_id(&mut self) -> Option<DumpId> {
         let id = self.blocks.get(self.next)?.dump_id;

@@ -235,6 +235,14 @@ impl Entry {
         self.definition.as_ref().filter(|text| !text.is_empty())
     }
 
+    /// Its name with its schema, for people: `store.tenant`, not quoted, control characters escaped.
+    pub fn relation(&self) -> String {
+        match self.namespace.as_ref().filter(|namespace| !namespace.is_empty()) {
+            Some(namespace) => format!("{namespace}.{}", self.tag),
+            None => self.tag.to_string(),
+        }
+    }
+
     /// What errors call this entry.
     pub fn label(&self) -> EntryLabel {
         EntryLabel {

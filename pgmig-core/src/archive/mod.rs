@@ -231,6 +231,14 @@ impl Archive {
         }
     }
 
+    /// The dump IDs of the data blocks of a file, in the file's order; none for a stream.
+    pub fn block_order(&self) -> Vec<DumpId> {
+        match &self.blocks {
+            Blocks::File(blocks) => blocks.ids().collect(),
+            Blocks::Stream(_) | Blocks::Tar(_) => Vec::new(),
+        }
+    }
+
     /// Opens the data block of an entry, from its start. Blocks of a file can be read in any order, as often
     /// as needed, and from several threads at once.
     ///

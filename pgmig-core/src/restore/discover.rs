@@ -2,7 +2,7 @@
 //! in it, which migrations it has had.
 
 use super::error::RestoreError;
-use crate::archive::{Archive, Block, DumpId, Entry, EntryKind};
+use crate::archive::{Archive, Block, DataReader, DumpId, Entry, EntryKind};
 use crate::copy::{CopyStatement, EndMarker, RowSplitter, decode_field, encode_row, fields, rows};
 use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
@@ -20,6 +20,7 @@ const TABLE_BYTES: u64 = 256 * 1024 * 1024;
 pub(super) struct ArchivedTable<'a> {
     entry: &'a Entry,
     columns: Vec<String>,
+    strings: StandardStrings,
     /// The most bytes of data that it may have.
     limit: u64,
 }
@@ -68,14 +69,33 @@ impl<'a> Store<'a> {
         self.profile.tenant().map(instance_columns)
     }
 
+    /// What collects the instances from the rows of their table; `None` if there is no such table.
+    pub(super) fn collector(&self) -> Result<Option<InstanceCollector>> {
+        let (Some(table), Some(columns)) = (&self.tenants, self.instance_columns()) else { return Ok(None) };
+        Ok(Some(InstanceCollector::new(&table.columns, &columns)?))
+    }
+
     /// The instances; for a file only, since a stream can be read but once.
     pub(super) fn instances(&self, archive: &Archive) -> Result<Vec<Instance>> {
-        let (Some(table), Some(columns)) = (&self.tenants, self.instance_columns()) else {
+        let (Some(table), Some(mut collector)) = (&self.tenants, self.collector()?) else {
             return Ok(Vec::new());
         };
-        let mut collector = InstanceCollector::new(&table.columns, &columns)?;
         table.each_row(archive, |row| Ok(collector.push_row(row)?))?;
         Ok(collector.finish())
+    }
+
+    /// The entry with the rows of the migration history.
+    pub(super) fn history_entry(&self) -> Option<DumpId> {
+        self.history.as_ref().map(ArchivedTable::dump_id)
+    }
+
+    /// Whose migration history the archive has, where it has none of pgmig's.
+    pub(super) fn other_history(&self, archive: &Archive) -> Option<UnknownHistory> {
+        if self.history.is_some() {
+            return None;
+        }
+        let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table).map(name);
+        Some(UnknownHistory::recognise(tables).0)
     }
 
     /// The migrations that the store has had; for a file only.
@@ -85,12 +105,7 @@ impl<'a> Store<'a> {
         };
         let mut applied = Vec::new();
         table.each_row(archive, |row| {
-            let values: Vec<_> = fields(row).map(decode_field).collect();
-            let value = |column: &str| {
-                let index = table.columns.iter().position(|name| name == column)?;
-                values.get(index)?.as_deref()
-            };
-            applied.push(AppliedMigration::from_fields(value)?);
+            applied.push(table.applied_migration(row)?);
             Ok(())
         })?;
         Ok(History::from_applied(applied)?)
@@ -100,7 +115,9 @@ impl<'a> Store<'a> {
 impl<'a> ArchivedTable<'a> {
     /// The table of a TABLE DATA entry, of any size.
     pub(super) fn new(archive: &Archive, entry: &'a Entry) -> Self {
-        Self { entry, columns: columns(archive, entry), limit: u64::MAX }
+        let strings =
+            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+        Self { entry, columns: columns(archive, entry), strings, limit: u64::MAX }
     }
 
     /// Its schema; empty where the archive gives none.
@@ -123,16 +140,36 @@ impl<'a> ArchivedTable<'a> {
         &self.columns
     }
 
+    /// The entry.
+    pub(super) fn dump_id(&self) -> DumpId {
+        self.entry.dump_id
+    }
+
+    /// The migration that a row of the history table tells of.
+    pub(super) fn applied_migration(&self, row: &[u8]) -> Result<AppliedMigration> {
+        let values: Vec<_> = fields(row).map(decode_field).collect();
+        let value = |column: &str| {
+            let index = self.columns.iter().position(|name| name == column)?;
+            values.get(index)?.as_deref()
+        };
+        Ok(AppliedMigration::from_fields(value)?)
+    }
+
     /// Calls `each` with every row, as COPY text.
-    pub(super) fn each_row(
-        &self,
-        archive: &Archive,
-        mut each: impl FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn each_row(&self, archive: &Archive, each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         if !archive.has_data(self.entry.dump_id) {
             return Ok(());
         }
         let Block::Data(mut data) = archive.block(self.entry.dump_id)? else { return Ok(()) };
+        self.rows_of(&mut data, each).map(drop)
+    }
+
+    /// As [`each_row`](Self::each_row), of its data block, from the block's start. Returns the bytes of its data.
+    pub(super) fn rows_of(
+        &self,
+        data: &mut DataReader<'_>,
+        mut each: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<u64> {
         let mut chunks = || -> Result<Vec<u8>> {
             let mut chunk = Vec::new();
             data.read_into(&mut chunk, CHUNK)?;
@@ -141,12 +178,7 @@ impl<'a> ArchivedTable<'a> {
         if self.entry.copy_statement.as_ref().is_some_and(|copy| !copy.is_empty()) {
             self.copy_rows(&mut chunks, &mut each)
         } else {
-            let strings = if archive.standard_conforming_strings() {
-                StandardStrings::On
-            } else {
-                StandardStrings::Off
-            };
-            self.insert_rows(strings, &mut chunks, &mut each)
+            self.insert_rows(&mut chunks, &mut each)
         }
     }
 
@@ -154,7 +186,7 @@ impl<'a> ArchivedTable<'a> {
         &self,
         chunks: &mut dyn FnMut() -> Result<Vec<u8>>,
         each: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let mut splitter = RowSplitter::new(EndMarker::Required);
         let mut out = Vec::new();
         let mut total = 0;
@@ -163,7 +195,7 @@ impl<'a> ArchivedTable<'a> {
             out.clear();
             if chunk.is_empty() {
                 splitter.finish(&mut out).map_err(|error| self.broken(&error))?;
-                return Ok(());
+                return Ok(total);
             }
             total += chunk.len() as u64;
             self.check_size(total)?;
@@ -174,10 +206,10 @@ impl<'a> ArchivedTable<'a> {
 
     fn insert_rows(
         &self,
-        strings: StandardStrings,
         chunks: &mut dyn FnMut() -> Result<Vec<u8>>,
         each: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
+        let strings = self.strings;
         let mut splitter = StatementSplitter::new(strings);
         let mut total = 0;
         loop {
@@ -197,7 +229,7 @@ impl<'a> ArchivedTable<'a> {
                 }
             }
             if chunk.is_empty() {
-                return Ok(());
+                return Ok(total);
             }
         }
     }

@@ -19,6 +19,8 @@ mod facts;
 mod failpoint;
 mod feed;
 mod graph;
+mod inspect;
+mod inspection;
 mod journal;
 mod late;
 mod load;
@@ -57,8 +59,13 @@ mod watch;
 mod workers;
 
 pub use backup::Backup;
+pub(crate) use backup::on_thread;
 pub use compare::SchemaDifference;
 pub use error::{Refusal, RestoreError, RowError};
+pub use inspection::{
+    ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
+    KindCount,
+};
 pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Source, ToastCompression};
 pub use prepared::Restore;
 pub use probe::{Probe, probe};

@@ -61,6 +61,8 @@ impl Build {
         for task in &self.plan.privileges {
             executor.run(task).await?;
         }
+        executor.become_role(self.strongest()).await?;
+        lifted.finish(&mut executor.session).await?;
         self.failpoints.pass(Step::Privileges)?;
         self.finish_in_target_schema(executor, journal, &schema, loaded).await?;
         workers.close().await;

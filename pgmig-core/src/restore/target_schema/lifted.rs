@@ -24,7 +24,7 @@ pub(super) struct InsertTrigger {
 
 /// What was lifted.
 #[derive(Debug, Default)]
-#[must_use = "the schema is not the target's until set_back()"]
+#[must_use = "the schema is not the target's until set_back() and finish()"]
 pub(super) struct Lifted {
     foreign_keys: Vec<ForeignKey>,
     set_back: Vec<String>,
@@ -185,14 +185,14 @@ impl Lifted {
         Ok(())
     }
 
-    /// Sets everything back.
+    /// Sets everything back but the event triggers, which would fire for what is still to be done.
     ///
     /// # Errors
     ///
     /// [`RestoreError::Constraints`] with every foreign key that does not hold.
-    pub(super) async fn set_back(self, session: &mut Session) -> Result<()> {
+    pub(super) async fn set_back(&self, session: &mut Session) -> Result<()> {
         let mut faults = Vec::new();
-        for key in self.foreign_keys {
+        for key in &self.foreign_keys {
             for statement in &key.statements {
                 match session.execute(statement, "set a foreign key back").await {
                     Ok(_) => {}
@@ -207,7 +207,16 @@ impl Lifted {
         if !faults.is_empty() {
             return Err(RestoreError::Constraints(faults).into());
         }
-        for statement in self.set_back.iter().chain(&self.event_triggers) {
+        Self::run(&self.set_back, session).await
+    }
+
+    /// Sets the event triggers back, when all else is done.
+    pub(super) async fn finish(self, session: &mut Session) -> Result<()> {
+        Self::run(&self.event_triggers, session).await
+    }
+
+    async fn run(statements: &[String], session: &mut Session) -> Result<()> {
+        for statement in statements {
             session.execute(statement, "set the target's schema back as it was").await?;
         }
         Ok(())
