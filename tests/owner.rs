@@ -112,6 +112,16 @@ fn a_role_that_may_create_databases_is_enough() {
 }
 
 #[test]
+fn a_dry_run_tells_why_a_role_is_enough() {
+    let site = Site::new("dry run", "CREATEDB", true);
+    let before = Before::of(&site.target);
+    let outcome = site.backup.restore(site.pgmig()).arg("--dry-run").run().expect_status(0);
+    let roles = format!("connects as {}, objects belong to {}", site.login.name, site.owner.name);
+    let outcome = outcome.stdout_has("may create databases and become their owners").stdout_has(&roles);
+    before.is_now(outcome.keeps_secret(PASSWORD));
+}
+
+#[test]
 fn one_role_for_everything_is_enough() {
     let mut site = Site::new("single", "CREATEDB", true);
     let (database, login) = (quoted(&site.target.name), quoted(&site.login.name));

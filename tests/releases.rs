@@ -252,3 +252,31 @@ fn what_has_no_history_cannot_be_brought_to_a_release() {
         outcome.stderr_has("release 5.0.0");
     }
 }
+
+#[test]
+fn what_this_build_knows() {
+    let outcome = Pgmig::new().arg("releases").run().expect_status(0);
+    let outcome = outcome.stdout_has("Profile assistant: 42 releases, 12 migrations");
+    outcome.stdout_has("indexes for lookups by tenant").stdout_has("4.8.0, 4.8.2, 4.8.3");
+    let outcome = Pgmig::new().args(["releases", "--output", "json"]).run().expect_status(0);
+    let known: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!((&known["kind"], &known["profile"]), (&"releases".into(), &"assistant".into()));
+    let releases = known["releases"].as_array().unwrap();
+    let last =
+        |release: &str| releases.iter().find(|known| known["release"] == release).unwrap()["version"].clone();
+    assert_eq!((last("1.4.2"), last("4.8.8"), last("5.4.0")), (1.into(), 9.into(), 12.into()));
+    assert_eq!(known["migrations"][8]["transaction"], false);
+    assert_eq!(known["migrations"].as_array().unwrap().len(), 12);
+    Pgmig::new().arg("--version").run().expect_status(0).stdout_has(", releases up to 5.4.0\n");
+}
+
+#[test]
+fn what_a_directory_knows() {
+    let copy = MigrationCopy::new();
+    std::fs::write(copy.path().join("releases.yaml"), "2030.1.0: 3\n").unwrap();
+    let directory = copy.path().to_str().unwrap();
+    let pgmig = Pgmig::new().args(["releases", "--profile", directory, "--migrations", directory]);
+    pgmig.run().expect_status(0).stdout_has("1 release, 12 migrations").stdout_has("2030.1.0");
+    let pgmig = Pgmig::new().args(["releases", "--profile", "nonesuch"]);
+    pgmig.run().expect_status(2).stderr_has("nonesuch");
+}

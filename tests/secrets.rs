@@ -62,6 +62,19 @@ fn a_restore_that_asks_for_everything() {
 }
 
 #[test]
+fn a_dry_run_that_asks_for_everything() {
+    let backup = Backup::of_oldest_release();
+    let (_target, file) = keeper(&backup);
+    let controller = gateway();
+    for output in ["text", "json"] {
+        let answers = Pgmig::new().file("answers", "1\n1\n1\n").args(["--dry-run", "--output", output]);
+        let answered = answers.directory().join("answers");
+        let pgmig = ask(answers.target(&file).source(&backup.archive).stdin(&answered), &controller);
+        loud(pgmig, 0).stderr_has("Target of").stdout_has("enteredMapping.yaml");
+    }
+}
+
+#[test]
 fn the_password_by_each_of_its_ways() {
     let backup = Backup::of_oldest_release();
     let (_target, file) = keeper(&backup);

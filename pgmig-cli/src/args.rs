@@ -3,10 +3,12 @@
 use anyhow::Result;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use pgmig_core::profile::Release;
+use pgmig_core::restore::Source;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::commands::releases;
 use crate::failure::Usage;
 
 /// Restores a pg_dump -Fc backup of a multi-tenant store on another cluster, under the instance IDs that were
@@ -15,8 +17,9 @@ use crate::failure::Usage;
 #[command(
     name = "pgmig",
     disable_version_flag = true,
-    version = VERSION,
+    version = version(),
     after_help = AFTER_HELP,
+    max_term_width = 100,
     args_conflicts_with_subcommands = true
 )]
 pub(crate) struct Args {
@@ -56,6 +59,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
 
+    /// Whose schema the restored database gets
+    #[arg(long, value_name = "WHOSE", value_enum, default_value_t = SchemaOf::Auto)]
+    pub(crate) schema: SchemaOf,
+
     /// Release that the store is to have, instead of the target's own
     #[arg(long, value_name = "X.Y.Z")]
     pub(crate) to_release: Option<Release>,
@@ -88,7 +95,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) strict: bool,
 
-    /// How results are printed
+    /// How results are printed on standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text, global = true)]
     pub(crate) output: OutputFormat,
 
@@ -142,6 +149,65 @@ pub(crate) struct BackupArgs {
 pub(crate) enum Command {
     /// Map the instances of a backup to provisioned ones, and write the mapping file without restoring
     Mapping(MappingArgs),
+    /// Show what is in a backup: its header, its tables, the instances of its store
+    Inspect(InspectArgs),
+    /// Read backups to their end and prove that they can be restored, without a database
+    Verify(VerifyArgs),
+    /// List the releases that are known, and the schema migrations between them
+    Releases(ReleasesArgs),
+}
+
+/// Arguments of `pgmig inspect`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct InspectArgs {
+    /// Backup file name (- reads standard input)
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Print the table of contents as pg_restore --list does; its --use-list takes it
+    #[arg(short, long)]
+    pub(crate) list: bool,
+
+    /// Profile of the store: a built-in one's name, or a directory
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) profile: Option<PathBuf>,
+}
+
+/// Arguments of `pgmig verify`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct VerifyArgs {
+    /// Backup file names (- reads standard input)
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// How many threads read an archive (as many as there are processors, 4 at most)
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+}
+
+/// Arguments of `pgmig releases`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReleasesArgs {
+    /// Profile of the store: a built-in one's name, or a directory
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) profile: Option<PathBuf>,
+
+    /// Schema migrations to show instead of the built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub(crate) migrations: Option<PathBuf>,
+}
+
+/// Whose schema the restored database gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// The archive's, upgraded where that is possible; else as it is, if the target is empty or looks the same
+    Auto,
+    /// The archive's, upgraded; refused where that is not possible
+    Migrate,
+    /// The archive's as it is, whatever the target's release
+    Archive,
+    /// The target's own; rows are loaded by the names of tables and columns
+    Target,
 }
 
 /// Arguments of `pgmig mapping`.
@@ -171,9 +237,8 @@ pub(crate) enum ToastCompression {
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
-    /// For people
+    // No doc comments: they would make a long and a short form of the help.
     Text,
-    /// For programs: one JSON document on standard output
     Json,
 }
 
@@ -201,9 +266,24 @@ pub(crate) enum LogLevel {
 /// The package's version and, where the build knew it, the commit that it was built from.
 const VERSION: &str = env!("PGMIG_VERSION");
 
+/// The build, and the newest release that it knows.
+fn version() -> String {
+    match releases::newest() {
+        Some(release) => format!("{VERSION}, releases up to {release}"),
+        None => VERSION.to_owned(),
+    }
+}
+
 const AFTER_HELP: &str = "\
-Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was
+Exit status: 0 done; 1 failed, target untouched; 2 bad usage or configuration; 3 refused before anything was \
 changed; 4 stopped by --strict, target untouched; 5 outcome unknown; 130 interrupted, target untouched.";
+
+impl InspectArgs {
+    /// The backup.
+    pub(crate) fn source(&self) -> Source {
+        if self.file == Path::new("-") { Source::Stdin } else { Source::File(self.file.clone()) }
+    }
+}
 
 impl BackupArgs {
     /// The backup.
@@ -362,6 +442,8 @@ mod tests {
             &["--jobs", "two"],
             &["--toast-compression", "pglz"],
             &["--log-level", "loud"],
+            &["--schema", "mine"],
+            &["--to-release", "5.1"],
         ] {
             assert_eq!(parse_error(args).exit_code(), 2, "{args:?}");
         }

@@ -60,6 +60,16 @@ impl Unmapped {
     }
 }
 
+/// Archives that were verified cannot be restored; which and why, is in the results.
+#[derive(Debug, ThisError)]
+#[error("{}", self.text())]
+pub(crate) struct Faulty {
+    /// How many.
+    pub(crate) faulty: usize,
+    /// Of how many.
+    pub(crate) of: usize,
+}
+
 /// There are warnings, on which a strict restore stops.
 #[derive(Debug, ThisError)]
 #[error("a restore with --strict would stop before the swap: {0}")]

@@ -15,7 +15,7 @@ mod provisioned;
 mod table;
 
 use anyhow::{Context, Result};
-use args::{Args, Command};
+use args::Args;
 use clap::Parser;
 use environment::Environment;
 use std::process::ExitCode;
@@ -44,8 +44,8 @@ fn start(args: &Args) -> Result<()> {
 async fn run(args: &Args) -> Result<()> {
     let environment = Environment::read()?;
     let cancel = interrupt::cancelled_by_signals()?;
-    if let Some(Command::Mapping(mapping)) = &args.command {
-        return commands::mapping::run(args, mapping, &environment, &cancel).await;
+    if let Some(command) = &args.command {
+        return commands::run(args, command, &environment, &cancel).await;
     }
     if args.test_rc_connection {
         commands::test_resource_controller::run(args, &environment, &cancel).await?;

@@ -27,6 +27,9 @@ pub enum Error {
     /// The archive cannot be read.
     #[error(transparent)]
     Archive(#[from] crate::archive::ArchiveError),
+    /// The archive cannot be restored.
+    #[error(transparent)]
+    Verify(#[from] crate::verify::Fault),
     /// The mapping file is not acceptable.
     #[error(transparent)]
     Mapping(#[from] crate::instance::MappingError),
@@ -66,7 +69,7 @@ impl Error {
     /// What a caller should conclude.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::Archive(_) | Error::Discover(_) | Error::Target(_) => ErrorKind::Failed,
+            Error::Archive(_) | Error::Verify(_) | Error::Discover(_) | Error::Target(_) => ErrorKind::Failed,
             Error::Config(_) | Error::Profile(_) => ErrorKind::Usage,
             Error::Mapping(error) => error.kind(),
             Error::ResourceController(error) => error.kind(),

@@ -38,6 +38,7 @@ pub mod rewrite;
 pub mod schema;
 pub mod sql;
 pub mod target;
+pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};
 

@@ -4,7 +4,9 @@ pub(crate) mod certificate;
 pub(crate) mod corpus;
 pub(crate) mod damage;
 pub(crate) mod database;
+pub(crate) mod document;
 pub(crate) mod fixture;
+pub(crate) mod listing;
 pub(crate) mod migrations;
 pub(crate) mod pgmig;
 pub(crate) mod pty;
@@ -17,6 +19,7 @@ pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod shared;
 pub(crate) mod store;
+pub(crate) mod unknown_store;
 pub(crate) mod untouched;
 
 pub(crate) use database::Database;

@@ -59,6 +59,12 @@ impl Replacement {
         self.in_units(&json_units(json))
     }
 
+    /// The same, in bytes, each of which is a character.
+    pub(crate) fn in_bytes(&self, bytes: &[u8]) -> (Vec<u8>, u64) {
+        let (text, count) = self.in_text(&bytes.iter().copied().map(char::from).collect::<String>());
+        (text.chars().map(|char| u8::try_from(char).expect("it was a byte")).collect(), count)
+    }
+
     /// The same, in a column of aliases: a number is replaced where it is the whole value.
     pub(crate) fn in_alias(&self, value: &str) -> (String, u64) {
         match self.numbers.get(value) {

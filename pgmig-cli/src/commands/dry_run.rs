@@ -1,5 +1,6 @@
 //! `--dry-run`: everything that a restore does before it changes anything, and what it would then do.
 
+use super::mapping::Provisioned;
 use super::restore::{Prepared, prepare};
 use crate::args::{Args, OutputFormat};
 use crate::environment::Environment;
@@ -10,7 +11,6 @@ use anyhow::Result;
 use pgmig_core::progress::{Progress, Severity};
 use pgmig_core::restore::RestorePlan;
 use serde::Serialize;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,9 @@ pub(crate) struct DryRun {
     #[serde(flatten)]
     pub(crate) plan: RestorePlan,
     /// The file that the mapping was written to, if it was entered.
-    pub(crate) mapping_file: Option<PathBuf>,
+    pub(crate) mapping_file: Option<String>,
+    /// What the Resource Controller lists, if it was asked.
+    pub(crate) provisioned: Option<Provisioned>,
 }
 
 /// Plans what the arguments say, and prints it. Data that would be erased are no reason to fail: the plan says what
@@ -43,10 +45,12 @@ async fn plan(
     display: &Arc<Display>,
     cancel: &CancellationToken,
 ) -> Result<DryRun> {
-    let Prepared { mut restore, mapping_file } = prepare(args, environment, display, cancel).await?;
+    let Prepared { mut restore, mapping_file, provisioned } =
+        prepare(args, environment, display, cancel).await?;
     let plan = restore.plan().await;
     restore.close().await;
-    Ok(DryRun { plan: plan?, mapping_file })
+    let mapping_file = mapping_file.map(|file| file.display().to_string());
+    Ok(DryRun { plan: plan?, mapping_file, provisioned })
 }
 
 fn print(args: &Args, dry_run: &DryRun, display: &Display) -> Result<()> {

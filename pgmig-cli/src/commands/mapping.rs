@@ -14,6 +14,7 @@ use pgmig_core::profile::Profile;
 use pgmig_core::progress::Progress;
 use pgmig_core::resource_controller::Listing;
 use pgmig_core::restore::{Backup, Source, Step};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,19 @@ pub(crate) struct Mapped {
     pub(crate) mapping: Mapping,
     /// The file that it was written to, where answers are a part of it.
     pub(crate) written: Option<PathBuf>,
+    /// What the Resource Controller lists, if it was asked.
+    pub(crate) provisioned: Option<Provisioned>,
+}
+
+/// What there is to map to.
+#[derive(Debug, Serialize)]
+pub(crate) struct Provisioned {
+    /// Where it was asked, without the path.
+    pub(crate) url: String,
+    /// How many instances can be restored to.
+    pub(crate) instances: usize,
+    /// Those of them that get nothing of the backup, and lose what data they have.
+    pub(crate) unused: Vec<Candidate>,
 }
 
 /// `pgmig mapping`: writes the mapping file, restores nothing.
@@ -78,12 +92,16 @@ pub(crate) async fn open(
 
 /// A directory with a profile, or the name of a built-in one.
 pub(crate) fn profile(args: &BackupArgs) -> Result<Option<Profile>> {
-    let Some(name) = &args.profile else { return Ok(None) };
+    args.profile.as_deref().map(profile_named).transpose()
+}
+
+/// The profile in a directory, or the built-in one of this name.
+pub(super) fn profile_named(name: &Path) -> Result<Profile> {
     let profile = match name.to_str() {
         Some(built_in) if !name.is_dir() => Profile::builtin(built_in),
         _ => Profile::from_dir(name),
     };
-    Ok(Some(profile.map_err(Error::from)?))
+    Ok(profile.map_err(Error::from)?)
 }
 
 impl Mapper<'_> {
@@ -93,7 +111,7 @@ impl Mapper<'_> {
         let given = self.given()?.unwrap_or_default();
         let listing = self.provisioned(self.args.resource_controller()?).await?;
         let draft = self.complete(draft(&given, &backup, &listing)?, &backup).await?;
-        self.finish(draft, &backup, Some(writer))?;
+        self.finish(draft, &backup, &listing, Some(writer))?;
         Ok(())
     }
 
@@ -104,7 +122,7 @@ impl Mapper<'_> {
         let Some(config) = &self.args.resource_controller else {
             let given = given.unwrap_or_default();
             backup.resolve(&given)?;
-            return Ok(Mapped { mapping: given, written: None });
+            return Ok(Mapped { mapping: given, written: None, provisioned: None });
         };
         if backup.is_stream() && backup.profile().is_some() && given.is_none() {
             return Err(Unmapped::because(
@@ -116,12 +134,12 @@ impl Mapper<'_> {
         let listing = self.provisioned(config).await?;
         let draft = draft(&given.unwrap_or_default(), backup, &listing)?;
         if draft.open().is_empty() {
-            return self.finish(draft, backup, None);
+            return self.finish(draft, backup, &listing, None);
         }
         // Before the first question, so that no answer is lost.
         let writer = MappingWriter::create(entered).map_err(Error::from)?;
         let draft = self.complete(draft, backup).await?;
-        self.finish(draft, backup, Some(writer))
+        self.finish(draft, backup, &listing, Some(writer))
     }
 
     fn given(&self) -> Result<Option<Mapping>> {
@@ -174,9 +192,10 @@ impl Mapper<'_> {
         &self,
         draft: MappingDraft<'_>,
         backup: &Backup,
+        listing: &Listing,
         writer: Option<MappingWriter>,
     ) -> Result<Mapped> {
-        let spares = spares(draft.free());
+        let unused = draft.free().to_vec();
         let mapping = draft.into_mapping();
         backup.resolve(&mapping)?;
         let written = writer.as_ref().map(|writer| writer.path().to_owned());
@@ -185,10 +204,12 @@ impl Mapper<'_> {
             writer.finish(&mapping).map_err(Error::from)?;
             self.notice(&format!("the mapping is in {path}; --mapping {path} uses it again"));
         }
-        if let Some(spares) = spares {
+        if let Some(spares) = spares(&unused) {
             self.notice(&spares);
         }
-        Ok(Mapped { mapping, written })
+        let provisioned =
+            Provisioned { url: listing.url.clone(), instances: listing.instances.len(), unused };
+        Ok(Mapped { mapping, written, provisioned: Some(provisioned) })
     }
 
     fn notice(&self, text: &str) {

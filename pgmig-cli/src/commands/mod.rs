@@ -1,7 +1,30 @@
 //! What the program can be asked to do.
 
 pub(crate) mod dry_run;
+pub(crate) mod inspect;
 pub(crate) mod mapping;
+pub(crate) mod releases;
 pub(crate) mod restore;
 pub(crate) mod test_connection;
 pub(crate) mod test_resource_controller;
+pub(crate) mod verify;
+
+use crate::args::{Args, Command};
+use crate::environment::Environment;
+use anyhow::Result;
+use tokio_util::sync::CancellationToken;
+
+/// Runs a subcommand.
+pub(crate) async fn run(
+    args: &Args,
+    command: &Command,
+    environment: &Environment,
+    cancel: &CancellationToken,
+) -> Result<()> {
+    match command {
+        Command::Mapping(mapping) => mapping::run(args, mapping, environment, cancel).await,
+        Command::Inspect(inspect) => inspect::run(args, inspect, cancel).await,
+        Command::Releases(releases) => releases::run(args, releases),
+        Command::Verify(verify) => verify::run(args, verify, cancel).await,
+    }
+}

@@ -1,15 +1,17 @@
 //! The main job: restore a backup into the target.
 
-use super::mapping::{self, Mapper};
-use crate::args::{self, Args, ENTERED_MAPPING, OutputFormat};
+use super::mapping::{self, Mapper, Provisioned};
+use crate::args::{self, Args, ENTERED_MAPPING, OutputFormat, SchemaOf};
 use crate::confirm;
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, Usage};
 use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
 use pgmig_core::Error;
-use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions, RestoreReport, ToastCompression};
+use pgmig_core::restore::{
+    Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, ToastCompression,
+};
 use pgmig_core::schema::MigrationSet;
 use pgmig_core::target::TargetConfig;
 use std::path::PathBuf;
@@ -21,6 +23,8 @@ pub(super) struct Prepared {
     pub(super) restore: Restore,
     /// Where the mapping is that was entered.
     pub(super) mapping_file: Option<PathBuf>,
+    /// What the Resource Controller lists, if it was asked.
+    pub(super) provisioned: Option<Provisioned>,
 }
 
 /// Restores what the arguments say, and prints the summary.
@@ -77,16 +81,16 @@ pub(super) async fn prepare(
     let target = TargetConfig::from_file(args.target()?, &environment.target).map_err(Error::from)?;
     let mut options = options(args, environment)?;
     let backup = mapping::open(&args.backup, options.profile.clone(), display, cancel).await?;
-    let mut mapping_file = None;
+    let (mut mapping_file, mut provisioned) = (None, None);
     if !args.keep_ids {
         let mapper = Mapper { args: &args.backup, quiet: args.quiet, environment, display, cancel };
         let mapped = mapper.mapping(&backup, ENTERED_MAPPING.as_ref()).await?;
         options.instances = Instances::Map(mapped.mapping);
-        mapping_file = mapped.written;
+        (mapping_file, provisioned) = (mapped.written, mapped.provisioned);
     }
     let progress = Arc::clone(display);
     let restore = Restore::prepare(backup, target, options, progress, cancel.clone()).await?;
-    Ok(Prepared { restore, mapping_file })
+    Ok(Prepared { restore, mapping_file, provisioned })
 }
 
 fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
@@ -96,6 +100,17 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     options.profile = mapping::profile(&args.backup)?;
     options.migrations =
         args.migrations.as_deref().map(MigrationSet::from_dir).transpose().map_err(Error::from)?;
+    options.schema = match args.schema {
+        SchemaOf::Auto => SchemaMode::Auto,
+        SchemaOf::Migrate => SchemaMode::Migrate,
+        SchemaOf::Archive => SchemaMode::Archive,
+        SchemaOf::Target => SchemaMode::Target,
+    };
+    if args.to_release.is_some() && matches!(args.schema, SchemaOf::Archive | SchemaOf::Target) {
+        let text =
+            "--to-release says where an upgrade ends, and --schema archive and --schema target make none";
+        return Err(Usage::new(text.to_owned()).into());
+    }
     options.to_release = args.to_release;
     options.strict = args.strict;
     options.keep_previous = args.keep_previous;

@@ -3,6 +3,7 @@
 
 mod document;
 mod figures;
+pub(crate) mod inspection;
 mod plan;
 mod summary;
 
@@ -15,7 +16,7 @@ use crate::table::{Align, Table, printable};
 use anyhow::{Context, Result};
 use pgmig_core::instance::Instance;
 use pgmig_core::progress::{Notice, Severity};
-use pgmig_core::restore::TargetContents;
+use pgmig_core::restore::{TableDifference, TargetContents};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
@@ -56,6 +57,23 @@ pub(crate) fn instances(instances: &[Instance]) -> String {
         table.row([instance.id.to_string(), instance.region.clone().unwrap_or_default(), label(instance)]);
     }
     if table.is_empty() { String::new() } else { table.render() }
+}
+
+/// Where the archive's tables are not the target's own.
+fn difference_table(differences: &[TableDifference]) -> Table {
+    let mut table = Table::new(&[
+        ("table or column", Align::Left),
+        ("difference", Align::Left),
+        ("what becomes of it", Align::Left),
+    ]);
+    for difference in differences {
+        let place = match &difference.column {
+            Some(column) => format!("{}.{column}", difference.table),
+            None => difference.table.clone(),
+        };
+        table.row([place, difference.what(), difference.then().to_owned()]);
+    }
+    table
 }
 
 /// The notices of this severity; nothing where there is none.

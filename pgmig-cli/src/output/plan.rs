@@ -1,13 +1,16 @@
 //! What a restore would do, for people.
 
-use super::{bytes, count, duration, instances, label, len, lines, notices, plural, section, totals};
+use super::{
+    bytes, count, difference_table, duration, instances, label, len, lines, notices, plural, section, totals,
+};
 use crate::commands::dry_run::DryRun;
+use crate::commands::mapping::Provisioned;
 use crate::table::{Align, Table, printable};
 use pgmig_core::instance::Instance;
 use pgmig_core::progress::Severity;
 use pgmig_core::restore::{
     Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedMigration, PlannedObjects,
-    PlannedSchema, PlannedTarget, RestorePlan, Strategy,
+    PlannedSchema, PlannedTarget, RestorePlan, Strategy, TableDifference,
 };
 use std::fmt::Write as _;
 
@@ -17,13 +20,13 @@ pub(crate) fn plan(dry_run: &DryRun) -> String {
     let mut text =
         format!("Dry run, in {}: what a restore would do. Nothing was changed.\n", duration(plan.took));
     if let Some(file) = &dry_run.mapping_file {
-        let _ =
-            writeln!(text, "The mapping that was entered is in {}.", printable(&file.display().to_string()));
+        let _ = writeln!(text, "The mapping that was entered is in {}.", printable(file));
     }
     text += &facts("Archive", &archive(&plan.archive));
     text += &facts("Target", &target(&plan.target));
     text += &facts("Strategy", &strategy(plan));
     section(&mut text, "Instances", &planned_instances(plan.instances.as_deref().unwrap_or_default()));
+    text += &dry_run.provisioned.as_ref().map(provisioned).unwrap_or_default();
     text += &erased(plan);
     text += &schema(&plan.schema);
     section(&mut text, "Tables", &tables(plan));
@@ -127,6 +130,24 @@ fn planned_instances(instances: &[PlannedInstance]) -> Table {
     table
 }
 
+fn provisioned(provisioned: &Provisioned) -> String {
+    let Provisioned { url, instances, unused } = provisioned;
+    let how_many = plural(u64::try_from(*instances).unwrap_or(u64::MAX), "instance");
+    let mut text = format!(
+        "\nProvisioned\n  {how_many} by {}, of which {} get nothing of the backup\n",
+        printable(url),
+        count(len(unused))
+    );
+    let mut table = Table::new(&[("gets nothing", Align::Left), ("name", Align::Left)]);
+    for candidate in unused {
+        table.row([candidate.id.to_string(), candidate.name.clone().unwrap_or_default()]);
+    }
+    if !table.is_empty() {
+        text += &table.render();
+    }
+    text
+}
+
 fn erased(plan: &RestorePlan) -> String {
     if plan.erased.is_empty() {
         return "\nErased from the target\n  nothing: it holds no rows and no large objects\n".to_owned();
@@ -150,6 +171,7 @@ fn schema(schema: &PlannedSchema) -> String {
             let from = from.map(|from| format!("from {from} ")).unwrap_or_default();
             (format!("{from}to {to}, by {}", plural(len(migrations), "migration")), migrations)
         }
+        PlannedSchema::Target { differences } => return text + &target_schema(differences),
         PlannedSchema::AsItIs { reason } => (format!("as it is, not upgraded: {reason}"), none),
         PlannedSchema::Later { to: Some(to) } => (format!("upgraded to {to}"), none),
         _ => ("upgraded".to_owned(), none),
@@ -159,6 +181,17 @@ fn schema(schema: &PlannedSchema) -> String {
         text += &migration_table(migrations).render();
     }
     text
+}
+
+/// The target's own schema, and where the archive's tables are not those.
+fn target_schema(differences: &[TableDifference]) -> String {
+    let table = difference_table(differences);
+    let how = "the target's own; rows are loaded by the names of tables and columns";
+    if table.is_empty() {
+        format!("  {how}, which are the same\n")
+    } else {
+        format!("  {how}\n{}", table.render())
+    }
 }
 
 fn migration_table(migrations: &[PlannedMigration]) -> Table {
@@ -180,14 +213,14 @@ fn tables(plan: &RestorePlan) -> Table {
 }
 
 fn large_objects(plan: &RestorePlan) -> String {
-    let objects = plan.large_objects;
-    match objects.count {
-        Some(0) => String::new(),
-        Some(number) => {
-            format!("\n{}, {} in the archive\n", plural(number, "large object"), size(objects.archive_bytes))
-        }
-        None => format!("\nLarge objects, {} in the archive\n", size(objects.archive_bytes)),
-    }
+    let how_many = match plan.large_objects.count {
+        Some(0) => return String::new(),
+        Some(number) => plural(number, "large object"),
+        None => "how many is not known beforehand".to_owned(),
+    };
+    let size = plan.large_objects.archive_bytes;
+    let size = size.map(|size| format!("; {} in the archive", bytes(size))).unwrap_or_default();
+    format!("\nLarge objects\n  {how_many}{size}\n")
 }
 
 fn objects(objects: &[PlannedObjects]) -> Table {

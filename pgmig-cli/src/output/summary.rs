@@ -1,6 +1,8 @@
 //! What a restore did, for people.
 
-use super::{bytes, count, duration, instances, label, len, notices, plural, section, totals};
+use super::{
+    bytes, count, difference_table, duration, instances, label, len, notices, plural, section, totals,
+};
 use crate::table::{Align, Table, printable};
 use pgmig_core::progress::Severity;
 use pgmig_core::restore::RestoreReport;
@@ -14,7 +16,13 @@ pub(crate) fn summary(report: &RestoreReport) -> String {
     if report.ddl_replacements > 0 {
         let _ = writeln!(text, "\n{} IDs replaced in definitions", count(report.ddl_replacements));
     }
+    let in_objects = report.large_object_ids;
+    if in_objects.replaced > 0 {
+        let objects = plural(in_objects.objects, "large object");
+        let _ = writeln!(text, "\n{} IDs replaced in {objects}", count(in_objects.replaced));
+    }
     section(&mut text, "Migrations", &migrations(report));
+    section(&mut text, "Differences from the target's schema", &difference_table(&report.differences));
     if !report.erased.is_empty() {
         let _ = writeln!(text, "\nErased from the target\n  {}", totals(&report.erased));
         text += &instances(&report.erased.instances);

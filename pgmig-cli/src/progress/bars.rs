@@ -35,7 +35,10 @@ impl Bars {
     }
 
     pub(super) fn step(&self, step: Step) {
-        let step = label(step);
+        self.doing(label(step));
+    }
+
+    pub(super) fn doing(&self, step: &'static str) {
         self.update(|state| *state = State { step, ..*state });
         self.now.set_message(step);
     }

@@ -41,6 +41,13 @@ impl Display {
         Self { form, least: if args.quiet { Severity::Warning } else { Severity::Notice } }
     }
 
+    /// Says what goes on from now on, in a word.
+    pub(crate) fn doing(&self, what: &'static str) {
+        if let Form::Bars(bars) = &self.form {
+            bars.doing(what);
+        }
+    }
+
     /// Takes the bars off the screen while something is asked.
     pub(crate) fn suspend(&self) {
         if let Form::Bars(bars) = &self.form {

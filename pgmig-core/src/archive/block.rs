@@ -2,10 +2,13 @@
 
 use super::{
     chunks::{BlockKind, Chunks},
-    compression::Item,
+    compression::{Coding, Item},
     entry::Oid,
     error::ArchiveError,
     header::Compression,
+    objects::PieceObjects,
+    plain::ScriptObjects,
+    tar::TarObjects,
 };
 use std::{
     fmt,
@@ -25,17 +28,20 @@ pub enum Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// `chunks` are after the block's header.
-    pub(super) fn new(
+    /// A block of the custom format. `chunks` are after the block's header.
+    pub(super) fn framed(
         mut chunks: Chunks<'a>,
         kind: BlockKind,
         compression: Compression,
     ) -> Result<Self, ArchiveError> {
         chunks.begin(kind);
-        let item = Item::new(chunks, compression)?;
+        let item = Item::new(chunks, Coding::of_item(compression))?;
         Ok(match kind {
-            BlockKind::Data => Self::Data(DataReader { item }),
-            BlockKind::LargeObjects => Self::LargeObjects(LargeObjectsReader { item, within_object: false }),
+            BlockKind::Data | BlockKind::Whole => Self::Data(DataReader::new(item)),
+            BlockKind::LargeObjects => {
+                let objects = Objects::Framed { item: Box::new(item), within_object: false };
+                Self::LargeObjects(LargeObjectsReader { objects })
+            }
         })
     }
 }
@@ -43,6 +49,12 @@ impl<'a> Block<'a> {
 /// Reads the data of one table, unpacked and without the archive's chunks.
 pub struct DataReader<'a> {
     item: Item<'a>,
+}
+
+impl<'a> DataReader<'a> {
+    pub(super) fn new(item: Item<'a>) -> Self {
+        Self { item }
+    }
 }
 
 impl DataReader<'_> {
@@ -55,6 +67,11 @@ impl DataReader<'_> {
     /// The archive cannot be read or is damaged. `buffer` then holds what came before, on top of what it held.
     pub fn read_into(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
         append(&mut self.item, buffer, at_most)
+    }
+
+    /// Bytes of the archive, from its start, up to the end of what has been read so far.
+    pub(crate) fn file_offset(&mut self) -> Option<u64> {
+        self.item.chunks().map(|chunks| chunks.reader().offset())
     }
 }
 
@@ -72,8 +89,32 @@ impl fmt::Debug for DataReader<'_> {
 
 /// Reads the large objects of a block, one after the other.
 pub struct LargeObjectsReader<'a> {
-    item: Item<'a>,
-    within_object: bool,
+    objects: Objects<'a>,
+}
+
+enum Objects<'a> {
+    /// Items of a block of the custom format.
+    Framed { item: Box<Item<'a>>, within_object: bool },
+    /// A file or member each.
+    Pieces(Box<PieceObjects<'a>>),
+    /// Members of a tar file that comes in a stream.
+    Tar(TarObjects<'a>),
+    /// Statements of a script.
+    Statements(Box<ScriptObjects<'a>>),
+}
+
+impl<'a> LargeObjectsReader<'a> {
+    pub(super) fn of_pieces(pieces: PieceObjects<'a>) -> Self {
+        Self { objects: Objects::Pieces(Box::new(pieces)) }
+    }
+
+    pub(super) fn of_tar(objects: TarObjects<'a>) -> Self {
+        Self { objects: Objects::Tar(objects) }
+    }
+
+    pub(super) fn of_script(objects: ScriptObjects<'a>) -> Self {
+        Self { objects: Objects::Statements(Box::new(objects)) }
+    }
 }
 
 impl LargeObjectsReader<'_> {
@@ -83,14 +124,21 @@ impl LargeObjectsReader<'_> {
     /// # Errors
     /// The archive cannot be read or is damaged.
     pub fn next_object(&mut self) -> Result<Option<Oid>, ArchiveError> {
-        self.within_object = false;
-        let Some(chunks) = self.item.chunks() else { return Err(ArchiveError::AfterError) };
-        let oid = chunks.next_object()?;
-        if oid.is_some() {
-            self.item.restart()?;
-            self.within_object = true;
+        match &mut self.objects {
+            Objects::Framed { item, within_object } => {
+                *within_object = false;
+                let Some(chunks) = item.chunks() else { return Err(ArchiveError::AfterError) };
+                let oid = chunks.next_object()?;
+                if oid.is_some() {
+                    item.restart()?;
+                    *within_object = true;
+                }
+                Ok(oid)
+            }
+            Objects::Pieces(pieces) => pieces.next_object(),
+            Objects::Tar(objects) => objects.next_object(),
+            Objects::Statements(objects) => objects.next_object(),
         }
-        Ok(oid)
     }
 
     /// Appends the next bytes of the current object to `buffer`, as [`DataReader::read_into`] does. Before the
@@ -99,7 +147,16 @@ impl LargeObjectsReader<'_> {
     /// # Errors
     /// The archive cannot be read or is damaged.
     pub fn read_into(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
-        if self.within_object { append(&mut self.item, buffer, at_most) } else { Ok(0) }
+        match &mut self.objects {
+            Objects::Framed { item, within_object: true } => append(item, buffer, at_most),
+            Objects::Framed { within_object: false, .. } => Ok(0),
+            Objects::Pieces(pieces) => match pieces.item() {
+                Some(item) => append(item, buffer, at_most),
+                None => Ok(0),
+            },
+            Objects::Tar(objects) => objects.read_into(buffer, at_most),
+            Objects::Statements(objects) => objects.read_into(buffer, at_most),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     reader::{Limit, Reader, to_u64},
 };
 use std::{
+    fmt,
     io::{self, Read},
     ops::{Deref, DerefMut},
 };
@@ -17,6 +18,8 @@ pub(super) enum BlockKind {
     Data,
     /// `BLK_BLOBS`: large objects, an item each.
     LargeObjects,
+    /// No block of the custom format: one item that is not in chunks.
+    Whole,
 }
 
 impl BlockKind {
@@ -60,11 +63,23 @@ impl Framing {
         self.state = match kind {
             BlockKind::Data => State::Item { left: 0 },
             BlockKind::LargeObjects => State::BetweenObjects,
+            BlockKind::Whole => State::Done,
         };
+    }
+
+    /// The reader is at the start of an item of this length that is not in chunks.
+    pub(super) fn begin_whole(&mut self, length: u64) {
+        self.kind = BlockKind::Whole;
+        self.state = State::Item { left: length };
     }
 
     pub(super) fn reader(&mut self) -> &mut Reader {
         &mut self.reader
+    }
+
+    /// Goes on with another reader, which is not within a block.
+    pub(super) fn set_reader(&mut self, reader: Reader) {
+        (self.reader, self.state) = (reader, State::Done);
     }
 
     pub(super) fn into_reader(self) -> Reader {
@@ -137,6 +152,11 @@ impl Framing {
 
     fn next_chunk(&mut self) -> Result<(), ArchiveError> {
         self.state = State::Failed;
+        if self.kind == BlockKind::Whole {
+            self.reader.report();
+            self.state = State::Done;
+            return Ok(());
+        }
         let length = self.reader.int("the length of a chunk")?;
         let Ok(length) = u64::try_from(length) else {
             return Err(self.reader.malformed("the length of a chunk", length, "0 or more"));
@@ -147,7 +167,7 @@ impl Framing {
             return Ok(());
         }
         match self.kind {
-            BlockKind::Data => self.end_block(),
+            BlockKind::Data | BlockKind::Whole => self.end_block(),
             BlockKind::LargeObjects => {
                 self.state = State::BetweenObjects;
                 Ok(())
@@ -181,6 +201,15 @@ impl Framing {
         self.reader.report();
         self.state = State::Done;
         Ok(())
+    }
+}
+
+impl fmt::Debug for Framing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Framing")
+            .field("kind", &self.kind)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Unpacks the items of a data block.
+//! Unpacks the items of a data block, and the files that directory-format archives have instead.
 //!
 //! An item ends well only where its compressed stream and its chunks end together. pg_restore does not check
 //! that everywhere, and loops or loses data where they do not.
@@ -12,6 +12,50 @@ use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, Operation};
 /// Largest window of a zstd frame, as a power of two: what `--compress=zstd:long` needs, and zstd's own
 /// default limit. A frame that declares more is refused instead of allocating what it says.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+/// How one item is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Stored,
+    /// What the custom format has under the name of gzip.
+    Zlib,
+    /// A gzip file.
+    Gzip,
+    Lz4,
+    Zstd,
+}
+
+/// Window of zlib's own streams, as a power of two: the largest that there is.
+const GZIP_WINDOW_LOG: u8 = 15;
+
+impl Coding {
+    /// The coding of the custom format's items.
+    pub(super) fn of_item(compression: Compression) -> Self {
+        match compression {
+            Compression::None => Self::Stored,
+            Compression::Gzip => Self::Zlib,
+            Compression::Lz4 => Self::Lz4,
+            Compression::Zstd => Self::Zstd,
+        }
+    }
+
+    /// The coding of a file of its own.
+    pub(super) fn of_file(compression: Compression) -> Self {
+        match compression {
+            Compression::Gzip => Self::Gzip,
+            other => Self::of_item(other),
+        }
+    }
+
+    pub(super) fn compression(self) -> Compression {
+        match self {
+            Self::Stored => Compression::None,
+            Self::Zlib | Self::Gzip => Compression::Gzip,
+            Self::Lz4 => Compression::Lz4,
+            Self::Zstd => Compression::Zstd,
+        }
+    }
+}
 
 enum Codec<'a> {
     Stored(Chunks<'a>),
@@ -40,15 +84,24 @@ enum State {
 /// The current item of a block, unpacked.
 pub(super) struct Item<'a> {
     codec: Codec<'a>,
-    compression: Compression,
+    coding: Coding,
     state: State,
 }
 
 impl<'a> Item<'a> {
     /// `chunks` are at the start of an item.
-    pub(super) fn new(chunks: Chunks<'a>, compression: Compression) -> Result<Self, ArchiveError> {
-        let codec = Codec::new(chunks, compression)?;
-        Ok(Self { codec, compression, state: State::Reading })
+    pub(super) fn new(chunks: Chunks<'a>, coding: Coding) -> Result<Self, ArchiveError> {
+        let codec = Codec::new(chunks, coding)?;
+        Ok(Self { codec, coding, state: State::Reading })
+    }
+
+    /// The chunks below, for another item.
+    pub(super) fn into_chunks(self) -> Option<Chunks<'a>> {
+        match self.codec {
+            Codec::Stored(chunks) | Codec::Zlib(chunks, _) | Codec::Zstd(chunks, _) => Some(chunks),
+            Codec::Lz4(decoder) => Some(decoder.into_inner()),
+            Codec::Between => None,
+        }
     }
 
     /// The chunks below, to find the next item.
@@ -59,7 +112,7 @@ impl<'a> Item<'a> {
     /// Begins again, at the start of another item.
     pub(super) fn restart(&mut self) -> Result<(), ArchiveError> {
         self.state = State::Failed;
-        self.codec.restart(self.compression)?;
+        self.codec.restart(self.coding)?;
         self.state = State::Reading;
         Ok(())
     }
@@ -78,7 +131,7 @@ impl<'a> Item<'a> {
             if space.is_empty() {
                 break State::Reading;
             }
-            let step = self.codec.step(space, self.compression)?;
+            let step = self.codec.step(space, self.coding.compression())?;
             filled += step.produced;
             if step.ended {
                 self.expect_end()?;
@@ -90,7 +143,7 @@ impl<'a> Item<'a> {
 
     /// The stream has ended: so must the item.
     fn expect_end(&mut self) -> Result<(), ArchiveError> {
-        let codec = self.compression;
+        let codec = self.coding.compression();
         let Some(chunks) = self.codec.chunks() else { return Err(ArchiveError::AfterError) };
         if chunks.chunk()?.is_empty() {
             return Ok(());
@@ -100,14 +153,14 @@ impl<'a> Item<'a> {
 }
 
 impl<'a> Codec<'a> {
-    fn new(mut chunks: Chunks<'a>, compression: Compression) -> Result<Self, ArchiveError> {
-        Ok(match compression {
-            Compression::None => Self::Stored(chunks),
-            Compression::Gzip => Self::Zlib(chunks, Box::new(Decompress::new(true))),
-            Compression::Lz4 => Self::Lz4(Box::new(FrameDecoder::new(chunks))),
-            Compression::Zstd => match zstd_decoder() {
+    fn new(mut chunks: Chunks<'a>, coding: Coding) -> Result<Self, ArchiveError> {
+        Ok(match coding {
+            Coding::Stored => Self::Stored(chunks),
+            Coding::Zlib | Coding::Gzip => Self::Zlib(chunks, Box::new(inflate(coding))),
+            Coding::Lz4 => Self::Lz4(Box::new(FrameDecoder::new(chunks))),
+            Coding::Zstd => match zstd_decoder() {
                 Ok(decoder) => Self::Zstd(chunks, decoder),
-                Err(error) => return Err(decode_error(&mut chunks, compression, error)),
+                Err(error) => return Err(decode_error(&mut chunks, Compression::Zstd, error)),
             },
         })
     }
@@ -120,15 +173,19 @@ impl<'a> Codec<'a> {
         }
     }
 
-    fn restart(&mut self, compression: Compression) -> Result<(), ArchiveError> {
+    fn restart(&mut self, coding: Coding) -> Result<(), ArchiveError> {
         match self {
             Self::Stored(_) => Ok(()),
-            Self::Zlib(_, inflate) => {
-                inflate.reset(true);
+            Self::Zlib(_, decoder) if coding == Coding::Zlib => {
+                decoder.reset(true);
+                Ok(())
+            }
+            Self::Zlib(_, decoder) => {
+                **decoder = inflate(coding);
                 Ok(())
             }
             Self::Zstd(chunks, decoder) => {
-                decoder.reinit().map_err(|error| decode_error(chunks, compression, error))
+                decoder.reinit().map_err(|error| decode_error(chunks, Compression::Zstd, error))
             }
             Self::Lz4(_) => {
                 if let Self::Lz4(decoder) = std::mem::replace(self, Self::Between) {
@@ -154,6 +211,10 @@ impl<'a> Codec<'a> {
             Self::Between => Err(ArchiveError::AfterError),
         }
     }
+}
+
+fn inflate(coding: Coding) -> Decompress {
+    if coding == Coding::Gzip { Decompress::new_gzip(GZIP_WINDOW_LOG) } else { Decompress::new(true) }
 }
 
 fn zstd_decoder() -> io::Result<ZstdDecoder<'static>> {

@@ -2,91 +2,39 @@
 
 use super::{
     block::Block,
+    blocks::{FileBlocks, Files, Opener},
     chunks::{BlockKind, Chunks, Framing},
     entry::{DataState, DumpId, Entry, EntryKind},
     error::{ArchiveError, Part},
-    header::{Compression, Header},
-    locate::{LocatedBlock, Locator},
-    progress::Progress,
-    reader::{ArchiveFile, IntSizes, Limit, Reader},
+    file::ArchiveFile,
+    header::{Compression, Container, Header},
+    locate::Locator,
+    reader::{IntSizes, Reader},
     tail::{Tail, read_tail},
     toc::Toc,
 };
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
-/// The blocks of an archive in a file: each can be read at any time, several at once.
-#[derive(Debug)]
-pub(super) struct FileBlocks {
+/// Finds the blocks of an archive in a file. `reader` is after its TOC.
+pub(super) fn locate_blocks(
+    reader: Reader,
     file: Arc<ArchiveFile>,
-    sizes: IntSizes,
-    compression: Compression,
-    /// In the order of the file.
-    blocks: Vec<LocatedBlock>,
-    by_id: HashMap<DumpId, usize>,
-    next: usize,
-    tail: Tail,
-}
-
-impl FileBlocks {
-    /// Finds the blocks. `reader` is after the TOC.
-    pub(super) fn locate(
-        reader: Reader,
-        file: Arc<ArchiveFile>,
-        header: &Header,
-        toc: &Toc,
-    ) -> Result<Self, ArchiveError> {
-        let toc_end = reader.offset();
-        let (mut reader, blocks) = Locator::new(reader, toc).locate()?;
-        let blocks_end = reader.offset();
-        let starts: Vec<_> = blocks.iter().map(|block| (block.dump_id, block.start)).collect();
-        let tail = read_tail(&mut reader, header, toc, &starts)?;
-        // Whatever is no block counts as read, so that after a whole restore the file's size has been read.
-        file.read.add(file.size.saturating_sub(blocks_end - toc_end));
-        let by_id = blocks.iter().enumerate().map(|(index, block)| (block.dump_id, index)).collect();
-        let sizes = IntSizes { int: header.int_size, offset: header.off_size };
-        Ok(Self { file, sizes, compression: header.compression, blocks, by_id, next: 0, tail })
-    }
-
-    pub(super) fn file(&self) -> &ArchiveFile {
-        &self.file
-    }
-
-    pub(super) fn tail(&self) -> Tail {
-        self.tail
-    }
-
-    /// Opens the block of `entry`.
-    pub(super) fn block(&self, entry: &Entry) -> Result<Block<'static>, ArchiveError> {
-        let located = self.by_id.get(&entry.dump_id).and_then(|&index| self.blocks.get(index));
-        let Some(located) = located else { return Err(ArchiveError::NoData(Box::new(entry.label()))) };
-        let mut reader = Reader::of_file(Arc::clone(&self.file));
-        reader.set_sizes(self.sizes);
-        reader.enter(Part::Block(entry.label()));
-        reader.seek(located.start + header_length(self.sizes));
-        reader.set_limit(Limit::EndOfBlock(located.end));
-        reader.set_progress(Progress::Block {
-            start: located.start,
-            block: Arc::clone(&located.progress),
-            total: self.file.read.clone(),
-        });
-        Block::new(Chunks::Own(Box::new(Framing::idle(reader))), located.kind, self.compression)
-    }
-
-    /// Bytes of the block of an entry, with its framing.
-    pub(super) fn stored_bytes(&self, id: DumpId) -> Option<u64> {
-        let block = self.by_id.get(&id).and_then(|&index| self.blocks.get(index))?;
-        Some(block.end.saturating_sub(block.start))
-    }
-
-    /// The dump ID of the next block in the file's order.
-    pub(super) fn next_id(&mut self) -> Option<DumpId> {
-        let id = self.blocks.get(self.next)?.dump_id;
-        self.next += 1;
-        Some(id)
-    }
+    header: &Header,
+    container: Container,
+    toc: &Toc,
+) -> Result<FileBlocks, ArchiveError> {
+    let (mut reader, blocks) = Locator::new(reader, toc).locate()?;
+    let blocks_end = reader.offset();
+    let starts: Vec<_> = blocks.iter().map(|block| (block.dump_id, block.start())).collect();
+    let tail = read_tail(&mut reader, container, toc, &starts)?;
+    let size = file.contents_size().unwrap_or(blocks_end);
+    let opener = Opener {
+        read: file.read.clone(),
+        files: Files::One(file),
+        sizes: container.sizes(),
+        compression: header.compression,
+    };
+    Ok(FileBlocks::new(opener, Some(size), blocks, tail))
 }
 
 /// The blocks of an archive that comes in a stream: each can be read once, in their order.
@@ -95,6 +43,8 @@ pub(super) struct StreamBlocks {
     /// Blocks that have come, with their places.
     found: Vec<(DumpId, u64)>,
     seen: HashSet<DumpId>,
+    container: Container,
+    compression: Compression,
     state: StreamState,
 }
 
@@ -107,9 +57,15 @@ enum StreamState {
 
 impl StreamBlocks {
     /// `reader` is after the TOC.
-    pub(super) fn new(reader: Reader) -> Self {
-        let framing = Framing::idle(reader);
-        Self { framing, found: Vec::new(), seen: HashSet::new(), state: StreamState::Reading }
+    pub(super) fn new(reader: Reader, container: Container, compression: Compression) -> Self {
+        Self {
+            framing: Framing::idle(reader),
+            found: Vec::new(),
+            seen: HashSet::new(),
+            container,
+            compression,
+            state: StreamState::Reading,
+        }
     }
 
     /// What comes after the last block, once that has been read.
@@ -121,11 +77,7 @@ impl StreamBlocks {
     }
 
     /// The next block, after what is left of the one before.
-    pub(super) fn next(
-        &mut self,
-        header: &Header,
-        toc: &Toc,
-    ) -> Result<Option<(DumpId, Block<'_>)>, ArchiveError> {
+    pub(super) fn next(&mut self, toc: &Toc) -> Result<Option<(DumpId, Block<'_>)>, ArchiveError> {
         match self.state {
             StreamState::Ended(_) => return Ok(None),
             StreamState::Failed => return Err(ArchiveError::AfterError),
@@ -134,7 +86,7 @@ impl StreamBlocks {
         self.framing.skip_block()?;
         let reader = self.framing.reader();
         if self.found.len() == toc.blocks() {
-            let tail = read_tail(reader, header, toc, &self.found)?;
+            let tail = read_tail(reader, self.container, toc, &self.found)?;
             reader.report();
             self.state = StreamState::Ended(tail);
             return Ok(None);
@@ -145,13 +97,13 @@ impl StreamBlocks {
         self.seen.insert(entry.dump_id);
         self.found.push((entry.dump_id, start));
         self.state = StreamState::Reading;
-        let block = Block::new(Chunks::Shared(&mut self.framing), kind, header.compression)?;
+        let block = Block::framed(Chunks::Shared(&mut self.framing), kind, self.compression)?;
         Ok(Some((entry.dump_id, block)))
     }
 }
 
 /// Length of a block's header: its type, then its dump ID.
-fn header_length(sizes: IntSizes) -> u64 {
+pub(super) fn header_length(sizes: IntSizes) -> u64 {
     1 + 1 + u64::from(sizes.int)
 }
 

@@ -77,6 +77,7 @@ impl Section {
 
 /// What the archive's TOC says of an entry's data block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DataState {
     /// The entry has no data block.
     NoData,
@@ -84,6 +85,8 @@ pub enum DataState {
     NotSet,
     /// There is a block, at this byte of the file.
     Offset(u64),
+    /// There is data, in a file or member of its own, or as a part of a script.
+    Member,
 }
 
 macro_rules! entry_kinds {
@@ -230,6 +233,14 @@ impl Entry {
     /// The definition, unless it is NULL or empty.
     pub fn sql(&self) -> Option<&ArchiveText> {
         self.definition.as_ref().filter(|text| !text.is_empty())
+    }
+
+    /// Its name with its schema, for people: `store.tenant`, not quoted, control characters escaped.
+    pub fn relation(&self) -> String {
+        match self.namespace.as_ref().filter(|namespace| !namespace.is_empty()) {
+            Some(namespace) => format!("{namespace}.{}", self.tag),
+            None => self.tag.to_string(),
+        }
     }
 
     /// What errors call this entry.

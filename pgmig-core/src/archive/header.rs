@@ -2,6 +2,7 @@
 
 use super::{
     error::{ArchiveError, Part},
+    format::Format,
     reader::{IntSizes, Reader},
     sniff::Foreign,
     text::ArchiveText,
@@ -19,13 +20,13 @@ const MAX_HEADER_TEXT: u64 = 64 * 1024;
 /// Widest integer and offset that fit 64 bits; pg_dump writes 4 and 8.
 const MAX_INT_SIZE: u8 = 8;
 
-/// How the data of an archive is compressed; the TOC never is.
+/// How data is compressed; the TOC of an archive never is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compression {
     /// Not at all.
     None,
-    /// A zlib stream for each item (pg_dump calls it gzip).
+    /// A zlib stream for each item of the custom format (pg_dump calls it gzip), a gzip file elsewhere.
     Gzip,
     /// An LZ4 frame for each item.
     Lz4,
@@ -75,23 +76,41 @@ impl fmt::Display for Created {
     }
 }
 
-/// The archive's header.
-#[derive(Debug, Clone)]
+/// How the table of contents is written; a plain script has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Header {
+pub struct Container {
     /// Version of the container.
     pub version: ArchiveVersion,
     /// Bytes of an integer, 1 to 8; 4 in practice.
     pub int_size: u8,
     /// Bytes of a file offset, 1 to 8; 8 in practice.
     pub off_size: u8,
-    /// How data is compressed.
+}
+
+impl Container {
+    pub(super) fn sizes(self) -> IntSizes {
+        IntSizes { int: self.int_size, offset: self.off_size }
+    }
+}
+
+/// The archive's header.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Header {
+    /// The format that pg_dump wrote.
+    pub format: Format,
+    /// How the whole file is compressed, on top of what pg_dump did.
+    pub wrapper: Compression,
+    /// How the table of contents is written; `None` for a plain script.
+    pub container: Option<Container>,
+    /// How data is compressed, as the header says.
     pub compression: Compression,
     /// The compression level that archives before 1.15 note down; -1 is zlib's default.
     pub compression_level: Option<i32>,
-    /// When the archive was made.
-    pub created: Created,
-    /// Name of the source database.
+    /// When the archive was made; a plain script does not say.
+    pub created: Option<Created>,
+    /// Name of the source database; a plain script says it only if it was made with `--create`.
     pub database: Option<ArchiveText>,
     /// Version of the source server, such as `15.18 (Debian 15.18-0+deb12u1)`.
     pub server_version: Option<ArchiveText>,
@@ -101,7 +120,7 @@ pub struct Header {
 
 impl Header {
     /// Reads the header and tells `reader` the sizes of integers. The magic has been recognised already.
-    pub(super) fn read(reader: &mut Reader) -> Result<Self, ArchiveError> {
+    pub(super) fn read(reader: &mut Reader, format: Format) -> Result<(Self, Container), ArchiveError> {
         reader.enter(Part::Header);
         for _ in MAGIC {
             reader.byte("the magic")?;
@@ -109,20 +128,22 @@ impl Header {
         let version = read_version(reader)?;
         let int_size = read_size(reader, "the size of integers")?;
         let off_size = read_size(reader, "the size of offsets")?;
-        reader.set_sizes(IntSizes { int: int_size, offset: off_size });
-        read_format(reader)?;
+        let container = Container { version, int_size, off_size };
+        reader.set_sizes(container.sizes());
+        read_format(reader, format)?;
         let (compression, compression_level) = read_compression(reader, version)?;
-        Ok(Self {
-            version,
-            int_size,
-            off_size,
+        let header = Self {
+            format,
+            wrapper: Compression::None,
+            container: Some(container),
             compression,
             compression_level,
-            created: read_created(reader)?,
+            created: Some(read_created(reader)?),
             database: reader.text("the database name", MAX_HEADER_TEXT)?,
             server_version: reader.text("the server version", MAX_HEADER_TEXT)?,
             dump_version: reader.text("the pg_dump version", MAX_HEADER_TEXT)?,
-        })
+        };
+        Ok((header, container))
     }
 }
 
@@ -147,13 +168,17 @@ fn read_size(reader: &mut Reader, what: &'static str) -> Result<u8, ArchiveError
     }
 }
 
-fn read_format(reader: &mut Reader) -> Result<(), ArchiveError> {
-    match reader.byte("the format")? {
-        FORMAT_CUSTOM => Ok(()),
-        FORMAT_TAR | FORMAT_DIRECTORY => {
+/// The `toc.dat` of a directory says tar, too: pg_dump writes it with that code.
+fn read_format(reader: &mut Reader, format: Format) -> Result<(), ArchiveError> {
+    let found = reader.byte("the format")?;
+    match (format, found) {
+        (Format::Custom, FORMAT_CUSTOM) => Ok(()),
+        (Format::Custom, FORMAT_TAR | FORMAT_DIRECTORY) => {
             Err(ArchiveError::NotAnArchive { input: reader.name().to_owned(), found: Foreign::TocFile })
         }
-        other => Err(reader.malformed("the format", other, "1 (custom)")),
+        (Format::Custom, other) => Err(reader.malformed("the format", other, "1 (custom)")),
+        (_, FORMAT_TAR | FORMAT_DIRECTORY) => Ok(()),
+        (_, other) => Err(reader.malformed("the format", other, "3 (tar) or 5 (directory)")),
     }
 }
 

@@ -11,7 +11,8 @@ use std::fmt;
 const PARTITION_ROOT_NOTE: &[u8] = b"-- load via partition root ";
 
 /// The archive's contents in the form of `pg_restore --list`, without what a restore into an existing database
-/// leaves out. Created by [`Archive::listing`].
+/// leaves out. pg_restore has no listing of plain scripts; theirs has the same form, with numbers that pgmig gives
+/// out. Created by [`Archive::listing`].
 #[derive(Debug, Clone, Copy)]
 pub struct Listing<'a> {
     archive: &'a Archive,
@@ -27,17 +28,24 @@ impl fmt::Display for Listing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let header = self.archive.header();
         let text = |text: &Option<ArchiveText>| text.as_ref().map(one_line).unwrap_or_default();
-        writeln!(f, ";\n; Archive created at {}", header.created)?;
+        match header.created {
+            Some(created) => writeln!(f, ";\n; Archive created at {created}")?,
+            None => writeln!(f, ";\n; Archive")?,
+        }
         writeln!(f, ";     dbname: {}", text(&header.database))?;
         writeln!(f, ";     TOC Entries: {}", self.archive.entries().len())?;
         match header.compression_level {
             Some(level) => writeln!(f, ";     Compression: {level}")?,
             None => writeln!(f, ";     Compression: {}", header.compression)?,
         }
-        writeln!(f, ";     Dump Version: {}-0", header.version)?;
-        writeln!(f, ";     Format: CUSTOM")?;
-        writeln!(f, ";     Integer: {} bytes", header.int_size)?;
-        writeln!(f, ";     Offset: {} bytes", header.off_size)?;
+        if let Some(container) = header.container {
+            writeln!(f, ";     Dump Version: {}-0", container.version)?;
+        }
+        writeln!(f, ";     Format: {}", header.format.to_string().to_ascii_uppercase())?;
+        if let Some(container) = header.container {
+            writeln!(f, ";     Integer: {} bytes", container.int_size)?;
+            writeln!(f, ";     Offset: {} bytes", container.off_size)?;
+        }
         if header.server_version.is_some() {
             writeln!(f, ";     Dumped from database version: {}", text(&header.server_version))?;
         }

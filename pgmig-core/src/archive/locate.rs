@@ -1,27 +1,15 @@
 //! Finds the data blocks in a file.
 
 use super::{
+    blocks::{LocatedBlock, Shape},
     chunks::{BlockKind, Framing},
     custom::read_block_header,
     entry::{DataState, DumpId, Entry},
     error::{ArchiveError, Part},
-    progress::BlockProgress,
     reader::Reader,
     toc::Toc,
 };
-use std::{collections::HashSet, sync::Arc};
-
-/// A block in a file.
-#[derive(Debug)]
-pub(super) struct LocatedBlock {
-    pub(super) dump_id: DumpId,
-    pub(super) kind: BlockKind,
-    /// Its first byte, which is its type.
-    pub(super) start: u64,
-    /// The byte after its last.
-    pub(super) end: u64,
-    pub(super) progress: Arc<BlockProgress>,
-}
+use std::collections::HashSet;
 
 /// Finds the blocks of an archive: by the TOC's offsets where all are set, else in one pass over them all.
 pub(super) struct Locator<'t> {
@@ -50,7 +38,7 @@ impl<'t> Locator<'t> {
     fn offsets(&self) -> Option<Vec<(u64, &'t Entry)>> {
         let offset = |entry: &'t Entry| match entry.data {
             DataState::Offset(offset) => Some((offset, entry)),
-            DataState::NotSet | DataState::NoData => None,
+            DataState::NotSet | DataState::NoData | DataState::Member => None,
         };
         let mut offsets: Vec<_> = self.toc.with_data().map(offset).collect::<Option<_>>()?;
         offsets.sort_by_key(|(offset, _)| *offset);
@@ -112,7 +100,6 @@ impl<'t> Locator<'t> {
 
     fn add(&mut self, entry: &Entry, kind: BlockKind, start: u64, end: u64) {
         self.seen.insert(entry.dump_id);
-        let progress = Arc::new(BlockProgress::default());
-        self.blocks.push(LocatedBlock { dump_id: entry.dump_id, kind, start, end, progress });
+        self.blocks.push(LocatedBlock::new(entry.dump_id, Shape::Framed { kind, start, end }));
     }
 }

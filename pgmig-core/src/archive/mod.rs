@@ -1,8 +1,9 @@
 //! Reads the archives that pg_dump writes: the header, the table of contents (TOC), the data blocks.
 //!
-//! Custom format (`pg_dump -Fc`), container versions 1.10 to 1.16 (PostgreSQL 8.0 to 18), uncompressed or with
-//! gzip, lz4 or zstd; from a file or from a stream. Everything is streamed, and nothing is believed: what
-//! pg_dump would not write is an error that says where it is. Other formats are recognised and refused.
+//! Every format that pg_dump writes, container versions 1.10 to 1.16 (PostgreSQL 8.0 to 18), uncompressed or with
+//! gzip, lz4 or zstd; also when the whole file was compressed with one of these. Custom (`-Fc`), directory (`-Fd`), tar
+//! (`-Ft`, and a directory that was packed with tar), plain scripts (`-Fp`). The format is told from the contents, never from a name.
+//! Everything is streamed, and nothing is believed: what pg_dump would not write is an error that says where it is.
 //!
 //! Knows no database and executes nothing: what an entry's SQL means is not looked at here.
 //!
@@ -25,29 +26,40 @@
 //! ```
 
 mod block;
+mod blocks;
 mod chunks;
 mod compression;
 mod custom;
+mod directory;
 mod entry;
 mod error;
+mod file;
+mod format;
 mod header;
 mod list;
 mod locate;
+mod member;
+mod objects;
+mod open;
+mod plain;
 mod progress;
 mod reader;
 mod session;
 mod sniff;
 mod tail;
+mod tar;
 #[cfg(test)]
 mod tests;
 mod text;
 mod toc;
 mod version;
+mod wrapper;
 
 pub use block::{Block, DataReader, LargeObjectsReader};
 pub use entry::{CatalogId, DataState, DumpId, Entry, EntryKind, EntryLabel, Oid, Section};
-pub use error::{ArchiveError, Part, Place};
-pub use header::{Compression, Created, Header};
+pub use error::{ArchiveError, MemberProblem, Part, Place, ScriptProblem};
+pub use format::Format;
+pub use header::{Compression, Container, Created, Header};
 pub use list::Listing;
 pub use progress::BytesRead;
 pub use sniff::Foreign;
@@ -55,18 +67,15 @@ pub use tail::Tail;
 pub use text::ArchiveText;
 pub use version::ArchiveVersion;
 
-use custom::{FileBlocks, StreamBlocks};
-use reader::{ArchiveFile, Reader};
+use blocks::FileBlocks;
+use custom::StreamBlocks;
 use std::{
-    fs::File,
     io::Read,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
+use tar::TarStream;
 use toc::Toc;
-
-/// What messages call an input that has no name.
-const STREAM_NAME: &str = "the input";
 
 /// An archive: its header and its table of contents, and the way to its data.
 #[derive(Debug)]
@@ -79,57 +88,39 @@ pub struct Archive {
 
 #[derive(Debug)]
 enum Blocks {
-    File(FileBlocks),
+    File(Box<FileBlocks>),
     /// Never contended: the mutex makes `Archive` `Sync`, which the stream in it need not be.
     Stream(Box<Mutex<StreamBlocks>>),
+    Tar(Box<Mutex<TarStream>>),
 }
 
 impl Archive {
-    /// Opens the archive in a file, and finds its data blocks. A path that is no regular file (a FIFO,
-    /// `/dev/stdin`) is read as a stream.
+    /// Opens the archive at a path: a file, or the directory of a directory-format archive. Finds its data, for
+    /// which a file that is compressed as a whole is unpacked once. A path that is neither (a FIFO, `/dev/stdin`) is
+    /// read as a stream.
     ///
     /// # Errors
-    /// The file cannot be read, is no archive of the custom format, or is damaged; a file that was cut is
-    /// found out here, before any data has been read.
+    /// It cannot be read, is no archive, or is damaged; a file that was cut is found out here, before any data has
+    /// been read.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
-        let failed = |source| ArchiveError::Open { path: path.to_owned(), source };
-        let name: Arc<str> = path.display().to_string().into();
-        let file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if metadata.is_dir() {
-            let is_archive = path.join("toc.dat").exists() || path.join("toc.dat.gz").exists();
-            let found = if is_archive { Foreign::DirectoryFormat } else { Foreign::Directory };
-            return Err(ArchiveError::NotAnArchive { input: name.to_string(), found });
-        }
-        if !metadata.is_file() {
-            return Self::read_stream(Box::new(file), name);
-        }
-        let read = BytesRead::default();
-        let file = Arc::new(ArchiveFile { file, size: metadata.len(), name, read: read.clone() });
-        read_sound(Reader::of_file(Arc::clone(&file)), |mut reader| {
-            let (header, toc) = read_contents(&mut reader)?;
-            let blocks = Blocks::File(FileBlocks::locate(reader, file, &header, &toc)?);
-            Ok(Self { header, toc, blocks, read })
-        })
+        open::path(path)
+    }
+
+    /// Opens an archive that is in memory, as [`open`](Self::open) does for a file.
+    ///
+    /// # Errors
+    /// It is no archive, or is damaged.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, ArchiveError> {
+        open::bytes(bytes)
     }
 
     /// Reads an archive from a stream, which is at the archive's first byte: header and TOC now, the data
     /// by [`next_block`](Self::next_block).
     ///
     /// # Errors
-    /// The stream cannot be read, is no archive of the custom format, or is damaged as far as it is read.
+    /// The stream cannot be read, is no archive that a stream can hold, or is damaged as far as it is read.
     pub fn from_stream(input: impl Read + Send + 'static) -> Result<Self, ArchiveError> {
-        Self::read_stream(Box::new(input), STREAM_NAME.into())
-    }
-
-    fn read_stream(input: Box<dyn Read + Send>, name: Arc<str>) -> Result<Self, ArchiveError> {
-        let read = BytesRead::default();
-        read_sound(Reader::of_stream(input, name, read.clone()), |mut reader| {
-            let (header, toc) = read_contents(&mut reader)?;
-            reader.report();
-            let blocks = Blocks::Stream(Box::new(Mutex::new(StreamBlocks::new(reader))));
-            Ok(Self { header, toc, blocks, read })
-        })
+        open::stream(Box::new(input), None)
     }
 
     /// The header.
@@ -189,16 +180,26 @@ impl Archive {
         Ok(())
     }
 
-    /// Whether the archive is read from a stream.
+    /// Whether the archive is read from a stream, and so can be read only once.
     pub fn is_stream(&self) -> bool {
-        matches!(self.blocks, Blocks::Stream(_))
+        !matches!(self.blocks, Blocks::File(_))
     }
 
-    /// Size of the file in bytes; unknown for a stream.
+    /// Whether blocks are best read in the archive's order, by [`next_block`](Self::next_block): in a file that is
+    /// compressed as a whole, each [`block`](Self::block) costs the unpacking of all that comes before it. True for
+    /// every stream, which has no other order.
+    pub fn is_sequential(&self) -> bool {
+        match &self.blocks {
+            Blocks::File(blocks) => blocks.is_sequential(),
+            Blocks::Stream(_) | Blocks::Tar(_) => true,
+        }
+    }
+
+    /// Size of the archive in bytes, unpacked if it is compressed as a whole; unknown for a stream.
     pub fn size(&self) -> Option<u64> {
         match &self.blocks {
-            Blocks::File(blocks) => Some(blocks.file().size),
-            Blocks::Stream(_) => None,
+            Blocks::File(blocks) => blocks.size(),
+            Blocks::Stream(_) | Blocks::Tar(_) => None,
         }
     }
 
@@ -213,6 +214,7 @@ impl Archive {
         match &self.blocks {
             Blocks::File(blocks) => Some(blocks.tail()),
             Blocks::Stream(blocks) => blocks.lock().unwrap_or_else(PoisonError::into_inner).tail(),
+            Blocks::Tar(blocks) => blocks.lock().unwrap_or_else(PoisonError::into_inner).tail(),
         }
     }
 
@@ -225,7 +227,15 @@ impl Archive {
     pub fn stored_bytes(&self, id: DumpId) -> Option<u64> {
         match &self.blocks {
             Blocks::File(blocks) => blocks.stored_bytes(id),
-            Blocks::Stream(_) => None,
+            Blocks::Stream(_) | Blocks::Tar(_) => None,
+        }
+    }
+
+    /// The dump IDs of the data blocks of a file, in the file's order; none for a stream.
+    pub fn block_order(&self) -> Vec<DumpId> {
+        match &self.blocks {
+            Blocks::File(blocks) => blocks.ids().collect(),
+            Blocks::Stream(_) | Blocks::Tar(_) => Vec::new(),
         }
     }
 
@@ -238,7 +248,7 @@ impl Archive {
         let entry = self.entry(id).ok_or(ArchiveError::NoSuchEntry(id))?;
         match &self.blocks {
             Blocks::File(blocks) => blocks.block(entry),
-            Blocks::Stream(_) => Err(ArchiveError::StreamOrder),
+            Blocks::Stream(_) | Blocks::Tar(_) => Err(ArchiveError::StreamOrder),
         }
     }
 
@@ -249,11 +259,12 @@ impl Archive {
     /// The archive is damaged, or (in a stream) ends without the data of some entry.
     pub fn next_block(&mut self) -> Result<Option<(DumpId, Block<'_>)>, ArchiveError> {
         match &mut self.blocks {
-            Blocks::Stream(blocks) => exclusive(blocks).next(&self.header, &self.toc),
+            Blocks::Stream(blocks) => exclusive(blocks).next(&self.toc),
+            Blocks::Tar(blocks) => exclusive(blocks).next(&self.toc),
             Blocks::File(blocks) => {
                 let Some(id) = blocks.next_id() else { return Ok(None) };
                 let entry = self.toc.get(id).ok_or(ArchiveError::NoSuchEntry(id))?;
-                Ok(Some((id, blocks.block(entry)?)))
+                Ok(Some((id, blocks.block_of_pass(entry)?)))
             }
         }
     }
@@ -261,30 +272,6 @@ impl Archive {
 
 fn exclusive<T>(mutex: &mut Mutex<T>) -> &mut T {
     mutex.get_mut().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Reads an archive with `read` once it is recognised as one. Errors of archives that were transferred as text
-/// say so: whatever else is wrong follows from that.
-fn read_sound(
-    mut reader: Reader,
-    read: impl FnOnce(Reader) -> Result<Archive, ArchiveError>,
-) -> Result<Archive, ArchiveError> {
-    let head = reader.peek(sniff::SNIFF_LENGTH)?;
-    let found = sniff::foreign(head);
-    let mangled = sniff::line_feeds_mangled(head);
-    if let Some(found) = found {
-        return Err(ArchiveError::NotAnArchive { input: reader.name().to_owned(), found });
-    }
-    read(reader).map_err(|error| match error.place() {
-        Some(place) if mangled => ArchiveError::LineEndings { place: Box::new(place.clone()) },
-        _ => error,
-    })
-}
-
-fn read_contents(reader: &mut Reader) -> Result<(Header, Toc), ArchiveError> {
-    let header = Header::read(reader)?;
-    let toc = Toc::read(reader, &header)?;
-    Ok((header, toc))
 }
 
 fn transcode_text(

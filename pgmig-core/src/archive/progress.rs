@@ -41,17 +41,33 @@ pub(super) enum Progress {
     /// As the position in a stream.
     Stream(BytesRead),
     /// As a part of one block of a file.
-    Block { start: u64, block: Arc<BlockProgress>, total: BytesRead },
+    Block {
+        start: u64,
+        /// Bytes of the block that come before `start`, where it is made of several pieces.
+        base: u64,
+        block: Arc<BlockProgress>,
+        total: BytesRead,
+    },
 }
 
 impl Progress {
+    /// The same block's progress, for a piece of it that starts at `start` and comes after `base` bytes of others.
+    pub(super) fn from(&self, start: u64, base: u64) -> Self {
+        match self {
+            Self::Block { block, total, .. } => {
+                Self::Block { start, base, block: Arc::clone(block), total: total.clone() }
+            }
+            other => other.clone(),
+        }
+    }
+
     /// All bytes before `offset` have been read.
     pub(super) fn reached(&self, offset: u64) {
         match self {
             Self::Uncounted => {}
             Self::Stream(total) => total.raise_to(offset),
-            Self::Block { start, block, total } => {
-                let length = offset.saturating_sub(*start);
+            Self::Block { start, base, block, total } => {
+                let length = base + offset.saturating_sub(*start);
                 let before = block.furthest.fetch_max(length, Ordering::Relaxed);
                 total.add(length.saturating_sub(before));
             }

@@ -5,14 +5,15 @@
 
 use super::{
     error::{ArchiveError, Part, Place},
+    file::{ArchiveFile, Cursor},
+    header::Compression,
     progress::{BytesRead, Progress},
     text::ArchiveText,
+    wrapper::Unpacker,
 };
 use std::{
     fmt::Display,
-    fs::File,
-    io::{ErrorKind, Read},
-    os::unix::fs::FileExt,
+    io::{self, ErrorKind, Read},
     sync::Arc,
 };
 
@@ -24,20 +25,18 @@ const LARGEST_READ: usize = 256 * 1024;
 /// a read for each of them (a gzip archive has chunks of 4 KiB).
 const NEAR: u64 = 32 * 1024;
 
-/// An archive in a file, shared by the readers of its blocks.
-#[derive(Debug)]
-pub(super) struct ArchiveFile {
-    pub(super) file: File,
-    /// Size when the file was opened, in bytes.
-    pub(super) size: u64,
-    /// The path, for messages.
-    pub(super) name: Arc<str>,
-    pub(super) read: BytesRead,
-}
-
 pub(super) enum Input {
     File(Arc<ArchiveFile>),
-    Stream { stream: Box<dyn Read + Send>, name: Arc<str> },
+    /// A file that is compressed as a whole: read forward, and from its start again where need be.
+    Wrapped {
+        file: Arc<ArchiveFile>,
+        unpacker: Option<Unpacker<Cursor>>,
+    },
+    Stream {
+        stream: Box<dyn Read + Send>,
+        name: Arc<str>,
+        wrapper: Compression,
+    },
 }
 
 /// Where the bytes for a reader end, when that is known.
@@ -75,6 +74,8 @@ pub(super) struct Reader {
     end: usize,
     /// Place in the archive of `buffer[end]`.
     position: u64,
+    /// How much has to be unpacked and dropped to come to `position`.
+    ahead: u64,
     /// Place in the archive where the value read last begins.
     value_at: u64,
     limit: Limit,
@@ -87,13 +88,28 @@ pub(super) struct Reader {
 impl Reader {
     /// A reader of a whole file, from its start.
     pub(super) fn of_file(file: Arc<ArchiveFile>) -> Self {
-        let limit = Limit::EndOfFile(file.size);
-        Self::new(Input::File(file), limit, Progress::Uncounted)
+        let limit = file.contents_size().map_or(Limit::Unknown, Limit::EndOfFile);
+        let input =
+            if file.is_wrapped() { Input::Wrapped { file, unpacker: None } } else { Input::File(file) };
+        Self::new(input, limit, Progress::Uncounted)
     }
 
     /// A reader of a stream, which is at the archive's first byte.
     pub(super) fn of_stream(stream: Box<dyn Read + Send>, name: Arc<str>, read: BytesRead) -> Self {
-        Self::new(Input::Stream { stream, name }, Limit::Unknown, Progress::Stream(read))
+        let input = Input::Stream { stream, name, wrapper: Compression::None };
+        Self::new(input, Limit::Unknown, Progress::Stream(read))
+    }
+
+    /// A reader of what is packed in the rest of a stream. What is read goes on to be counted as it was packed.
+    ///
+    /// # Errors
+    /// There is no memory for a decoder.
+    pub(super) fn unwrapped(self, wrapper: Compression) -> Result<Self, ArchiveError> {
+        let name: Arc<str> = self.name().into();
+        let failed = |source| ArchiveError::Unwrap { input: name.to_string(), wrapper, offset: 0, source };
+        let stream = Box::new(Unpacker::new(Rest(self), wrapper).map_err(failed)?);
+        let input = Input::Stream { stream, name, wrapper };
+        Ok(Self::new(input, Limit::Unknown, Progress::Uncounted))
     }
 
     fn new(input: Input, limit: Limit, progress: Progress) -> Self {
@@ -103,6 +119,7 @@ impl Reader {
             start: 0,
             end: 0,
             position: 0,
+            ahead: 0,
             value_at: 0,
             limit,
             next_read: SMALLEST_READ,
@@ -115,9 +132,18 @@ impl Reader {
 
     /// Starts over at `offset` of a file. (A stream stays where it is: it has no other place.)
     pub(super) fn seek(&mut self, offset: u64) {
-        if matches!(self.input, Input::File(_)) {
-            (self.start, self.end, self.position, self.next_read) = (0, 0, offset, SMALLEST_READ);
+        let from = self.offset();
+        match &mut self.input {
+            Input::Stream { .. } => return,
+            Input::File(_) => {}
+            Input::Wrapped { .. } if (from..=self.position).contains(&offset) => {
+                self.consume(usize::try_from(offset - from).unwrap_or(usize::MAX));
+                return;
+            }
+            Input::Wrapped { .. } if offset > self.position => self.ahead += offset - self.position,
+            Input::Wrapped { unpacker, .. } => (*unpacker, self.ahead) = (None, offset),
         }
+        (self.start, self.end, self.position, self.next_read) = (0, 0, offset, SMALLEST_READ);
     }
 
     pub(super) fn set_sizes(&mut self, sizes: IntSizes) {
@@ -158,13 +184,26 @@ impl Reader {
     /// Name of the input, for messages.
     pub(super) fn name(&self) -> &str {
         match &self.input {
-            Input::File(file) => &file.name,
+            Input::File(file) | Input::Wrapped { file, .. } => &file.name,
             Input::Stream { name, .. } => name,
         }
     }
 
+    /// The file that is read; `None` for a stream.
+    pub(super) fn file(&self) -> Option<&Arc<ArchiveFile>> {
+        match &self.input {
+            Input::File(file) | Input::Wrapped { file, .. } => Some(file),
+            Input::Stream { .. } => None,
+        }
+    }
+
     pub(super) fn place(&self) -> Box<Place> {
-        Box::new(Place { offset: self.offset(), part: self.part.clone() })
+        self.place_at(self.offset())
+    }
+
+    fn place_at(&self, offset: u64) -> Box<Place> {
+        let file = self.file().and_then(|file| file.member.as_deref()).map(str::to_owned);
+        Box::new(Place { offset, file, part: self.part.clone() })
     }
 
     /// The error for the value read last, which pg_dump does not write.
@@ -174,7 +213,7 @@ impl Reader {
         got: impl Display,
         expected: impl Display,
     ) -> ArchiveError {
-        let place = Box::new(Place { offset: self.value_at, part: self.part.clone() });
+        let place = self.place_at(self.value_at);
         ArchiveError::Malformed { place, what, got: got.to_string(), expected: expected.to_string() }
     }
 
@@ -240,7 +279,10 @@ impl Reader {
         let space = self.buffer.get_mut(self.end..wanted).unwrap_or_default();
         loop {
             let result = match &mut self.input {
-                Input::File(file) => file.file.read_at(space, self.position),
+                Input::File(file) => file.read_at(space, self.position),
+                Input::Wrapped { file, unpacker } => {
+                    read_wrapped(file, unpacker, &mut self.ahead, space, self.position)
+                }
                 Input::Stream { stream, .. } => stream.read(space),
             };
             match result {
@@ -252,14 +294,23 @@ impl Reader {
                     return Ok(read);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(source) => {
-                    return Err(ArchiveError::Read {
-                        input: self.name().to_owned(),
-                        offset: self.position,
-                        source,
-                    });
-                }
+                Err(source) => return Err(self.failed(source)),
             }
+        }
+    }
+
+    fn failed(&self, source: io::Error) -> ArchiveError {
+        let (input, offset) = (self.name().to_owned(), self.position.saturating_sub(self.ahead));
+        let wrapper = match &self.input {
+            Input::File(_) => Compression::None,
+            Input::Wrapped { file, .. } => file.wrapper,
+            Input::Stream { wrapper, .. } => *wrapper,
+        };
+        // An error of the stream below comes through the decoder as it was.
+        match source.downcast::<ArchiveError>() {
+            Ok(error) => error,
+            Err(source) if wrapper == Compression::None => ArchiveError::Read { input, offset, source },
+            Err(source) => ArchiveError::Unwrap { input, wrapper, offset, source },
         }
     }
 
@@ -291,6 +342,25 @@ impl Reader {
                 return Err(self.ended(reading));
             }
         }
+    }
+
+    /// Fills `out`.
+    pub(super) fn bytes(&mut self, out: &mut [u8], reading: &'static str) -> Result<(), ArchiveError> {
+        self.value_at = self.offset();
+        let mut filled = 0;
+        while let Some(space) = out.get_mut(filled..).filter(|space| !space.is_empty()) {
+            let available = self.fill()?;
+            let length = available.len().min(space.len());
+            if length == 0 {
+                return Err(self.ended(reading));
+            }
+            if let (Some(to), Some(from)) = (space.get_mut(..length), available.get(..length)) {
+                to.copy_from_slice(from);
+            }
+            self.consume(length);
+            filled += length;
+        }
+        Ok(())
     }
 
     pub(super) fn byte(&mut self, reading: &'static str) -> Result<u8, ArchiveError> {
@@ -379,6 +449,49 @@ impl Reader {
             return Err(self.malformed(reading, "a text with a NUL byte", "a text"));
         }
         Ok(Some(ArchiveText::new(bytes)))
+    }
+}
+
+/// Reads the contents of a compressed file at `position`, which is `ahead` bytes from where its decoder is.
+fn read_wrapped(
+    file: &Arc<ArchiveFile>,
+    unpacker: &mut Option<Unpacker<Cursor>>,
+    ahead: &mut u64,
+    space: &mut [u8],
+    position: u64,
+) -> io::Result<usize> {
+    let unpacker = match unpacker {
+        Some(unpacker) => unpacker,
+        None => unpacker.insert(Unpacker::new(Cursor::new(Arc::clone(file)), file.wrapper)?),
+    };
+    while *ahead > 0 {
+        let room = usize::try_from(*ahead).unwrap_or(usize::MAX).min(space.len());
+        let read = unpacker.read(space.get_mut(..room).unwrap_or_default())?.min(room);
+        if read == 0 {
+            file.contents_end(position - *ahead);
+            return Ok(0);
+        }
+        *ahead -= to_u64(read);
+    }
+    let read = unpacker.read(space)?;
+    if read == 0 {
+        file.contents_end(position);
+    }
+    Ok(read)
+}
+
+/// What is left of a reader's input, for a decoder. An [`ArchiveError`] travels inside the [`io::Error`].
+struct Rest(Reader);
+
+impl Read for Rest {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.0.fill().map_err(io::Error::other)?;
+        let length = available.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..length), available.get(..length)) {
+            to.copy_from_slice(from);
+        }
+        self.0.consume(length);
+        Ok(length)
     }
 }
 

@@ -17,19 +17,19 @@ pub(super) struct SessionSettings {
 }
 
 impl SessionSettings {
-    /// Takes note of `entry`, which `reader` has just read, if it is one of the three.
-    pub(super) fn note(&mut self, entry: &Entry, reader: &Reader) -> Result<(), ArchiveError> {
+    /// Takes note of `entry`, if it is one of the three.
+    pub(super) fn note(&mut self, entry: &Entry) -> Result<(), Unexpected> {
         match entry.kind {
             EntryKind::Encoding => {
                 let expected = "a SET statement with an encoding in quotes";
-                let value = quoted(entry).ok_or_else(|| unexpected(entry, reader, expected))?;
+                let value = quoted(entry).ok_or_else(|| Unexpected::new(entry, expected))?;
                 self.encoding = Some(value.to_owned());
             }
             EntryKind::StdStrings => {
                 self.standard_conforming_strings = match quoted(entry) {
                     Some("on") => true,
                     Some("off") => false,
-                    _ => return Err(unexpected(entry, reader, "a SET statement with 'on' or 'off'")),
+                    _ => return Err(Unexpected::new(entry, "a SET statement with 'on' or 'off'")),
                 };
             }
             EntryKind::SearchPath => self.search_path_statement = entry.sql().cloned(),
@@ -46,7 +46,21 @@ fn quoted(entry: &Entry) -> Option<&str> {
     parts.next().map(|_| value)
 }
 
-fn unexpected(entry: &Entry, reader: &Reader, expected: &str) -> ArchiveError {
-    let got = entry.definition.as_ref().map_or_else(|| "NULL".to_owned(), |text| format!("\"{text}\""));
-    reader.malformed("the definition of the session's settings", got, expected)
+/// A definition that sets nothing.
+#[derive(Debug)]
+pub(super) struct Unexpected {
+    got: String,
+    expected: &'static str,
+}
+
+impl Unexpected {
+    fn new(entry: &Entry, expected: &'static str) -> Self {
+        let got = entry.definition.as_ref().map_or_else(|| "NULL".to_owned(), |text| format!("\"{text}\""));
+        Self { got, expected }
+    }
+
+    /// The error for the entry that `reader` has just read.
+    pub(super) fn at(self, reader: &Reader) -> ArchiveError {
+        reader.malformed("the definition of the session's settings", self.got, self.expected)
+    }
 }

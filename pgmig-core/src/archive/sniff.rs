@@ -1,5 +1,7 @@
-//! Recognises what is given as an archive and is none: what backups turn into on their way, by mistake.
+//! Recognises the format of an archive by its first bytes, and what is given as an archive and is none: what backups
+//! turn into on their way, by mistake.
 
+use super::format::Format;
 use super::header::MAGIC;
 use memchr::{memchr_iter, memmem};
 use std::fmt;
@@ -10,27 +12,29 @@ pub(super) const SNIFF_LENGTH: usize = 64 * 1024;
 const ENOUGH_LINE_FEEDS: usize = 4;
 /// Place of "ustar" in a tar member's header.
 const USTAR_AT: usize = 257;
+/// The first words of pg_dump's scripts.
+pub(super) const SCRIPT_TITLE: &[u8] = b"-- PostgreSQL database dump";
 
-/// What an input is instead of a custom-format archive. `Display` says what to do with it.
+/// What an input is instead of an archive. `Display` says what to do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Foreign {
     /// Nothing at all.
     Empty,
-    /// A directory-format archive (a directory with a `toc.dat`).
-    DirectoryFormat,
     /// A directory that is no archive.
     Directory,
     /// The `toc.dat` of a directory-format or tar-format archive.
     TocFile,
-    /// A tar file: a tar-format archive, or a packed directory.
-    Tar,
-    /// A plain SQL script of pg_dump.
+    /// A plain SQL script of pg_dump, in a stream.
     PlainScript,
+    /// A tar file without a `toc.dat`.
+    TarWithoutToc,
     /// An SQL script of pg_dumpall.
     ClusterScript,
-    /// A compressed file, by the name of the tool that unpacks it.
+    /// A compressed file that is not unpacked here, by the name of the tool that unpacks it.
     Compressed(&'static str),
+    /// A compressed file in a compressed file.
+    CompressedTwice,
     /// An archive or script that was re-encoded as text, to UTF-16 or to UTF-8 with a byte order mark.
     Reencoded,
     /// An archive after this many bytes of something else.
@@ -43,13 +47,13 @@ impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("it is empty; take the backup again and check pg_dump's exit status"),
-            Self::DirectoryFormat => f.write_str("it is a directory-format archive, which is not supported yet; take one with pg_dump -Fc"),
-            Self::Directory => f.write_str("it is a directory"),
-            Self::TocFile => f.write_str("it is the table of contents (toc.dat) of a directory-format or tar-format archive, without its data; these formats are not supported yet: take an archive with pg_dump -Fc"),
-            Self::Tar => f.write_str("it is a tar file; tar-format archives are not supported yet: take one with pg_dump -Fc"),
-            Self::PlainScript => f.write_str("it is a plain SQL script (pg_dump -Fp), which is not supported yet; restore it with psql, or take an archive with pg_dump -Fc"),
+            Self::Directory => f.write_str("it is a directory without a toc.dat, and so no directory-format archive"),
+            Self::TocFile => f.write_str("it is the table of contents (toc.dat) of a directory-format or tar-format archive, without its data; give the directory or the tar file"),
+            Self::PlainScript => f.write_str("it is a plain SQL script (pg_dump -Fp), which is read from a file only; give the file itself"),
+            Self::TarWithoutToc => f.write_str("it is a tar file without a toc.dat, and so neither a tar-format archive nor a packed directory-format one"),
             Self::ClusterScript => f.write_str("it is a script of pg_dumpall, for a whole cluster; take an archive of the one database with pg_dump -Fc"),
             Self::Compressed(tool) => write!(f, "it is a file compressed as a whole; unpack it first: {tool}"),
+            Self::CompressedTwice => f.write_str("it is a compressed file in a compressed file; unpack it once first"),
             Self::Reencoded => f.write_str("it was re-encoded as text and cannot be repaired; PowerShell's `>` does that: use pg_dump -f, or run the command from cmd or a Unix shell"),
             Self::TextBefore(bytes) => write!(f, "other output comes before the archive, which starts at byte {bytes}; take it again with messages kept out of standard output and without a terminal (`kubectl exec` and `oc exec` without -t), or cut them off: tail -c +{}", bytes + 1),
             Self::Unknown => f.write_str("it starts like nothing that pg_dump writes"),
@@ -57,47 +61,58 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// What `head`, the start of an input, is, unless it begins as an archive does.
-pub(super) fn foreign(head: &[u8]) -> Option<Foreign> {
+/// The format of an input that starts with `head`; or what it is instead.
+pub(super) fn recognise(head: &[u8]) -> Result<Format, Foreign> {
     // A file that is cut within the magic is a truncated archive, not something else.
     if head.starts_with(MAGIC) || (!head.is_empty() && MAGIC.starts_with(head)) {
-        return None;
+        return Ok(Format::Custom);
     }
-    Some(identify(head))
-}
-
-fn identify(head: &[u8]) -> Foreign {
     if head.is_empty() {
-        return Foreign::Empty;
+        return Err(Foreign::Empty);
     }
     if let Some(tool) = unpacker(head) {
-        return Foreign::Compressed(tool);
+        return Err(Foreign::Compressed(tool));
     }
     if head.get(USTAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar")) || head.starts_with(b"toc.dat\0") {
-        return Foreign::Tar;
+        return Ok(Format::Tar);
     }
-    if [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbfPGDMP"].iter().any(|mark| head.starts_with(mark)) {
-        return Foreign::Reencoded;
+    if [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbfPGDMP", b"\xef\xbb\xbf--"]
+        .iter()
+        .any(|mark| head.starts_with(mark))
+    {
+        return Err(Foreign::Reencoded);
     }
+    script(head)
+}
+
+/// A script, or something that has one or an archive in it.
+fn script(head: &[u8]) -> Result<Format, Foreign> {
     let start = head.get(..head.len().min(4096)).unwrap_or_default();
     if memmem::find(start, b"-- PostgreSQL database cluster dump").is_some() {
-        return Foreign::ClusterScript;
+        return Err(Foreign::ClusterScript);
     }
     // Before the magic: a script may well hold the letters PGDMP in a row.
-    if memmem::find(start, b"-- PostgreSQL database dump").is_some() {
-        return Foreign::PlainScript;
+    if let Some(title) = memmem::find(start, SCRIPT_TITLE) {
+        let before = start.get(..title).unwrap_or_default();
+        let is_of_script = |line: &[u8]| {
+            let line = line.trim_ascii();
+            line.is_empty() || line.starts_with(b"--") || line.starts_with(b"\\")
+        };
+        let other = before.split(|&byte| byte == b'\n').position(|line| !is_of_script(line));
+        return match other {
+            None => Ok(Format::Plain),
+            Some(_) => Err(Foreign::TextBefore(before.strip_suffix(b"--\n").unwrap_or(before).len())),
+        };
     }
     match memmem::find(head, MAGIC) {
-        Some(bytes) => Foreign::TextBefore(bytes),
-        None => Foreign::Unknown,
+        Some(bytes) => Err(Foreign::TextBefore(bytes)),
+        None => Err(Foreign::Unknown),
     }
 }
 
 fn unpacker(head: &[u8]) -> Option<&'static str> {
-    const MAGICS: [(&[u8], &str); 6] = [
-        (b"\x1f\x8b", "gunzip"),
-        (b"\x28\xb5\x2f\xfd", "zstd -d"),
-        (b"\x04\x22\x4d\x18", "lz4 -d"),
+    const MAGICS: [(&[u8], &str); 4] = [
+        (b"\x02\x21\x4c\x18", "lz4 -d"),
         (b"\xfd7zXZ\0", "unxz"),
         (b"BZh", "bunzip2"),
         (b"PK\x03\x04", "unzip"),
@@ -125,25 +140,27 @@ mod tests {
 
     #[test]
     fn archives_and_their_beginnings_are_not_foreign() {
-        assert_eq!(foreign(b"PGDMP\x01\x0e\0"), None);
-        assert_eq!(foreign(b"PGD"), None);
+        assert_eq!(recognise(b"PGDMP\x01\x0e\0"), Ok(Format::Custom));
+        assert_eq!(recognise(b"PGD"), Ok(Format::Custom));
+        assert_eq!(recognise(b"--\n-- PostgreSQL database dump\n--\n"), Ok(Format::Plain));
+        let mut tar = vec![0; 512];
+        tar.splice(USTAR_AT..USTAR_AT + 5, *b"ustar");
+        assert_eq!(recognise(&tar), Ok(Format::Tar));
     }
 
     #[test]
     fn what_backups_turn_into_is_recognised() {
-        assert_eq!(foreign(b""), Some(Foreign::Empty));
-        assert_eq!(foreign(b"\x1f\x8b\x08\0"), Some(Foreign::Compressed("gunzip")));
-        assert_eq!(foreign(b"\xff\xfeP\0G\0D\0M\0P\0"), Some(Foreign::Reencoded));
-        assert_eq!(foreign(b"--\n-- PostgreSQL database dump\n--\n"), Some(Foreign::PlainScript));
-        assert_eq!(
-            foreign(b"\\restrict x\n--\n-- PostgreSQL database cluster dump\n"),
-            Some(Foreign::ClusterScript)
-        );
-        assert_eq!(foreign(b"Defaulted container\r\nPGDMP\x01"), Some(Foreign::TextBefore(21)));
-        assert_eq!(foreign(b"PGDMX"), Some(Foreign::Unknown));
-        let mut tar = vec![0; 512];
-        tar.splice(USTAR_AT..USTAR_AT + 5, *b"ustar");
-        assert_eq!(foreign(&tar), Some(Foreign::Tar));
+        for (head, found) in [
+            (&b""[..], Foreign::Empty),
+            (b"BZh91AY", Foreign::Compressed("bunzip2")),
+            (b"\xff\xfeP\0G\0D\0M\0P\0", Foreign::Reencoded),
+            (b"\\restrict x\n--\n-- PostgreSQL database cluster dump\n", Foreign::ClusterScript),
+            (b"Defaulted container\r\nPGDMP\x01", Foreign::TextBefore(21)),
+            (b"Defaulted container\n--\n-- PostgreSQL database dump\n", Foreign::TextBefore(20)),
+            (b"PGDMX", Foreign::Unknown),
+        ] {
+            assert_eq!(recognise(head), Err(found));
+        }
     }
 
     #[test]

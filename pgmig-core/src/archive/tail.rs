@@ -3,7 +3,8 @@
 use super::{
     entry::{DataState, DumpId},
     error::{ArchiveError, Part, Place},
-    header::Header,
+    format::Format,
+    header::Container,
     reader::Reader,
     toc::Toc,
 };
@@ -32,7 +33,7 @@ pub enum Tail {
 /// than its count says.
 pub(super) fn read_tail(
     reader: &mut Reader,
-    header: &Header,
+    container: Container,
     toc: &Toc,
     found: &[(DumpId, u64)],
 ) -> Result<Tail, ArchiveError> {
@@ -40,7 +41,7 @@ pub(super) fn read_tail(
     if reader.fill()?.is_empty() {
         return Ok(Tail::Nothing);
     }
-    match Toc::read(reader, header) {
+    match Toc::read(reader, Format::Custom, container) {
         Ok(second) if is_same(toc, &second, found) && reader.fill()?.is_empty() => {
             return Ok(Tail::SecondToc);
         }
@@ -49,7 +50,7 @@ pub(super) fn read_tail(
     }
     if found.is_empty() {
         return Err(ArchiveError::Malformed {
-            place: Box::new(Place { offset: start, part: Part::Blocks }),
+            place: Box::new(Place { offset: start, file: None, part: Part::Blocks }),
             what: "what follows the table of contents",
             got: "something else".to_owned(),
             expected: "the end of the archive, as no entry has data".to_owned(),
@@ -59,11 +60,29 @@ pub(super) fn read_tail(
     Ok(Tail::Unknown)
 }
 
+/// Reads what comes after the zeros that end a tar file, to the end of the input.
+pub(super) fn drain_zeros(reader: &mut Reader) -> Result<Tail, ArchiveError> {
+    let most = reader.offset().saturating_add(MAX_UNKNOWN_TAIL);
+    let mut tail = Tail::Nothing;
+    while reader.offset() < most {
+        let bytes = reader.fill()?;
+        if bytes.is_empty() {
+            break;
+        }
+        if bytes.iter().any(|&byte| byte != 0) {
+            tail = Tail::Unknown;
+        }
+        let length = bytes.len();
+        reader.consume(length);
+    }
+    Ok(tail)
+}
+
 fn is_same(toc: &Toc, second: &Toc, found: &[(DumpId, u64)]) -> bool {
     let agrees = |(id, start): &(DumpId, u64)| match second.get(*id).map(|entry| entry.data) {
         Some(DataState::Offset(offset)) => offset == *start,
         Some(DataState::NotSet) => true,
-        Some(DataState::NoData) | None => false,
+        Some(DataState::NoData | DataState::Member) | None => false,
     };
     toc.same_entries(second) && found.iter().all(agrees)
 }

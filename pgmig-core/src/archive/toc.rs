@@ -3,7 +3,8 @@
 use super::{
     entry::{CatalogId, DataState, DumpId, Entry, EntryKind, Oid, Section},
     error::{ArchiveError, Part},
-    header::Header,
+    format::Format,
+    header::Container,
     reader::Reader,
     session::SessionSettings,
     text::ArchiveText,
@@ -13,6 +14,8 @@ use std::collections::HashMap;
 
 /// PostgreSQL cannot make a text of 1 GiB, so no statement in a TOC is longer.
 const MAX_TEXT: u64 = 0x3fff_ffff;
+/// pg_dump's own are some 15 bytes; file systems take 255.
+const MAX_FILE_NAME: u64 = 255;
 /// Numbers are written in decimal, flags as "true" or "false".
 const MAX_NUMBER: u64 = 32;
 /// Entries before memory is reserved only as they come: the count is the archive's word.
@@ -24,36 +27,70 @@ pub(super) struct Toc {
     pub(super) entries: Vec<Entry>,
     pub(super) session: SessionSettings,
     by_id: HashMap<DumpId, usize>,
+    /// Names of the data's files, by entry, in formats that have a file for each.
+    files: HashMap<DumpId, ArchiveText>,
     /// How many entries own a data block.
     blocks: usize,
 }
 
 impl Toc {
     /// Reads a table of contents, from its count of entries on.
-    pub(super) fn read(reader: &mut Reader, header: &Header) -> Result<Self, ArchiveError> {
+    pub(super) fn read(
+        reader: &mut Reader,
+        format: Format,
+        container: Container,
+    ) -> Result<Self, ArchiveError> {
         reader.enter(Part::Toc { number: 0, count: 0 });
         let count = read_count(reader)?;
         let mut toc = Self::default();
         toc.entries.reserve(usize::try_from(count).unwrap_or(FIRST_ENTRIES).min(FIRST_ENTRIES));
         for number in 1..=count {
             *reader.part_mut() = Part::Toc { number, count };
-            let entry = read_entry(reader, header)?;
+            let mut entry = read_entry(reader, container.version)?;
             let dump_id = entry.dump_id;
-            if toc.by_id.insert(dump_id, toc.entries.len()).is_some() {
+            if toc.by_id.contains_key(&dump_id) {
                 return Err(reader.malformed(
                     "the dump ID",
                     format_args!("{dump_id} again"),
                     "one of its own",
                 ));
             }
-            toc.session.note(&entry, reader)?;
-            toc.blocks += usize::from(entry.has_data());
-            toc.entries.push(entry);
+            match format {
+                Format::Custom => entry.data = read_data_state(reader, entry.had_dumper)?,
+                Format::Directory | Format::Tar | Format::Plain => {
+                    let file = read_file_name(reader, entry.had_dumper)?;
+                    entry.data = if file.is_some() { DataState::Member } else { DataState::NoData };
+                    toc.files.extend(file.map(|file| (dump_id, file)));
+                }
+            }
+            toc.session.note(&entry).map_err(|problem| problem.at(reader))?;
+            toc.push(entry);
         }
-        if header.version < ArchiveVersion::V1_11 {
+        if container.version < ArchiveVersion::V1_11 {
             toc.settle_sections();
         }
         Ok(toc)
+    }
+
+    /// Appends an entry, whose dump ID is new.
+    pub(super) fn push(&mut self, entry: Entry) {
+        self.by_id.insert(entry.dump_id, self.entries.len());
+        self.blocks += usize::from(entry.has_data());
+        self.entries.push(entry);
+    }
+
+    /// The table of contents ends here, and so must its file. More entries than its count says would be lost.
+    pub(super) fn expect_end(&self, reader: &mut Reader) -> Result<(), ArchiveError> {
+        if reader.fill()?.is_empty() {
+            return Ok(());
+        }
+        let what = "what follows the table of contents in its file";
+        Err(reader.malformed(what, "something else", "the end of the file"))
+    }
+
+    /// Name of the file that holds an entry's data, in formats that have one for each.
+    pub(super) fn file(&self, id: DumpId) -> Option<&ArchiveText> {
+        self.files.get(&id)
     }
 
     /// In archives that do not say sections, the kind alone misleads for kinds that are younger than the rule
@@ -96,8 +133,8 @@ fn read_count(reader: &mut Reader) -> Result<u64, ArchiveError> {
     reader.int_within("the number of entries", 1, i64::from(i32::MAX))
 }
 
-fn read_entry(reader: &mut Reader, header: &Header) -> Result<Entry, ArchiveError> {
-    let version = header.version;
+/// Reads an entry, without what the format adds to it.
+fn read_entry(reader: &mut Reader, version: ArchiveVersion) -> Result<Entry, ArchiveError> {
     let dump_id = read_dump_id(reader)?;
     let had_dumper = reader.int_within::<u8>("the data flag", 0, 1)? == 1;
     let catalog_id = CatalogId { table_oid: read_oid(reader)?, oid: read_oid(reader)? };
@@ -124,7 +161,6 @@ fn read_entry(reader: &mut Reader, header: &Header) -> Result<Entry, ArchiveErro
     let owner = reader.text("the owner", MAX_TEXT)?;
     let with_oids = read_with_oids(reader)?;
     let dependencies = read_dependencies(reader)?;
-    let data = read_data_state(reader, had_dumper)?;
     Ok(Entry {
         dump_id,
         had_dumper,
@@ -143,7 +179,7 @@ fn read_entry(reader: &mut Reader, header: &Header) -> Result<Entry, ArchiveErro
         owner,
         with_oids,
         dependencies,
-        data,
+        data: DataState::NoData,
     })
 }
 
@@ -200,6 +236,21 @@ fn read_dependencies(reader: &mut Reader) -> Result<Vec<DumpId>, ArchiveError> {
         dependencies.push(id);
     }
     Ok(dependencies)
+}
+
+/// `_WriteExtraToc` of pg_backup_directory.c and pg_backup_tar.c: "" where there is no data.
+fn read_file_name(reader: &mut Reader, had_dumper: bool) -> Result<Option<ArchiveText>, ArchiveError> {
+    let file = reader.text("the data's file name", MAX_FILE_NAME)?.filter(|file| !file.is_empty());
+    match (had_dumper, &file) {
+        (true, None) => {
+            Err(reader.malformed("the data's file name", "empty", "a name, as the entry has data"))
+        }
+        (false, Some(name)) => {
+            let got = format_args!("\"{name}\"").to_string();
+            Err(reader.malformed("the data's file name", got, "none, as the entry has no data"))
+        }
+        _ => Ok(file),
+    }
 }
 
 /// `WriteOffset` of pg_backup_archiver.c, by `_WriteExtraToc` of pg_backup_custom.c.

@@ -1,10 +1,11 @@
 //! A mapping that is being made: instances of the backup on one side, provisioned ones on the other.
 
 use super::{Alias, Instance, InstanceId, Mapping, MappingError, Resolution};
+use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 
 /// An instance of the target that one of the backup can become.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Candidate {
     /// Its ID.
     pub id: InstanceId,

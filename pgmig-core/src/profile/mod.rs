@@ -6,9 +6,11 @@ mod error;
 mod releases;
 mod schema_version;
 mod store;
+mod target_rules;
 
 pub(crate) use builtin::Builtin;
 pub use error::ProfileError;
 pub use releases::{Release, Releases};
 pub use schema_version::SchemaVersion;
-pub use store::{ColumnRef, Profile, TenantTable};
+pub use store::{ByteaColumn, ColumnRef, Profile, TenantTable};
+pub use target_rules::{CastRule, DefaultRule, DropRule, RenameRule, TableRef, TargetRules};

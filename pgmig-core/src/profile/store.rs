@@ -3,6 +3,9 @@
 use super::builtin::{BUILTIN, Builtin};
 use super::error::ProfileError;
 use super::releases::Releases;
+use super::target_rules::{TableRef, TargetRules};
+use crate::rewrite::BinaryRule;
+use crate::sql::QualifiedName;
 use crate::target::yaml;
 use serde::Deserialize;
 use std::path::Path;
@@ -31,12 +34,15 @@ pub struct TenantTable {
     /// Columns with other names of the same instance: its number, or a UUID.
     #[serde(default)]
     pub aliases: Vec<String>,
-    /// The column with the instance's name, which may be null.
-    pub name: String,
-    /// The column with the instance's region.
-    pub region: String,
-    /// The column that says whether the instance is deleted; null means no.
-    pub deleted: String,
+    /// The column with the instance's name, which may be null; `None`: instances have none.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The column with the instance's region; `None`: instances have none.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The column that says whether the instance is deleted; null means no. `None`: all are alive.
+    #[serde(default)]
+    pub deleted: Option<String>,
 }
 
 /// A column of a table; without a schema, of the table in whichever schema it is.
@@ -52,6 +58,21 @@ pub struct ColumnRef {
     pub column: String,
 }
 
+/// A bytea column, or one with bytea inside, and what happens to the IDs there.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ByteaColumn {
+    /// The table's schema.
+    #[serde(default)]
+    pub schema: Option<String>,
+    /// The table's name.
+    pub table: String,
+    /// The column's name.
+    pub column: String,
+    /// What happens to the IDs in it.
+    pub ids: BinaryRule,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProfileFile {
@@ -59,7 +80,8 @@ struct ProfileFile {
     schema: String,
     #[serde(default)]
     search_path: Vec<String>,
-    tenant: TenantTable,
+    #[serde(default)]
+    tenant: Option<TenantTable>,
     #[serde(default)]
     system_regions: Vec<String>,
     #[serde(default = "default_history_table")]
@@ -68,6 +90,16 @@ struct ProfileFile {
     excluded_columns: Vec<ColumnRef>,
     #[serde(default)]
     alias_columns: Vec<ColumnRef>,
+    #[serde(default)]
+    bytea: BinaryRule,
+    #[serde(default)]
+    bytea_columns: Vec<ByteaColumn>,
+    #[serde(default)]
+    large_objects: BinaryRule,
+    #[serde(default)]
+    global_tables: Vec<TableRef>,
+    #[serde(default)]
+    target_schema: TargetRules,
 }
 
 fn default_history_table() -> String {
@@ -84,7 +116,7 @@ impl Profile {
     /// ```
     /// # use pgmig_core::profile::Profile;
     /// let profile = Profile::builtin("assistant")?;
-    /// assert_eq!(profile.tenant().table, "tenant");
+    /// assert_eq!(profile.tenant().map(|tenant| tenant.table.as_str()), Some("tenant"));
     /// # Ok::<(), pgmig_core::profile::ProfileError>(())
     /// ```
     pub fn builtin(name: &str) -> Result<Self, ProfileError> {
@@ -143,9 +175,9 @@ impl Profile {
         self.file.search_path.iter().map(String::as_str).collect()
     }
 
-    /// The table of instances.
-    pub fn tenant(&self) -> &TenantTable {
-        &self.file.tenant
+    /// The table of instances; `None` for a store of one instance, whose IDs are nowhere.
+    pub fn tenant(&self) -> Option<&TenantTable> {
+        self.file.tenant.as_ref()
     }
 
     /// Whether instances of this region belong to the system, and so need no mapping.
@@ -170,13 +202,29 @@ impl Profile {
 
     /// The columns that hold aliases of instances, those of the tenant table among them.
     pub fn alias_columns(&self) -> impl Iterator<Item = ColumnRef> + '_ {
-        let tenant = &self.file.tenant;
-        let own = tenant.aliases.iter().map(|column| ColumnRef {
-            schema: tenant.schema.clone(),
-            table: tenant.table.clone(),
-            column: column.clone(),
+        let own = self.file.tenant.iter().flat_map(|tenant| {
+            tenant.aliases.iter().map(|column| ColumnRef {
+                schema: tenant.schema.clone(),
+                table: tenant.table.clone(),
+                column: column.clone(),
+            })
         });
         own.chain(self.file.alias_columns.iter().cloned())
+    }
+
+    /// What happens to instance IDs in bytea columns that are not among [`Profile::bytea_columns`].
+    pub fn bytea(&self) -> BinaryRule {
+        self.file.bytea
+    }
+
+    /// What happens to instance IDs in these bytea columns.
+    pub fn bytea_columns(&self) -> &[ByteaColumn] {
+        &self.file.bytea_columns
+    }
+
+    /// What happens to instance IDs in large objects.
+    pub fn large_objects(&self) -> BinaryRule {
+        self.file.large_objects
     }
 
     /// Whether a column must keep the instance IDs that it has.
@@ -187,8 +235,37 @@ impl Profile {
     /// Whether a column holds aliases of instances, in the form of the tenant table's alias columns. Those columns
     /// count, too.
     pub fn is_alias(&self, schema: &str, table: &str, column: &str) -> bool {
-        self.file.tenant.has_alias(schema, table, column)
+        self.tenant().is_some_and(|tenant| tenant.has_alias(schema, table, column))
             || self.file.alias_columns.iter().any(|alias| alias.is(schema, table, column))
+    }
+
+    /// Whether a table belongs to the installation rather than to its data, so that the rows which the target has
+    /// are kept where its own schema is: the migration history, and what the profile names.
+    pub fn is_global(&self, table: &QualifiedName) -> bool {
+        let is_history = table.name == self.history_table() && table.schema.as_deref() == Some(self.schema());
+        is_history || self.file.global_tables.iter().any(|global| global.is(table))
+    }
+
+    /// The profile of a store in the target's own schema: with the table of instances as the target calls it.
+    pub(crate) fn in_target(mut self) -> Self {
+        let Some(tenant) = &mut self.file.tenant else { return self };
+        let rules = &self.file.target_schema;
+        let table = QualifiedName { schema: tenant.schema.clone(), name: tenant.table.clone() };
+        let others = tenant.name.iter_mut().chain(&mut tenant.region).chain(&mut tenant.deleted);
+        for column in std::iter::once(&mut tenant.id).chain(others) {
+            if let Some(to) = rules.column(&table, column) {
+                *column = to.to_owned();
+            }
+        }
+        if let Some(to) = rules.table(&table) {
+            (tenant.schema, tenant.table) = (to.schema, to.name);
+        }
+        self
+    }
+
+    /// How rows get into tables of the target that differ from the archive's.
+    pub fn target_rules(&self) -> &TargetRules {
+        &self.file.target_schema
     }
 
     /// The releases and their schema versions.
@@ -203,8 +280,21 @@ impl TenantTable {
         self.table == table && self.schema.as_deref().is_none_or(|own| own == schema)
     }
 
+    /// The columns that it must have.
+    pub fn columns(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.id).chain(&self.name).chain(&self.region).chain(&self.deleted)
+    }
+
     fn has_alias(&self, schema: &str, table: &str, column: &str) -> bool {
         self.is(schema, table) && self.aliases.iter().any(|alias| alias == column)
+    }
+}
+
+impl ByteaColumn {
+    /// Its name alone.
+    pub fn column_ref(&self) -> ColumnRef {
+        let Self { schema, table, column, ids: _ } = self.clone();
+        ColumnRef { schema, table, column }
     }
 }
 
@@ -231,7 +321,7 @@ mod tests {
     fn the_built_in_profile_is_that_of_the_store() {
         let profile = Profile::builtin("assistant").unwrap();
         assert_eq!((profile.name(), profile.schema()), ("assistant", "store"));
-        assert!(profile.tenant().is("anywhere", "tenant"));
+        assert!(profile.tenant().unwrap().is("anywhere", "tenant"));
         assert!(profile.is_system_region("monitoring") && profile.is_system_region("System"));
         assert!(!profile.is_system_region("us-south"));
         assert!(profile.is_alias("store", "tenant", "instance_id"));
@@ -254,6 +344,13 @@ mod tests {
     }
 
     #[test]
+    fn a_store_may_have_no_instances_or_nameless_ones() {
+        assert_eq!(parse("name: x\nschema: s\n").unwrap().tenant(), None);
+        let profile = parse("name: x\nschema: s\ntenant: {table: t, id: i}\n").unwrap();
+        assert_eq!(profile.tenant().unwrap().columns().collect::<Vec<_>>(), ["i"]);
+    }
+
+    #[test]
     fn defaults_are_sqlx_s() {
         let profile = parse(MINIMAL).unwrap();
         assert_eq!(profile.search_path(), ["s", "public"]);
@@ -267,6 +364,36 @@ mod tests {
         let profile = parse(&format!("{MINIMAL}{lists}")).unwrap();
         assert!(profile.is_excluded("any", "log", "tenant") && !profile.is_excluded("any", "log", "other"));
         assert!(profile.is_alias("s", "job", "no") && !profile.is_alias("t", "job", "no"));
+    }
+
+    #[test]
+    fn ids_in_binary_data_are_reported_unless_said_otherwise() {
+        let profile = parse(MINIMAL).unwrap();
+        assert_eq!((profile.bytea(), profile.large_objects()), (BinaryRule::Report, BinaryRule::Report));
+        let said = "bytea: leave\nbytea_columns:\n- {table: log, column: raw, ids: rewrite}\nlarge_objects: rewrite\n";
+        let profile = parse(&format!("{MINIMAL}{said}")).unwrap();
+        assert_eq!((profile.bytea(), profile.large_objects()), (BinaryRule::Leave, BinaryRule::Rewrite));
+        assert_eq!(profile.bytea_columns()[0].ids, BinaryRule::Rewrite);
+        let error = parse(&format!("{MINIMAL}large_objects: replace\n")).unwrap_err().to_string();
+        assert!(error.starts_with("profile.yaml, line 9: "), "{error}");
+    }
+
+    #[test]
+    fn rules_for_the_targets_schema() {
+        let rules = "global_tables:\n- {table: property}\ntarget_schema:\n  rename:\n  - {table: a, to: b}\n  \
+                     - {schema: s, table: a, column: x, to: y}\n  drop:\n  - {table: old}\n  default:\n  \
+                     - {table: b, column: n, value: \"0\"}\n  cast:\n  - {table: a, column: z, using: z::int}\n";
+        let profile = parse(&format!("{MINIMAL}{rules}")).unwrap();
+        let table = |name: &str| QualifiedName::new("s", name);
+        assert!(profile.is_global(&table("property")) && profile.is_global(&table("_sqlx_migrations")));
+        assert!(!profile.is_global(&QualifiedName::new("t", "_sqlx_migrations")));
+        let rules = profile.target_rules();
+        assert_eq!(rules.table(&table("a")), Some(table("b")));
+        assert_eq!(rules.column(&table("a"), "x"), Some("y"));
+        assert_eq!(rules.column(&QualifiedName::new("t", "a"), "x"), None);
+        assert!(rules.drops(&table("old"), None) && !rules.drops(&table("old"), Some("x")));
+        assert_eq!(rules.default_value(&table("b"), "n"), Some("0"));
+        assert_eq!(rules.cast(&table("a"), "z"), Some("z::int"));
     }
 
     #[test]

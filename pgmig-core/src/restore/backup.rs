@@ -120,7 +120,7 @@ impl Backup {
 
 /// Runs what may block on a thread of its own rather than one of the runtime's: a read from a pipe can block for
 /// ever, and must not keep a program from ending.
-pub(super) async fn on_thread<T: Send + 'static>(
+pub(crate) async fn on_thread<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {

@@ -6,11 +6,12 @@ use super::error::RestoreError;
 use super::execute::Executor;
 use super::failpoint::Failpoints;
 use super::journal::Journal;
-use super::options::{Instances, ToastCompression};
+use super::options::{Instances, SchemaMode, ToastCompression};
 use super::plan::{Facts, Plan, RunAs, Task};
 use super::report::MappedInstance;
 use super::resolution::LateInstances;
 use super::step::Step;
+use super::target_schema::TargetSchema;
 use super::upgrade_path::Upgrade;
 use super::workers::{Setup, Workers};
 use super::{tenants, verify};
@@ -49,6 +50,9 @@ pub(super) struct Build {
     pub(super) resolution: Option<Resolution>,
     pub(super) late: Option<LateInstances>,
     pub(super) instances: Instances,
+    pub(super) schema: SchemaMode,
+    /// The target's own schema, where it is the authority.
+    pub(super) target_schema: Option<TargetSchema>,
     pub(super) extras: Extras,
     pub(super) jobs: NonZeroUsize,
     pub(super) toast_compression: ToastCompression,
@@ -58,6 +62,9 @@ impl Build {
     /// Builds it. When this returns, all is in the staging database and no session of ours is.
     pub(super) async fn run(mut self, journal: &mut Journal) -> Result<()> {
         let Some(archive) = self.archive.take() else { return Ok(()) };
+        if let Some(schema) = self.target_schema.take() {
+            return self.run_in_target_schema(archive, schema, journal).await;
+        }
         let strings =
             if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
         let setup = self.setup(&archive, strings);
@@ -90,6 +97,7 @@ impl Build {
         let opened = self.open_public(executor).await?;
         self.upgrade(executor, journal).await?;
         self.close_public(executor, opened).await?;
+        self.release_stale_locks(executor, journal).await?;
 
         journal.step(Step::Verify);
         self.verify(executor, journal, &loaded).await?;
@@ -104,7 +112,7 @@ impl Build {
         Ok(())
     }
 
-    fn setup(&self, archive: &Archive, strings: StandardStrings) -> Setup {
+    pub(super) fn setup(&self, archive: &Archive, strings: StandardStrings) -> Setup {
         Setup {
             config: self.config.clone(),
             database: self.database.clone(),
@@ -118,7 +126,12 @@ impl Build {
     }
 
     /// The other sessions. Fewer than were asked for are only slower.
-    async fn more_workers(&self, workers: &mut Workers, setup: &Setup, journal: &mut Journal) -> Result<()> {
+    pub(super) async fn more_workers(
+        &self,
+        workers: &mut Workers,
+        setup: &Setup,
+        journal: &mut Journal,
+    ) -> Result<()> {
         let admitted = workers.open_others(setup).await?;
         let wanted = setup.jobs.get();
         if admitted < wanted {
@@ -133,11 +146,11 @@ impl Build {
 
     /// Who may do the most with what was restored: who is no superuser only with what is its own, and that is
     /// `username`'s.
-    fn strongest(&self) -> &'static RunAs {
+    pub(super) fn strongest(&self) -> &'static RunAs {
         if self.facts.is_superuser { &RunAs::Superuser } else { &RunAs::Owner }
     }
 
-    fn rules(&self) -> Option<Arc<Rules>> {
+    pub(super) fn rules(&self) -> Option<Arc<Rules>> {
         let resolution = self.resolution.as_ref().filter(|_| !matches!(self.instances, Instances::Keep))?;
         Some(Arc::new(rules_of(resolution, self.profile.as_ref())))
     }
@@ -245,7 +258,12 @@ impl Build {
         Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
     }
 
-    async fn verify(&self, executor: &mut Executor, journal: &mut Journal, loaded: &Loaded) -> Result<()> {
+    pub(super) async fn verify(
+        &self,
+        executor: &mut Executor,
+        journal: &mut Journal,
+        loaded: &Loaded,
+    ) -> Result<()> {
         // The archive may have taken their owner's right to read large objects.
         executor.become_role(self.strongest()).await?;
         let objects = loaded.large_objects;
@@ -313,7 +331,13 @@ pub(super) fn rules_of(resolution: &Resolution, profile: Option<&Profile>) -> Ru
     match profile {
         Some(profile) => {
             let excluded = profile.excluded_columns().iter().cloned().map(selector);
-            rules.with_excluded(excluded).with_alias_columns(profile.alias_columns().map(selector))
+            let bytea = profile.bytea_columns().iter();
+            let bytea = bytea.map(|column| (selector(column.column_ref()), column.ids));
+            rules
+                .with_excluded(excluded)
+                .with_alias_columns(profile.alias_columns().map(selector))
+                .with_bytea(profile.bytea(), bytea)
+                .with_large_objects(profile.large_objects())
         }
         None => rules,
     }

@@ -157,9 +157,10 @@ impl<'a> Crew<'a> {
         let offer = match feed.content {
             Content::Table(table) => {
                 let load = self.job.tables.get(table);
-                let alone = load.is_some_and(|load| load.alone);
+                let alone = load.is_some_and(|load| load.alone || load.last);
+                let is_held = load.is_some_and(|load| load.held().is_some());
                 let is_copy = load.is_some_and(|load| matches!(load.form, RowForm::Copy(_)));
-                Offer { feed: number, table: Some(table), alone, shareable: is_copy && !alone }
+                Offer { feed: number, table: Some(table), alone, shareable: is_copy && !alone && !is_held }
             }
             Content::LargeObjects(_) => {
                 let shareable = !self.job.create_large_objects;
@@ -233,7 +234,7 @@ impl<'a> Crew<'a> {
         };
         let Some(load) = self.job.tables.get(table) else { return Ok(()) };
         let name = load.table.to_string();
-        let rows = active.acknowledged.load(Ordering::Relaxed);
+        let rows = active.acknowledged();
         if end.rows != rows && !end.is_uncounted {
             let fault = format!("table {name}: {rows} rows were acknowledged of {} in the archive", end.rows);
             return Err(RestoreError::Verification(vec![fault]).into());
@@ -252,6 +253,8 @@ impl<'a> Crew<'a> {
         let (loaded, _) = &mut *self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         loaded.large_objects.objects += totals.objects;
         loaded.large_objects.bytes += totals.bytes;
+        loaded.large_objects.ids += totals.ids;
+        loaded.large_objects.with_ids += totals.with_ids;
     }
 
     /// Tells of entries that are about to be made; passes the failpoint in the middle of all.
@@ -293,6 +296,11 @@ impl ActiveFeed {
         self.acknowledged.fetch_add(rows, Ordering::Relaxed).saturating_add(rows)
     }
 
+    /// The rows that the server has acknowledged.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
     /// Its size in bytes, once it has been read.
     pub(super) fn bytes(&self) -> u64 {
         self.end.get().map_or(0, |end| end.bytes)
@@ -329,8 +337,10 @@ impl Hand<'_, '_> {
 }
 
 fn report(table: String, rows: u64, end: &TableEnd) -> TableReport {
-    let counted = end.columns.iter().zip(&end.replaced).filter(|(_, count)| **count > 0);
-    let replacements =
-        counted.map(|(column, count)| Replacements { column: column.clone(), count: *count }).collect();
-    TableReport { table, rows, bytes: end.bytes, replacements }
+    let counted = |counts: &[u64]| {
+        let counted = end.columns.iter().zip(counts).filter(|(_, count)| **count > 0);
+        counted.map(|(column, count)| Replacements { column: column.clone(), count: *count }).collect()
+    };
+    let (replacements, left_in_bytea) = (counted(&end.replaced), counted(&end.left));
+    TableReport { table, rows, bytes: end.bytes, replacements, left_in_bytea }
 }

@@ -7,14 +7,14 @@ use super::journal::Journal;
 use super::late::{LateResolution, resolve_late};
 use super::plan::{RowForm, RunAs, TableLoad, Task};
 use super::step::Step;
-use super::stream::{self, Discovery, Reading, Rewriting, Root, TableColumns};
-use super::tables;
+use super::stream::{self, Discovery, Reading, Redirect, Rewriting, TableColumns};
 use super::watch::Watch;
 use super::workers::{Setup, Workers};
+use super::{binary, tables};
 use crate::archive::{Archive, DumpId};
 use crate::error::Result;
 use crate::progress::Progress;
-use crate::rewrite::{ColumnKind, Rules};
+use crate::rewrite::{Rules, Shape};
 use crate::sql::QualifiedName;
 use crate::target::session::Session;
 use std::collections::HashMap;
@@ -59,6 +59,9 @@ impl Build {
             let connections = workers.all();
             Crew::new(&job, graph, connections.len()).run(connections, None).await?;
         }
+        if let Some(rules) = &workers.lead.rules {
+            binary::note(journal, &loaded, rules.large_objects());
+        }
         if self.plan.data_last.is_empty() && self.plan.post_data.is_empty() {
             self.failpoints.pass(Step::PostData)?;
         }
@@ -96,13 +99,15 @@ impl Build {
         late: &LateResolution,
     ) -> Result<(Reading, Roots)> {
         let mut reading = Reading::of(&self.plan, setup.strings);
-        let mut roots = Roots::new();
+        let (mut roots, mut redirected) = (Roots::new(), HashMap::new());
         if let Some(rules) = setup.rules.clone() {
             let columns = self.column_rules(session, &rules).await?;
             roots = tables::partition_roots(session).await?;
-            let insert_roots = Arc::new(self.insert_roots(&columns, &roots));
-            reading.rewriting = Some(Rewriting { rules, columns: Arc::new(columns), roots: insert_roots });
+            redirected = self.insert_roots(&columns, &roots);
+            reading.rewriting = Some(Rewriting { rules, columns: Arc::new(columns) });
         }
+        redirected.extend(self.insert_destinations());
+        reading.redirected = Arc::new(redirected);
         reading.discovery = self.late.take().map(|found| Discovery {
             dump_id: found.dump_id,
             columns: found.columns,
@@ -112,13 +117,27 @@ impl Build {
     }
 
     /// Partitions whose rows are INSERT statements and have to go to the root of their tree.
-    fn insert_roots(&self, columns: &HashMap<DumpId, TableColumns>, roots: &Roots) -> HashMap<DumpId, Root> {
+    fn insert_roots(
+        &self,
+        columns: &HashMap<DumpId, TableColumns>,
+        roots: &Roots,
+    ) -> HashMap<DumpId, Redirect> {
         let inserts = self.plan.tables.iter().filter(|load| matches!(load.form, RowForm::Inserts { .. }));
         let root = |load: &TableLoad| {
             let table = roots.get(&load.table)?.clone();
-            Some((load.dump_id, Root { table, columns: columns.get(&load.dump_id)?.names.clone() }))
+            Some((load.dump_id, Redirect { table, columns: columns.get(&load.dump_id)?.names.clone() }))
         };
         inserts.filter_map(root).collect()
+    }
+
+    /// Tables whose rows are INSERT statements and are held before they go into the target's own tables.
+    fn insert_destinations(&self) -> impl Iterator<Item = (DumpId, Redirect)> {
+        self.plan.tables.iter().filter_map(|load| {
+            let into = load.into.as_ref().filter(|_| matches!(load.form, RowForm::Inserts { .. }))?;
+            let columns = into.from.iter().map(|(name, _)| name.clone()).collect();
+            let table = into.held.as_ref().map_or(&into.table, |held| &held.table).clone();
+            Some((load.dump_id, Redirect { table, columns }))
+        })
     }
 
     /// The columns of each table's rows, in their order, and the rule of each by its type in the staging database.
@@ -130,15 +149,18 @@ impl Build {
         let catalog = tables::columns(session).await?;
         let columns = |load: &TableLoad| {
             let table = (load.table.schema.clone().unwrap_or_default(), load.table.name.clone());
-            let known = catalog.get(&table).map(Vec::as_slice).unwrap_or_default();
+            let known = match &load.into {
+                Some(into) => into.from.as_slice(),
+                None => catalog.get(&table).map(Vec::as_slice).unwrap_or_default(),
+            };
             let copied = match &load.form {
                 RowForm::Copy(copy) => copy.columns.clone(),
                 RowForm::Inserts { .. } => None,
             };
             let names = copied.unwrap_or_else(|| known.iter().map(|(name, _)| name.clone()).collect());
             let rule = |column: &String| {
-                let kind = known.iter().find(|(name, _)| name == column).map(|(_, kind)| *kind);
-                rules.column_rule(&load.table, column, kind.unwrap_or(ColumnKind::Other))
+                let shape = known.iter().find(|(name, _)| name == column).map(|(_, shape)| shape);
+                rules.column_rule(&load.table, column, shape.unwrap_or(&Shape::Text))
             };
             let rules = names.iter().map(rule).collect();
             (load.dump_id, TableColumns { names, rules })

@@ -2,12 +2,12 @@
 //! in it, which migrations it has had.
 
 use super::error::RestoreError;
-use crate::archive::{Archive, Block, DumpId, Entry, EntryKind};
+use crate::archive::{Archive, Block, DataReader, DumpId, Entry, EntryKind};
 use crate::copy::{CopyStatement, EndMarker, RowSplitter, decode_field, encode_row, fields, rows};
 use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
-use crate::profile::Profile;
-use crate::schema::{AppliedMigration, History, UnknownHistory};
+use crate::profile::{Profile, TenantTable};
+use crate::schema::{AppliedMigration, ForeignHistory, ForeignReader, History, UnknownHistory};
 use crate::sql::{InsertStatement, StandardStrings, StatementSplitter, table_columns};
 
 /// How much of a block is inflated at a time.
@@ -20,6 +20,7 @@ const TABLE_BYTES: u64 = 256 * 1024 * 1024;
 pub(super) struct ArchivedTable<'a> {
     entry: &'a Entry,
     columns: Vec<String>,
+    strings: StandardStrings,
     /// The most bytes of data that it may have.
     limit: u64,
 }
@@ -38,20 +39,23 @@ impl<'a> Store<'a> {
             Some(profile) => profile.clone(),
             None => Profile::builtin("assistant")?,
         };
+        let history = find(archive, EntryKind::TableData, |entry| {
+            schema(entry) == profile.schema() && name(entry) == profile.history_table()
+        });
+        let Some(tenant) = profile.tenant() else {
+            // Nothing tells such a store, so it is what the caller says.
+            return Ok(Some(Self { profile, tenants: None, history }));
+        };
         let is_tenants = |entry: &Entry| {
-            profile.tenant().is(schema(entry), name(entry)) && has_columns(&columns(archive, entry), &profile)
+            let columns = columns(archive, entry);
+            tenant.is(schema(entry), name(entry)) && tenant.columns().all(|column| columns.contains(column))
         };
         // Without rows (a dump of definitions) it is a store all the same.
         let tenants = find(archive, EntryKind::TableData, is_tenants).or_else(|| {
             find(archive, EntryKind::Table, |entry| entry.relation_kind != Some('p') && is_tenants(entry))
         });
         // A profile that was not asked for holds only for a store that looks like it.
-        Ok(tenants.map(|tenants| {
-            let history = find(archive, EntryKind::TableData, |entry| {
-                schema(entry) == profile.schema() && name(entry) == profile.history_table()
-            });
-            Self { profile: profile.clone(), tenants: Some(tenants), history }
-        }))
+        Ok(tenants.map(|tenants| Self { profile: profile.clone(), tenants: Some(tenants), history }))
     }
 
     /// The entry with the instances' rows; `None` for a dump without them.
@@ -61,39 +65,47 @@ impl<'a> Store<'a> {
     }
 
     /// Which columns of the table of instances are what.
-    pub(super) fn instance_columns(&self) -> InstanceColumns {
-        let tenant = self.profile.tenant();
-        InstanceColumns {
-            id: tenant.id.clone(),
-            aliases: tenant.aliases.clone(),
-            name: Some(tenant.name.clone()),
-            region: Some(tenant.region.clone()),
-            deleted: Some(tenant.deleted.clone()),
-        }
+    pub(super) fn instance_columns(&self) -> Option<InstanceColumns> {
+        self.profile.tenant().map(instance_columns)
+    }
+
+    /// What collects the instances from the rows of their table; `None` if there is no such table.
+    pub(super) fn collector(&self) -> Result<Option<InstanceCollector>> {
+        let (Some(table), Some(columns)) = (&self.tenants, self.instance_columns()) else { return Ok(None) };
+        Ok(Some(InstanceCollector::new(&table.columns, &columns)?))
     }
 
     /// The instances; for a file only, since a stream can be read but once.
     pub(super) fn instances(&self, archive: &Archive) -> Result<Vec<Instance>> {
-        let Some(table) = &self.tenants else { return Ok(Vec::new()) };
-        let mut collector = InstanceCollector::new(&table.columns, &self.instance_columns())?;
+        let (Some(table), Some(mut collector)) = (&self.tenants, self.collector()?) else {
+            return Ok(Vec::new());
+        };
         table.each_row(archive, |row| Ok(collector.push_row(row)?))?;
         Ok(collector.finish())
+    }
+
+    /// The entry with the rows of the migration history.
+    pub(super) fn history_entry(&self) -> Option<DumpId> {
+        self.history.as_ref().map(ArchivedTable::dump_id)
+    }
+
+    /// Whose migration history the archive has, where it has none of pgmig's.
+    pub(super) fn other_history(&self, archive: &Archive) -> Option<UnknownHistory> {
+        if self.history.is_some() {
+            return None;
+        }
+        let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table).map(name);
+        Some(UnknownHistory::recognise(tables).0)
     }
 
     /// The migrations that the store has had; for a file only.
     pub(super) fn history(&self, archive: &Archive) -> Result<History> {
         let Some(table) = &self.history else {
-            let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table).map(name);
-            return Ok(History::Unknown(UnknownHistory::recognise(tables)));
+            return Ok(History::Unknown(foreign_history(archive)?));
         };
         let mut applied = Vec::new();
         table.each_row(archive, |row| {
-            let values: Vec<_> = fields(row).map(decode_field).collect();
-            let value = |column: &str| {
-                let index = table.columns.iter().position(|name| name == column)?;
-                values.get(index)?.as_deref()
-            };
-            applied.push(AppliedMigration::from_fields(value)?);
+            applied.push(table.applied_migration(row)?);
             Ok(())
         })?;
         Ok(History::from_applied(applied)?)
@@ -103,7 +115,9 @@ impl<'a> Store<'a> {
 impl<'a> ArchivedTable<'a> {
     /// The table of a TABLE DATA entry, of any size.
     pub(super) fn new(archive: &Archive, entry: &'a Entry) -> Self {
-        Self { entry, columns: columns(archive, entry), limit: u64::MAX }
+        let strings =
+            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+        Self { entry, columns: columns(archive, entry), strings, limit: u64::MAX }
     }
 
     /// Its schema; empty where the archive gives none.
@@ -126,16 +140,36 @@ impl<'a> ArchivedTable<'a> {
         &self.columns
     }
 
+    /// The entry.
+    pub(super) fn dump_id(&self) -> DumpId {
+        self.entry.dump_id
+    }
+
+    /// The migration that a row of the history table tells of.
+    pub(super) fn applied_migration(&self, row: &[u8]) -> Result<AppliedMigration> {
+        let values: Vec<_> = fields(row).map(decode_field).collect();
+        let value = |column: &str| {
+            let index = self.columns.iter().position(|name| name == column)?;
+            values.get(index)?.as_deref()
+        };
+        Ok(AppliedMigration::from_fields(value)?)
+    }
+
     /// Calls `each` with every row, as COPY text.
-    pub(super) fn each_row(
-        &self,
-        archive: &Archive,
-        mut each: impl FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn each_row(&self, archive: &Archive, each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         if !archive.has_data(self.entry.dump_id) {
             return Ok(());
         }
         let Block::Data(mut data) = archive.block(self.entry.dump_id)? else { return Ok(()) };
+        self.rows_of(&mut data, each).map(drop)
+    }
+
+    /// As [`each_row`](Self::each_row), of its data block, from the block's start. Returns the bytes of its data.
+    pub(super) fn rows_of(
+        &self,
+        data: &mut DataReader<'_>,
+        mut each: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<u64> {
         let mut chunks = || -> Result<Vec<u8>> {
             let mut chunk = Vec::new();
             data.read_into(&mut chunk, CHUNK)?;
@@ -144,12 +178,7 @@ impl<'a> ArchivedTable<'a> {
         if self.entry.copy_statement.as_ref().is_some_and(|copy| !copy.is_empty()) {
             self.copy_rows(&mut chunks, &mut each)
         } else {
-            let strings = if archive.standard_conforming_strings() {
-                StandardStrings::On
-            } else {
-                StandardStrings::Off
-            };
-            self.insert_rows(strings, &mut chunks, &mut each)
+            self.insert_rows(&mut chunks, &mut each)
         }
     }
 
@@ -157,7 +186,7 @@ impl<'a> ArchivedTable<'a> {
         &self,
         chunks: &mut dyn FnMut() -> Result<Vec<u8>>,
         each: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let mut splitter = RowSplitter::new(EndMarker::Required);
         let mut out = Vec::new();
         let mut total = 0;
@@ -166,7 +195,7 @@ impl<'a> ArchivedTable<'a> {
             out.clear();
             if chunk.is_empty() {
                 splitter.finish(&mut out).map_err(|error| self.broken(&error))?;
-                return Ok(());
+                return Ok(total);
             }
             total += chunk.len() as u64;
             self.check_size(total)?;
@@ -177,10 +206,10 @@ impl<'a> ArchivedTable<'a> {
 
     fn insert_rows(
         &self,
-        strings: StandardStrings,
         chunks: &mut dyn FnMut() -> Result<Vec<u8>>,
         each: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
+        let strings = self.strings;
         let mut splitter = StatementSplitter::new(strings);
         let mut total = 0;
         loop {
@@ -200,7 +229,7 @@ impl<'a> ArchivedTable<'a> {
                 }
             }
             if chunk.is_empty() {
-                return Ok(());
+                return Ok(total);
             }
         }
     }
@@ -231,6 +260,24 @@ impl<'a> ArchivedTable<'a> {
     }
 }
 
+/// What the history of another tool tells; for a file only.
+fn foreign_history(archive: &Archive) -> Result<ForeignHistory> {
+    let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table).map(name);
+    let (tool, table) = UnknownHistory::recognise(tables);
+    let table = table.and_then(|table| find(archive, EntryKind::TableData, |entry| name(entry) == table));
+    let Some(table) = table else { return Ok(ForeignReader::new(tool, std::iter::empty()).finish()) };
+    let mut reader = ForeignReader::new(tool, table.columns.iter().map(String::as_str));
+    table.each_row(archive, |row| {
+        let values: Vec<_> = fields(row).map(decode_field).collect();
+        reader.push(&|column| {
+            let index = table.columns.iter().position(|name| name == column)?;
+            String::from_utf8(values.get(index)?.as_deref()?.to_vec()).ok()
+        });
+        Ok(())
+    })?;
+    Ok(reader.finish())
+}
+
 fn find<'a>(
     archive: &'a Archive,
     kind: EntryKind,
@@ -254,10 +301,15 @@ pub(super) fn columns(archive: &Archive, entry: &Entry) -> Vec<String> {
     })
 }
 
-fn has_columns(columns: &[String], profile: &Profile) -> bool {
-    let tenant = profile.tenant();
-    let wanted = [&tenant.id, &tenant.name, &tenant.region, &tenant.deleted];
-    wanted.into_iter().all(|column| columns.contains(column))
+/// Which columns of a table of instances are what.
+pub(super) fn instance_columns(tenant: &TenantTable) -> InstanceColumns {
+    InstanceColumns {
+        id: tenant.id.clone(),
+        aliases: tenant.aliases.clone(),
+        name: tenant.name.clone(),
+        region: tenant.region.clone(),
+        deleted: tenant.deleted.clone(),
+    }
 }
 
 fn schema(entry: &Entry) -> &str {

@@ -116,10 +116,10 @@ impl Restore {
                 Source::Stdin => None,
             },
             is_stream: archive.is_stream(),
-            format: "custom",
-            container_version: Some(header.version),
+            format: header.format,
+            container_version: header.container.map(|container| container.version),
             compression: Some(header.compression),
-            created: Some(header.created),
+            created: header.created,
             database: text(&header.database),
             server_version: text(&header.server_version),
             pg_dump_version: text(&header.dump_version),
@@ -213,7 +213,11 @@ impl Restore {
 
 fn schema(inside: &Inside) -> PlannedSchema {
     let as_it_is = |reason: String| PlannedSchema::AsItIs { reason };
+    if let Some(own) = &inside.target_schema {
+        return PlannedSchema::Target { differences: own.differences.clone() };
+    }
     match (&inside.upgrade, &inside.profile) {
+        (Upgrade::NotWanted, _) => as_it_is("--schema archive asks for it".to_owned()),
         (Upgrade::Planned { plan }, Some(profile)) => migrate(plan, profile),
         (Upgrade::Later { goal }, Some(profile)) => PlannedSchema::Later { to: end(*goal, profile) },
         (Upgrade::AsItIs { history }, _) => {
@@ -296,6 +300,10 @@ fn kind(archive: &Archive, task: &Task) -> Option<String> {
 
 /// What the target has and no entry of the archive makes.
 fn only_in_target(archive: &Archive, inside: &Inside) -> OnlyInTarget {
+    // A copy of the target has everything that the target has.
+    if inside.target_schema.is_some() {
+        return OnlyInTarget::default();
+    }
     let names = |kind: EntryKind| -> BTreeSet<&str> {
         let entries = archive.entries().iter().filter(|entry| entry.kind == kind);
         entries.filter_map(|entry| entry.tag.to_str().ok()).collect()

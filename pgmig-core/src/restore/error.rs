@@ -1,6 +1,8 @@
 //! Why a restore was refused, or failed.
 
+use super::compare::SchemaDifference;
 use super::step::Step;
+use super::target_schema::TableDifference;
 use crate::archive::DumpId;
 use crate::error::ErrorKind;
 use crate::instance::Instance;
@@ -161,17 +163,34 @@ pub enum Refusal {
         /// How many instances the target has.
         instances: usize,
     },
+    /// Rows of the archive have no place in the target's own schema.
+    #[error(
+        "the archive's rows do not fit the target's schema:\n{}",
+        differences.iter().filter(|difference| difference.is_refused()).map(|difference| format!("  {difference}"))
+            .collect::<Vec<_>>().join("\n")
+    )]
+    TargetSchema {
+        /// Every difference, those that can be dealt with among them.
+        differences: Vec<TableDifference>,
+    },
+    /// The schema cannot be upgraded, and an upgrade was asked for.
+    #[error(
+        "there is no way to upgrade the backup's schema, which --schema migrate asks for: {0}; supply the store's \
+         migrations with --migrations DIR, or use --schema target to load the rows into the target's own schema"
+    )]
+    NotMigrated(String),
     /// The archive's schema history is unknown and the target has another schema.
     #[error(
         "the archive's schema history is unknown to pgmig{history}, and the target's schema differs from the \
-         archive's:\n{}\nsupply the store's migrations with --migrations DIR, or restore into an empty database",
-        Lines(differences)
+         archive's:\n{}\nsupply the store's migrations with --migrations DIR, use --schema target to load the rows into \
+         the target's own schema, or restore into an empty database",
+        Differences(differences)
     )]
     UnknownHistory {
         /// What is known of the history, in brackets; or nothing.
         history: String,
         /// How the schemas differ.
-        differences: Vec<String>,
+        differences: Vec<SchemaDifference>,
     },
 }
 
@@ -202,6 +221,16 @@ pub enum RestoreError {
     /// What was restored is not what the archive holds.
     #[error("the restored database does not agree with the archive:\n{}", Lines(.0))]
     Verification(Vec<String>),
+    /// Constraints of the target's schema do not hold for the archive's rows.
+    #[error("the archive's rows violate constraints of the target's schema:\n{}", Lines(.0))]
+    Constraints(Vec<String>),
+    /// The target's schema is not what its copy was made of.
+    #[error(
+        "the schema of the target was changed while this restore was under way, or could not be set back as it was; \
+         run it again while nobody changes the target:\n{}",
+        Lines(.0)
+    )]
+    SchemaChanged(Vec<String>),
     /// The data of a table are damaged.
     #[error(
         "the data of table {table} cannot be read: {reason}; the archive is damaged, take the backup again"
@@ -314,6 +343,16 @@ struct Lines<'a>(&'a [String]);
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_lines(f, self.0.iter())
+    }
+}
+
+/// All of them: an operator has to deal with each.
+struct Differences<'a>(&'a [SchemaDifference]);
+
+impl fmt::Display for Differences<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(|difference| format!("  {difference}")).collect();
+        f.write_str(&lines.join("\n"))
     }
 }
 

@@ -59,6 +59,8 @@ pub(super) struct TableEnd {
     pub(super) columns: Vec<String>,
     /// Replacements by column, in their order.
     pub(super) replaced: Vec<u64>,
+    /// IDs found in bytea and left as they are, by column.
+    pub(super) left: Vec<u64>,
     /// Mapping keys that are no values and are still there, outside excluded columns.
     pub(super) leftovers: u64,
     /// Some statements' rows could not be counted; `rows` is then too small.
@@ -72,6 +74,8 @@ pub(super) struct LargeObjectPart {
     /// Where in the object it begins, in bytes.
     pub(super) offset: u64,
     pub(super) bytes: Vec<u8>,
+    /// IDs found in the whole object, replaced or not; with its last part, zero before.
+    pub(super) ids: u64,
 }
 
 impl Piece {

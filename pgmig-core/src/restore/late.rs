@@ -87,7 +87,7 @@ impl Build {
         rules: &Rules,
         loaded: &Loaded,
     ) -> Result<Option<String>> {
-        let tenant = self.profile.as_ref().map(Profile::tenant);
+        let tenant = self.profile.as_ref().and_then(Profile::tenant);
         let roots = tables::partition_roots(&mut executor.session).await?;
         let loads: HashMap<String, &TableLoad> =
             self.plan.tables.iter().map(|load| (load.table.to_string(), load)).collect();
@@ -100,7 +100,7 @@ impl Build {
             let mut counter = LeftoverCounter::new(rules, Vec::new());
             let mut count = |rows: &[u8]| counter.count(rows);
             // Rows of a partition may have gone to another one of its tree.
-            let table = roots.get(&load.table).unwrap_or(&load.table);
+            let table = load.destination(&roots);
             if tables::count_in_table(&mut executor.session, table, &mut count).await? > 0 {
                 return Ok(Some(format!("table {}", report.table)));
             }

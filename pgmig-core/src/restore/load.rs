@@ -3,7 +3,7 @@
 use super::crew::{ActiveFeed, Hand, Part};
 use super::error::RestoreError;
 use super::feed::{Content, LargeObjectPart, Piece, Rows};
-use super::plan::{RowForm, RunAs, TableLoad};
+use super::plan::{Held, RowForm, RunAs, TableLoad};
 use super::refused_row::{RefusedRow, SentRows};
 use super::step::Step;
 use super::watch::Watch;
@@ -32,18 +32,18 @@ impl Hand<'_, '_> {
     /// Loads a feed to its end.
     pub(super) async fn load(&mut self, number: usize) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
-        let mut alone = true;
+        let (mut alone, mut is_held) = (true, false);
         match active.feed.content {
             Content::Table(index) => {
                 let Some(load) = self.crew.job.tables.get(index) else { return Err(cut_short()) };
                 self.crew.job.progress.table(&load.table.to_string());
                 self.table(load, &active, Part::Own).await?;
-                alone = load.alone;
+                (alone, is_held) = (load.alone || load.last, load.held().is_some());
             }
             Content::LargeObjects(_) => self.large_objects(&active, Part::Own).await?,
         }
         self.pending.push(number);
-        if alone || self.pending.len() >= TABLES_AT_ONCE || active.bytes() > SMALL_TABLE_BYTES {
+        if alone || is_held || self.pending.len() >= TABLES_AT_ONCE || active.bytes() > SMALL_TABLE_BYTES {
             self.commit().await?;
         }
         Ok(())
@@ -75,18 +75,49 @@ impl Hand<'_, '_> {
     }
 
     async fn table(&mut self, load: &TableLoad, active: &ActiveFeed, part: Part) -> Result<()> {
+        if load.held().is_some() {
+            // The table that holds rows goes with its transaction.
+            self.commit().await?;
+        }
         match &load.form {
-            RowForm::Copy(copy) => self.copy(load, copy, active, part).await,
-            RowForm::Inserts { schema } => self.inserts(load, schema.as_deref(), active).await,
+            RowForm::Copy(copy) => self.copy(load, copy, active, part).await?,
+            RowForm::Inserts { schema } => self.inserts(load, schema.as_deref(), active).await?,
+        }
+        match load.held().filter(|_| self.in_transaction) {
+            Some(held) => self.insert_held(load, held, active).await,
+            None => Ok(()),
         }
     }
 
+    /// Inserts the rows that were held into the target's table, every one of them.
+    async fn insert_held(&mut self, load: &TableLoad, held: &Held, active: &ActiveFeed) -> Result<()> {
+        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(held.insert.clone()));
+        let target = load.destination(self.crew.job.roots);
+        let inserted = match sql.execute(self.executor.session.conn()).await {
+            Ok(done) => done.rows_affected(),
+            Err(error) => return Err(self.refused(load, target, &error, &SentRows::default()).await),
+        };
+        let rows = active.acknowledged();
+        if inserted == rows {
+            return Ok(());
+        }
+        let fault = format!(
+            "table {}: {inserted} of its {rows} rows got into the target's table {target}; does a trigger keep the others \
+             out?",
+            load.table
+        );
+        Err(RestoreError::Verification(vec![fault]).into())
+    }
+
     /// Opens a transaction, unless one is open. Nobody else writes, so a failure undoes no more than it must.
-    async fn begin(&mut self, run_as: &RunAs, doing: &str) -> Result<()> {
-        self.executor.become_role(run_as).await?;
+    async fn begin(&mut self, load: &TableLoad, doing: &str) -> Result<()> {
+        self.executor.become_role(&load.run_as).await?;
         if !self.in_transaction {
             self.executor.session.execute("BEGIN", doing).await?;
             self.in_transaction = true;
+            if let Some(held) = load.held() {
+                self.executor.session.execute(&held.create, doing).await?;
+            }
         }
         Ok(())
     }
@@ -99,13 +130,12 @@ impl Hand<'_, '_> {
         part: Part,
     ) -> Result<()> {
         let job = self.crew.job;
-        let target = job.roots.get(&copy.table).unwrap_or(&copy.table);
-        let sql = copy.to_sql(target, &CopyOptions { encoding: job.encoding.clone(), freeze: false });
+        let (target, sql) = self.copy_sql(load, copy);
         let name = load.table.to_string();
         // A table without rows needs no COPY.
         while let Some(piece) = self.crew.next_piece(active, part).await? {
             let Piece::Rows(rows) = piece else { return Err(cut_short()) };
-            self.begin(&load.run_as, &format!("load table {name}")).await?;
+            self.begin(load, &format!("load table {name}")).await?;
             let mut sent = SentRows::default();
             match self.segment(&sql, rows, active, part, &mut sent).await {
                 Ok(acknowledged) => job.progress.rows(&name, active.acknowledge(acknowledged)),
@@ -114,6 +144,27 @@ impl Hand<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// The table that rows are copied into, or whose rows they become, and the statement.
+    fn copy_sql<'l>(&self, load: &'l TableLoad, copy: &'l CopyStatement) -> (&'l QualifiedName, String)
+    where
+        Self: 'l,
+    {
+        let job = self.crew.job;
+        let options = CopyOptions { encoding: job.encoding.clone(), freeze: false };
+        let Some(into) = &load.into else {
+            let target = job.roots.get(&copy.table).unwrap_or(&copy.table);
+            return (target, copy.to_sql(target, &options));
+        };
+        let sql = match &into.held {
+            Some(held) => copy.to_sql(&held.table, &options),
+            None => {
+                let columns = copy.columns.as_ref().map(|_| into.columns.clone());
+                CopyStatement { columns, ..copy.clone() }.to_sql(&into.table, &options)
+            }
+        };
+        (&into.table, sql)
     }
 
     /// One COPY: up to [`COPY_BYTES`], or to the feed's end. Returns the rows that the server acknowledged.
@@ -193,7 +244,7 @@ impl Hand<'_, '_> {
         self.executor.set_schema(schema).await?;
         while let Some(piece) = self.crew.next_piece(active, Part::Own).await? {
             let Piece::Statements(sql) = piece else { return Err(cut_short()) };
-            self.begin(&load.run_as, &doing).await?;
+            self.begin(load, &doing).await?;
             let sql = self.in_utf8(sql, &doing).await?;
             let done = self.executor.session.execute(&sql, &doing).await;
             let rows = active.acknowledge(done.map_err(TargetError::without_message)?);
@@ -236,6 +287,8 @@ impl Hand<'_, '_> {
         for part in parts {
             totals.objects += u64::from(part.offset == 0);
             totals.bytes += part.bytes.len() as u64;
+            totals.ids += part.ids;
+            totals.with_ids += u64::from(part.ids > 0);
             oids.push(i64::from(part.oid));
             offsets.push(i64::try_from(part.offset).unwrap_or(i64::MAX));
             contents.push(part.bytes);
@@ -263,6 +316,9 @@ impl Hand<'_, '_> {
 pub(super) struct LargeObjectTotals {
     pub(super) objects: u64,
     pub(super) bytes: u64,
+    /// IDs found in them, replaced or not, and in how many of them.
+    pub(super) ids: u64,
+    pub(super) with_ids: u64,
 }
 
 /// Why a COPY ended before its time.

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod backup;
+mod binary;
 mod build;
 mod bulk;
 mod carry_over;
@@ -18,6 +19,8 @@ mod facts;
 mod failpoint;
 mod feed;
 mod graph;
+mod inspect;
+mod inspection;
 mod journal;
 mod late;
 mod load;
@@ -39,12 +42,14 @@ mod row_reader;
 mod run;
 mod schedule;
 mod staging;
+mod stale_locks;
 mod step;
 mod stream;
 mod superuser;
 mod survey;
 mod swap;
 mod tables;
+mod target_schema;
 mod tenants;
 mod transcode;
 mod upgrade;
@@ -54,14 +59,23 @@ mod watch;
 mod workers;
 
 pub use backup::Backup;
+pub(crate) use backup::on_thread;
+pub use compare::SchemaDifference;
 pub use error::{Refusal, RestoreError, RowError};
-pub use options::{Erase, Instances, RestoreOptions, Source, ToastCompression};
+pub use inspection::{
+    ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
+    KindCount,
+};
+pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Source, ToastCompression};
 pub use prepared::Restore;
 pub use probe::{Probe, probe};
-pub use report::{MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport, TargetContents};
+pub use report::{
+    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport, TargetContents,
+};
 pub use restore_plan::{
     Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
     PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan, Strategy,
 };
 pub use step::{Failpoint, Step};
 pub use survey::{Holdings, TableHolding};
+pub use target_schema::{DifferenceKind, Outcome, TableDifference};

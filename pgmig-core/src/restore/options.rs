@@ -35,6 +35,22 @@ pub enum Instances {
     Map(Mapping),
 }
 
+/// Whose schema the restored database gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SchemaMode {
+    /// The archive's, upgraded where its migration history is known; else as it is, where the target is empty or
+    /// looks the same.
+    #[default]
+    Auto,
+    /// The archive's, upgraded; refused where there is no way to.
+    Migrate,
+    /// The archive's as it is, whatever the target's release.
+    Archive,
+    /// The target's own; the archive's rows are loaded into it by the names of tables and columns.
+    Target,
+}
+
 /// How large values of rows are compressed by the server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ToastCompression {
@@ -57,6 +73,8 @@ pub struct RestoreOptions {
     pub profile: Option<Profile>,
     /// Migrations to use instead of those built in for the profile.
     pub migrations: Option<MigrationSet>,
+    /// Whose schema the restored database gets.
+    pub schema: SchemaMode,
     /// The release that the store is to have; `None` is the target's own, or the newest for an empty target.
     pub to_release: Option<Release>,
     /// Stop before the swap if there were warnings.
@@ -84,6 +102,7 @@ impl RestoreOptions {
             erase: Erase::Refuse,
             profile: None,
             migrations: None,
+            schema: SchemaMode::Auto,
             to_release: None,
             strict: false,
             keep_previous: false,

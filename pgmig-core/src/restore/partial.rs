@@ -24,6 +24,23 @@ pub(super) fn refuse(entries: &[Entry]) -> Result<(), Refusal> {
     entries.iter().try_for_each(|entry| definitions.check(entry))
 }
 
+/// Refuses rows that belong to another server.
+pub(super) fn refuse_foreign_rows(entries: &[Entry]) -> Result<(), Refusal> {
+    let definitions = Definitions::of(entries);
+    entries.iter().try_for_each(|entry| definitions.check_foreign(entry))
+}
+
+/// Whether an entry is of what a database holds, not of how it is defined: rows, sequence values, large objects with
+/// their privileges and comments.
+pub(super) fn is_contents(entry: &Entry) -> bool {
+    use EntryKind as K;
+    match entry.kind {
+        K::TableData | K::SequenceSet | K::Blob | K::Blobs | K::BlobMetadata => true,
+        K::Acl | K::Comment | K::SecurityLabel => entry.tag.as_bytes().starts_with(b"LARGE OBJECT"),
+        _ => false,
+    }
+}
+
 impl<'a> Definitions<'a> {
     fn of(entries: &'a [Entry]) -> Self {
         let mut definitions = Self::default();
@@ -42,11 +59,9 @@ impl<'a> Definitions<'a> {
     }
 
     fn check(&self, entry: &Entry) -> Result<(), Refusal> {
+        self.check_foreign(entry)?;
         let key = (schema(entry), entry.tag.as_bytes());
         let is_rows = entry.kind == EntryKind::TableData;
-        if is_rows && self.foreign_tables.contains(&key) {
-            return Err(Refusal::ForeignData(qualified_name(entry).to_string()));
-        }
         // A database may hold nothing but large objects; pg_dump 17 defines these in section data.
         let needs_none = matches!(entry.kind, EntryKind::Blobs | EntryKind::BlobMetadata);
         if !self.any && matches!(entry.section, Section::Data | Section::PostData) && !needs_none {
@@ -61,6 +76,14 @@ impl<'a> Definitions<'a> {
         if is_relation && !self.has_schema(schema(entry)) {
             let relation = qualified_name(entry);
             return Err(Refusal::Partial(format!("it creates {relation} but not the schema that it is in")));
+        }
+        Ok(())
+    }
+
+    fn check_foreign(&self, entry: &Entry) -> Result<(), Refusal> {
+        let key = (schema(entry), entry.tag.as_bytes());
+        if entry.kind == EntryKind::TableData && self.foreign_tables.contains(&key) {
+            return Err(Refusal::ForeignData(qualified_name(entry).to_string()));
         }
         Ok(())
     }

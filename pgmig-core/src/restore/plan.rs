@@ -12,8 +12,9 @@ use super::superuser::Fresh;
 use crate::archive::{Archive, DumpId};
 use crate::copy::CopyStatement;
 use crate::progress::Notice;
+use crate::rewrite::Shape;
 use crate::sql::QualifiedName;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// What is known of the cluster and of a new database in it.
 #[derive(Debug, Clone, Default)]
@@ -85,6 +86,52 @@ pub(super) struct TableLoad {
     /// Loaded in the archive's order while nothing else is: rows that others can refer to already, by the
     /// constraints of an extension's tables.
     pub(super) alone: bool,
+    /// Loaded alone, after all others: triggers fire for its rows, and may look for what is in other tables.
+    pub(super) last: bool,
+    /// Where they go in the target's own schema; `None`: into the table itself, as the archive has defined it.
+    pub(super) into: Option<Destination>,
+}
+
+/// Where rows go in a schema that is not the archive's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Destination {
+    /// The target's table.
+    pub(super) table: QualifiedName,
+    /// The target's columns, in the order of the rows' fields.
+    pub(super) columns: Vec<String>,
+    /// The archive's columns, in that order, and what their values are made of.
+    pub(super) from: Vec<(String, Shape)>,
+    /// Set where rows have to be converted: they are held in a temporary table first.
+    pub(super) held: Option<Held>,
+}
+
+/// A temporary table with the archive's columns, from which rows are inserted into the target's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Its name.
+    pub(super) table: QualifiedName,
+    /// The statement that makes it, for the time of a transaction.
+    pub(super) create: String,
+    /// The statement that inserts its rows.
+    pub(super) insert: String,
+}
+
+impl TableLoad {
+    /// Where its rows are held before they go to their table.
+    pub(super) fn held(&self) -> Option<&Held> {
+        self.into.as_ref()?.held.as_ref()
+    }
+
+    /// The table that holds the rows in the end. Partitions can have their rows go to a root instead.
+    pub(super) fn destination<'a>(
+        &'a self,
+        roots: &'a HashMap<QualifiedName, QualifiedName>,
+    ) -> &'a QualifiedName {
+        match &self.into {
+            Some(into) => &into.table,
+            None => roots.get(&self.table).unwrap_or(&self.table),
+        }
+    }
 }
 
 /// How the rows of a TABLE DATA entry are given.
@@ -128,5 +175,14 @@ impl Plan {
     /// superuser can create and there is none.
     pub(super) fn new(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
         Planner::plan(archive, facts)
+    }
+
+    /// Plans the restore of what `archive` holds into tables that are there, whatever it defines itself.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] if the archive holds rows of foreign tables.
+    pub(super) fn of_contents(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
+        Planner::plan_contents(archive, facts)
     }
 }

@@ -55,6 +55,16 @@ impl<'a> Planner<'a> {
         planner.finish()
     }
 
+    /// Plans the restore of what an archive holds, into tables that are there: rows, large objects, sequence values.
+    pub(super) fn plan_contents(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
+        partial::refuse_foreign_rows(archive.entries())?;
+        let mut planner = Self::new(archive, facts);
+        for entry in archive.entries().iter().filter(|entry| partial::is_contents(entry)) {
+            planner.entry(entry);
+        }
+        planner.finish()
+    }
+
     fn new(archive: &'a Archive, facts: &'a Facts) -> Self {
         let strings =
             if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
@@ -270,7 +280,15 @@ impl<'a> Planner<'a> {
         let as_superuser = self.facts.is_superuser && matches!(form, RowForm::Copy(_));
         let is_created = self.tables.contains(&table);
         let run_as = if as_superuser && !is_created { RunAs::Superuser } else { RunAs::Owner };
-        let load = TableLoad { dump_id: entry.dump_id, table, form, run_as, alone: !is_created };
+        let load = TableLoad {
+            dump_id: entry.dump_id,
+            table,
+            form,
+            run_as,
+            alone: !is_created,
+            last: false,
+            into: None,
+        };
         self.plan.tables.push(load);
     }
 

@@ -4,10 +4,11 @@ use super::backup::Backup;
 use super::discover::Store;
 use super::error::Refusal;
 use super::facts::{self, swap_rights};
-use super::options::{RestoreOptions, Source};
+use super::options::{RestoreOptions, SchemaMode, Source};
 use super::plan::{Facts, Plan};
 use super::report::TargetContents;
 use super::resolution::{self, LateInstances};
+use super::target_schema::{self, TargetSchema};
 use super::tenants::{refuse_over_store, target_contents};
 use super::transcode::transcode;
 use super::upgrade_path::{self, Upgrade};
@@ -43,6 +44,8 @@ pub(super) struct Inside {
     pub(super) upgrade: Upgrade,
     pub(super) resolution: Option<Resolution>,
     pub(super) late: Option<LateInstances>,
+    /// The target's own schema, where it is the authority.
+    pub(super) target_schema: Option<TargetSchema>,
     pub(super) notices: Vec<Notice>,
 }
 
@@ -74,7 +77,10 @@ pub(super) async fn run(
     let (target, roles) = look_at_target(&mut control, config).await?;
     transcode(&mut archive, &mut control).await?;
     let facts = facts::ask(&mut control, config, &target, &roles).await?;
-    let plan = Plan::new(&archive, &facts)?;
+    let mut plan = match options.schema {
+        SchemaMode::Target => Plan::of_contents(&archive, &facts)?,
+        _ => Plan::new(&archive, &facts)?,
+    };
 
     let mut session = match Session::open(config, &target.name, application).await {
         // It was there a moment ago: another restore has just renamed it.
@@ -84,6 +90,12 @@ pub(super) async fn run(
         session => session?,
     };
     let mut inside = look_inside(&mut session, config, &archive, options, &target).await?;
+    if options.schema == SchemaMode::Target {
+        let profile = inside.profile.as_ref().or(options.profile.as_ref());
+        let found = target_schema::find(&mut session, &archive, &mut plan, profile, &facts).await?;
+        inside.notices.extend(found.notices.iter().cloned());
+        inside.target_schema = Some(found);
+    }
     session.close().await;
     inside.notices.extend(archive_notices(&mut archive, &facts));
     Ok(Preflight { source, archive, plan, facts, control, maintenance, target, inside })
@@ -134,8 +146,8 @@ async fn look_inside(
     if let (None, Some(profile)) = (&store, &profile_for_target) {
         refuse_over_store(inside, profile, &contents).await?;
     }
-    let (set, to_release) = (migrations.as_ref(), options.to_release);
-    let upgrade = upgrade_path::find(inside, archive, store.as_ref(), set, to_release, &mut notices).await?;
+    let set = migrations.as_ref();
+    let upgrade = upgrade_path::find(inside, archive, store.as_ref(), set, options, &mut notices).await?;
     Ok(Inside {
         extras: contents::extras(inside, config.username()).await?,
         profile: store.map(|store| store.profile),
@@ -144,6 +156,7 @@ async fn look_inside(
         upgrade,
         resolution,
         late,
+        target_schema: None,
         notices,
     })
 }

@@ -1,5 +1,6 @@
 //! What a restore found and did. Its form as JSON (fields, names, units) is documented, and stays.
 
+use super::target_schema::TableDifference;
 use crate::instance::{Instance, InstanceId};
 use crate::profile::SchemaVersion;
 use crate::progress::Notice;
@@ -43,12 +44,12 @@ impl TargetContents {
     }
 }
 
-/// What was replaced in one column.
+/// IDs in one column: how many were replaced, or left as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Replacements {
     /// The column's name.
     pub column: String,
-    /// Number of occurrences replaced.
+    /// Number of occurrences.
     pub count: u64,
 }
 
@@ -64,6 +65,19 @@ pub struct TableReport {
     pub bytes: u64,
     /// Replacements by column; columns without any are left out.
     pub replacements: Vec<Replacements>,
+    /// IDs found in bytea and left as they are, by column; columns without any are left out.
+    pub left_in_bytea: Vec<Replacements>,
+}
+
+/// IDs of mapped instances found in large objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LargeObjectIds {
+    /// Number of large objects that hold any.
+    pub objects: u64,
+    /// Number of occurrences replaced.
+    pub replaced: u64,
+    /// Number of occurrences left as they are.
+    pub left: u64,
 }
 
 /// An instance of the backup and what became of it.
@@ -104,12 +118,16 @@ pub struct RestoreReport {
     /// Large objects restored, and their bytes.
     #[serde(serialize_with = "large_objects")]
     pub large_objects: (u64, u64),
+    /// IDs of mapped instances in large objects.
+    pub large_object_ids: LargeObjectIds,
     /// The schema version of the backup, where it is known.
     pub source_version: Option<SchemaVersion>,
     /// The schema version that the target has now, where it is known.
     pub target_version: Option<SchemaVersion>,
     /// Migrations applied, in order.
     pub migrations: Vec<MigrationReport>,
+    /// Where the archive's tables are not the target's own, and what became of that (`--schema target`).
+    pub differences: Vec<TableDifference>,
     /// What the target held before.
     pub erased: TargetContents,
     /// Notices and warnings, in the order in which they came up.

@@ -32,9 +32,8 @@ pub(super) fn of_backup(
         }
         (Instances::Keep, _) => (None, None),
         (Instances::Map(mapping), Some(store)) if archive.is_stream() => {
-            let late = store
-                .tenant_entry()
-                .map(|dump_id| LateInstances { dump_id, columns: store.instance_columns() });
+            let late = store.tenant_entry().zip(store.instance_columns());
+            let late = late.map(|(dump_id, columns)| LateInstances { dump_id, columns });
             (Some(resolve(mapping, &[], Some(&store.profile), &mut Vec::new())?), late)
         }
         (Instances::Map(mapping), store) => {

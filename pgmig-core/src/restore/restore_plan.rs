@@ -1,7 +1,8 @@
 //! What a restore would do: what a dry run shows. Its form as JSON (fields, names, units) is documented, and stays.
 
 use super::report::{TargetContents, seconds};
-use crate::archive::{ArchiveVersion, Compression, Created};
+use super::target_schema::TableDifference;
+use crate::archive::{ArchiveVersion, Compression, Created, Format};
 use crate::instance::{Instance, InstanceId};
 use crate::profile::{Release, SchemaVersion};
 use crate::progress::{Notice, Severity};
@@ -69,11 +70,12 @@ impl RestorePlan {
 #[non_exhaustive]
 pub struct PlannedArchive {
     /// The file; `None` for standard input.
+    #[serde(serialize_with = "path")]
     pub file: Option<PathBuf>,
     /// Whether it can be read only once: standard input, or a file that is a pipe.
     pub is_stream: bool,
     /// What pg_dump calls its format.
-    pub format: &'static str,
+    pub format: Format,
     /// Version of the container.
     #[serde(serialize_with = "shown")]
     pub container_version: Option<ArchiveVersion>,
@@ -177,6 +179,11 @@ pub enum PlannedSchema {
         /// Why.
         reason: String,
     },
+    /// It is the target's own, into which rows are loaded by the names of tables and columns.
+    Target {
+        /// Where the archive's tables are not the target's, and what becomes of that.
+        differences: Vec<TableDifference>,
+    },
     /// It is upgraded, by migrations that are known only when the stream has been read.
     Later {
         /// The version afterwards, where the profile tells it.
@@ -256,6 +263,11 @@ pub struct OnlyInTarget {
     /// Relations of other owners than `username`, which are replaced, too: `owner: relation`. Whether the archive
     /// has relations of these names is not looked at.
     pub of_others: Vec<String>,
+}
+
+/// A path as it is displayed: one that is not UTF-8 is no reason to fail.
+fn path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    shown(&path.as_ref().map(|path| path.display()), serializer)
 }
 
 /// What can be displayed, as a string.

@@ -7,13 +7,14 @@ use super::failpoint::Failpoints;
 use super::journal::Journal;
 use super::marker::{Marker, State};
 use super::names::{previous_name, staging_name};
-use super::options::{Erase, RestoreOptions};
+use super::options::{Erase, RestoreOptions, SchemaMode};
 use super::preflight::{Inside, Preflight};
 use super::prepared::Restore;
 use super::report::{RestoreReport, TargetContents};
 use super::staging;
 use super::step::Step;
 use super::swap::Swap;
+use super::target_schema::CopyTarget;
 use crate::error::Result;
 use crate::progress::{Notice, Severity};
 use crate::sql::quote_ident;
@@ -66,7 +67,7 @@ impl Run {
             journal.note(notice.clone());
         }
         let staging = staging_name(&target.name);
-        let Inside { extras, profile, migrations, upgrade, resolution, late, .. } = inside;
+        let Inside { extras, profile, migrations, upgrade, resolution, late, target_schema, .. } = inside;
         let build = Build {
             config: config.clone(),
             database: staging.clone(),
@@ -83,6 +84,8 @@ impl Run {
             resolution,
             late,
             instances: options.instances.clone(),
+            schema: options.schema,
+            target_schema,
             extras,
             jobs: options.jobs,
             toast_compression: options.toast_compression,
@@ -195,13 +198,32 @@ impl Run {
 
     async fn create_staging(&mut self) -> Result<u32> {
         self.journal.step(Step::CreateStaging);
-        let connects = [self.config.su_username(), self.config.username()];
-        staging::create(&mut self.control, &self.target, &self.staging).await?;
+        match self.options.schema {
+            SchemaMode::Target => self.copy_target().await?,
+            _ => staging::create(&mut self.control, &self.target, &self.staging).await?,
+        }
         self.failpoints.pass(Step::CreateStaging)?;
         let marker = self.marker(State::Staging);
+        let connects = [self.config.su_username(), self.config.username()];
         let oid = staging::open_to(&mut self.control, &self.staging, &marker, &connects).await?;
         carry_over::rehearse(&mut self.control, &self.target, &self.staging).await?;
         Ok(oid)
+    }
+
+    async fn copy_target(&mut self) -> Result<()> {
+        let copy = CopyTarget {
+            config: &self.config,
+            maintenance: self.maintenance,
+            application: &self.application,
+            target: &self.target,
+            staging: &self.staging,
+            wait: self.options.swap_wait,
+            terminate_sessions: self.options.terminate_sessions,
+        };
+        tokio::select! {
+            copied = copy.run(&mut self.control) => copied,
+            () = self.cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+        }
     }
 
     fn marker(&self, state: State) -> Marker {

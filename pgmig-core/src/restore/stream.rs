@@ -7,12 +7,13 @@ use super::row_reader::{PIECE_BYTES, RowReader};
 use crate::archive::{Archive, Block, Compression, DataReader, DumpId, LargeObjectsReader};
 use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
-use crate::rewrite::{ColumnRule, LeftoverCounter, RowRewriter, Rules, rewrite_insert};
+use crate::rewrite::{ColumnRule, LargeObjectRewriter, LeftoverCounter, RowRewriter, Rules, rewrite_insert};
 use crate::sql::{
     InsertStatement, Lexer, QualifiedName, SqlError, StandardStrings, StatementSplitter, TokenKind,
     quote_ident,
 };
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::NonZeroUsize;
@@ -31,8 +32,6 @@ pub(super) struct Rewriting {
     pub(super) rules: Arc<Rules>,
     /// The columns of each table's rows.
     pub(super) columns: Arc<HashMap<DumpId, TableColumns>>,
-    /// Partitions with INSERT statements whose rows go to the root of their tree.
-    pub(super) roots: Arc<HashMap<DumpId, Root>>,
 }
 
 /// The columns of a table's rows, in their order, and the rule of each.
@@ -52,9 +51,9 @@ impl TableColumns {
     }
 }
 
-/// The root of a partition's tree, and the partition's columns in its own order.
+/// Where the rows of INSERT statements go, and the columns of the table that they name, in its own order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Root {
+pub(super) struct Redirect {
     pub(super) table: QualifiedName,
     pub(super) columns: Vec<String>,
 }
@@ -75,6 +74,8 @@ pub(super) struct Reading {
     pub(super) large_objects: Vec<DumpId>,
     pub(super) strings: StandardStrings,
     pub(super) rewriting: Option<Rewriting>,
+    /// Tables with INSERT statements whose rows go to another table: a partition's to the root of its tree.
+    pub(super) redirected: Arc<HashMap<DumpId, Redirect>>,
     pub(super) discovery: Option<Discovery>,
 }
 
@@ -84,11 +85,20 @@ struct TableRewriter {
     leftovers: LeftoverCounter,
 }
 
+impl TableRewriter {
+    /// Tells what it did, at the table's end.
+    fn tell(self, end: &mut TableEnd) {
+        end.replaced = self.rows.counts().to_vec();
+        end.left = self.rows.left().to_vec();
+    }
+}
+
 /// Starts to read: a file on up to `readers` threads, biggest blocks first; a stream on one, as it comes.
 ///
 /// zstd is unpacked on one thread only: each of its streams can take a window of 128 MiB.
 pub(super) fn start(mut archive: Archive, reading: Reading, readers: NonZeroUsize) -> Result<Feeds> {
-    if archive.is_stream() {
+    // Out of order, a file that is compressed as a whole would be unpacked anew for each block.
+    if archive.is_sequential() {
         let read: Read = Box::new(move |feeds| Reader::new(feeds, reading).read_stream(&mut archive));
         return Feeds::of(vec![read]);
     }
@@ -103,7 +113,7 @@ pub(super) fn start(mut archive: Archive, reading: Reading, readers: NonZeroUsiz
 }
 
 /// The blocks of a file in the order in which they are read: what must be loaded alone in the archive's order,
-/// then the biggest first, so that the last ones to end are small.
+/// then the biggest first, so that the last ones to end are small; then what has to come last.
 fn blocks(archive: &Archive, reading: &Reading) -> VecDeque<Content> {
     let size = |dump_id| Reverse(archive.stored_bytes(dump_id).unwrap_or_default());
     let mut blocks: Vec<_> = reading
@@ -112,15 +122,32 @@ fn blocks(archive: &Archive, reading: &Reading) -> VecDeque<Content> {
         .enumerate()
         .map(|(index, table)| {
             (
-                (!table.alone, if table.alone { Reverse(0) } else { size(table.dump_id) }),
+                (turn(table), if table.alone || table.last { Reverse(0) } else { size(table.dump_id) }),
                 Content::Table(index),
             )
         })
         .collect();
     let large_objects = reading.large_objects.iter();
-    blocks.extend(large_objects.map(|dump_id| ((true, size(*dump_id)), Content::LargeObjects(*dump_id))));
+    blocks
+        .extend(large_objects.map(|dump_id| ((Turn::Any, size(*dump_id)), Content::LargeObjects(*dump_id))));
     blocks.sort_by_key(|(order, _)| *order);
     blocks.into_iter().map(|(_, content)| content).collect()
+}
+
+/// When a table's rows are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    First,
+    Any,
+    Last,
+}
+
+fn turn(table: &TableLoad) -> Turn {
+    match (table.alone, table.last) {
+        (_, true) => Turn::Last,
+        (true, false) => Turn::First,
+        (false, false) => Turn::Any,
+    }
 }
 
 struct Reader {
@@ -237,7 +264,9 @@ impl Reader {
         while let Some((bytes, count)) = rows.next()? {
             self.send_rows(bytes, count, rewriter.as_mut(), &mut end)?;
         }
-        end.replaced = rewriter.map(|rewriter| rewriter.rows.counts().to_vec()).unwrap_or_default();
+        if let Some(rewriter) = rewriter {
+            rewriter.tell(&mut end);
+        }
         Ok(end)
     }
 
@@ -268,7 +297,9 @@ impl Reader {
         for (bytes, count) in held {
             self.send_rows(bytes, count, rewriter.as_mut(), &mut end)?;
         }
-        end.replaced = rewriter.map(|rewriter| rewriter.rows.counts().to_vec()).unwrap_or_default();
+        if let Some(rewriter) = rewriter {
+            rewriter.tell(&mut end);
+        }
         Ok(end)
     }
 
@@ -327,6 +358,7 @@ impl Reader {
                 let sql = self.insert(table, sql, named.as_deref(), rewriting, end)?;
                 batch.extend_from_slice(sql.as_bytes());
             }
+            (None, Some(sql)) => batch.extend_from_slice(self.redirect(table, sql.into())?.as_bytes()),
             _ => batch.extend_from_slice(text),
         }
         batch.push(b'\n');
@@ -334,7 +366,14 @@ impl Reader {
         Ok(())
     }
 
-    /// An INSERT statement with its IDs replaced, into the partition root where rows have to be routed anew.
+    /// The statement for the table that its rows go to.
+    fn redirect<'a>(&self, table: &TableLoad, sql: Cow<'a, str>) -> Result<Cow<'a, str>> {
+        let Some(redirect) = self.reading.redirected.get(&table.dump_id) else { return Ok(sql) };
+        let redirected = insert_into(&sql, redirect, self.reading.strings);
+        Ok(redirected.map_err(|error| broken(table, &error))?.into())
+    }
+
+    /// An INSERT statement with its IDs replaced, into the table that its rows go to.
     fn insert(
         &self,
         table: &TableLoad,
@@ -345,58 +384,77 @@ impl Reader {
     ) -> Result<String> {
         let columns = rewriting.columns.get(&table.dump_id).cloned().unwrap_or_default();
         let places = columns.places(named);
-        let rule = |place: &Option<usize>| place.and_then(|place| columns.rules.get(place)).copied();
+        let rule = |place: &Option<usize>| place.and_then(|place| columns.rules.get(place)).cloned();
         let rules: Vec<ColumnRule> = places.iter().map(|place| rule(place).unwrap_or_default()).collect();
-        let broken = |error: SqlError| RestoreError::Data {
-            table: table.table.to_string(),
-            reason: error.to_string(),
-        };
-        let rewritten =
-            rewrite_insert(sql, &rewriting.rules, &rules, self.reading.strings).map_err(broken)?;
-        end.replaced.resize(columns.names.len(), 0);
-        for (place, count) in places.iter().zip(&rewritten.counts) {
-            if let Some(total) = place.and_then(|place| end.replaced.get_mut(place)) {
-                *total += count;
+        let rewritten = rewrite_insert(sql, &rewriting.rules, &rules, self.reading.strings)
+            .map_err(|error| broken(table, &error))?;
+        for (totals, counts) in [(&mut end.replaced, &rewritten.counts), (&mut end.left, &rewritten.left)] {
+            totals.resize(columns.names.len(), 0);
+            for (place, count) in places.iter().zip(counts) {
+                if let Some(total) = place.and_then(|place| totals.get_mut(place)) {
+                    *total += count;
+                }
             }
         }
-        match rewriting.roots.get(&table.dump_id) {
-            Some(root) => {
-                insert_into(&rewritten.sql, root, self.reading.strings).map_err(|error| broken(error).into())
-            }
-            None => Ok(rewritten.sql.into_owned()),
-        }
+        let mut leftovers = LeftoverCounter::new(&rewriting.rules, Vec::new());
+        end.leftovers += leftovers.count_insert(&rewritten.sql, &rules, self.reading.strings);
+        Ok(self.redirect(table, rewritten.sql)?.into_owned())
     }
 
     fn objects(&mut self, dump_id: DumpId, objects: &mut LargeObjectsReader<'_>) -> Result<()> {
         self.pieces = Some(self.feeds.begin(Content::LargeObjects(dump_id))?);
-        let mut parts: Vec<LargeObjectPart> = Vec::new();
-        let mut size = 0;
+        let rules = self.reading.rewriting.as_ref().map(|rewriting| Arc::clone(&rewriting.rules));
+        let mut rewriter = LargeObjectRewriter::new(rules.unwrap_or_default());
+        let mut parts = Parts { reader: self, parts: Vec::new(), bytes: 0 };
         while let Some(oid) = objects.next_object()? {
             let mut offset = 0;
             loop {
                 let mut bytes = Vec::new();
-                let read = objects.read_into(&mut bytes, PIECE_BYTES)?;
+                let is_end = objects.read_into(&mut bytes, PIECE_BYTES)? < PIECE_BYTES;
+                let mut bytes = rewriter.push(bytes);
+                let mut ids = 0;
+                if is_end {
+                    let (held, found) = rewriter.finish();
+                    bytes.extend_from_slice(&held);
+                    ids = found;
+                }
+                let length = bytes.len() as u64;
                 // An empty object is sent too: it has to exist and be counted.
-                if read == 0 && offset > 0 {
-                    break;
-                }
-                size += read;
-                parts.push(LargeObjectPart { oid: oid.0, offset, bytes });
-                offset += read as u64;
-                if size >= PIECE_BYTES || parts.len() >= 1000 {
-                    self.send(Piece::LargeObjects(std::mem::take(&mut parts)))?;
-                    size = 0;
-                }
-                if read < PIECE_BYTES {
+                parts.push(LargeObjectPart { oid: oid.0, offset, bytes, ids })?;
+                offset += length;
+                if is_end {
                     break;
                 }
             }
         }
-        if !parts.is_empty() {
-            self.send(Piece::LargeObjects(parts))?;
-        }
+        parts.send()?;
         self.end(TableEnd::default())
     }
+}
+
+/// Parts of large objects that are to be sent together.
+struct Parts<'a> {
+    reader: &'a Reader,
+    parts: Vec<LargeObjectPart>,
+    bytes: usize,
+}
+
+impl Parts<'_> {
+    fn push(&mut self, part: LargeObjectPart) -> Result<()> {
+        self.bytes += part.bytes.len();
+        self.parts.push(part);
+        if self.bytes >= PIECE_BYTES || self.parts.len() >= 1000 { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> Result<()> {
+        self.bytes = 0;
+        let parts = std::mem::take(&mut self.parts);
+        if parts.is_empty() { Ok(()) } else { self.reader.send(Piece::LargeObjects(parts)) }
+    }
+}
+
+fn broken(table: &TableLoad, error: &SqlError) -> RestoreError {
+    RestoreError::Data { table: table.table.to_string(), reason: error.to_string() }
 }
 
 fn copy_columns(table: &TableLoad) -> &[String] {
@@ -408,7 +466,7 @@ fn copy_columns(table: &TableLoad) -> &[String] {
 
 /// An INSERT statement with another table: the columns are named if they are not yet, since those of a root can
 /// be in another order.
-fn insert_into(sql: &str, root: &Root, strings: StandardStrings) -> Result<String, SqlError> {
+fn insert_into(sql: &str, to: &Redirect, strings: StandardStrings) -> Result<String, SqlError> {
     let mut tokens = Vec::new();
     for token in Lexer::new(sql.as_bytes(), strings) {
         let token = token?;
@@ -425,10 +483,10 @@ fn insert_into(sql: &str, root: &Root, strings: StandardStrings) -> Result<Strin
     let Some(next) = tokens.get(after) else { return Ok(sql.to_owned()) };
     let rest = sql.get(next.span.start..).unwrap_or_default();
     if next.kind == TokenKind::Symbol(b'(') {
-        return Ok(format!("INSERT INTO {} {rest}", root.table));
+        return Ok(format!("INSERT INTO {} {rest}", to.table));
     }
-    let columns: Vec<String> = root.columns.iter().map(|column| quote_ident(column)).collect();
-    Ok(format!("INSERT INTO {} ({}) {rest}", root.table, columns.join(", ")))
+    let columns: Vec<String> = to.columns.iter().map(|column| quote_ident(column)).collect();
+    Ok(format!("INSERT INTO {} ({}) {rest}", to.table, columns.join(", ")))
 }
 
 impl Reading {
@@ -439,6 +497,7 @@ impl Reading {
             large_objects: plan.large_objects.clone(),
             strings,
             rewriting: None,
+            redirected: Arc::default(),
             discovery: None,
         }
     }
@@ -450,6 +509,7 @@ impl Reading {
             large_objects: Vec::new(),
             strings: self.strings,
             rewriting: self.rewriting.clone(),
+            redirected: Arc::clone(&self.redirected),
             discovery: None,
         }
     }
@@ -462,8 +522,10 @@ mod tests {
 
     #[test]
     fn rows_of_a_partition_are_inserted_into_the_root() {
-        let root =
-            Root { table: QualifiedName::new("store", "message"), columns: vec!["id".into(), "Body".into()] };
+        let root = Redirect {
+            table: QualifiedName::new("store", "message"),
+            columns: vec!["id".into(), "Body".into()],
+        };
         let into = |sql| insert_into(sql, &root, StandardStrings::On).unwrap();
         assert_eq!(
             into("INSERT INTO store.\"p 0\" VALUES ('INSERT INTO x', 1);"),

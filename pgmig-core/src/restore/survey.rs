@@ -10,6 +10,7 @@ use crate::instance::{Alias, Instance, InstanceId};
 use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::rewrite::ids_in_row;
+use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 const ROWS_BETWEEN_LOOKS: u64 = 1024;
 
 /// The rows of one table that mention an instance.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableHolding {
     /// The table: `schema.table`, not quoted.
     pub table: String,
@@ -63,28 +64,26 @@ impl Backup {
         on_thread("pgmig-survey", move || {
             // Opened anew, so that the restore's own progress begins at zero.
             let archive = Archive::open(&path)?;
-            let survey = Survey { keys: Keys::new(&instances), profile, progress, stop };
-            survey.run(&archive, &instances)
+            let tally = Tally::new(&instances, profile.as_ref());
+            Survey { progress, stop }.run(&archive, &instances, tally)
         })
         .await
     }
 }
 
 struct Survey {
-    keys: Keys,
-    profile: Option<Profile>,
     progress: Arc<dyn Progress>,
     stop: CancellationToken,
 }
 
 impl Survey {
-    fn run(&self, archive: &Archive, instances: &[Instance]) -> Result<Holdings> {
+    fn run(&self, archive: &Archive, instances: &[Instance], mut tally: Tally<'_>) -> Result<Holdings> {
         let mut holdings = Holdings::default();
         for entry in archive.entries().iter().filter(|entry| entry.kind == EntryKind::TableData) {
             let table = ArchivedTable::new(archive, entry);
             let name = table.name();
             self.progress.table(&name);
-            let counts = self.count(archive, &table)?;
+            let counts = self.count(archive, &table, &mut tally)?;
             for (instance, rows) in instances.iter().zip(counts).filter(|(_, rows)| *rows > 0) {
                 let holding = TableHolding { table: name.clone(), rows };
                 holdings.by_instance.entry(instance.id).or_default().push(holding);
@@ -94,32 +93,19 @@ impl Survey {
     }
 
     /// The rows of one table by instance, in their order.
-    fn count(&self, archive: &Archive, table: &ArchivedTable<'_>) -> Result<Vec<u64>> {
-        let aliases = self.alias_positions(table);
-        let mut counts = vec![0_u64; self.keys.instances];
+    fn count(&self, archive: &Archive, table: &ArchivedTable<'_>, tally: &mut Tally<'_>) -> Result<Vec<u64>> {
+        let mut counts = tally.counts(table);
         let mut rows = 0_u64;
-        let mut found: Vec<usize> = Vec::new();
         table.each_row(archive, |row| {
             rows = rows.saturating_add(1);
             if rows.is_multiple_of(ROWS_BETWEEN_LOOKS) {
                 self.look(archive)?;
             }
-            found.clear();
-            found.extend(ids_in_row(row).filter_map(|id| self.keys.by_id.get(&id).copied()));
-            if !aliases.is_empty() {
-                found.extend(self.numbers(row, &aliases));
-            }
-            found.sort_unstable();
-            found.dedup();
-            for instance in &found {
-                if let Some(count) = counts.get_mut(*instance) {
-                    *count = count.saturating_add(1);
-                }
-            }
+            tally.row(row, &mut counts);
             Ok(())
         })?;
         self.look(archive)?;
-        Ok(counts)
+        Ok(counts.rows)
     }
 
     fn look(&self, archive: &Archive) -> Result<()> {
@@ -127,10 +113,54 @@ impl Survey {
         // Nobody sees this error: who would have is gone.
         if self.stop.is_cancelled() { Err(RestoreError::Interrupted.into()) } else { Ok(()) }
     }
+}
 
+/// Tells which instances a row belongs to.
+pub(super) struct Tally<'a> {
+    keys: Keys,
+    profile: Option<&'a Profile>,
+    /// The instances of a row, by their place; kept for its memory.
+    found: Vec<usize>,
+}
+
+/// The rows of one table by instance.
+pub(super) struct Counts {
+    /// In the order of the instances.
+    pub(super) rows: Vec<u64>,
     /// Where the table's alias columns are in its rows.
+    aliases: Vec<usize>,
+}
+
+impl<'a> Tally<'a> {
+    pub(super) fn new(instances: &[Instance], profile: Option<&'a Profile>) -> Self {
+        Self { keys: Keys::new(instances), profile, found: Vec::new() }
+    }
+
+    /// No rows of this table yet.
+    pub(super) fn counts(&self, table: &ArchivedTable<'_>) -> Counts {
+        Counts { rows: vec![0; self.keys.instances], aliases: self.alias_positions(table) }
+    }
+
+    /// Counts a row, once for each instance that occurs in it.
+    pub(super) fn row(&mut self, row: &[u8], counts: &mut Counts) {
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
+        found.extend(ids_in_row(row).filter_map(|id| self.keys.by_id.get(&id).copied()));
+        if !counts.aliases.is_empty() {
+            found.extend(self.numbers(row, &counts.aliases));
+        }
+        found.sort_unstable();
+        found.dedup();
+        for instance in &found {
+            if let Some(count) = counts.rows.get_mut(*instance) {
+                *count = count.saturating_add(1);
+            }
+        }
+        self.found = found;
+    }
+
     fn alias_positions(&self, table: &ArchivedTable<'_>) -> Vec<usize> {
-        let Some(profile) = self.profile.as_ref().filter(|_| !self.keys.by_number.is_empty()) else {
+        let Some(profile) = self.profile.filter(|_| !self.keys.by_number.is_empty()) else {
             return Vec::new();
         };
         let is_alias = |column: &String| profile.is_alias(table.schema(), table.tag(), column);

@@ -12,12 +12,13 @@ use crate::target::catalog::{DatabaseFacts, database_facts, other_sessions, swap
 use crate::target::lock::lock_target;
 use crate::target::session::Session;
 use crate::target::{TargetConfig, TargetError};
+use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// SQLSTATE of "database is being accessed by other users".
-const OBJECT_IN_USE: &str = "55006";
+pub(super) const OBJECT_IN_USE: &str = "55006";
 
 /// SQLSTATE of a lock that was not to be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
@@ -86,21 +87,9 @@ impl Swap<'_> {
     /// lock before it counts sessions, so new ones wait outside and those that are there are ended.
     async fn attempt_terminating(&self, control: &mut Session) -> Result<Attempt> {
         let mut helper = Session::open(self.config, self.maintenance, self.application).await?;
-        let ending = async {
-            loop {
-                // One by one: whoever may not be ended (a superuser's session) must not save the others, and is
-                // found out by the rename.
-                let sessions = other_sessions(&mut helper, &self.target.name, self.application).await;
-                for session in sessions.unwrap_or_default() {
-                    let sql = format!("SELECT pg_catalog.pg_terminate_backend({})", session.pid);
-                    let _ = helper.execute(&sql, "end a session on the target").await;
-                }
-                sleep(TERMINATE_EVERY).await;
-            }
-        };
         let attempt = tokio::select! {
             attempt = self.attempt(control) => attempt,
-            () = ending => unreachable!("the loop above has no end"),
+            never = keep_ending(&mut helper, &self.target.name, self.application) => match never {},
         };
         helper.close().await;
         attempt
@@ -195,5 +184,18 @@ impl Swap<'_> {
             return if oid == self.staging_oid.to_string() { Ok(()) } else { Err(lost.into()) };
         }
         Err(RestoreError::OutcomeUnknown { query, swapped_oid: self.staging_oid }.into())
+    }
+}
+
+/// Ends the other sessions on a database, again and again. One by one: whoever may not be ended (a superuser's
+/// session) must not save the others, and is found out by what they stand in the way of.
+pub(super) async fn keep_ending(helper: &mut Session, database: &str, application: &str) -> Infallible {
+    loop {
+        let sessions = other_sessions(helper, database, application).await;
+        for session in sessions.unwrap_or_default() {
+            let sql = format!("SELECT pg_catalog.pg_terminate_backend({})", session.pid);
+            let _ = helper.execute(&sql, "end a session on the target").await;
+        }
+        sleep(TERMINATE_EVERY).await;
     }
 }

@@ -2,35 +2,101 @@
 
 use super::error::RestoreError;
 use crate::error::Result;
-use crate::rewrite::ColumnKind;
+use crate::rewrite::Shape;
 use crate::sql::QualifiedName;
 use crate::target::session::Session;
 use std::collections::HashMap;
 
 /// The columns of each table, in their order, by schema and name of the table.
-pub(super) type Columns = HashMap<(String, String), Vec<(String, ColumnKind)>>;
+pub(super) type Columns = HashMap<(String, String), Vec<(String, Shape)>>;
 
 /// Finds the columns of all tables. The catalogs know them better than an archive does, whose definition of a
 /// child table or of a partition need not list them.
 pub(super) async fn columns(staging: &mut Session) -> Result<Columns> {
-    let sql = "\
-        WITH RECURSIVE json_type AS ( \
-            SELECT 'pg_catalog.json'::pg_catalog.regtype::pg_catalog.oid AS oid \
-            UNION SELECT 'pg_catalog.jsonb'::pg_catalog.regtype::pg_catalog.oid \
-            UNION SELECT t.oid FROM pg_catalog.pg_type t JOIN json_type j ON t.typbasetype = j.oid) \
-        SELECT n.nspname, c.relname, a.attname, j.oid IS NOT NULL FROM pg_catalog.pg_attribute a \
-        JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        LEFT JOIN json_type j ON j.oid = a.atttypid \
-        WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
-        AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.oid, a.attnum";
-    let rows = staging.rows(sql, "list the columns").await?;
+    let shapes = shapes(staging).await?;
+    let sql =
+        format!("SELECT n.nspname, c.relname, a.attname, a.atttypid {COLUMNS} ORDER BY c.oid, a.attnum");
+    let rows = staging.rows(&sql, "list the columns").await?;
     let mut columns = Columns::new();
     for row in &rows {
-        let kind = if row.is_true(3) { ColumnKind::Json } else { ColumnKind::Other };
         let table = (row.text(0).to_owned(), row.text(1).to_owned());
-        columns.entry(table).or_default().push((row.text(2).to_owned(), kind));
+        columns.entry(table).or_default().push((row.text(2).to_owned(), shapes.of(row.number(3))));
     }
     Ok(columns)
+}
+
+const COLUMNS: &str = "FROM pg_catalog.pg_attribute a \
+    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
+    AND a.attnum > 0 AND NOT a.attisdropped";
+
+/// Finds what the types of all columns are made of.
+async fn shapes(staging: &mut Session) -> Result<Shapes> {
+    // rngmultitypid is there from PostgreSQL 14 on.
+    let sql = format!(
+        "WITH RECURSIVE part AS ( \
+            SELECT oid AS whole, 'domain' AS kind, typbasetype AS part, 0 AS place FROM pg_catalog.pg_type \
+            WHERE typtype = 'd' \
+            UNION ALL SELECT oid, 'array', typelem, 0 FROM pg_catalog.pg_type \
+            WHERE typtype = 'b' AND typelem <> 0 AND typlen = -1 \
+            UNION ALL SELECT rngtypid, 'range', rngsubtype, 0 FROM pg_catalog.pg_range \
+            UNION ALL SELECT m.oid, 'multirange', m.rngtypid, 0 FROM ( \
+                SELECT (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::pg_catalog.oid AS oid, rngtypid \
+                FROM pg_catalog.pg_range r) m WHERE m.oid IS NOT NULL \
+            UNION ALL SELECT c.reltype, 'record', a.atttypid, a.attnum FROM pg_catalog.pg_class c \
+            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
+            WHERE c.reltype <> 0 AND a.attnum > 0 AND NOT a.attisdropped), \
+        used AS ( \
+            SELECT DISTINCT a.atttypid AS oid {COLUMNS} \
+            UNION SELECT p.part FROM used JOIN part p ON p.whole = used.oid) \
+        SELECT p.whole, p.kind, p.part FROM used JOIN part p ON p.whole = used.oid ORDER BY p.whole, p.place"
+    );
+    let rows = staging.rows(&sql, "list the types of the columns").await?;
+    let mut shapes = Shapes::default();
+    for row in &rows {
+        let parts = shapes.parts.entry(row.number(0)).or_insert_with(|| (row.text(1).to_owned(), Vec::new()));
+        parts.1.push(row.number(2));
+    }
+    Ok(shapes)
+}
+
+/// The types of the columns that consist of other types: by OID, how and of which.
+#[derive(Debug, Default)]
+struct Shapes {
+    parts: HashMap<u32, (String, Vec<u32>)>,
+}
+
+/// OIDs of built-in types, the same in every server (`pg_type.dat`).
+const BYTEA: u32 = 17;
+const JSON: [u32; 2] = [114, 3802];
+
+/// How deep types are looked into: no type contains itself, and none that people make is so deep.
+const MAX_DEPTH: usize = 50;
+
+impl Shapes {
+    fn of(&self, oid: u32) -> Shape {
+        self.at_depth(oid, 0).simplified()
+    }
+
+    fn at_depth(&self, oid: u32, depth: usize) -> Shape {
+        let Some((kind, parts)) = self.parts.get(&oid).filter(|_| depth < MAX_DEPTH) else {
+            return match oid {
+                BYTEA => Shape::Bytea,
+                _ if JSON.contains(&oid) => Shape::Json,
+                _ => Shape::Text,
+            };
+        };
+        let mut shapes = parts.iter().map(|part| self.at_depth(*part, depth + 1));
+        match kind.as_str() {
+            "record" => Shape::Record(shapes.collect()),
+            kind => match (kind, shapes.next().unwrap_or_default()) {
+                ("array", element) => Shape::Array(Box::new(element)),
+                ("range", bound) => Shape::Range(Box::new(bound)),
+                ("multirange", range) => Shape::Multirange(Box::new(range)),
+                (_, base) => base,
+            },
+        }
+    }
 }
 
 /// Finds the partitions whose rows may belong into another partition once IDs have been replaced, each with the

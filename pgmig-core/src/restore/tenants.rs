@@ -1,9 +1,10 @@
 //! What lives in a live database: the target before a restore, the staging database after it.
 
+use super::discover::instance_columns;
 use super::error::Refusal;
 use super::report::TargetContents;
 use crate::error::Result;
-use crate::instance::{Instance, InstanceCollector, InstanceColumns};
+use crate::instance::{Instance, InstanceCollector};
 use crate::profile::Profile;
 use crate::schema;
 use crate::sql::{QualifiedName, quote_literal};
@@ -34,7 +35,7 @@ pub(super) async fn target_contents(
 
 /// The instances in the table of instances of a live database.
 pub(super) async fn instances_of(session: &mut Session, profile: &Profile) -> Result<Vec<Instance>> {
-    let tenant = profile.tenant();
+    let Some(tenant) = profile.tenant() else { return Ok(Vec::new()) };
     let schema = match &tenant.schema {
         Some(schema) => format!("AND n.nspname = {}", quote_literal(schema)),
         None => String::new(),
@@ -55,20 +56,12 @@ pub(super) async fn instances_of(session: &mut Session, profile: &Profile) -> Re
             _ => tables.push((table, vec![row.text(2).to_owned()])),
         }
     }
-    let wanted = [&tenant.id, &tenant.name, &tenant.region, &tenant.deleted];
-    let found = tables.iter().find(|(_, columns)| wanted.iter().all(|column| columns.contains(*column)));
+    let found = tables.iter().find(|(_, columns)| tenant.columns().all(|column| columns.contains(column)));
     let Some((table, columns)) = found else { return Ok(Vec::new()) };
     let list: Vec<String> = columns.iter().map(|column| crate::sql::quote_ident(column)).collect();
     let sql = format!("SELECT {} FROM {table}", list.join(", "));
     let rows = session.rows(&sql, "read the instances").await?;
-    let roles = InstanceColumns {
-        id: tenant.id.clone(),
-        aliases: tenant.aliases.clone(),
-        name: Some(tenant.name.clone()),
-        region: Some(tenant.region.clone()),
-        deleted: Some(tenant.deleted.clone()),
-    };
-    let mut collector = InstanceCollector::new(columns, &roles)?;
+    let mut collector = InstanceCollector::new(columns, &instance_columns(tenant))?;
     for row in &rows {
         let mut copied = Vec::new();
         crate::copy::encode_row(

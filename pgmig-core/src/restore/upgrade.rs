@@ -27,10 +27,20 @@ impl Build {
             Upgrade::Later { goal } => {
                 executor.become_role(&RunAs::Owner).await?;
                 let history = History::read(executor.session.conn(), &profile).await?;
+                if let Some(notice) = upgrade_path::half_way(&history) {
+                    journal.note(notice);
+                }
                 upgrade_path::decide(history, goal, &profile, self.migrations.as_ref())?
             }
             known => known,
         };
+        if let Upgrade::NotWanted = upgrade {
+            journal.notice(
+                "the archive's schema was restored as it is, without an upgrade (--schema archive)"
+                    .to_owned(),
+            );
+            return Ok(self.failpoints.pass(Step::Upgrade)?);
+        }
         if let Upgrade::Planned { plan } = upgrade {
             return self.migrate(&profile, &plan, journal).await;
         }
@@ -39,6 +49,7 @@ impl Build {
             Upgrade::AsItIs { history } => history,
             _ => String::new(),
         };
+        upgrade_path::require(self.schema, &history)?;
         self.refuse_other_schema(executor, &history).await?;
         journal.notice(format!(
             "the archive's schema history is unknown{history}: its schema was restored as it is, without an upgrade"

@@ -3,6 +3,7 @@
 
 use super::discover::Store;
 use super::error::Refusal;
+use super::options::{RestoreOptions, SchemaMode};
 use crate::archive::Archive;
 use crate::error::Result;
 use crate::profile::{Profile, Release};
@@ -23,21 +24,37 @@ pub(super) enum Upgrade {
     Planned { plan: UpgradePlan },
     /// Known only when the stream has been read.
     Later { goal: Goal },
+    /// None is wanted: the schema stays as it is.
+    NotWanted,
 }
 
-/// Looks where the archive and the target are, and plans. `to_release` goes before the target's own release.
+/// Looks where the archive and the target are, and plans. A release that is asked for goes before the target's own.
 pub(super) async fn find(
     inside: &mut Session,
     archive: &Archive,
     store: Option<&Store<'_>>,
     migrations: Option<&MigrationSet>,
-    to_release: Option<Release>,
+    options: &RestoreOptions,
     notices: &mut Vec<Notice>,
 ) -> Result<Upgrade> {
-    let Some(store) = store else { return as_it_is(Upgrade::NotAStore, to_release, "it holds no store") };
+    if matches!(options.schema, SchemaMode::Archive | SchemaMode::Target) {
+        return Ok(Upgrade::NotWanted);
+    }
+    let to_release = options.to_release;
+    let Some(store) = store else {
+        let why = "it holds no store";
+        require(options.schema, why)?;
+        return as_it_is(Upgrade::NotAStore, to_release, why);
+    };
     let goal = goal(inside, &store.profile, to_release, notices).await?;
     if !archive.is_stream() {
-        return decide(store.history(archive)?, goal, &store.profile, migrations);
+        let history = store.history(archive)?;
+        notices.extend(half_way(&history));
+        let upgrade = decide(history, goal, &store.profile, migrations)?;
+        if let Upgrade::AsItIs { history } = &upgrade {
+            require(options.schema, history)?;
+        }
+        return Ok(upgrade);
     }
     if let Some(set) = migrations {
         // A goal that cannot be is found out before everything has been loaded.
@@ -98,6 +115,20 @@ pub(super) fn decide(
         (History::Unknown(unknown), _) => (unknown.to_string(), format!(" ({unknown})")),
     };
     as_it_is(Upgrade::AsItIs { history }, to_release, &why)
+}
+
+/// A warning of a migration that another tool left half way. sqlx's own are refused.
+pub(super) fn half_way(history: &History) -> Option<Notice> {
+    let History::Unknown(foreign) = history else { return None };
+    let text = format!(
+        "{foreign}, in the backed up store: it is restored as it is; repair it with that tool, there or here"
+    );
+    foreign.is_dirty.then_some(Notice { severity: Severity::Warning, text })
+}
+
+/// Refuses to leave the schema as it is where an upgrade is asked for.
+pub(super) fn require(schema: SchemaMode, why: &str) -> Result<(), Refusal> {
+    if schema == SchemaMode::Migrate { Err(Refusal::NotMigrated(why.trim().to_owned())) } else { Ok(()) }
 }
 
 /// A schema that cannot be upgraded cannot be brought to a release that was asked for either.

@@ -20,9 +20,19 @@ pub(super) enum Encoding {
     Unicode,
 }
 
-/// Whether the UUID at `span` of `text` stands alone: each neighbour is missing or not one of 0-9A-Za-z. With
-/// `json`, what `encoding` encodes is JSON.
-pub(super) fn is_whole(text: &[u8], span: Range<usize>, encoding: Encoding, json: bool) -> bool {
+/// What an encoded text is once more encoded as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Nothing else.
+    Text,
+    /// JSON.
+    Json,
+    /// bytea's escape format.
+    Bytea,
+}
+
+/// Whether the UUID at `span` of `text` stands alone: each neighbour is missing or not one of 0-9A-Za-z.
+pub(super) fn is_whole(text: &[u8], span: Range<usize>, encoding: Encoding, content: Content) -> bool {
     let before = span.start.checked_sub(1).and_then(|at| text.get(at));
     let after = text.get(span.end);
     // An escape that ends in anything but a letter or digit stands for just that, which is a border.
@@ -36,20 +46,20 @@ pub(super) fn is_whole(text: &[u8], span: Range<usize>, encoding: Encoding, json
     }
     let bytes = Bytes(text);
     let layer = |grammar| Escaped { inner: Bytes(text), grammar };
-    match (encoding, json) {
-        (Encoding::Verbatim, false) => stands_alone(&bytes, span),
-        (Encoding::Verbatim, true) => stands_alone(&Escaped { inner: bytes, grammar: Grammar::Json }, span),
-        (Encoding::Copy, false) => stands_alone(&layer(Grammar::Copy), span),
-        (Encoding::Escape, false) => stands_alone(&layer(Grammar::Escape), span),
-        (Encoding::Unicode, false) => stands_alone(&layer(Grammar::Unicode), span),
-        (Encoding::Copy, true) => stands_alone(&json_in(layer(Grammar::Copy)), span),
-        (Encoding::Escape, true) => stands_alone(&json_in(layer(Grammar::Escape)), span),
-        (Encoding::Unicode, true) => stands_alone(&json_in(layer(Grammar::Unicode)), span),
+    match encoding {
+        Encoding::Verbatim => is_whole_in(bytes, span, content),
+        Encoding::Copy => is_whole_in(layer(Grammar::Copy), span, content),
+        Encoding::Escape => is_whole_in(layer(Grammar::Escape), span, content),
+        Encoding::Unicode => is_whole_in(layer(Grammar::Unicode), span, content),
     }
 }
 
-fn json_in<T: Decoded>(inner: T) -> Escaped<T> {
-    Escaped { inner, grammar: Grammar::Json }
+fn is_whole_in<T: Decoded>(inner: T, span: Range<usize>, content: Content) -> bool {
+    match content {
+        Content::Text => stands_alone(&inner, span),
+        Content::Json => stands_alone(&Escaped { inner, grammar: Grammar::Json }, span),
+        Content::Bytea => stands_alone(&Escaped { inner, grammar: Grammar::Bytea }, span),
+    }
 }
 
 fn stands_alone(text: &impl Decoded, span: Range<usize>) -> bool {
@@ -125,13 +135,15 @@ enum Grammar {
     Escape,
     Unicode,
     Json,
+    /// bytea's escape format: three octal digits, or a second backslash.
+    Bytea,
 }
 
 impl Grammar {
     /// The most units that an escape takes, its backslash included.
     fn longest(self) -> usize {
         match self {
-            Grammar::Copy => 4,
+            Grammar::Copy | Grammar::Bytea => 4,
             Grammar::Json => 6,
             Grammar::Unicode => 8,
             Grammar::Escape => 10,
@@ -159,6 +171,8 @@ impl<T: Decoded> Escaped<T> {
         let grammar = self.grammar;
         let spelled = u8::try_from(letter.value).unwrap_or(0);
         let escape = match spelled {
+            b'0'..=b'3' if grammar == Grammar::Bytea => number(backslash.end, 8, 3..=3),
+            _ if grammar == Grammar::Bytea => None,
             b'b' | b'f' | b'n' | b'r' | b't' if grammar != Grammar::Unicode => Some(one(0)),
             b'v' if grammar == Grammar::Copy => Some(one(0)),
             b'0'..=b'7' if matches!(grammar, Grammar::Copy | Grammar::Escape) => {
@@ -267,9 +281,9 @@ mod tests {
 
     const ID: &str = "1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01";
 
-    fn whole(before: &str, after: &str, encoding: Encoding, json: bool) -> bool {
+    fn whole(before: &str, after: &str, encoding: Encoding, content: Content) -> bool {
         let text = format!("{before}{ID}{after}");
-        is_whole(text.as_bytes(), before.len()..before.len() + ID.len(), encoding, json)
+        is_whole(text.as_bytes(), before.len()..before.len() + ID.len(), encoding, content)
     }
 
     #[test]
@@ -300,7 +314,7 @@ mod tests {
             (r"\x", "", false),
             (r"\134\134", "", true),
         ] {
-            assert_eq!(whole(before, after, Encoding::Copy, false), expected, "{before} {after}");
+            assert_eq!(whole(before, after, Encoding::Copy, Content::Text), expected, "{before} {after}");
         }
     }
 
@@ -326,34 +340,41 @@ mod tests {
             (r"\\u00\x34\061", "", false),
             ("n", "", false),
         ] {
-            assert_eq!(whole(before, after, Encoding::Copy, true), expected, "{before} {after}");
+            assert_eq!(whole(before, after, Encoding::Copy, Content::Json), expected, "{before} {after}");
         }
     }
 
     #[test]
     fn decodes_sql_strings() {
-        for (before, after, encoding, json, expected) in [
-            (r"\b", "", Encoding::Verbatim, false, false),
-            (r"\", r"\b", Encoding::Verbatim, false, true),
-            (r"\b", "", Encoding::Verbatim, true, true),
-            (r"\b", r"\u0041", Encoding::Escape, false, false),
-            (r"\U0000000a", "", Encoding::Escape, false, true),
-            (r"\\b", "", Encoding::Escape, true, true),
-            (r"\\b", "", Encoding::Escape, false, false),
-            (r"\0041", "", Encoding::Unicode, false, false),
-            (r"\+00000a", r"\000a", Encoding::Unicode, false, true),
-            (r"\\", "", Encoding::Unicode, false, true),
+        for (before, after, encoding, content, expected) in [
+            (r"\b", "", Encoding::Verbatim, Content::Text, false),
+            (r"\", r"\b", Encoding::Verbatim, Content::Text, true),
+            (r"\b", "", Encoding::Verbatim, Content::Json, true),
+            (r"\b", r"\u0041", Encoding::Escape, Content::Text, false),
+            (r"\U0000000a", "", Encoding::Escape, Content::Text, true),
+            (r"\\b", "", Encoding::Escape, Content::Json, true),
+            (r"\\b", "", Encoding::Escape, Content::Text, false),
+            (r"\0041", "", Encoding::Unicode, Content::Text, false),
+            (r"\+00000a", r"\000a", Encoding::Unicode, Content::Text, true),
+            (r"\\", "", Encoding::Unicode, Content::Text, true),
+            (r"\\000", r"\\377", Encoding::Copy, Content::Bytea, true),
+            (r"\\101", "", Encoding::Copy, Content::Bytea, false),
+            ("", r"\\101", Encoding::Copy, Content::Bytea, false),
+            (r"\\\\f", "", Encoding::Copy, Content::Bytea, false),
+            (r"\\\\", r"\\\\f", Encoding::Copy, Content::Bytea, true),
+            (r"\012", r"\012", Encoding::Verbatim, Content::Bytea, true),
+            (r"\132", "", Encoding::Verbatim, Content::Bytea, false),
         ] {
-            assert_eq!(whole(before, after, encoding, json), expected, "{before} {after} {encoding:?}");
+            assert_eq!(whole(before, after, encoding, content), expected, "{before} {after} {encoding:?}");
         }
     }
 
     #[test]
     fn long_runs_of_backslashes_take_linear_time() {
         let run = r"\\".repeat(500_000);
-        assert!(whole(&run, "", Encoding::Copy, false));
-        assert!(whole(&run, "", Encoding::Copy, true));
-        assert!(!whole(&format!("{run}f"), "", Encoding::Copy, true));
-        assert!(whole(&format!(r"{run}\\f"), "", Encoding::Copy, true));
+        assert!(whole(&run, "", Encoding::Copy, Content::Text));
+        assert!(whole(&run, "", Encoding::Copy, Content::Json));
+        assert!(!whole(&format!("{run}f"), "", Encoding::Copy, Content::Json));
+        assert!(whole(&format!(r"{run}\\f"), "", Encoding::Copy, Content::Json));
     }
 }

@@ -1,6 +1,6 @@
 //! Rewrites the literals of DDL.
 
-use super::border::units;
+use super::border::{Content, units};
 use super::literal::{Body, Edits, encoding};
 use super::rules::Rules;
 use crate::sql::{Lexer, SqlError, StandardStrings, StringKind, Token, TokenKind, decode_literal};
@@ -123,8 +123,8 @@ impl<'a> Statement<'a> {
             if bound.is_inside() {
                 continue;
             }
-            let body =
-                Body { sql: self.sql, span: token.body.clone(), encoding: encoding(kind), json: false };
+            let (span, content) = (token.body.clone(), Content::Text);
+            let body = Body { sql: self.sql, span, encoding: encoding(kind), content };
             let is_code = self.body == Some(BodyLanguage::Sql) && self.is_code(at);
             let names = if is_code { quoted_names(&body, kind, self.strings) } else { Vec::new() };
             count = count.saturating_add(body.rewrite(rules, &names, edits));

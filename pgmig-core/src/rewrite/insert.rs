@@ -1,8 +1,12 @@
 //! Rewrites `INSERT` statements, the data of archives made with `pg_dump --inserts`.
 
+use super::border::Content;
 use super::literal::{Body, Edits, encoding};
+use super::rewriter::{Counts, edits_of, is_left};
 use super::rules::{ColumnRule, Rules};
-use crate::sql::{Lexer, SqlError, StandardStrings, Token, TokenKind, decode_literal, quote_literal};
+use crate::sql::{
+    Lexer, SqlError, StandardStrings, StringKind, Token, TokenKind, decode_literal, quote_literal,
+};
 use std::borrow::Cow;
 
 /// A rewritten `INSERT` statement.
@@ -12,6 +16,8 @@ pub struct RewrittenInsert<'a> {
     pub sql: Cow<'a, str>,
     /// Replacements by column, in the order of each row's values.
     pub counts: Vec<u64>,
+    /// Occurrences in bytea that were left as they are, by column.
+    pub left: Vec<u64>,
 }
 
 /// Replaces IDs in the constants of an `INSERT ... VALUES`; `columns` are the rules for the values of a row, in
@@ -26,8 +32,8 @@ pub fn rewrite_insert<'a>(
     columns: &[ColumnRule],
     strings: StandardStrings,
 ) -> Result<RewrittenInsert<'a>, SqlError> {
-    let mut values = Values { sql, rules, edits: Edits::default() };
-    let mut counts = vec![0_u64; columns.len()];
+    let (counts, left) = (Counts::of(columns.len()), Counts::of(columns.len()));
+    let mut values = Values { sql, rules, edits: Edits::default(), counts, left };
     let mut place = Place::BeforeValues;
     for token in Lexer::new(sql.as_bytes(), strings) {
         let token = token?;
@@ -35,18 +41,10 @@ pub fn rewrite_insert<'a>(
         let Place::Value { column, .. } = place else {
             continue;
         };
-        let replaced = values.rewrite(&token, columns.get(column).copied().unwrap_or_default());
-        if replaced == 0 {
-            continue;
-        }
-        if counts.len() <= column {
-            counts.resize(column.saturating_add(1), 0);
-        }
-        if let Some(count) = counts.get_mut(column) {
-            *count = count.saturating_add(replaced);
-        }
+        values.rewrite(&token, column, columns.get(column).unwrap_or(&ColumnRule::Text));
     }
-    Ok(RewrittenInsert { sql: values.edits.apply(sql), counts })
+    let sql = values.edits.apply(sql);
+    Ok(RewrittenInsert { sql, counts: values.counts.0, left: values.left.0 })
 }
 
 /// Rewrites one value after the other.
@@ -55,24 +53,45 @@ struct Values<'a> {
     sql: &'a str,
     rules: &'a Rules,
     edits: Edits,
+    counts: Counts,
+    left: Counts,
 }
 
 impl Values<'_> {
-    /// Rewrites `token`, part of a value, and returns the number of replacements.
-    fn rewrite(&mut self, token: &Token, rule: ColumnRule) -> u64 {
-        match (rule, token.kind) {
-            (ColumnRule::Excluded, _) => 0,
+    /// Rewrites `token`, part of a value of this column, and counts.
+    fn rewrite(&mut self, token: &Token, column: usize, rule: &ColumnRule) {
+        let content = match (rule, token.kind) {
+            (ColumnRule::Excluded, _) => return,
             (ColumnRule::AliasNumber, TokenKind::String(_) | TokenKind::Number)
                 if self.rewrite_number(token) =>
             {
-                1
+                return self.counts.add(column, 1);
             }
-            (_, TokenKind::String(kind)) => {
-                let json = rule == ColumnRule::Json;
-                let body = Body { sql: self.sql, span: token.body.clone(), encoding: encoding(kind), json };
-                body.rewrite(self.rules, &[], &mut self.edits)
+            (ColumnRule::Bytea(_) | ColumnRule::Nested(..), TokenKind::String(kind)) => {
+                return self.rewrite_decoded(token, kind, column, rule);
             }
-            _ => 0,
+            (ColumnRule::Json, TokenKind::String(_)) => Content::Json,
+            (_, TokenKind::String(_)) => Content::Text,
+            _ => return,
+        };
+        let TokenKind::String(kind) = token.kind else { return };
+        let body = Body { sql: self.sql, span: token.body.clone(), encoding: encoding(kind), content };
+        let replaced = body.rewrite(self.rules, &[], &mut self.edits);
+        self.counts.add(column, replaced);
+    }
+
+    /// Rewrites a constant that has to be decoded from its beginning.
+    fn rewrite_decoded(&mut self, token: &Token, kind: StringKind, column: usize, rule: &ColumnRule) {
+        let value = self.sql.as_bytes().get(token.body.clone()).unwrap_or_default();
+        for edit in edits_of(value, encoding(kind), rule, self.rules) {
+            if is_left(Some(rule), &edit) {
+                self.left.add(column, 1);
+                continue;
+            }
+            self.counts.add(column, 1);
+            let start = token.body.start.saturating_add(edit.span.start);
+            let span = start..start.saturating_add(edit.span.len());
+            self.edits.push(span, String::from_utf8_lossy(&edit.bytes).into_owned());
         }
     }
 

@@ -1,9 +1,12 @@
 //! Counts what the rewriter should have replaced and did not: a second look at the outgoing rows, written so
 //! that it does not share the rewriter's mistakes.
 
-use super::rules::{ColumnRule, Rules};
-use super::token::UUID_LENGTH;
+use super::border::Encoding;
+use super::rules::{BinaryRule, ColumnRule, Rules};
+use super::token::{FIRST_HYPHEN, UUID_LENGTH};
+use super::{bytea, nested};
 use crate::copy::escaped_byte;
+use crate::sql::{InsertStatement, StandardStrings};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -15,6 +18,8 @@ use std::sync::Arc;
 pub struct LeftoverCounter {
     gone: Arc<HashSet<[u8; UUID_LENGTH]>>,
     columns: Vec<ColumnRule>,
+    /// Whether there is bytea in which IDs are replaced.
+    has_bytea: bool,
     total: u64,
 }
 
@@ -24,12 +29,8 @@ type Decoded = (u32, bool);
 impl LeftoverCounter {
     /// A counter for rows whose fields are of these columns, as for [`RowRewriter`](super::RowRewriter).
     pub fn new(rules: &Rules, columns: Vec<ColumnRule>) -> Self {
-        let text = |id: &crate::instance::InstanceId| {
-            let mut text = [0; UUID_LENGTH];
-            id.uuid().as_hyphenated().encode_lower(&mut text);
-            text
-        };
-        Self { gone: Arc::new(rules.gone().iter().map(text).collect()), columns, total: 0 }
+        let has_bytea = columns.iter().any(rewrites_bytea);
+        Self { gone: Arc::clone(rules.gone()), columns, has_bytea, total: 0 }
     }
 
     /// Counts the occurrences in a run of whole rows, those in excluded columns left out, and returns their
@@ -40,6 +41,9 @@ impl LeftoverCounter {
         if self.gone.is_empty() {
             return 0;
         }
+        if self.has_bytea {
+            found = found.saturating_add(self.count_in_bytea(rows));
+        }
         for hyphen in memchr::memchr_iter(b'-', rows) {
             if hyphen < done || !self.may_be_at(rows, hyphen) {
                 continue;
@@ -49,12 +53,35 @@ impl LeftoverCounter {
             let end = memchr::memchr2(b'\t', b'\n', after).map_or(rows.len(), |at| hyphen.saturating_add(at));
             let row = memchr::memrchr(b'\n', before).map_or(0, |at| at.saturating_add(1));
             let column = rows.get(row..start).map_or(0, |row| memchr::memchr_iter(b'\t', row).count());
-            let rule = self.columns.get(column).copied().unwrap_or_default();
-            if rule != ColumnRule::Excluded {
-                found =
-                    found.saturating_add(self.count_field(rows.get(start..end).unwrap_or_default(), rule));
+            let rule = self.columns.get(column).unwrap_or(&ColumnRule::Text);
+            let field = rows.get(start..end).unwrap_or_default();
+            if !rewrites_bytea(rule) {
+                found = found.saturating_add(self.count_value(field, Encoding::Copy, rule));
             }
             done = end;
+        }
+        self.total = self.total.saturating_add(found);
+        found
+    }
+
+    /// Counts the same in an `INSERT` statement whose values belong to these columns, and returns their number.
+    /// What cannot be read as such a statement is the server's to refuse.
+    pub fn count_insert(&mut self, sql: &str, columns: &[ColumnRule], strings: StandardStrings) -> u64 {
+        let has_bytea = columns.iter().any(rewrites_bytea);
+        let bytes = sql.as_bytes();
+        let may_hold = || memchr::memchr_iter(b'-', bytes).any(|hyphen| self.may_be_at(bytes, hyphen));
+        // Next to no statement holds one.
+        if self.gone.is_empty() || !(has_bytea || may_hold()) {
+            return 0;
+        }
+        let Ok(insert) = InsertStatement::parse(sql, strings) else { return 0 };
+        let mut found = 0_u64;
+        for row in &insert.rows {
+            for (at, value) in row.iter().enumerate() {
+                let Some(value) = value.as_deref().map(str::as_bytes) else { continue };
+                let rule = columns.get(at).unwrap_or(&ColumnRule::Text);
+                found = found.saturating_add(self.count_value(value, Encoding::Verbatim, rule));
+            }
         }
         self.total = self.total.saturating_add(found);
         found
@@ -67,7 +94,9 @@ impl LeftoverCounter {
 
     /// Whether one of the IDs is in `rows`, with its first hyphen at `hyphen`.
     fn may_be_at(&self, rows: &[u8], hyphen: usize) -> bool {
-        let text = hyphen.checked_sub(8).and_then(|start| rows.get(start..)?.first_chunk::<UUID_LENGTH>());
+        let text = hyphen
+            .checked_sub(FIRST_HYPHEN)
+            .and_then(|start| rows.get(start..)?.first_chunk::<UUID_LENGTH>());
         let Some(text) = text.filter(|text| {
             // Cheap, and leaves few that are no IDs.
             text.first().is_some_and(u8::is_ascii_hexdigit)
@@ -78,9 +107,60 @@ impl LeftoverCounter {
         self.gone.contains(&text.map(|byte| byte.to_ascii_lowercase()))
     }
 
-    fn count_field(&self, field: &[u8], rule: ColumnRule) -> u64 {
-        let decoded = decode_copy(field);
-        let decoded = if rule == ColumnRule::Json { decode_json(&decoded) } else { decoded };
+    /// The fields in which bytea is rewritten, whose IDs have no hyphens that could be looked for.
+    fn count_in_bytea(&self, rows: &[u8]) -> u64 {
+        let mut found = 0_u64;
+        for row in crate::copy::rows(rows) {
+            for (field, rule) in crate::copy::fields(row).zip(&self.columns) {
+                if rewrites_bytea(rule) {
+                    found = found.saturating_add(self.count_value(field, Encoding::Copy, rule));
+                }
+            }
+        }
+        found
+    }
+
+    /// Counts in a value, which is COPY's or has been decoded.
+    fn count_value(&self, text: &[u8], encoding: Encoding, rule: &ColumnRule) -> u64 {
+        let decoded = || match encoding {
+            Encoding::Copy => decode_copy(text),
+            _ => text.iter().map(|byte| (u32::from(*byte), true)).collect(),
+        };
+        match rule {
+            ColumnRule::Text | ColumnRule::AliasNumber => self.count_decoded(&decoded()),
+            ColumnRule::Json => self.count_decoded(&decode_json(&decoded())),
+            ColumnRule::Bytea(BinaryRule::Rewrite) => match bytea::hex_digits(text, encoding) {
+                Some(digits) => self.count_bytes(&decode_hex(text.get(digits).unwrap_or_default())),
+                None => self.count_decoded(&decode_octal(&decoded())),
+            },
+            ColumnRule::Nested(shape, binary) => {
+                let with_bytea = *binary == BinaryRule::Rewrite;
+                nested::count(text, encoding, shape, with_bytea, |id| self.is_gone_text(id))
+            }
+            ColumnRule::Excluded | ColumnRule::Bytea(_) => 0,
+        }
+    }
+
+    fn count_bytes(&self, bytes: &[u8]) -> u64 {
+        let is_border =
+            |at: Option<usize>| !at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_alphanumeric);
+        let is_found = |start: usize| {
+            let end = start.saturating_add(UUID_LENGTH);
+            bytes.get(start..end).is_some_and(|id| self.is_gone_text(id))
+                && is_border(start.checked_sub(1))
+                && is_border(Some(end))
+        };
+        let starts = memchr::memchr_iter(b'-', bytes).filter_map(|hyphen| hyphen.checked_sub(FIRST_HYPHEN));
+        // Each of an ID's hyphens proposes a beginning, and only the first one's is one.
+        u64::try_from(starts.filter(|start| is_found(*start)).count()).unwrap_or(u64::MAX)
+    }
+
+    fn is_gone_text(&self, id: &[u8]) -> bool {
+        let text = id.first_chunk::<UUID_LENGTH>();
+        text.is_some_and(|text| self.gone.contains(&text.map(|byte| byte.to_ascii_lowercase())))
+    }
+
+    fn count_decoded(&self, decoded: &[Decoded]) -> u64 {
         let is_border = |at: Option<usize>| {
             let value = at.and_then(|at| decoded.get(at)).and_then(|(value, _)| char::from_u32(*value));
             !value.is_some_and(|value| value.is_ascii_alphanumeric())
@@ -111,6 +191,42 @@ impl LeftoverCounter {
         }
         self.gone.contains(&text)
     }
+}
+
+fn rewrites_bytea(rule: &ColumnRule) -> bool {
+    match rule {
+        ColumnRule::Bytea(binary) => *binary == BinaryRule::Rewrite,
+        ColumnRule::Nested(shape, binary) => *binary == BinaryRule::Rewrite && shape.has_bytea(),
+        _ => false,
+    }
+}
+
+/// The bytes that hexadecimal digits stand for.
+fn decode_hex(digits: &[u8]) -> Vec<u8> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).unwrap_or(0);
+    let byte = |pair: &[u8]| pair.iter().fold(0, |byte, half| byte << 4 | digit(half));
+    digits.chunks(2).map(|pair| u8::try_from(byte(pair)).unwrap_or(0)).collect()
+}
+
+/// bytea's escape format, decoded: `\\` and three octal digits.
+fn decode_octal(text: &[Decoded]) -> Vec<Decoded> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let octal = |(value, _): &Decoded| char::from_u32(*value)?.to_digit(8);
+        let digits = after.get(..3).filter(|digits| digits.iter().all(|digit| octal(digit).is_some()));
+        let (unit, length) = match (first.0 == u32::from(b'\\'), digits) {
+            (false, _) => (*first, 0),
+            (true, Some(digits)) => {
+                let value = digits.iter().filter_map(octal).fold(0, |value, digit| value << 3 | digit);
+                ((value, false), 3)
+            }
+            (true, None) => ((first.0, false), 1),
+        };
+        decoded.push(unit);
+        rest = after.get(length..).unwrap_or_default();
+    }
+    decoded
 }
 
 /// A field's bytes, decoded.

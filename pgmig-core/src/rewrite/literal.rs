@@ -1,6 +1,6 @@
 //! Replacements in a text of which nothing else changes.
 
-use super::border::{Encoding, is_whole};
+use super::border::{Content, Encoding, is_whole};
 use super::rules::Rules;
 use super::token::Token;
 use crate::sql::StringKind;
@@ -52,8 +52,8 @@ pub(super) struct Body<'a> {
     pub(super) span: Range<usize>,
     /// How it is encoded.
     pub(super) encoding: Encoding,
-    /// Whether what it encodes is JSON.
-    pub(super) json: bool,
+    /// What it encodes.
+    pub(super) content: Content,
 }
 
 impl Body<'_> {
@@ -74,7 +74,7 @@ impl Body<'_> {
                 continue;
             };
             let is_kept = kept.iter().any(|kept| kept.start < token.end() && token.start < kept.end);
-            if is_kept || !is_whole(bytes, token.start..token.end(), self.encoding, self.json) {
+            if is_kept || !is_whole(bytes, token.start..token.end(), self.encoding, self.content) {
                 continue;
             }
             let start = self.span.start.saturating_add(token.start);

@@ -1,6 +1,6 @@
 //! The IDs that a row mentions, for counting: nothing is replaced here.
 
-use super::border::{Encoding, is_whole};
+use super::border::{Content, Encoding, is_whole};
 use super::token::Token;
 use crate::instance::InstanceId;
 use uuid::Uuid;
@@ -15,7 +15,8 @@ pub(crate) fn ids_in_row(row: &[u8]) -> impl Iterator<Item = InstanceId> {
             let token = Token::find(row, from)?;
             from = token.start.saturating_add(1);
             let span = token.start..token.end();
-            if [false, true].iter().any(|json| is_whole(row, span.clone(), Encoding::Copy, *json)) {
+            let is_whole = |content| is_whole(row, span.clone(), Encoding::Copy, content);
+            if is_whole(Content::Text) || is_whole(Content::Json) {
                 from = token.end();
                 return Some(InstanceId::new(Uuid::from_u128(token.id)));
             }

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use super::{ColumnRule, LeftoverCounter, RowRewriter, Rules};
+use super::{BinaryRule, ColumnRule, LeftoverCounter, RowRewriter, Rules, Shape, rewrite_insert};
 use crate::copy::{decode_field, encode_row, fields};
 use crate::instance::InstanceId;
+use crate::sql::StandardStrings;
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -202,6 +203,60 @@ fn any_field() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
 }
 
+/// A bytea value as the server writes it, in the hexadecimal or the escape format.
+fn bytea_text(value: &[u8], is_hex: bool) -> String {
+    if is_hex {
+        return value.iter().fold(r"\x".to_owned(), |text, byte| text + &format!("{byte:02x}"));
+    }
+    let byte = |byte: &u8| match byte {
+        b'\\' => r"\\".to_owned(),
+        0x20..0x7f => char::from(*byte).to_string(),
+        other => format!(r"\{other:03o}"),
+    };
+    value.iter().map(byte).collect()
+}
+
+/// A value in the quotes of an array, or with `double` in those of a composite value.
+fn quoted(value: &str, double: bool) -> String {
+    let escape = |quote: char| if double { format!("{quote}{quote}") } else { format!("\\{quote}") };
+    let char = |char: char| if matches!(char, '"' | '\\') { escape(char) } else { char.to_string() };
+    format!("\"{}\"", value.chars().map(char).collect::<String>())
+}
+
+/// Checks that `text` becomes `expected` with so many replacements, in COPY data and as a constant of an INSERT
+/// statement, and that the counter of leftovers agrees.
+fn check_value(
+    rules: &Rules,
+    rule: &ColumnRule,
+    text: &str,
+    expected: (&str, u64),
+) -> Result<(), TestCaseError> {
+    let row = |text: &str| {
+        let mut row = Vec::new();
+        encode_row([Some(text.as_bytes()), Some(text.as_bytes())], &mut row);
+        String::from_utf8(row).unwrap()
+    };
+    let mut rewriter = RowRewriter::new(Arc::new(rules.clone()), vec![rule.clone(), rule.clone()]);
+    let mut rows = row(text).into_bytes();
+    rewriter.rewrite(&mut rows);
+    prop_assert_eq!(String::from_utf8(rows.clone()).unwrap(), row(expected.0));
+    prop_assert_eq!(rewriter.counts(), [expected.1, expected.1]);
+    let columns = [rule.clone(), rule.clone()];
+    let mut leftovers = LeftoverCounter::new(rules, columns.to_vec());
+    prop_assert_eq!(leftovers.count(&rows), 0);
+    for strings in [StandardStrings::On, StandardStrings::Off] {
+        let backslash = if strings == StandardStrings::On { r"\" } else { r"\\" };
+        let literal = |text: &str| format!("'{}'", text.replace('\'', "''").replace('\\', backslash));
+        let insert = |text: &str| format!("INSERT INTO t VALUES (NULL, {0}), ({0}, 1);", literal(text));
+        let sql = insert(text);
+        let rewritten = rewrite_insert(&sql, rules, &columns, strings).unwrap();
+        prop_assert_eq!(&*rewritten.sql, insert(expected.0));
+        prop_assert_eq!(rewritten.counts, [expected.1, expected.1]);
+        prop_assert_eq!(leftovers.count_insert(&rewritten.sql, &columns, strings), 0);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -248,9 +303,49 @@ proptest! {
         let units = if json { json_units(&units) } else { units };
         let (expected, expected_count) = replace_units(&units, &pairs);
         let rule = if json { ColumnRule::Json } else { ColumnRule::Text };
-        let (rewritten, count) = rewrite(&rules, rule, field.as_bytes());
+        let (rewritten, count) = rewrite(&rules, rule.clone(), field.as_bytes());
         prop_assert_eq!(String::from_utf8_lossy(&rewritten), String::from_utf8_lossy(&expected));
         prop_assert_eq!(count, expected_count);
         prop_assert_eq!(LeftoverCounter::new(&rules, vec![rule]).count(&rewritten), 0);
+    }
+
+    #[test]
+    fn values_of_bytea(value in any_value(), pairs in any_pairs(), is_hex in any::<bool>()) {
+        let rules = rules(&pairs);
+        let (replaced, count) = replace(&value, &pairs);
+        let text = bytea_text(value.as_bytes(), is_hex);
+        let replaced = bytea_text(replaced.as_bytes(), is_hex);
+        check_value(&rules, &ColumnRule::Bytea(BinaryRule::Rewrite), &text, (&replaced, count))?;
+        check_value(&rules, &ColumnRule::Bytea(BinaryRule::Report), &text, (&text, 0))?;
+        let mut rewriter = RowRewriter::new(Arc::new(rules), vec![ColumnRule::Bytea(BinaryRule::Report)]);
+        let mut row = Vec::new();
+        encode_row([Some(text.as_bytes())], &mut row);
+        rewriter.rewrite(&mut row);
+        prop_assert_eq!(rewriter.left(), [count]);
+    }
+
+    #[test]
+    fn values_in_containers(values in prop::collection::vec(any_value(), 3), pairs in any_pairs()) {
+        let rules = rules(&pairs);
+        let shape = Shape::Array(Box::new(Shape::Record(vec![Shape::Json, Shape::Text, Shape::Bytea])));
+        let parts = |values: &[String]| {
+            let json = serde_json::json!({"k": [values[0]]}).to_string();
+            [json, values[1].clone(), bytea_text(values[2].as_bytes(), true)]
+        };
+        let container = |[json, text, bytea]: &[String; 3]| {
+            let record = format!("({},{},{})", quoted(json, true), quoted(text, true), quoted(bytea, true));
+            format!("{{{},NULL}}", quoted(&record, false))
+        };
+        let replaced: Vec<(String, u64)> = values.iter().map(|value| replace(value, &pairs)).collect();
+        let count = replaced.iter().map(|(_, count)| count).sum::<u64>();
+        let texts: Vec<String> = replaced.iter().map(|(value, _)| value.clone()).collect();
+        let expected = container(&parts(&texts));
+        let rule = |binary| ColumnRule::Nested(Arc::new(shape.clone()), binary);
+        let text = container(&parts(&values));
+        check_value(&rules, &rule(BinaryRule::Rewrite), &text, (&expected, count))?;
+        let texts = [texts[0].clone(), texts[1].clone(), values[2].clone()];
+        let expected = container(&parts(&texts));
+        check_value(&rules, &rule(BinaryRule::Leave), &text, (&expected, count - replaced[2].1))?;
+        check_value(&rules, &rule(BinaryRule::Report), &text, (&expected, count - replaced[2].1))?;
     }
 }

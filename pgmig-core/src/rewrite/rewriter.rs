@@ -1,7 +1,9 @@
 //! Rewrites runs of COPY rows.
 
-use super::border::{Encoding, is_whole};
-use super::rules::{ColumnRule, Rules};
+use super::border::{Content, Encoding, is_whole};
+use super::bytea;
+use super::nested::{self, Edit};
+use super::rules::{BinaryRule, ColumnRule, Rules};
 use super::token::Token;
 use crate::copy::{fields, rows};
 use std::sync::Arc;
@@ -27,8 +29,10 @@ const MAX_COLUMNS: usize = 1_600;
 pub struct RowRewriter {
     rules: Arc<Rules>,
     columns: Vec<ColumnRule>,
-    counts: Vec<u64>,
+    replaced: Counts,
+    left: Counts,
     has_aliases: bool,
+    has_decoded: bool,
 }
 
 impl RowRewriter {
@@ -36,8 +40,9 @@ impl RowRewriter {
     /// [`ColumnRule::Text`].
     pub fn new(rules: Arc<Rules>, columns: Vec<ColumnRule>) -> Self {
         let has_aliases = rules.has_numbers() && columns.contains(&ColumnRule::AliasNumber);
-        let counts = vec![0; columns.len()];
-        Self { rules, columns, counts, has_aliases }
+        let has_decoded = columns.iter().any(is_decoded);
+        let (replaced, left) = (Counts::of(columns.len()), Counts::of(columns.len()));
+        Self { rules, columns, replaced, left, has_aliases, has_decoded }
     }
 
     /// Rewrites a run of whole rows, in place unless the length of a numeric alias changes.
@@ -48,6 +53,9 @@ impl RowRewriter {
         if self.has_aliases {
             self.rewrite_numbers(rows);
         }
+        if self.has_decoded {
+            self.rewrite_decoded(rows);
+        }
         let mut cursor = Cursor::default();
         let mut from = 0;
         while let Some(token) = Token::find(rows, from) {
@@ -56,23 +64,58 @@ impl RowRewriter {
                 continue;
             };
             let column = cursor.column_at(rows, token.start);
-            let rule = self.columns.get(column).copied().unwrap_or_default();
+            let content = match self.columns.get(column) {
+                None | Some(ColumnRule::Text | ColumnRule::AliasNumber) => Content::Text,
+                Some(ColumnRule::Json) => Content::Json,
+                Some(ColumnRule::Excluded | ColumnRule::Bytea(_) | ColumnRule::Nested(..)) => continue,
+            };
             let span = token.start..token.end();
-            if rule == ColumnRule::Excluded
-                || !is_whole(rows, span.clone(), Encoding::Copy, rule == ColumnRule::Json)
-            {
+            if !is_whole(rows, span.clone(), Encoding::Copy, content) {
                 continue;
             }
             if let Some(bytes) = rows.get_mut(span) {
                 bytes.copy_from_slice(&replacement);
-                self.count(column);
+                self.replaced.add(column, 1);
             }
         }
     }
 
     /// Replacements so far, by column, in the order of the fields.
     pub fn counts(&self) -> &[u64] {
-        &self.counts
+        &self.replaced.0
+    }
+
+    /// Occurrences in bytea so far that were left as they are ([`BinaryRule::Report`]), by column.
+    pub fn left(&self) -> &[u64] {
+        &self.left.0
+    }
+
+    /// Rewrites the columns whose values have to be decoded from their beginning.
+    fn rewrite_decoded(&mut self, rows: &mut [u8]) {
+        let mut edits: Vec<Edit> = Vec::new();
+        let mut start = 0_usize;
+        for row in crate::copy::rows(rows) {
+            for (column, field) in fields(row).enumerate() {
+                let rule = self.columns.get(column).filter(|rule| is_decoded(rule));
+                let found = rule.map(|rule| edits_of(field, Encoding::Copy, rule, &self.rules));
+                for edit in found.unwrap_or_default() {
+                    if is_left(rule, &edit) {
+                        self.left.add(column, 1);
+                        continue;
+                    }
+                    self.replaced.add(column, 1);
+                    let span = start.saturating_add(edit.span.start)..start.saturating_add(edit.span.end);
+                    edits.push(Edit { span, ..edit });
+                }
+                // The tab or line end.
+                start = start.saturating_add(field.len()).saturating_add(1);
+            }
+        }
+        for edit in edits {
+            if let Some(bytes) = rows.get_mut(edit.span) {
+                bytes.copy_from_slice(&edit.bytes);
+            }
+        }
     }
 
     /// Replaces numbers that are the whole value of an alias column. Copies the rows only if there are any.
@@ -100,19 +143,69 @@ impl RowRewriter {
             rewritten.extend_from_slice(run.get(done..span.start).unwrap_or_default());
             rewritten.extend_from_slice(number.as_bytes());
             done = span.end;
-            self.count(column);
+            self.replaced.add(column, 1);
         }
         rewritten.extend_from_slice(run.get(done..).unwrap_or_default());
         *run = rewritten;
     }
+}
 
-    fn count(&mut self, column: usize) {
-        let column = column.min(MAX_COLUMNS.saturating_sub(1));
-        if self.counts.len() <= column {
-            self.counts.resize(column.saturating_add(1), 0);
+/// Whether values under this rule are decoded from their beginning.
+fn is_decoded(rule: &ColumnRule) -> bool {
+    matches!(rule, ColumnRule::Bytea(_) | ColumnRule::Nested(..))
+}
+
+/// The occurrences in a value under such a rule.
+pub(super) fn edits_of(value: &[u8], encoding: Encoding, rule: &ColumnRule, rules: &Rules) -> Vec<Edit> {
+    match rule {
+        ColumnRule::Bytea(_) => bytea::edits(value, encoding, rules),
+        ColumnRule::Nested(shape, binary) => {
+            let looks_into_bytea = *binary != BinaryRule::Leave && shape.has_bytea();
+            if !looks_into_bytea && !holds_mapped(value, rules) {
+                return Vec::new();
+            }
+            let mut edits = nested::edits(value, encoding, shape, rules);
+            edits.retain(|edit| !edit.in_bytea || *binary != BinaryRule::Leave);
+            edits
         }
-        if let Some(count) = self.counts.get_mut(column) {
-            *count = count.saturating_add(1);
+        _ => Vec::new(),
+    }
+}
+
+/// Whether an occurrence is counted but not replaced.
+pub(super) fn is_left(rule: Option<&ColumnRule>, edit: &Edit) -> bool {
+    let reports = matches!(
+        rule,
+        Some(ColumnRule::Bytea(BinaryRule::Report) | ColumnRule::Nested(_, BinaryRule::Report))
+    );
+    edit.in_bytea && reports
+}
+
+/// Whether the characters of a mapped ID are anywhere in a value.
+fn holds_mapped(value: &[u8], rules: &Rules) -> bool {
+    let tokens = std::iter::successors(Token::find(value, 0), |token| Token::find(value, token.end()));
+    tokens.into_iter().any(|token| rules.replacement(&token).is_some())
+}
+
+/// Numbers by column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Counts(pub(super) Vec<u64>);
+
+impl Counts {
+    pub(super) fn of(columns: usize) -> Self {
+        Self(vec![0; columns])
+    }
+
+    pub(super) fn add(&mut self, column: usize, number: u64) {
+        if number == 0 {
+            return;
+        }
+        let column = column.min(MAX_COLUMNS.saturating_sub(1));
+        if self.0.len() <= column {
+            self.0.resize(column.saturating_add(1), 0);
+        }
+        if let Some(count) = self.0.get_mut(column) {
+            *count = count.saturating_add(number);
         }
     }
 }

@@ -1,13 +1,16 @@
 //! What is to be replaced, and where.
 
+use super::shape::Shape;
 use super::token::{Token, UUID_LENGTH};
 use crate::instance::{InstanceId, Resolution};
 use crate::sql::QualifiedName;
+use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 /// How a column's values are rewritten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ColumnRule {
     /// IDs are replaced.
     #[default]
@@ -18,15 +21,23 @@ pub enum ColumnRule {
     AliasNumber,
     /// Left as it is.
     Excluded,
+    /// bytea, decoded.
+    Bytea(BinaryRule),
+    /// A container of values with JSON or bytea among them: IDs are replaced, in bytea by its rule.
+    Nested(Arc<Shape>, BinaryRule),
 }
 
-/// The type of a column, as far as rewriting it depends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ColumnKind {
-    /// json or jsonb, or a domain over one of them. Arrays of them are not.
-    Json,
-    /// Any other type.
-    Other,
+/// What happens to IDs in bytea and large objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BinaryRule {
+    /// They are counted and left as they are.
+    #[default]
+    Report,
+    /// They are replaced, as in text.
+    Rewrite,
+    /// They are not looked for.
+    Leave,
 }
 
 /// Names a column of a table.
@@ -52,9 +63,12 @@ impl ColumnSelector {
 pub struct Rules {
     targets: HashMap<u128, [u8; UUID_LENGTH], BuildHasherDefault<IdHasher>>,
     numbers: HashMap<String, String>,
-    gone: Vec<InstanceId>,
+    gone: Arc<HashSet<[u8; UUID_LENGTH]>>,
     excluded: Vec<ColumnSelector>,
     alias_columns: Vec<ColumnSelector>,
+    bytea: BinaryRule,
+    bytea_columns: Vec<(ColumnSelector, BinaryRule)>,
+    large_objects: BinaryRule,
 }
 
 impl Rules {
@@ -64,17 +78,17 @@ impl Rules {
         let pairs: Vec<(InstanceId, InstanceId)> = pairs.into_iter().collect();
         let values: HashSet<InstanceId> = pairs.iter().map(|(_, target)| *target).collect();
         let mut rules = Self::default();
+        let mut gone = HashSet::new();
         for (source, target) in pairs {
             if source == target {
                 continue;
             }
-            let mut text = [0; UUID_LENGTH];
-            target.uuid().as_hyphenated().encode_lower(&mut text);
-            rules.targets.entry(source.uuid().as_u128()).or_insert(text);
+            rules.targets.entry(source.uuid().as_u128()).or_insert_with(|| text(target));
             if !values.contains(&source) {
-                rules.gone.push(source);
+                gone.insert(text(source));
             }
         }
+        rules.gone = Arc::new(gone);
         rules
     }
 
@@ -104,27 +118,59 @@ impl Rules {
         self
     }
 
+    /// Sets what happens to IDs in bytea: in these columns, and in all others. Of two entries for a column the
+    /// first one counts.
+    #[must_use]
+    pub fn with_bytea(
+        mut self,
+        others: BinaryRule,
+        columns: impl IntoIterator<Item = (ColumnSelector, BinaryRule)>,
+    ) -> Self {
+        self.bytea = others;
+        self.bytea_columns.extend(columns);
+        self
+    }
+
+    /// Sets what happens to IDs in large objects.
+    #[must_use]
+    pub fn with_large_objects(mut self, rule: BinaryRule) -> Self {
+        self.large_objects = rule;
+        self
+    }
+
+    /// What happens to IDs in large objects.
+    pub fn large_objects(&self) -> BinaryRule {
+        self.large_objects
+    }
+
     /// Whether nothing is to be replaced anywhere.
     pub fn is_empty(&self) -> bool {
         self.targets.is_empty() && self.numbers.is_empty()
     }
 
-    /// The rule for a column.
-    pub fn column_rule(&self, table: &QualifiedName, column: &str, kind: ColumnKind) -> ColumnRule {
+    /// The rule for a column whose values are of this shape.
+    pub fn column_rule(&self, table: &QualifiedName, column: &str, shape: &Shape) -> ColumnRule {
         let among =
             |columns: &[ColumnSelector]| columns.iter().any(|selector| selector.selects(table, column));
         if among(&self.excluded) {
             return ColumnRule::Excluded;
         }
-        match kind {
-            ColumnKind::Json => ColumnRule::Json,
-            ColumnKind::Other if among(&self.alias_columns) => ColumnRule::AliasNumber,
-            ColumnKind::Other => ColumnRule::Text,
+        let binary = || {
+            let listed = self.bytea_columns.iter().find(|(selector, _)| selector.selects(table, column));
+            listed.map_or(self.bytea, |(_, rule)| *rule)
+        };
+        match shape {
+            Shape::Json => ColumnRule::Json,
+            Shape::Bytea if binary() == BinaryRule::Leave => ColumnRule::Excluded,
+            Shape::Bytea => ColumnRule::Bytea(binary()),
+            Shape::Text if among(&self.alias_columns) => ColumnRule::AliasNumber,
+            Shape::Text => ColumnRule::Text,
+            nested => ColumnRule::Nested(Arc::new(nested.clone()), binary()),
         }
     }
 
-    /// The sources that are no pair's target, so that none of them may be left.
-    pub(super) fn gone(&self) -> &[InstanceId] {
+    /// The sources that are no pair's target, so that none of them may be left, in lower case.
+    pub(super) fn gone(&self) -> &Arc<HashSet<[u8; UUID_LENGTH]>> {
         &self.gone
     }
 
@@ -149,6 +195,13 @@ impl Rules {
     pub(super) fn has_numbers(&self) -> bool {
         !self.numbers.is_empty()
     }
+}
+
+/// An ID in lower case.
+fn text(id: InstanceId) -> [u8; UUID_LENGTH] {
+    let mut text = [0; UUID_LENGTH];
+    id.uuid().as_hyphenated().encode_lower(&mut text);
+    text
 }
 
 /// Hashes the 128 bits of a UUID. It need not withstand chosen keys: the table is filled from the operator's
@@ -203,23 +256,39 @@ mod tests {
         let rules = Rules::default()
             .with_alias_columns([selector(None, "instance_id")])
             .with_excluded([selector(Some("store"), "history"), selector(Some("other"), "instance_id")]);
-        let rule = |schema: &str, column, kind| {
-            rules.column_rule(&QualifiedName::new(schema, "tenant"), column, kind)
+        let rule = |schema: &str, column, shape: Shape| {
+            rules.column_rule(&QualifiedName::new(schema, "tenant"), column, &shape)
         };
-        assert_eq!(rule("store", "instance_id", ColumnKind::Other), ColumnRule::AliasNumber);
-        assert_eq!(rule("other", "instance_id", ColumnKind::Other), ColumnRule::Excluded);
-        assert_eq!(rule("store", "history", ColumnKind::Json), ColumnRule::Excluded);
-        assert_eq!(rule("b", "history", ColumnKind::Json), ColumnRule::Json);
-        assert_eq!(rule("b", "history", ColumnKind::Other), ColumnRule::Text);
+        assert_eq!(rule("store", "instance_id", Shape::Text), ColumnRule::AliasNumber);
+        assert_eq!(rule("other", "instance_id", Shape::Text), ColumnRule::Excluded);
+        assert_eq!(rule("store", "history", Shape::Json), ColumnRule::Excluded);
+        assert_eq!(rule("b", "history", Shape::Json), ColumnRule::Json);
+        assert_eq!(rule("b", "history", Shape::Text), ColumnRule::Text);
         let unqualified = QualifiedName::unqualified("tenant");
-        assert_eq!(rules.column_rule(&unqualified, "history", ColumnKind::Other), ColumnRule::Excluded);
+        assert_eq!(rules.column_rule(&unqualified, "history", &Shape::Text), ColumnRule::Excluded);
+    }
+
+    #[test]
+    fn bytea_is_reported_unless_said_otherwise() {
+        let selector =
+            |column: &str| ColumnSelector { schema: None, table: "t".to_owned(), column: column.to_owned() };
+        let rule =
+            |rules: &Rules, column| rules.column_rule(&QualifiedName::new("s", "t"), column, &Shape::Bytea);
+        assert_eq!(rule(&Rules::default(), "a"), ColumnRule::Bytea(BinaryRule::Report));
+        let columns = [(selector("a"), BinaryRule::Rewrite), (selector("a"), BinaryRule::Report)];
+        let rules = Rules::default().with_bytea(BinaryRule::Leave, columns).with_excluded([selector("c")]);
+        assert_eq!(rule(&rules, "a"), ColumnRule::Bytea(BinaryRule::Rewrite));
+        assert_eq!([rule(&rules, "b"), rule(&rules, "c")], [ColumnRule::Excluded, ColumnRule::Excluded]);
+        let array = Shape::Array(Box::new(Shape::Bytea));
+        let nested = rules.column_rule(&QualifiedName::new("s", "t"), "a", &array);
+        assert_eq!(nested, ColumnRule::Nested(Arc::new(array), BinaryRule::Rewrite));
     }
 
     #[test]
     fn ids_of_equal_pairs_are_not_replaced() {
         let id = |number| InstanceId::from_number(number).unwrap();
         let rules = Rules::new([(id(1), id(1)), (id(2), id(3)), (id(3), id(4))]);
-        assert_eq!((rules.targets.len(), rules.gone()), (2, [id(2)].as_slice()));
+        assert_eq!((rules.targets.len(), rules.gone().as_ref()), (2, &HashSet::from([text(id(2))])));
         assert!(Rules::new([(id(1), id(1))]).is_empty());
     }
 }

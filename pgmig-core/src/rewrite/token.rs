@@ -4,8 +4,8 @@
 pub(super) const UUID_LENGTH: usize = 36;
 
 /// Where the first hyphen is in a UUID, and how far from it the others are.
-const FIRST_HYPHEN: usize = 8;
-const OTHER_HYPHENS: [usize; 3] = [5, 10, 15];
+pub(super) const FIRST_HYPHEN: usize = 8;
+pub(super) const OTHER_HYPHENS: [usize; 3] = [5, 10, 15];
 
 /// Marks a byte that is no hexadecimal digit in [`HEX_DIGITS`].
 const NOT_HEX: u8 = 0x80;

@@ -1,6 +1,6 @@
 //! Why a schema cannot be upgraded.
 
-use super::history::UnknownHistory;
+use super::foreign::ForeignHistory;
 use crate::error::ErrorKind;
 use crate::profile::Release;
 use crate::target::{ServerError, TargetError};
@@ -147,7 +147,7 @@ pub enum SchemaError {
     #[error(
         "the schema cannot be upgraded: {0}; supply migrations with --migrations, or use --schema target to load the rows into the target's own schema"
     )]
-    UnknownHistory(UnknownHistory),
+    UnknownHistory(ForeignHistory),
     /// Another program migrates the same database.
     #[error("another program is migrating this database: {holder}; wait for it or end it, then try again")]
     Locked {

@@ -1,10 +1,10 @@
 //! Which migrations a store has had: rows of `_sqlx_migrations`, from the database or from an archive.
 
 use super::error::SchemaError;
+use super::foreign::{self, ForeignHistory};
 use crate::profile::Profile;
 use crate::target::TargetError;
 use sqlx::postgres::PgConnection;
-use std::fmt;
 
 /// A migration that a store has had, as its history tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,37 +27,8 @@ pub enum History {
     /// sqlx's history, oldest first, every migration finished.
     Known(Vec<AppliedMigration>),
     /// There is a store, and no history that can be read.
-    Unknown(UnknownHistory),
+    Unknown(ForeignHistory),
 }
-
-/// Whose history a store has instead of sqlx's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UnknownHistory {
-    /// No table of a migration tool is known in it.
-    Missing,
-    /// `flyway_schema_history`.
-    Flyway,
-    /// `databasechangelog`.
-    Liquibase,
-    /// `schema_migrations`: golang-migrate, Rails, dbmate.
-    SchemaMigrations,
-    /// `alembic_version`.
-    Alembic,
-    /// `knex_migrations`.
-    Knex,
-    /// `__EFMigrationsHistory`.
-    EntityFramework,
-}
-
-const FOREIGN_TABLES: [(&str, UnknownHistory); 6] = [
-    ("flyway_schema_history", UnknownHistory::Flyway),
-    ("databasechangelog", UnknownHistory::Liquibase),
-    ("schema_migrations", UnknownHistory::SchemaMigrations),
-    ("alembic_version", UnknownHistory::Alembic),
-    ("knex_migrations", UnknownHistory::Knex),
-    ("__EFMigrationsHistory", UnknownHistory::EntityFramework),
-];
 
 impl AppliedMigration {
     /// Takes a row from COPY data: the value of each column by the column's name, `None` for null, COPY's escapes
@@ -156,7 +127,7 @@ fn newest_of(applied: &[AppliedMigration]) -> Option<i64> {
 /// What a database shows of its history.
 enum Found {
     NoTables,
-    Unknown(UnknownHistory),
+    Unknown(ForeignHistory),
     /// The rows of the profile's history table, in any order, finished or not.
     Rows(Vec<AppliedMigration>),
 }
@@ -180,8 +151,7 @@ async fn find(connection: &mut PgConnection, profile: &Profile) -> Result<Found,
     let own =
         |(schema, table): &(String, String)| schema == profile.schema() && table == profile.history_table();
     if !tables.iter().any(own) {
-        let names = tables.iter().map(|(_, table)| table.as_str());
-        return Ok(Found::Unknown(UnknownHistory::recognise(names)));
+        return Ok(Found::Unknown(foreign::read(connection, &tables).await?));
     }
     Ok(Found::Rows(read_rows(connection, profile).await?))
 }
@@ -216,29 +186,6 @@ pub(super) async fn qualified(
         .fetch_one(connection)
         .await
         .map_err(TargetError::doing("name the migration history"))
-}
-
-impl UnknownHistory {
-    /// Tells by the names of a store's tables which tool has migrated it.
-    pub fn recognise<'a>(tables: impl IntoIterator<Item = &'a str>) -> Self {
-        let known =
-            |table: &str| FOREIGN_TABLES.iter().find(|(name, _)| *name == table).map(|(_, history)| *history);
-        tables.into_iter().find_map(known).unwrap_or(Self::Missing)
-    }
-}
-
-impl fmt::Display for UnknownHistory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Missing => "it has no migration history",
-            Self::Flyway => "its history is Flyway's (flyway_schema_history)",
-            Self::Liquibase => "its history is Liquibase's (databasechangelog)",
-            Self::SchemaMigrations => "its history is golang-migrate's or Rails' (schema_migrations)",
-            Self::Alembic => "its history is Alembic's (alembic_version)",
-            Self::Knex => "its history is Knex's (knex_migrations)",
-            Self::EntityFramework => "its history is Entity Framework's (__EFMigrationsHistory)",
-        })
-    }
 }
 
 /// bytea in hex form, as pg_dump always writes it.
@@ -302,14 +249,5 @@ mod tests {
     fn an_unfinished_migration_is_refused() {
         let error = History::from_applied(vec![row("3", "f", "\\x").unwrap()]).unwrap_err();
         assert!(error.to_string().contains("migration 3 (some words) was left half way"), "{error}");
-    }
-
-    #[test]
-    fn other_tools_are_recognised_by_their_tables() {
-        let kind = |tables: &[&str]| UnknownHistory::recognise(tables.iter().copied());
-        assert_eq!(kind(&["tenant", "flyway_schema_history"]), UnknownHistory::Flyway);
-        assert_eq!(kind(&["databasechangeloglock", "databasechangelog"]), UnknownHistory::Liquibase);
-        assert_eq!(kind(&["schema_migrations"]), UnknownHistory::SchemaMigrations);
-        assert_eq!(kind(&["tenant"]), UnknownHistory::Missing);
     }
 }

@@ -3,6 +3,7 @@
 //! Files and history are sqlx's: a store that sqlx migrated can be upgraded by pgmig and the other way round.
 
 mod error;
+mod foreign;
 mod history;
 mod lock;
 mod migrations;
@@ -12,8 +13,10 @@ mod run;
 mod statement;
 
 pub use error::SchemaError;
+pub(crate) use foreign::is_tool_table;
+pub use foreign::{ForeignHistory, ForeignReader, HistoryRow, UnknownHistory};
 pub(crate) use history::newest_finished;
-pub use history::{AppliedMigration, History, UnknownHistory};
+pub use history::{AppliedMigration, History};
 pub use migrations::{MigrationFile, MigrationSet};
 pub use plan::{Goal, UpgradePlan};
 pub use run::{Migrated, SplitStatements, Upgrade, apply, check, migrate_empty};

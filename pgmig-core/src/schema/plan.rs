@@ -51,7 +51,7 @@ impl UpgradePlan {
         let applied = match history {
             History::None => &[],
             History::Known(applied) => applied.as_slice(),
-            History::Unknown(kind) => return Err(SchemaError::UnknownHistory(*kind)),
+            History::Unknown(foreign) => return Err(SchemaError::UnknownHistory(foreign.clone())),
         };
         check_applied(set, applied)?;
         let from = applied.last().map(|migration| migration.version);
@@ -152,7 +152,7 @@ fn check_applied(set: &MigrationSet, applied: &[AppliedMigration]) -> Result<(),
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::schema::UnknownHistory;
+    use crate::schema::{ForeignHistory, UnknownHistory};
 
     fn store() -> (Profile, MigrationSet) {
         (Profile::builtin("assistant").unwrap(), MigrationSet::builtin("assistant").unwrap())
@@ -239,7 +239,8 @@ mod tests {
             refusal(plan(vec![], release("9.9.9"))).contains("unknown release 9.9.9; known are: 1.4.0, ")
         );
         assert!(refusal(plan(vec![], Goal::Version(99))).contains("migration 99"));
-        let unknown = History::Unknown(UnknownHistory::Flyway);
+        let unknown =
+            History::Unknown(ForeignHistory { tool: UnknownHistory::Flyway, version: None, is_dirty: false });
         let message = refusal(UpgradePlan::new(&profile, &set, &unknown, Goal::Newest));
         assert!(message.contains("Flyway") && message.contains("--schema target"), "{message}");
     }

@@ -12,6 +12,7 @@ mod lexer;
 mod literal;
 mod parser;
 mod scanner;
+mod script;
 mod statement;
 mod table;
 
@@ -20,7 +21,8 @@ pub use ident::{QualifiedName, quote_ident, quote_literal};
 pub use insert::InsertStatement;
 pub use lexer::{Lexer, StandardStrings, StringKind, Token, TokenKind};
 pub use statement::{MAX_STATEMENT_BYTES, Statement, StatementSplitter, split_statements};
-pub use table::table_columns;
+pub use table::{ColumnDefinition, TableDefinition, table_columns, table_definition};
 
 pub(crate) use literal::decode as decode_literal;
 pub(crate) use parser::Parser;
+pub(crate) use script::{PieceKind, ScriptPiece, ScriptSplitter};

@@ -64,6 +64,22 @@ impl Scanner {
         self.position
     }
 
+    /// Whether no token has been begun.
+    pub(super) fn is_between_tokens(&self) -> bool {
+        self.partial.is_none()
+    }
+
+    /// How plain strings are read from here on.
+    pub(super) fn set_strings(&mut self, strings: StandardStrings) {
+        self.strings = strings;
+    }
+
+    /// Goes on `bytes` further, without looking at them.
+    pub(super) fn pass_over(&mut self, bytes: usize) {
+        self.position = self.position.saturating_add(bytes);
+        (self.partial, self.continued) = (None, Continued::No);
+    }
+
     /// The place in the whole text of a place in the buffer.
     pub(super) fn offset(&self, position: usize) -> u64 {
         self.removed.saturating_add(to_offset(position))

@@ -131,16 +131,16 @@ pub fn split_statements(sql: &str, strings: StandardStrings) -> Result<Vec<&str>
 
 /// The statement that is being read.
 #[derive(Debug, Default)]
-struct Current {
+pub(super) struct Current {
     /// Where it begins; `None` before its first token.
-    start: Option<usize>,
+    pub(super) start: Option<usize>,
     nesting: Nesting,
 }
 
 impl Current {
     /// Takes note of a token of `input`. If it is the semicolon that ends the statement, and that is not empty,
     /// returns where the statement begins.
-    fn pass(&mut self, token: &Token, input: &[u8]) -> Option<usize> {
+    pub(super) fn pass(&mut self, token: &Token, input: &[u8]) -> Option<usize> {
         match token.kind {
             kind if kind.is_blank() => return None,
             TokenKind::Symbol(b';') if self.nesting.is_flat() => {

@@ -5,7 +5,9 @@ mod builder;
 mod corpus;
 mod forms;
 mod malformed;
+mod members;
 mod mutation;
+mod scripts;
 mod sound;
 
 use super::{Archive, ArchiveError, Block, DumpId};

@@ -1,7 +1,9 @@
 //! Sound archives: every container version, codec and way of writing, see fixtures/README.md.
 
 use super::{archives, fixture, read_all_blocks, read_all_in_order, read_all_streamed, read_block};
-use crate::archive::{Archive, ArchiveVersion, Block, Compression, DataState, EntryKind, Section, Tail};
+use crate::archive::{
+    Archive, ArchiveVersion, Block, Compression, DataState, EntryKind, Format, Section, Tail,
+};
 use std::{collections::BTreeMap, fs, io::Read, thread};
 
 /// Its listing was not made: only `pg_restore` 16 and later read it.
@@ -77,7 +79,9 @@ fn rows_by_table(name: &str) -> BTreeMap<String, Vec<u8>> {
 fn header_says_what_pg_dump_wrote() {
     let header = |name| Archive::open(&fixture(name)).unwrap().header().clone();
     let pg15 = header("15_redirect_gz");
-    assert_eq!((pg15.version, pg15.int_size, pg15.off_size), (ArchiveVersion::V1_14, 4, 8));
+    let container = pg15.container.unwrap();
+    assert_eq!((container.version, container.int_size, container.off_size), (ArchiveVersion::V1_14, 4, 8));
+    assert_eq!((pg15.format, pg15.wrapper), (Format::Custom, Compression::None));
     assert_eq!((pg15.compression, pg15.compression_level), (Compression::Gzip, Some(-1)));
     assert_eq!(pg15.database.unwrap(), "chatstore");
     assert!(pg15.server_version.unwrap().to_str().unwrap().starts_with("15."));
@@ -86,7 +90,7 @@ fn header_says_what_pg_dump_wrote() {
     assert_eq!(header("16_file_lz4").compression, Compression::Lz4);
     assert_eq!(header("18_file_zstd").compression, Compression::Zstd);
     assert_eq!(header("18_file_zstd").compression_level, None);
-    assert_eq!(header("from15_int8_v1.14").int_size, 8);
+    assert_eq!(header("from15_int8_v1.14").container.unwrap().int_size, 8);
     for (name, version) in [
         ("from95_v1.10", ArchiveVersion::V1_10),
         ("from15_v1.11", ArchiveVersion::V1_11),
@@ -95,7 +99,7 @@ fn header_says_what_pg_dump_wrote() {
         ("16_pipe_zstd", ArchiveVersion::V1_15),
         ("18_pipe_z0", ArchiveVersion::V1_16),
     ] {
-        assert_eq!(header(name).version, version, "{name}");
+        assert_eq!(header(name).container.unwrap().version, version, "{name}");
     }
 }
 

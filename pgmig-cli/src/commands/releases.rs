@@ -1,0 +1,96 @@
+//! `pgmig releases`: what this build, or a directory of one's own, knows of a product's releases.
+
+use super::mapping;
+use crate::args::{Args, OutputFormat, ReleasesArgs};
+use crate::output;
+use crate::table::{Align, Table};
+use anyhow::Result;
+use pgmig_core::Error;
+use pgmig_core::profile::{Profile, Release};
+use pgmig_core::schema::MigrationSet;
+use serde::Serialize;
+
+/// Everything that is known, as it is printed.
+#[derive(Debug, Serialize)]
+struct Known {
+    profile: String,
+    releases: Vec<ReleaseVersion>,
+    migrations: Vec<Migration>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReleaseVersion {
+    release: Release,
+    version: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct Migration {
+    version: i64,
+    description: String,
+    transaction: bool,
+}
+
+/// Prints the releases of a profile, oldest first, and the migrations between them.
+pub(crate) fn run(args: &Args, releases: &ReleasesArgs) -> Result<()> {
+    let profile = match &releases.profile {
+        Some(name) => mapping::profile_named(name)?,
+        None => Profile::builtin(DEFAULT).map_err(Error::from)?,
+    };
+    let set = match &releases.migrations {
+        Some(directory) => Some(MigrationSet::from_dir(directory).map_err(Error::from)?),
+        // A profile of one's own need not have any.
+        None => MigrationSet::builtin(profile.name()).ok(),
+    };
+    let known = known(&profile, set.as_ref());
+    output::print(&match args.output {
+        OutputFormat::Json => output::document("releases", &known)?,
+        OutputFormat::Text => text(&known),
+    })
+}
+
+/// The profile that is shown unless another one is named.
+const DEFAULT: &str = "assistant";
+
+/// The newest release of the built-in profile, for `--version`.
+pub(crate) fn newest() -> Option<Release> {
+    Profile::builtin(DEFAULT).ok()?.releases().newest().map(|(release, _)| release)
+}
+
+fn known(profile: &Profile, set: Option<&MigrationSet>) -> Known {
+    let release = |(release, version)| ReleaseVersion { release, version };
+    let migrations = set.into_iter().flat_map(MigrationSet::files).map(|file| Migration {
+        version: file.version(),
+        description: file.description().to_owned(),
+        transaction: !file.is_no_transaction(),
+    });
+    Known {
+        profile: profile.name().to_owned(),
+        releases: profile.releases().iter().map(release).collect(),
+        migrations: migrations.collect(),
+    }
+}
+
+fn text(known: &Known) -> String {
+    let mut table =
+        Table::new(&[("version", Align::Right), ("migration", Align::Left), ("releases", Align::Left)]);
+    let mut versions: Vec<i64> = known.migrations.iter().map(|migration| migration.version).collect();
+    versions.extend(known.releases.iter().map(|release| release.version));
+    versions.sort_unstable();
+    versions.dedup();
+    for version in versions {
+        let migration = known.migrations.iter().find(|migration| migration.version == version);
+        let releases = known.releases.iter().filter(|release| release.version == version);
+        let releases: Vec<String> = releases.map(|release| release.release.to_string()).collect();
+        let description = migration.map(|migration| migration.description.clone()).unwrap_or_default();
+        table.row([version.to_string(), description, releases.join(", ")]);
+    }
+    let (releases, migrations) = (known.releases.len(), known.migrations.len());
+    format!(
+        "Profile {}: {}, {}\n\n{}",
+        known.profile,
+        output::plural(releases as u64, "release"),
+        output::plural(migrations as u64, "migration"),
+        table.render()
+    )
+}

@@ -1,0 +1,393 @@
+//! From a script to entries: which statement belongs to which, and what only sets the session up.
+
+use super::entry::{OpenEntry, section};
+use super::header::EntryHeader;
+use super::names::{NamesWithLineEnds, Objects};
+use super::reader::{Event, ScriptReader};
+use super::setting::Setting;
+use crate::archive::entry::{DumpId, EntryKind, Section};
+use crate::archive::error::{ArchiveError, Part, ScriptProblem};
+use crate::archive::format::Format;
+use crate::archive::header::{Compression, Header};
+use crate::archive::reader::Reader;
+use crate::archive::text::ArchiveText;
+use crate::archive::toc::Toc;
+use crate::sql::{ScriptPiece, StandardStrings};
+
+/// Client encodings in which a byte of a character can look like a quote's backslash. pg_dump uses them only when
+/// it is told to (`--encoding`), as no server does.
+const NOT_ASCII_SAFE: [&str; 7] = ["SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "GB18030", "UHC", "JOHAB"];
+
+/// Statements of `--clean` before the first entry, by how they begin; and of `--create`, before the script goes on in
+/// the new database. A restore has a new database anyway.
+const LEFT_OUT: [&[u8]; 6] = [
+    b"DROP ",
+    b"ALTER ",
+    b"SELECT pg_catalog.lo_unlink(",
+    b"SELECT CASE WHEN EXISTS(SELECT 1 FROM pg_catalog.pg_largeobject ",
+    b"CREATE OR REPLACE VIEW ",
+    b"UPDATE pg_catalog.pg_database SET datistemplate = false WHERE ",
+];
+
+/// Data of an entry that begin here, or would, if there were any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// COPY data come next.
+    Copy(DumpId),
+    /// INSERT statements come next.
+    Inserts(DumpId),
+    /// A transaction with large objects comes next.
+    Objects(DumpId),
+    /// The table is empty.
+    Nothing(DumpId),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    BeforeTitle,
+    Within,
+    Complete,
+}
+
+/// Reads a script's entries.
+pub(super) struct ScriptParser {
+    pub(super) script: ScriptReader,
+    pub(super) header: Header,
+    pub(super) toc: Toc,
+    pub(super) strings: StandardStrings,
+    stage: Stage,
+    section: Section,
+    access_method: Option<ArchiveText>,
+    with_oids: bool,
+    names: NamesWithLineEnds,
+    objects: Objects,
+    open: Option<OpenEntry>,
+    /// The entry of data that was found last, until its next one.
+    data: Option<EntryKind>,
+    next_id: u32,
+}
+
+impl ScriptParser {
+    /// `reader` is at the start of a script.
+    pub(super) fn new(mut reader: Reader) -> Self {
+        reader.enter(Part::Script);
+        let header = Header {
+            format: Format::Plain,
+            wrapper: Compression::None,
+            container: None,
+            compression: Compression::None,
+            compression_level: None,
+            created: None,
+            database: None,
+            server_version: None,
+            dump_version: None,
+        };
+        Self {
+            script: ScriptReader::new(reader),
+            header,
+            toc: Toc::default(),
+            strings: StandardStrings::On,
+            stage: Stage::BeforeTitle,
+            section: Section::PreData,
+            access_method: None,
+            with_oids: false,
+            names: NamesWithLineEnds::default(),
+            objects: Objects::default(),
+            open: None,
+            data: None,
+            next_id: 1,
+        }
+    }
+
+    /// Goes on to the next data; `None` at the end of the script, which must be marked.
+    pub(super) fn next(&mut self) -> Result<Option<Found>, ArchiveError> {
+        loop {
+            let Some(event) = self.script.next()? else { break };
+            // The entry before ends here. Data that it should have had come first.
+            if matches!(event, Event::Entry(_) | Event::Complete | Event::Command { .. })
+                && let Some(nothing) = self.close()?
+            {
+                self.script.put_back(event);
+                return Ok(Some(nothing));
+            }
+            if let Some(found) = self.event(event)? {
+                return Ok(Some(found));
+            }
+        }
+        match self.stage {
+            Stage::Complete => Ok(None),
+            Stage::BeforeTitle | Stage::Within => {
+                let reader = self.script.reader();
+                Err(reader.ended("the script, which ends with \"PostgreSQL database dump complete\""))
+            }
+        }
+    }
+
+    /// Passes over the INSERT statements of a table; where the first begins and the last ends.
+    pub(super) fn pass_over_inserts(&mut self) -> Result<(u64, u64), ArchiveError> {
+        self.pass_over(is_insert, |_| false)
+    }
+
+    /// Passes over a transaction with large objects; where it begins and ends.
+    pub(super) fn pass_over_objects(&mut self) -> Result<(u64, u64), ArchiveError> {
+        self.pass_over(|_| true, |sql| sql.eq_ignore_ascii_case(b"COMMIT;"))
+    }
+
+    fn pass_over(
+        &mut self,
+        is_data: fn(&[u8]) -> bool,
+        is_last: fn(&[u8]) -> bool,
+    ) -> Result<(u64, u64), ArchiveError> {
+        let mut range: Option<(u64, u64)> = None;
+        while let Some(event) = self.script.next()? {
+            match event {
+                Event::Statement(piece) if is_data(self.script.text(&piece)) => {
+                    let start = range.map_or(piece.offset, |(start, _)| start);
+                    range = Some((start, piece.end()));
+                    if is_last(self.script.text(&piece)) {
+                        break;
+                    }
+                }
+                other => {
+                    self.script.put_back(other);
+                    break;
+                }
+            }
+        }
+        Ok(range.unwrap_or_default())
+    }
+
+    fn event(&mut self, event: Event) -> Result<Option<Found>, ArchiveError> {
+        match event {
+            Event::Title if self.stage == Stage::BeforeTitle => self.stage = Stage::Within,
+            Event::Title => return Err(self.here(ScriptProblem::SeveralDumps)),
+            Event::Complete => self.stage = Stage::Complete,
+            Event::ServerVersion(version) => note(&mut self.header.server_version, version),
+            Event::DumpVersion(version) => note(&mut self.header.dump_version, version),
+            Event::Entry(header) => self.begin(*header)?,
+            Event::Command { name, offset } => self.command(&name, offset)?,
+            Event::Statement(piece) => return self.statement(&piece),
+        }
+        Ok(None)
+    }
+
+    fn begin(&mut self, header: EntryHeader) -> Result<(), ArchiveError> {
+        if self.stage != Stage::Within {
+            return Err(self.here(ScriptProblem::AfterEnd));
+        }
+        let dump_id = self.take_id()?;
+        let entry = OpenEntry::new(header, dump_id);
+        let has_data = matches!(entry.kind, EntryKind::TableData | EntryKind::Blobs);
+        if entry.header.is_data != has_data {
+            return Err(self.here(ScriptProblem::Header));
+        }
+        self.open = Some(entry);
+        Ok(())
+    }
+
+    fn take_id(&mut self) -> Result<DumpId, ArchiveError> {
+        let id = DumpId::new(self.next_id);
+        self.next_id = self.next_id.saturating_add(1);
+        id.ok_or_else(|| self.here(ScriptProblem::TooManyEntries))
+    }
+
+    /// Ends the entry that is open; returns it if it should have data and none have come.
+    fn close(&mut self) -> Result<Option<Found>, ArchiveError> {
+        self.data = None;
+        let Some(entry) = self.open.take() else { return Ok(None) };
+        let (id, has_data) = (entry.dump_id, entry.header.is_data);
+        self.push(entry);
+        Ok(has_data.then_some(Found::Nothing(id)))
+    }
+
+    fn push(&mut self, entry: OpenEntry) {
+        let section = section(entry.kind, self.section);
+        self.section = self.section.max(section);
+        let mut entry = entry.finish(section, self.access_method.as_ref(), self.with_oids);
+        for text in [&entry.definition, &entry.copy_statement].into_iter().flatten() {
+            self.names.note(text.as_bytes(), self.strings);
+        }
+        self.names.restore(&mut entry.tag);
+        if let Some(namespace) = &mut entry.namespace {
+            self.names.restore(namespace);
+        }
+        if entry.kind == EntryKind::Database {
+            self.header.database = Some(entry.tag.clone());
+        }
+        entry.dependencies = self.objects.dependencies(&entry);
+        self.objects.note(&entry);
+        self.toc.push(entry);
+    }
+
+    fn statement(&mut self, piece: &ScriptPiece) -> Result<Option<Found>, ArchiveError> {
+        match self.stage {
+            Stage::BeforeTitle => return Err(self.outside(piece)),
+            Stage::Complete => return Err(self.script.problem(piece.offset, ScriptProblem::AfterEnd)),
+            Stage::Within => {}
+        }
+        let sql = self.script.text(piece);
+        if let Some(setting) = Setting::parse(sql, self.strings) {
+            let sql = sql.to_vec();
+            self.set(setting, &sql, piece.offset)?;
+            return Ok(None);
+        }
+        match self.open.as_ref().map(|entry| entry.kind).or(self.data) {
+            Some(EntryKind::TableData | EntryKind::Blobs) => self.data_statement(piece),
+            _ if is_copy(sql) => Err(self.unexpected(piece)),
+            Some(_) => {
+                let strings = self.strings;
+                if let Some(entry) = &mut self.open {
+                    entry.statement(self.script.text(piece), strings);
+                }
+                Ok(None)
+            }
+            None if Setting::is_set(sql) || LEFT_OUT.iter().any(|begin| sql.starts_with(begin)) => Ok(None),
+            None => Err(self.outside(piece)),
+        }
+    }
+
+    /// A statement of an entry with data.
+    fn data_statement(&mut self, piece: &ScriptPiece) -> Result<Option<Found>, ArchiveError> {
+        let sql = self.script.text(piece);
+        // Of `--disable-triggers`; it is a part of the data's dump only, and constraints come after the data anyway.
+        if sql.starts_with(b"ALTER TABLE ") && sql.ends_with(b" TRIGGER ALL;") {
+            return Ok(None);
+        }
+        let is_copy = is_copy(sql) && sql.to_ascii_lowercase().ends_with(b" from stdin;");
+        let begins = match self.open.as_ref().map(|entry| entry.kind) {
+            Some(EntryKind::TableData) => is_copy || is_insert(sql),
+            Some(EntryKind::Blobs) => sql.eq_ignore_ascii_case(b"BEGIN;"),
+            _ => false,
+        };
+        let copy = is_copy.then(|| [sql, b"\n"].concat());
+        let entry = if begins { self.open.take() } else { None };
+        let Some(mut entry) = entry else { return Err(self.unexpected(piece)) };
+        let (id, kind) = (entry.dump_id, entry.kind);
+        entry.copy_statement = copy;
+        self.push(entry);
+        self.data = Some(kind);
+        if is_copy {
+            return Ok(Some(Found::Copy(id)));
+        }
+        self.script.put_back(Event::Statement(piece.clone()));
+        Ok(Some(if kind == EntryKind::Blobs { Found::Objects(id) } else { Found::Inserts(id) }))
+    }
+
+    fn set(&mut self, setting: Setting, sql: &[u8], offset: u64) -> Result<(), ArchiveError> {
+        match setting {
+            Setting::Encoding(encoding) => {
+                if NOT_ASCII_SAFE.contains(&encoding.as_str()) {
+                    return Err(self.script.problem(offset, ScriptProblem::Encoding(encoding)));
+                }
+                let definition = format!("SET client_encoding = '{encoding}';\n");
+                self.session_entry("ENCODING", definition.into(), offset)
+            }
+            Setting::Strings(strings) => {
+                self.strings = strings;
+                self.script.set_strings(strings);
+                let on_off = if strings == StandardStrings::On { "on" } else { "off" };
+                let definition = format!("SET standard_conforming_strings = '{on_off}';\n");
+                self.session_entry("STDSTRINGS", definition.into(), offset)
+            }
+            Setting::SearchPath => {
+                let definition = ArchiveText::new([sql, b"\n"].concat());
+                self.session_entry("SEARCHPATH", definition, offset)
+            }
+            Setting::AccessMethod(method) => {
+                self.access_method = Some(method.into());
+                Ok(())
+            }
+            Setting::WithOids(with_oids) => {
+                self.with_oids = with_oids;
+                Ok(())
+            }
+            Setting::Other => Ok(()),
+        }
+    }
+
+    /// The entry that archives have for what holds for all of them. After `\connect` a script says it again, and must
+    /// say the same.
+    fn session_entry(
+        &mut self,
+        desc: &str,
+        definition: ArchiveText,
+        offset: u64,
+    ) -> Result<(), ArchiveError> {
+        if let Some(known) = self.toc.entries.iter().find(|entry| entry.desc == desc) {
+            return match known.definition == Some(definition) {
+                true => Ok(()),
+                false => Err(self.script.problem(offset, ScriptProblem::Changes)),
+            };
+        }
+        let header = EntryHeader {
+            tag: desc.into(),
+            desc: desc.into(),
+            namespace: None,
+            owner: None,
+            tablespace: None,
+            is_data: false,
+        };
+        let mut entry = OpenEntry::new(header, self.take_id()?).finish(Section::PreData, None, false);
+        entry.definition = Some(definition);
+        self.toc.session.note(&entry).map_err(|_| self.script.problem(offset, ScriptProblem::Changes))?;
+        self.toc.push(entry);
+        Ok(())
+    }
+
+    fn command(&self, name: &str, offset: u64) -> Result<(), ArchiveError> {
+        let is_of_database = |kind: EntryKind| {
+            use EntryKind as K;
+            matches!(kind, K::Encoding | K::StdStrings | K::SearchPath | K::Database | K::DatabaseProperties)
+        };
+        match name {
+            // Around everything since August 2025: psql then takes no other command. Neither is any taken here.
+            "restrict" | "unrestrict" => Ok(()),
+            // After the entry of the database, where the script goes on in it.
+            "connect" => {
+                let about_database = |tag: &ArchiveText| tag.as_bytes().starts_with(b"DATABASE ");
+                let others = self.toc.entries.iter().filter(|entry| !is_of_database(entry.kind));
+                match others.filter(|entry| !about_database(&entry.tag)).count() {
+                    0 => Ok(()),
+                    _ => Err(self.script.problem(offset, ScriptProblem::SeveralDatabases)),
+                }
+            }
+            other => Err(self.script.problem(offset, ScriptProblem::Command(other.to_owned()))),
+        }
+    }
+
+    fn here(&mut self, problem: ScriptProblem) -> ArchiveError {
+        let place = self.script.reader().place();
+        ArchiveError::Script { place, problem }
+    }
+
+    fn outside(&self, piece: &ScriptPiece) -> ArchiveError {
+        let words = first_words(self.script.text(piece));
+        self.script.problem(piece.offset, ScriptProblem::Outside(words))
+    }
+
+    fn unexpected(&self, piece: &ScriptPiece) -> ArchiveError {
+        let words = first_words(self.script.text(piece));
+        self.script.problem(piece.offset, ScriptProblem::Unexpected(words))
+    }
+}
+
+fn note(slot: &mut Option<ArchiveText>, text: Vec<u8>) {
+    slot.get_or_insert_with(|| ArchiveText::new(text));
+}
+
+fn is_insert(sql: &[u8]) -> bool {
+    sql.get(..12).is_some_and(|start| start.eq_ignore_ascii_case(b"INSERT INTO "))
+}
+
+fn is_copy(sql: &[u8]) -> bool {
+    sql.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"COPY "))
+}
+
+/// The key words that a statement begins with: no names and no values, which are nobody's business.
+fn first_words(sql: &[u8]) -> String {
+    let words = sql.split(u8::is_ascii_whitespace).take(3);
+    let is_key_word = |word: &&[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_uppercase);
+    let words: Vec<String> =
+        words.take_while(is_key_word).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    if words.is_empty() { "a statement".to_owned() } else { words.join(" ") }
+}

@@ -1,0 +1,194 @@
+//! The tables of an archive as its definitions tell them: columns, types, partitions. Pure.
+
+use crate::archive::{Archive, Entry, EntryKind};
+use crate::restore::planner::qualified_name;
+use crate::sql::{
+    ColumnDefinition, Parser, QualifiedName, StandardStrings, TableDefinition, split_statements,
+    table_definition,
+};
+use std::collections::{HashMap, HashSet};
+
+/// Tables that inherit from each other are followed no further than this; no store goes so deep.
+const MOST_ANCESTORS: usize = 32;
+
+/// What an archive defines.
+#[derive(Debug, Default)]
+pub(super) struct Definitions {
+    tables: HashMap<QualifiedName, TableDefinition>,
+    /// Partitions and their parents.
+    attached: HashMap<QualifiedName, QualifiedName>,
+    /// Triggers: table and name.
+    triggers: HashSet<(QualifiedName, String)>,
+    /// Whether types of a table's own schema are written without it (archives of PostgreSQL 10 and older).
+    pub(super) is_unqualified: bool,
+}
+
+impl Definitions {
+    /// Reads all definitions. What cannot be read is not known, which is no error: the server judges rows.
+    pub(super) fn of(archive: &Archive) -> Self {
+        let has_search_path = archive.entries().iter().any(|entry| entry.kind == EntryKind::SearchPath);
+        let mut definitions = Self { is_unqualified: !has_search_path, ..Self::default() };
+        for entry in archive.entries() {
+            definitions.take(entry);
+        }
+        definitions
+    }
+
+    fn take(&mut self, entry: &Entry) {
+        let Some(sql) = entry.sql().and_then(|sql| sql.to_str().ok()) else { return };
+        let name = qualified_name(entry);
+        match entry.kind {
+            EntryKind::Table => {
+                let Ok(mut table) = table_definition(sql) else { return };
+                let inherits = table.inherits.iter_mut().chain(&mut table.partition_of);
+                inherits.for_each(|parent| qualify(parent, &name));
+                if let Some(parent) = table.partition_of.clone().or_else(|| attached_in(sql, &name)) {
+                    self.attached.insert(name.clone(), parent);
+                }
+                self.tables.insert(name, table);
+            }
+            EntryKind::TableAttach => {
+                if let Some(parent) = attached_in(sql, &name) {
+                    self.attached.insert(name, parent);
+                }
+            }
+            EntryKind::Trigger => {
+                if let Some((table, trigger)) = trigger(sql, &name) {
+                    self.triggers.insert((table, trigger));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the archive defines any table: one of rows alone tells nothing of triggers either.
+    pub(super) fn any(&self) -> bool {
+        !self.tables.is_empty()
+    }
+
+    /// Whether the archive's table has a trigger of this name.
+    pub(super) fn has_trigger(&self, table: &QualifiedName, trigger: &str) -> bool {
+        self.triggers.contains(&(table.clone(), trigger.to_owned()))
+    }
+
+    /// Every column of a table, those that it inherits first, as the server orders them; `None` where the archive
+    /// does not define them.
+    pub(super) fn columns(&self, table: &QualifiedName) -> Option<Vec<ColumnDefinition>> {
+        self.columns_within(table, MOST_ANCESTORS)
+    }
+
+    fn columns_within(&self, table: &QualifiedName, ancestors: usize) -> Option<Vec<ColumnDefinition>> {
+        let definition = self.tables.get(table)?;
+        let left = ancestors.checked_sub(1)?;
+        let mut columns: Vec<ColumnDefinition> = Vec::new();
+        for parent in definition.inherits.iter().chain(&definition.partition_of) {
+            merge(&mut columns, self.columns_within(parent, left)?);
+        }
+        merge(&mut columns, definition.columns.clone());
+        (!columns.is_empty()).then_some(columns)
+    }
+
+    /// The tables that a table is a partition of, the nearest first.
+    pub(super) fn parents(&self, table: &QualifiedName) -> Vec<&QualifiedName> {
+        let mut parents = Vec::new();
+        let mut at = table;
+        while let Some(parent) = self.attached.get(at).filter(|_| parents.len() < MOST_ANCESTORS) {
+            parents.push(parent);
+            at = parent;
+        }
+        parents
+    }
+}
+
+/// A column that is there already stays where it is.
+fn merge(columns: &mut Vec<ColumnDefinition>, more: Vec<ColumnDefinition>) {
+    for column in more {
+        if !columns.iter().any(|known| known.name == column.name) {
+            columns.push(column);
+        }
+    }
+}
+
+/// Names without a schema are of the entry's own (archives of PostgreSQL 10 and older).
+fn qualify(name: &mut QualifiedName, entry: &QualifiedName) {
+    if name.schema.is_none() {
+        name.schema.clone_from(&entry.schema);
+    }
+}
+
+/// The parent in `ALTER TABLE ONLY parent ATTACH PARTITION child ...`, alone or behind the CREATE TABLE of the child.
+fn attached_in(sql: &str, child: &QualifiedName) -> Option<QualifiedName> {
+    let statements = split_statements(sql, StandardStrings::On).ok()?;
+    let mut parents = statements.into_iter().filter_map(|statement| {
+        let mut parser = Parser::new(statement, "ALTER TABLE", StandardStrings::On);
+        parser.expect_word("alter").ok()?;
+        parser.expect_word("table").ok()?;
+        parser.eat_word("only");
+        let mut parent = parser.qualified_name().ok()?;
+        parser.expect_word("attach").ok()?;
+        qualify(&mut parent, child);
+        Some(parent)
+    });
+    parents.next()
+}
+
+/// Table and name of a `CREATE TRIGGER name ... ON table ...`.
+fn trigger(sql: &str, entry: &QualifiedName) -> Option<(QualifiedName, String)> {
+    let mut parser = Parser::new(sql, "CREATE TRIGGER", StandardStrings::On);
+    parser.expect_word("create").ok()?;
+    parser.eat_word("constraint");
+    parser.expect_word("trigger").ok()?;
+    let name = parser.ident().ok()?;
+    // UPDATE OF and column names come before ON, which is a key word that names no column.
+    while !parser.eat_word("on") {
+        parser.next()?;
+    }
+    let mut table = parser.qualified_name().ok()?;
+    qualify(&mut table, entry);
+    Some((table, name))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn table(name: &str) -> QualifiedName {
+        QualifiedName::new("s", name)
+    }
+
+    #[test]
+    fn inherited_columns_come_first() {
+        let mut definitions = Definitions::default();
+        let mut define = |name: &str, sql: &str| {
+            let mut definition = table_definition(sql).unwrap();
+            definition.inherits.iter_mut().for_each(|parent| qualify(parent, &table(name)));
+            definitions.tables.insert(table(name), definition);
+        };
+        define("base", "CREATE TABLE s.base (\n id int,\n at date\n);");
+        define("child", "CREATE TABLE s.child (\n at date,\n more text\n)\nINHERITS (base);");
+        let names: Vec<_> = definitions.columns(&table("child")).unwrap();
+        assert_eq!(names.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["id", "at", "more"]);
+        assert_eq!(definitions.columns(&table("absent")), None);
+    }
+
+    #[test]
+    fn partitions_are_found_in_both_forms() {
+        let attach = "ALTER TABLE ONLY s.log ATTACH PARTITION s.log_1 FOR VALUES FROM (1) TO (2);";
+        assert_eq!(attached_in(attach, &table("log_1")), Some(table("log")));
+        let both = format!(
+            "CREATE TABLE s.log_1 (\n id int\n);\nALTER TABLE ONLY log ATTACH PARTITION log_1 DEFAULT;"
+        );
+        assert_eq!(attached_in(&both, &table("log_1")), Some(table("log")));
+        assert_eq!(attached_in("CREATE TABLE s.x (\n id int\n);", &table("x")), None);
+    }
+
+    #[test]
+    fn triggers_are_named_with_their_table() {
+        let sql = "CREATE TRIGGER \"t 1\" BEFORE INSERT OR UPDATE OF a, b ON s.x FOR EACH ROW EXECUTE FUNCTION s.f();";
+        assert_eq!(trigger(sql, &table("x t 1")), Some((table("x"), "t 1".to_owned())));
+        let sql =
+            "CREATE CONSTRAINT TRIGGER c AFTER INSERT ON x DEFERRABLE FOR EACH ROW EXECUTE PROCEDURE f();";
+        assert_eq!(trigger(sql, &table("c")), Some((table("x"), "c".to_owned())));
+    }
+}

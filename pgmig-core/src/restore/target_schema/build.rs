@@ -1,0 +1,126 @@
+//! Builds the staging database from a copy of the target.
+
+use super::super::build::Build;
+use super::super::compare;
+use super::super::crew::Loaded;
+use super::super::error::RestoreError;
+use super::super::execute::Executor;
+use super::super::journal::Journal;
+use super::super::step::Step;
+use super::super::workers::Workers;
+use super::empty;
+use super::find::TargetSchema;
+use super::lifted::Lifted;
+use super::{own, sequences};
+use crate::archive::Archive;
+use crate::error::Result;
+use crate::profile::Profile;
+use crate::sql::{QualifiedName, StandardStrings, quote_ident};
+use crate::target::session::Session;
+
+impl Build {
+    /// Empties the copy of the target and loads the archive's rows into it. When this returns, all is in the staging
+    /// database and no session of ours is.
+    pub(in crate::restore) async fn run_in_target_schema(
+        mut self,
+        archive: Archive,
+        schema: TargetSchema,
+        journal: &mut Journal,
+    ) -> Result<()> {
+        let strings =
+            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+        let setup = self.setup(&archive, strings);
+        let mut workers = Workers::open(&setup).await?;
+
+        journal.step(Step::PreData);
+        let executor = &mut workers.lead;
+        executor.become_role(self.strongest()).await?;
+        let lifted = Lifted::lift(&mut executor.session, self.facts.is_superuser, &schema.fired).await?;
+        self.empty(executor, &schema).await?;
+        for task in self.plan.pre_data.iter().chain(&self.plan.data_first) {
+            executor.run(task).await?;
+        }
+        self.failpoints.pass(Step::PreData)?;
+        self.more_workers(&mut workers, &setup, journal).await?;
+
+        journal.step(Step::Data);
+        for executor in workers.all() {
+            self.set_search_path(executor).await?;
+        }
+        let loaded = self.rows_and_post_data(archive, &mut workers, journal, &setup).await?;
+
+        journal.step(Step::PostData);
+        let executor = &mut workers.lead;
+        executor.become_role(self.strongest()).await?;
+        executor.session.execute("SET search_path = ''", "set search_path").await?;
+        sequences::advance(&mut executor.session).await?;
+        self.failpoints.pass(Step::PostData)?;
+        lifted.set_back(&mut executor.session).await?;
+        empty::refresh_materialized_views(&mut executor.session).await?;
+        journal.step(Step::Privileges);
+        for task in &self.plan.privileges {
+            executor.run(task).await?;
+        }
+        executor.become_role(self.strongest()).await?;
+        lifted.finish(&mut executor.session).await?;
+        self.failpoints.pass(Step::Privileges)?;
+        self.finish_in_target_schema(executor, journal, &schema, loaded).await?;
+        workers.close().await;
+        Ok(())
+    }
+
+    async fn finish_in_target_schema(
+        &mut self,
+        executor: &mut Executor,
+        journal: &mut Journal,
+        schema: &TargetSchema,
+        loaded: Loaded,
+    ) -> Result<()> {
+        journal.step(Step::Verify);
+        self.compare_with_target(executor).await?;
+        journal.report.differences.clone_from(&schema.differences);
+        // Instances are where the target has them; where these are the target's own, there is nothing to compare.
+        self.profile = self.profile.take().map(Profile::in_target);
+        let tenant = self.profile.as_ref().and_then(Profile::tenant);
+        let is_tenant = |table: &QualifiedName| {
+            let schema = table.schema.as_deref().unwrap_or_default();
+            tenant.is_some_and(|tenant| tenant.is(schema, &table.name))
+        };
+        if schema.kept.iter().any(is_tenant) {
+            self.profile = None;
+        }
+        self.verify(executor, journal, &loaded).await?;
+        journal.report.tables = loaded.tables;
+        self.failpoints.pass(Step::Verify)?;
+
+        journal.step(Step::Analyze);
+        executor.become_role(self.strongest()).await?;
+        executor.session.execute("ANALYZE", "gather statistics (ANALYZE)").await?;
+        self.failpoints.pass(Step::Analyze)?;
+        Ok(())
+    }
+
+    async fn empty(&self, executor: &mut Executor, schema: &TargetSchema) -> Result<()> {
+        let tables = own::tables(&mut executor.session).await?;
+        let emptied: Vec<&QualifiedName> = tables.keys().filter(|table| !schema.keeps(table)).collect();
+        empty::empty(&mut executor.session, &emptied).await
+    }
+
+    /// Triggers and defaults of the target may rely on the search_path that its clients have.
+    async fn set_search_path(&self, executor: &mut Executor) -> Result<()> {
+        let names = self.profile.as_ref().map_or_else(|| vec!["public"], Profile::search_path);
+        let path: Vec<String> = names.into_iter().map(quote_ident).collect();
+        let sql = format!("SET search_path = {}", path.join(", "));
+        Ok(executor.session.execute(&sql, "set search_path").await.map(drop)?)
+    }
+
+    /// What is built must be the target's schema to the last constraint and trigger.
+    async fn compare_with_target(&self, executor: &mut Executor) -> Result<()> {
+        executor.become_role(self.strongest()).await?;
+        let mut target = Session::open(&self.config, &self.target, &self.application).await?;
+        let differences = compare::differences(&mut executor.session, &mut target).await;
+        target.close().await;
+        let faults: Vec<String> = differences?.iter().map(|difference| difference.to_string()).collect();
+        if faults.is_empty() { Ok(()) } else { Err(RestoreError::SchemaChanged(faults).into()) }
+    }
+}

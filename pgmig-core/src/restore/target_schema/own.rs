@@ -1,0 +1,94 @@
+//! The target's own tables, as its catalogs tell them.
+
+use crate::error::Result;
+use crate::sql::QualifiedName;
+use crate::target::session::Session;
+use std::collections::{BTreeMap, HashMap};
+
+/// A table of the target.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct OwnTable {
+    /// The root of the tree that it is a partition in.
+    pub(super) root: Option<QualifiedName>,
+    /// Whether an extension made it.
+    pub(super) of_extension: bool,
+    pub(super) columns: Vec<OwnColumn>,
+}
+
+/// A column of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OwnColumn {
+    pub(super) name: String,
+    /// As `format_type` writes it, with the schema unless that is `pg_catalog`.
+    pub(super) type_name: String,
+    /// NOT NULL, of itself or of its domain.
+    pub(super) is_not_null: bool,
+    /// What it is when nothing is given: a default, of itself or of its domain, or an identity.
+    pub(super) has_default: bool,
+    pub(super) is_generated: bool,
+}
+
+impl OwnTable {
+    pub(super) fn column(&self, name: &str) -> Option<&OwnColumn> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+/// The tables of the target, in the order of their names.
+pub(super) type OwnTables = BTreeMap<QualifiedName, OwnTable>;
+
+/// Reads all tables of users and of extensions, the partitioned ones among them.
+pub(super) async fn tables(target: &mut Session) -> Result<OwnTables> {
+    let roots = roots(target).await?;
+    let sql = "\
+        SELECT n.nspname, c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
+            a.attnotnull OR t.typnotnull, \
+            a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL, \
+            a.attgenerated <> '', \
+            EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                AND d.objid = c.oid AND d.deptype = 'e') \
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+        LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+        WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' \
+            AND n.nspname !~ '^pg_' ORDER BY n.nspname, c.relname, a.attnum";
+    let rows = target.rows(sql, "list the target's tables").await?;
+    let mut tables = OwnTables::new();
+    for row in &rows {
+        let name = QualifiedName::new(row.text(0), row.text(1));
+        let table = tables.entry(name.clone()).or_insert_with(|| OwnTable {
+            root: roots.get(&name).cloned(),
+            of_extension: row.is_true(7),
+            columns: Vec::new(),
+        });
+        let Some(column) = row.get(2) else { continue };
+        let is_generated = row.is_true(6);
+        table.columns.push(OwnColumn {
+            name: column.to_owned(),
+            type_name: row.text(3).to_owned(),
+            is_not_null: row.is_true(4),
+            has_default: row.is_true(5) && !is_generated,
+            is_generated,
+        });
+    }
+    Ok(tables)
+}
+
+/// Every partition with the root of its tree.
+async fn roots(target: &mut Session) -> Result<HashMap<QualifiedName, QualifiedName>> {
+    let sql = "\
+        WITH RECURSIVE up AS ( \
+            SELECT c.oid AS leaf, i.inhparent AS node FROM pg_catalog.pg_class c \
+            JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid WHERE c.relispartition AND c.relkind IN ('r', 'p') \
+            UNION ALL SELECT up.leaf, i.inhparent FROM up JOIN pg_catalog.pg_class c ON c.oid = up.node \
+            JOIN pg_catalog.pg_inherits i ON i.inhrelid = up.node WHERE c.relispartition) \
+        SELECT ln.nspname, l.relname, rn.nspname, r.relname FROM up \
+        JOIN pg_catalog.pg_class l ON l.oid = up.leaf JOIN pg_catalog.pg_namespace ln ON ln.oid = l.relnamespace \
+        JOIN pg_catalog.pg_class r ON r.oid = up.node AND NOT r.relispartition \
+        JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace";
+    let rows = target.rows(sql, "list the target's partitions").await?;
+    let pair = |row: &crate::target::session::TextRow| {
+        (QualifiedName::new(row.text(0), row.text(1)), QualifiedName::new(row.text(2), row.text(3)))
+    };
+    Ok(rows.iter().map(pair).collect())
+}

@@ -1,0 +1,171 @@
+//! Reads one data block to its end and checks what is in it.
+
+use super::expectation::{Expectations, Form};
+use super::fault::Fault;
+use super::inserts::InsertScanner;
+use super::rows::RowScanner;
+use crate::archive::{Archive, ArchiveError, Block, DataReader, DumpId, EntryLabel, LargeObjectsReader};
+use crate::sql::QualifiedName;
+
+/// How much is unpacked at a time: little enough to be in the processor's cache when it is checked.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Most bytes of a large object: 2^31 pages of 2 KiB (`MAX_LARGE_OBJECT_SIZE` of PostgreSQL). One that unpacks to
+/// more is a bomb.
+const MAX_LARGE_OBJECT_BYTES: u64 = 4 << 40;
+
+/// What a block held.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Checked {
+    /// Rows of a table.
+    pub(crate) rows: u64,
+    /// Bytes, unpacked.
+    pub(crate) bytes: u64,
+    /// OIDs of the large objects.
+    pub(crate) large_objects: Vec<u32>,
+}
+
+/// A fault in a block whose place in the file is yet to be found.
+enum Found {
+    Fault(Fault),
+    /// Bytes before it in the data, unpacked.
+    At(u64, Box<dyn FnOnce(Option<u64>) -> Fault>),
+}
+
+impl<T: Into<Fault>> From<T> for Found {
+    fn from(fault: T) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+/// Checks the blocks of one archive.
+pub(crate) struct BlockChecker<'a> {
+    pub(crate) expectations: &'a Expectations,
+    /// Called after each piece; an end is put to it by an error.
+    pub(crate) each_piece: &'a (dyn Fn() -> Result<(), Fault> + Sync),
+}
+
+impl BlockChecker<'_> {
+    /// Reads `block`, which is that of the entry `label`. `again` opens it once more, to find out where in the file
+    /// a fault is.
+    pub(crate) fn check(
+        &self,
+        label: &EntryLabel,
+        block: Block<'_>,
+        again: Option<&Archive>,
+    ) -> Result<Checked, Fault> {
+        let checked = match (block, self.expectations.form(label.dump_id)) {
+            (Block::LargeObjects(objects), _) => self.large_objects(label, objects),
+            (Block::Data(data), Form::Rows { fields }) => self.rows(label, data, *fields),
+            (Block::Data(data), Form::Inserts { table }) => self.inserts(label, data, Some(table)),
+            (Block::Data(data), Form::Sql | Form::LargeObjects) => self.inserts(label, data, None),
+        };
+        checked.map_err(|found| match found {
+            Found::Fault(fault) => fault,
+            Found::At(offset, fault) => {
+                fault(again.and_then(|archive| file_offset(archive, label.dump_id, offset)))
+            }
+        })
+    }
+
+    fn rows(&self, label: &EntryLabel, mut data: DataReader<'_>, fields: usize) -> Result<Checked, Found> {
+        let mut scanner = RowScanner::new(fields, self.expectations.encoding);
+        let mut buffer = Vec::with_capacity(2 * PIECE_BYTES);
+        let mut bytes = 0;
+        let found = |at: super::rows::FaultAt| {
+            let entry = Box::new(label.clone());
+            let (fault, row, offset) = (at.fault, at.row, at.offset);
+            let fault = move |file_offset| Fault::Row { fault, entry, row, offset, file_offset };
+            Found::At(offset, Box::new(fault))
+        };
+        loop {
+            let read = data.read_into(&mut buffer, PIECE_BYTES)?;
+            if read == 0 {
+                let rows = scanner.finish(&buffer).map_err(found)?;
+                return Ok(Checked { rows, bytes, ..Checked::default() });
+            }
+            bytes += to_u64(read);
+            let done = scanner.scan(&buffer).map_err(&found)?;
+            buffer.drain(..done);
+            (self.each_piece)()?;
+        }
+    }
+
+    fn inserts(
+        &self,
+        label: &EntryLabel,
+        mut data: DataReader<'_>,
+        table: Option<&QualifiedName>,
+    ) -> Result<Checked, Found> {
+        let mut scanner = InsertScanner::new(self.expectations, table);
+        let mut buffer = Vec::with_capacity(PIECE_BYTES);
+        let mut bytes = 0;
+        let found = |at: super::inserts::InsertFaultAt| {
+            let entry = Box::new(label.clone());
+            let (fault, row, offset) = (at.fault, at.row, at.offset);
+            let fault = move |file_offset| Fault::Insert { fault, entry, row, offset, file_offset };
+            Found::At(offset, Box::new(fault))
+        };
+        loop {
+            buffer.clear();
+            let read = data.read_into(&mut buffer, PIECE_BYTES)?;
+            if read == 0 {
+                let rows = scanner.finish().map_err(found)?;
+                return Ok(Checked { rows, bytes, ..Checked::default() });
+            }
+            bytes += to_u64(read);
+            scanner.scan(&buffer).map_err(&found)?;
+            (self.each_piece)()?;
+        }
+    }
+
+    fn large_objects(
+        &self,
+        label: &EntryLabel,
+        mut objects: LargeObjectsReader<'_>,
+    ) -> Result<Checked, Found> {
+        let mut checked = Checked::default();
+        let mut buffer = Vec::with_capacity(PIECE_BYTES);
+        while let Some(oid) = objects.next_object()? {
+            let mut size = 0;
+            loop {
+                buffer.clear();
+                let read = to_u64(objects.read_into(&mut buffer, PIECE_BYTES)?);
+                if read == 0 {
+                    break;
+                }
+                size += read;
+                if size > MAX_LARGE_OBJECT_BYTES {
+                    let (entry, limit) = (Box::new(label.clone()), MAX_LARGE_OBJECT_BYTES);
+                    return Err(Fault::LargeObjectTooLarge { oid: oid.0, entry, limit }.into());
+                }
+                (self.each_piece)()?;
+            }
+            checked.bytes += size;
+            checked.large_objects.push(oid.0);
+        }
+        Ok(checked)
+    }
+}
+
+/// The byte of the file that holds byte `offset` of an entry's data.
+fn file_offset(archive: &Archive, id: DumpId, offset: u64) -> Option<u64> {
+    let Ok(Block::Data(mut data)) = archive.block(id) else { return None };
+    let mut left = offset.saturating_add(1);
+    let mut piece = Vec::new();
+    while left > 0 {
+        piece.clear();
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE_BYTES);
+        let read: Result<usize, ArchiveError> = data.read_into(&mut piece, length);
+        match read.ok()? {
+            // The fault is that nothing more comes.
+            0 => return data.file_offset(),
+            read => left -= to_u64(read),
+        }
+    }
+    data.file_offset().map(|next| next.saturating_sub(1))
+}
+
+fn to_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,76 @@
+//! Reads everything that is in an archive and proves that it can be restored, without a database.
+//!
+//! Every block is framed and unpacked to its end; the offsets lead to their own blocks; every row of a table has a
+//! field for each column of its COPY statement and is text of the archive's encoding; INSERT statements are complete
+//! and for their table; every large object that the table of contents announces is there. Whether the server takes
+//! a value (a number that is none, a row that breaks a constraint), only the server can tell.
+
+mod block;
+mod encoding;
+mod expectation;
+mod fault;
+mod inserts;
+mod report;
+mod rows;
+mod schedule;
+
+pub use fault::{Fault, FaultPlace, InsertFault, RowFault};
+pub use report::{LargeObjects, Verified, VerifiedTable};
+
+use crate::archive::Archive;
+use crate::error::Result;
+use crate::progress::Progress;
+use crate::restore::{Source, on_thread};
+use expectation::Expectations;
+use schedule::Schedule;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Opens an archive and verifies it, on threads of its own. When the future is dropped, the reading stops soon.
+///
+/// # Errors
+///
+/// [`Fault`] with the first thing that is wrong, in the order of the file.
+///
+/// ```no_run
+/// # async fn check() -> pgmig_core::Result<()> {
+/// use pgmig_core::{progress::NoProgress, restore::Source, verify};
+/// let jobs = std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
+/// let sound = verify::verify(Source::File("store.dump".into()), jobs, std::sync::Arc::new(NoProgress)).await?;
+/// println!("{} rows in {} tables", sound.rows(), sound.tables.len());
+/// # Ok(())
+/// # }
+/// ```
+pub async fn verify(source: Source, jobs: NonZeroUsize, progress: Arc<dyn Progress>) -> Result<Verified> {
+    let stop = CancellationToken::new();
+    let _stop_when_dropped = stop.clone().drop_guard();
+    on_thread("pgmig-verify", move || {
+        let mut archive = match &source {
+            Source::File(path) => Archive::open(path).map_err(Fault::from)?,
+            Source::Stdin => Archive::from_stream(std::io::stdin()).map_err(Fault::from)?,
+        };
+        Ok(verify_archive(&mut archive, jobs, &*progress, &stop)?)
+    })
+    .await
+}
+
+/// Verifies an archive that has been opened and of which no data has been read. The blocks of a file are read on up
+/// to `jobs` threads, those of a stream on the caller's.
+///
+/// # Errors
+///
+/// As [`verify`]; [`Fault::Stopped`] soon after `stop` is cancelled.
+pub fn verify_archive(
+    archive: &mut Archive,
+    jobs: NonZeroUsize,
+    progress: &dyn Progress,
+    stop: &CancellationToken,
+) -> Result<Verified, Fault> {
+    let expectations = Expectations::of(archive)?;
+    let schedule = Schedule { expectations: &expectations, jobs, progress, stop };
+    // Of a file that was compressed as a whole, too, blocks come one after the other.
+    let is_in_order = archive.is_stream() || archive.is_sequential();
+    let blocks = if is_in_order { schedule.in_order(archive)? } else { schedule.at_once(archive)? };
+    report::Verified::of(archive, &expectations, blocks)
+}

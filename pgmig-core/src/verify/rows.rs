@@ -1,0 +1,397 @@
+//! Checks the rows of a COPY stream without keeping any: memory does not grow with a row.
+//!
+//! A row is taken as `COPY FROM` of PostgreSQL takes it: what that would refuse, or would read as more or fewer
+//! rows than there are lines, is a fault.
+
+use super::encoding::{Check, TextEncoding};
+use super::fault::RowFault;
+use crate::copy::{MAX_ROW_BYTES, escaped_byte};
+use memchr::{memchr, memchr_iter, memchr2};
+
+/// The longest escape: `\x41`, `\101`. An escape nearer to the end than this may go on in the next piece.
+const LONGEST_ESCAPE: usize = 4;
+
+/// A fault of a row and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FaultAt {
+    pub(crate) fault: RowFault,
+    /// Number of the row, from 1.
+    pub(crate) row: u64,
+    /// Bytes from the start of the data.
+    pub(crate) offset: u64,
+}
+
+/// Counts and checks the rows of one COPY stream, piece by piece.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct RowScanner {
+    encoding: TextEncoding,
+    /// Fields that each row must have; 0 for a table without columns, whose rows are empty lines.
+    fields: u64,
+    /// Complete rows so far.
+    rows: u64,
+    /// Bytes of these.
+    offset: u64,
+    /// Tabs and bytes of the row that has begun.
+    tabs: u64,
+    row_bytes: u64,
+    /// The marker `\.` has been read.
+    ended: bool,
+    /// A character beyond ASCII that escapes spell, as far as it has come.
+    spelled: Spelled,
+    /// Most bytes of a row.
+    limit: u64,
+}
+
+/// Bytes of one character that were given as `\xc3\xa9`, one escape right after the other.
+#[derive(Debug, Default)]
+struct Spelled {
+    bytes: Vec<u8>,
+    /// Where the first escape begins and in which row, and where the last one ends.
+    start: u64,
+    row: u64,
+    end: u64,
+}
+
+/// How far a piece is sound, and what comes there.
+struct Sound {
+    /// Bytes of it.
+    until: usize,
+    next: Next,
+}
+
+enum Next {
+    /// The next piece.
+    More,
+    /// The end marker.
+    Marker,
+    /// A fault.
+    Fault(RowFault),
+}
+
+impl RowScanner {
+    /// A scanner of rows with so many fields each.
+    pub(crate) fn new(fields: usize, encoding: TextEncoding) -> Self {
+        Self {
+            encoding,
+            fields: to_u64(fields),
+            rows: 0,
+            offset: 0,
+            tabs: 0,
+            row_bytes: 0,
+            ended: false,
+            spelled: Spelled::default(),
+            limit: to_u64(MAX_ROW_BYTES),
+        }
+    }
+
+    /// Takes the next bytes and says how many it has done with: all but a few of an escape or a character that
+    /// is not complete. These are to be given again, with more after them.
+    pub(crate) fn scan(&mut self, piece: &[u8]) -> Result<usize, FaultAt> {
+        if self.ended {
+            self.expect_line_ends(piece)?;
+            return Ok(piece.len());
+        }
+        let mut sound = Sound { until: piece.len(), next: Next::More };
+        self.check_encoding(piece, &mut sound);
+        let spelled = self.check_escapes(piece, &mut sound);
+        check_bytes(piece, &mut sound);
+        let rows = piece.get(..sound.until).unwrap_or_default();
+        // Before the faults that were found: what is wrong in these rows is earlier.
+        self.count_rows(rows)?;
+        spelled?;
+        match sound.next {
+            Next::More => Ok(sound.until),
+            Next::Fault(fault) => Err(self.fault_here(fault)),
+            Next::Marker => {
+                self.ended = true;
+                let after = piece.get(sound.until + MARKER.len()..).unwrap_or_default();
+                self.offset += to_u64(MARKER.len());
+                self.expect_line_ends(after)?;
+                Ok(piece.len())
+            }
+        }
+    }
+
+    /// The stream ends with `rest`, which [`scan`](Self::scan) has left. Returns the number of rows.
+    pub(crate) fn finish(mut self, rest: &[u8]) -> Result<u64, FaultAt> {
+        self.spelled_is_complete()?;
+        let at_row_start = self.tabs == 0 && self.row_bytes == 0;
+        // A marker without a line end is one as well.
+        if self.ended || (rest == MARKER && at_row_start) {
+            return Ok(self.rows);
+        }
+        self.offset += to_u64(rest.len());
+        Err(self.fault_here(RowFault::MissingEndMarker))
+    }
+
+    fn check_encoding(&self, piece: &[u8], sound: &mut Sound) {
+        match self.encoding.check(piece) {
+            Check::Valid => {}
+            Check::Incomplete(at) => sound.until = at,
+            Check::Invalid(at) => *sound = Sound { until: at, next: Next::Fault(RowFault::NotInEncoding) },
+        }
+    }
+
+    fn check_escapes(&mut self, piece: &[u8], sound: &mut Sound) -> Result<(), FaultAt> {
+        let mut from = 0;
+        while let Some(found) = piece.get(from..sound.until).and_then(|rest| memchr(b'\\', rest)) {
+            let at = from + found;
+            let escape = piece.get(at..).unwrap_or_default();
+            let at_row_start = match at.checked_sub(1) {
+                Some(before) => piece.get(before) == Some(&b'\n'),
+                None => self.row_bytes == 0,
+            };
+            let length =
+                match (escape.get(1), at_row_start) {
+                    // Another one than the first byte of a character may be what looks like a backslash.
+                    (Some(letter), false) if self.encoding == TextEncoding::NotAsciiSafe => {
+                        if *letter == b'\\' { 2 } else { 1 }
+                    }
+                    (Some(b'.'), true) if escape.len() == MARKER.len() => 0,
+                    (Some(b'.'), true) if escape.get(2) == Some(&b'\n') => {
+                        *sound = Sound { until: at, next: Next::Marker };
+                        return Ok(());
+                    }
+                    (Some(b'.'), _) => return Ok(sound.fault(at, RowFault::StrayEndMarker)),
+                    (Some(b'\n'), _) => return Ok(sound.fault(at, RowFault::EscapedLineEnd)),
+                    (Some(b'x' | b'0'..=b'7'), _) if escape.len() >= LONGEST_ESCAPE => {
+                        self.spell(piece, at, escape).inspect_err(|_| sound.until = at)?
+                    }
+                    (None | Some(b'x' | b'0'..=b'7'), _) => 0,
+                    (Some(_), _) => 2,
+                };
+            if length == 0 {
+                *sound = Sound { until: at, next: Next::More };
+                return Ok(());
+            }
+            from = at + length;
+        }
+        Ok(())
+    }
+
+    /// Takes the escape of a byte at `at`, and says how long it is.
+    fn spell(&mut self, piece: &[u8], at: usize, escape: &[u8]) -> Result<usize, FaultAt> {
+        let (byte, length) = escaped_byte(escape);
+        let start = self.offset + self.row_bytes + to_u64(at);
+        if self.spelled.end != start {
+            self.spelled_is_complete()?;
+        }
+        let row = || self.rows + 1 + to_u64(memchr_iter(b'\n', piece.get(..at).unwrap_or_default()).count());
+        let fault = |fault, row| FaultAt { fault, row, offset: start };
+        match byte {
+            Some(0) => return Err(fault(RowFault::NulByte, row())),
+            Some(byte) if !byte.is_ascii() && self.encoding == TextEncoding::Utf8 => {
+                if self.spelled.bytes.is_empty() {
+                    (self.spelled.start, self.spelled.row) = (start, row());
+                }
+                self.spelled.bytes.push(byte);
+                self.spelled.end = start + to_u64(length);
+                match self.encoding.check(&self.spelled.bytes) {
+                    Check::Valid => self.spelled.bytes.clear(),
+                    Check::Incomplete(_) => {}
+                    Check::Invalid(_) => return Err(fault(RowFault::NotInEncoding, self.spelled.row)),
+                }
+            }
+            _ => self.spelled_is_complete()?,
+        }
+        Ok(length)
+    }
+
+    fn spelled_is_complete(&self) -> Result<(), FaultAt> {
+        if self.spelled.bytes.is_empty() {
+            return Ok(());
+        }
+        let Spelled { start, row, .. } = self.spelled;
+        Err(FaultAt { fault: RowFault::NotInEncoding, row, offset: start })
+    }
+
+    /// Counts rows and their fields. `rows` may begin and end within a row.
+    fn count_rows(&mut self, rows: &[u8]) -> Result<(), FaultAt> {
+        let mut start = 0;
+        for end in memchr_iter(b'\n', rows) {
+            let row = rows.get(start..end).unwrap_or_default();
+            self.grow_row(row)?;
+            let fields = if self.fields == 0 && self.row_bytes == 0 { 0 } else { self.tabs + 1 };
+            if fields != self.fields {
+                let fault = RowFault::FieldCount { fields, expected: self.fields };
+                return Err(FaultAt { offset: self.offset, ..self.fault_here(fault) });
+            }
+            self.rows += 1;
+            self.offset += self.row_bytes + 1;
+            (self.tabs, self.row_bytes) = (0, 0);
+            start = end + 1;
+        }
+        self.grow_row(rows.get(start..).unwrap_or_default())
+    }
+
+    fn grow_row(&mut self, part: &[u8]) -> Result<(), FaultAt> {
+        self.tabs += to_u64(memchr_iter(b'\t', part).count());
+        self.row_bytes += to_u64(part.len());
+        if self.row_bytes > self.limit {
+            return Err(self.fault_here(RowFault::TooLong { limit: self.limit }));
+        }
+        Ok(())
+    }
+
+    fn expect_line_ends(&mut self, bytes: &[u8]) -> Result<(), FaultAt> {
+        match bytes.iter().position(|byte| *byte != b'\n') {
+            None => {
+                self.offset += to_u64(bytes.len());
+                Ok(())
+            }
+            Some(at) => {
+                self.offset += to_u64(at);
+                Err(self.fault_here(RowFault::DataAfterMarker))
+            }
+        }
+    }
+
+    /// A fault in the row that has begun.
+    fn fault_here(&self, fault: RowFault) -> FaultAt {
+        FaultAt { fault, row: self.rows + 1, offset: self.offset + self.row_bytes }
+    }
+}
+
+/// The end-of-data marker, without its line end.
+const MARKER: &[u8] = b"\\.";
+
+impl Sound {
+    fn fault(&mut self, at: usize, fault: RowFault) {
+        *self = Self { until: at, next: Next::Fault(fault) };
+    }
+}
+
+/// Bytes that stand in no row: COPY writes a carriage return as `\r`, and no text holds a NUL.
+fn check_bytes(piece: &[u8], sound: &mut Sound) {
+    let rows = piece.get(..sound.until).unwrap_or_default();
+    if let Some(at) = memchr2(b'\r', 0, rows) {
+        let is_nul = rows.get(at) == Some(&0);
+        sound.fault(at, if is_nul { RowFault::NulByte } else { RowFault::CarriageReturn });
+    }
+}
+
+fn to_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::copy::{EndMarker, RowSplitter, fields as fields_of, rows as rows_of};
+    use proptest::prelude::*;
+
+    /// The result of scanning `stream` in pieces of these sizes.
+    fn scan(
+        stream: &[u8],
+        fields: usize,
+        encoding: TextEncoding,
+        sizes: &[usize],
+    ) -> Result<u64, (RowFault, u64, u64)> {
+        let mut scanner = RowScanner::new(fields, encoding);
+        let (mut buffer, mut rest) = (Vec::new(), stream);
+        let plain = |at: FaultAt| (at.fault, at.row, at.offset);
+        for size in sizes.iter().chain(std::iter::repeat(&5)) {
+            if rest.is_empty() {
+                break;
+            }
+            let (piece, after) = rest.split_at((*size).min(rest.len()));
+            buffer.extend_from_slice(piece);
+            let done = scanner.scan(&buffer).map_err(plain)?;
+            assert!(buffer.len() - done < LONGEST_ESCAPE);
+            buffer.drain(..done);
+            rest = after;
+        }
+        scanner.finish(&buffer).map_err(plain)
+    }
+
+    fn whole(stream: &[u8], fields: usize) -> Result<u64, (RowFault, u64, u64)> {
+        scan(stream, fields, TextEncoding::Utf8, &[stream.len()])
+    }
+
+    #[test]
+    fn counts_rows_to_the_marker() {
+        let stream = "1\ta\n2\t\\N\n\\\\.\té\\t\\303\\251\n\\.\n\n\n";
+        assert_eq!(whole(stream.as_bytes(), 2), Ok(3));
+        assert_eq!(whole(b"\\.\n", 7), Ok(0));
+        assert_eq!(whole(b"a\n\\.", 1), Ok(1));
+        assert_eq!(whole(b"\n\n\\.\n", 0), Ok(2));
+        assert_eq!(whole(b"\n\\.\n", 1), Ok(1));
+    }
+
+    #[test]
+    fn finds_every_fault_and_its_place() {
+        use RowFault as F;
+        let count = |fields, expected| F::FieldCount { fields, expected };
+        for (stream, fields, fault, row, offset) in [
+            (&b"1\t2\n3\n\\.\n"[..], 2, count(1, 2), 2, 4),
+            (b"1\t2\t3\n\\.\n", 2, count(3, 2), 1, 0),
+            (b"a\n\\.\n", 0, count(1, 0), 1, 0),
+            (b"a\nb\xff\n\\.\n", 1, F::NotInEncoding, 2, 3),
+            (b"a\nb\\xff\n\\.\n", 1, F::NotInEncoding, 2, 3),
+            (b"a\nb\\303c\n\\.\n", 1, F::NotInEncoding, 2, 3),
+            (b"a\\303\n\\251\n\\.\n", 1, F::NotInEncoding, 1, 1),
+            (b"a\0\n\\.\n", 1, F::NulByte, 1, 1),
+            (b"a\\x00\n\\.\n", 1, F::NulByte, 1, 1),
+            (b"a\r\n\\.\n", 1, F::CarriageReturn, 1, 1),
+            (b"a\\\nb\n\\.\n", 1, F::EscapedLineEnd, 1, 1),
+            (b"a\nb\\.\n\\.\n", 1, F::StrayEndMarker, 2, 3),
+            (b"\\.x\n\\.\n", 1, F::StrayEndMarker, 1, 0),
+            (b"a\n", 1, F::MissingEndMarker, 2, 2),
+            (b"a\nb\\", 1, F::MissingEndMarker, 2, 4),
+            (b"a\n\\.\n\nb\n", 1, F::DataAfterMarker, 2, 6),
+            // What is wrong first is what is said.
+            (b"1\t2\n3\xff\n\\.\n", 1, count(2, 1), 1, 0),
+        ] {
+            for sizes in [&[100_usize][..], &[1; 20], &[2, 3, 4]] {
+                let found = scan(stream, fields, TextEncoding::Utf8, sizes);
+                assert_eq!(found, Err((fault.clone(), row, offset)), "{:?} {sizes:?}", stream.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn takes_other_encodings_as_they_are() {
+        let latin1 = b"\xe9\n\\351\n\\.\n";
+        assert_eq!(scan(latin1, 1, TextEncoding::Bytes, &[100]), Ok(2));
+        // In SJIS the second byte of a character can be a backslash.
+        let sjis = b"\x83\\\n\x83\\.\n\\N\n\\.\n";
+        assert_eq!(scan(sjis, 1, TextEncoding::NotAsciiSafe, &[100]), Ok(3));
+    }
+
+    #[test]
+    fn a_row_has_a_limit() {
+        let mut scanner = RowScanner { limit: 4, ..RowScanner::new(1, TextEncoding::Utf8) };
+        scanner.scan(b"abc\nabcd").unwrap();
+        let fault = scanner.scan(b"e").unwrap_err();
+        assert_eq!((fault.fault, fault.row), (RowFault::TooLong { limit: 4 }, 2));
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_do_not_matter(
+            rows in prop::collection::vec("[ab\\\\.\tNx30é]{0,6}", 0..8),
+            sizes in prop::collection::vec(1_usize..9, 0..40),
+            tail in prop::sample::select(vec!["\\.\n", "\\.\n\n\n", "\\.", "", "\\.\nx"]),
+        ) {
+            let stream = format!("{}{tail}", rows.iter().map(|row| format!("{row}\n")).collect::<String>());
+            let expected = whole(stream.as_bytes(), 2);
+            prop_assert_eq!(&scan(stream.as_bytes(), 2, TextEncoding::Utf8, &sizes), &expected);
+        }
+
+        /// What is sound here is cut the same by the reader that restores use.
+        #[test]
+        fn sound_streams_are_those_that_restores_read(
+            stream in prop::collection::vec(prop::sample::select(b"ab\\.\t\nNx3\r\x00\xc3\xa9".to_vec()), 0..40),
+        ) {
+            if let Ok(rows) = whole(&stream, 1) {
+                let mut out = Vec::new();
+                let mut splitter = RowSplitter::new(EndMarker::Required);
+                splitter.push(&stream, &mut out).unwrap();
+                prop_assert_eq!(splitter.finish(&mut out), Ok(rows));
+                prop_assert!(rows_of(&out).all(|row| fields_of(row).count() == 1));
+            }
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Other readers of the same archives agree with ours, entry by entry and byte by byte: libpgdump, pgdumpx and
+//! pg_restore. Where one does not, `oracles/disagreements.tsv` says why, and it is checked that it still does not.
+
+use crate::support::corpus::{archives, directory};
+use crate::support::fixture::repository;
+use crate::support::server::Server;
+use pgmig_core::archive::{Archive, ArchiveError, Block, Entry, EntryKind, Section};
+use pgmig_core::copy::{EndMarker, RowSplitter};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What a reader finds in an archive.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Contents {
+    /// Each entry, in the archive's order, with everything that the reader tells of it.
+    entries: Vec<String>,
+    /// The data of each entry, unpacked, by dump ID.
+    data: BTreeMap<u32, Vec<u8>>,
+    /// The rows of each table whose data is a COPY stream, by dump ID.
+    rows: BTreeMap<u32, u64>,
+    /// The large objects by OID; `None` for a reader that knows none.
+    large_objects: Option<BTreeMap<u32, Vec<u8>>>,
+}
+
+/// What an entry is, in an order that all readers share.
+struct Fields<'a> {
+    id: u32,
+    table_oid: String,
+    oid: String,
+    section: &'static str,
+    dependencies: Vec<u32>,
+    texts: [Option<&'a [u8]>; 8],
+}
+
+impl Fields<'_> {
+    fn line(self) -> String {
+        let texts = self.texts.map(|text| text.map(|text| text.escape_ascii().to_string()));
+        format!(
+            "{} {} {} {} {:?} {texts:?}",
+            self.id, self.table_oid, self.oid, self.section, self.dependencies
+        )
+    }
+}
+
+fn ours(path: &Path) -> Result<Contents, ArchiveError> {
+    let archive = Archive::open(path)?;
+    let mut contents = Contents { large_objects: Some(BTreeMap::new()), ..Contents::default() };
+    for entry in archive.entries() {
+        contents.entries.push(our_line(entry));
+        if !entry.has_data() {
+            continue;
+        }
+        let id = entry.dump_id.get();
+        match archive.block(entry.dump_id)? {
+            Block::Data(mut reader) => {
+                let mut data = Vec::new();
+                while reader.read_into(&mut data, 64 * 1024)? > 0 {}
+                if entry.kind == EntryKind::TableData
+                    && entry.copy_statement.as_ref().is_some_and(|c| !c.is_empty())
+                {
+                    let mut splitter = RowSplitter::new(EndMarker::Required);
+                    let rows = splitter.push(&data, &mut Vec::new()).expect("the rows are sound");
+                    contents.rows.insert(id, rows);
+                }
+                contents.data.insert(id, data);
+            }
+            Block::LargeObjects(mut objects) => {
+                while let Some(oid) = objects.next_object()? {
+                    let mut data = Vec::new();
+                    while objects.read_into(&mut data, 64 * 1024)? > 0 {}
+                    contents.large_objects.as_mut().expect("ours has some").insert(oid.0, data);
+                }
+            }
+        }
+    }
+    Ok(contents)
+}
+
+fn our_line(entry: &Entry) -> String {
+    let bytes = |text: &'_ Option<pgmig_core::archive::ArchiveText>| {
+        text.as_ref().map(|text| text.as_bytes().to_vec())
+    };
+    let optional = [
+        bytes(&entry.definition),
+        bytes(&entry.drop_statement),
+        bytes(&entry.copy_statement),
+        bytes(&entry.namespace),
+        bytes(&entry.tablespace),
+        bytes(&entry.owner),
+    ];
+    let [definition, drop, copy, namespace, tablespace, owner] = &optional;
+    Fields {
+        id: entry.dump_id.get(),
+        table_oid: entry.catalog_id.table_oid.to_string(),
+        oid: entry.catalog_id.oid.to_string(),
+        section: match entry.section {
+            Section::None => "none",
+            Section::PreData => "pre-data",
+            Section::Data => "data",
+            Section::PostData => "post-data",
+        },
+        dependencies: entry.dependencies.iter().map(|id| id.get()).collect(),
+        texts: [
+            Some(entry.tag.as_bytes()),
+            Some(entry.desc.as_bytes()),
+            definition.as_deref(),
+            drop.as_deref(),
+            copy.as_deref(),
+            namespace.as_deref(),
+            tablespace.as_deref(),
+            owner.as_deref(),
+        ],
+    }
+    .line()
+}
+
+fn libpgdump(path: &Path) -> Result<Contents, String> {
+    let dump = libpgdump::load(path).map_err(|error| error.to_string())?;
+    let mut contents = Contents::default();
+    for entry in dump.entries() {
+        let texts = [
+            &entry.tag,
+            &Some(entry.desc.as_str().to_owned()),
+            &entry.defn,
+            &entry.drop_stmt,
+            &entry.copy_stmt,
+            &entry.namespace,
+            &entry.tablespace,
+            &entry.owner,
+        ]
+        .map(|text| text.as_ref().map(|text| text.as_bytes().to_vec()));
+        let fields = Fields {
+            id: entry.dump_id.unsigned_abs(),
+            table_oid: entry.table_oid.clone(),
+            oid: entry.oid.clone(),
+            section: match entry.section {
+                libpgdump::Section::None => "none",
+                libpgdump::Section::PreData => "pre-data",
+                libpgdump::Section::Data => "data",
+                libpgdump::Section::PostData => "post-data",
+            },
+            dependencies: entry.dependencies.iter().map(|id| id.unsigned_abs()).collect(),
+            texts: texts.each_ref().map(|text| text.as_deref()),
+        };
+        contents.entries.push(fields.line());
+        if let Some(data) = dump.entry_data(entry.dump_id) {
+            contents.data.insert(entry.dump_id.unsigned_abs(), data.to_vec());
+        }
+    }
+    let objects = dump.blobs().into_iter().map(|(oid, data)| (oid.cast_unsigned(), data.to_vec()));
+    contents.large_objects = Some(objects.collect());
+    Ok(contents)
+}
+
+fn pgdumpx(path: &Path) -> Result<Contents, String> {
+    use pgdumpx::{EntryReadLimits, Section};
+    let said = |error: pgdumpx::PgDumpError| error.to_string();
+    let mut archive = pgdumpx::Archive::open_path(path).map_err(said)?;
+    let mut contents = Contents::default();
+    let entries = archive.entries().to_vec();
+    for entry in &entries {
+        let id = entry.id().as_i32().unsigned_abs();
+        fn bytes(text: Option<&pgdumpx::ArchiveString>) -> Option<&[u8]> {
+            text.map(|text| text.as_bytes())
+        }
+        let fields = Fields {
+            id,
+            table_oid: String::from_utf8_lossy(entry.catalog_table_oid().as_bytes()).into_owned(),
+            oid: String::from_utf8_lossy(entry.catalog_oid().as_bytes()).into_owned(),
+            section: match entry.section() {
+                Section::None => "none",
+                Section::PreData => "pre-data",
+                Section::Data => "data",
+                Section::PostData => "post-data",
+                _ => "another",
+            },
+            dependencies: entry.dependencies().iter().map(|id| id.as_i32().unsigned_abs()).collect(),
+            texts: [
+                Some(entry.name_bytes()),
+                Some(entry.description_bytes()),
+                bytes(entry.definition()),
+                bytes(entry.drop_statement()),
+                bytes(entry.copy_statement()),
+                entry.namespace_bytes(),
+                bytes(entry.tablespace()),
+                entry.owner_bytes(),
+            ],
+        };
+        contents.entries.push(fields.line());
+        if entry.description_bytes() != b"TABLE DATA" {
+            continue;
+        }
+        let mut data = Vec::new();
+        archive.copy_entry_to(entry.id(), &mut data, EntryReadLimits::unlimited()).map_err(said)?;
+        contents.data.insert(id, data);
+        let is_copy = entry.copy_statement().is_some_and(|copy| !copy.as_bytes().is_empty());
+        let schema = entry.namespace_bytes().unwrap_or_default();
+        // It finds rows by the table's definition, which a dump of data alone lacks.
+        if is_copy && archive.table(schema, entry.name_bytes()).is_some() {
+            let mut reader = archive.table_rows(schema, entry.name_bytes()).map_err(said)?;
+            let mut rows = 0;
+            while reader.next_row().map_err(said)?.is_some() {
+                rows += 1;
+            }
+            contents.rows.insert(id, rows);
+        }
+    }
+    Ok(contents)
+}
+
+/// What differs first, if anything does. What a reader does not tell is not compared.
+fn difference(ours: &Contents, theirs: &Result<Contents, String>) -> Option<String> {
+    let theirs = match theirs {
+        Ok(theirs) => theirs,
+        Err(error) => return Some(format!("error: {error}")),
+    };
+    if ours.entries.len() != theirs.entries.len() {
+        return Some(format!("entries: {} and {}", ours.entries.len(), theirs.entries.len()));
+    }
+    if let Some((ours, theirs)) = ours.entries.iter().zip(&theirs.entries).find(|(a, b)| a != b) {
+        return Some(format!("entry: {ours} and {theirs}"));
+    }
+    for (id, data) in &theirs.data {
+        if ours.data.get(id) != Some(data) {
+            return Some(format!("data: of {id}"));
+        }
+    }
+    if theirs.data.is_empty() && !ours.data.is_empty() {
+        return Some("data: none".to_owned());
+    }
+    for (id, rows) in &theirs.rows {
+        if ours.rows.get(id) != Some(rows) {
+            return Some(format!("rows: {rows} of {id}"));
+        }
+    }
+    let objects = theirs.large_objects.as_ref()?;
+    (ours.large_objects.as_ref() != Some(objects)).then(|| format!("large objects: {}", objects.len()))
+}
+
+/// A line of `disagreements.tsv`: the archive below the corpus, the reader, how what differs begins, and why.
+fn disagreements() -> Vec<[String; 4]> {
+    let text = std::fs::read_to_string(repository().join("tests/oracles/disagreements.tsv")).unwrap();
+    let fields = |line: &str| {
+        let fields: Vec<String> = line.split('\t').map(ToOwned::to_owned).collect();
+        fields.try_into().unwrap_or_else(|fields| panic!("four fields, not {fields:?}"))
+    };
+    text.lines().map(fields).collect()
+}
+
+#[test]
+fn other_readers_agree_or_it_is_known_why_not() {
+    let (corpus, listed) = (directory(), disagreements());
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for path in archives(&corpus) {
+        let name = path.strip_prefix(&corpus).unwrap().to_str().unwrap().to_owned();
+        let ours = ours(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for (reader, theirs) in [("libpgdump", libpgdump(&path)), ("pgdumpx", pgdumpx(&path))] {
+            let found = difference(&ours, &theirs);
+            let expected = listed.iter().find(|[file, by, ..]| *file == name && by == reader);
+            let is_right = match (&found, expected) {
+                (None, None) => true,
+                (Some(found), Some([_, _, what, _])) => found.starts_with(what.as_str()),
+                _ => false,
+            };
+            if !is_right {
+                let short: String = found.unwrap_or_else(|| "nothing".to_owned()).chars().take(400).collect();
+                wrong.push(format!("{name}\t{reader}\t{short}"));
+            }
+            compared += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {compared} are not as listed:\n{}", wrong.len(), wrong.join("\n"));
+    println!("{compared} compared");
+    assert!(compared > 40);
+}
+
+/// `pg_restore --list` of this server's version, where it can read the archive.
+#[test]
+fn pg_restore_lists_the_same() {
+    let server = Server::of_this_run();
+    let (mut compared, mut unread) = (0, 0);
+    for path in archives(&directory()) {
+        let output = server.program("pg_restore").env("TZ", "UTC").arg("--list").arg(&path).output().unwrap();
+        let archive = Archive::open(&path).unwrap();
+        if !output.status.success() {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(stderr.contains("unsupported version"), "{}: {stderr}", path.display());
+            unread += 1;
+            continue;
+        }
+        let theirs = String::from_utf8_lossy(&output.stdout).into_owned();
+        let ours = archive.listing().to_string();
+        let lines = |text: &str| -> Vec<String> {
+            text.lines()
+                .filter(|line| !line.starts_with("; Archive created at"))
+                .map(ToOwned::to_owned)
+                .collect()
+        };
+        assert_eq!(lines(&ours), lines(&theirs), "{}", path.display());
+        compared += 1;
+    }
+    println!("{compared} compared, {unread} newer than this pg_restore");
+    assert!(compared > 10);
+}

@@ -1,0 +1,126 @@
+//! A store that this repository knows nothing about, restored by the README alone: with its own migrations, and into a
+//! target whose product has installed a newer schema.
+
+use crate::support::unknown_store::{MAPPING, UnknownStore, readme_commands};
+use crate::support::untouched::{Before, databases_beside};
+use crate::support::{Database, Outcome};
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+struct Readme {
+    store: UnknownStore,
+    archive: PathBuf,
+    commands: Vec<String>,
+    _directory: TempDir,
+}
+
+impl Readme {
+    #[track_caller]
+    fn new() -> Self {
+        let store = UnknownStore::new();
+        let directory = tempfile::tempdir().unwrap();
+        let archive = directory.path().join("rental.dump");
+        store.source.dump_through_pipe(&[], &archive);
+        Self { store, archive, commands: readme_commands(), _directory: directory }
+    }
+
+    /// Runs the README's only command with these words, and without those.
+    #[track_caller]
+    fn run(&self, with: &[&str], without: &[&str], target: &Database) -> Outcome {
+        let is_it = |line: &&String| {
+            with.iter().all(|word| line.contains(word)) && !without.iter().any(|word| line.contains(word))
+        };
+        let line = self.commands.iter().find(is_it).expect("the README has such a command");
+        self.store.command(line, target, &self.archive).run()
+    }
+}
+
+/// The rows of a database, in no order; what belongs to the installation left out.
+fn rows(database: &Database) -> Vec<String> {
+    let dump = database.dump(&["-a", "-T", "setting", "-T", "_sqlx_migrations"]);
+    let mut lines: Vec<String> = dump.lines().map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn with_migrations_and_into_the_targets_own_schema_it_is_the_same_store() {
+    let readme = Readme::new();
+    let (upgraded, installed) = (Database::create("upgraded"), readme.store.installed());
+
+    let listing = readme.run(&["releases"], &[], &upgraded).expect_status(0);
+    listing.stdout_has("2.0.0").stdout_has("films are movies");
+
+    readme.run(&["--migrations"], &["releases"], &upgraded).expect_status(0);
+    assert_eq!(upgraded.psql("SELECT count(*), max(price) FROM movie"), "500|4.99\n");
+    assert_eq!(upgraded.psql("SELECT version FROM _sqlx_migrations"), "1\n2\n3\n");
+
+    let before = Before::of(&installed);
+    let shown = readme.run(&["--dry-run"], &[], &installed).expect_status(0);
+    let shown = before.is_now(shown);
+    for text in [
+        "it is public.movie in the target",
+        "public.film.currency",
+        "it gets the value that the profile says",
+        "smallint in the archive, interval in the target",
+        "it keeps the target's rows",
+    ] {
+        assert!(shown.stdout.contains(text), "the plan does not say {text:?}\n{shown}");
+    }
+
+    let schema = installed.dump(&["-s"]);
+    readme.run(&["--schema target"], &["--dry-run"], &installed).expect_status(0);
+    assert_eq!(databases_beside(&installed), "");
+    assert!(schema == installed.dump(&["-s"]), "the schema is still the target's own");
+    assert_eq!(rows(&installed), rows(&upgraded));
+    assert_eq!(installed.psql("SELECT name, value FROM setting ORDER BY 1"), "theme|dark\nversion|2\n");
+    assert_eq!(upgraded.psql("SELECT name, value FROM setting ORDER BY 1"), "version|1\n");
+    let ids = "SELECT store_id FROM store ORDER BY 1";
+    assert_eq!(installed.psql(ids), MAPPING.map(|(_, target)| format!("{target}\n")).concat());
+}
+
+#[test]
+fn without_the_rules_every_difference_is_listed() {
+    let readme = Readme::new();
+    let installed = readme.store.installed();
+    let profile = readme.store.rental().join("profile.yaml");
+    let text = std::fs::read_to_string(&profile).unwrap();
+    let (without, _) = text.split_once("target_schema:").unwrap();
+    std::fs::write(&profile, without).unwrap();
+    let before = Before::of(&installed);
+    let outcome = readme.run(&["--schema target"], &["--dry-run"], &installed).expect_status(3);
+    before.is_now(
+        outcome.stderr_has("table public.film: the target has no such table; give the profile a rule"),
+    );
+
+    let rename = "target_schema:\n  rename:\n    - {table: film, to: movie}\n";
+    std::fs::write(&profile, format!("{without}{rename}")).unwrap();
+    let outcome = readme.run(&["--schema target"], &["--dry-run"], &installed).expect_status(3);
+    for text in [
+        "column public.film.rental_rate: the target has no such column",
+        "column public.film.last_update: the target has no such column",
+        "column public.film.length: smallint in the archive, interval in the target; give the profile a rule",
+        "column public.film.currency: the archive has no such column; it is NOT NULL and has no default",
+    ] {
+        outcome.assert_stderr_has(text);
+    }
+    before.is_now(outcome);
+}
+
+#[test]
+fn a_store_without_instances() {
+    let readme = Readme::new();
+    let installed = readme.store.installed();
+    let profile = readme.store.rental().join("profile.yaml");
+    let text = std::fs::read_to_string(&profile).unwrap();
+    let without: String =
+        text.lines().filter(|line| !line.starts_with("tenant:")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&profile, without).unwrap();
+    let line = "pgmig --force --target postgres.yaml --source rental.dump --keep-ids --profile rental --migrations rental";
+    readme.store.command(line, &installed, &readme.archive).run().expect_status(0);
+    assert_eq!(installed.psql("SELECT count(*) FROM movie"), "500\n");
+    assert_eq!(
+        installed.psql("SELECT store_id FROM store ORDER BY 1"),
+        MAPPING.map(|(id, _)| format!("{id}\n")).concat()
+    );
+}

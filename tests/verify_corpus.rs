@@ -1,0 +1,159 @@
+//! `pgmig verify` and `pgmig inspect --list` over every archive of a corpus: sound ones pass, damaged ones are told with
+//! their place, listings are pg_restore's.
+
+use crate::support::corpus::{archives, directory};
+use crate::support::damage::malformed;
+use crate::support::fixture::fixture;
+use crate::support::listing::listing_of;
+use crate::support::pgmig::{Outcome, Pgmig, binary};
+use crate::support::server::Server;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// Address space in KiB that is enough for any damaged archive: threads and the program itself take most of it. A
+/// length that is believed takes more.
+const DAMAGED_KIB: u32 = 640 * 1024;
+
+/// Sound, and in a format that is not read yet.
+const NOT_YET: [&str; 1] = ["gzip_of_plain.dump"];
+
+#[test]
+fn sound_archives_pass() {
+    let archives = archives(&directory());
+    let outcome = Pgmig::new()
+        .args(["verify", "--no-progress"])
+        .args(&archives)
+        .timeout(Duration::from_secs(600))
+        .run()
+        .expect_status(0);
+    assert_eq!(outcome.stdout.lines().count(), archives.len());
+    for (archive, line) in archives.iter().zip(outcome.stdout.lines()) {
+        assert!(line.starts_with(&format!("{}: sound: ", archive.display())), "{line}");
+    }
+    println!("{} archives", archives.len());
+}
+
+/// A damaged file, what is expected of it, and where it is.
+struct Damaged {
+    name: String,
+    verdict: String,
+    path: PathBuf,
+    /// Holds the file where it was unpacked.
+    _unpacked: Option<tempfile::TempDir>,
+}
+
+/// Those of the fixtures, and those of `damaged/` in the corpus.
+fn damaged() -> Vec<Damaged> {
+    let verdicts = |list: &Path| -> Vec<(String, String)> {
+        let text = std::fs::read_to_string(list).expect("the list is there");
+        let fields = text.lines().map(|line| line.split('\t').map(ToOwned::to_owned).collect::<Vec<_>>());
+        fields.map(|fields| (fields[0].clone(), fields[1].clone())).collect()
+    };
+    let unpack = |(name, verdict): (String, String)| {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let path = directory.path().join(&name);
+        std::fs::write(&path, malformed(&name)).expect("a file can be written");
+        Damaged { name, verdict, path, _unpacked: Some(directory) }
+    };
+    let mut damaged: Vec<Damaged> =
+        verdicts(&fixture("malformed/EXPECTED.tsv")).into_iter().map(unpack).collect();
+    let corpus = directory().join("damaged");
+    if corpus.is_dir() {
+        let given = |(name, verdict): (String, String)| {
+            let path = corpus.join(&name);
+            Damaged { name, verdict, path, _unpacked: None }
+        };
+        damaged.extend(verdicts(&corpus.join("EXPECTED.tsv")).into_iter().map(given));
+    }
+    damaged
+}
+
+fn verify_in_little_memory(path: &Path) -> (Option<i32>, String, String) {
+    let script = format!("ulimit -v {DAMAGED_KIB}; exec \"$0\" verify --no-progress \"$1\"");
+    let output =
+        Command::new("bash").args(["-c", &script]).arg(binary()).arg(path).output().expect("bash runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("pgmig prints UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn damaged_archives_are_told_with_the_place() {
+    let damaged = damaged();
+    assert!(damaged.len() >= 59);
+    for Damaged { name, verdict, path, .. } in &damaged {
+        let (status, stdout, stderr) = verify_in_little_memory(path);
+        println!("{verdict}: {stdout}");
+        assert_eq!(stdout.lines().count(), 1, "{name}: {status:?} {stdout} {stderr}");
+        assert!(!stderr.contains("panicked"), "{name}: {stderr}");
+        let verdict = if NOT_YET.contains(&name.as_str()) { "refuse" } else { verdict };
+        match (verdict, status) {
+            ("refuse" | "either", Some(1)) => {
+                let reason = stdout.split_once(": cannot be restored: ").expect("a reason is given").1;
+                assert!(reason.len() > 20, "{name}: {reason}");
+                assert!(has_place(reason), "{name}: no place in {reason}");
+            }
+            ("sound" | "either", Some(0)) => assert!(stdout.contains(": sound: "), "{name}: {stdout}"),
+            _ => panic!("{name}, {verdict}: {status:?} {stdout} {stderr}"),
+        }
+    }
+}
+
+/// A byte, an entry, or the file as a whole.
+fn has_place(reason: &str) -> bool {
+    ["byte ", "dump ID", "is not a", "container version"].iter().any(|place| reason.contains(place))
+}
+
+fn list(archive: &Path) -> Outcome {
+    Pgmig::new().args(["inspect", "--list"]).arg(archive).run().expect_status(0)
+}
+
+/// Without the line that says when the archive was made, in the zone of whoever printed it.
+fn without_time(listing: &str) -> Vec<&str> {
+    listing.lines().filter(|line| !line.starts_with("; Archive created at")).collect()
+}
+
+#[test]
+fn listings_are_those_of_pg_restore() {
+    let mut compared = 0;
+    for archive in archives(&directory()) {
+        let Some(expected) = listing_of(&archive) else { continue };
+        let found = list(&archive).stdout;
+        assert_eq!(without_time(&found), without_time(&expected), "{}", archive.display());
+        compared += 1;
+    }
+    println!("{compared} listings");
+    assert!(compared > 20);
+}
+
+/// What `pg_restore --use-list` makes of our listing is what pg_restore makes without one.
+#[test]
+fn pg_restore_takes_the_listing() {
+    let server = Server::of_this_run();
+    let directory = tempfile::tempdir().unwrap();
+    let list_file = directory.path().join("list");
+    let mut taken = 0;
+    for archive in archives(&self::directory()) {
+        let path = archive.to_str().expect("a path of the corpus is UTF-8");
+        let by_pg_restore = |args: &[&str]| {
+            let output = server.program("pg_restore").args(args).arg(path).output().expect("pg_restore runs");
+            output.status.success().then_some(output.stdout)
+        };
+        let Some(whole) = by_pg_restore(&["-f", "-"]) else {
+            println!("{path}: this pg_restore cannot read it");
+            continue;
+        };
+        std::fs::write(&list_file, list(&archive).stdout).unwrap();
+        let use_list = ["-f", "-", "-L", list_file.to_str().unwrap()];
+        let selected = by_pg_restore(&use_list).expect("pg_restore takes the listing");
+        assert!(script(&whole) == script(&selected), "{path}: the scripts differ");
+        taken += 1;
+    }
+    assert!(taken > 5, "{taken}");
+}
+
+/// Without the token that newer minors of pg_restore make up each time.
+fn script(text: &[u8]) -> Vec<&[u8]> {
+    let is_token = |line: &&[u8]| line.starts_with(b"\\restrict ") || line.starts_with(b"\\unrestrict ");
+    text.split(|byte| *byte == b'\n').filter(|line| !is_token(line)).collect()
+}
