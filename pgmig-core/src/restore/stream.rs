@@ -271,6 +271,10 @@ impl Reader {
             end.leftovers += rewriter.leftovers.count(&bytes);
         }
         end.bytes += bytes.len() as u64;
+        // The rows of a small table must not hold on to a buffer for many.
+        if bytes.len() < bytes.capacity() / 2 {
+            bytes.shrink_to_fit();
+        }
         let first = end.rows + 1;
         end.rows += rows;
         self.send(Piece::Rows(Rows { bytes: Bytes::from(bytes), first, count: rows }))
