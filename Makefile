@@ -55,6 +55,7 @@ memory:
 fixtures:
 	tests/with-postgres tests/make-releases
 
+# BENCH="store small" chooses shapes; RUNS, JOBS, SCALE and FLOOR are described in benches/README.md.
 bench:
 	$(CARGO) build --release -p pgmig-cli
-	tests/with-postgres benches/restore target/release/pgmig
+	PGMIG_TEST_FSYNC=1 tests/with-postgres benches/restore target/release/pgmig $(BENCH)
