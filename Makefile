@@ -67,7 +67,8 @@ fuzz:
 fixtures:
 	tests/with-postgres tests/make-releases
 
+# BENCH="store small" chooses shapes; RUNS, JOBS, SCALE and FLOOR are described in benches/README.md.
 bench:
 	$(CARGO) build --release -p pgmig-cli
-	tests/with-postgres benches/restore target/release/pgmig
+	PGMIG_TEST_FSYNC=1 tests/with-postgres benches/restore target/release/pgmig $(BENCH)
 	tests/with-postgres benches/verify target/release/pgmig
