@@ -1,11 +1,14 @@
 //! Every full archive of a corpus, restored by pgmig and by pg_restore: pg_dump cannot tell the results apart.
 //!
+//! Packed directories, tars and scripts are compared with what pg_restore makes of a custom archive of the same database.
+//!
 //! `PGMIG_CORPUS=DIR make test-corpus` takes the archives below DIR, `make test` those of `fixtures/`.
 
 use crate::support::corpus::{self, Contents};
 use crate::support::database::quoted;
 use crate::support::fixture::fixture;
 use crate::support::pgmig::TargetFile;
+use crate::support::restored::Restored;
 use crate::support::role::ordinary_role;
 use crate::support::{Database, Pgmig, Server};
 use std::path::{Path, PathBuf};
@@ -144,17 +147,22 @@ fn refusal(server: &Server, archive: &Path, why: String) -> Verdict {
 }
 
 /// Restores it three times: by pg_restore as superuser, which is the oracle; by pgmig from the file, for a
-/// superuser; by pgmig from standard input, for an ordinary role that owns the database.
+/// superuser; by pgmig from standard input where that can hold it, for an ordinary role that owns the database.
 fn compare(server: &Server, archive: &Path) -> Verdict {
     let oracle = Database::create_on(server, "oracle");
-    let errors = match restore_with_pg_restore(&oracle, archive) {
+    let Some(same) = corpus::custom_of_the_same(archive) else {
+        return Verdict::Wrong("there is no custom archive of the same database".to_owned());
+    };
+    let errors = match restore_with_pg_restore(&oracle, &same) {
         Ok(tolerated) => tolerated,
         Err(error) => return Verdict::Skipped(format!("pg_restore cannot restore it here: {error}")),
     };
     let expected = Restored::of(&oracle);
     drop(oracle);
     let owner = ordinary_role(server);
-    for (username, from_stdin) in [(server.superuser.as_str(), false), (owner, true)] {
+    for (username, from_stdin) in
+        [(server.superuser.as_str(), false), (owner, corpus::can_be_a_stream(archive))]
+    {
         let clauses = format!("TEMPLATE template0 OWNER {}", quoted(username));
         let target = Database::create_with(server, "corpus", &clauses);
         let file = TargetFile { username: username.to_owned(), ..TargetFile::of(&target) };
@@ -191,37 +199,4 @@ fn restore_with_pg_restore(database: &Database, archive: &Path) -> Result<Vec<St
         None if errors.is_empty() && !output.status.success() => Err(stderr.into_owned()),
         None => Ok(errors),
     }
-}
-
-/// What two databases are compared by.
-struct Restored {
-    dump: String,
-    large_objects: String,
-}
-
-impl Restored {
-    fn of(database: &Database) -> Self {
-        let objects = "SELECT count(*), sum(length(bytes)), md5(string_agg(oid || md5(bytes), ' ' ORDER BY oid)) \
-                       FROM (SELECT oid, lo_get(oid) AS bytes FROM pg_largeobject_metadata) AS objects";
-        Self { dump: database.dump(&["--no-owner", "--no-acl"]), large_objects: database.psql(objects) }
-    }
-
-    /// How `other` differs.
-    fn difference(&self, other: &Self) -> Option<String> {
-        if self.large_objects != other.large_objects {
-            return Some(format!("large objects: {} instead of {}", other.large_objects, self.large_objects));
-        }
-        (self.dump != other.dump).then(|| first_difference(&self.dump, &other.dump))
-    }
-}
-
-/// Where two texts differ first, with some lines of either.
-fn first_difference(expected: &str, found: &str) -> String {
-    const LINES: usize = 12;
-    let same = expected.lines().zip(found.lines()).take_while(|(one, other)| one == other).count();
-    let part = |text: &str| {
-        let lines = text.lines().skip(same.saturating_sub(3)).take(LINES);
-        lines.map(|line| format!("  {}\n", line.chars().take(200).collect::<String>())).collect::<String>()
-    };
-    format!("line {} differs; pg_restore's:\n{}pgmig's:\n{}", same + 1, part(expected), part(found))
 }

@@ -152,6 +152,9 @@ fn archives_of_rows_alone() {
     // Without the target's schema that would erase everything else.
     let pgmig = Pgmig::new().target(&TargetFile::of(&newer.target)).source(&data);
     pgmig.args(["--keep-ids", "--force"]).run().expect_status(3).stderr_has("a partial one");
+    newer.dump("columns.dump", &["--data-only", "--column-inserts"]);
+    newer.restore_archive("columns.dump", RULES).run().expect_status(0);
+    assert_eq!(newer.target.psql("SELECT count(*), min(word), max(done) FROM a"), "300|w1|true\n");
     // Rows alone that are INSERT statements do not say for which columns.
     newer.dump("inserts.dump", &["--data-only", "--inserts"]);
     let before = Before::of(&newer.target);

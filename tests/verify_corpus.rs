@@ -108,9 +108,11 @@ fn list(archive: &Path) -> Outcome {
     Pgmig::new().args(["inspect", "--list"]).arg(archive).run().expect_status(0)
 }
 
-/// Without the line that says when the archive was made, in the zone of whoever printed it.
-fn without_time(listing: &str) -> Vec<&str> {
-    listing.lines().filter(|line| !line.starts_with("; Archive created at")).collect()
+/// Without the line that says when the archive was made, in the zone of whoever printed it, and without the database
+/// (catalog 1262), which a pg_restore of 10 and older lists, too.
+fn essential(listing: &str) -> Vec<&str> {
+    let is_volatile = |line: &&str| line.starts_with("; Archive created at") || line.contains("; 1262 ");
+    listing.lines().filter(|line| !is_volatile(line)).collect()
 }
 
 #[test]
@@ -119,7 +121,7 @@ fn listings_are_those_of_pg_restore() {
     for archive in archives(&directory()) {
         let Some(expected) = listing_of(&archive) else { continue };
         let found = list(&archive).stdout;
-        assert_eq!(without_time(&found), without_time(&expected), "{}", archive.display());
+        assert_eq!(essential(&found), essential(&expected), "{}", archive.display());
         compared += 1;
     }
     println!("{compared} listings");

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// Directories whose archives are broken on purpose.
 const DAMAGED: [&str; 2] = ["damaged", "malformed"];
 
+/// How the names of archives end.
+const SUFFIXES: [&str; 3] = [".dump", ".tar.gz", ".sql.gz"];
+
 /// Entries that set up a session or describe the database; a dump of any part has them.
 const OF_NO_PART: [EntryKind; 5] = [
     EntryKind::Encoding,
@@ -35,7 +38,8 @@ pub(crate) fn directory() -> PathBuf {
     std::env::var_os("PGMIG_CORPUS").map_or_else(|| repository().join("fixtures"), PathBuf::from)
 }
 
-/// Every `*.dump` below a directory, in order of their paths.
+/// Every archive below a directory (custom ones, packed directories and tars, packed scripts), in order of their
+/// paths.
 #[track_caller]
 pub(crate) fn archives(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -52,10 +56,40 @@ fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if path.is_dir() && !DAMAGED.contains(&name) {
             collect(&path, found);
-        } else if path.is_file() && path.extension().is_some_and(|extension| extension == "dump") {
+        } else if path.is_file()
+            && SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+            && !is_rendering(&path)
+        {
             found.push(path);
         }
     }
+}
+
+/// What pg_restore made of other archives, for comparison.
+fn is_rendering(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| path.ends_with(".dump.sql.gz"))
+        || path.parent().is_some_and(|directory| directory.ends_with("expect"))
+}
+
+/// A custom archive of the database that an archive is of: itself, or one beside it by the same pg_dump.
+pub(crate) fn custom_of_the_same(archive: &Path) -> Option<PathBuf> {
+    let name = archive.file_name()?.to_str()?;
+    if name.ends_with(".dump") {
+        return Some(archive.to_owned());
+    }
+    // `15_dir_gz.tar.gz` among the fixtures, `dir_gz.tar.gz` in a directory of the version elsewhere.
+    let version = name.split_once('_').map(|(version, _)| version);
+    let prefix = version.filter(|version| version.starts_with(|c: char| c.is_ascii_digit()));
+    let prefix = prefix.map(|version| format!("{version}_")).unwrap_or_default();
+    let names = ["file_gz", "pipe_gz", "file_lz4", "part_root"];
+    let mut candidates = names.iter().map(|name| archive.with_file_name(format!("{prefix}{name}.dump")));
+    candidates.find(|candidate| candidate.exists())
+}
+
+/// Whether an archive can be read from standard input: everything but a packed directory, whose `toc.dat` comes last.
+pub(crate) fn can_be_a_stream(archive: &Path) -> bool {
+    let name = archive.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    !name.contains("dir_")
 }
 
 impl Contents {

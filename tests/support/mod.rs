@@ -14,6 +14,7 @@ pub(crate) mod relation;
 pub(crate) mod releases;
 pub(crate) mod replacement;
 pub(crate) mod resource_controller;
+pub(crate) mod restored;
 pub(crate) mod role;
 pub(crate) mod server;
 pub(crate) mod session;

@@ -7,7 +7,7 @@ use super::{
     error::ArchiveError,
     header::Compression,
     objects::PieceObjects,
-    plain::ScriptObjects,
+    plain::{ScriptObjects, ScriptStream},
     tar::TarObjects,
 };
 use std::{
@@ -48,12 +48,55 @@ impl<'a> Block<'a> {
 
 /// Reads the data of one table, unpacked and without the archive's chunks.
 pub struct DataReader<'a> {
-    item: Item<'a>,
+    source: DataSource<'a>,
+}
+
+enum DataSource<'a> {
+    Item(Item<'a>),
+    /// A script in a stream, and what has been read of it and not been given out.
+    Script {
+        stream: &'a mut ScriptStream,
+        pending: Vec<u8>,
+        given: usize,
+    },
+}
+
+impl DataSource<'_> {
+    /// Fills `out`; less than that, or nothing, only at the end.
+    fn fill(&mut self, out: &mut [u8]) -> Result<usize, ArchiveError> {
+        let (stream, pending, given) = match self {
+            Self::Item(item) => return item.fill(out),
+            Self::Script { stream, pending, given } => (stream, pending, given),
+        };
+        let mut filled = 0;
+        while let Some(space) = out.get_mut(filled..).filter(|space| !space.is_empty()) {
+            let rest = pending.get(*given..).unwrap_or_default();
+            let length = rest.len().min(space.len());
+            if length == 0 {
+                pending.clear();
+                *given = 0;
+                if stream.read(pending, PIECE)? == 0 {
+                    break;
+                }
+                continue;
+            }
+            if let (Some(to), Some(from)) = (space.get_mut(..length), rest.get(..length)) {
+                to.copy_from_slice(from);
+            }
+            *given += length;
+            filled += length;
+        }
+        Ok(filled)
+    }
 }
 
 impl<'a> DataReader<'a> {
     pub(super) fn new(item: Item<'a>) -> Self {
-        Self { item }
+        Self { source: DataSource::Item(item) }
+    }
+
+    pub(super) fn of_script(stream: &'a mut ScriptStream) -> Self {
+        Self { source: DataSource::Script { stream, pending: Vec::new(), given: 0 } }
     }
 }
 
@@ -66,18 +109,39 @@ impl DataReader<'_> {
     /// # Errors
     /// The archive cannot be read or is damaged. `buffer` then holds what came before, on top of what it held.
     pub fn read_into(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
-        append(&mut self.item, buffer, at_most)
+        append(|out| self.source.fill(out), buffer, at_most)
+    }
+
+    /// Fills `buffer`; less than that, or nothing, only at the end. As [`read_into`](Self::read_into), for a buffer that
+    /// is used again and again.
+    ///
+    /// # Errors
+    /// The archive cannot be read or is damaged.
+    pub fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
+        self.source.fill(buffer)
+    }
+
+    /// The memory that unpacking takes for a window, in bytes, as a zstd stream declares it. `None` where that cannot
+    /// be told. Only before anything is read.
+    pub(crate) fn zstd_window(&mut self) -> Result<Option<u64>, ArchiveError> {
+        match &mut self.source {
+            DataSource::Item(item) => item.zstd_window(),
+            DataSource::Script { .. } => Ok(Some(0)),
+        }
     }
 
     /// Bytes of the archive, from its start, up to the end of what has been read so far.
     pub(crate) fn file_offset(&mut self) -> Option<u64> {
-        self.item.chunks().map(|chunks| chunks.reader().offset())
+        match &mut self.source {
+            DataSource::Item(item) => item.chunks().map(|chunks| chunks.reader().offset()),
+            DataSource::Script { stream, .. } => Some(stream.reader().offset()),
+        }
     }
 }
 
 impl Read for DataReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.item.fill(buffer).map_err(io::Error::other)
+        self.source.fill(buffer).map_err(io::Error::other)
     }
 }
 
@@ -148,10 +212,10 @@ impl LargeObjectsReader<'_> {
     /// The archive cannot be read or is damaged.
     pub fn read_into(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
         match &mut self.objects {
-            Objects::Framed { item, within_object: true } => append(item, buffer, at_most),
+            Objects::Framed { item, within_object: true } => append(|out| item.fill(out), buffer, at_most),
             Objects::Framed { within_object: false, .. } => Ok(0),
             Objects::Pieces(pieces) => match pieces.item() {
-                Some(item) => append(item, buffer, at_most),
+                Some(item) => append(|out| item.fill(out), buffer, at_most),
                 None => Ok(0),
             },
             Objects::Tar(objects) => objects.read_into(buffer, at_most),
@@ -166,13 +230,17 @@ impl fmt::Debug for LargeObjectsReader<'_> {
     }
 }
 
-fn append(item: &mut Item<'_>, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
+fn append(
+    mut fill: impl FnMut(&mut [u8]) -> Result<usize, ArchiveError>,
+    buffer: &mut Vec<u8>,
+    at_most: usize,
+) -> Result<usize, ArchiveError> {
     let before = buffer.len();
     while buffer.len() - before < at_most {
         let start = buffer.len();
         let piece = PIECE.min(at_most - (start - before));
         buffer.resize(start + piece, 0);
-        let filled = item.fill(buffer.get_mut(start..).unwrap_or_default());
+        let filled = fill(buffer.get_mut(start..).unwrap_or_default());
         buffer.truncate(start + filled.as_ref().map_or(0, |filled| *filled));
         if filled? < piece {
             break;

@@ -11,7 +11,7 @@ use super::{
     file::ArchiveFile,
     header::Compression,
     objects::PieceObjects,
-    plain::ScriptObjects,
+    plain::{ScriptObjects, Statements},
     progress::{BlockProgress, BytesRead, Progress},
     reader::{IntSizes, Limit, Reader},
     tail::Tail,
@@ -267,7 +267,8 @@ impl Opener {
             Shape::Statements { piece, strings } => {
                 piece.aim(&mut chunks, &self.files, part)?;
                 chunks.reader().set_progress(progress(piece.start, 0));
-                let objects = ScriptObjects::new(piece.item(chunks)?, *strings);
+                let objects =
+                    ScriptObjects::new(Statements::of_item(piece.item(chunks)?, *strings), *strings);
                 Ok(Block::LargeObjects(LargeObjectsReader::of_script(objects)))
             }
             Shape::Objects(objects) => {

@@ -53,6 +53,7 @@ mod tests;
 mod text;
 mod toc;
 mod version;
+mod window;
 mod wrapper;
 
 pub use block::{Block, DataReader, LargeObjectsReader};
@@ -69,6 +70,7 @@ pub use version::ArchiveVersion;
 
 use blocks::FileBlocks;
 use custom::StreamBlocks;
+use plain::ScriptStream;
 use std::{
     io::Read,
     path::Path,
@@ -92,6 +94,7 @@ enum Blocks {
     /// Never contended: the mutex makes `Archive` `Sync`, which the stream in it need not be.
     Stream(Box<Mutex<StreamBlocks>>),
     Tar(Box<Mutex<TarStream>>),
+    Script(Box<Mutex<ScriptStream>>),
 }
 
 impl Archive {
@@ -128,7 +131,8 @@ impl Archive {
         &self.header
     }
 
-    /// The entries, in the TOC's order, which is the order to restore them in.
+    /// The entries, in the TOC's order, which is the order to restore them in; of a plain script in a stream those that
+    /// have come, see [`has_all_entries`](Self::has_all_entries).
     pub fn entries(&self) -> &[Entry] {
         &self.toc.entries
     }
@@ -185,13 +189,35 @@ impl Archive {
         !matches!(self.blocks, Blocks::File(_))
     }
 
+    /// Whether all entries are known. Those of a plain script in a stream come with its data:
+    /// [`next_block`](Self::next_block) adds those before each block, and after the last block the rest.
+    pub fn has_all_entries(&self) -> bool {
+        match &self.blocks {
+            Blocks::Script(blocks) => blocks.lock().unwrap_or_else(PoisonError::into_inner).has_ended(),
+            Blocks::File(_) | Blocks::Stream(_) | Blocks::Tar(_) => true,
+        }
+    }
+
+    /// Reads on in a plain script in a stream to the next data, adds the entries up to there, and says whose the data
+    /// are, which the next call of [`next_block`](Self::next_block) gives; `None` after the last, and for other
+    /// archives.
+    ///
+    /// # Errors
+    /// The script cannot be read on, or is not what pg_dump writes.
+    pub fn read_entries(&mut self) -> Result<Option<DumpId>, ArchiveError> {
+        match &mut self.blocks {
+            Blocks::Script(blocks) => exclusive(blocks).advance(&mut self.toc),
+            Blocks::File(_) | Blocks::Stream(_) | Blocks::Tar(_) => Ok(None),
+        }
+    }
+
     /// Whether blocks are best read in the archive's order, by [`next_block`](Self::next_block): in a file that is
     /// compressed as a whole, each [`block`](Self::block) costs the unpacking of all that comes before it. True for
     /// every stream, which has no other order.
     pub fn is_sequential(&self) -> bool {
         match &self.blocks {
             Blocks::File(blocks) => blocks.is_sequential(),
-            Blocks::Stream(_) | Blocks::Tar(_) => true,
+            Blocks::Stream(_) | Blocks::Tar(_) | Blocks::Script(_) => true,
         }
     }
 
@@ -199,7 +225,7 @@ impl Archive {
     pub fn size(&self) -> Option<u64> {
         match &self.blocks {
             Blocks::File(blocks) => blocks.size(),
-            Blocks::Stream(_) | Blocks::Tar(_) => None,
+            Blocks::Stream(_) | Blocks::Tar(_) | Blocks::Script(_) => None,
         }
     }
 
@@ -215,6 +241,10 @@ impl Archive {
             Blocks::File(blocks) => Some(blocks.tail()),
             Blocks::Stream(blocks) => blocks.lock().unwrap_or_else(PoisonError::into_inner).tail(),
             Blocks::Tar(blocks) => blocks.lock().unwrap_or_else(PoisonError::into_inner).tail(),
+            Blocks::Script(blocks) => {
+                let has_ended = blocks.lock().unwrap_or_else(PoisonError::into_inner).has_ended();
+                has_ended.then_some(Tail::Nothing)
+            }
         }
     }
 
@@ -227,7 +257,7 @@ impl Archive {
     pub fn stored_bytes(&self, id: DumpId) -> Option<u64> {
         match &self.blocks {
             Blocks::File(blocks) => blocks.stored_bytes(id),
-            Blocks::Stream(_) | Blocks::Tar(_) => None,
+            Blocks::Stream(_) | Blocks::Tar(_) | Blocks::Script(_) => None,
         }
     }
 
@@ -235,7 +265,7 @@ impl Archive {
     pub fn block_order(&self) -> Vec<DumpId> {
         match &self.blocks {
             Blocks::File(blocks) => blocks.ids().collect(),
-            Blocks::Stream(_) | Blocks::Tar(_) => Vec::new(),
+            Blocks::Stream(_) | Blocks::Tar(_) | Blocks::Script(_) => Vec::new(),
         }
     }
 
@@ -248,7 +278,7 @@ impl Archive {
         let entry = self.entry(id).ok_or(ArchiveError::NoSuchEntry(id))?;
         match &self.blocks {
             Blocks::File(blocks) => blocks.block(entry),
-            Blocks::Stream(_) | Blocks::Tar(_) => Err(ArchiveError::StreamOrder),
+            Blocks::Stream(_) | Blocks::Tar(_) | Blocks::Script(_) => Err(ArchiveError::StreamOrder),
         }
     }
 
@@ -261,6 +291,7 @@ impl Archive {
         match &mut self.blocks {
             Blocks::Stream(blocks) => exclusive(blocks).next(&self.toc),
             Blocks::Tar(blocks) => exclusive(blocks).next(&self.toc),
+            Blocks::Script(blocks) => exclusive(blocks).next(&mut self.toc),
             Blocks::File(blocks) => {
                 let Some(id) = blocks.next_id() else { return Ok(None) };
                 let entry = self.toc.get(id).ok_or(ArchiveError::NoSuchEntry(id))?;

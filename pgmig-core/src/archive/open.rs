@@ -59,7 +59,7 @@ pub(super) fn stream(input: Box<dyn Read + Send>, name: Option<Arc<str>>) -> Res
     recognised(reader, |reader, format| {
         let mut archive = match format {
             Format::Tar => tar_stream(reader, read)?,
-            Format::Plain => return Err(not_an_archive(&reader, Foreign::PlainScript)),
+            Format::Plain => script_stream(reader, read)?,
             _ => custom_stream(reader, read)?,
         };
         archive.header.wrapper = wrapper;
@@ -133,6 +133,11 @@ fn custom_stream(mut reader: Reader, read: BytesRead) -> Result<Archive, Archive
 fn tar_stream(reader: Reader, read: BytesRead) -> Result<Archive, ArchiveError> {
     let (header, toc, blocks) = TarStream::open(reader)?;
     Ok(Archive { header, toc, blocks: Blocks::Tar(Box::new(Mutex::new(blocks))), read })
+}
+
+fn script_stream(reader: Reader, read: BytesRead) -> Result<Archive, ArchiveError> {
+    let (header, toc, blocks) = plain::ScriptStream::open(reader)?;
+    Ok(Archive { header, toc, blocks: Blocks::Script(Box::new(Mutex::new(blocks))), read })
 }
 
 fn tar_file(mut reader: Reader, file: Arc<ArchiveFile>) -> Result<Archive, ArchiveError> {

@@ -25,8 +25,6 @@ pub enum Foreign {
     Directory,
     /// The `toc.dat` of a directory-format or tar-format archive.
     TocFile,
-    /// A plain SQL script of pg_dump, in a stream.
-    PlainScript,
     /// A tar file without a `toc.dat`.
     TarWithoutToc,
     /// An SQL script of pg_dumpall.
@@ -49,7 +47,6 @@ impl fmt::Display for Foreign {
             Self::Empty => f.write_str("it is empty; take the backup again and check pg_dump's exit status"),
             Self::Directory => f.write_str("it is a directory without a toc.dat, and so no directory-format archive"),
             Self::TocFile => f.write_str("it is the table of contents (toc.dat) of a directory-format or tar-format archive, without its data; give the directory or the tar file"),
-            Self::PlainScript => f.write_str("it is a plain SQL script (pg_dump -Fp), which is read from a file only; give the file itself"),
             Self::TarWithoutToc => f.write_str("it is a tar file without a toc.dat, and so neither a tar-format archive nor a packed directory-format one"),
             Self::ClusterScript => f.write_str("it is a script of pg_dumpall, for a whole cluster; take an archive of the one database with pg_dump -Fc"),
             Self::Compressed(tool) => write!(f, "it is a file compressed as a whole; unpack it first: {tool}"),

@@ -15,13 +15,13 @@ use crate::archive::{Archive, DumpId};
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::rewrite::{Rules, Shape};
-use crate::sql::QualifiedName;
+use crate::sql::{QualifiedName, StandardStrings};
 use crate::target::session::Session;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Tables to which rows of a partition go instead, by the partition.
-type Roots = HashMap<QualifiedName, QualifiedName>;
+pub(super) type Roots = HashMap<QualifiedName, QualifiedName>;
 
 impl Build {
     /// Loads the rows and makes what comes after them. Where the rows of a stream tell what the instances are, what
@@ -33,9 +33,13 @@ impl Build {
         journal: &mut Journal,
         setup: &Setup,
     ) -> Result<Loaded> {
+        if !archive.has_all_entries() {
+            return self.rows_of_script(archive, workers, journal, setup).await;
+        }
         workers.lead.become_role(&RunAs::Superuser).await?;
         let late = LateResolution::default();
-        let (reading, roots) = self.reading(&mut workers.lead.session, setup, &late).await?;
+        let rules = setup.rules.clone();
+        let (reading, roots) = self.reading(&mut workers.lead.session, setup.strings, rules, &late).await?;
         let graph = Graph::of(&archive, &self.plan.tables, &self.tasks_after_rows(), &roots);
         let (now, afterwards) =
             if reading.discovery.is_some() { (graph.without_tasks(), Some(graph)) } else { (graph, None) };
@@ -69,11 +73,11 @@ impl Build {
     }
 
     /// What comes after the rows: sequences' values, then indexes, constraints, triggers.
-    fn tasks_after_rows(&self) -> Vec<&Task> {
+    pub(super) fn tasks_after_rows(&self) -> Vec<&Task> {
         self.plan.data_last.iter().chain(&self.plan.post_data).collect()
     }
 
-    fn job<'a>(&'a self, setup: &Setup, roots: &'a Roots, progress: &'a dyn Progress) -> Job<'a> {
+    pub(super) fn job<'a>(&'a self, setup: &Setup, roots: &'a Roots, progress: &'a dyn Progress) -> Job<'a> {
         Job {
             tables: &self.plan.tables,
             tasks: Vec::new(),
@@ -92,15 +96,16 @@ impl Build {
     }
 
     /// What is to be read and how it is rewritten.
-    async fn reading(
+    pub(super) async fn reading(
         &mut self,
         session: &mut Session,
-        setup: &Setup,
+        strings: StandardStrings,
+        rules: Option<Arc<Rules>>,
         late: &LateResolution,
     ) -> Result<(Reading, Roots)> {
-        let mut reading = Reading::of(&self.plan, setup.strings);
+        let mut reading = Reading::of(&self.plan, strings);
         let (mut roots, mut redirected) = (Roots::new(), HashMap::new());
-        if let Some(rules) = setup.rules.clone() {
+        if let Some(rules) = rules {
             let columns = self.column_rules(session, &rules).await?;
             roots = tables::partition_roots(session).await?;
             redirected = self.insert_roots(&columns, &roots);

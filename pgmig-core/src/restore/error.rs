@@ -71,6 +71,18 @@ pub enum Refusal {
          in it safely; use --keep-ids, or dump with --encoding=UTF8"
     )]
     Encoding(String),
+    /// A plain script from a stream is to be restored into the target's own schema.
+    #[error(
+        "a plain script from standard input or a pipe cannot be restored with --schema target, as its tables are only known \
+         when their rows come; give the file itself"
+    )]
+    ScriptStream,
+    /// A plain script from a stream, in an encoding that has to be converted.
+    #[error(
+        "a plain script in encoding {0} cannot be read from standard input or a pipe; give the file itself, or dump with \
+         --encoding=UTF8"
+    )]
+    ScriptEncoding(String),
     /// Another restore of the same database is running.
     #[error(
         "another restore of database {database} is running: server process {} ({}), connected since {}; wait for \
@@ -157,7 +169,8 @@ pub enum Refusal {
     /// The archive holds no store, but the target does.
     #[error(
         "the archive holds no store that pgmig knows (no table of instances), but the target does, with {instances} \
-         instances; is it the right backup? give its --profile, or restore into an empty database"
+         instances; is it the right backup? give its --profile, or restore into an empty database; of a part of a store, \
+         --schema target keeps the instances if the profile has their table among its global_tables"
     )]
     NotAStore {
         /// How many instances the target has.
@@ -204,6 +217,17 @@ pub enum RestoreError {
     /// A row was not accepted.
     #[error("{0}")]
     Row(Box<RowError>),
+    /// What was to be written could not be.
+    #[error("cannot write the script")]
+    Output(#[source] std::io::Error),
+    /// A script cannot be made of the archive.
+    #[error("no script can be made of the archive because of {entry}: {reason}")]
+    Script {
+        /// The entry.
+        entry: String,
+        /// What is in the way.
+        reason: String,
+    },
     /// The archive's own statement failed.
     #[error(
         "could not create {entry}: {message} (SQLSTATE {sqlstate}); it is the archive's entry with dump ID {dump_id}"

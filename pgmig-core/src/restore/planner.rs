@@ -55,6 +55,13 @@ impl<'a> Planner<'a> {
         planner.finish()
     }
 
+    /// Plans the rows of one entry.
+    pub(super) fn table_of(archive: &'a Archive, facts: &'a Facts, entry: &Entry) -> Option<TableLoad> {
+        let mut planner = Self::new(archive, facts);
+        planner.table_data(entry);
+        planner.plan.tables.pop()
+    }
+
     /// Plans the restore of what an archive holds, into tables that are there: rows, large objects, sequence values.
     pub(super) fn plan_contents(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
         partial::refuse_foreign_rows(archive.entries())?;
@@ -134,7 +141,9 @@ impl<'a> Planner<'a> {
             self.plan.notices.push(Notice { severity: Severity::Notice, text });
         }
         self.order_dependent_rows();
-        self.warn_of_missing_rows();
+        if self.archive.has_all_entries() {
+            self.warn_of_missing_rows();
+        }
         for table in &self.oids {
             let text = format!(
                 "table {table} was made WITH OIDS, which servers since 12 lack: it is restored without"

@@ -75,6 +75,9 @@ pub(super) async fn run(
     let mut archive = backup.into_archive();
     let (mut control, maintenance) = open_control(config, application).await?;
     let (target, roles) = look_at_target(&mut control, config).await?;
+    if options.schema == SchemaMode::Target && !archive.has_all_entries() {
+        return Err(Refusal::ScriptStream.into());
+    }
     transcode(&mut archive, &mut control).await?;
     let facts = facts::ask(&mut control, config, &target, &roles).await?;
     let mut plan = match options.schema {
@@ -143,7 +146,9 @@ async fn look_inside(
         (None, None) => Some(Profile::builtin("assistant")?),
     };
     let contents = target_contents(inside, target, profile_for_target.as_ref()).await?;
-    if let (None, Some(profile)) = (&store, &profile_for_target) {
+    if let (None, Some(profile)) = (&store, &profile_for_target)
+        && !(options.schema == SchemaMode::Target && profile.keeps_instances())
+    {
         refuse_over_store(inside, profile, &contents).await?;
     }
     let set = migrations.as_ref();

@@ -112,6 +112,19 @@ pub(super) fn start(mut archive: Archive, reading: Reading, readers: NonZeroUsiz
     Feeds::of((0..readers).map(|_| read(reading.for_another())).collect())
 }
 
+/// Starts to read the next block of a stream, and no more.
+pub(super) fn start_next(archive: Arc<Mutex<Archive>>, reading: Reading) -> Result<Feeds> {
+    let read: Read = Box::new(move |feeds| {
+        let mut archive = archive.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = Reader::new(feeds, reading);
+        match archive.next_block()? {
+            Some((dump_id, block)) => reader.block(dump_id, block),
+            None => Ok(()),
+        }
+    });
+    Feeds::of(vec![read])
+}
+
 /// The blocks of a file in the order in which they are read: what must be loaded alone in the archive's order,
 /// then the biggest first, so that the last ones to end are small; then what has to come last.
 fn blocks(archive: &Archive, reading: &Reading) -> VecDeque<Content> {
@@ -185,25 +198,31 @@ impl Reader {
 
     /// Blocks as they come.
     fn read_stream(&mut self, archive: &mut Archive) -> Result<()> {
-        let tables = self.reading.tables.iter().enumerate();
-        let tables: HashMap<DumpId, usize> = tables.map(|(index, table)| (table.dump_id, index)).collect();
-        let mut wanted: HashSet<DumpId> = tables.keys().copied().collect();
+        let mut wanted: HashSet<DumpId> = self.reading.tables.iter().map(|table| table.dump_id).collect();
         wanted.extend(&self.reading.large_objects);
         while let Some((dump_id, block)) = archive.next_block()? {
             // A second block of an entry would double its rows.
             if !wanted.remove(&dump_id) {
                 continue;
             }
-            match (block, tables.get(&dump_id)) {
-                (Block::Data(mut data), Some(&index)) => {
-                    let Some(table) = self.reading.tables.get(index).cloned() else { continue };
-                    self.table(index, &table, &mut data)?;
-                }
-                (Block::LargeObjects(mut objects), _) => self.objects(dump_id, &mut objects)?,
-                (Block::Data(_), None) => {}
-            }
+            self.block(dump_id, block)?;
         }
         Ok(())
+    }
+
+    /// One block of a stream.
+    fn block(&mut self, dump_id: DumpId, block: Block<'_>) -> Result<()> {
+        match block {
+            Block::Data(mut data) => {
+                let tables = Arc::clone(&self.reading.tables);
+                let mut places = tables.iter().enumerate();
+                match places.find(|(_, table)| table.dump_id == dump_id) {
+                    Some((index, table)) => self.table(index, table, &mut data),
+                    None => Ok(()),
+                }
+            }
+            Block::LargeObjects(mut objects) => self.objects(dump_id, &mut objects),
+        }
     }
 
     fn send(&self, piece: Piece) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::backup::{Backup, on_thread};
 use super::discover::ArchivedTable;
 use super::error::RestoreError;
-use crate::archive::{Archive, EntryKind};
+use crate::archive::{Archive, Block, BytesRead, DataReader, DumpId, Entry, EntryKind};
 use crate::copy::{decode_field, fields};
 use crate::error::Result;
 use crate::instance::{Alias, Instance, InstanceId};
@@ -65,7 +65,7 @@ impl Backup {
             // Opened anew, so that the restore's own progress begins at zero.
             let archive = Archive::open(&path)?;
             let tally = Tally::new(&instances, profile.as_ref());
-            Survey { progress, stop }.run(&archive, &instances, tally)
+            Survey { progress, stop }.run(archive, &instances, tally)
         })
         .await
     }
@@ -77,13 +77,20 @@ struct Survey {
 }
 
 impl Survey {
-    fn run(&self, archive: &Archive, instances: &[Instance], mut tally: Tally<'_>) -> Result<Holdings> {
+    /// In the archive's own order, the only one that a compressed file can be read in without starting over.
+    fn run(&self, mut archive: Archive, instances: &[Instance], mut tally: Tally<'_>) -> Result<Holdings> {
         let mut holdings = Holdings::default();
-        for entry in archive.entries().iter().filter(|entry| entry.kind == EntryKind::TableData) {
-            let table = ArchivedTable::new(archive, entry);
+        let is_rows = |entry: &&Entry| entry.kind == EntryKind::TableData;
+        let entries: Vec<Entry> = archive.entries().iter().filter(is_rows).cloned().collect();
+        let tables = entries.iter().map(|entry| (entry.dump_id, ArchivedTable::new(&archive, entry)));
+        let tables: HashMap<DumpId, ArchivedTable<'_>> = tables.collect();
+        let (read, size) = (archive.bytes_read(), archive.size());
+        let look = || self.look(&read, size);
+        while let Some((id, block)) = archive.next_block()? {
+            let (Some(table), Block::Data(mut data)) = (tables.get(&id), block) else { continue };
             let name = table.name();
             self.progress.table(&name);
-            let counts = self.count(archive, &table, &mut tally)?;
+            let counts = count(table, &mut data, &mut tally, &look)?;
             for (instance, rows) in instances.iter().zip(counts).filter(|(_, rows)| *rows > 0) {
                 let holding = TableHolding { table: name.clone(), rows };
                 holdings.by_instance.entry(instance.id).or_default().push(holding);
@@ -92,27 +99,32 @@ impl Survey {
         Ok(holdings)
     }
 
-    /// The rows of one table by instance, in their order.
-    fn count(&self, archive: &Archive, table: &ArchivedTable<'_>, tally: &mut Tally<'_>) -> Result<Vec<u64>> {
-        let mut counts = tally.counts(table);
-        let mut rows = 0_u64;
-        table.each_row(archive, |row| {
-            rows = rows.saturating_add(1);
-            if rows.is_multiple_of(ROWS_BETWEEN_LOOKS) {
-                self.look(archive)?;
-            }
-            tally.row(row, &mut counts);
-            Ok(())
-        })?;
-        self.look(archive)?;
-        Ok(counts.rows)
-    }
-
-    fn look(&self, archive: &Archive) -> Result<()> {
-        self.progress.archive_bytes(archive.bytes_read().get(), archive.size());
+    fn look(&self, read: &BytesRead, size: Option<u64>) -> Result<()> {
+        self.progress.archive_bytes(read.get(), size);
         // Nobody sees this error: who would have is gone.
         if self.stop.is_cancelled() { Err(RestoreError::Interrupted.into()) } else { Ok(()) }
     }
+}
+
+/// The rows of one table by instance, in their order.
+fn count(
+    table: &ArchivedTable<'_>,
+    data: &mut DataReader<'_>,
+    tally: &mut Tally<'_>,
+    look: &dyn Fn() -> Result<()>,
+) -> Result<Vec<u64>> {
+    let mut counts = tally.counts(table);
+    let mut rows = 0_u64;
+    table.rows_of(data, |row| {
+        rows = rows.saturating_add(1);
+        if rows.is_multiple_of(ROWS_BETWEEN_LOOKS) {
+            look()?;
+        }
+        tally.row(row, &mut counts);
+        Ok(())
+    })?;
+    look()?;
+    Ok(counts.rows)
 }
 
 /// Tells which instances a row belongs to.

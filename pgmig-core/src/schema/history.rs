@@ -59,9 +59,10 @@ impl AppliedMigration {
         Ok(Self {
             version,
             description: text("description").ok_or_else(|| bad("description", &row))?.to_owned(),
+            // In words where the archive has INSERT statements.
             success: match text("success") {
-                Some("t") => true,
-                Some("f") => false,
+                Some("t" | "true") => true,
+                Some("f" | "false") => false,
                 _ => return Err(bad("success", &row)),
             },
             checksum: text("checksum").and_then(bytea_hex).ok_or_else(|| bad("checksum", &row))?,

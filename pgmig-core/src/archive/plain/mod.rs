@@ -12,8 +12,10 @@ mod objects;
 mod parser;
 mod reader;
 mod setting;
+mod stream;
 
-pub(super) use objects::ScriptObjects;
+pub(super) use objects::{ScriptObjects, Statements};
+pub(super) use stream::ScriptStream;
 
 use super::blocks::{LocatedBlock, Piece, Shape};
 use super::compression::Coding;
@@ -29,22 +31,24 @@ use parser::{Found, ScriptParser};
 /// It cannot be read, does not end as a script of pg_dump does, or has something in it that such a script has not.
 pub(super) fn read(reader: Reader) -> Result<(Header, Toc, Vec<LocatedBlock>, u64), ArchiveError> {
     let mut parser = ScriptParser::new(reader);
+    let mut toc = Toc::default();
     let mut blocks = Vec::new();
     while let Some(found) = parser.next()? {
-        let (id, (start, end)) = match found {
-            Found::Copy(id) => (id, parser.script.pass_over_copy_data()?),
-            Found::Inserts(id) => (id, parser.pass_over_inserts()?),
-            Found::Objects(id) => (id, parser.pass_over_objects()?),
-            Found::Nothing(id) => (id, (0, 0)),
+        parser.move_entries(&mut toc);
+        let (start, end) = match found {
+            Found::Copy(_) => parser.script.pass_over_copy_data()?,
+            Found::Inserts(_) => parser.pass_over_inserts()?,
+            Found::Objects(_) => parser.pass_over_objects()?,
+            Found::Nothing { .. } => (0, 0),
         };
         let piece = Piece { file: None, start, end, coding: Coding::Stored };
-        let is_objects = parser.toc.get(id).is_some_and(|entry| entry.kind == super::EntryKind::Blobs);
-        let shape = match is_objects {
+        let shape = match found.is_objects() {
             true => Shape::Statements { piece, strings: parser.strings },
             false => Shape::Piece(piece),
         };
-        blocks.push(LocatedBlock::new(id, shape));
+        blocks.push(LocatedBlock::new(found.dump_id(), shape));
     }
+    parser.move_entries(&mut toc);
     let size = parser.script.reader().offset();
-    Ok((parser.header, parser.toc, blocks, size))
+    Ok((parser.header, toc, blocks, size))
 }

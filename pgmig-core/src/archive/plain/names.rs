@@ -59,11 +59,14 @@ fn undoubled(body: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Schema and name of an entry's object.
+type QualifiedTag = (Option<ArchiveText>, ArchiveText);
+
 /// Which entry made what, to find what a comment or a grant is about, and what data belong to.
 #[derive(Debug, Default)]
 pub(super) struct Objects {
-    by_name: HashMap<(Option<ArchiveText>, ArchiveText), Vec<(ArchiveText, DumpId)>>,
-    /// The entry of section post-data before, after which the next one comes: a script has no other order.
+    by_name: HashMap<QualifiedTag, Vec<(ArchiveText, DumpId)>>,
+    /// The last entry of section post-data after which the next ones come: a script has no other order.
     post_data: Option<DumpId>,
 }
 
@@ -85,7 +88,7 @@ impl Objects {
 
     /// Takes note of an entry.
     pub(super) fn note(&mut self, entry: &Entry) {
-        if entry.section == Section::PostData {
+        if entry.section == Section::PostData && !is_made_apart(entry.kind) {
             self.post_data = Some(entry.dump_id);
         }
         let key = (entry.namespace.clone(), entry.tag.clone());
@@ -110,7 +113,7 @@ impl Objects {
                 self.find(namespace, name.get(..using)?, Some(desc))
             })
         });
-        typed.last().or_else(|| self.find(namespace, tag, None))
+        typed.reduce(|_, last| last).or_else(|| self.find(namespace, tag, None))
     }
 
     fn find(&self, namespace: Option<&ArchiveText>, name: &[u8], desc: Option<&[u8]>) -> Option<DumpId> {
@@ -126,6 +129,22 @@ impl Objects {
             find(&undoubled(quoted))
         })
     }
+}
+
+/// Kinds that a restore may leave out or makes in another pass, so that nothing can be ordered by them; nor does
+/// anything need them.
+fn is_made_apart(kind: EntryKind) -> bool {
+    use EntryKind as K;
+    matches!(
+        kind,
+        K::DefaultAcl
+            | K::EventTrigger
+            | K::MaterializedViewData
+            | K::Policy
+            | K::StatisticsData
+            | K::Subscription
+            | K::SubscriptionTable
+    )
 }
 
 #[cfg(test)]

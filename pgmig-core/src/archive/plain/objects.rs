@@ -1,5 +1,6 @@
 //! Large objects in a script: `lo_open`, `lowrite`, `lo_close` in one transaction.
 
+use super::stream::ScriptStream;
 use crate::archive::compression::Item;
 use crate::archive::entry::Oid;
 use crate::archive::error::{ArchiveError, ScriptProblem};
@@ -8,12 +9,60 @@ use crate::sql::{Parser, SqlError, StandardStrings, StatementSplitter, TokenKind
 /// How much of the script is read at a time.
 const PIECE: usize = 64 * 1024;
 
+/// Where the statements of a transaction come from.
+pub(in crate::archive) enum Statements<'a> {
+    /// A part of a script in a file.
+    Item { item: Item<'a>, splitter: StatementSplitter, ended: bool },
+    /// A script in a stream.
+    Stream(&'a mut ScriptStream),
+}
+
+impl<'a> Statements<'a> {
+    pub(in crate::archive) fn of_item(item: Item<'a>, strings: StandardStrings) -> Self {
+        Self::Item { item, splitter: StatementSplitter::new(strings), ended: false }
+    }
+
+    fn next(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
+        let (item, splitter, ended) = match self {
+            Self::Stream(stream) => return stream.next_statement(),
+            Self::Item { item, splitter, ended } => (item, splitter, ended),
+        };
+        loop {
+            match splitter.next_statement() {
+                Ok(Some(statement)) => return Ok(Some(statement.text.to_vec())),
+                Ok(None) if *ended => return Ok(None),
+                Ok(None) => {}
+                Err(_) => return Err(self.problem()),
+            }
+            let mut bytes = vec![0; PIECE];
+            let read = item.fill(&mut bytes)?;
+            if read == 0 {
+                *ended = true;
+                splitter.end();
+            } else if splitter.feed(bytes.get(..read).unwrap_or_default()).is_err() {
+                return Err(self.problem());
+            }
+        }
+    }
+
+    fn problem(&mut self) -> ArchiveError {
+        let reader = match self {
+            Self::Stream(stream) => Some(stream.reader()),
+            Self::Item { item, .. } => item.chunks().map(|chunks| chunks.reader()),
+        };
+        match reader {
+            Some(reader) => {
+                ArchiveError::Script { place: reader.place(), problem: ScriptProblem::LargeObject }
+            }
+            None => ArchiveError::AfterError,
+        }
+    }
+}
+
 /// Reads the large objects of one transaction.
 pub(in crate::archive) struct ScriptObjects<'a> {
-    item: Item<'a>,
-    splitter: StatementSplitter,
+    statements: Statements<'a>,
     strings: StandardStrings,
-    ended: bool,
     within_object: bool,
     /// An object that has been opened and not been given out.
     opened: Option<Oid>,
@@ -32,17 +81,8 @@ enum Call {
 }
 
 impl<'a> ScriptObjects<'a> {
-    pub(in crate::archive) fn new(item: Item<'a>, strings: StandardStrings) -> Self {
-        Self {
-            item,
-            splitter: StatementSplitter::new(strings),
-            strings,
-            ended: false,
-            within_object: false,
-            opened: None,
-            pending: Vec::new(),
-            given: 0,
-        }
+    pub(in crate::archive) fn new(statements: Statements<'a>, strings: StandardStrings) -> Self {
+        Self { statements, strings, within_object: false, opened: None, pending: Vec::new(), given: 0 }
     }
 
     pub(in crate::archive) fn next_object(&mut self) -> Result<Option<Oid>, ArchiveError> {
@@ -99,39 +139,16 @@ impl<'a> ScriptObjects<'a> {
     }
 
     fn call(&mut self) -> Result<Option<Call>, ArchiveError> {
-        loop {
-            let strings = self.strings;
-            match self.splitter.next_statement() {
-                Ok(Some(statement)) => {
-                    let sql = std::str::from_utf8(statement.text).ok();
-                    let call = sql.and_then(|sql| Call::parse(sql, strings).ok());
-                    return match call {
-                        Some(call) => Ok(Some(call)),
-                        None => Err(self.problem()),
-                    };
-                }
-                Ok(None) if self.ended => return Ok(None),
-                Ok(None) => {}
-                Err(_) => return Err(self.problem()),
-            }
-            let mut bytes = vec![0; PIECE];
-            let read = self.item.fill(&mut bytes)?;
-            if read == 0 {
-                self.ended = true;
-                self.splitter.end();
-            } else if self.splitter.feed(bytes.get(..read).unwrap_or_default()).is_err() {
-                return Err(self.problem());
-            }
+        let Some(statement) = self.statements.next()? else { return Ok(None) };
+        let sql = std::str::from_utf8(&statement).ok();
+        match sql.and_then(|sql| Call::parse(sql, self.strings).ok()) {
+            Some(call) => Ok(Some(call)),
+            None => Err(self.problem()),
         }
     }
 
     fn problem(&mut self) -> ArchiveError {
-        match self.item.chunks() {
-            Some(chunks) => {
-                ArchiveError::Script { place: chunks.reader().place(), problem: ScriptProblem::LargeObject }
-            }
-            None => ArchiveError::AfterError,
-        }
+        self.statements.problem()
     }
 }
 

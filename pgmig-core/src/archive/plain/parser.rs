@@ -5,11 +5,12 @@ use super::header::EntryHeader;
 use super::names::{NamesWithLineEnds, Objects};
 use super::reader::{Event, ScriptReader};
 use super::setting::Setting;
-use crate::archive::entry::{DumpId, EntryKind, Section};
+use crate::archive::entry::{DumpId, Entry, EntryKind, Section};
 use crate::archive::error::{ArchiveError, Part, ScriptProblem};
 use crate::archive::format::Format;
 use crate::archive::header::{Compression, Header};
 use crate::archive::reader::Reader;
+use crate::archive::session::SessionSettings;
 use crate::archive::text::ArchiveText;
 use crate::archive::toc::Toc;
 use crate::sql::{ScriptPiece, StandardStrings};
@@ -38,8 +39,22 @@ pub(super) enum Found {
     Inserts(DumpId),
     /// A transaction with large objects comes next.
     Objects(DumpId),
-    /// The table is empty.
-    Nothing(DumpId),
+    /// There are none: an empty table with INSERT statements, say.
+    Nothing { dump_id: DumpId, objects: bool },
+}
+
+impl Found {
+    /// The entry that the data belong to.
+    pub(super) fn dump_id(self) -> DumpId {
+        match self {
+            Self::Copy(id) | Self::Inserts(id) | Self::Objects(id) | Self::Nothing { dump_id: id, .. } => id,
+        }
+    }
+
+    /// Whether they are large objects.
+    pub(super) fn is_objects(self) -> bool {
+        matches!(self, Self::Objects(_) | Self::Nothing { objects: true, .. })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +68,14 @@ enum Stage {
 pub(super) struct ScriptParser {
     pub(super) script: ScriptReader,
     pub(super) header: Header,
-    pub(super) toc: Toc,
     pub(super) strings: StandardStrings,
+    /// Entries that nobody has taken over yet.
+    entries: Vec<Entry>,
+    /// Entries with the session's settings, and what they say.
+    session: Vec<Entry>,
+    settings: SessionSettings,
+    /// Whether there was an entry that is not about the session or the database.
+    has_objects: bool,
     stage: Stage,
     section: Section,
     access_method: Option<ArchiveText>,
@@ -85,8 +106,11 @@ impl ScriptParser {
         Self {
             script: ScriptReader::new(reader),
             header,
-            toc: Toc::default(),
             strings: StandardStrings::On,
+            entries: Vec::new(),
+            session: Vec::new(),
+            settings: SessionSettings::default(),
+            has_objects: false,
             stage: Stage::BeforeTitle,
             section: Section::PreData,
             access_method: None,
@@ -101,8 +125,7 @@ impl ScriptParser {
 
     /// Goes on to the next data; `None` at the end of the script, which must be marked.
     pub(super) fn next(&mut self) -> Result<Option<Found>, ArchiveError> {
-        loop {
-            let Some(event) = self.script.next()? else { break };
+        while let Some(event) = self.script.next()? {
             // The entry before ends here. Data that it should have had come first.
             if matches!(event, Event::Entry(_) | Event::Complete | Event::Command { .. })
                 && let Some(nothing) = self.close()?
@@ -120,6 +143,37 @@ impl ScriptParser {
                 let reader = self.script.reader();
                 Err(reader.ended("the script, which ends with \"PostgreSQL database dump complete\""))
             }
+        }
+    }
+
+    /// Adds the entries that have been completed to `toc`.
+    pub(super) fn move_entries(&mut self, toc: &mut Toc) {
+        for entry in self.entries.drain(..) {
+            toc.push(entry);
+        }
+        toc.session.clone_from(&self.settings);
+    }
+
+    /// The next INSERT statement of the table whose data have been found; `None` after the last.
+    pub(super) fn next_insert(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
+        self.next_statement(is_insert)
+    }
+
+    /// The next statement of the transaction with large objects that has been found.
+    pub(super) fn next_of_objects(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
+        self.next_statement(|_| true)
+    }
+
+    fn next_statement(&mut self, is_data: fn(&[u8]) -> bool) -> Result<Option<Vec<u8>>, ArchiveError> {
+        match self.script.next()? {
+            Some(Event::Statement(piece)) if is_data(self.script.text(&piece)) => {
+                Ok(Some(self.script.text(&piece).to_vec()))
+            }
+            Some(other) => {
+                self.script.put_back(other);
+                Ok(None)
+            }
+            None => Ok(None),
         }
     }
 
@@ -195,9 +249,10 @@ impl ScriptParser {
     fn close(&mut self) -> Result<Option<Found>, ArchiveError> {
         self.data = None;
         let Some(entry) = self.open.take() else { return Ok(None) };
-        let (id, has_data) = (entry.dump_id, entry.header.is_data);
+        let (dump_id, has_data) = (entry.dump_id, entry.header.is_data);
+        let objects = entry.kind == EntryKind::Blobs;
         self.push(entry);
-        Ok(has_data.then_some(Found::Nothing(id)))
+        Ok(has_data.then_some(Found::Nothing { dump_id, objects }))
     }
 
     fn push(&mut self, entry: OpenEntry) {
@@ -214,9 +269,10 @@ impl ScriptParser {
         if entry.kind == EntryKind::Database {
             self.header.database = Some(entry.tag.clone());
         }
+        self.has_objects |= !is_about_database(&entry);
         entry.dependencies = self.objects.dependencies(&entry);
         self.objects.note(&entry);
-        self.toc.push(entry);
+        self.entries.push(entry);
     }
 
     fn statement(&mut self, piece: &ScriptPiece) -> Result<Option<Found>, ArchiveError> {
@@ -313,7 +369,7 @@ impl ScriptParser {
         definition: ArchiveText,
         offset: u64,
     ) -> Result<(), ArchiveError> {
-        if let Some(known) = self.toc.entries.iter().find(|entry| entry.desc == desc) {
+        if let Some(known) = self.session.iter().find(|entry| entry.desc == desc) {
             return match known.definition == Some(definition) {
                 true => Ok(()),
                 false => Err(self.script.problem(offset, ScriptProblem::Changes)),
@@ -329,28 +385,21 @@ impl ScriptParser {
         };
         let mut entry = OpenEntry::new(header, self.take_id()?).finish(Section::PreData, None, false);
         entry.definition = Some(definition);
-        self.toc.session.note(&entry).map_err(|_| self.script.problem(offset, ScriptProblem::Changes))?;
-        self.toc.push(entry);
+        self.settings.note(&entry).map_err(|_| self.script.problem(offset, ScriptProblem::Changes))?;
+        self.session.push(entry.clone());
+        self.entries.push(entry);
         Ok(())
     }
 
     fn command(&self, name: &str, offset: u64) -> Result<(), ArchiveError> {
-        let is_of_database = |kind: EntryKind| {
-            use EntryKind as K;
-            matches!(kind, K::Encoding | K::StdStrings | K::SearchPath | K::Database | K::DatabaseProperties)
-        };
         match name {
             // Around everything since August 2025: psql then takes no other command. Neither is any taken here.
             "restrict" | "unrestrict" => Ok(()),
             // After the entry of the database, where the script goes on in it.
-            "connect" => {
-                let about_database = |tag: &ArchiveText| tag.as_bytes().starts_with(b"DATABASE ");
-                let others = self.toc.entries.iter().filter(|entry| !is_of_database(entry.kind));
-                match others.filter(|entry| !about_database(&entry.tag)).count() {
-                    0 => Ok(()),
-                    _ => Err(self.script.problem(offset, ScriptProblem::SeveralDatabases)),
-                }
+            "connect" if self.has_objects => {
+                Err(self.script.problem(offset, ScriptProblem::SeveralDatabases))
             }
+            "connect" => Ok(()),
             other => Err(self.script.problem(offset, ScriptProblem::Command(other.to_owned()))),
         }
     }
@@ -369,6 +418,12 @@ impl ScriptParser {
         let words = first_words(self.script.text(piece));
         self.script.problem(piece.offset, ScriptProblem::Unexpected(words))
     }
+}
+
+/// Whether an entry describes the database itself.
+fn is_about_database(entry: &Entry) -> bool {
+    matches!(entry.kind, EntryKind::Database | EntryKind::DatabaseProperties)
+        || entry.tag.as_bytes().starts_with(b"DATABASE ")
 }
 
 fn note(slot: &mut Option<ArchiveText>, text: Vec<u8>) {

@@ -107,8 +107,40 @@ impl ScriptReader {
         }
     }
 
+    /// Appends COPY data to `buffer`, about `at_most` bytes; false once the line that ends them was among those.
+    /// [`begin_copy_data`](Self::begin_copy_data) came before.
+    pub(super) fn read_copy_data(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        at_most: usize,
+    ) -> Result<bool, ArchiveError> {
+        // The line feed before the next line has not been given out, as it may begin the end.
+        loop {
+            let rest = self.splitter.rest();
+            let data = rest.get(1..).unwrap_or_default();
+            if let Some(at) = memmem::find(rest, END_OF_COPY) {
+                let length = at.saturating_add(END_OF_COPY.len() - 1);
+                buffer.extend_from_slice(data.get(..length).unwrap_or_default());
+                self.splitter.pass_over(length.saturating_add(1));
+                return Ok(false);
+            }
+            // Up to the last line feed, which stays.
+            let length = memchr::memrchr(b'\n', data).filter(|at| *at > 0);
+            let partial = data.len().saturating_sub(END_OF_COPY.len());
+            let length = length.unwrap_or(if data.len() > at_most { partial } else { 0 });
+            if length > 0 {
+                buffer.extend_from_slice(data.get(..length).unwrap_or_default());
+                self.splitter.pass_over(length);
+                return Ok(true);
+            }
+            if !self.feed()? {
+                return Err(self.reader.ended("the data of a table, which end with \\."));
+            }
+        }
+    }
+
     /// The statement must end its line.
-    fn begin_copy_data(&mut self) -> Result<(), ArchiveError> {
+    pub(super) fn begin_copy_data(&mut self) -> Result<(), ArchiveError> {
         if self.splitter.rest().is_empty() {
             self.feed()?;
         }

@@ -75,13 +75,12 @@ impl TarIndex {
 
 /// The directory of the one `toc.dat`.
 fn prefix(members: &HashMap<Box<str>, (u64, u64)>, reader: &Reader) -> Result<String, ArchiveError> {
-    let is_toc =
-        |path: &&Box<str>| path.strip_suffix(TOC).is_some_and(|dir| dir.is_empty() || dir.ends_with('/'));
-    let mut found = members.keys().filter(is_toc);
+    let is_toc = |path: &&str| path.strip_suffix(TOC).is_some_and(|dir| dir.is_empty() || dir.ends_with('/'));
+    let mut found = members.keys().map(AsRef::as_ref).filter(is_toc);
     match (found.next(), found.next()) {
         (Some(path), None) => Ok(path.strip_suffix(TOC).unwrap_or_default().to_owned()),
         (Some(path), Some(_)) => {
-            Err(ArchiveError::Member { name: path.to_string(), problem: MemberProblem::SeveralArchives })
+            Err(ArchiveError::Member { name: path.to_owned(), problem: MemberProblem::SeveralArchives })
         }
         (None, _) => Err(ArchiveError::NotAnArchive {
             input: reader.name().to_owned(),

@@ -1,8 +1,15 @@
 //! Plain scripts: what pg_dump made, and what must not be taken for that.
 
 use super::{Contents, fixture, fixtures, read_all_blocks, read_all_in_order, read_block};
-use crate::archive::{Archive, ArchiveError, Compression, Entry, EntryKind, Format, ScriptProblem, Section};
-use std::{collections::BTreeMap, fs::File, io::Read, path::PathBuf};
+use crate::archive::{
+    Archive, ArchiveError, Block, Compression, Entry, EntryKind, Format, ScriptProblem, Section,
+};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{Cursor, Read},
+    path::PathBuf,
+};
 
 fn packed(name: &str) -> PathBuf {
     fixtures().join("archives").join(format!("{name}.sql.gz"))
@@ -69,6 +76,13 @@ fn a_script_holds_the_rows_and_large_objects_of_the_custom_archive() {
         let packed = Archive::open(&packed(name)).unwrap();
         assert_eq!((packed.header().wrapper, packed.is_sequential()), (Compression::Gzip, true));
         assert!(expected == by_name(packed), "{name}, packed");
+        for stream in [
+            Archive::from_stream(Cursor::new(script(name))).unwrap(),
+            Archive::from_stream(File::open(super::scripts::packed(name)).unwrap()).unwrap(),
+        ] {
+            assert!(stream.is_stream() && !stream.has_all_entries());
+            assert!(expected == by_name(stream), "{name}, stream");
+        }
     }
 }
 
@@ -77,6 +91,21 @@ fn a_script_reads_the_same_in_every_way() {
     for (name, _) in SAME {
         let contents = read_all_blocks(&packed(name)).unwrap();
         assert!(read_all_in_order(Archive::open(&packed(name)).unwrap()).unwrap() == contents, "{name}");
+        let ids = |archive: &Archive| {
+            archive.entries().iter().map(|entry| format!("{entry:?}")).collect::<Vec<_>>()
+        };
+        let mut stream = Archive::from_stream(Cursor::new(script(name))).unwrap();
+        let mut blocks = 0;
+        while let Some((_, mut block)) = stream.next_block().unwrap() {
+            blocks += 1;
+            match &mut block {
+                Block::Data(data) if blocks % 2 == 0 => drop(data.read_into(&mut Vec::new(), 7).unwrap()),
+                Block::LargeObjects(objects) if blocks % 2 == 0 => drop(objects.next_object().unwrap()),
+                _ => {}
+            }
+        }
+        assert!(stream.has_all_entries() && stream.read_entries().unwrap().is_none());
+        assert_eq!(ids(&stream), ids(&Archive::open(&packed(name)).unwrap()), "{name}");
     }
 }
 

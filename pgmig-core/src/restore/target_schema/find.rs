@@ -10,8 +10,9 @@ use crate::archive::{Archive, DumpId, EntryKind};
 use crate::error::Result;
 use crate::profile::{Profile, TargetRules};
 use crate::progress::{Notice, Severity};
+use crate::restore::discover::insert_columns;
 use crate::restore::error::Refusal;
-use crate::restore::plan::{Facts, Plan, RowForm, RunAs};
+use crate::restore::plan::{Facts, Plan, RowForm, RunAs, TableLoad};
 use crate::restore::planner::qualified_name;
 use crate::schema;
 use crate::sql::QualifiedName;
@@ -24,6 +25,8 @@ pub(in crate::restore) struct TargetSchema {
     /// Every difference, none of them refused.
     pub(in crate::restore) differences: Vec<TableDifference>,
     pub(in crate::restore) notices: Vec<Notice>,
+    /// The search_path that the target's triggers and defaults can rely on.
+    pub(super) search_path: Vec<String>,
     /// Tables that keep the target's rows.
     pub(super) kept: HashSet<QualifiedName>,
     /// Triggers that the archive does not have: they fire for the loaded rows.
@@ -46,7 +49,8 @@ pub(in crate::restore) async fn find(
     let own = own::tables(target).await?;
     let no_rules = TargetRules::default();
     let rules = profile.map_or(&no_rules, Profile::target_rules);
-    let matcher = Matcher { definitions: &definitions, own: &own, profile, rules };
+    let named = columns_of_inserts(archive, &plan.tables, &definitions)?;
+    let matcher = Matcher { definitions: &definitions, named: &named, own: &own, profile, rules };
     let types = types::matches(target, &matcher.type_pairs(&plan.tables)).await?;
     let Matched { loads, differences } = matcher.run(&plan.tables, &types);
     let differences: Vec<TableDifference> = differences.into_iter().collect();
@@ -60,9 +64,28 @@ pub(in crate::restore) async fn find(
         load.run_as = if facts.is_superuser && is_rows { RunAs::Superuser } else { RunAs::Owner };
     }
     let mut found = TargetSchema { differences, kept: kept(&own, profile), ..TargetSchema::default() };
+    let search_path = profile.map_or_else(|| vec!["public"], Profile::search_path);
+    found.search_path = search_path.into_iter().map(str::to_owned).collect();
     found.fire(insert_triggers(target).await?, plan, &definitions);
     found.sequences(target, archive, plan).await?;
     Ok(found)
+}
+
+/// The columns that INSERT statements name, of tables that the archive does not define.
+fn columns_of_inserts(
+    archive: &Archive,
+    loads: &[TableLoad],
+    definitions: &Definitions,
+) -> Result<HashMap<DumpId, Vec<String>>> {
+    let mut named = HashMap::new();
+    for load in loads.iter().filter(|load| matches!(load.form, RowForm::Inserts { .. })) {
+        if definitions.columns(&load.table).is_none()
+            && let Some(columns) = insert_columns(archive, load.dump_id)?
+        {
+            named.insert(load.dump_id, columns);
+        }
+    }
+    Ok(named)
 }
 
 /// Tables that keep the target's rows: those of extensions, of migration tools, and those that the profile names,

@@ -4,12 +4,13 @@ use super::archived::Definitions;
 use super::difference::{DifferenceKind, Outcome, TableDifference};
 use super::own::{OwnColumn, OwnTable, OwnTables};
 use super::types::{Conversion, TypeMatch, TypeMatches, TypePair};
+use crate::archive::DumpId;
 use crate::profile::{Profile, TargetRules};
 use crate::restore::plan::{Destination, Held, RowForm, TableLoad};
 use crate::rewrite::Shape;
 use crate::schema;
 use crate::sql::{ColumnDefinition, QualifiedName, quote_ident};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The temporary table in which rows are held: one at a time in a session.
 const HELD: &str = "pgmig_held";
@@ -17,6 +18,8 @@ const HELD: &str = "pgmig_held";
 /// Says where rows go.
 pub(super) struct Matcher<'a> {
     pub(super) definitions: &'a Definitions,
+    /// The columns that INSERT statements name, of tables that the archive does not define.
+    pub(super) named: &'a HashMap<DumpId, Vec<String>>,
     pub(super) own: &'a OwnTables,
     pub(super) profile: Option<&'a Profile>,
     pub(super) rules: &'a TargetRules,
@@ -52,7 +55,7 @@ impl<'a> Matcher<'a> {
         let mut pairs = BTreeSet::new();
         for load in loads {
             let Some((_, table)) = self.destination(&load.table) else { continue };
-            for column in self.from_columns(load).unwrap_or_default() {
+            for column in self.row_columns(load).unwrap_or_default() {
                 let own = table.column(self.name_in_target(&load.table, &column.name));
                 let target = own.map_or("text", |own| own.type_name.as_str());
                 pairs.extend(self.type_pair(load, &column, target));
@@ -119,7 +122,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// The columns of a load's rows, in the order of their fields; `None` if nothing tells them.
-    fn from_columns(&self, load: &TableLoad) -> Option<Vec<FromColumn>> {
+    fn row_columns(&self, load: &TableLoad) -> Option<Vec<FromColumn>> {
         let defined = self.definitions.columns(&load.table);
         match &load.form {
             RowForm::Copy(copy) => {
@@ -140,7 +143,15 @@ impl<'a> Matcher<'a> {
                     is_generated: column.is_generated,
                     name: column.name,
                 };
-                Some(defined?.into_iter().map(from).collect())
+                let Some(defined) = defined else {
+                    let from = |name: &String| FromColumn {
+                        name: name.clone(),
+                        type_name: None,
+                        is_generated: false,
+                    };
+                    return Some(self.named.get(&load.dump_id)?.iter().map(from).collect());
+                };
+                Some(defined.into_iter().map(from).collect())
             }
         }
     }
@@ -177,8 +188,8 @@ impl<'a> Matcher<'a> {
             let kind = DifferenceKind::Partition { of: table.to_string() };
             differences.insert(of_table(name, kind, accepted("its rows go there")));
         }
-        let Some(from) = self.from_columns(load) else {
-            let advice = "take the backup without --inserts, or with the tables' definitions".to_owned();
+        let Some(from) = self.row_columns(load) else {
+            let advice = "take the backup without --inserts, or with --column-inserts, or with the tables' definitions".to_owned();
             differences.insert(of_table(name, DifferenceKind::Unnamed, Outcome::Refused(advice)));
             return None;
         };
