@@ -66,7 +66,7 @@ pub(in crate::restore) async fn find(
     let mut found = TargetSchema { differences, kept: kept(&own, profile), ..TargetSchema::default() };
     let search_path = profile.map_or_else(|| vec!["public"], Profile::search_path);
     found.search_path = search_path.into_iter().map(str::to_owned).collect();
-    found.fire(insert_triggers(target).await?, plan, &definitions);
+    found.fire(insert_triggers(target).await?, plan, &own, &definitions);
     found.sequences(target, archive, plan).await?;
     Ok(found)
 }
@@ -108,38 +108,47 @@ impl TargetSchema {
 
     /// Triggers that the archive has, too, have done their work on its rows. The others fire for them: they are a
     /// part of the schema that the rows get. Their tables are loaded last, so that what they look for is there.
-    fn fire(&mut self, triggers: Vec<InsertTrigger>, plan: &mut Plan, definitions: &Definitions) {
-        let mut off = BTreeSet::new();
+    fn fire(
+        &mut self,
+        triggers: Vec<InsertTrigger>,
+        plan: &mut Plan,
+        own: &OwnTables,
+        definitions: &Definitions,
+    ) {
+        let (mut on, mut off, mut tables) = (BTreeSet::new(), BTreeSet::new(), HashSet::new());
         for trigger in triggers {
+            // A partition has a clone of its root's trigger, and that is the one which fires.
+            let root = own.get(&trigger.table).and_then(|table| table.root.as_ref());
+            let table = root.unwrap_or(&trigger.table).clone();
             let mut sources = plan
                 .tables
                 .iter()
-                .filter(|load| load.into.as_ref().is_some_and(|into| into.table == trigger.table))
+                .filter(|load| load.into.as_ref().is_some_and(|into| into.table == table))
                 .flat_map(|load| std::iter::once(&load.table).chain(definitions.parents(&load.table)))
                 .peekable();
             if sources.peek().is_none() {
                 continue;
             }
-            let label = format!("{} of {}", crate::sql::quote_ident(&trigger.name), trigger.table);
+            let label = format!("{} of {table}", crate::sql::quote_ident(&trigger.name));
             if !definitions.any() {
                 off.insert(label);
-            } else if !sources.any(|table| definitions.has_trigger(table, &trigger.name)) {
-                self.notice(format!(
-                    "trigger {label}, which the archive lacks, fires for the rows that are loaded"
-                ));
+            } else if !sources.any(|source| definitions.has_trigger(source, &trigger.name)) {
+                on.insert(label);
+                tables.insert(table);
                 self.fired.insert(trigger);
             }
         }
-        if !off.is_empty() {
-            let off: Vec<String> = off.into_iter().collect();
-            self.notice(format!(
-                "the archive does not tell which triggers its rows went through, so these do not fire for them: {}",
-                off.join(", ")
-            ));
+        let list = |labels: BTreeSet<String>| labels.into_iter().collect::<Vec<_>>().join(", ");
+        if !on.is_empty() {
+            let text = "triggers that the archive lacks fire for the rows that are loaded";
+            self.notice(format!("{text}: {}", list(on)));
         }
-        let fired: HashSet<&QualifiedName> = self.fired.iter().map(|trigger| &trigger.table).collect();
+        if !off.is_empty() {
+            let text = "the archive does not tell which triggers its rows went through, so these do not fire for them";
+            self.notice(format!("{text}: {}", list(off)));
+        }
         for load in &mut plan.tables {
-            load.last = load.into.as_ref().is_some_and(|into| fired.contains(&into.table));
+            load.last = load.into.as_ref().is_some_and(|into| tables.contains(&into.table));
         }
     }
 
