@@ -237,3 +237,94 @@ fn type_name(column: &ColumnDefinition) -> Option<String> {
 fn of_table(table: &QualifiedName, kind: DifferenceKind, outcome: Outcome) -> TableDifference {
     TableDifference { table: table.to_string(), column: None, kind, outcome }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::super::own::OwnColumn;
+    use super::*;
+    use crate::copy::CopyStatement;
+    use crate::restore::plan::RunAs;
+
+    fn table(name: &str) -> QualifiedName {
+        QualifiedName::new("s", name)
+    }
+
+    fn column(name: &str, is_not_null: bool, has_default: bool) -> OwnColumn {
+        let (name, type_name) = (name.to_owned(), "text".to_owned());
+        OwnColumn { name, type_name, is_not_null, has_default, is_generated: false }
+    }
+
+    fn rows(name: &str, columns: &[&str]) -> TableLoad {
+        let columns = Some(columns.iter().map(|&column| column.to_owned()).collect());
+        TableLoad {
+            dump_id: DumpId::new(1).unwrap(),
+            table: table(name),
+            form: RowForm::Copy(CopyStatement { table: table(name), columns, has_oids: false }),
+            run_as: RunAs::Owner,
+            alone: false,
+            last: false,
+            into: None,
+        }
+    }
+
+    /// Rows of `t (a, b)` for a table `t` of the target with these columns.
+    fn matched(columns: &[OwnColumn], rules: &TargetRules) -> Matched {
+        let own = OwnTable { columns: columns.to_vec(), ..OwnTable::default() };
+        let own = OwnTables::from([(table("t"), own), (table("new"), OwnTable::default())]);
+        let (definitions, named) = (Definitions::default(), HashMap::new());
+        let matcher = Matcher { definitions: &definitions, named: &named, own: &own, profile: None, rules };
+        matcher.run(&[rows("t", &["a", "b"])], &TypeMatches::new())
+    }
+
+    fn refused(matched: &Matched) -> Vec<String> {
+        let refused = matched.differences.iter().filter(|difference| difference.is_refused());
+        refused.map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn columns_go_by_their_names() {
+        let own = [column("b", true, false), column("c", true, true), column("a", false, false)];
+        let matched = matched(&own, &TargetRules::default());
+        assert_eq!(refused(&matched), Vec::<String>::new());
+        let into = matched.loads[0].into.as_ref().unwrap();
+        assert_eq!(
+            (into.columns.as_slice(), &into.held),
+            (["a".to_owned(), "b".to_owned()].as_slice(), &None)
+        );
+        let texts: Vec<String> = matched.differences.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "table s.new: the archive has no such table; it stays empty",
+                "column s.t.c: the archive has no such column; it takes its default"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_has_no_place_or_no_value_is_refused() {
+        let matched =
+            matched(&[column("a", false, false), column("c", true, false)], &TargetRules::default());
+        let refused = refused(&matched);
+        assert_eq!(refused.len(), 2, "{refused:?}");
+        assert!(refused[0].starts_with("column s.t.b: the target has no such column"), "{refused:?}");
+        assert!(refused[1].contains("column s.t.c") && refused[1].contains("NOT NULL"), "{refused:?}");
+    }
+
+    #[test]
+    fn rules_make_rows_be_held() {
+        let yaml = "rename: [{table: t, column: b, to: c}]\ndefault: [{table: t, column: c, value: \"'x'\"}]\n\
+                    cast: [{table: t, column: a, using: upper(a)}]\n";
+        let rules: TargetRules = crate::target::yaml::parse(yaml).unwrap();
+        let matched = matched(&[column("a", false, false), column("c", true, false)], &rules);
+        assert_eq!(refused(&matched), Vec::<String>::new());
+        let held = matched.loads[0].held().unwrap();
+        assert_eq!(held.create, "CREATE TEMPORARY TABLE pgmig_held (a text, b text) ON COMMIT DROP");
+        assert_eq!(
+            held.insert,
+            "INSERT INTO s.t (a, c) OVERRIDING SYSTEM VALUE SELECT (upper(a)), COALESCE(b, ('x')) FROM \
+             pg_temp.pgmig_held"
+        );
+    }
+}
