@@ -71,7 +71,7 @@ const ATTACHMENTS: &str = r"
     CREATE TYPE part AS (label text, body bytea);
     CREATE TABLE attachment (n int, id uuid, body bytea, bodies bytea[], part part);
     INSERT INTO attachment
-    SELECT n, '@a', body, ARRAY[body, NULL, body], ROW('of @b', body)
+    SELECT n, '@a', body, ARRAY[body, NULL, body], ROW('of @b', body)::part
     FROM (VALUES (1, convert_to(E'@a\n\\@b', 'UTF8')), (2, '\x00ff'::bytea || '@a'::bytea || '\xe9'::bytea),
         (3, convert_to('x@a @b0 ' || replace('@a', '-', ''), 'UTF8')), (4, '')) v (n, body);";
 
