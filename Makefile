@@ -15,14 +15,16 @@ RUN_ALL := $(CARGO) test --workspace $(FEATURES) --lib --bins --tests
 RUN_CORPUS := $(CARGO) test -p pgmig-tests corpus:: -- --nocapture
 endif
 
-.PHONY: help demo test test-corpus check doctest memory bench fixtures
+.PHONY: help demo test test-corpus rewriting check doctest fuzz memory bench fixtures
 
 help:
 	@echo "make demo         the main job end to end, on a private PostgreSQL cluster"
 	@echo "make test         all tests, on a private PostgreSQL cluster"
 	@echo "make test-corpus  restore every archive under PGMIG_CORPUS=DIR and compare with pg_restore"
+	@echo "make rewriting    restore ROWS=N generated rows and compare each with what PostgreSQL says (10 million)"
 	@echo "make check        formatting, lints, documentation, unit tests"
-	@echo "make bench        times of restores, beside pg_restore's"
+	@echo "make fuzz         run each fuzz target RUNS=20000 times and print the number of executions"
+	@echo "make bench        times of restores and of verify, beside pg_restore's"
 	@echo "make fixtures     make the archives of each release anew (fixtures/releases)"
 	@echo "make memory       peak memory of a restore of 300 MB and of 1 GB"
 
@@ -38,6 +40,12 @@ test-corpus:
 	$(CARGO) build -p pgmig-cli $(FEATURES)
 	PGMIG_CORPUS="$(abspath $(PGMIG_CORPUS))" tests/with-postgres $(RUN_CORPUS)
 
+# One test, which nextest would end after five minutes.
+ROWS ?= 10000000
+rewriting:
+	$(CARGO) build -p pgmig-cli $(FEATURES)
+	PGMIG_GENERATED_ROWS=$(ROWS) tests/with-postgres $(CARGO) test -p pgmig-tests generated::copy_data -- --nocapture
+
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
@@ -52,9 +60,15 @@ memory:
 	$(CARGO) build --release -p pgmig-cli
 	tests/with-postgres tests/memory target/release/pgmig
 
+RUNS ?= 20000
+fuzz:
+	fuzz/run $(RUNS)
+
 fixtures:
 	tests/with-postgres tests/make-releases
 
+# BENCH="store small" chooses shapes; RUNS, JOBS, SCALE and FLOOR are described in benches/README.md.
 bench:
 	$(CARGO) build --release -p pgmig-cli
-	tests/with-postgres benches/restore target/release/pgmig
+	PGMIG_TEST_FSYNC=1 tests/with-postgres benches/restore target/release/pgmig $(BENCH)
+	tests/with-postgres benches/verify target/release/pgmig

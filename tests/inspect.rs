@@ -1,9 +1,10 @@
 //! `pgmig inspect`: what it says of a store's backup, with PostgreSQL and a stored document as the oracles.
 
-use crate::support::damage::truncated;
+use crate::support::damage::{patch, truncated};
+use crate::support::document::document;
 use crate::support::fixture::{fixture, repository};
 use crate::support::store::Backup;
-use crate::support::{Outcome, Pgmig};
+use crate::support::{Database, Outcome, Pgmig, Server};
 use serde_json::Value;
 use std::path::Path;
 
@@ -11,9 +12,9 @@ fn inspect(archive: &Path) -> Outcome {
     Pgmig::new().args(["inspect", "--no-progress"]).arg(archive).run().expect_status(0)
 }
 
-fn document(archive: &Path) -> Value {
+fn inspected(archive: &Path) -> Value {
     let run = Pgmig::new().args(["inspect", "--no-progress", "--output", "json"]).arg(archive).run();
-    serde_json::from_str(&run.expect_status(0).stdout).expect("it is JSON")
+    document(&run.expect_status(0), "inspect")
 }
 
 /// The document of an archive that never changes, byte for byte. After a change that is meant:
@@ -50,7 +51,7 @@ fn the_header_the_release_and_the_instances_are_shown() {
 #[test]
 fn rows_are_those_that_postgres_counts() {
     let backup = Backup::of_oldest_release();
-    let document = document(&backup.archive);
+    let document = inspected(&backup.archive);
     let tables = document["tables"].as_array().unwrap();
     assert!(tables.len() > 5);
     let mut rows = 0;
@@ -73,9 +74,9 @@ fn rows_are_those_that_postgres_counts() {
 fn a_stream_tells_all_but_the_rows_of_each_instance() {
     for name in ["archives/15_pipe_gz.dump", "archives/15_inserts.dump", "releases/5.1.0.dump"] {
         let archive = fixture(name);
-        let mut expected = document(&archive);
+        let mut expected = inspected(&archive);
         let run = Pgmig::new().args(["inspect", "--output", "json", "-"]).stdin(&archive).run();
-        let found: Value = serde_json::from_str(&run.expect_status(0).stdout).unwrap();
+        let found = document(&run.expect_status(0), "inspect");
         expected["archive"]["bytes"] = Value::Null;
         for table in expected["tables"].as_array_mut().unwrap() {
             table["archive_bytes"] = Value::Null;
@@ -112,4 +113,64 @@ fn a_damaged_archive_is_refused_with_its_place() {
     }
     let list = Pgmig::new().args(["inspect", "--list", "--output", "json"]).arg(&cut).run();
     list.expect_status(2).stderr_has("--output json cannot be used with inspect --list");
+}
+
+/// psql makes of the script what pg_restore makes of the archive.
+#[test]
+fn the_script_restores_the_archive() {
+    let server = Server::of_this_run();
+    server.create_corpus_roles();
+    let directory = tempfile::tempdir().unwrap();
+    for name in [
+        "archives/15_file_z0.dump",
+        "archives/15_column_inserts.dump",
+        "archives/13_part_root.dump",
+        "archives/9.5_file_gz.dump",
+        "archives/scsoff_inserts_15.dump",
+        "releases/5.1.0.dump",
+    ] {
+        let archive = fixture(name);
+        let script = directory.path().join("script.sql");
+        let run = Pgmig::new().args(["inspect", "--sql"]).arg(&archive).run().expect_status(0);
+        std::fs::write(&script, &run.stdout).unwrap();
+        let streamed = Pgmig::new().args(["inspect", "--sql", "-"]).stdin(&archive).run().expect_status(0);
+        assert_eq!(streamed.stdout, run.stdout, "{name}");
+        let (theirs, ours) = (Database::create("theirs"), Database::create("ours"));
+        // What pg_restore says about schema public is of no matter.
+        let restored =
+            server.program("pg_restore").args(["--no-owner", "-d", &theirs.name]).arg(&archive).output();
+        assert!(restored.is_ok());
+        let psql = ["-X", "-q", "-d", &ours.name, "-o", "/dev/null", "-f", script.to_str().unwrap()];
+        server.run_program("psql", psql);
+        assert_eq!(ours.dump(&["--no-owner"]), theirs.dump(&["--no-owner"]), "{name}");
+        let objects = "SELECT count(*), md5(string_agg(md5(lo_get(oid)), '' ORDER BY oid)) FROM pg_largeobject_metadata";
+        assert_eq!(ours.psql(objects), theirs.psql(objects), "{name}");
+    }
+}
+
+#[test]
+fn no_script_is_made_of_a_part_or_of_what_psql_would_run() {
+    let partial = Pgmig::new().args(["inspect", "--sql"]).arg(fixture("archives/withoids_9.5.dump")).run();
+    partial.expect_status(0).stdout_has("WITH OIDS");
+    let database = Database::create("inspect_script");
+    database
+        .psql("CREATE TABLE t (a integer); COMMENT ON TABLE t IS 'a comment that holds room for a command'");
+    let directory = tempfile::tempdir().unwrap();
+    let archive = directory.path().join("t.dump");
+    database
+        .server
+        .run_program("pg_dump", ["-Fc", "-Z0", "-d", &database.name, "-f", archive.to_str().unwrap()]);
+    patch(
+        &archive,
+        "'a comment that holds room for a command'",
+        "'a';\n\\! touch ran\n                     ;;",
+    );
+    let refused = Pgmig::new().args(["inspect", "--sql"]).arg(&archive).run().expect_status(1);
+    assert!(!refused.stdout.contains("touch ran"), "{refused}");
+    refused.stderr_has("command of psql");
+    database
+        .server
+        .run_program("pg_dump", ["-Fc", "-a", "-d", &database.name, "-f", archive.to_str().unwrap()]);
+    let run = Pgmig::new().args(["inspect", "--sql"]).arg(&archive).run().expect_status(3);
+    assert_eq!(run.stdout, "");
 }

@@ -22,7 +22,7 @@ const DOMINATED: &str = "
     INSERT INTO two SELECT n FROM generate_series(1, 1000) n;
     CREATE TABLE empty (id int)";
 
-/// An archive and a target that holds a row of its own.
+/// An archive and an empty target.
 struct Case {
     source: Database,
     target: Database,
@@ -44,8 +44,15 @@ impl Case {
         let archive = directory.path().join("jobs.dump");
         source.dump_through_pipe(&["--compress=0"], &archive);
         let target = Database::create_on(server, "jobs");
-        target.psql(&format!("CREATE TABLE own (note text); INSERT INTO own VALUES ('{ROW_VALUE}')"));
         Self { source, target, archive, _directory: directory }
+    }
+
+    /// What the target is before a run that fails: it holds a row of its own.
+    #[track_caller]
+    fn before(&self) -> Before {
+        let sql = "CREATE TABLE IF NOT EXISTS own (note text); INSERT INTO own VALUES ('%')";
+        self.target.psql(&sql.replace('%', ROW_VALUE));
+        Before::of(&self.target)
     }
 
     fn pgmig(&self, jobs: &str) -> Pgmig {
@@ -103,7 +110,7 @@ fn a_bad_row_of_a_split_table_has_its_number_in_the_archive() {
     ));
     for id in [100_007, 155_555, 199_998] {
         patch(&case.archive, &format!("{id}\t{ROW_VALUE}"), &format!("x00007\t{ROW_VALUE}"));
-        let before = Before::of(&case.target);
+        let before = case.before();
         let outcome = case.pgmig("4").source(&case.archive).run().expect_status(1);
         let place = format!("row {} of table public.big", id - 100_000);
         before.is_now(outcome.stderr_has(&place).stderr_has("22P02"));
@@ -131,7 +138,7 @@ fn an_interrupt_ends_all_of_them() {
     let directory = TempDir::new().unwrap();
     let archive = slow(directory.path());
     let case = Case::of("CREATE TABLE t (id int)");
-    let before = Before::of(&case.target);
+    let before = case.before();
     let running = case.pgmig("4").source(&archive).spawn();
     wait_until(|| case.copying() == "4");
     running.signal("TERM");
@@ -144,7 +151,7 @@ fn a_lost_connection_ends_all_of_them() {
     let directory = TempDir::new().unwrap();
     let archive = slow(directory.path());
     let case = Case::of("CREATE TABLE t (id int)");
-    let before = Before::of(&case.target);
+    let before = case.before();
     let running = case.pgmig("4").source(&archive).spawn();
     wait_until(|| case.copying() == "4");
     let end = format!(

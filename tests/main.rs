@@ -6,6 +6,7 @@
 mod bad_input;
 mod bad_migrations;
 mod bad_rows;
+mod binary_ids;
 mod carry_over;
 mod cli_connection;
 mod cli_restore;
@@ -32,6 +33,7 @@ mod replacing;
 mod resource_controller;
 mod resource_controller_tls;
 mod rewriting;
+mod rewritten_types;
 mod runbooks;
 mod schema_target;
 mod secrets;

@@ -123,7 +123,8 @@ fn the_schema_stays_the_targets_to_the_last_trigger() {
     assert!(schema == newer.target.dump(&["-s"]), "pg_dump -s of the target has changed");
     newer.is_loaded();
     // The archive lacks this trigger, so it fires; it finds the rows of the other table.
-    outcome.stderr_has("trigger noted of public.a, which the archive lacks, fires");
+    outcome
+        .stderr_has("triggers that the archive lacks fire for the rows that are loaded: noted of public.a");
     assert_eq!(newer.target.psql("SELECT count(*), sum(words) FROM log"), "300|200\n");
 }
 
@@ -152,6 +153,9 @@ fn archives_of_rows_alone() {
     // Without the target's schema that would erase everything else.
     let pgmig = Pgmig::new().target(&TargetFile::of(&newer.target)).source(&data);
     pgmig.args(["--keep-ids", "--force"]).run().expect_status(3).stderr_has("a partial one");
+    newer.dump("columns.dump", &["--data-only", "--column-inserts"]);
+    newer.restore_archive("columns.dump", RULES).run().expect_status(0);
+    assert_eq!(newer.target.psql("SELECT count(*), min(word), max(done) FROM a"), "300|w1|true\n");
     // Rows alone that are INSERT statements do not say for which columns.
     newer.dump("inserts.dump", &["--data-only", "--inserts"]);
     let before = Before::of(&newer.target);
@@ -275,6 +279,27 @@ fn values_are_assigned_as_insert_would() {
     let assigned = "SELECT DISTINCT at = '2024-01-01 12:00+00'::timestamptz::timestamp FROM a";
     assert_eq!(newer.target.psql(assigned), "t\n");
     assert_eq!(newer.target.psql("SELECT DISTINCT done FROM a ORDER BY 1"), "false\ntrue\n");
+}
+
+#[test]
+fn a_new_trigger_of_a_partitioned_table_fires() {
+    let tables = "CREATE TABLE p (id integer, at date, word text) PARTITION BY RANGE (at);
+                  CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+                  CREATE TABLE p_rest PARTITION OF p DEFAULT;";
+    let (source, target) = (Database::create("parts"), Database::create("triggered"));
+    source.psql(&format!("{tables} INSERT INTO p VALUES (1, '2024-02-02', 'old'), (2, '2020-01-01', 'old')"));
+    target.psql(&format!(
+        "{tables} CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.word := ''seen''; RETURN NEW; END';
+         CREATE TRIGGER seen BEFORE INSERT ON p FOR EACH ROW EXECUTE FUNCTION see();"
+    ));
+    let directory = tempfile::tempdir().unwrap();
+    let archive = directory.path().join("parts.dump");
+    source.dump_through_pipe(&[], &archive);
+    restore_with(&TargetFile::of(&target), "").source(&archive).run().expect_status(0);
+    assert_eq!(
+        target.psql("SELECT id, word, tableoid::regclass FROM p ORDER BY id"),
+        "1|seen|p_1\n2|seen|p_rest\n"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `pgmig verify`: what it finds that pg_restore does not, and how it says so.
 
 use crate::support::damage::patch;
+use crate::support::document::document;
 use crate::support::fixture::fixture;
 use crate::support::pgmig::binary;
 use crate::support::{Database, Pgmig};
@@ -209,9 +210,7 @@ fn a_document_says_the_same() {
         .arg("none.dump")
         .run()
         .expect_status(1);
-    let document: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
-    assert_eq!(document["schema_version"], 1);
-    assert_eq!(document["kind"], "verify");
+    let document = document(&outcome, "verify");
     let archives = document["archives"].as_array().unwrap();
     assert_eq!(archives.len(), 3);
     assert_eq!(archives[0]["large_objects"]["count"], 1103);

@@ -168,6 +168,10 @@ pub(crate) struct InspectArgs {
     #[arg(short, long)]
     pub(crate) list: bool,
 
+    /// Print the SQL that a restore under the backup's own instance IDs runs, for psql
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) sql: bool,
+
     /// Profile of the store: a built-in one's name, or a directory
     #[arg(long, value_name = "NAME|DIR")]
     pub(crate) profile: Option<PathBuf>,

@@ -121,7 +121,7 @@ pub(super) fn any_case(features: Features) -> impl Strategy<Value = Case> {
         vec!["--compress=0", "--load-via-partition-root"],
         vec!["--compress=1"],
     ]);
-    let columns = prop::collection::vec(column, 2..6);
+    let columns = prop::collection::vec(column, 1..5);
     let parts = (any::<u64>(), columns, any::<bool>(), partitions, any_targets(), any::<bool>(), dump);
     parts.prop_map(|(seed, generated, has_alias, partitions, targets, escape_format, dump)| {
         let plain = |kind| Column { kind, role: Role::Plain };

@@ -170,7 +170,7 @@ impl Values<'_> {
 
     fn text(&mut self, beside: &[&str]) -> String {
         let mut text = String::new();
-        for _ in 0..=self.random.below(4) {
+        for _ in 0..1 + usize::from(self.random.once_in(3)) {
             let part = match self.random.below(12) {
                 0 => self.any_id().replace('-', ""),
                 1 => self.any_id().chars().take(35).collect(),
@@ -191,12 +191,13 @@ impl Values<'_> {
     }
 
     fn json(&mut self) -> String {
-        let [key, one, other] = [0; 3].map(|_| self.text(BESIDE_IN_JSON));
-        match self.random.below(4) {
+        let one = self.text(BESIDE_IN_JSON);
+        match self.random.below(5) {
             0 => format!("\"{one}\""),
-            1 => format!("[\"{one}\", {{\"{key}\": null}}, 17]"),
-            2 => format!("{{\"{key}\":\"{one}\",\"b\" : [\"{other}\"]}}"),
-            _ => format!("{{\"a\": \"{one}\", \"{key}\": {{\"{other}\": true}}}}"),
+            1 => format!("{{\"{one}\": 17}}"),
+            2 => format!("[\"{one}\", {{\"k\": null}}, true]"),
+            3 => format!("{{\"{one}\":\"x\",\"b\" : [\"{}\"]}}", self.text(BESIDE_IN_JSON)),
+            _ => format!("{{\"a\": \"x\", \"b\": {{\"{one}\": \"{}\"}}}}", self.text(BESIDE_IN_JSON)),
         }
     }
 
@@ -207,21 +208,22 @@ impl Values<'_> {
 
     fn hstore(&mut self) -> String {
         let pair = |key: &str, value: &str| format!("{}=>{}", quoted(key), quoted(value));
-        let [key, one, other] = [0; 3].map(|_| self.text(BESIDE));
-        format!("{}, {}", pair(&key, &one), pair("k", &other))
+        let [key, value] = [0; 2].map(|_| self.text(BESIDE));
+        format!("{}, {}", pair(&key, "x"), pair("k", &value))
     }
 
     /// Of one dimension or two.
     fn array(&mut self, element: &Type) -> String {
+        let form = self.random.below(8);
         let mut row = |length: usize| {
             let values: Vec<_> = (0..length).map(|_| self.of(element)).collect();
             let text = |value: &Option<String>| value.as_deref().map_or_else(|| "NULL".to_owned(), quoted);
             format!("{{{}}}", values.iter().map(text).collect::<Vec<_>>().join(","))
         };
-        let (one, other) = (row(2), row(2));
-        match self.random.below(4) {
+        let one = row(2);
+        match form {
             0 => "{}".to_owned(),
-            1 => format!("{{{one},{other}}}"),
+            1 => format!("{{{one},{}}}", row(2)),
             2 => format!("[0:1]={one}"),
             _ => one,
         }

@@ -8,7 +8,8 @@ use crate::progress::Display;
 use anyhow::{Context, Result};
 use pgmig_core::Error;
 use pgmig_core::archive::Archive;
-use pgmig_core::restore::{Backup, Inspection, Source};
+use pgmig_core::restore::{self, Backup, Inspection, RestoreError, Source};
+use std::io::{self, BufWriter, ErrorKind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,10 @@ pub(crate) async fn run(args: &Args, inspect: &InspectArgs, cancel: &Cancellatio
     if inspect.list {
         args.output.text_only("inspect --list")?;
         return output::print(&listing(inspect.source(), cancel).await?);
+    }
+    if inspect.sql {
+        args.output.text_only("inspect --sql")?;
+        return script(inspect.source(), cancel).await;
     }
     let display = Arc::new(Display::new(args));
     display.doing("reading");
@@ -47,15 +52,39 @@ async fn look(
 
 /// As `pg_restore --list` prints it.
 async fn listing(source: Source, cancel: &CancellationToken) -> Result<String> {
-    let open = tokio::task::spawn_blocking(move || {
+    on_archive(source, cancel, |archive| Ok(archive.listing().to_string())).await
+}
+
+/// Streams the script to standard output.
+async fn script(source: Source, cancel: &CancellationToken) -> Result<()> {
+    on_archive(source, cancel, |mut archive| {
+        let mut out = BufWriter::new(io::stdout().lock());
+        match restore::script(&mut archive, &mut out) {
+            // The reader has seen enough.
+            Err(Error::Restore(RestoreError::Output(error))) if error.kind() == ErrorKind::BrokenPipe => {
+                Ok(())
+            }
+            written => Ok(written?),
+        }
+    })
+    .await
+}
+
+/// Opens an archive and works on it, on a thread that may block.
+async fn on_archive<T: Send + 'static>(
+    source: Source,
+    cancel: &CancellationToken,
+    work: impl FnOnce(Archive) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(move || {
         let archive = match source {
             Source::File(path) => Archive::open(&path),
-            Source::Stdin => Archive::from_stream(std::io::stdin()),
+            Source::Stdin => Archive::from_stream(io::stdin()),
         };
-        Ok(archive.map_err(Error::from)?.listing().to_string())
+        work(archive.map_err(Error::from)?)
     });
     tokio::select! {
-        listing = open => listing.context("the thread that reads the archive has died")?,
+        done = done => done.context("the thread that reads the archive has died")?,
         () = cancel.cancelled() => Err(Interrupted.into()),
     }
 }

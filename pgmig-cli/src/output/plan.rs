@@ -6,6 +6,7 @@ use super::{
 use crate::commands::dry_run::DryRun;
 use crate::commands::mapping::Provisioned;
 use crate::table::{Align, Table, printable};
+use pgmig_core::archive::Compression;
 use pgmig_core::instance::Instance;
 use pgmig_core::progress::Severity;
 use pgmig_core::restore::{
@@ -63,6 +64,9 @@ fn archive(archive: &PlannedArchive) -> Vec<(&'static str, String)> {
     if let Some(compression) = archive.compression {
         let _ = write!(file, ", compression {compression}");
     }
+    if let Some(compression) = archive.file_compression.filter(|wrapper| *wrapper != Compression::None) {
+        let _ = write!(file, ", in a {compression} file");
+    }
     let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
     let created = archive.created.map_or_else(|| "at an unknown time".to_owned(), |time| time.to_string());
     let made = format!("{created}, by pg_dump {}", known(&archive.pg_dump_version));
@@ -97,10 +101,12 @@ fn strategy(plan: &RestorePlan) -> Vec<(&'static str, String)> {
     };
     let previous =
         if plan.keep_previous { "the replaced database is kept" } else { "the replaced database is dropped" };
+    let jobs = u64::try_from(plan.jobs.get()).unwrap_or(u64::MAX);
     vec![
         ("how", name.to_owned()),
         ("because", plan.strategy_reason.clone()),
         ("beside", format!("{:?}, until the swap", plan.target.staging_database)),
+        ("with", format!("up to {} at a time", plural(jobs, "connection"))),
         ("then", previous.to_owned()),
     ]
 }

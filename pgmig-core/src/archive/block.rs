@@ -112,6 +112,24 @@ impl DataReader<'_> {
         append(|out| self.source.fill(out), buffer, at_most)
     }
 
+    /// Fills `buffer`; less than that, or nothing, only at the end. As [`read_into`](Self::read_into), for a buffer that
+    /// is used again and again.
+    ///
+    /// # Errors
+    /// The archive cannot be read or is damaged.
+    pub fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
+        self.source.fill(buffer)
+    }
+
+    /// The memory that unpacking takes for a window, in bytes, as a zstd stream declares it. `None` where that cannot
+    /// be told. Only before anything is read.
+    pub(crate) fn zstd_window(&mut self) -> Result<Option<u64>, ArchiveError> {
+        match &mut self.source {
+            DataSource::Item(item) => item.zstd_window(),
+            DataSource::Script { .. } => Ok(Some(0)),
+        }
+    }
+
     /// Bytes of the archive, from its start, up to the end of what has been read so far.
     pub(crate) fn file_offset(&mut self) -> Option<u64> {
         match &mut self.source {

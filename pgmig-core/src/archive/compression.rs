@@ -3,7 +3,7 @@
 //! An item ends well only where its compressed stream and its chunks end together. pg_restore does not check
 //! that everywhere, and loops or loses data where they do not.
 
-use super::{chunks::Chunks, error::ArchiveError, header::Compression};
+use super::{chunks::Chunks, error::ArchiveError, header::Compression, window};
 use flate2::{Decompress, FlushDecompress, Status};
 use lz4_flex::frame::FrameDecoder;
 use std::io::{self, Read};
@@ -107,6 +107,15 @@ impl<'a> Item<'a> {
     /// The chunks below, to find the next item.
     pub(super) fn chunks(&mut self) -> Option<&mut Chunks<'a>> {
         self.codec.chunks()
+    }
+
+    /// The window that the zstd frame at the start of this item declares, in bytes; 0 for other codecs. `None` where
+    /// that cannot be told.
+    pub(super) fn zstd_window(&mut self) -> Result<Option<u64>, ArchiveError> {
+        match &mut self.codec {
+            Codec::Zstd(chunks, _) => Ok(window::declared(chunks.chunk()?)),
+            _ => Ok(Some(0)),
+        }
     }
 
     /// Begins again, at the start of another item.

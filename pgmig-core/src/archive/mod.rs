@@ -53,6 +53,7 @@ mod tests;
 mod text;
 mod toc;
 mod version;
+mod window;
 mod wrapper;
 
 pub use block::{Block, DataReader, LargeObjectsReader};

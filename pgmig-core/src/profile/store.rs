@@ -263,6 +263,13 @@ impl Profile {
         self
     }
 
+    /// Whether the table of instances is one of the global tables.
+    pub(crate) fn keeps_instances(&self) -> bool {
+        self.tenant().is_some_and(|tenant| {
+            self.is_global(&QualifiedName { schema: tenant.schema.clone(), name: tenant.table.clone() })
+        })
+    }
+
     /// How rows get into tables of the target that differ from the archive's.
     pub fn target_rules(&self) -> &TargetRules {
         &self.file.target_schema

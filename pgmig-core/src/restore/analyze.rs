@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 /// What ANALYZE without a table goes through, the largest first: ordinary tables, those of the system too,
-/// materialized views, and partitioned tables, whose statistics are of their own.
+/// materialized views, and partitioned tables, with which go their partitions.
 const TABLES: &str = "\
-    SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.pg_relation_size(c.oid) AS size \
+    SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), \
+    CASE c.relkind WHEN 'p' THEN 9223372036854775807 ELSE pg_catalog.pg_relation_size(c.oid) END AS size \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-    WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' ORDER BY size DESC";
+    WHERE c.relkind IN ('r', 'm', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' ORDER BY size DESC";
 
 /// Tables up to this size are analyzed together, from PostgreSQL 11 on.
 const SMALL_BYTES: u64 = 1024 * 1024;

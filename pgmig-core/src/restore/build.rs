@@ -77,6 +77,7 @@ impl Build {
         self.more_workers(&mut workers, &setup, journal).await?;
         journal.step(Step::Data);
         let loaded = self.rows_and_post_data(archive, &mut workers, journal, &setup).await?;
+        workers.dismiss_others().await;
 
         let executor = &mut workers.lead;
         // Before the archive's own grants, which may give the same right.
@@ -104,6 +105,7 @@ impl Build {
         self.failpoints.pass(Step::Verify)?;
 
         journal.step(Step::Analyze);
+        workers.open_others(&setup).await?;
         analyze(workers.all(), self.strongest()).await?;
         self.failpoints.pass(Step::Analyze)?;
         workers.close().await;

@@ -57,6 +57,8 @@ pub(super) struct Job<'a> {
 pub(super) enum Part {
     /// It began the feed, and goes on until its end.
     Own,
+    /// The same, and nobody else takes from it.
+    Whole,
     /// It helps until there is better to do.
     Help,
 }
@@ -181,7 +183,7 @@ impl<'a> Crew<'a> {
     /// The next piece; `None` at the feed's end, or when there is better to do than to help.
     pub(super) async fn next_piece(&self, active: &ActiveFeed, part: Part) -> Result<Option<Piece>> {
         let piece = match part {
-            Part::Own => active.feed.next().await,
+            Part::Own | Part::Whole => active.feed.next().await,
             Part::Help => loop {
                 let changed = self.changed.notified();
                 if self.schedule().has_better(active.feed.number) {
@@ -312,11 +314,12 @@ impl Hand<'_, '_> {
         loop {
             let changed = self.crew.changed.notified();
             let work = self.crew.next_work();
-            if !matches!(work, Work::Load(_)) {
+            if !matches!(work, Work::Load(_) | Work::LoadWhole(_)) {
                 self.commit().await?;
             }
             match work {
-                Work::Load(feed) => self.load(feed).await?,
+                Work::Load(feed) => self.load(feed, Part::Own).await?,
+                Work::LoadWhole(feed) => self.load(feed, Part::Whole).await?,
                 Work::Help(feed) => self.help(feed).await?,
                 Work::Tasks(tasks) => self.tasks(&tasks).await?,
                 Work::Wait => changed.await,

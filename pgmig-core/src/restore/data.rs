@@ -152,6 +152,7 @@ impl Build {
         rules: &Rules,
     ) -> Result<HashMap<DumpId, TableColumns>> {
         let catalog = tables::columns(session).await?;
+        let ancestors = tables::ancestors(session).await?;
         let columns = |load: &TableLoad| {
             let table = (load.table.schema.clone().unwrap_or_default(), load.table.name.clone());
             let known = match &load.into {
@@ -163,9 +164,11 @@ impl Build {
                 RowForm::Inserts { .. } => None,
             };
             let names = copied.unwrap_or_else(|| known.iter().map(|(name, _)| name.clone()).collect());
+            let mut named = vec![load.table.clone()];
+            named.extend(ancestors.get(&load.table).into_iter().flatten().cloned());
             let rule = |column: &String| {
                 let shape = known.iter().find(|(name, _)| name == column).map(|(_, shape)| shape);
-                rules.column_rule(&load.table, column, shape.unwrap_or(&Shape::Text))
+                rules.column_rule(&named, column, shape.unwrap_or(&Shape::Text))
             };
             let rules = names.iter().map(rule).collect();
             (load.dump_id, TableColumns { names, rules })

@@ -260,6 +260,36 @@ impl<'a> ArchivedTable<'a> {
     }
 }
 
+/// The columns that the first INSERT statement of an entry names; `None` if it names none, or there is none, or in a
+/// stream.
+pub(super) fn insert_columns(archive: &Archive, dump_id: DumpId) -> Result<Option<Vec<String>>> {
+    if archive.is_stream() {
+        return Ok(None);
+    }
+    let Block::Data(mut data) = archive.block(dump_id)? else { return Ok(None) };
+    let strings =
+        if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+    let mut splitter = StatementSplitter::new(strings);
+    loop {
+        let mut chunk = Vec::new();
+        if data.read_into(&mut chunk, CHUNK)? == 0 {
+            splitter.end();
+        } else if splitter.feed(&chunk).is_err() {
+            return Ok(None);
+        }
+        // What cannot be read is found out when it is loaded.
+        match splitter.next_statement() {
+            Ok(Some(statement)) => {
+                let sql = std::str::from_utf8(statement.text).ok();
+                let insert = sql.and_then(|sql| InsertStatement::parse(sql, strings).ok());
+                return Ok(insert.and_then(|insert| insert.columns));
+            }
+            Ok(None) if !chunk.is_empty() => {}
+            Ok(None) | Err(_) => return Ok(None),
+        }
+    }
+}
+
 /// What the history of another tool tells; for a file only.
 fn foreign_history(archive: &Archive) -> Result<ForeignHistory> {
     let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table).map(name);

@@ -169,7 +169,8 @@ pub enum Refusal {
     /// The archive holds no store, but the target does.
     #[error(
         "the archive holds no store that pgmig knows (no table of instances), but the target does, with {instances} \
-         instances; is it the right backup? give its --profile, or restore into an empty database"
+         instances; is it the right backup? give its --profile, or restore into an empty database; of a part of a store, \
+         --schema target keeps the instances if the profile has their table among its global_tables"
     )]
     NotAStore {
         /// How many instances the target has.
@@ -216,6 +217,17 @@ pub enum RestoreError {
     /// A row was not accepted.
     #[error("{0}")]
     Row(Box<RowError>),
+    /// What was to be written could not be.
+    #[error("cannot write the script")]
+    Output(#[source] std::io::Error),
+    /// A script cannot be made of the archive.
+    #[error("no script can be made of the archive because of {entry}: {reason}")]
+    Script {
+        /// The entry.
+        entry: String,
+        /// What is in the way.
+        reason: String,
+    },
     /// The archive's own statement failed.
     #[error(
         "could not create {entry}: {message} (SQLSTATE {sqlstate}); it is the archive's entry with dump ID {dump_id}"

@@ -78,7 +78,7 @@ pub(super) async fn ask(
         // From 15 on, schema public of template0 belongs to whoever owns the database.
         owner_owns_public: owner_is_superuser || server_version >= 150_000 && owns_database,
         owner_is_superuser,
-        roles: Roles { owner: config.username().to_owned(), existing },
+        roles: Roles { owner: config.username().to_owned(), existing, assumes_all: false },
         tablespaces,
         fresh: Fresh { extensions: ["plpgsql".to_owned()].into(), available },
     })

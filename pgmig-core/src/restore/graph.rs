@@ -15,6 +15,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 pub(super) struct Node {
     /// An index, a constraint or a foreign key.
     pub(super) is_early_kind: bool,
+    /// Comes after all entries before it: what it locks is not known.
+    pub(super) is_barrier: bool,
     /// Entries that must be there, by their places in the graph.
     pub(super) after: Vec<usize>,
     /// Tables whose rows must be there, by their places in the plan.
@@ -107,6 +109,12 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     } else {
         node.after_all_rows = true;
     }
+    // PostgreSQL 10 and older did not write the table among its dependencies.
+    node.is_barrier = tables.is_empty()
+        && matches!(
+            entry.kind,
+            EntryKind::RowSecurity | EntryKind::Policy | EntryKind::Rule | EntryKind::Trigger
+        );
     match entry.kind {
         EntryKind::Index => node.shared = tables,
         _ => node.exclusive = tables,
@@ -115,10 +123,17 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
 }
 
 /// Whatever is no index, constraint or foreign key comes after all that is before it on the same tables, as in a
-/// restore over one connection: row level security, once it is on, would hide rows from foreign keys.
+/// restore over one connection: row level security, once it is on, would hide rows from foreign keys. Where its
+/// table is not known, it comes after everything that is before it.
 fn keep_order(nodes: &mut [Node]) {
     let mut before: HashMap<DumpId, Vec<usize>> = HashMap::new();
+    let mut since_barrier = Vec::new();
     for (place, node) in nodes.iter_mut().enumerate() {
+        if node.is_barrier {
+            node.after = std::mem::replace(&mut since_barrier, vec![place]);
+            continue;
+        }
+        since_barrier.push(place);
         let tables = node.shared.iter().chain(&node.exclusive);
         if node.is_early_kind {
             tables.for_each(|table| before.entry(*table).or_default().push(place));
@@ -150,6 +165,16 @@ mod tests {
         keep_order(&mut nodes);
         let after: Vec<&[usize]> = nodes.iter().map(|node| node.after.as_slice()).collect();
         let expected: [&[usize]; 7] = [&[], &[], &[0], &[], &[2, 3], &[1], &[]];
+        assert_eq!(after, expected);
+    }
+
+    #[test]
+    fn what_has_no_table_comes_after_everything_before_it() {
+        let barrier = || Node { is_barrier: true, ..Node::default() };
+        let mut nodes = [Node::default(), Node::default(), barrier(), Node::default(), barrier()];
+        keep_order(&mut nodes);
+        let after: Vec<&[usize]> = nodes.iter().map(|node| node.after.as_slice()).collect();
+        let expected: [&[usize]; 5] = [&[], &[], &[0, 1], &[], &[2, 3]];
         assert_eq!(after, expected);
     }
 }

@@ -30,14 +30,14 @@ const TABLES_AT_ONCE: usize = 64;
 
 impl Hand<'_, '_> {
     /// Loads a feed to its end.
-    pub(super) async fn load(&mut self, number: usize) -> Result<()> {
+    pub(super) async fn load(&mut self, number: usize, part: Part) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
         let (mut alone, mut is_held) = (true, false);
         match active.feed.content {
             Content::Table(index) => {
                 let Some(load) = self.crew.job.tables.get(index) else { return Err(cut_short()) };
                 self.crew.job.progress.table(&load.table.to_string());
-                self.table(load, &active, Part::Own).await?;
+                self.table(load, &active, part).await?;
                 (alone, is_held) = (load.alone || load.last, load.held().is_some());
             }
             Content::LargeObjects(_) => self.large_objects(&active, Part::Own).await?,
@@ -130,12 +130,17 @@ impl Hand<'_, '_> {
         part: Part,
     ) -> Result<()> {
         let job = self.crew.job;
-        let (target, sql) = self.copy_sql(load, copy);
+        let (target, sql) = self.copy_sql(load, copy, part);
         let name = load.table.to_string();
+        let mut truncate = self.is_frozen(load, part);
         // A table without rows needs no COPY.
         while let Some(piece) = self.crew.next_piece(active, part).await? {
             let Piece::Rows(rows) = piece else { return Err(cut_short()) };
-            self.begin(load, &format!("load table {name}")).await?;
+            let doing = format!("load table {name}");
+            self.begin(load, &doing).await?;
+            if std::mem::take(&mut truncate) {
+                self.executor.session.execute(&format!("TRUNCATE ONLY {target}"), &doing).await?;
+            }
             let mut sent = SentRows::default();
             match self.segment(&sql, rows, active, part, &mut sent).await {
                 Ok(acknowledged) => job.progress.rows(&name, active.acknowledge(acknowledged)),
@@ -146,13 +151,26 @@ impl Hand<'_, '_> {
         Ok(())
     }
 
+    /// Whether rows are frozen at once, so that no vacuum has to visit them again: the server does that where the same
+    /// transaction has emptied the table, and nobody else loads it.
+    fn is_frozen(&self, load: &TableLoad, part: Part) -> bool {
+        let copied = matches!(&load.form, RowForm::Copy(copy) if copy.table == load.table);
+        let stays = *load.destination(self.crew.job.roots) == load.table;
+        part == Part::Whole && copied && stays && load.into.is_none()
+    }
+
     /// The table that rows are copied into, or whose rows they become, and the statement.
-    fn copy_sql<'l>(&self, load: &'l TableLoad, copy: &'l CopyStatement) -> (&'l QualifiedName, String)
+    fn copy_sql<'l>(
+        &self,
+        load: &'l TableLoad,
+        copy: &'l CopyStatement,
+        part: Part,
+    ) -> (&'l QualifiedName, String)
     where
         Self: 'l,
     {
         let job = self.crew.job;
-        let options = CopyOptions { encoding: job.encoding.clone(), freeze: false };
+        let options = CopyOptions { encoding: job.encoding.clone(), freeze: self.is_frozen(load, part) };
         let Some(into) = &load.into else {
             let target = job.roots.get(&copy.table).unwrap_or(&copy.table);
             return (target, copy.to_sql(target, &options));

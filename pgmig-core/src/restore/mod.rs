@@ -42,6 +42,7 @@ mod row_reader;
 mod run;
 mod schedule;
 mod script;
+mod sql_script;
 mod staging;
 mod stale_locks;
 mod step;
@@ -77,6 +78,7 @@ pub use restore_plan::{
     Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
     PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan, Strategy,
 };
+pub use sql_script::script;
 pub use step::{Failpoint, Step};
 pub use survey::{Holdings, TableHolding};
 pub use target_schema::{DifferenceKind, Outcome, TableDifference};

@@ -146,7 +146,9 @@ async fn look_inside(
         (None, None) => Some(Profile::builtin("assistant")?),
     };
     let contents = target_contents(inside, target, profile_for_target.as_ref()).await?;
-    if let (None, Some(profile)) = (&store, &profile_for_target) {
+    if let (None, Some(profile)) = (&store, &profile_for_target)
+        && !(options.schema == SchemaMode::Target && profile.keeps_instances())
+    {
         refuse_over_store(inside, profile, &contents).await?;
     }
     let set = migrations.as_ref();

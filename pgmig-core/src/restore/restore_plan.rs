@@ -9,6 +9,7 @@ use crate::progress::{Notice, Severity};
 use crate::target::OtherSession;
 use serde::{Serialize, Serializer};
 use std::fmt::Display;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct RestorePlan {
     pub strategy: Strategy,
     /// Why this strategy can be taken.
     pub strategy_reason: String,
+    /// The most connections that rows are loaded over at a time.
+    pub jobs: NonZeroUsize,
     /// Whether the previous database is kept after the swap.
     pub keep_previous: bool,
     /// The profile of the archive's store; `None` if it is none that is known, and so has no instances.
@@ -82,6 +85,9 @@ pub struct PlannedArchive {
     /// How its data is compressed.
     #[serde(serialize_with = "shown")]
     pub compression: Option<Compression>,
+    /// How the whole file is compressed, on top of that.
+    #[serde(serialize_with = "shown")]
+    pub file_compression: Option<Compression>,
     /// When it was made: local time of the machine that pg_dump ran on.
     #[serde(serialize_with = "shown")]
     pub created: Option<Created>,

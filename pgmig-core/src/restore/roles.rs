@@ -14,6 +14,8 @@ pub(super) struct Roles {
     pub(super) owner: String,
     /// All roles of the cluster.
     pub(super) existing: BTreeSet<String>,
+    /// There is no cluster: every role stays who it is.
+    pub(super) assumes_all: bool,
 }
 
 /// A statement of an entry after its roles were looked up.
@@ -160,6 +162,9 @@ impl Roles {
     }
 
     fn lookup(&self, role: &str, entry_owner: &str, missing: &mut BTreeSet<String>) -> Option<String> {
+        if self.assumes_all {
+            return Some(role.to_owned());
+        }
         if role == entry_owner {
             return Some(self.owner.clone());
         }
@@ -292,7 +297,7 @@ mod tests {
 
     fn roles() -> Roles {
         let existing = ["dbadmin", "app_ro", "app_rw", "Weird Role; -- \"x\"", "to"].map(str::to_owned);
-        Roles { owner: "dbadmin".into(), existing: existing.into() }
+        Roles { owner: "dbadmin".into(), existing: existing.into(), assumes_all: false }
     }
 
     fn grants(sql: &str) -> (Vec<String>, Vec<String>) {

@@ -35,6 +35,8 @@ pub(super) struct Offer {
 pub(super) enum Work {
     /// Begin to load this feed, and go on until its end.
     Load(usize),
+    /// The same, and nobody will help: the others have enough to do.
+    LoadWhole(usize),
     /// Help to load this feed, as long as there is nothing better to do.
     Help(usize),
     /// Make these entries.
@@ -83,6 +85,8 @@ pub(super) struct Schedule {
     table_weights: Vec<Option<u64>>,
     waiting: VecDeque<Offer>,
     active: Vec<Active>,
+    /// The weight of all tables that have not been begun.
+    unbegun: u64,
     feeds_ended: bool,
     all_rows_loaded: bool,
     loaded: Vec<bool>,
@@ -125,6 +129,7 @@ impl Schedule {
             running: 0,
             locks: HashMap::new(),
             loaded: vec![false; table_weights.len()],
+            unbegun: table_weights.iter().flatten().fold(0, |sum, weight| sum.saturating_add(*weight)),
             table_weights,
             waiting: VecDeque::new(),
             active: Vec::new(),
@@ -239,9 +244,21 @@ impl Schedule {
 
     fn load(&mut self, offer: Offer) -> Work {
         self.waiting.pop_front();
+        let whole = self.is_loaded_whole(offer);
+        let offer = Offer { shareable: offer.shareable && !whole, ..offer };
         let weight = self.feed_weight(offer);
         self.active.push(Active { offer, weight, connections: 1, ended: false });
-        Work::Load(offer.feed)
+        if whole { Work::LoadWhole(offer.feed) } else { Work::Load(offer.feed) }
+    }
+
+    /// Whether the other connections are busy with other tables as long as this one is being loaded. Of small ones it
+    /// does not matter.
+    fn is_loaded_whole(&mut self, offer: Offer) -> bool {
+        let weight = offer.table.and_then(|table| *self.table_weights.get(table)?);
+        let Some(weight) = weight else { return false };
+        self.unbegun = self.unbegun.saturating_sub(weight);
+        let others = u64::try_from(self.connections.saturating_sub(1)).unwrap_or(u64::MAX);
+        offer.shareable && weight >= SMALL && weight.saturating_mul(others) <= self.unbegun
     }
 
     /// The biggest feed that can be helped with and that outweighs `task`.
@@ -434,6 +451,18 @@ mod tests {
     }
 
     const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_table_is_loaded_whole_while_others_suffice_for_the_others() {
+        let mut schedule = schedule(Vec::new(), &[3 * MIB, 2 * MIB, MIB, MIB, 1]);
+        (0..5).for_each(|feed| schedule.offer(offer(feed)));
+        assert_eq!(schedule.next(), Work::LoadWhole(0));
+        assert_eq!(schedule.next(), Work::LoadWhole(1));
+        assert_eq!(schedule.next(), Work::LoadWhole(2));
+        assert_eq!(schedule.next(), Work::Load(3));
+        assert_eq!(schedule.next(), Work::Load(4));
+        assert_eq!(schedule.next(), Work::Help(3));
+    }
 
     #[test]
     fn rows_then_help_then_the_indexes() {

@@ -1,5 +1,7 @@
 //! The reading side of the load: the archive's blocks, inflated, cut at row ends, rewritten.
 
+mod inserts;
+
 use super::error::RestoreError;
 use super::feed::{Content, FeedSender, Feeds, LargeObjectPart, Piece, PieceSender, Read, Rows, TableEnd};
 use super::plan::{Plan, RowForm, TableLoad};
@@ -7,20 +9,13 @@ use super::row_reader::{PIECE_BYTES, RowReader};
 use crate::archive::{Archive, Block, Compression, DataReader, DumpId, LargeObjectsReader};
 use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
-use crate::rewrite::{ColumnRule, LargeObjectRewriter, LeftoverCounter, RowRewriter, Rules, rewrite_insert};
-use crate::sql::{
-    InsertStatement, Lexer, QualifiedName, SqlError, StandardStrings, StatementSplitter, TokenKind,
-    quote_ident,
-};
+use crate::rewrite::{ColumnRule, LargeObjectRewriter, LeftoverCounter, RowRewriter, Rules};
+use crate::sql::{QualifiedName, StandardStrings};
 use bytes::Bytes;
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// INSERT statements are sent together up to this many bytes; each message is a transaction.
-const STATEMENTS_BYTES: usize = 64 * 1024;
 
 /// The instances of a stream are held back until all are known, since their aliases decide how they are
 /// rewritten. More than this is no table of instances.
@@ -71,6 +66,8 @@ pub(super) struct Discovery {
 /// What the reading side needs to know.
 pub(super) struct Reading {
     pub(super) tables: Arc<[TableLoad]>,
+    /// The place of each among them.
+    pub(super) places: Arc<HashMap<DumpId, usize>>,
     pub(super) large_objects: Vec<DumpId>,
     pub(super) strings: StandardStrings,
     pub(super) rewriting: Option<Rewriting>,
@@ -178,22 +175,31 @@ impl Reader {
     /// Takes blocks from those that are left to be read, until there are none.
     fn read_file(&mut self, archive: &Archive, blocks: &Mutex<VecDeque<Content>>) -> Result<()> {
         loop {
-            let next = blocks.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            match next {
-                None => return Ok(()),
-                Some(Content::Table(index)) => {
-                    let Some(table) = self.reading.tables.get(index).cloned() else { continue };
-                    if let Block::Data(mut data) = archive.block(table.dump_id)? {
-                        self.table(index, &table, &mut data)?;
-                    }
-                }
-                Some(Content::LargeObjects(dump_id)) => {
-                    if let Block::LargeObjects(mut objects) = archive.block(dump_id)? {
-                        self.objects(dump_id, &mut objects)?;
-                    }
-                }
+            let Some(content) = self.begin_next(blocks)? else { return Ok(()) };
+            let dump_id = match content {
+                Content::Table(index) => self.reading.tables.get(index).map(|table| table.dump_id),
+                Content::LargeObjects(dump_id) => Some(dump_id),
+            };
+            if let Some(dump_id) = dump_id {
+                self.block(dump_id, archive.block(dump_id)?)?;
             }
         }
+    }
+
+    /// Takes the next block and begins its feed, before another reader can: feeds are loaded in this order.
+    fn begin_next(&mut self, blocks: &Mutex<VecDeque<Content>>) -> Result<Option<Content>> {
+        let mut blocks = blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(content) = blocks.pop_front() else { return Ok(None) };
+        self.pieces = Some(self.feeds.begin(content)?);
+        Ok(Some(content))
+    }
+
+    /// Begins the feed of a block, unless that is done.
+    fn begin(&mut self, content: Content) -> Result<()> {
+        if self.pieces.is_none() {
+            self.pieces = Some(self.feeds.begin(content)?);
+        }
+        Ok(())
     }
 
     /// Blocks as they come.
@@ -210,14 +216,14 @@ impl Reader {
         Ok(())
     }
 
-    /// One block of a stream.
+    /// One block.
     fn block(&mut self, dump_id: DumpId, block: Block<'_>) -> Result<()> {
         match block {
             Block::Data(mut data) => {
                 let tables = Arc::clone(&self.reading.tables);
-                let mut places = tables.iter().enumerate();
-                match places.find(|(_, table)| table.dump_id == dump_id) {
-                    Some((index, table)) => self.table(index, table, &mut data),
+                let place = self.reading.places.get(&dump_id).copied();
+                match place.and_then(|place| Some((place, tables.get(place)?))) {
+                    Some((place, table)) => self.table(place, table, &mut data),
                     None => Ok(()),
                 }
             }
@@ -230,7 +236,7 @@ impl Reader {
     }
 
     fn table(&mut self, index: usize, table: &TableLoad, data: &mut DataReader<'_>) -> Result<()> {
-        self.pieces = Some(self.feeds.begin(Content::Table(index))?);
+        self.begin(Content::Table(index))?;
         let discovers = self.reading.discovery.as_ref().is_some_and(|found| found.dump_id == table.dump_id);
         let mut end = match &table.form {
             RowForm::Copy(_) if discovers => self.instance_rows(table, data)?,
@@ -271,6 +277,10 @@ impl Reader {
             end.leftovers += rewriter.leftovers.count(&bytes);
         }
         end.bytes += bytes.len() as u64;
+        // The rows of a small table must not hold on to a buffer for many.
+        if bytes.len() < bytes.capacity() / 2 {
+            bytes.shrink_to_fit();
+        }
         let first = end.rows + 1;
         end.rows += rows;
         self.send(Piece::Rows(Rows { bytes: Bytes::from(bytes), first, count: rows }))
@@ -322,106 +332,8 @@ impl Reader {
         Ok(end)
     }
 
-    fn statements(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
-        let mut splitter = StatementSplitter::new(self.reading.strings);
-        let mut batch = Vec::new();
-        let mut end = TableEnd::default();
-        let mut chunk = Vec::new();
-        let broken = |error: crate::sql::SqlError| RestoreError::Data {
-            table: table.table.to_string(),
-            reason: error.to_string(),
-        };
-        loop {
-            chunk.clear();
-            if data.read_into(&mut chunk, PIECE_BYTES)? == 0 {
-                splitter.end();
-            } else {
-                splitter.feed(&chunk).map_err(broken)?;
-            }
-            while let Some(statement) = splitter.next_statement().map_err(broken)? {
-                self.statement(table, statement.text, &mut batch, &mut end)?;
-                if batch.len() >= STATEMENTS_BYTES {
-                    self.send(Piece::Statements(std::mem::take(&mut batch)))?;
-                }
-            }
-            if chunk.is_empty() {
-                break;
-            }
-        }
-        if !batch.is_empty() {
-            self.send(Piece::Statements(batch))?;
-        }
-        Ok(end)
-    }
-
-    /// Appends one statement, rewritten, to `batch`, and counts its rows.
-    fn statement(
-        &self,
-        table: &TableLoad,
-        text: &[u8],
-        batch: &mut Vec<u8>,
-        end: &mut TableEnd,
-    ) -> Result<()> {
-        let before = batch.len();
-        // Text that is not UTF-8 is neither counted nor rewritten: the server converts it, and archives in such
-        // encodings are restored with their own IDs if they have INSERT statements.
-        let sql = std::str::from_utf8(text).ok();
-        let insert = sql.and_then(|sql| InsertStatement::parse(sql, self.reading.strings).ok());
-        match &insert {
-            Some(insert) => end.rows += insert.rows.len() as u64,
-            None => end.is_uncounted = true,
-        }
-        let named = insert.and_then(|insert| insert.columns);
-        match (&self.reading.rewriting, sql) {
-            (Some(rewriting), Some(sql)) => {
-                let sql = self.insert(table, sql, named.as_deref(), rewriting, end)?;
-                batch.extend_from_slice(sql.as_bytes());
-            }
-            (None, Some(sql)) => batch.extend_from_slice(self.redirect(table, sql.into())?.as_bytes()),
-            _ => batch.extend_from_slice(text),
-        }
-        batch.push(b'\n');
-        end.bytes += (batch.len() - before) as u64;
-        Ok(())
-    }
-
-    /// The statement for the table that its rows go to.
-    fn redirect<'a>(&self, table: &TableLoad, sql: Cow<'a, str>) -> Result<Cow<'a, str>> {
-        let Some(redirect) = self.reading.redirected.get(&table.dump_id) else { return Ok(sql) };
-        let redirected = insert_into(&sql, redirect, self.reading.strings);
-        Ok(redirected.map_err(|error| broken(table, &error))?.into())
-    }
-
-    /// An INSERT statement with its IDs replaced, into the table that its rows go to.
-    fn insert(
-        &self,
-        table: &TableLoad,
-        sql: &str,
-        named: Option<&[String]>,
-        rewriting: &Rewriting,
-        end: &mut TableEnd,
-    ) -> Result<String> {
-        let columns = rewriting.columns.get(&table.dump_id).cloned().unwrap_or_default();
-        let places = columns.places(named);
-        let rule = |place: &Option<usize>| place.and_then(|place| columns.rules.get(place)).cloned();
-        let rules: Vec<ColumnRule> = places.iter().map(|place| rule(place).unwrap_or_default()).collect();
-        let rewritten = rewrite_insert(sql, &rewriting.rules, &rules, self.reading.strings)
-            .map_err(|error| broken(table, &error))?;
-        for (totals, counts) in [(&mut end.replaced, &rewritten.counts), (&mut end.left, &rewritten.left)] {
-            totals.resize(columns.names.len(), 0);
-            for (place, count) in places.iter().zip(counts) {
-                if let Some(total) = place.and_then(|place| totals.get_mut(place)) {
-                    *total += count;
-                }
-            }
-        }
-        let mut leftovers = LeftoverCounter::new(&rewriting.rules, Vec::new());
-        end.leftovers += leftovers.count_insert(&rewritten.sql, &rules, self.reading.strings);
-        Ok(self.redirect(table, rewritten.sql)?.into_owned())
-    }
-
     fn objects(&mut self, dump_id: DumpId, objects: &mut LargeObjectsReader<'_>) -> Result<()> {
-        self.pieces = Some(self.feeds.begin(Content::LargeObjects(dump_id))?);
+        self.begin(Content::LargeObjects(dump_id))?;
         let rules = self.reading.rewriting.as_ref().map(|rewriting| Arc::clone(&rewriting.rules));
         let mut rewriter = LargeObjectRewriter::new(rules.unwrap_or_default());
         let mut parts = Parts { reader: self, parts: Vec::new(), bytes: 0 };
@@ -472,10 +384,6 @@ impl Parts<'_> {
     }
 }
 
-fn broken(table: &TableLoad, error: &SqlError) -> RestoreError {
-    RestoreError::Data { table: table.table.to_string(), reason: error.to_string() }
-}
-
 fn copy_columns(table: &TableLoad) -> &[String] {
     match &table.form {
         RowForm::Copy(copy) => copy.columns.as_deref().unwrap_or_default(),
@@ -483,36 +391,13 @@ fn copy_columns(table: &TableLoad) -> &[String] {
     }
 }
 
-/// An INSERT statement with another table: the columns are named if they are not yet, since those of a root can
-/// be in another order.
-fn insert_into(sql: &str, to: &Redirect, strings: StandardStrings) -> Result<String, SqlError> {
-    let mut tokens = Vec::new();
-    for token in Lexer::new(sql.as_bytes(), strings) {
-        let token = token?;
-        if !token.kind.is_blank() {
-            tokens.push(token);
-        }
-        // INSERT INTO schema . table and what follows.
-        if tokens.len() > 6 {
-            break;
-        }
-    }
-    let qualified = tokens.get(3).is_some_and(|token| token.kind == TokenKind::Symbol(b'.'));
-    let after = if qualified { 5 } else { 3 };
-    let Some(next) = tokens.get(after) else { return Ok(sql.to_owned()) };
-    let rest = sql.get(next.span.start..).unwrap_or_default();
-    if next.kind == TokenKind::Symbol(b'(') {
-        return Ok(format!("INSERT INTO {} {rest}", to.table));
-    }
-    let columns: Vec<String> = to.columns.iter().map(|column| quote_ident(column)).collect();
-    Ok(format!("INSERT INTO {} ({}) {rest}", to.table, columns.join(", ")))
-}
-
 impl Reading {
     /// What is to be read for a plan.
     pub(super) fn of(plan: &Plan, strings: StandardStrings) -> Self {
+        let places = plan.tables.iter().enumerate().map(|(place, table)| (table.dump_id, place));
         Self {
             tables: plan.tables.clone().into(),
+            places: Arc::new(places.collect()),
             large_objects: plan.large_objects.clone(),
             strings,
             rewriting: None,
@@ -525,38 +410,12 @@ impl Reading {
     fn for_another(&self) -> Self {
         Self {
             tables: Arc::clone(&self.tables),
+            places: Arc::clone(&self.places),
             large_objects: Vec::new(),
             strings: self.strings,
             rewriting: self.rewriting.clone(),
             redirected: Arc::clone(&self.redirected),
             discovery: None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    #[test]
-    fn rows_of_a_partition_are_inserted_into_the_root() {
-        let root = Redirect {
-            table: QualifiedName::new("store", "message"),
-            columns: vec!["id".into(), "Body".into()],
-        };
-        let into = |sql| insert_into(sql, &root, StandardStrings::On).unwrap();
-        assert_eq!(
-            into("INSERT INTO store.\"p 0\" VALUES ('INSERT INTO x', 1);"),
-            "INSERT INTO store.message (id, \"Body\") VALUES ('INSERT INTO x', 1);"
-        );
-        assert_eq!(
-            into("INSERT INTO p0 OVERRIDING SYSTEM VALUE VALUES (1);"),
-            "INSERT INTO store.message (id, \"Body\") OVERRIDING SYSTEM VALUE VALUES (1);"
-        );
-        assert_eq!(
-            into("INSERT INTO store.p0 (id) VALUES (1);"),
-            "INSERT INTO store.message (id) VALUES (1);"
-        );
     }
 }

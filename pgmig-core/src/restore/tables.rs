@@ -99,6 +99,26 @@ impl Shapes {
     }
 }
 
+/// Finds the tables that each table is a partition of, at all levels: a profile names columns by these, too.
+pub(super) async fn ancestors(staging: &mut Session) -> Result<HashMap<QualifiedName, Vec<QualifiedName>>> {
+    let sql = "\
+        WITH RECURSIVE up AS ( \
+            SELECT c.oid AS leaf, i.inhparent AS node FROM pg_catalog.pg_class c \
+            JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid WHERE c.relispartition AND c.relkind = 'r' \
+            UNION ALL SELECT up.leaf, i.inhparent FROM up JOIN pg_catalog.pg_class c ON c.oid = up.node \
+            JOIN pg_catalog.pg_inherits i ON i.inhrelid = up.node WHERE c.relispartition) \
+        SELECT ln.nspname, l.relname, n.nspname, c.relname FROM up \
+        JOIN pg_catalog.pg_class l ON l.oid = up.leaf JOIN pg_catalog.pg_namespace ln ON ln.oid = l.relnamespace \
+        JOIN pg_catalog.pg_class c ON c.oid = up.node JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+    let rows = staging.rows(sql, "find what partitions belong to").await?;
+    let mut ancestors: HashMap<QualifiedName, Vec<QualifiedName>> = HashMap::new();
+    for row in &rows {
+        let leaf = QualifiedName::new(row.text(0), row.text(1));
+        ancestors.entry(leaf).or_default().push(QualifiedName::new(row.text(2), row.text(3)));
+    }
+    Ok(ancestors)
+}
+
 /// Finds the partitions whose rows may belong into another partition once IDs have been replaced, each with the
 /// root of its tree. Only partitioning by types that cannot hold an ID keeps a row where it is; everything
 /// else, expressions too, is routed anew.

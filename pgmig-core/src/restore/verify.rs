@@ -4,7 +4,7 @@ use super::error::RestoreError;
 use super::expected::{Expected, ObjectKind};
 use crate::error::Result;
 use crate::target::session::Session;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Objects of the catalogs, as the archive's TOC names them: kind, schema ("" for none), name. What belongs to a
 /// table is among them as `table name` and as `name`: archives of PostgreSQL 9.x do not name the table.
@@ -71,14 +71,15 @@ async fn invalid(staging: &mut Session, expected: &[Expected]) -> Result<Vec<Str
         WHERE NOT k.convalidated";
     let not_validated = staging.rows(sql, "look for constraints that are not valid").await?;
     // A constraint that stands in its table's definition can be NOT VALID there; those are not in `expected`.
+    let mut may_be_invalid: HashMap<(&str, &str), bool> = HashMap::new();
+    for object in expected.iter().filter(|object| object.kind == ObjectKind::Constraint) {
+        *may_be_invalid.entry((&object.schema, &object.name)).or_default() |= object.may_be_invalid;
+    }
     let faulty = |schema: &str, table: &str, name: &str| {
-        let names: Vec<String> = names(table, name).collect();
-        let mut same = expected
-            .iter()
-            .filter(|object| object.kind == ObjectKind::Constraint && object.schema == schema)
-            .filter(|object| names.contains(&object.name))
-            .peekable();
-        same.peek().is_some() && !same.any(|object| object.may_be_invalid)
+        let known: Vec<bool> = names(table, name)
+            .filter_map(|name| may_be_invalid.get(&(schema, name.as_str())).copied())
+            .collect();
+        !known.is_empty() && !known.contains(&true)
     };
     let mut faults: Vec<String> = not_validated
         .iter()

@@ -34,6 +34,8 @@ pub(super) struct Workers {
     pub(super) lead: Executor,
     others: Vec<Executor>,
     settings: BulkSettings,
+    /// Replacements in DDL by sessions that are closed.
+    replaced: u64,
 }
 
 impl Workers {
@@ -46,10 +48,11 @@ impl Workers {
         let mut session = Session::open(&setup.config, &setup.database, &setup.application).await?;
         let settings = BulkSettings::of_server(&mut session, setup.jobs, setup.toast_compression).await?;
         let lead = setup.executor(session, &settings).await?;
-        Ok(Self { lead, others: Vec::new(), settings })
+        Ok(Self { lead, others: Vec::new(), settings, replaced: 0 })
     }
 
-    /// Opens the other sessions, as many as the server admits. Returns how many there are now.
+    /// Opens the other sessions, as many as the server admits; where it does not admit all, one connection is left to
+    /// others. Returns how many sessions there are now.
     ///
     /// # Errors
     ///
@@ -57,14 +60,26 @@ impl Workers {
     pub(super) async fn open_others(&mut self, setup: &Setup) -> Result<usize> {
         let open = || Session::open_another(&setup.config, &setup.database, &setup.application);
         let opened: Vec<Result<Session, TargetError>> = join_all((1..setup.jobs.get()).map(|_| open())).await;
+        let mut refused = false;
         for session in opened {
             match session {
                 Ok(session) => self.others.push(setup.executor(session, &self.settings).await?),
-                Err(error) if has_no_slot(&error) => {}
+                Err(error) if has_no_slot(&error) => refused = true,
                 Err(error) => return Err(error.into()),
             }
         }
+        if refused && let Some(executor) = self.others.pop() {
+            self.replaced += executor.replaced;
+            executor.session.close().await;
+        }
         Ok(self.others.len() + 1)
+    }
+
+    /// Closes the other sessions: what follows needs one only, and perhaps another of its own.
+    pub(super) async fn dismiss_others(&mut self) {
+        let others = std::mem::take(&mut self.others);
+        self.replaced += others.iter().map(|executor| executor.replaced).sum::<u64>();
+        join_all(others.into_iter().map(|executor| executor.session.close())).await;
     }
 
     /// All of them.
@@ -72,9 +87,9 @@ impl Workers {
         std::iter::once(&mut self.lead).chain(&mut self.others).collect()
     }
 
-    /// Replacements in DDL so far.
+    /// Replacements in DDL so far, when the others are dismissed.
     pub(super) fn replaced(&self) -> u64 {
-        self.others.iter().map(|executor| executor.replaced).sum::<u64>() + self.lead.replaced
+        self.replaced + self.lead.replaced
     }
 
     /// Says good-bye to the server.

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 /// Replaces IDs in the string constants of `sql`, one or several statements, and returns how many were.
 ///
-/// Left as they are: names, quoted ones in the bodies of SQL and PL/pgSQL routines too (in other languages, in
+/// Left as they are: names, those in constants of `regclass` and its like too, quoted ones in the bodies of SQL and PL/pgSQL routines too (in other languages, in
 /// which double quotes may enclose strings, the whole body is rewritten); comments outside of bodies; and the
 /// bounds of RANGE partitions, whose order new IDs would upset. The bounds of LIST partitions are rewritten.
 ///
@@ -60,6 +60,21 @@ struct Statement<'a> {
     /// What the strings after `AS` are, of a routine; `None` of any other statement.
     body: Option<BodyLanguage>,
 }
+
+/// Types whose values are names of objects.
+const NAME_TYPES: [&str; 11] = [
+    "regclass",
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "regtype",
+];
 
 /// The language of a routine's body, as far as names in it are recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +135,7 @@ impl<'a> Statement<'a> {
             let TokenKind::String(kind) = token.kind else {
                 continue;
             };
-            if bound.is_inside() {
+            if bound.is_inside() || self.is_name(at) {
                 continue;
             }
             let (span, content) = (token.body.clone(), Content::Text);
@@ -130,6 +145,21 @@ impl<'a> Statement<'a> {
             count = count.saturating_add(body.rewrite(rules, &names, edits));
         }
         count
+    }
+
+    /// Whether the string at `at` is the name of an object: `'store."log"'::regclass`, `setval('store."log_id_seq"', ...)`.
+    fn is_name(&self, at: usize) -> bool {
+        let is_symbol = |at: usize, symbol| {
+            self.tokens.get(at).is_some_and(|token| token.kind == TokenKind::Symbol(symbol))
+        };
+        let is_cast = is_symbol(at.saturating_add(1), b':') && is_symbol(at.saturating_add(2), b':');
+        let is_argument = at.checked_sub(1).is_some_and(|before| is_symbol(before, b'('));
+        let any = |at: Option<usize>, words: &[&str]| {
+            at.is_some_and(|at| words.iter().any(|word| self.is_word(at, word)))
+        };
+        // pg_catalog may stand before the type.
+        (is_cast && [3, 5].into_iter().any(|after| any(at.checked_add(after), &NAME_TYPES)))
+            || (is_argument && any(at.checked_sub(2), &["setval", "nextval", "currval"]))
     }
 
     /// Whether the string at `at` is a routine's body, not the default of a parameter or a setting.
@@ -245,6 +275,17 @@ mod tests {
             "CREATE FUNCTION f() RETURNS uuid AS $$ return \"#\" $$ LANGUAGE plpython3u;",
             "CREATE FUNCTION f() RETURNS uuid LANGUAGE sql BEGIN ATOMIC SELECT '#', \"@\"; END;",
             "CREATE FUNCTION f() RETURNS uuid LANGUAGE sql AS $$ SELECT \"@\", '# $$;",
+        ] {
+            check(sql, StandardStrings::On);
+        }
+    }
+
+    #[test]
+    fn leaves_names_in_constants_alone() {
+        for sql in [
+            "SELECT pg_catalog.setval('store.\"@\"', 7, true);",
+            "ALTER TABLE t ALTER COLUMN id SET DEFAULT nextval('\"log_@_id_seq\"'::regclass), ALTER c SET DEFAULT '#'::uuid;",
+            "CREATE VIEW v AS SELECT '\"@\"'::regclass, '@'::pg_catalog.regclass, '#'::text, f('#'), ('#' || '@'::regtype);",
         ] {
             check(sql, StandardStrings::On);
         }

@@ -276,3 +276,46 @@ fn hex4(text: &[Decoded]) -> Option<u32> {
         .iter()
         .try_fold(0_u32, |number, (value, _)| Some(number << 4 | char::from_u32(*value)?.to_digit(16)?))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::Shape;
+    use super::*;
+    use crate::instance::InstanceId;
+
+    const A: &str = "1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01";
+
+    #[test]
+    fn finds_what_was_not_rewritten_in_insert_statements() {
+        let id = |text: &str| text.parse::<InstanceId>().unwrap();
+        let rules = Rules::new([(id(A), id("9d3a7e54-5c2b-4f7c-8e21-0b6a5d4c3b02"))]);
+        let mut counter = LeftoverCounter::new(&rules, Vec::new());
+        let hex: String = A.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let array = Arc::new(Shape::Array(Box::new(Shape::Json)));
+        let columns = [
+            ColumnRule::Text,
+            ColumnRule::Excluded,
+            ColumnRule::Json,
+            ColumnRule::Bytea(BinaryRule::Rewrite),
+            ColumnRule::Bytea(BinaryRule::Report),
+            ColumnRule::Nested(array, BinaryRule::Report),
+        ];
+        for (values, expected) in [
+            (format!("'{A} x{A}', '{A}', '\"\\n{A}\"', NULL, NULL, NULL"), 2),
+            (format!("'', '{A}', '\"\\u0041{A}\"', '\\x{hex}', '\\x{hex}', '{{\"\\\"\\\\n{A}\\\"\"}}'"), 2),
+            (
+                format!(
+                    "'a', NULL, NULL, '\\012{A}\\101', '{A}', NULL), ('{}', 1, 2, 3, 4, 5",
+                    A.to_uppercase()
+                ),
+                1,
+            ),
+            (format!("'a', NULL, NULL, '\\012{A}\\012', '{A}', NULL"), 1),
+        ] {
+            let sql = format!("INSERT INTO t VALUES ({values});");
+            assert_eq!(counter.count_insert(&sql, &columns, StandardStrings::On), expected, "{sql}");
+        }
+        assert_eq!(counter.total(), 6);
+    }
+}

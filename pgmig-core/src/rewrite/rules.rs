@@ -148,15 +148,17 @@ impl Rules {
         self.targets.is_empty() && self.numbers.is_empty()
     }
 
-    /// The rule for a column whose values are of this shape.
-    pub fn column_rule(&self, table: &QualifiedName, column: &str, shape: &Shape) -> ColumnRule {
-        let among =
-            |columns: &[ColumnSelector]| columns.iter().any(|selector| selector.selects(table, column));
+    /// The rule for a column whose values are of this shape. `tables` are the names of its table: its own, and
+    /// those of the tables that it is a partition of.
+    pub fn column_rule(&self, tables: &[QualifiedName], column: &str, shape: &Shape) -> ColumnRule {
+        let is_selected =
+            |selector: &ColumnSelector| tables.iter().any(|table| selector.selects(table, column));
+        let among = |columns: &[ColumnSelector]| columns.iter().any(is_selected);
         if among(&self.excluded) {
             return ColumnRule::Excluded;
         }
         let binary = || {
-            let listed = self.bytea_columns.iter().find(|(selector, _)| selector.selects(table, column));
+            let listed = self.bytea_columns.iter().find(|(selector, _)| is_selected(selector));
             listed.map_or(self.bytea, |(_, rule)| *rule)
         };
         match shape {
@@ -257,14 +259,14 @@ mod tests {
             .with_alias_columns([selector(None, "instance_id")])
             .with_excluded([selector(Some("store"), "history"), selector(Some("other"), "instance_id")]);
         let rule = |schema: &str, column, shape: Shape| {
-            rules.column_rule(&QualifiedName::new(schema, "tenant"), column, &shape)
+            rules.column_rule(&[QualifiedName::new(schema, "tenant")], column, &shape)
         };
         assert_eq!(rule("store", "instance_id", Shape::Text), ColumnRule::AliasNumber);
         assert_eq!(rule("other", "instance_id", Shape::Text), ColumnRule::Excluded);
         assert_eq!(rule("store", "history", Shape::Json), ColumnRule::Excluded);
         assert_eq!(rule("b", "history", Shape::Json), ColumnRule::Json);
         assert_eq!(rule("b", "history", Shape::Text), ColumnRule::Text);
-        let unqualified = QualifiedName::unqualified("tenant");
+        let unqualified = [QualifiedName::unqualified("tenant")];
         assert_eq!(rules.column_rule(&unqualified, "history", &Shape::Text), ColumnRule::Excluded);
     }
 
@@ -273,14 +275,18 @@ mod tests {
         let selector =
             |column: &str| ColumnSelector { schema: None, table: "t".to_owned(), column: column.to_owned() };
         let rule =
-            |rules: &Rules, column| rules.column_rule(&QualifiedName::new("s", "t"), column, &Shape::Bytea);
+            |rules: &Rules, column| rules.column_rule(&[QualifiedName::new("s", "t")], column, &Shape::Bytea);
         assert_eq!(rule(&Rules::default(), "a"), ColumnRule::Bytea(BinaryRule::Report));
         let columns = [(selector("a"), BinaryRule::Rewrite), (selector("a"), BinaryRule::Report)];
         let rules = Rules::default().with_bytea(BinaryRule::Leave, columns).with_excluded([selector("c")]);
         assert_eq!(rule(&rules, "a"), ColumnRule::Bytea(BinaryRule::Rewrite));
         assert_eq!([rule(&rules, "b"), rule(&rules, "c")], [ColumnRule::Excluded, ColumnRule::Excluded]);
         let array = Shape::Array(Box::new(Shape::Bytea));
-        let nested = rules.column_rule(&QualifiedName::new("s", "t"), "a", &array);
+        let nested = rules.column_rule(
+            &[QualifiedName::new("s", "t_2024"), QualifiedName::new("s", "t")],
+            "a",
+            &array,
+        );
         assert_eq!(nested, ColumnRule::Nested(Arc::new(array), BinaryRule::Rewrite));
     }
 

@@ -1,14 +1,19 @@
 //! Reads one data block to its end and checks what is in it.
 
+use super::ahead::each_piece;
 use super::expectation::{Expectations, Form};
 use super::fault::Fault;
 use super::inserts::InsertScanner;
 use super::rows::RowScanner;
 use crate::archive::{Archive, ArchiveError, Block, DataReader, DumpId, EntryLabel, LargeObjectsReader};
 use crate::sql::QualifiedName;
+use std::sync::{Mutex, PoisonError};
 
-/// How much is unpacked at a time: little enough to be in the processor's cache when it is checked.
+/// How much of a large object is unpacked at a time.
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// Windows of more than this are wide. pg_dump's own levels take up to 8 MiB, `zstd:long` 128 MiB.
+const WIDE_WINDOW: u64 = 8 * 1024 * 1024;
 
 /// Most bytes of a large object: 2^31 pages of 2 KiB (`MAX_LARGE_OBJECT_SIZE` of PostgreSQL). One that unpacks to
 /// more is a bomb.
@@ -43,6 +48,10 @@ pub(crate) struct BlockChecker<'a> {
     pub(crate) expectations: &'a Expectations,
     /// Called after each piece; an end is put to it by an error.
     pub(crate) each_piece: &'a (dyn Fn() -> Result<(), Fault> + Sync),
+    /// Whether large tables are unpacked on a thread of their own.
+    pub(crate) is_parallel: bool,
+    /// Held while a stream with a wide window is unpacked: one at a time, or memory would grow with the threads.
+    pub(crate) wide: &'a Mutex<()>,
 }
 
 impl BlockChecker<'_> {
@@ -54,6 +63,8 @@ impl BlockChecker<'_> {
         block: Block<'_>,
         again: Option<&Archive>,
     ) -> Result<Checked, Fault> {
+        let (block, is_wide) = is_wide(block)?;
+        let _alone = is_wide.then(|| self.wide.lock().unwrap_or_else(PoisonError::into_inner));
         let checked = match (block, self.expectations.form(label.dump_id)) {
             (Block::LargeObjects(objects), _) => self.large_objects(label, objects),
             (Block::Data(data), Form::Rows { fields }) => self.rows(label, data, *fields),
@@ -68,9 +79,8 @@ impl BlockChecker<'_> {
         })
     }
 
-    fn rows(&self, label: &EntryLabel, mut data: DataReader<'_>, fields: usize) -> Result<Checked, Found> {
+    fn rows(&self, label: &EntryLabel, data: DataReader<'_>, fields: usize) -> Result<Checked, Found> {
         let mut scanner = RowScanner::new(fields, self.expectations.encoding);
-        let mut buffer = Vec::with_capacity(2 * PIECE_BYTES);
         let mut bytes = 0;
         let found = |at: super::rows::FaultAt| {
             let entry = Box::new(label.clone());
@@ -78,27 +88,24 @@ impl BlockChecker<'_> {
             let fault = move |file_offset| Fault::Row { fault, entry, row, offset, file_offset };
             Found::At(offset, Box::new(fault))
         };
-        loop {
-            let read = data.read_into(&mut buffer, PIECE_BYTES)?;
-            if read == 0 {
-                let rows = scanner.finish(&buffer).map_err(found)?;
-                return Ok(Checked { rows, bytes, ..Checked::default() });
-            }
-            bytes += to_u64(read);
-            let done = scanner.scan(&buffer).map_err(&found)?;
-            buffer.drain(..done);
+        let left = each_piece::<Found>(data, self.is_parallel, &mut |piece| {
+            let done = scanner.scan(piece).map_err(found)?;
+            bytes += to_u64(done);
             (self.each_piece)()?;
-        }
+            Ok(done)
+        })?;
+        bytes += to_u64(left.len());
+        let rows = scanner.finish(&left).map_err(found)?;
+        Ok(Checked { rows, bytes, ..Checked::default() })
     }
 
     fn inserts(
         &self,
         label: &EntryLabel,
-        mut data: DataReader<'_>,
+        data: DataReader<'_>,
         table: Option<&QualifiedName>,
     ) -> Result<Checked, Found> {
         let mut scanner = InsertScanner::new(self.expectations, table);
-        let mut buffer = Vec::with_capacity(PIECE_BYTES);
         let mut bytes = 0;
         let found = |at: super::inserts::InsertFaultAt| {
             let entry = Box::new(label.clone());
@@ -106,17 +113,14 @@ impl BlockChecker<'_> {
             let fault = move |file_offset| Fault::Insert { fault, entry, row, offset, file_offset };
             Found::At(offset, Box::new(fault))
         };
-        loop {
-            buffer.clear();
-            let read = data.read_into(&mut buffer, PIECE_BYTES)?;
-            if read == 0 {
-                let rows = scanner.finish().map_err(found)?;
-                return Ok(Checked { rows, bytes, ..Checked::default() });
-            }
-            bytes += to_u64(read);
-            scanner.scan(&buffer).map_err(&found)?;
+        each_piece::<Found>(data, self.is_parallel, &mut |piece| {
+            scanner.scan(piece).map_err(found)?;
+            bytes += to_u64(piece.len());
             (self.each_piece)()?;
-        }
+            Ok(piece.len())
+        })?;
+        let rows = scanner.finish().map_err(found)?;
+        Ok(Checked { rows, bytes, ..Checked::default() })
     }
 
     fn large_objects(
@@ -145,6 +149,18 @@ impl BlockChecker<'_> {
             checked.large_objects.push(oid.0);
         }
         Ok(checked)
+    }
+}
+
+/// Whether unpacking takes much memory. Each large object is a stream of its own, so that those are told only when
+/// they are there, and taken for wide.
+fn is_wide(block: Block<'_>) -> Result<(Block<'_>, bool), ArchiveError> {
+    match block {
+        Block::Data(mut data) => {
+            let window = data.zstd_window()?;
+            Ok((Block::Data(data), window.is_none_or(|window| window > WIDE_WINDOW)))
+        }
+        Block::LargeObjects(objects) => Ok((Block::LargeObjects(objects), true)),
     }
 }
 

@@ -5,6 +5,7 @@
 //! and for their table; every large object that the table of contents announces is there. Whether the server takes
 //! a value (a number that is none, a row that breaks a constraint), only the server can tell.
 
+mod ahead;
 mod block;
 mod encoding;
 mod expectation;
@@ -68,7 +69,8 @@ pub fn verify_archive(
     stop: &CancellationToken,
 ) -> Result<Verified, Fault> {
     let expectations = Expectations::of(archive)?;
-    let schedule = Schedule { expectations: &expectations, jobs, progress, stop };
+    let wide = std::sync::Mutex::new(());
+    let schedule = Schedule { expectations: &expectations, jobs, progress, stop, wide: &wide };
     // Of a file that was compressed as a whole, too, blocks come one after the other.
     let is_in_order = archive.is_stream() || archive.is_sequential();
     let blocks = if is_in_order { schedule.in_order(archive)? } else { schedule.at_once(archive)? };

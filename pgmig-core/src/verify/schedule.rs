@@ -16,6 +16,7 @@ pub(super) struct Schedule<'a> {
     pub(super) jobs: NonZeroUsize,
     pub(super) progress: &'a dyn Progress,
     pub(super) stop: &'a CancellationToken,
+    pub(super) wide: &'a Mutex<()>,
 }
 
 /// What several threads find out together.
@@ -33,7 +34,7 @@ impl Schedule<'_> {
     pub(super) fn in_order(&self, archive: &mut Archive) -> Result<Vec<(DumpId, Checked)>, Fault> {
         let (read, total) = (archive.bytes_read(), archive.size());
         let each_piece = || self.look(read.get(), total);
-        let checker = BlockChecker { expectations: self.expectations, each_piece: &each_piece };
+        let checker = self.checker(&each_piece);
         let labels: std::collections::HashMap<_, _> = archive
             .entries()
             .iter()
@@ -108,8 +109,13 @@ impl Schedule<'_> {
             }
             self.look(read.get(), total)
         };
-        let checker = BlockChecker { expectations: self.expectations, each_piece: &each_piece };
+        let checker = self.checker(&each_piece);
         checker.check(&entry.label(), archive.block(id)?, Some(archive))
+    }
+
+    fn checker<'c>(&'c self, each_piece: &'c (dyn Fn() -> Result<(), Fault> + Sync)) -> BlockChecker<'c> {
+        let is_parallel = self.jobs.get() > 1;
+        BlockChecker { expectations: self.expectations, each_piece, is_parallel, wide: self.wide }
     }
 
     fn look(&self, read: u64, total: Option<u64>) -> Result<(), Fault> {

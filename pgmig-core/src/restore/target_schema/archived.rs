@@ -176,10 +176,9 @@ mod tests {
     fn partitions_are_found_in_both_forms() {
         let attach = "ALTER TABLE ONLY s.log ATTACH PARTITION s.log_1 FOR VALUES FROM (1) TO (2);";
         assert_eq!(attached_in(attach, &table("log_1")), Some(table("log")));
-        let both = format!(
-            "CREATE TABLE s.log_1 (\n id int\n);\nALTER TABLE ONLY log ATTACH PARTITION log_1 DEFAULT;"
-        );
-        assert_eq!(attached_in(&both, &table("log_1")), Some(table("log")));
+        let both =
+            "CREATE TABLE s.log_1 (\n id int\n);\nALTER TABLE ONLY log ATTACH PARTITION log_1 DEFAULT;";
+        assert_eq!(attached_in(both, &table("log_1")), Some(table("log")));
         assert_eq!(attached_in("CREATE TABLE s.x (\n id int\n);", &table("x")), None);
     }
 

@@ -15,6 +15,7 @@ use super::{own, sequences};
 use crate::archive::Archive;
 use crate::error::Result;
 use crate::profile::Profile;
+use crate::schema::newest_finished;
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use crate::target::session::Session;
 
@@ -44,8 +45,10 @@ impl Build {
         self.more_workers(&mut workers, &setup, journal).await?;
 
         journal.step(Step::Data);
+        let path: Vec<String> = schema.search_path.iter().map(|name| quote_ident(name)).collect();
+        let set_search_path = format!("SET search_path = {}", path.join(", "));
         for executor in workers.all() {
-            self.set_search_path(executor).await?;
+            executor.session.execute(&set_search_path, "set search_path").await?;
         }
         let loaded = self.rows_and_post_data(archive, &mut workers, journal, &setup).await?;
 
@@ -79,6 +82,10 @@ impl Build {
         journal.step(Step::Verify);
         self.compare_with_target(executor).await?;
         journal.report.differences.clone_from(&schema.differences);
+        if let Some(profile) = &self.profile {
+            let version = newest_finished(executor.session.conn(), profile).await?;
+            journal.report.target_version = version.map(|version| profile.releases().schema_version(version));
+        }
         // Instances are where the target has them; where these are the target's own, there is nothing to compare.
         self.profile = self.profile.take().map(Profile::in_target);
         let tenant = self.profile.as_ref().and_then(Profile::tenant);
@@ -104,14 +111,6 @@ impl Build {
         let tables = own::tables(&mut executor.session).await?;
         let emptied: Vec<&QualifiedName> = tables.keys().filter(|table| !schema.keeps(table)).collect();
         empty::empty(&mut executor.session, &emptied).await
-    }
-
-    /// Triggers and defaults of the target may rely on the search_path that its clients have.
-    async fn set_search_path(&self, executor: &mut Executor) -> Result<()> {
-        let names = self.profile.as_ref().map_or_else(|| vec!["public"], Profile::search_path);
-        let path: Vec<String> = names.into_iter().map(quote_ident).collect();
-        let sql = format!("SET search_path = {}", path.join(", "));
-        Ok(executor.session.execute(&sql, "set search_path").await.map(drop)?)
     }
 
     /// What is built must be the target's schema to the last constraint and trigger.

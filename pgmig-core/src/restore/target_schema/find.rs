@@ -10,8 +10,9 @@ use crate::archive::{Archive, DumpId, EntryKind};
 use crate::error::Result;
 use crate::profile::{Profile, TargetRules};
 use crate::progress::{Notice, Severity};
+use crate::restore::discover::insert_columns;
 use crate::restore::error::Refusal;
-use crate::restore::plan::{Facts, Plan, RowForm, RunAs};
+use crate::restore::plan::{Facts, Plan, RowForm, RunAs, TableLoad};
 use crate::restore::planner::qualified_name;
 use crate::schema;
 use crate::sql::QualifiedName;
@@ -24,6 +25,8 @@ pub(in crate::restore) struct TargetSchema {
     /// Every difference, none of them refused.
     pub(in crate::restore) differences: Vec<TableDifference>,
     pub(in crate::restore) notices: Vec<Notice>,
+    /// The search_path that the target's triggers and defaults can rely on.
+    pub(super) search_path: Vec<String>,
     /// Tables that keep the target's rows.
     pub(super) kept: HashSet<QualifiedName>,
     /// Triggers that the archive does not have: they fire for the loaded rows.
@@ -46,7 +49,8 @@ pub(in crate::restore) async fn find(
     let own = own::tables(target).await?;
     let no_rules = TargetRules::default();
     let rules = profile.map_or(&no_rules, Profile::target_rules);
-    let matcher = Matcher { definitions: &definitions, own: &own, profile, rules };
+    let named = columns_of_inserts(archive, &plan.tables, &definitions)?;
+    let matcher = Matcher { definitions: &definitions, named: &named, own: &own, profile, rules };
     let types = types::matches(target, &matcher.type_pairs(&plan.tables)).await?;
     let Matched { loads, differences } = matcher.run(&plan.tables, &types);
     let differences: Vec<TableDifference> = differences.into_iter().collect();
@@ -60,9 +64,28 @@ pub(in crate::restore) async fn find(
         load.run_as = if facts.is_superuser && is_rows { RunAs::Superuser } else { RunAs::Owner };
     }
     let mut found = TargetSchema { differences, kept: kept(&own, profile), ..TargetSchema::default() };
-    found.fire(insert_triggers(target).await?, plan, &definitions);
+    let search_path = profile.map_or_else(|| vec!["public"], Profile::search_path);
+    found.search_path = search_path.into_iter().map(str::to_owned).collect();
+    found.fire(insert_triggers(target).await?, plan, &own, &definitions);
     found.sequences(target, archive, plan).await?;
     Ok(found)
+}
+
+/// The columns that INSERT statements name, of tables that the archive does not define.
+fn columns_of_inserts(
+    archive: &Archive,
+    loads: &[TableLoad],
+    definitions: &Definitions,
+) -> Result<HashMap<DumpId, Vec<String>>> {
+    let mut named = HashMap::new();
+    for load in loads.iter().filter(|load| matches!(load.form, RowForm::Inserts { .. })) {
+        if definitions.columns(&load.table).is_none()
+            && let Some(columns) = insert_columns(archive, load.dump_id)?
+        {
+            named.insert(load.dump_id, columns);
+        }
+    }
+    Ok(named)
 }
 
 /// Tables that keep the target's rows: those of extensions, of migration tools, and those that the profile names,
@@ -85,38 +108,47 @@ impl TargetSchema {
 
     /// Triggers that the archive has, too, have done their work on its rows. The others fire for them: they are a
     /// part of the schema that the rows get. Their tables are loaded last, so that what they look for is there.
-    fn fire(&mut self, triggers: Vec<InsertTrigger>, plan: &mut Plan, definitions: &Definitions) {
-        let mut off = BTreeSet::new();
+    fn fire(
+        &mut self,
+        triggers: Vec<InsertTrigger>,
+        plan: &mut Plan,
+        own: &OwnTables,
+        definitions: &Definitions,
+    ) {
+        let (mut on, mut off, mut tables) = (BTreeSet::new(), BTreeSet::new(), HashSet::new());
         for trigger in triggers {
+            // A partition has a clone of its root's trigger, and that is the one which fires.
+            let root = own.get(&trigger.table).and_then(|table| table.root.as_ref());
+            let table = root.unwrap_or(&trigger.table).clone();
             let mut sources = plan
                 .tables
                 .iter()
-                .filter(|load| load.into.as_ref().is_some_and(|into| into.table == trigger.table))
+                .filter(|load| load.into.as_ref().is_some_and(|into| into.table == table))
                 .flat_map(|load| std::iter::once(&load.table).chain(definitions.parents(&load.table)))
                 .peekable();
             if sources.peek().is_none() {
                 continue;
             }
-            let label = format!("{} of {}", crate::sql::quote_ident(&trigger.name), trigger.table);
+            let label = format!("{} of {table}", crate::sql::quote_ident(&trigger.name));
             if !definitions.any() {
                 off.insert(label);
-            } else if !sources.any(|table| definitions.has_trigger(table, &trigger.name)) {
-                self.notice(format!(
-                    "trigger {label}, which the archive lacks, fires for the rows that are loaded"
-                ));
+            } else if !sources.any(|source| definitions.has_trigger(source, &trigger.name)) {
+                on.insert(label);
+                tables.insert(table);
                 self.fired.insert(trigger);
             }
         }
-        if !off.is_empty() {
-            let off: Vec<String> = off.into_iter().collect();
-            self.notice(format!(
-                "the archive does not tell which triggers its rows went through, so these do not fire for them: {}",
-                off.join(", ")
-            ));
+        let list = |labels: BTreeSet<String>| labels.into_iter().collect::<Vec<_>>().join(", ");
+        if !on.is_empty() {
+            let text = "triggers that the archive lacks fire for the rows that are loaded";
+            self.notice(format!("{text}: {}", list(on)));
         }
-        let fired: HashSet<&QualifiedName> = self.fired.iter().map(|trigger| &trigger.table).collect();
+        if !off.is_empty() {
+            let text = "the archive does not tell which triggers its rows went through, so these do not fire for them";
+            self.notice(format!("{text}: {}", list(off)));
+        }
         for load in &mut plan.tables {
-            load.last = load.into.as_ref().is_some_and(|into| fired.contains(&into.table));
+            load.last = load.into.as_ref().is_some_and(|into| tables.contains(&into.table));
         }
     }
 

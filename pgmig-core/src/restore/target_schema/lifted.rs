@@ -42,10 +42,10 @@ pub(super) async fn insert_triggers(session: &mut Session) -> Result<Vec<InsertT
     // 4 is TRIGGER_TYPE_INSERT of tgtype.
     let sql = format!(
         "SELECT n.nspname, c.relname, g.tgname FROM pg_catalog.pg_trigger g \
-         JOIN ({USER_TABLES_OF}) c ON c.oid = g.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE g.tgenabled IN ('O', 'A') AND g.tgconstraint IS NOT NULL AND (NOT g.tgisinternal OR g.tgconstraint = 0) \
-         AND g.tgtype & 4 <> 0 ORDER BY 1, 2, 3",
-        USER_TABLES_OF = format_args!("SELECT c.oid, c.relname, c.relnamespace FROM {USER_TABLES}")
+         JOIN (SELECT c.oid, c.relname, c.relnamespace FROM {USER_TABLES}) c ON c.oid = g.tgrelid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE g.tgenabled IN ('O', 'A') AND (NOT g.tgisinternal OR g.tgconstraint = 0) AND g.tgtype & 4 <> 0 \
+         ORDER BY 1, 2, 3"
     );
     let rows = session.rows(&sql, "list the target's triggers").await?;
     let trigger = |row: &TextRow| InsertTrigger {

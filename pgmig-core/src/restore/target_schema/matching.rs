@@ -1,22 +1,23 @@
 //! Which table of the target takes the rows of which one of the archive, column by column. Pure.
 
 use super::archived::Definitions;
+use super::columns::{Columns, FromColumn, held};
 use super::difference::{DifferenceKind, Outcome, TableDifference};
-use super::own::{OwnColumn, OwnTable, OwnTables};
-use super::types::{Conversion, TypeMatch, TypeMatches, TypePair};
+use super::own::{OwnTable, OwnTables};
+use super::types::{TypeMatches, TypePair};
+use crate::archive::DumpId;
 use crate::profile::{Profile, TargetRules};
-use crate::restore::plan::{Destination, Held, RowForm, TableLoad};
+use crate::restore::plan::{Destination, RowForm, TableLoad};
 use crate::rewrite::Shape;
 use crate::schema;
-use crate::sql::{ColumnDefinition, QualifiedName, quote_ident};
-use std::collections::{BTreeSet, HashSet};
-
-/// The temporary table in which rows are held: one at a time in a session.
-const HELD: &str = "pgmig_held";
+use crate::sql::{ColumnDefinition, QualifiedName};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Says where rows go.
 pub(super) struct Matcher<'a> {
     pub(super) definitions: &'a Definitions,
+    /// The columns that INSERT statements name, of tables that the archive does not define.
+    pub(super) named: &'a HashMap<DumpId, Vec<String>>,
     pub(super) own: &'a OwnTables,
     pub(super) profile: Option<&'a Profile>,
     pub(super) rules: &'a TargetRules,
@@ -30,29 +31,13 @@ pub(super) struct Matched {
     pub(super) differences: BTreeSet<TableDifference>,
 }
 
-/// A column of the archive's rows.
-struct FromColumn {
-    name: String,
-    /// As the archive defines it; `None` where it does not.
-    type_name: Option<String>,
-    /// Computed in the archive: there is a place for it in the rows, and no value.
-    is_generated: bool,
-}
-
-/// How a column of the archive gets into the target's.
-struct Place<'a> {
-    column: &'a OwnColumn,
-    /// SQL, where rows are held.
-    expression: String,
-}
-
 impl<'a> Matcher<'a> {
     /// Every pair of types that has to be judged.
     pub(super) fn type_pairs(&self, loads: &[TableLoad]) -> BTreeSet<TypePair> {
         let mut pairs = BTreeSet::new();
         for load in loads {
             let Some((_, table)) = self.destination(&load.table) else { continue };
-            for column in self.from_columns(load).unwrap_or_default() {
+            for column in self.row_columns(load).unwrap_or_default() {
                 let own = table.column(self.name_in_target(&load.table, &column.name));
                 let target = own.map_or("text", |own| own.type_name.as_str());
                 pairs.extend(self.type_pair(load, &column, target));
@@ -61,7 +46,7 @@ impl<'a> Matcher<'a> {
         pairs
     }
 
-    fn type_pair(&self, load: &TableLoad, column: &FromColumn, target: &str) -> Option<TypePair> {
+    pub(super) fn type_pair(&self, load: &TableLoad, column: &FromColumn, target: &str) -> Option<TypePair> {
         let schema = load.table.schema.clone().filter(|_| self.definitions.is_unqualified);
         let archive = column.type_name.clone()?;
         Some(TypePair { archive, schema, target: target.to_owned() })
@@ -104,7 +89,7 @@ impl<'a> Matcher<'a> {
         in_target(table).or_else(|| self.definitions.parents(table).into_iter().find_map(in_target))
     }
 
-    fn name_in_target<'n>(&'n self, table: &QualifiedName, column: &'n str) -> &'n str {
+    pub(super) fn name_in_target<'n>(&'n self, table: &QualifiedName, column: &'n str) -> &'n str {
         let root = self.definitions.parents(table).last().copied();
         let renamed = self.rules.column(table, column);
         renamed.or_else(|| self.rules.column(root?, column)).unwrap_or(column)
@@ -119,7 +104,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// The columns of a load's rows, in the order of their fields; `None` if nothing tells them.
-    fn from_columns(&self, load: &TableLoad) -> Option<Vec<FromColumn>> {
+    fn row_columns(&self, load: &TableLoad) -> Option<Vec<FromColumn>> {
         let defined = self.definitions.columns(&load.table);
         match &load.form {
             RowForm::Copy(copy) => {
@@ -140,7 +125,15 @@ impl<'a> Matcher<'a> {
                     is_generated: column.is_generated,
                     name: column.name,
                 };
-                Some(defined?.into_iter().map(from).collect())
+                let Some(defined) = defined else {
+                    let from = |name: &String| FromColumn {
+                        name: name.clone(),
+                        type_name: None,
+                        is_generated: false,
+                    };
+                    return Some(self.named.get(&load.dump_id)?.iter().map(from).collect());
+                };
+                Some(defined.into_iter().map(from).collect())
             }
         }
     }
@@ -177,9 +170,21 @@ impl<'a> Matcher<'a> {
             let kind = DifferenceKind::Partition { of: table.to_string() };
             differences.insert(of_table(name, kind, accepted("its rows go there")));
         }
-        let Some(from) = self.from_columns(load) else {
-            let advice = "take the backup without --inserts, or with the tables' definitions".to_owned();
-            differences.insert(of_table(name, DifferenceKind::Unnamed, Outcome::Refused(advice)));
+        self.columns(load, (table, own), types, differences)
+    }
+
+    /// Which columns of its table the rows of a load go to.
+    fn columns(
+        &self,
+        load: &TableLoad,
+        (table, own): (&QualifiedName, &'a OwnTable),
+        types: &TypeMatches,
+        differences: &mut BTreeSet<TableDifference>,
+    ) -> Option<Destination> {
+        let name = &load.table;
+        let Some(from) = self.row_columns(load) else {
+            let advice = "take the backup without --inserts, or with --column-inserts, or with definitions";
+            differences.insert(of_table(name, DifferenceKind::Unnamed, Outcome::Refused(advice.to_owned())));
             return None;
         };
         let root = self.definitions.parents(name).last().copied().unwrap_or(name);
@@ -233,179 +238,93 @@ fn of_table(table: &QualifiedName, kind: DifferenceKind, outcome: Outcome) -> Ta
     TableDifference { table: table.to_string(), column: None, kind, outcome }
 }
 
-fn held(table: &QualifiedName, columns: &[String], places: &[Place<'_>]) -> Held {
-    let held = QualifiedName::new("pg_temp", HELD);
-    let names: Vec<String> = places.iter().map(|place| quote_ident(&place.column.name)).collect();
-    let expressions: Vec<&str> = places.iter().map(|place| place.expression.as_str()).collect();
-    let names = if names.is_empty() { String::new() } else { format!("({}) ", names.join(", ")) };
-    Held {
-        create: format!("CREATE TEMPORARY TABLE {HELD} ({}) ON COMMIT DROP", columns.join(", ")),
-        insert: format!(
-            "INSERT INTO {table} {names}OVERRIDING SYSTEM VALUE SELECT {} FROM {held}",
-            expressions.join(", ")
-        ),
-        table: held,
-    }
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::super::own::OwnColumn;
+    use super::*;
+    use crate::copy::CopyStatement;
+    use crate::restore::plan::RunAs;
 
-/// The columns of one table being matched.
-struct Columns<'a, 'm> {
-    matcher: &'m Matcher<'a>,
-    load: &'m TableLoad,
-    /// What differences call the table: a partition by the root of its tree, so that each is told once.
-    label: &'m QualifiedName,
-    table: &'m QualifiedName,
-    own: &'a OwnTable,
-    types: &'m TypeMatches,
-    differences: &'m mut BTreeSet<TableDifference>,
-    places: Vec<Place<'a>>,
-    is_held: bool,
-}
-
-impl<'a> Columns<'a, '_> {
-    fn differs(&mut self, column: &str, kind: DifferenceKind, outcome: Outcome) {
-        let (table, column) = (self.label.to_string(), Some(quote_ident(column)));
-        self.differences.insert(TableDifference { table, column, kind, outcome });
+    fn table(name: &str) -> QualifiedName {
+        QualifiedName::new("s", name)
     }
 
-    fn accepted(&mut self, column: &str, kind: DifferenceKind, text: &str) {
-        self.differs(column, kind, Outcome::Accepted(text.to_owned()));
+    fn column(name: &str, is_not_null: bool, has_default: bool) -> OwnColumn {
+        let (name, type_name) = (name.to_owned(), "text".to_owned());
+        OwnColumn { name, type_name, is_not_null, has_default, is_generated: false }
     }
 
-    fn refused(&mut self, column: &str, kind: DifferenceKind, advice: &str) {
-        self.differs(column, kind, Outcome::Refused(advice.to_owned()));
-    }
-
-    /// Finds the place of a column of the archive; returns it as one of the table that holds rows.
-    fn place(&mut self, from: &FromColumn) -> String {
-        let name = quote_ident(&from.name);
-        let rules = self.matcher.rules;
-        let own_type = self.known_type(from);
-        let as_it_is = format!("{name} {}", own_type.unwrap_or("text"));
-        if from.is_generated {
-            self.is_held = true;
-            return as_it_is;
-        }
-        if rules.drops(&self.load.table, Some(&from.name)) || rules.drops(self.label, Some(&from.name)) {
-            self.is_held = true;
-            self.accepted(&from.name, DifferenceKind::OnlyInArchive, "it is left out, as the profile says");
-            return as_it_is;
-        }
-        let target = self.matcher.name_in_target(&self.load.table, &from.name).to_owned();
-        let Some(column) = self.own.column(&target) else {
-            let advice = "give the profile a rule for it (target_schema: rename or drop)";
-            self.refused(&from.name, DifferenceKind::OnlyInArchive, advice);
-            return as_it_is;
-        };
-        if target != from.name {
-            let kind = DifferenceKind::Renamed { to: quote_ident(&target) };
-            self.accepted(&from.name, kind, "its values go there, as the profile says");
-        }
-        if column.is_generated {
-            let advice = "if the target's values will do, drop it in the profile (target_schema: drop)";
-            self.refused(&from.name, DifferenceKind::Computed, advice);
-            return as_it_is;
-        }
-        let cast = rules.cast(&self.load.table, &from.name).or_else(|| rules.cast(self.label, &from.name));
-        let (held, mut expression) = match cast {
-            Some(using) => {
-                self.is_held = true;
-                self.cast_by_rule(from, column);
-                (as_it_is, format!("({using})"))
-            }
-            None => (self.convert(from, column, as_it_is), name.clone()),
-        };
-        if let Some(value) = rules.default_value(self.table, &column.name) {
-            self.is_held = true;
-            expression = format!("COALESCE({expression}, ({value}))");
-        }
-        self.places.push(Place { column, expression });
-        held
-    }
-
-    /// The archive's type of a column, where the target has it.
-    fn known_type<'f>(&self, from: &'f FromColumn) -> Option<&'f str> {
-        let target = self.matcher.name_in_target(&self.load.table, &from.name);
-        let target = self.own.column(target).map_or("text", |own| own.type_name.as_str());
-        let matched = self.match_of(from, target)?;
-        from.type_name.as_deref().filter(|_| matched.is_known)
-    }
-
-    fn match_of(&self, from: &FromColumn, target: &str) -> Option<TypeMatch> {
-        let pair = self.matcher.type_pair(self.load, from, target)?;
-        self.types.get(&pair).copied()
-    }
-
-    fn cast_by_rule(&mut self, from: &FromColumn, column: &OwnColumn) {
-        let Some(archive) = from.type_name.clone().filter(|archive| *archive != column.type_name) else {
-            return;
-        };
-        let kind = DifferenceKind::Type { archive, target: column.type_name.clone() };
-        self.accepted(&from.name, kind, "its values are converted as the profile says");
-    }
-
-    /// Decides by the types. What is stored as text is held as the target's type, so that it is read in the same
-    /// way whether rows are held or not.
-    fn convert(&mut self, from: &FromColumn, column: &OwnColumn, as_it_is: String) -> String {
-        let as_target = format!("{} {}", quote_ident(&from.name), column.type_name);
-        let Some(archive) = from.type_name.clone().filter(|archive| *archive != column.type_name) else {
-            return as_target;
-        };
-        let kind = DifferenceKind::Type { archive, target: column.type_name.clone() };
-        match self.match_of(from, &column.type_name).map(|matched| matched.conversion) {
-            Some(Conversion::Text) => {
-                self.accepted(&from.name, kind, "its values are taken as they are");
-                as_target
-            }
-            Some(Conversion::Assignment) => {
-                self.is_held = true;
-                self.accepted(&from.name, kind, "its values are converted as INSERT does");
-                as_it_is
-            }
-            Some(Conversion::None) | None => {
-                let advice = "give the profile a rule for it (target_schema: cast)";
-                self.refused(&from.name, kind, advice);
-                as_it_is
-            }
+    fn rows(name: &str, columns: &[&str]) -> TableLoad {
+        let columns = Some(columns.iter().map(|&column| column.to_owned()).collect());
+        TableLoad {
+            dump_id: DumpId::new(1).unwrap(),
+            table: table(name),
+            form: RowForm::Copy(CopyStatement { table: table(name), columns, has_oids: false }),
+            run_as: RunAs::Owner,
+            alone: false,
+            last: false,
+            into: None,
         }
     }
 
-    /// The target's columns that no column of the archive is for.
-    fn fill_rest(&mut self, from: &[FromColumn]) {
-        let own = self.own;
-        let computed = self.matcher.definitions.columns(&self.load.table).unwrap_or_default();
-        for column in own.columns.iter().filter(|column| !column.is_generated) {
-            let is_taken = self.places.iter().any(|place| place.column.name == column.name);
-            let is_refused = from.iter().any(|from| {
-                self.matcher.name_in_target(&self.load.table, &from.name) == column.name && !from.is_generated
-            });
-            let left_out = self.matcher.rules.drops(&self.load.table, Some(&column.name));
-            if is_taken || is_refused && !left_out {
-                continue;
-            }
-            let was_computed =
-                computed.iter().any(|definition| definition.name == column.name && definition.is_generated);
-            self.fill(column, was_computed);
-        }
+    /// Rows of `t (a, b)` for a table `t` of the target with these columns.
+    fn matched(columns: &[OwnColumn], rules: &TargetRules) -> Matched {
+        let own = OwnTable { columns: columns.to_vec(), ..OwnTable::default() };
+        let own = OwnTables::from([(table("t"), own), (table("new"), OwnTable::default())]);
+        let (definitions, named) = (Definitions::default(), HashMap::new());
+        let matcher = Matcher { definitions: &definitions, named: &named, own: &own, profile: None, rules };
+        matcher.run(&[rows("t", &["a", "b"])], &TypeMatches::new())
     }
 
-    fn fill(&mut self, column: &'a OwnColumn, was_computed: bool) {
-        let kind = if was_computed { DifferenceKind::WasComputed } else { DifferenceKind::OnlyInTarget };
-        if let Some(value) = self.matcher.rules.default_value(self.table, &column.name) {
-            self.is_held = true;
-            self.accepted(&column.name, kind, "it gets the value that the profile says");
-            self.places.push(Place { column, expression: format!("({value})") });
-        } else if was_computed {
-            let advice = "give the profile an expression for it (target_schema: default)";
-            self.refused(&column.name, kind, advice);
-        } else if column.has_default {
-            self.accepted(&column.name, kind, "it takes its default");
-        } else if column.is_not_null {
-            let advice =
-                "it is NOT NULL and has no default: give the profile a value for it (target_schema: default)";
-            self.refused(&column.name, kind, advice);
-        } else {
-            self.accepted(&column.name, kind, "it stays NULL");
-        }
+    fn refused(matched: &Matched) -> Vec<String> {
+        let refused = matched.differences.iter().filter(|difference| difference.is_refused());
+        refused.map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn columns_go_by_their_names() {
+        let own = [column("b", true, false), column("c", true, true), column("a", false, false)];
+        let matched = matched(&own, &TargetRules::default());
+        assert_eq!(refused(&matched), Vec::<String>::new());
+        let into = matched.loads[0].into.as_ref().unwrap();
+        assert_eq!(
+            (into.columns.as_slice(), &into.held),
+            (["a".to_owned(), "b".to_owned()].as_slice(), &None)
+        );
+        let texts: Vec<String> = matched.differences.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "table s.new: the archive has no such table; it stays empty",
+                "column s.t.c: the archive has no such column; it takes its default"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_has_no_place_or_no_value_is_refused() {
+        let matched =
+            matched(&[column("a", false, false), column("c", true, false)], &TargetRules::default());
+        let refused = refused(&matched);
+        assert_eq!(refused.len(), 2, "{refused:?}");
+        assert!(refused[0].starts_with("column s.t.b: the target has no such column"), "{refused:?}");
+        assert!(refused[1].contains("column s.t.c") && refused[1].contains("NOT NULL"), "{refused:?}");
+    }
+
+    #[test]
+    fn rules_make_rows_be_held() {
+        let yaml = "rename: [{table: t, column: b, to: c}]\ndefault: [{table: t, column: c, value: \"'x'\"}]\n\
+                    cast: [{table: t, column: a, using: upper(a)}]\n";
+        let rules: TargetRules = crate::target::yaml::parse(yaml).unwrap();
+        let matched = matched(&[column("a", false, false), column("c", true, false)], &rules);
+        assert_eq!(refused(&matched), Vec::<String>::new());
+        let held = matched.loads[0].held().unwrap();
+        assert_eq!(held.create, "CREATE TEMPORARY TABLE pgmig_held (a text, b text) ON COMMIT DROP");
+        assert_eq!(
+            held.insert,
+            "INSERT INTO s.t (a, c) OVERRIDING SYSTEM VALUE SELECT (upper(a)), COALESCE(b, ('x')) FROM \
+             pg_temp.pgmig_held"
+        );
     }
 }

@@ -6,6 +6,7 @@
 
 mod archived;
 mod build;
+mod columns;
 mod create;
 mod difference;
 mod empty;
