@@ -170,10 +170,8 @@ impl<'a> Crew<'a> {
                 let is_copy = load.is_some_and(|load| matches!(load.form, RowForm::Copy(_)));
                 Offer { feed: number, table: Some(table), alone, shareable: is_copy && !alone && !is_held }
             }
-            Content::LargeObjects(_) => {
-                let shareable = !self.job.create_large_objects;
-                Offer { feed: number, table: None, alone: false, shareable }
-            }
+            // Two connections that write into one object would make the same page of it.
+            Content::LargeObjects(_) => Offer { feed: number, table: None, alone: false, shareable: false },
         };
         let active = ActiveFeed {
             feed,
