@@ -13,10 +13,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 /// One entry and what it waits for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Node {
-    /// An index, a constraint or a foreign key.
-    pub(super) is_early_kind: bool,
-    /// Comes after all entries before it: what it locks is not known.
-    pub(super) is_barrier: bool,
+    pub(super) kind: Kind,
     /// Entries that must be there, by their places in the graph.
     pub(super) after: Vec<usize>,
     /// Tables whose rows must be there, by their places in the plan.
@@ -31,6 +28,19 @@ pub(super) struct Node {
     pub(super) tables: Vec<usize>,
     /// Whether it is also about a table without rows of its own: the root of partitions can be much work.
     pub(super) has_root: bool,
+}
+
+/// What an entry makes, as far as it matters for the order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    Index,
+    /// A primary key, a unique or an exclusion constraint.
+    Constraint,
+    ForeignKey,
+    #[default]
+    Other,
+    /// Comes after all entries before it: its table is not known.
+    Barrier,
 }
 
 /// The entries that come after the rows.
@@ -101,47 +111,64 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     let tables: Vec<DumpId> = dependencies.into_iter().filter(|id| is_table(archive, *id)).collect();
     node.tables = tables.iter().filter_map(|id| rows.places.get(id)).copied().collect();
     node.has_root = node.tables.len() < tables.len();
-    node.is_early_kind =
-        matches!(entry.kind, EntryKind::Index | EntryKind::Constraint | EntryKind::FkConstraint);
+    node.kind = kind(entry.kind, tables.is_empty());
+    // A foreign key names two tables; one to its own table waits as well as one whose other table is not known.
+    let least = match node.kind {
+        Kind::Index | Kind::Constraint => 1,
+        Kind::ForeignKey => 2,
+        Kind::Other | Kind::Barrier => usize::MAX,
+    };
     let have_own_rows = !node.has_root && node.tables.iter().all(|place| !rows.mixed.contains(place));
-    if node.is_early_kind && have_own_rows && !tables.is_empty() {
+    if have_own_rows && tables.len() >= least {
         node.after_rows.clone_from(&node.tables);
     } else {
         node.after_all_rows = true;
     }
-    // PostgreSQL 10 and older did not write the table among its dependencies.
-    node.is_barrier = tables.is_empty()
-        && matches!(
-            entry.kind,
-            EntryKind::RowSecurity | EntryKind::Policy | EntryKind::Rule | EntryKind::Trigger
-        );
-    match entry.kind {
-        EntryKind::Index => node.shared = tables,
+    match node.kind {
+        Kind::Index => node.shared = tables,
         _ => node.exclusive = tables,
     }
     node
 }
 
+fn kind(kind: EntryKind, has_no_table: bool) -> Kind {
+    use EntryKind as K;
+    match kind {
+        K::Index => Kind::Index,
+        K::Constraint => Kind::Constraint,
+        K::FkConstraint => Kind::ForeignKey,
+        // pg_dump 10 and older did not write the table among the dependencies.
+        K::RowSecurity | K::Policy | K::Rule | K::Trigger if has_no_table => Kind::Barrier,
+        _ => Kind::Other,
+    }
+}
+
 /// Whatever is no index, constraint or foreign key comes after all that is before it on the same tables, as in a
 /// restore over one connection: row level security, once it is on, would hide rows from foreign keys. Where its
-/// table is not known, it comes after everything that is before it.
+/// table is not known, it comes after everything that is before it. A foreign key comes after the keys of its tables.
 fn keep_order(nodes: &mut [Node]) {
     let mut before: HashMap<DumpId, Vec<usize>> = HashMap::new();
+    let mut keys: HashMap<DumpId, Vec<usize>> = HashMap::new();
     let mut since_barrier = Vec::new();
     for (place, node) in nodes.iter_mut().enumerate() {
-        if node.is_barrier {
+        if node.kind == Kind::Barrier {
             node.after = std::mem::replace(&mut since_barrier, vec![place]);
             continue;
         }
         since_barrier.push(place);
         let tables = node.shared.iter().chain(&node.exclusive);
-        if node.is_early_kind {
-            tables.for_each(|table| before.entry(*table).or_default().push(place));
-            continue;
-        }
         let mut after: BTreeSet<usize> = node.after.iter().copied().collect();
         for table in tables {
-            after.extend(before.insert(*table, vec![place]).unwrap_or_default());
+            match node.kind {
+                Kind::Constraint => keys.entry(*table).or_default().push(place),
+                Kind::ForeignKey => after.extend(keys.get(table).into_iter().flatten()),
+                _ => {}
+            }
+            if node.kind == Kind::Other {
+                after.extend(before.insert(*table, vec![place]).unwrap_or_default());
+            } else {
+                before.entry(*table).or_default().push(place);
+            }
         }
         node.after = after.into_iter().collect();
     }
@@ -159,7 +186,7 @@ mod tests {
     #[test]
     fn what_is_no_index_or_constraint_keeps_its_place_on_its_tables() {
         let table = |number| vec![DumpId::new(number).unwrap()];
-        let early = |number| Node { is_early_kind: true, exclusive: table(number), ..Node::default() };
+        let early = |number| Node { kind: Kind::Constraint, exclusive: table(number), ..Node::default() };
         let other = |number| Node { exclusive: table(number), ..Node::default() };
         let mut nodes = [early(1), early(2), other(1), early(1), other(1), other(2), early(2)];
         keep_order(&mut nodes);
@@ -169,8 +196,22 @@ mod tests {
     }
 
     #[test]
+    fn a_foreign_key_comes_after_the_keys_of_its_tables() {
+        let tables = |numbers: &[u32]| numbers.iter().map(|number| DumpId::new(*number).unwrap()).collect();
+        let of = |kind, numbers: &[u32]| Node { kind, exclusive: tables(numbers), ..Node::default() };
+        let mut nodes = [
+            of(Kind::Constraint, &[1]),
+            of(Kind::Constraint, &[2]),
+            of(Kind::Constraint, &[3]),
+            of(Kind::ForeignKey, &[1, 3]),
+        ];
+        keep_order(&mut nodes);
+        assert_eq!(nodes.last().unwrap().after, [0, 2]);
+    }
+
+    #[test]
     fn what_has_no_table_comes_after_everything_before_it() {
-        let barrier = || Node { is_barrier: true, ..Node::default() };
+        let barrier = || Node { kind: Kind::Barrier, ..Node::default() };
         let mut nodes = [Node::default(), Node::default(), barrier(), Node::default(), barrier()];
         keep_order(&mut nodes);
         let after: Vec<&[usize]> = nodes.iter().map(|node| node.after.as_slice()).collect();
