@@ -1,6 +1,8 @@
 //! Other readers of the same archives agree with ours, entry by entry and byte by byte: libpgdump, pgdumpx and
 //! pg_restore. Where one does not, `oracles/disagreements.tsv` says why, and it is checked that it still does not.
 
+#![allow(clippy::print_stdout, reason = "how much was compared is told")]
+
 use crate::support::corpus::{archives, directory};
 use crate::support::fixture::repository;
 use crate::support::server::Server;

@@ -1,6 +1,8 @@
 //! `pgmig verify` and `pgmig inspect --list` over every archive of a corpus: sound ones pass, damaged ones are told with
 //! their place, listings are pg_restore's.
 
+#![allow(clippy::print_stdout, reason = "how much was compared is told")]
+
 use crate::support::corpus::{archives, directory};
 use crate::support::damage::malformed;
 use crate::support::fixture::fixture;

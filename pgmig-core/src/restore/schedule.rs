@@ -540,7 +540,7 @@ mod tests {
 
     #[test]
     fn small_entries_are_made_together() {
-        let mut schedule = schedule((0..10).map(|table| index(table)).collect(), &[1; 10]);
+        let mut schedule = schedule((0..10).map(index).collect(), &[1; 10]);
         schedule.feeds_ended();
         assert_eq!(schedule.next(), Work::Tasks(vec![0, 1, 2, 3]));
         assert_eq!(schedule.next(), Work::Tasks(vec![4, 5, 6]));

@@ -217,7 +217,8 @@ impl Script<'_> {
                 remove_oids(&mut rows);
             }
             self.bytes(&rows)?;
-            (piece.clear(), rows.clear());
+            piece.clear();
+            rows.clear();
         }
         splitter.finish(&mut rows).map_err(broken)?;
         self.line("\\.")

@@ -153,8 +153,14 @@ impl RowScanner {
                         *sound = Sound { until: at, next: Next::Marker };
                         return Ok(());
                     }
-                    (Some(b'.'), _) => return Ok(sound.fault(at, RowFault::StrayEndMarker)),
-                    (Some(b'\n'), _) => return Ok(sound.fault(at, RowFault::EscapedLineEnd)),
+                    (Some(b'.'), _) => {
+                        sound.fault(at, RowFault::StrayEndMarker);
+                        return Ok(());
+                    }
+                    (Some(b'\n'), _) => {
+                        sound.fault(at, RowFault::EscapedLineEnd);
+                        return Ok(());
+                    }
                     (Some(b'x' | b'0'..=b'7'), _) if escape.len() >= LONGEST_ESCAPE => {
                         self.spell(piece, at, escape).inspect_err(|_| sound.until = at)?
                     }
