@@ -12,14 +12,14 @@ const PIECE: usize = 64 * 1024;
 /// Where the statements of a transaction come from.
 pub(in crate::archive) enum Statements<'a> {
     /// A part of a script in a file.
-    Item { item: Box<Item<'a>>, splitter: StatementSplitter, ended: bool },
+    Item { item: Box<Item<'a>>, splitter: Box<StatementSplitter>, ended: bool },
     /// A script in a stream.
     Stream(&'a mut ScriptStream),
 }
 
 impl<'a> Statements<'a> {
     pub(in crate::archive) fn of_item(item: Item<'a>, strings: StandardStrings) -> Self {
-        Self::Item { item: Box::new(item), splitter: StatementSplitter::new(strings), ended: false }
+        Self::Item { item: Box::new(item), splitter: Box::new(StatementSplitter::new(strings)), ended: false }
     }
 
     fn next(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
