@@ -75,8 +75,8 @@ const AGAIN: &str =
 
 /// Found when the archive is opened. After the name: texts that the message has.
 const NOT_OPENED: &[(&str, &[&str])] = &[
-    ("empty.dump", &["empty.dump is not a custom-format archive", "check pg_dump's exit status"]),
-    ("bad_magic.dump", &["bad_magic.dump is not a custom-format archive"]),
+    ("empty.dump", &["empty.dump is not an archive that can be read", "check pg_dump's exit status"]),
+    ("bad_magic.dump", &["bad_magic.dump is not an archive that can be read"]),
     ("plain_sql.dump", &["a plain SQL script", "restore it with psql"]),
     ("gzip_of_plain.dump", &["compressed as a whole", "gunzip"]),
     ("tar_trunc.tar", &["a tar file", "pg_dump -Fc"]),

@@ -109,7 +109,8 @@ fn strict_stops_where_ids_are_left() {
     let target = Database::create("binary");
     target.psql("CREATE TABLE own AS SELECT 'r0w-v4lue' AS note");
     let before = Before::of(&target);
-    let outcome = store.restore_into(&target, "").arg("--strict").run().expect_status(4);
+    let outcome =
+        store.restore_into(&target, "").args(["--strict", "--schema", "archive"]).run().expect_status(4);
     before.is_now(outcome.stderr_has("in public.attachment.body"));
 }
 

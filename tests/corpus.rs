@@ -85,7 +85,7 @@ fn large_objects_of_newer_releases() {
         Pgmig::new()
             .target(&TargetFile::of(&target))
             .source(&archive)
-            .arg("--keep-ids")
+            .args(["--keep-ids", "--schema", "archive"])
             .run()
             .expect_status(0);
         assert_eq!(expected.difference(&Restored::of(&target)), None);
@@ -139,7 +139,11 @@ fn unreadable(server: &Server, archive: &Path, error: &str) -> Verdict {
 
 fn refusal(server: &Server, archive: &Path, why: String) -> Verdict {
     let target = Database::create_on(server, "partial");
-    let outcome = Pgmig::new().target(&TargetFile::of(&target)).source(archive).arg("--keep-ids").run();
+    let outcome = Pgmig::new()
+        .target(&TargetFile::of(&target))
+        .source(archive)
+        .args(["--keep-ids", "--schema", "archive"])
+        .run();
     match outcome.status.code() {
         Some(3) if outcome.stderr.contains("the archive is a partial one") => Verdict::Refused(why),
         _ => Verdict::Wrong(format!("it is partial ({why}), and pgmig did not refuse it: {outcome}")),
@@ -166,7 +170,7 @@ fn compare(server: &Server, archive: &Path) -> Verdict {
         let clauses = format!("TEMPLATE template0 OWNER {}", quoted(username));
         let target = Database::create_with(server, "corpus", &clauses);
         let file = TargetFile { username: username.to_owned(), ..TargetFile::of(&target) };
-        let pgmig = Pgmig::new().target(&file).arg("--keep-ids");
+        let pgmig = Pgmig::new().target(&file).args(["--keep-ids", "--schema", "archive"]);
         let pgmig = match from_stdin {
             true => pgmig.args(["--source", "-"]).stdin(archive),
             false => pgmig.source(archive),

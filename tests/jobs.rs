@@ -14,7 +14,7 @@ use tempfile::TempDir;
 /// A table that is most of the archive, and small ones; with keys and indexes.
 const DOMINATED: &str = "
     CREATE TABLE big (id int PRIMARY KEY, note text NOT NULL);
-    INSERT INTO big SELECT n, md5(n::text) || repeat('x', n % 300) FROM generate_series(1, 120000) n;
+    INSERT INTO big SELECT n, md5(n::text) || repeat('x', n % 300) FROM generate_series(1, 240000) n;
     CREATE INDEX big_note ON big (note);
     CREATE TABLE one (id int PRIMARY KEY, big int REFERENCES big);
     INSERT INTO one SELECT n, n FROM generate_series(1, 1000) n;

@@ -1,5 +1,6 @@
 //! The reference store of every release line, restored to every later one.
 
+use crate::support::document::document;
 use crate::support::fixture::{fixture, repository};
 use crate::support::migrations::MigrationCopy;
 use crate::support::pgmig::TargetFile;
@@ -259,7 +260,7 @@ fn what_this_build_knows() {
     let outcome = outcome.stdout_has("Profile assistant: 42 releases, 12 migrations");
     outcome.stdout_has("indexes for lookups by tenant").stdout_has("4.8.0, 4.8.2, 4.8.3");
     let outcome = Pgmig::new().args(["releases", "--output", "json"]).run().expect_status(0);
-    let known: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let known = document(&outcome, "releases");
     assert_eq!((&known["kind"], &known["profile"]), (&"releases".into(), &"assistant".into()));
     let releases = known["releases"].as_array().unwrap();
     let last =

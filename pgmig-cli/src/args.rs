@@ -204,13 +204,13 @@ pub(crate) struct ReleasesArgs {
 /// Whose schema the restored database gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaOf {
-    /// The archive's, upgraded where that is possible; else as it is, if the target is empty or looks the same
+    // The archive's, upgraded where that is possible; else as it is, if the target is empty or looks the same
     Auto,
-    /// The archive's, upgraded; refused where that is not possible
+    // The archive's, upgraded; refused where that is not possible
     Migrate,
-    /// The archive's as it is, whatever the target's release
+    // The archive's as it is, whatever the target's release
     Archive,
-    /// The target's own; rows are loaded by the names of tables and columns
+    // The target's own; rows are loaded by the names of tables and columns
     Target,
 }
 
@@ -232,9 +232,9 @@ pub(crate) const ENTERED_MAPPING: &str = "enteredMapping.yaml";
 /// How the server compresses large values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ToastCompression {
-    /// With lz4, where the server has it: faster, and no larger
+    // With lz4, where the server has it: faster, and no larger
     Lz4,
-    /// As the server's own setting says
+    // As the server's own setting says
     Keep,
 }
 

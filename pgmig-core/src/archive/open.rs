@@ -189,7 +189,8 @@ fn members(
 ) -> Result<Archive, ArchiveError> {
     let (header, container) = Header::read(&mut reader, format)?;
     let toc = Toc::read(&mut reader, format, container)?;
-    toc.expect_end(&mut reader)?;
+    let end = reader.end();
+    toc.expect_end(&mut reader, end)?;
     let toc_size = reader.file().and_then(|file| file.contents_size()).unwrap_or_default();
     let blocks = members.locate(&toc)?;
     let all_files = || toc_size + blocks.iter().map(LocatedBlock::length).sum::<u64>();

@@ -24,6 +24,9 @@ const LARGEST_READ: usize = 256 * 1024;
 /// A jump of no more than this beyond the buffer is read over: one read of many small chunks costs less than
 /// a read for each of them (a gzip archive has chunks of 4 KiB).
 const NEAR: u64 = 32 * 1024;
+/// Longest text of a table of contents that is compressed as a whole: memory for it is only bounded by this, and no
+/// definition comes near.
+const LONGEST_UNPACKED_TEXT: u64 = 64 * 1024 * 1024;
 
 pub(super) enum Input {
     File(Arc<ArchiveFile>),
@@ -299,6 +302,15 @@ impl Reader {
         }
     }
 
+    /// Whether what is read was compressed as a whole.
+    fn is_unpacked(&self) -> bool {
+        match &self.input {
+            Input::File(_) => false,
+            Input::Wrapped { .. } => true,
+            Input::Stream { wrapper, .. } => *wrapper != Compression::None,
+        }
+    }
+
     fn failed(&self, source: io::Error) -> ArchiveError {
         let (input, offset) = (self.name().to_owned(), self.position.saturating_sub(self.ahead));
         let wrapper = match &self.input {
@@ -425,6 +437,8 @@ impl Reader {
             -1 => return Ok(None),
             length => length,
         };
+        // A few bytes can unpack to a text of any length.
+        let most = if self.is_unpacked() { most.min(LONGEST_UNPACKED_TEXT) } else { most };
         let Some(mut left) = u64::try_from(length).ok().filter(|length| *length <= most) else {
             return Err(self.malformed(
                 reading,

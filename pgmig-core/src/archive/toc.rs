@@ -80,8 +80,13 @@ impl Toc {
     }
 
     /// The table of contents ends here, and so must its file. More entries than its count says would be lost.
-    pub(super) fn expect_end(&self, reader: &mut Reader) -> Result<(), ArchiveError> {
-        if reader.fill()?.is_empty() {
+    /// `end` is the byte after the file's last, where that is known. In a stream more may have been read already.
+    pub(super) fn expect_end(&self, reader: &mut Reader, end: Option<u64>) -> Result<(), ArchiveError> {
+        let is_end = match end {
+            Some(end) => reader.offset() == end,
+            None => reader.fill()?.is_empty(),
+        };
+        if is_end {
             return Ok(());
         }
         let what = "what follows the table of contents in its file";

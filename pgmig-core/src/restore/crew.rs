@@ -79,9 +79,15 @@ pub(super) struct Crew<'a> {
 /// A feed that is offered or being loaded.
 pub(super) struct ActiveFeed {
     pub(super) feed: Feed,
+    /// Bytes of rows that have been taken from it.
+    taken: AtomicU64,
     acknowledged: AtomicU64,
     end: OnceLock<TableEnd>,
 }
+
+/// After so many bytes a table's rows are shared among connections. Smaller ones keep the order of their rows, as
+/// pg_restore keeps it: a second connection would gain them little.
+const SHARED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// One connection at work.
 pub(super) struct Hand<'c, 'a> {
@@ -169,7 +175,12 @@ impl<'a> Crew<'a> {
                 Offer { feed: number, table: None, alone: false, shareable }
             }
         };
-        let active = ActiveFeed { feed, acknowledged: AtomicU64::new(0), end: OnceLock::new() };
+        let active = ActiveFeed {
+            feed,
+            taken: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
+            end: OnceLock::new(),
+        };
         self.feeds().insert(number, Arc::new(active));
         self.schedule().offer(offer);
         self.note_change();
@@ -205,7 +216,13 @@ impl<'a> Crew<'a> {
                 self.note_change();
                 Ok(None)
             }
-            Some(piece) => Ok(Some(piece)),
+            Some(piece) => {
+                if active.take(&piece) {
+                    self.schedule().share(active.feed.number);
+                    self.note_change();
+                }
+                Ok(Some(piece))
+            }
             None if active.end.get().is_some() => Ok(None),
             None => Err(cut_short()),
         }
@@ -293,6 +310,14 @@ impl<'a> Crew<'a> {
 }
 
 impl ActiveFeed {
+    /// Notes that a piece has been taken. True if with it the table has become one that is worth sharing.
+    fn take(&self, piece: &Piece) -> bool {
+        let Piece::Rows(rows) = piece else { return false };
+        let bytes = rows.bytes.len() as u64;
+        let before = self.taken.fetch_add(bytes, Ordering::Relaxed);
+        before < SHARED_BYTES && before.saturating_add(bytes) >= SHARED_BYTES
+    }
+
     /// The server has acknowledged so many rows more. Returns how many in all.
     pub(super) fn acknowledge(&self, rows: u64) -> u64 {
         self.acknowledged.fetch_add(rows, Ordering::Relaxed).saturating_add(rows)

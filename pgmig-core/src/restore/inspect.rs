@@ -201,10 +201,7 @@ impl<'a> StoreTables<'a> {
         let Some(store) = Store::recognise(archive, Some(profile))? else { return Ok(None) };
         // Those of a file have been read when it was opened.
         let collector = if archive.is_stream() { store.collector()? } else { None };
-        let unknown = match store.other_history(archive) {
-            Some(unknown) => Some(unknown.to_string()),
-            None => None,
-        };
+        let unknown = store.other_history(archive).map(|unknown| unknown.to_string());
         Ok(Some(Self {
             profile,
             tenants: store.tenant_entry(),

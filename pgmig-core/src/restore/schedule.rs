@@ -53,6 +53,8 @@ struct Active {
     offer: Offer,
     weight: u64,
     connections: usize,
+    /// Enough of it has been read to share the rest. Large objects can be shared at once.
+    is_long: bool,
     /// Its end has been read; some of it may still be under way.
     ended: bool,
 }
@@ -159,6 +161,13 @@ impl Schedule {
         self.end_rows();
     }
 
+    /// So much of a feed has been read that other connections may help with the rest.
+    pub(super) fn share(&mut self, feed: usize) {
+        if let Some(active) = self.active.iter_mut().find(|active| active.offer.feed == feed) {
+            active.is_long = true;
+        }
+    }
+
     /// The end of a feed has been read.
     pub(super) fn feed_ended(&mut self, feed: usize) {
         if let Some(active) = self.active.iter_mut().find(|active| active.offer.feed == feed) {
@@ -247,7 +256,8 @@ impl Schedule {
         let whole = self.is_loaded_whole(offer);
         let offer = Offer { shareable: offer.shareable && !whole, ..offer };
         let weight = self.feed_weight(offer);
-        self.active.push(Active { offer, weight, connections: 1, ended: false });
+        let is_long = offer.table.is_none();
+        self.active.push(Active { offer, weight, connections: 1, is_long, ended: false });
         if whole { Work::LoadWhole(offer.feed) } else { Work::Load(offer.feed) }
     }
 
@@ -263,7 +273,8 @@ impl Schedule {
 
     /// The biggest feed that can be helped with and that outweighs `task`.
     fn helpable(&mut self, task: Option<u64>) -> Option<usize> {
-        let shareable = self.active.iter_mut().filter(|active| active.offer.shareable && !active.ended);
+        let shareable =
+            self.active.iter_mut().filter(|active| active.offer.shareable && active.is_long && !active.ended);
         let biggest = shareable.max_by_key(|active| active.weight)?;
         if task.is_some_and(|task| task >= biggest.weight) {
             return None;
@@ -461,6 +472,8 @@ mod tests {
         assert_eq!(schedule.next(), Work::LoadWhole(2));
         assert_eq!(schedule.next(), Work::Load(3));
         assert_eq!(schedule.next(), Work::Load(4));
+        assert_eq!(schedule.next(), Work::Wait, "as long as it is short");
+        schedule.share(3);
         assert_eq!(schedule.next(), Work::Help(3));
     }
 
@@ -475,6 +488,7 @@ mod tests {
         assert_eq!(schedule.next(), Work::Load(1));
         schedule.feed_ended(1);
         assert!(schedule.leave(1));
+        schedule.share(0);
         // The big table's rows outweigh the small one's index.
         assert_eq!(schedule.next(), Work::Help(0));
         assert!(!schedule.has_better(0));

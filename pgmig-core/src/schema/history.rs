@@ -231,7 +231,7 @@ mod tests {
     fn bad_rows_name_the_column() {
         let message = |result: Result<AppliedMigration, SchemaError>| result.unwrap_err().to_string();
         assert!(message(row("x", "t", "\\x")).contains("column version of a row"));
-        assert!(message(row("7", "true", "\\x")).contains("column success of migration 7"));
+        assert!(message(row("7", "yes", "\\x")).contains("column success of migration 7"));
         for checksum in ["", "00", "\\x0", "\\x0g", "\\xé"] {
             assert!(message(row("7", "t", checksum)).contains("column checksum"), "{checksum}");
         }

@@ -10,7 +10,7 @@ use crate::archive::error::{ArchiveError, MemberProblem, Part};
 use crate::archive::format::Format;
 use crate::archive::header::Header;
 use crate::archive::member::{ObjectList, object_list_name};
-use crate::archive::reader::{Limit, Reader};
+use crate::archive::reader::Reader;
 use crate::archive::tail::{Tail, drain_zeros};
 use crate::archive::toc::Toc;
 use std::collections::{HashMap, HashSet};
@@ -66,11 +66,10 @@ impl TarStream {
         let Some(member) = member else {
             return Err(ArchiveError::Member { name: TOC.to_owned(), problem: MemberProblem::NotFirst });
         };
-        reader.set_limit(Limit::EndOfFile(reader.offset().saturating_add(member.size)));
+        let end = reader.offset().saturating_add(member.size);
         let (header, container) = Header::read(&mut reader, Format::Tar)?;
         let toc = Toc::read(&mut reader, Format::Tar, container)?;
-        toc.expect_end(&mut reader)?;
-        reader.set_limit(Limit::Unknown);
+        toc.expect_end(&mut reader, Some(end))?;
         let name = |entry: &Entry| Some((toc.file(entry.dump_id)?.to_string(), entry.dump_id));
         let is_table = |entry: &&Entry| entry.kind != EntryKind::Blobs;
         let by_file: HashMap<_, _> = toc.with_data().filter(is_table).filter_map(name).collect();

@@ -84,6 +84,46 @@ impl Builder {
         out
     }
 
+    /// The files of a directory-format archive, or the members of a tar-format one; `suffix` is that of the codec.
+    pub(super) fn members(&self, suffix: &str) -> Vec<(String, Vec<u8>)> {
+        let mut toc = Vec::new();
+        self.header(&mut toc);
+        toc[10] = 3;
+        self.int(&mut toc, i64::try_from(self.entries.len()).unwrap());
+        let mut members = vec![(String::new(), Vec::new())];
+        for (id, data) in &self.entries {
+            self.entry(&mut toc, *id, data);
+            let list = if self.version >= ArchiveVersion::V1_16 {
+                format!("blobs_{id}.toc")
+            } else {
+                "blobs.toc".into()
+            };
+            let file = match data {
+                Data::None => String::new(),
+                Data::LargeObjects(_) => list.clone(),
+                Data::Rows(_) | Data::Raw(_) => format!("{id}.dat"),
+            };
+            self.text(&mut toc, Some(&file));
+            match data {
+                Data::None => {}
+                Data::Rows(bytes) | Data::Raw(bytes) => {
+                    members.push((format!("{file}{suffix}"), pack_file(bytes, self.compression)));
+                }
+                Data::LargeObjects(objects) => {
+                    let mut lines = String::new();
+                    for (oid, bytes) in objects {
+                        let name = format!("blob_{}.dat", oid.rem_euclid(1 << 32));
+                        lines += &format!("{} {name}\n", oid.rem_euclid(1 << 32));
+                        members.push((format!("{name}{suffix}"), pack_file(bytes, self.compression)));
+                    }
+                    members.push((list, lines.into_bytes()));
+                }
+            }
+        }
+        members[0] = ("toc.dat".to_owned(), toc);
+        members
+    }
+
     fn header(&self, out: &mut Vec<u8>) {
         out.extend(b"PGDMP");
         out.extend([self.version.major(), self.version.minor(), 0, self.int_size, self.off_size, 1]);
@@ -193,6 +233,16 @@ impl Builder {
         self.int(out, text.map_or(-1, |text| i64::try_from(text.len()).unwrap()));
         out.extend(text.unwrap_or_default().bytes());
     }
+}
+
+/// A file of its own, compressed.
+pub(super) fn pack_file(bytes: &[u8], compression: Compression) -> Vec<u8> {
+    if compression != Compression::Gzip {
+        return pack(bytes, compression);
+    }
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// One item, compressed.

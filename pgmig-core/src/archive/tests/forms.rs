@@ -25,7 +25,7 @@ fn read(bytes: &[u8]) -> Result<Contents, ArchiveError> {
     file
 }
 
-fn expected(builder: &Builder) -> Contents {
+pub(super) fn expected(builder: &Builder) -> Contents {
     let mut contents = Contents::new();
     for (id, data) in &builder.entries {
         let id = DumpId::new(u32::try_from(*id).unwrap()).unwrap();

@@ -1,8 +1,10 @@
 //! Directory-format and tar-format archives: what pg_dump made, and what somebody made of it.
 
-use super::{Contents, fixtures, read_all_blocks, read_all_in_order, read_block};
+use super::{
+    Contents, builder::Builder, fixtures, forms::expected, read_all_blocks, read_all_in_order, read_block,
+};
 use crate::archive::{
-    Archive, ArchiveError, Block, Compression, Entry, EntryKind, Format, MemberProblem, Tail,
+    Archive, ArchiveError, ArchiveVersion, Block, Compression, Entry, EntryKind, Format, MemberProblem, Tail,
 };
 use std::{
     collections::BTreeMap,
@@ -143,6 +145,40 @@ fn a_tar_holds_what_the_custom_archive_does_from_a_file_and_from_a_stream() {
         assert!(read_all_blocks(&packed(name)).is_ok());
     }
 }
+
+#[test]
+fn every_container_version_is_read_from_a_directory_and_from_a_tar() {
+    for minor in 10..=16 {
+        for (compression, suffix) in SUFFIXES {
+            if minor < 15 && matches!(compression, Compression::Lz4 | Compression::Zstd) {
+                continue; // did not exist
+            }
+            let mut builder = Builder::new(compression);
+            builder.version = ArchiveVersion::new(1, minor);
+            let members = builder.members(suffix);
+            let directory = tempfile::tempdir().unwrap();
+            for (name, bytes) in &members {
+                fs::write(directory.path().join(name), bytes).unwrap();
+            }
+            let expected = expected(&builder);
+            assert!(read_all_blocks(directory.path()).unwrap() == expected, "1.{minor} {compression}");
+            if compression == Compression::None {
+                let bytes = tar(&members);
+                let file = Archive::from_bytes(bytes.clone()).and_then(read_all_in_order);
+                assert!(file.unwrap() == expected, "1.{minor}, tar");
+                let stream = Archive::from_stream(Cursor::new(bytes)).and_then(read_all_in_order);
+                assert!(stream.unwrap() == expected, "1.{minor}, tar stream");
+            }
+        }
+    }
+}
+
+const SUFFIXES: [(Compression, &str); 4] = [
+    (Compression::None, ""),
+    (Compression::Gzip, ".gz"),
+    (Compression::Lz4, ".lz4"),
+    (Compression::Zstd, ".zst"),
+];
 
 #[test]
 fn blocks_of_a_tar_stream_can_be_left_unread() {
