@@ -4,7 +4,7 @@
 //! `PGMIG_GENERATED_ROWS` says how many rows in all. A case that fails is printed with its seed, which determines
 //! its rows, and kept in `proptest-regressions/`, from where it is tried first the next time.
 
-#![allow(clippy::print_stdout, reason = "how much was compared is told")]
+#![allow(clippy::print_stdout, reason = "says how many rows were compared, and which types the server has")]
 
 mod case;
 mod random;
