@@ -67,7 +67,8 @@ fuzz:
 fixtures:
 	tests/with-postgres tests/make-releases
 
-# BENCH="store small" chooses shapes; RUNS, JOBS, SCALE and FLOOR are described in benches/README.md.
+# BENCH="store small" chooses shapes, BENCH=" " takes all; RUNS, JOBS, SCALE and FLOOR are described in benches/README.md.
+BENCH ?= store
 bench:
 	$(CARGO) build --release -p pgmig-cli
 	PGMIG_TEST_FSYNC=1 tests/with-postgres benches/restore target/release/pgmig $(BENCH)
