@@ -52,9 +52,14 @@ pub fn check(bytes: &[u8]) {
         return;
     };
     let Ok(stream) = Archive::from_stream(std::io::Cursor::new(bytes.to_vec())) else { return };
-    assert_eq!(stream.listing().to_string(), listing);
+    // Of a script in a stream, only what comes before the rows is known by now; and blanks between its INSERT statements
+    // count where a file's do not.
+    let is_script = !stream.has_all_entries();
+    if !is_script {
+        assert_eq!(stream.listing().to_string(), listing);
+    }
     if let Ok(of_stream) = sizes(stream) {
-        assert_eq!(of_stream.iter().sum::<u64>(), of_file.iter().sum::<u64>());
+        assert!(is_script || of_stream.iter().sum::<u64>() == of_file.iter().sum::<u64>());
     }
 }
 
