@@ -6,15 +6,14 @@ use super::fault::Fault;
 use super::inserts::InsertScanner;
 use super::rows::RowScanner;
 use super::threads::Threads;
-use crate::archive::{Archive, ArchiveError, Block, DataReader, DumpId, EntryLabel, LargeObjectsReader};
+use crate::archive::{
+    Archive, ArchiveError, Block, DataReader, DumpId, EntryLabel, LargeObjectsReader, WIDE_WINDOW,
+};
 use crate::sql::QualifiedName;
 use std::sync::{Mutex, PoisonError};
 
 /// How much of a large object is unpacked at a time.
 const PIECE_BYTES: usize = 64 * 1024;
-
-/// Windows of more than this are wide. pg_dump's own levels take up to 8 MiB, `zstd:long` 128 MiB.
-const WIDE_WINDOW: u64 = 8 * 1024 * 1024;
 
 /// Most bytes of a large object: 2^31 pages of 2 KiB (`MAX_LARGE_OBJECT_SIZE` of PostgreSQL). One that unpacks to
 /// more is a bomb.

@@ -29,7 +29,7 @@ impl Threads {
     /// One more is at work, if there is room.
     pub(super) fn begin_another(&self) -> Option<Busy<'_>> {
         let more = |busy: usize| (busy < self.most).then_some(busy + 1);
-        self.busy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok().then_some(Busy(self))
+        self.busy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok().then(|| Busy(self))
     }
 }
 
