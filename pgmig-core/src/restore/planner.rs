@@ -7,7 +7,7 @@ mod pass;
 use super::error::Refusal;
 use super::expected::Expected;
 use super::partial;
-use super::plan::{EntrySettings, Facts, Plan, RowForm, RunAs, TableLoad, Task};
+use super::plan::{EntrySettings, Facts, Half, Plan, RowForm, RunAs, TableLoad, Task};
 use super::roles::Roles;
 use super::superuser::{can_be_handed_over, needs_superuser, words};
 use crate::archive::{Archive, DumpId, Entry, EntryKind, Oid, Section};
@@ -330,7 +330,7 @@ impl<'a> Planner<'a> {
             tablespace: self.tablespace(entry),
             access_method: self.access_method(entry),
         };
-        Task { dump_id: entry.dump_id, label: label(entry), statements, settings }
+        Task { dump_id: entry.dump_id, label: label(entry), statements, settings, half: Half::Both }
     }
 
     fn push(&mut self, entry: &Entry, statements: Vec<(RunAs, String)>) {
