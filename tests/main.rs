@@ -23,6 +23,7 @@ mod inspect;
 mod jobs;
 mod json;
 mod leftovers;
+mod lineage;
 mod obstacles;
 mod oracles_corpus;
 mod owner;
