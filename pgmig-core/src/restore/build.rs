@@ -237,14 +237,14 @@ impl Build {
             forced.iter().map(|table| format!("ALTER TABLE {table} {how} ROW LEVEL SECURITY;")).collect()
         };
         executor.become_role(&RunAs::Owner).await?;
-        executor.session.execute("BEGIN", doing).await?;
+        executor.session.begin(doing).await?;
         executor.session.execute(&alter("NO FORCE"), doing).await?;
         for task in &self.plan.last {
             executor.run(task).await?;
         }
         executor.become_role(&RunAs::Owner).await?;
         executor.session.execute(&alter("FORCE"), doing).await?;
-        executor.session.execute("COMMIT", doing).await?;
+        executor.session.commit(doing).await?;
         Ok(())
     }
 
@@ -294,13 +294,13 @@ impl Build {
         }
         let doing = "read the restored instances";
         let forced = self.forced_tables(executor).await?;
-        executor.session.execute("BEGIN", doing).await?;
+        executor.session.begin(doing).await?;
         for table in &forced {
             let lift = format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY");
             executor.session.execute(&lift, doing).await?;
         }
         let found = tenants::instances_of(&mut executor.session, profile).await?;
-        executor.session.execute("ROLLBACK", doing).await?;
+        executor.session.rollback(doing).await?;
         Ok(found)
     }
 

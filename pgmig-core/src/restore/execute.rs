@@ -129,7 +129,7 @@ impl Executor {
         }
         match self.session.execute(&all, "create objects").await {
             Ok(_) => Ok(true),
-            Err(error) if is_refusal(&error) => {
+            Err(error) if error.is_answer() => {
                 self.replaced = before;
                 Ok(false)
             }
@@ -232,11 +232,6 @@ fn single_role(task: &Task) -> Option<&RunAs> {
     let (first, _) = task.statements.first()?;
     let same = task.statements.iter().all(|(run_as, _)| run_as == first);
     (same && !matches!(first, RunAs::Grantor(_))).then_some(first)
-}
-
-/// Whether the server has answered, and can be asked again.
-fn is_refusal(error: &TargetError) -> bool {
-    error.server().is_some_and(|server| server.sqlstate.is_some() && !server.connection_lost)
 }
 
 /// The server's refusal of an entry. Its message names objects of the schema; an index or a foreign key that
