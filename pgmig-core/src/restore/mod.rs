@@ -19,6 +19,7 @@ mod facts;
 mod failpoint;
 mod feed;
 mod graph;
+mod in_place;
 mod inspect;
 mod inspection;
 mod journal;

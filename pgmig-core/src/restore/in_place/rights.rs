@@ -1,0 +1,1 @@
+//! What takes a superuser, listed before anything is dropped.
