@@ -3,6 +3,7 @@
 use super::crew::{ActiveFeed, Hand, Part};
 use super::error::RestoreError;
 use super::feed::{Content, LargeObjectPart, Piece, Rows};
+use super::in_place::transaction;
 use super::plan::{Held, RowForm, RunAs, TableLoad};
 use super::refused_row::{RefusedRow, SentRows};
 use super::step::Step;
@@ -247,7 +248,8 @@ impl Hand<'_, '_> {
             quote_literal(&table.to_string())
         );
         let session = &mut self.executor.session;
-        if session.rollback("undo the load").await.is_err() {
+        // In the one transaction nothing can be asked any more; after it the partitions are others.
+        if session.is_one_transaction() || session.rollback("undo the load").await.is_err() {
             return Vec::new();
         }
         let rows = session.rows(&sql, "list the partitions").await.unwrap_or_default();
@@ -266,6 +268,7 @@ impl Hand<'_, '_> {
             let sql = self.in_utf8(sql, &doing).await?;
             let done = self.executor.session.execute(&sql, &doing).await;
             let rows = active.acknowledge(done.map_err(TargetError::without_message)?);
+            transaction::require(&mut self.executor.session, &name).await?;
             job.progress.rows(&name, rows);
             job.failpoints.pass(Step::Data)?;
         }

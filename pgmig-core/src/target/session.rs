@@ -40,8 +40,8 @@ pub(crate) struct Session {
     role: Option<String>,
     /// The role when each open transaction began: undoing one undoes SET ROLE, too.
     roles_before: Vec<Option<String>>,
-    /// Whether one transaction holds everything that is done on this session, once it is begun.
-    is_one_transaction: bool,
+    /// The ID of the transaction that holds everything which is done on this session.
+    one_transaction: Option<String>,
 }
 
 impl Session {
@@ -65,14 +65,8 @@ impl Session {
     }
 
     async fn set_up(conn: PgConnection) -> Result<Self, TargetError> {
-        let mut session = Self {
-            conn,
-            version: 0,
-            pid: 0,
-            role: None,
-            roles_before: Vec::new(),
-            is_one_transaction: false,
-        };
+        let mut session =
+            Self { conn, version: 0, pid: 0, role: None, roles_before: Vec::new(), one_transaction: None };
         session.execute(SETTINGS, "set up the session").await?;
         let sql = "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid()";
         let rows = session.rows(sql, "read the server's version").await?;
@@ -187,24 +181,47 @@ impl Session {
     /// that are transactions of their own elsewhere are none here.
     pub(crate) async fn begin_one_transaction(&mut self, doing: &str) -> Result<(), TargetError> {
         self.begin(doing).await?;
-        self.is_one_transaction = true;
+        self.one_transaction = Some(self.current_transaction(doing).await?);
         Ok(())
+    }
+
+    /// Undoes everything; what is done from now on is as on any other session.
+    pub(crate) async fn end_one_transaction(&mut self, doing: &str) -> Result<(), TargetError> {
+        self.one_transaction = None;
+        self.rollback(doing).await
+    }
+
+    /// The ID of the transaction that holds everything; `None` where there is none such.
+    pub(crate) fn one_transaction(&self) -> Option<&str> {
+        self.one_transaction.as_deref()
+    }
+
+    /// Whether the transaction that is to hold everything is still open. Only a statement that ends transactions can
+    /// have ended it.
+    pub(crate) async fn is_same_transaction(&mut self) -> Result<bool, TargetError> {
+        let now = self.current_transaction("look whether the transaction is still open").await?;
+        Ok(self.one_transaction.as_ref().is_none_or(|one| *one == now))
+    }
+
+    async fn current_transaction(&mut self, doing: &str) -> Result<String, TargetError> {
+        let function = if self.version >= 130_000 { "pg_current_xact_id" } else { "txid_current" };
+        self.value(&format!("SELECT pg_catalog.{function}()"), doing).await
     }
 
     /// Whether one transaction holds everything.
     pub(crate) fn is_one_transaction(&self) -> bool {
-        self.is_one_transaction
+        self.one_transaction.is_some()
     }
 
     /// Begins a transaction for a part of the work, unless one transaction holds everything. Not even a savepoint is
     /// made there: COPY FREEZE is refused within one, and nothing of the work is ever undone in part.
     pub(crate) async fn begin_part(&mut self, doing: &str) -> Result<(), TargetError> {
-        if self.is_one_transaction { Ok(()) } else { self.begin(doing).await }
+        if self.is_one_transaction() { Ok(()) } else { self.begin(doing).await }
     }
 
     /// Commits what [`begin_part`](Self::begin_part) began.
     pub(crate) async fn commit_part(&mut self, doing: &str) -> Result<(), TargetError> {
-        if self.is_one_transaction { Ok(()) } else { self.commit(doing).await }
+        if self.is_one_transaction() { Ok(()) } else { self.commit(doing).await }
     }
 
     /// Says good-bye to the server; an error there changes nothing.
