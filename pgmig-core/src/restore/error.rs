@@ -127,6 +127,13 @@ pub enum Refusal {
         /// Why, and what to do about it.
         reasons: Vec<String>,
     },
+    /// Entries that begin or end transactions.
+    #[error(
+        "the archive has transaction control, with which nothing can be restored in one transaction; pg_dump does not write \
+         it; use --strategy swap:\n{}",
+        Lines(.0)
+    )]
+    TransactionControl(Vec<String>),
     /// What is asked for takes a swap.
     #[error("{0} cannot be used with --strategy in-place; use --strategy swap")]
     NotInPlace(&'static str),

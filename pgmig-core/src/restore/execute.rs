@@ -1,7 +1,7 @@
 //! Runs the plan's statements in the staging database: as whom each wants, with the settings it wants.
 
-use super::error::RestoreError;
-use super::in_place::transaction;
+use super::error::{Refusal, RestoreError};
+use super::in_place::{control_in, transaction};
 use super::plan::{RunAs, Task};
 use crate::archive::DumpId;
 use crate::error::Result;
@@ -117,6 +117,7 @@ impl Executor {
         let Some(run_as) = tasks.first().and_then(|task| single_role(task)).cloned() else {
             return Ok(false);
         };
+        self.refuse_control(tasks)?;
         if let Some(task) = tasks.first() {
             self.settings(task).await?;
         }
@@ -182,6 +183,7 @@ impl Executor {
     ///
     /// [`RestoreError::Entry`] if the server refuses one.
     pub(super) async fn run(&mut self, task: &Task) -> Result<()> {
+        self.refuse_control(&[task])?;
         self.settings(task).await?;
         for (run_as, sql) in &task.statements {
             self.become_role(run_as).await?;
@@ -197,6 +199,17 @@ impl Executor {
             done.map_err(|error| entry_error(task.dump_id, &task.label, error))?;
         }
         Ok(())
+    }
+
+    /// What is known beforehand has been looked at already; entries of a script that is a stream have not.
+    fn refuse_control(&self, tasks: &[&Task]) -> Result<(), Refusal> {
+        if !self.session.is_one_transaction() {
+            return Ok(());
+        }
+        match tasks.iter().find_map(|task| control_in(task, self.strings)) {
+            Some(entry) => Err(Refusal::TransactionControl(vec![entry])),
+            None => Ok(()),
+        }
     }
 
     /// A statement with its IDs replaced, which is counted.

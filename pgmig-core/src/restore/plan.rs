@@ -167,6 +167,12 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// Every entry's statements.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
+        let Self { pre_data, data_first, data_last, post_data, privileges, last, event_triggers, .. } = self;
+        [pre_data, data_first, data_last, post_data, privileges, last, event_triggers].into_iter().flatten()
+    }
+
     /// Plans the restore of `archive` (whose texts are UTF-8 by now).
     ///
     /// # Errors

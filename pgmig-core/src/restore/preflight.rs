@@ -119,10 +119,11 @@ pub(super) async fn run(
     }
     inside.notices.extend(archive_notices(&mut archive, &facts));
     if let Some(clearing) = &clearing {
-        in_place::preflight(&mut session, &plan, &inside, clearing).await?;
+        in_place::preflight(&mut session, &archive, &plan, &inside, clearing).await?;
         inside.notices.extend(in_place::notices(clearing));
     }
     session.close().await;
+    inside.notices.insert(0, decision.notice());
     Ok(Preflight { source, archive, plan, facts, control, maintenance, target, decision, inside })
 }
 

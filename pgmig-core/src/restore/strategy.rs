@@ -5,6 +5,7 @@ use super::facts::{in_place_rights, swap_rights};
 use super::options::{RestoreOptions, SchemaMode, StrategyMode};
 use super::restore_plan::Strategy;
 use crate::error::Result;
+use crate::progress::{Notice, Severity};
 use crate::target::TargetConfig;
 use crate::target::catalog::{self, DatabaseFacts, RoleFacts};
 use crate::target::session::Session;
@@ -15,6 +16,17 @@ pub(super) struct Decision {
     pub(super) strategy: Strategy,
     /// Why, in one line.
     pub(super) reason: String,
+}
+
+impl Decision {
+    /// What is said of it.
+    pub(super) fn notice(&self) -> Notice {
+        let strategy = match self.strategy {
+            Strategy::Swap => "swap",
+            Strategy::InPlace => "in-place",
+        };
+        Notice { severity: Severity::Notice, text: format!("strategy {strategy}: {}", self.reason) }
+    }
 }
 
 /// What stands in the way of each strategy, and what to do about it.

@@ -42,6 +42,11 @@ impl Build {
             return Ok(self.failpoints.pass(Step::Upgrade)?);
         }
         if let Upgrade::Planned { plan } = upgrade {
+            if executor.session.is_one_transaction() {
+                // Known only now, where the archive is a stream.
+                let version = executor.session.server_version();
+                schema::check_in_one_transaction(&plan, upgrade_path::split_migration, version)?;
+            }
             return self.migrate(executor, &profile, &plan, journal).await;
         }
         self.failpoints.pass(Step::Upgrade)?;

@@ -172,6 +172,22 @@ pub enum SchemaError {
         /// The statement's first word.
         keyword: &'static str,
     },
+    /// A migration cannot be applied within the one transaction of a restore in place.
+    #[error(
+        "{file}{}: {statement} cannot be run in the one transaction of a restore in place: {why}; use --strategy swap, or \
+         bring the target to an older release with --to-release",
+        OnLine(*line)
+    )]
+    NeedsOwnTransaction {
+        /// The file's name.
+        file: String,
+        /// 1-based line of the statement.
+        line: Option<usize>,
+        /// The statement, or its beginning.
+        statement: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// A migration failed; it left nothing behind, unless it runs without a transaction.
     #[error("migration {version} ({description}) failed{}: {error}", OnLine(*line))]
     Migration {
@@ -211,6 +227,7 @@ impl SchemaError {
             | Self::UnknownVersion { .. }
             | Self::NewerThanTarget { .. }
             | Self::UnknownHistory(_)
+            | Self::NeedsOwnTransaction { .. }
             | Self::Locked { .. } => ErrorKind::Refused,
             Self::Migration { .. } | Self::Target(_) => ErrorKind::Failed,
         }

@@ -12,5 +12,5 @@ pub(super) mod transaction;
 
 pub(super) use clearing::Clearing;
 pub(super) use guard::Guard;
-pub(super) use preflight::{notices, preflight};
+pub(super) use preflight::{control_in, notices, preflight};
 pub(super) use run::InPlace;
