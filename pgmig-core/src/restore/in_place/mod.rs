@@ -3,7 +3,6 @@
 
 mod clearing;
 mod locks;
-mod rights;
 
 #[expect(unused_imports, reason = "the strategy is being built")]
 pub(super) use clearing::Clearing;
