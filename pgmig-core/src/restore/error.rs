@@ -119,6 +119,17 @@ pub enum Refusal {
         /// Why, and what to do about it.
         reasons: Vec<String>,
     },
+    /// The target cannot be restored in place.
+    #[error("database {database} cannot be restored in place:\n{}", Lines(reasons))]
+    CannotRestoreInPlace {
+        /// The target.
+        database: String,
+        /// Why, and what to do about it.
+        reasons: Vec<String>,
+    },
+    /// What is asked for takes a swap.
+    #[error("{0} cannot be used with --strategy in-place; use --strategy swap")]
+    NotInPlace(&'static str),
     /// Entries that only a superuser can create, and `su_username` is none.
     #[error(
         "the archive has objects that only a superuser can create, and su_username {login} is not one:\n{}\nlet a \
@@ -295,7 +306,7 @@ pub enum RestoreError {
         reason: String,
     },
     /// Stopped because there were warnings.
-    #[error("stopped before the swap because of {} (--strict); the target is untouched", count(*.0, "warning"))]
+    #[error("stopped before the target was replaced because of {} (--strict); the target is untouched", count(*.0, "warning"))]
     Strict(usize),
     /// The connection was lost while committing the swap.
     #[error(
@@ -309,6 +320,22 @@ pub enum RestoreError {
         /// Its answer if the swap was committed.
         swapped_oid: u32,
     },
+    /// The connection was lost while committing a restore in place.
+    #[error(
+        "the connection was lost while the restore was being committed, and the server cannot tell yet how that ended; when \
+         it can, this does: {query} -- \"committed\" means that the restore is complete, \"aborted\" that the target is \
+         untouched"
+    )]
+    CommitUnknown {
+        /// The query that tells, in any database of the server.
+        query: String,
+    },
+    /// A statement ended the transaction that everything is restored in. Nothing of it was committed.
+    #[error(
+        "{0} ended the transaction in which everything is restored; nothing was committed; transaction control does not \
+         belong into a backup"
+    )]
+    TransactionEnded(String),
     /// Interrupted.
     #[error("interrupted; the target is untouched")]
     Interrupted,
@@ -372,7 +399,9 @@ impl RestoreError {
         match self {
             RestoreError::Refused(_) => ErrorKind::Refused,
             RestoreError::Strict(_) => ErrorKind::Strict,
-            RestoreError::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,
+            RestoreError::OutcomeUnknown { .. } | RestoreError::CommitUnknown { .. } => {
+                ErrorKind::OutcomeUnknown
+            }
             RestoreError::Interrupted => ErrorKind::Interrupted,
             _ => ErrorKind::Failed,
         }

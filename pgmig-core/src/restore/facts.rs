@@ -1,4 +1,4 @@
-//! What is asked of the cluster before a restore is planned, and which rights a swap takes.
+//! What is asked of the cluster before a restore is planned, and which rights each strategy takes.
 
 use super::plan::Facts;
 use super::roles::Roles;
@@ -20,10 +20,7 @@ pub(super) fn swap_rights(
     roles: &RoleFacts,
 ) -> Vec<String> {
     let login = config.su_username();
-    let mut reasons = Vec::new();
-    if server_version < OLDEST_SERVER {
-        reasons.push(format!("the server is PostgreSQL {}; 12 is the oldest", server_version / 10_000));
-    }
+    let mut reasons: Vec<String> = too_old(server_version).into_iter().collect();
     if !roles.may_create_databases {
         reasons.push(format!("su_username {login} may not create databases (ALTER ROLE ... CREATEDB)"));
     }
@@ -33,13 +30,25 @@ pub(super) fn swap_rights(
             target.owner
         ));
     }
-    if !roles.may_become_owner {
-        reasons.push(format!(
-            "su_username {login} cannot become username {} (GRANT that role to it)",
-            config.username()
-        ));
-    }
+    reasons.extend(cannot_become_owner(config, roles));
     reasons
+}
+
+/// The rights that a restore in place takes and the roles lack.
+pub(super) fn in_place_rights(server_version: i32, config: &TargetConfig, roles: &RoleFacts) -> Vec<String> {
+    let too_old = too_old(server_version);
+    too_old.into_iter().chain(cannot_become_owner(config, roles)).collect()
+}
+
+fn too_old(server_version: i32) -> Option<String> {
+    let major = server_version / 10_000;
+    (server_version < OLDEST_SERVER).then(|| format!("the server is PostgreSQL {major}; 12 is the oldest"))
+}
+
+fn cannot_become_owner(config: &TargetConfig, roles: &RoleFacts) -> Option<String> {
+    let (login, owner) = (config.su_username(), config.username());
+    (!roles.may_become_owner)
+        .then(|| format!("su_username {login} cannot become username {owner} (GRANT that role to it)"))
 }
 
 /// Asks what a plan needs to know.

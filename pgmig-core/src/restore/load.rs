@@ -3,6 +3,7 @@
 use super::crew::{ActiveFeed, Hand, Part};
 use super::error::RestoreError;
 use super::feed::{Content, LargeObjectPart, Piece, Rows};
+use super::in_place::transaction;
 use super::plan::{Held, RowForm, RunAs, TableLoad};
 use super::refused_row::{RefusedRow, SentRows};
 use super::step::Step;
@@ -66,7 +67,7 @@ impl Hand<'_, '_> {
     /// Commits what was loaded; until then nothing can rely on it.
     pub(super) async fn commit(&mut self) -> Result<()> {
         if std::mem::take(&mut self.in_transaction) {
-            self.executor.session.execute("COMMIT", "commit the rows").await?;
+            self.executor.session.commit_part("commit the rows").await?;
         }
         for number in std::mem::take(&mut self.pending) {
             self.crew.leave(number)?;
@@ -113,7 +114,7 @@ impl Hand<'_, '_> {
     async fn begin(&mut self, load: &TableLoad, doing: &str) -> Result<()> {
         self.executor.become_role(&load.run_as).await?;
         if !self.in_transaction {
-            self.executor.session.execute("BEGIN", doing).await?;
+            self.executor.session.begin_part(doing).await?;
             self.in_transaction = true;
             if let Some(held) = load.held() {
                 self.executor.session.execute(&held.create, doing).await?;
@@ -247,7 +248,8 @@ impl Hand<'_, '_> {
             quote_literal(&table.to_string())
         );
         let session = &mut self.executor.session;
-        if session.execute("ROLLBACK", "undo the load").await.is_err() {
+        // In the one transaction nothing can be asked any more; after it the partitions are others.
+        if session.is_one_transaction() || session.rollback("undo the load").await.is_err() {
             return Vec::new();
         }
         let rows = session.rows(&sql, "list the partitions").await.unwrap_or_default();
@@ -266,6 +268,7 @@ impl Hand<'_, '_> {
             let sql = self.in_utf8(sql, &doing).await?;
             let done = self.executor.session.execute(&sql, &doing).await;
             let rows = active.acknowledge(done.map_err(TargetError::without_message)?);
+            transaction::require(&mut self.executor.session, &name).await?;
             job.progress.rows(&name, rows);
             job.failpoints.pass(Step::Data)?;
         }

@@ -7,6 +7,7 @@ mod build;
 mod bulk;
 mod carry_over;
 mod compare;
+mod context;
 mod crew;
 mod data;
 mod discover;
@@ -48,6 +49,7 @@ mod sql_script;
 mod staging;
 mod stale_locks;
 mod step;
+mod strategy;
 mod stream;
 mod superuser;
 mod survey;
@@ -70,7 +72,7 @@ pub use inspection::{
     ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
     KindCount,
 };
-pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Source, ToastCompression};
+pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Source, StrategyMode, ToastCompression};
 pub use prepared::Restore;
 pub use probe::{Probe, probe};
 pub use report::{

@@ -126,8 +126,8 @@ pub struct PlannedTarget {
     pub su_username: String,
     /// Whether that is a superuser.
     pub su_is_superuser: bool,
-    /// The database that is built beside the target, until the swap.
-    pub staging_database: String,
+    /// The database that is built beside the target, until the swap; `None` in place.
+    pub staging_database: Option<String>,
 }
 
 /// How the target is replaced.
@@ -137,6 +137,8 @@ pub struct PlannedTarget {
 pub enum Strategy {
     /// A new database is built beside the target, and both are renamed in one transaction.
     Swap,
+    /// The target itself is emptied and filled anew, in one transaction on one connection.
+    InPlace,
 }
 
 /// An instance of the backup and what becomes of it.

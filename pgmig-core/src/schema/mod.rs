@@ -2,6 +2,7 @@
 //!
 //! Files and history are sqlx's: a store that sqlx migrated can be upgraded by pgmig and the other way round.
 
+mod constraints;
 mod error;
 mod foreign;
 mod history;
@@ -12,6 +13,7 @@ mod row_security;
 mod run;
 mod statement;
 
+pub(crate) use constraints::settle_constraints;
 pub use error::SchemaError;
 pub(crate) use foreign::is_tool_table;
 pub use foreign::{ForeignHistory, ForeignReader, HistoryRow, UnknownHistory};

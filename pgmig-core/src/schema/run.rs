@@ -1,5 +1,6 @@
 //! Applies a plan on one dedicated connection, one migration at a time.
 
+use super::constraints;
 use super::error::SchemaError;
 use super::history::{self, History};
 use super::lock::MigrationLock;
@@ -177,8 +178,7 @@ impl<'a> Upgrade<'a> {
         let lifted = lift(&mut transaction, file).await?;
         execute_all(&mut transaction, file, &statements).await?;
         // Deferred checks are the migration's: they must not fail the commit, nor keep its tables from being altered.
-        sqlx::raw_sql("SET CONSTRAINTS ALL IMMEDIATE")
-            .execute(&mut *transaction)
+        constraints::settle(&mut transaction)
             .await
             .map_err(|error| failed(file, &error, "check its deferred constraints"))?;
         if let Some(lifted) = lifted {

@@ -2,9 +2,14 @@
 //! cannot be renamed.
 
 mod clearing;
+mod commit;
+mod guard;
 mod locks;
+mod preflight;
+mod run;
+pub(super) mod transaction;
 
-#[expect(unused_imports, reason = "the strategy is being built")]
 pub(super) use clearing::Clearing;
-#[expect(unused_imports, reason = "the strategy is being built")]
-pub(super) use locks::preflight as lock_preflight;
+pub(super) use guard::Guard;
+pub(super) use preflight::{notices, preflight};
+pub(super) use run::InPlace;

@@ -47,17 +47,6 @@ pub(super) fn statements(objects: &[Object]) -> Vec<String> {
     chunks.map(statement).collect()
 }
 
-/// The statements that lock these objects' tables, so that nobody makes anything that depends on one.
-pub(super) fn locks(objects: &[Object]) -> Vec<String> {
-    let tables: Vec<String> = objects
-        .iter()
-        .filter(|object| object.kind == "table")
-        .map(|table| format!("ONLY {}", table.identity))
-        .collect();
-    let lock = |tables: &[String]| format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables.join(", "));
-    tables.chunks(AT_ONCE).map(lock).collect()
-}
-
 fn statement(objects: &[&Object]) -> String {
     let kind = objects.first().map_or("", |object| object.kind.as_str());
     let names: Vec<&str> = objects.iter().map(|object| object.identity.as_str()).collect();
@@ -126,7 +115,6 @@ mod tests {
     fn a_statement_names_a_hundred_at_most() {
         let objects: Vec<_> = (0..250).map(|number| object("table", &format!("t{number}"))).collect();
         assert_eq!(statements(&objects).len(), 3);
-        assert_eq!(locks(&objects).len(), 3);
         let objects = [object("cast", "(a AS b)"), object("cast", "(b AS a)")];
         assert_eq!(statements(&objects).len(), 2);
     }

@@ -18,7 +18,7 @@ use crate::restore::plan::Facts;
 use crate::sql::quote_ident;
 use crate::target::session::Session;
 use catalog::Catalog;
-use object::Obstacle;
+use object::{Object, Obstacle};
 use staying::Staying;
 
 /// What is dropped from the target before it is restored, and what stays.
@@ -30,12 +30,13 @@ pub(in crate::restore) struct Clearing {
     as_superuser: bool,
     /// The roles whose objects go: a query.
     ours: String,
+    /// What a statement each drops.
+    roots: Vec<Object>,
     /// All that is dropped, parts and large objects counted.
     going: u64,
     staying: Staying,
 }
 
-#[expect(dead_code, reason = "the strategy is being built")]
 impl Clearing {
     /// Reads the catalogs of the target and plans its clearing. Changes nothing.
     ///
@@ -48,9 +49,10 @@ impl Clearing {
         let as_superuser = session.holds(sql, "read whether su_username is a superuser").await?;
         let ours = catalog::ours(owner);
         let mut catalog = catalog::read(session, &ours).await?;
-        refuse_obstacles(owner, &mut catalog)?;
+        refuse(owner, std::mem::take(&mut catalog.obstacles))?;
         let staying = Staying::of(session, owner, &catalog.kept, catalog.staying).await?;
-        Ok(Self { owner: owner.to_owned(), as_superuser, ours, going: catalog.going, staying })
+        let Catalog { roots, going, .. } = catalog;
+        Ok(Self { owner: owner.to_owned(), as_superuser, ours, roots, going, staying })
     }
 
     /// Tells the planner what is there when all is cleared: before [`Plan::new`](crate::restore::plan::Plan::new).
@@ -68,11 +70,11 @@ impl Clearing {
         self.going
     }
 
-    /// Drops it, inside the transaction that is open. What has come since [`Clearing::of`] is found first, and refused.
+    /// Drops it, inside the transaction that is open and in which [`Clearing::of`] was called, with all tables locked.
     ///
     /// # Errors
     ///
-    /// As [`Clearing::of`]; or the server refuses to drop something.
+    /// The server refuses to drop something; or something else has gone with it, or is left.
     pub(in crate::restore) async fn clear(&self, session: &mut Session) -> Result<()> {
         session.become_role((!self.as_superuser).then_some(self.owner.as_str())).await?;
         // Statements here name the catalogs as they are called, so nothing may stand before them.
@@ -90,14 +92,8 @@ impl Clearing {
     }
 
     async fn drop_all(&self, session: &mut Session) -> Result<()> {
-        let doing = "lock the target's tables";
-        for lock in drop::locks(&catalog::read(session, &self.ours).await?.roots) {
-            session.execute(&lock, doing).await?;
-        }
-        let mut catalog = catalog::read(session, &self.ours).await?;
-        refuse_obstacles(&self.owner, &mut catalog)?;
         let before = catalog::others(session, &self.ours).await?;
-        for statement in drop::statements(&catalog.roots) {
+        for statement in drop::statements(&self.roots) {
             session.execute(&statement, "drop what the target holds").await?;
         }
         let after = catalog::others(session, &self.ours).await?;
@@ -114,10 +110,6 @@ impl Clearing {
         });
         refuse(&self.owner, lost.chain(left).collect())
     }
-}
-
-fn refuse_obstacles(owner: &str, catalog: &mut Catalog) -> Result<()> {
-    refuse(owner, std::mem::take(&mut catalog.obstacles))
 }
 
 fn refuse(owner: &str, obstacles: Vec<Obstacle>) -> Result<()> {
