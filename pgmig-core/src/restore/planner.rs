@@ -7,6 +7,7 @@ mod rights;
 
 use super::error::Refusal;
 use super::expected::Expected;
+use super::in_place::locks_of_entry;
 use super::partial;
 use super::plan::{EntrySettings, Facts, Plan, RowForm, RunAs, TableLoad, Task};
 use super::roles::Roles;
@@ -334,6 +335,8 @@ impl<'a> Planner<'a> {
         if statements.is_empty() {
             return;
         }
+        self.plan.locks +=
+            locks_of_entry(entry, entry.kind == EntryKind::Table && self.is_partitioned(entry));
         let task = self.task(entry, statements);
         let plan = &mut self.plan;
         match (pass(entry), self.section) {
@@ -357,7 +360,7 @@ impl<'a> Planner<'a> {
             return Some(tablespace.to_owned());
         }
         let text = format!(
-            "{} was in tablespace {}, which this cluster lacks, or lets nobody use, and goes to the database's own",
+            "{} was in tablespace {}, which this cluster lacks or keeps from username, and goes to the database's own",
             label(entry),
             quote_ident(tablespace)
         );

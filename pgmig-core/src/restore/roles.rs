@@ -362,7 +362,8 @@ mod tests {
     #[test]
     fn the_owner_grants_for_a_role_that_su_username_cannot_become() {
         let roles = Roles { strangers: ["app_rw".to_owned()].into(), ..roles() };
-        let sql = "SET SESSION AUTHORIZATION app_rw;GRANT SELECT ON TABLE t TO app_ro;RESET SESSION AUTHORIZATION;";
+        let sql =
+            "SET SESSION AUTHORIZATION app_rw;GRANT SELECT ON TABLE t TO app_ro;RESET SESSION AUTHORIZATION;";
         let resolved = roles.grants(sql, "store_owner", StandardStrings::On).unwrap();
         assert_eq!(
             resolved.statements,

@@ -107,8 +107,9 @@ fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
 pub(super) fn name_after(sql: &str, strings: StandardStrings, wanted: &[&str]) -> Option<String> {
     let tokens = significant(sql, strings);
     let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
-    let start =
-        tokens.windows(wanted.len()).position(|window| window.iter().zip(wanted).all(|(token, word)| is(token, word)))?;
+    let start = tokens
+        .windows(wanted.len())
+        .position(|window| window.iter().zip(wanted).all(|(token, word)| is(token, word)))?;
     let name = tokens.get(start + wanted.len())?;
     Some(QualifiedName::parse(sql.get(name.span.clone())?).ok()?.name)
 }

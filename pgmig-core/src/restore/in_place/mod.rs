@@ -11,5 +11,6 @@ pub(super) mod transaction;
 
 pub(super) use clearing::Clearing;
 pub(super) use guard::Guard;
+pub(super) use locks::of_entry as locks_of_entry;
 pub(super) use preflight::{notices, preflight};
 pub(super) use run::InPlace;

@@ -16,10 +16,10 @@ use crate::target::session::Session;
 pub(in crate::restore) async fn preflight(
     session: &mut Session,
     plan: &Plan,
-    _inside: &Inside,
+    inside: &Inside,
     clearing: &Clearing,
 ) -> Result<()> {
-    locks::preflight(session, plan, clearing).await
+    locks::preflight(session, plan, inside, clearing).await
 }
 
 /// What is said of a restore in place beforehand.

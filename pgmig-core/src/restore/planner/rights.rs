@@ -13,7 +13,8 @@ impl Planner<'_> {
     pub(super) fn needs_superuser(&self, entry: &Entry, sql: &str) -> bool {
         !self.facts.owner_is_superuser
             && !self.has_wrapper(entry, sql)
-            && (needs_superuser(entry, sql, self.strings, &self.facts.fresh) || self.is_about_types_of_others(entry))
+            && (needs_superuser(entry, sql, self.strings, &self.facts.fresh)
+                || self.is_about_types_of_others(entry))
     }
 
     /// A foreign server is made by who may use its wrapper; a superuser may in any case.
@@ -27,8 +28,9 @@ impl Planner<'_> {
     /// Whether an entry belongs to an object that is there already and not `username`'s.
     pub(super) fn belongs_to_skipped(&mut self, entry: &Entry) -> bool {
         use EntryKind as K;
-        let belongs = matches!(entry.kind, K::PublicationTable | K::PublicationTablesInSchema | K::UserMapping)
-            && self.describes(entry, &self.skipped);
+        let belongs =
+            matches!(entry.kind, K::PublicationTable | K::PublicationTablesInSchema | K::UserMapping)
+                && self.describes(entry, &self.skipped);
         if belongs {
             self.skip(entry, Severity::Warning, "what it belongs to is there already, and is not username's");
         }
@@ -42,7 +44,13 @@ impl Planner<'_> {
             && !entry.dependencies.iter().filter_map(|id| self.archive.entry(*id)).any(|entry| {
                 matches!(
                     entry.kind,
-                    K::Type | K::Domain | K::ShellType | K::Table | K::View | K::MaterializedView | K::ForeignTable
+                    K::Type
+                        | K::Domain
+                        | K::ShellType
+                        | K::Table
+                        | K::View
+                        | K::MaterializedView
+                        | K::ForeignTable
                 )
             })
     }
@@ -125,4 +133,3 @@ fn hand_over(entry: &Entry, role: &str) -> Option<String> {
     let object = object.strip_prefix("IF EXISTS ").unwrap_or(object);
     Some(format!("ALTER {object} OWNER TO {}", quote_ident(role)))
 }
-

@@ -40,7 +40,11 @@ impl Staying {
         let role = quote_literal(owner);
         // Extensions of `username` are dropped: no others than those of `objects` and of the system stay.
         let names = |kind: &str| -> BTreeSet<String> {
-            objects.iter().filter(|object| object.kind == kind).map(|object| object.identity.clone()).collect()
+            objects
+                .iter()
+                .filter(|object| object.kind == kind)
+                .map(|object| object.identity.clone())
+                .collect()
         };
         let (mut extensions, mut schemas) = (BTreeSet::new(), BTreeMap::new());
         let of_others = names("extension");
@@ -102,9 +106,10 @@ impl Staying {
             notices.push(Notice { severity: Severity::Notice, text });
         }
         if self.has_subscriptions {
-            let text = "the target has subscriptions, which stay but lose their tables: run ALTER SUBSCRIPTION ... \
+            let text =
+                "the target has subscriptions, which stay but lose their tables: run ALTER SUBSCRIPTION ... \
                         REFRESH PUBLICATION when it is restored"
-                .to_owned();
+                    .to_owned();
             notices.push(Notice { severity: Severity::Warning, text });
         }
         notices
