@@ -140,14 +140,43 @@ pub enum Refusal {
     /// Entries that only a superuser can create, and `su_username` is none.
     #[error(
         "the archive has objects that only a superuser can create, and su_username {login} is not one:\n{}\nlet a \
-         superuser create them in the database template0 is made from, or use a superuser as su_username",
-        Lines(entries)
+         superuser create them in the target and restore in place, which leaves them as they are; or use a superuser as \
+         su_username",
+        AllLines(entries)
     )]
     NeedsSuperuser {
         /// The role that connects.
         login: String,
         /// The entries.
         entries: Vec<String>,
+    },
+    /// Objects of others in the target that would be dropped with what is `username`'s, or are in the way.
+    #[error(
+        "the target cannot be cleared: objects of others would be dropped with those of {owner}, or are in the way:\n{}\n\
+         let them be dropped, or given to {owner} (ALTER ... OWNER TO {owner}), by who owns them or a superuser",
+        AllLines(obstacles)
+    )]
+    CannotClear {
+        /// `username`, as SQL.
+        owner: String,
+        /// What is in the way, whose it is, and what it depends on.
+        obstacles: Vec<String>,
+    },
+    /// The server's lock table has no room for a restore in one transaction.
+    #[error(
+        "a restore in place takes about {needed} locks in its one transaction, and the server has room for about {free}; \
+         let max_locks_per_transaction be set to {setting} (it is {current}) and the server be restarted, or restore with \
+         --strategy swap"
+    )]
+    TooManyLocks {
+        /// How many locks it takes.
+        needed: u64,
+        /// How many there are, without those in use.
+        free: u64,
+        /// What `max_locks_per_transaction` is.
+        current: u64,
+        /// What it has to be.
+        setting: u64,
     },
     /// The target was empty when the restore began, and is no longer.
     #[error(
@@ -403,6 +432,16 @@ struct Lines<'a>(&'a [String]);
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_lines(f, self.0.iter())
+    }
+}
+
+/// Indented lines, all of them: an operator has to deal with each.
+struct AllLines<'a>(&'a [String]);
+
+impl fmt::Display for AllLines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(|line| format!("  {line}")).collect();
+        f.write_str(&lines.join("\n"))
     }
 }
 

@@ -59,9 +59,18 @@ pub(super) async fn ask(
     roles: &RoleFacts,
 ) -> Result<Facts> {
     let owner = quote_literal(config.username());
-    let rows = control.rows("SELECT rolname FROM pg_catalog.pg_roles", "list the roles").await?;
+    // From 16 on, membership alone does not allow SET ROLE.
+    let right = if control.server_version() >= 160_000 { "SET" } else { "MEMBER" };
+    let sql = format!(
+        "SELECT rolname, pg_catalog.pg_has_role(session_user, oid, '{right}') FROM pg_catalog.pg_roles"
+    );
+    let rows = control.rows(&sql, "list the roles").await?;
     let existing = rows.iter().map(|row| row.text(0).to_owned()).collect();
-    let rows = control.rows("SELECT spcname FROM pg_catalog.pg_tablespace", "list the tablespaces").await?;
+    let strangers = rows.iter().filter(|row| !row.is_true(1)).map(|row| row.text(0).to_owned()).collect();
+    let sql = format!(
+        "SELECT spcname FROM pg_catalog.pg_tablespace WHERE pg_catalog.has_tablespace_privilege({owner}, oid, 'CREATE')"
+    );
+    let rows = control.rows(&sql, "list the tablespaces").await?;
     let tablespaces = rows.iter().map(|row| row.text(0).to_owned()).collect();
     let sql = "SELECT e.name, NOT v.superuser OR COALESCE((pg_catalog.to_jsonb(v) ->> 'trusted')::boolean, false) \
                FROM pg_catalog.pg_available_extensions e JOIN pg_catalog.pg_available_extension_versions v \
@@ -87,8 +96,8 @@ pub(super) async fn ask(
         // From 15 on, schema public of template0 belongs to whoever owns the database.
         owner_owns_public: owner_is_superuser || server_version >= 150_000 && owns_database,
         owner_is_superuser,
-        roles: Roles { owner: config.username().to_owned(), existing, assumes_all: false },
+        roles: Roles { owner: config.username().to_owned(), existing, strangers, assumes_all: false },
         tablespaces,
-        fresh: Fresh { extensions: ["plpgsql".to_owned()].into(), available },
+        fresh: Fresh { extensions: ["plpgsql".to_owned()].into(), available, ..Fresh::default() },
     })
 }

@@ -28,6 +28,7 @@ mod late;
 mod load;
 mod marker;
 mod names;
+mod of_others;
 mod options;
 mod partial;
 mod plan;

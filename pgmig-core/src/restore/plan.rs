@@ -163,6 +163,8 @@ pub(super) struct Plan {
     /// After all else, since event triggers fire on whatever the restore still does.
     pub(super) event_triggers: Vec<Task>,
     pub(super) expected: Vec<Expected>,
+    /// Locks that making all of it takes, where it is one transaction.
+    pub(super) locks: u64,
     pub(super) notices: Vec<Notice>,
 }
 

@@ -6,11 +6,11 @@ mod commit;
 mod guard;
 mod locks;
 mod preflight;
-mod rights;
 mod run;
 pub(super) mod transaction;
 
 pub(super) use clearing::Clearing;
 pub(super) use guard::Guard;
+pub(super) use locks::of_entry as locks_of_entry;
 pub(super) use preflight::{control_in, notices, preflight};
 pub(super) use run::InPlace;

@@ -31,12 +31,12 @@ pub(in crate::restore) async fn preflight(
     if let Upgrade::Planned { plan } = &inside.upgrade {
         schema::check_in_one_transaction(plan, split_migration, session.server_version())?;
     }
-    locks::preflight(session, plan, clearing).await
+    locks::preflight(session, plan, inside, clearing).await
 }
 
 /// What is said of a restore in place beforehand.
 pub(in crate::restore) fn notices(clearing: &Clearing) -> Vec<Notice> {
-    clearing.notices().to_vec()
+    clearing.notices()
 }
 
 /// pg_dump writes no transaction control but around large objects in a plain script, which is no entry.

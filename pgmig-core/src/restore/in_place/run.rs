@@ -155,11 +155,10 @@ impl InPlace {
             self.refuse_filled(session).await?;
         }
         build.remember_target(session).await?;
-        let guard = Guard::set(session).await?;
         let clearing = Clearing::of(session, self.context.config.username()).await?;
         clearing.clear(session).await?;
         transaction::require(session, "the clearing of the target").await?;
-        build.guard = Some(guard);
+        build.guard = Some(Guard::set(session).await?);
         self.context.failpoints.pass(Step::Clear)?;
         Ok(())
     }

@@ -1,1 +1,0 @@
-//! What takes a superuser, listed before anything is dropped.
