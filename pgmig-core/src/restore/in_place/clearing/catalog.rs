@@ -143,6 +143,8 @@ pub(super) fn ours(owner: &str) -> String {
     )
 }
 
+/// A partitioned table's key columns depend on the table itself, which makes it a part of nothing.
+///
 /// `attributed`: every object with the role that answers for it: its extension's owner, its own, or that of what it
 /// belongs to. `kept`: schemas that stay, whoever owns them. `going`: what goes; of that, `root` is what takes a
 /// statement.
@@ -162,7 +164,8 @@ fn common_expressions(server_version: i32, ours: &str) -> String {
              FROM owned o LEFT JOIN members m USING (classid, objid)), \
          attributed AS MATERIALIZED (SELECT w.classid, w.objid, w.owner, w.extension, \
                  w.owner IN (SELECT oid FROM ours) AS ours, \
-                 EXISTS (SELECT FROM pg_depend i WHERE (i.classid, i.objid) = (w.classid, w.objid) AND i.deptype = 'i') \
+                 EXISTS (SELECT FROM pg_depend i WHERE (i.classid, i.objid) = (w.classid, w.objid) AND i.deptype = 'i' \
+                     AND (i.refclassid, i.refobjid) <> (w.classid, w.objid)) \
                  OR EXISTS (SELECT FROM pg_class c WHERE w.classid = 'pg_class'::regclass AND c.oid = w.objid \
                      AND c.relkind IN ('i', 'I')) AS part, \
                  n.nspname IS NULL OR n.nspname NOT IN ('pg_catalog', 'information_schema') \
