@@ -41,7 +41,7 @@ impl Hand<'_, '_> {
                 self.table(load, &active, part).await?;
                 (alone, is_held) = (load.alone || load.last, load.held().is_some());
             }
-            Content::LargeObjects(_) => self.large_objects(&active, Part::Own).await?,
+            Content::LargeObjects(_) => self.large_objects(&active).await?,
         }
         self.pending.push(number);
         if alone || is_held || self.pending.len() >= TABLES_AT_ONCE || active.bytes() > SMALL_TABLE_BYTES {
@@ -53,13 +53,10 @@ impl Hand<'_, '_> {
     /// Loads a part of a feed that another connection began.
     pub(super) async fn help(&mut self, number: usize) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
-        match active.feed.content {
-            Content::Table(index) => {
-                let Some(load) = self.crew.job.tables.get(index) else { return Err(cut_short()) };
-                self.table(load, &active, Part::Help).await?;
-            }
-            Content::LargeObjects(_) => self.large_objects(&active, Part::Help).await?,
-        }
+        // Only tables are shared.
+        let Content::Table(index) = active.feed.content else { return Err(cut_short()) };
+        let Some(load) = self.crew.job.tables.get(index) else { return Err(cut_short()) };
+        self.table(load, &active, Part::Help).await?;
         self.pending.push(number);
         self.commit().await
     }
@@ -290,11 +287,11 @@ impl Hand<'_, '_> {
         }
     }
 
-    async fn large_objects(&mut self, active: &ActiveFeed, part: Part) -> Result<()> {
+    async fn large_objects(&mut self, active: &ActiveFeed) -> Result<()> {
         // Each statement is a transaction of its own.
         self.commit().await?;
         self.executor.become_role(&RunAs::Owner).await?;
-        while let Some(piece) = self.crew.next_piece(active, part).await? {
+        while let Some(piece) = self.crew.next_piece(active, Part::Own).await? {
             let Piece::LargeObjects(parts) = piece else { return Err(cut_short()) };
             self.large_object_parts(parts).await?;
             self.crew.job.failpoints.pass(Step::LargeObjects)?;
