@@ -93,7 +93,9 @@ impl Hand<'_, '_> {
         let target = load.destination(self.crew.job.roots);
         let inserted = match sql.execute(self.executor.session.conn()).await {
             Ok(done) => done.rows_affected(),
-            Err(error) => return Err(self.refused(load, target, &error, &SentRows::default()).await),
+            Err(error) => {
+                return Err(self.refused(load, target, &error, &SentRows::default(), Vec::new()).await);
+            }
         };
         let rows = active.acknowledged();
         if inserted == rows {
@@ -131,6 +133,9 @@ impl Hand<'_, '_> {
         let (target, sql) = self.copy_sql(load, copy, part);
         let name = load.table.to_string();
         let mut truncate = self.is_frozen(load, part);
+        // After a failure nothing can be asked in the one transaction.
+        let ask_now = self.executor.session.is_one_transaction() && *target != load.table;
+        let bounds = if ask_now { self.bounds_now(target).await } else { Vec::new() };
         // A table without rows needs no COPY.
         while let Some(piece) = self.crew.next_piece(active, part).await? {
             let Piece::Rows(rows) = piece else { return Err(cut_short()) };
@@ -142,7 +147,9 @@ impl Hand<'_, '_> {
             let mut sent = SentRows::default();
             match self.segment(&sql, rows, active, part, &mut sent).await {
                 Ok(acknowledged) => job.progress.rows(&name, active.acknowledge(acknowledged)),
-                Err(Failure::Server(error)) => return Err(self.refused(load, target, &error, &sent).await),
+                Err(Failure::Server(error)) => {
+                    return Err(self.refused(load, target, &error, &sent, bounds).await);
+                }
                 Err(Failure::Other(error)) => return Err(error),
             }
         }
@@ -227,29 +234,38 @@ impl Hand<'_, '_> {
         target: &QualifiedName,
         error: &sqlx::Error,
         sent: &SentRows,
+        known_bounds: Vec<String>,
     ) -> crate::Error {
         let refused = match RefusedRow::of(error, load) {
             Ok(refused) => refused,
             Err(error) => return error.into(),
         };
-        let bounds = if refused.fits_no_partition() { self.bounds(target).await } else { Vec::new() };
+        let bounds = match refused.fits_no_partition() {
+            true if known_bounds.is_empty() => self.bounds(target).await,
+            true => known_bounds,
+            false => Vec::new(),
+        };
         refused.into_error(load, sent, bounds).into()
     }
 
-    /// The partitions of a table and their bounds, for an error message.
+    /// The partitions of a table and their bounds, for an error message: after the load has been undone.
     async fn bounds(&mut self, table: &QualifiedName) -> Vec<String> {
+        let session = &mut self.executor.session;
+        // In the one transaction nothing can be asked any more; after it the partitions are others.
+        if session.is_one_transaction() || session.rollback("undo the load").await.is_err() {
+            return Vec::new();
+        }
+        self.bounds_now(table).await
+    }
+
+    async fn bounds_now(&mut self, table: &QualifiedName) -> Vec<String> {
         let sql = format!(
             "SELECT c.oid::pg_catalog.regclass || ' ' || pg_catalog.pg_get_expr(c.relpartbound, c.oid) \
              FROM pg_catalog.pg_partition_tree({}::pg_catalog.regclass) t \
              JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE c.relpartbound IS NOT NULL",
             quote_literal(&table.to_string())
         );
-        let session = &mut self.executor.session;
-        // In the one transaction nothing can be asked any more; after it the partitions are others.
-        if session.is_one_transaction() || session.rollback("undo the load").await.is_err() {
-            return Vec::new();
-        }
-        let rows = session.rows(&sql, "list the partitions").await.unwrap_or_default();
+        let rows = self.executor.session.rows(&sql, "list the partitions").await.unwrap_or_default();
         rows.iter().map(|row| row.text(0).to_owned()).collect()
     }
 
