@@ -19,6 +19,7 @@ mod generated;
 mod harness;
 mod histories;
 mod holdings;
+mod in_place;
 mod inspect;
 mod jobs;
 mod json;

@@ -1,5 +1,6 @@
 //! What the tests stand on: a PostgreSQL server, a database per test, fixtures, and a runner for the binary.
 
+pub(crate) mod application;
 pub(crate) mod certificate;
 pub(crate) mod corpus;
 pub(crate) mod damage;
