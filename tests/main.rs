@@ -38,6 +38,8 @@ mod rewriting;
 mod rewritten_types;
 mod runbooks;
 mod schema_target;
+mod schema_target_code;
+mod schema_target_kept;
 mod secrets;
 mod sessions;
 mod support;
