@@ -62,6 +62,15 @@ impl Case {
             .timeout(Duration::from_secs(60))
     }
 
+    /// Each row of `big` is in the target once, and they came over several connections.
+    #[track_caller]
+    fn big_was_split(&self) {
+        let sum = "SELECT count(*), count(DISTINCT id), sum(hashtext(b::text)::bigint) FROM big b";
+        assert_eq!(self.target.psql(sum), self.source.psql(sum));
+        assert_eq!(self.target.dump(&["--schema-only"]), self.source.dump(&["--schema-only"]));
+        assert!(transactions(&self.target, "big") > 1, "the table was not split");
+    }
+
     fn copying(&self) -> String {
         let sql = "SELECT count(*) FROM pg_stat_progress_copy c WHERE starts_with(c.datname, '%')";
         self.target.server.psql("postgres", &sql.replace('%', &self.target.name)).trim().to_owned()
@@ -77,20 +86,14 @@ fn transactions(database: &Database, table: &str) -> u32 {
 fn a_big_table_is_split_and_every_row_is_there_once() {
     let case = Case::of(DOMINATED);
     case.pgmig("4").source(&case.archive).run().expect_status(0);
-    let sum = "SELECT count(*), count(DISTINCT id), sum(hashtext(b::text)::bigint) FROM big b";
-    assert_eq!(case.target.psql(sum), case.source.psql(sum));
-    assert_eq!(case.target.dump(&["--schema-only"]), case.source.dump(&["--schema-only"]));
-    assert!(transactions(&case.target, "big") > 1, "the table was not split");
+    case.big_was_split();
 }
 
 #[test]
 fn standard_input_is_split_too() {
     let case = Case::of(DOMINATED);
     case.pgmig("3").args(["--source", "-"]).stdin(&case.archive).run().expect_status(0);
-    let sum = "SELECT count(*), count(DISTINCT id), sum(hashtext(b::text)::bigint) FROM big b";
-    assert_eq!(case.target.psql(sum), case.source.psql(sum));
-    assert_eq!(case.target.dump(&["--schema-only"]), case.source.dump(&["--schema-only"]));
-    assert!(transactions(&case.target, "big") > 1, "the table was not split");
+    case.big_was_split();
 }
 
 #[test]
@@ -221,4 +224,44 @@ fn large_values_are_compressed_as_asked() {
         assert_eq!(case.target.psql(compression), expected);
         assert_eq!(case.target.dump(&[]), case.source.dump(&[]));
     }
+}
+
+/// Two big tables with several indexes each; all keys and foreign keys are made in two steps.
+const KEYED: &str = "
+    CREATE TABLE tenant (id int PRIMARY KEY, name text);
+    INSERT INTO tenant SELECT n, 'tenant ' || n FROM generate_series(1, 50) n;
+    CREATE TABLE \"Odd one\" (id int, \"a b\" int NOT NULL, note text, tenant int,
+        CONSTRAINT \"Odd key\" PRIMARY KEY (id, \"a b\"), CONSTRAINT deferred UNIQUE (note) DEFERRABLE INITIALLY DEFERRED,
+        CONSTRAINT covering UNIQUE (id) INCLUDE (note), CONSTRAINT nulls UNIQUE NULLS NOT DISTINCT (note, id),
+        CONSTRAINT filled UNIQUE (\"a b\", id) WITH (fillfactor = 70),
+        CONSTRAINT to_tenant FOREIGN KEY (tenant) REFERENCES tenant ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+        CONSTRAINT to_itself FOREIGN KEY (id) REFERENCES \"Odd one\" (id));
+    INSERT INTO \"Odd one\" SELECT n, n, md5(n::text), 1 + n % 50 FROM generate_series(1, 60000) n;
+    CREATE INDEX ON \"Odd one\" (tenant);
+    CLUSTER \"Odd one\" USING \"Odd key\";
+    ALTER TABLE \"Odd one\" REPLICA IDENTITY USING INDEX \"Odd key\";
+    COMMENT ON CONSTRAINT \"Odd key\" ON \"Odd one\" IS 'a key';
+    CREATE TABLE other (id int PRIMARY KEY, odd int REFERENCES \"Odd one\" (id), tenant int REFERENCES tenant, note text UNIQUE);
+    INSERT INTO other SELECT n, n, 1 + n % 50, md5(n::text) FROM generate_series(1, 60000) n;
+    ALTER TABLE other ADD CONSTRAINT late FOREIGN KEY (id) REFERENCES \"Odd one\" (id) NOT VALID";
+
+#[test]
+fn keys_in_two_steps_are_the_same_keys() {
+    let case = Case::of(KEYED);
+    case.pgmig("4").source(&case.archive).run().expect_status(0);
+    assert_eq!(case.target.dump(&["--schema-only"]), case.source.dump(&["--schema-only"]));
+    for table in ["\"Odd one\"", "other", "tenant"] {
+        let sum = format!("SELECT count(*), sum(hashtext(t::text)::bigint) FROM {table} t");
+        assert_eq!(case.target.psql(&sum), case.source.psql(&sum));
+    }
+    let flags = "SELECT conname, contype, condeferrable, condeferred, convalidated, indisprimary, indisunique, indimmediate,
+                        indisclustered, indisreplident, indisvalid
+                 FROM pg_constraint LEFT JOIN pg_index ON indexrelid = conindid AND contype <> 'f' ORDER BY conname";
+    assert_eq!(case.target.psql(flags), case.source.psql(flags));
+    // What was made in two steps was made in two transactions.
+    let in_two = "SELECT string_agg(conname, ', ' ORDER BY conname) FROM pg_constraint c
+                  WHERE connamespace = 'public'::regnamespace AND xmin <> CASE contype WHEN 'f' THEN (SELECT min(xmin::text)::xid FROM pg_trigger WHERE tgconstraint = c.oid)
+                                ELSE (SELECT xmin FROM pg_class WHERE oid = conindid) END";
+    let expected = "Odd key, covering, deferred, nulls, other_note_key, other_odd_fkey, other_pkey, other_tenant_fkey, to_itself, to_tenant";
+    assert_eq!(case.target.psql(in_two).trim(), expected);
 }

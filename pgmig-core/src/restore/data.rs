@@ -10,6 +10,7 @@ use super::plan::{RowForm, RunAs, TableLoad, Task};
 use super::step::Step;
 use super::stream::{self, Discovery, Reading, Redirect, Rewriting, TableColumns};
 use super::tables::TableFacts;
+use super::two_steps::in_two_steps;
 use super::watch::Watch;
 use super::workers::{Setup, Workers};
 use crate::archive::{Archive, DumpId};
@@ -35,6 +36,10 @@ impl Build {
     ) -> Result<Loaded> {
         if !archive.has_all_entries() {
             return self.rows_of_script(archive, workers, journal, setup).await;
+        }
+        if setup.jobs.get() > 1 {
+            let tasks = std::mem::take(&mut self.plan.post_data);
+            self.plan.post_data = in_two_steps(&archive, tasks, setup.strings);
         }
         workers.lead.become_role(&RunAs::Superuser).await?;
         let late = LateResolution::default();
