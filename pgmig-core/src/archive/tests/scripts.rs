@@ -49,14 +49,16 @@ fn by_name(mut archive: Archive) -> BTreeMap<String, Vec<u8>> {
     by_name.collect()
 }
 
-const SAME: [(&str, &str); 11] = [
+const SAME: [(&str, &str); 13] = [
     ("9.5_plain", "9.5_file_gz"),
     ("9.5_plain_create_clean", "9.5_file_gz"),
+    ("9.5_plain_inserts", "9.5_inserts"),
     ("15_plain", "15_pipe_gz"),
     ("15_plain_create_clean", "15_pipe_gz"),
     ("15_plain_inserts", "15_inserts"),
     ("15_plain_column_inserts", "15_column_inserts"),
     ("16_plain", "16_file_lz4"),
+    ("16_plain_inserts", "16_inserts"),
     ("18_plain", "18_file_gz"),
     ("18_plain_create_clean", "18_file_gz"),
     ("18_plain_stats", "18_stats"),
