@@ -109,10 +109,17 @@ fn list(archive: &Path) -> Outcome {
 }
 
 /// Without the line that says when the archive was made, in the zone of whoever printed it, and without the database
-/// (catalog 1262), which a pg_restore of 10 and older lists, too.
-fn essential(listing: &str) -> Vec<&str> {
-    let is_volatile = |line: &&str| line.starts_with("; Archive created at") || line.contains("; 1262 ");
-    listing.lines().filter(|line| !is_volatile(line)).collect()
+/// (catalog 1262), which a pg_restore of 10 and older lists, too. Those also print line ends in names as they are.
+fn essential(listing: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in listing.lines() {
+        match lines.last_mut().filter(|_| !line.starts_with(|c: char| c == ';' || c.is_ascii_digit())) {
+            Some(last) => last.extend([" ", line]),
+            None => lines.push(line.to_owned()),
+        }
+    }
+    lines.retain(|line| !line.starts_with("; Archive created at") && !line.contains("; 1262 "));
+    lines
 }
 
 /// Every listing that is stored is compared. An archive without one is told: a script, as pg_restore lists none.
