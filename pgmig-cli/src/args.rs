@@ -68,19 +68,24 @@ pub(crate) struct Args {
     #[arg(long, value_name = "X.Y.Z")]
     pub(crate) to_release: Option<Release>,
 
-    /// Keep the target's previous database beside the restored one
+    /// How the target is replaced
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Strategy::Auto)]
+    pub(crate) strategy: Strategy,
+
+    /// Keep the target's previous database beside the restored one (strategy swap)
     #[arg(long)]
     pub(crate) keep_previous: bool,
 
-    /// How long to wait at the swap for other sessions on the target to end
+    /// How long to wait for other sessions on the target to end: at the swap, or before a restore in place
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) swap_wait: Duration,
 
-    /// End other sessions on the target at the swap
+    /// End other sessions on the target instead
     #[arg(long)]
     pub(crate) terminate_sessions: bool,
 
-    /// How many connections load rows and build indexes at the same time [default: processors, at most 8]
+    /// How many connections load rows and build indexes at the same time [default: processors, at most 8; in place
+    /// it is one]
     #[arg(short, long, value_name = "N", value_parser = jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
 
@@ -92,7 +97,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["test_rc_connection", "test_pg_connection"])]
     pub(crate) dry_run: bool,
 
-    /// Stop before the swap if there were warnings
+    /// Stop before the target is replaced if there were warnings
     #[arg(long)]
     pub(crate) strict: bool,
 
@@ -213,6 +218,17 @@ pub(crate) enum SchemaOf {
     Archive,
     // The target's own; rows are loaded by the names of tables and columns
     Target,
+}
+
+/// How the target is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Strategy {
+    // By a swap where that is possible, else in place
+    Auto,
+    // A new database is built beside the target, then both are renamed
+    Swap,
+    // In the target itself, in one transaction on one connection
+    InPlace,
 }
 
 /// Arguments of `pgmig mapping`.

@@ -1,5 +1,6 @@
 //! What the tests stand on: a PostgreSQL server, a database per test, fixtures, and a runner for the binary.
 
+pub(crate) mod application;
 pub(crate) mod certificate;
 pub(crate) mod corpus;
 pub(crate) mod damage;
@@ -20,6 +21,7 @@ pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod shared;
 pub(crate) mod store;
+pub(crate) mod two_schemas;
 pub(crate) mod unknown_store;
 pub(crate) mod untouched;
 

@@ -109,7 +109,13 @@ fn make(server: &Server, directory: &Path) {
     source.dump_through_pipe(&[], &directory.join(ARCHIVE));
     let target = Database::create_shared(server, TARGET_DATABASE);
     apply_migrations(&target, "newest");
-    let provisioned = (0..live_instances(&source).len()).map(provisioned);
+    provision(&target, live_instances(&source).len());
+}
+
+/// Fills a store with so many instances that were provisioned there, and a spare one.
+#[track_caller]
+pub(crate) fn provision(target: &Database, instances: usize) {
+    let provisioned = (0..instances).map(provisioned);
     for id in provisioned.chain([SPARE.to_owned()]) {
         target.psql(&format!(
             "SET search_path = store, public;

@@ -10,7 +10,7 @@ use crate::progress::Display;
 use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::restore::{
-    Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, ToastCompression,
+    Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, StrategyMode, ToastCompression,
 };
 use pgmig_core::schema::MigrationSet;
 use pgmig_core::target::TargetConfig;
@@ -112,6 +112,16 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
         return Err(Usage::new(text.to_owned()).into());
     }
     options.to_release = args.to_release;
+    options.strategy = match args.strategy {
+        args::Strategy::Auto => StrategyMode::Auto,
+        args::Strategy::Swap => StrategyMode::Swap,
+        args::Strategy::InPlace => StrategyMode::InPlace,
+    };
+    if args.keep_previous && args.strategy == args::Strategy::InPlace {
+        let text =
+            "--keep-previous keeps the database that a swap replaces, and --strategy in-place has none";
+        return Err(Usage::new(text.to_owned()).into());
+    }
     options.strict = args.strict;
     options.keep_previous = args.keep_previous;
     options.swap_wait = args.swap_wait;

@@ -97,18 +97,20 @@ fn strategy(plan: &RestorePlan) -> Vec<(&'static str, String)> {
         Strategy::Swap => {
             "swap: a new database is built beside the target, then both are renamed in one transaction"
         }
+        Strategy::InPlace => "in-place: the target is emptied and filled anew, in one transaction",
         _ => "other",
     };
-    let previous =
-        if plan.keep_previous { "the replaced database is kept" } else { "the replaced database is dropped" };
     let jobs = u64::try_from(plan.jobs.get()).unwrap_or(u64::MAX);
-    vec![
-        ("how", name.to_owned()),
-        ("because", plan.strategy_reason.clone()),
-        ("beside", format!("{:?}, until the swap", plan.target.staging_database)),
-        ("with", format!("up to {} at a time", plural(jobs, "connection"))),
-        ("then", previous.to_owned()),
-    ]
+    let mut facts = vec![("how", name.to_owned()), ("because", plan.strategy_reason.clone())];
+    if let Some(staging) = &plan.target.staging_database {
+        facts.push(("beside", format!("{staging:?}, until the swap")));
+    }
+    facts.push(("with", format!("up to {} at a time", plural(jobs, "connection"))));
+    if plan.strategy == Strategy::Swap {
+        let kept = if plan.keep_previous { "kept" } else { "dropped" };
+        facts.push(("then", format!("the replaced database is {kept}")));
+    }
+    facts
 }
 
 fn planned_instances(instances: &[PlannedInstance]) -> Table {

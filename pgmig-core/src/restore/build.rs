@@ -1,10 +1,12 @@
 //! Builds the staging database: everything between its creation and the swap.
 
 use super::analyze::analyze;
+use super::compare::Objects;
 use super::crew::Loaded;
 use super::error::RestoreError;
 use super::execute::Executor;
 use super::failpoint::Failpoints;
+use super::in_place::Guard;
 use super::journal::Journal;
 use super::options::{Instances, SchemaMode, ToastCompression};
 use super::plan::{Facts, Plan, RunAs, Task};
@@ -14,16 +16,17 @@ use super::step::Step;
 use super::target_schema::TargetSchema;
 use super::upgrade_path::Upgrade;
 use super::workers::{Setup, Workers};
-use super::{tenants, verify};
+use super::{compare, tenants, verify};
 use crate::archive::Archive;
 use crate::error::Result;
 use crate::instance::{Instance, InstanceId, Resolution};
 use crate::profile::{ColumnRef, Profile};
 use crate::rewrite::{ColumnSelector, Rules};
-use crate::schema::MigrationSet;
+use crate::schema::{self, MigrationSet};
 use crate::sql::{StandardStrings, quote_ident, quote_literal};
 use crate::target::TargetConfig;
 use crate::target::contents::Extras;
+use crate::target::session::Session;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -56,6 +59,10 @@ pub(super) struct Build {
     pub(super) extras: Extras,
     pub(super) jobs: NonZeroUsize,
     pub(super) toast_compression: ToastCompression,
+    /// In place: the target's objects before they were dropped, where they have to be compared with the archive's.
+    pub(super) target_objects: Option<Objects>,
+    /// In place: what makes a commit fail until all of the archive has been restored.
+    pub(super) guard: Option<Guard>,
 }
 
 impl Build {
@@ -69,14 +76,47 @@ impl Build {
             if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
         let setup = self.setup(&archive, strings);
         let mut workers = Workers::open(&setup).await?;
+        self.fill(archive, &setup, &mut workers, journal).await?;
+        workers.close().await;
+        Ok(())
+    }
+
+    /// Restores everything over one session, in the transaction that it has open and that stays open.
+    pub(super) async fn run_in(mut self, session: Session, journal: &mut Journal) -> Result<Session> {
+        let Some(archive) = self.archive.take() else { return Ok(session) };
+        let strings =
+            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+        let setup = self.setup(&archive, strings);
+        let mut workers = Workers::of(session, &setup).await?;
+        self.fill(archive, &setup, &mut workers, journal).await?;
+        Ok(workers.into_lead())
+    }
+
+    /// Notes what the target's objects are, if they will have to be compared with the archive's.
+    pub(super) async fn remember_target(&mut self, session: &mut Session) -> Result<()> {
+        let is_compared = !self.target_is_empty
+            && matches!(self.upgrade, Upgrade::NotAStore | Upgrade::AsItIs { .. } | Upgrade::Later { .. });
+        if is_compared {
+            self.target_objects = Some(compare::objects(session).await?);
+        }
+        Ok(())
+    }
+
+    async fn fill(
+        &mut self,
+        archive: Archive,
+        setup: &Setup,
+        workers: &mut Workers,
+        journal: &mut Journal,
+    ) -> Result<()> {
         let opened = self.open_public(&mut workers.lead).await?;
 
         journal.step(Step::PreData);
         self.tasks(&mut workers.lead, journal, &self.plan.pre_data, Step::PreData).await?;
         workers.lead.run_all(&self.plan.data_first.iter().collect::<Vec<_>>()).await?;
-        self.more_workers(&mut workers, &setup, journal).await?;
+        self.more_workers(workers, setup, journal).await?;
         journal.step(Step::Data);
-        let loaded = self.rows_and_post_data(archive, &mut workers, journal, &setup).await?;
+        let loaded = self.rows_and_post_data(archive, workers, journal, setup).await?;
         workers.dismiss_others().await;
 
         let executor = &mut workers.lead;
@@ -94,6 +134,7 @@ impl Build {
         }
         journal.report.ddl_replacements = workers.replaced();
         let executor = &mut workers.lead;
+        self.settle(executor).await?;
         let opened = self.open_public(executor).await?;
         self.upgrade(executor, journal).await?;
         self.close_public(executor, opened).await?;
@@ -105,11 +146,19 @@ impl Build {
         self.failpoints.pass(Step::Verify)?;
 
         journal.step(Step::Analyze);
-        workers.open_others(&setup).await?;
+        workers.open_others(setup).await?;
         analyze(workers.all(), self.strongest()).await?;
         self.failpoints.pass(Step::Analyze)?;
-        workers.close().await;
         Ok(())
+    }
+
+    /// Where one transaction holds everything: all of the archive has been restored, so checks that wait for the commit
+    /// are made now, and nothing of the archive runs any more that could commit early.
+    async fn settle(&mut self, executor: &mut Executor) -> Result<()> {
+        let Some(guard) = self.guard.take() else { return Ok(()) };
+        executor.become_role(&RunAs::Superuser).await?;
+        guard.lift(&mut executor.session).await?;
+        Ok(schema::settle_constraints(executor.session.conn()).await?)
     }
 
     pub(super) fn setup(&self, archive: &Archive, strings: StandardStrings) -> Setup {
@@ -237,14 +286,14 @@ impl Build {
             forced.iter().map(|table| format!("ALTER TABLE {table} {how} ROW LEVEL SECURITY;")).collect()
         };
         executor.become_role(&RunAs::Owner).await?;
-        executor.session.execute("BEGIN", doing).await?;
+        executor.session.begin(doing).await?;
         executor.session.execute(&alter("NO FORCE"), doing).await?;
         for task in &self.plan.last {
             executor.run(task).await?;
         }
         executor.become_role(&RunAs::Owner).await?;
         executor.session.execute(&alter("FORCE"), doing).await?;
-        executor.session.execute("COMMIT", doing).await?;
+        executor.session.commit(doing).await?;
         Ok(())
     }
 
@@ -294,13 +343,13 @@ impl Build {
         }
         let doing = "read the restored instances";
         let forced = self.forced_tables(executor).await?;
-        executor.session.execute("BEGIN", doing).await?;
+        executor.session.begin(doing).await?;
         for table in &forced {
             let lift = format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY");
             executor.session.execute(&lift, doing).await?;
         }
         let found = tenants::instances_of(&mut executor.session, profile).await?;
-        executor.session.execute("ROLLBACK", doing).await?;
+        executor.session.rollback(doing).await?;
         Ok(found)
     }
 

@@ -69,15 +69,17 @@ pub(super) async fn run(
 /// [`Refusal::CannotSwap`] with what cannot be carried over.
 pub(super) async fn rehearse(control: &mut Session, target: &DatabaseFacts, successor: &str) -> Result<()> {
     let doing = "try to carry over what belongs to the target database";
-    control.execute("BEGIN", doing).await?;
+    control.begin(doing).await?;
     let tried = run(control, target, successor).await;
-    let undone = control.execute("ROLLBACK", doing).await;
+    let undone = control.rollback(doing).await;
     match tried {
         Err(error) if error.sqlstate().is_some() => {
-            let reason = format!("{error}; use a superuser as su_username, or take it from the target");
+            let reason = format!(
+                "{error}; use a superuser as su_username or --strategy in-place, or take it from the target"
+            );
             Err(Refusal::CannotSwap { database: target.name.clone(), reasons: vec![reason] }.into())
         }
-        tried => Ok(tried.and(undone.map(drop))?),
+        tried => Ok(tried.and(undone)?),
     }
 }
 

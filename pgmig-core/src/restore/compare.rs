@@ -77,12 +77,19 @@ const USER_SCHEMAS: &str = "\
     WITH user_schema AS (SELECT oid FROM pg_catalog.pg_namespace \
     WHERE nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_(toast|temp)') ";
 
+/// The objects of a database, each with its definition.
+pub(super) type Objects = BTreeMap<String, String>;
+
 /// The differences between the schemas of two databases, by object; none if they are the same.
 pub(super) async fn differences(
     archive: &mut Session,
     target: &mut Session,
 ) -> Result<Vec<SchemaDifference>> {
-    let (ours, mut theirs) = (objects(archive).await?, objects(target).await?);
+    Ok(between(objects(archive).await?, objects(target).await?))
+}
+
+/// The differences between the objects of two databases.
+pub(super) fn between(ours: Objects, mut theirs: Objects) -> Vec<SchemaDifference> {
     let mut differences = Vec::new();
     for (object, definition) in ours {
         let target = theirs.remove(&object);
@@ -97,10 +104,11 @@ pub(super) async fn differences(
         target: Some(target),
     }));
     differences.sort();
-    Ok(differences)
+    differences
 }
 
-async fn objects(session: &mut Session) -> Result<BTreeMap<String, String>> {
+/// Reads the objects of a database.
+pub(super) async fn objects(session: &mut Session) -> Result<Objects> {
     let doing = "describe the schema";
     // Names are written with their schema only where search_path does not find them.
     session.execute("SET search_path = ''", doing).await?;

@@ -85,9 +85,9 @@ impl Restore {
         let only_in_target = only_in_target(archive, inside);
         RestorePlan {
             archive: self.archive(),
-            strategy: Strategy::Swap,
-            strategy_reason: self.why_swap(),
-            jobs: self.options.jobs,
+            strategy: self.preflight.decision.strategy,
+            strategy_reason: self.preflight.decision.reason.clone(),
+            jobs: self.jobs(),
             keep_previous: self.options.keep_previous,
             profile: inside.profile.as_ref().map(|profile| profile.name().to_owned()),
             instances: self.instances(),
@@ -142,18 +142,11 @@ impl Restore {
             username: self.config.username().to_owned(),
             su_username: self.preflight.facts.login.clone(),
             su_is_superuser: self.preflight.facts.is_superuser,
-            staging_database: staging_name(&target.name),
+            staging_database: match self.preflight.decision.strategy {
+                Strategy::Swap => Some(staging_name(&target.name)),
+                Strategy::InPlace => None,
+            },
         }
-    }
-
-    fn why_swap(&self) -> String {
-        let facts = &self.preflight.facts;
-        let right = if facts.is_superuser {
-            "is a superuser"
-        } else {
-            "may create databases and become their owners"
-        };
-        format!("su_username {} {right}, and nothing in the target stands in the way", facts.login)
     }
 
     fn instances(&self) -> Option<Vec<PlannedInstance>> {

@@ -119,17 +119,64 @@ pub enum Refusal {
         /// Why, and what to do about it.
         reasons: Vec<String>,
     },
+    /// The target cannot be restored in place.
+    #[error("database {database} cannot be restored in place:\n{}", Lines(reasons))]
+    CannotRestoreInPlace {
+        /// The target.
+        database: String,
+        /// Why, and what to do about it.
+        reasons: Vec<String>,
+    },
+    /// Entries that begin or end transactions.
+    #[error(
+        "the archive has transaction control, with which nothing can be restored in one transaction; pg_dump does not write \
+         it; use --strategy swap:\n{}",
+        Lines(.0)
+    )]
+    TransactionControl(Vec<String>),
+    /// What is asked for takes a swap.
+    #[error("{0} cannot be used with --strategy in-place; use --strategy swap")]
+    NotInPlace(&'static str),
     /// Entries that only a superuser can create, and `su_username` is none.
     #[error(
         "the archive has objects that only a superuser can create, and su_username {login} is not one:\n{}\nlet a \
-         superuser create them in the database template0 is made from, or use a superuser as su_username",
-        Lines(entries)
+         superuser create them in the target and restore in place, which leaves them as they are; or use a superuser as \
+         su_username",
+        AllLines(entries)
     )]
     NeedsSuperuser {
         /// The role that connects.
         login: String,
         /// The entries.
         entries: Vec<String>,
+    },
+    /// Objects of others in the target that would be dropped with what is `username`'s, or are in the way.
+    #[error(
+        "the target cannot be cleared: objects of others would be dropped with those of {owner}, or are in the way:\n{}\n\
+         let them be dropped, or given to {owner} (ALTER ... OWNER TO {owner}), by who owns them or a superuser",
+        AllLines(obstacles)
+    )]
+    CannotClear {
+        /// `username`, as SQL.
+        owner: String,
+        /// What is in the way, whose it is, and what it depends on.
+        obstacles: Vec<String>,
+    },
+    /// The server's lock table has no room for a restore in one transaction.
+    #[error(
+        "a restore in place takes about {needed} locks in its one transaction, and the server has room for about {free}; \
+         let max_locks_per_transaction be set to {setting} (it is {current}) and the server be restarted, or restore with \
+         --strategy swap"
+    )]
+    TooManyLocks {
+        /// How many locks it takes.
+        needed: u64,
+        /// How many there are, without those in use.
+        free: u64,
+        /// What `max_locks_per_transaction` is.
+        current: u64,
+        /// What it has to be.
+        setting: u64,
     },
     /// The target was empty when the restore began, and is no longer.
     #[error(
@@ -176,6 +223,12 @@ pub enum Refusal {
         /// How many instances the target has.
         instances: usize,
     },
+    /// The target is not one into whose own schema rows can be loaded.
+    #[error("the target cannot be loaded into with --schema target:\n{}", Lines(.0))]
+    TargetObstacles(
+        /// What stands in the way, and what to do about it.
+        Vec<String>,
+    ),
     /// Rows of the archive have no place in the target's own schema.
     #[error(
         "the archive's rows do not fit the target's schema:\n{}",
@@ -273,7 +326,7 @@ pub enum RestoreError {
         reason: String,
     },
     /// Stopped because there were warnings.
-    #[error("stopped before the swap because of {} (--strict); the target is untouched", count(*.0, "warning"))]
+    #[error("stopped before the target was replaced because of {} (--strict); the target is untouched", count(*.0, "warning"))]
     Strict(usize),
     /// The connection was lost while committing the swap.
     #[error(
@@ -287,6 +340,22 @@ pub enum RestoreError {
         /// Its answer if the swap was committed.
         swapped_oid: u32,
     },
+    /// The connection was lost while committing a restore in place.
+    #[error(
+        "the connection was lost while the restore was being committed, and the server cannot tell yet how that ended; when \
+         it can, this does: {query} -- \"committed\" means that the restore is complete, \"aborted\" that the target is \
+         untouched"
+    )]
+    CommitUnknown {
+        /// The query that tells, in any database of the server.
+        query: String,
+    },
+    /// A statement ended the transaction that everything is restored in. Nothing of it was committed.
+    #[error(
+        "{0} ended the transaction in which everything is restored; nothing was committed; transaction control does not \
+         belong into a backup"
+    )]
+    TransactionEnded(String),
     /// Interrupted.
     #[error("interrupted; the target is untouched")]
     Interrupted,
@@ -350,7 +419,9 @@ impl RestoreError {
         match self {
             RestoreError::Refused(_) => ErrorKind::Refused,
             RestoreError::Strict(_) => ErrorKind::Strict,
-            RestoreError::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,
+            RestoreError::OutcomeUnknown { .. } | RestoreError::CommitUnknown { .. } => {
+                ErrorKind::OutcomeUnknown
+            }
             RestoreError::Interrupted => ErrorKind::Interrupted,
             _ => ErrorKind::Failed,
         }
@@ -374,6 +445,16 @@ struct Lines<'a>(&'a [String]);
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_lines(f, self.0.iter())
+    }
+}
+
+/// Indented lines, all of them: an operator has to deal with each.
+struct AllLines<'a>(&'a [String]);
+
+impl fmt::Display for AllLines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(|line| format!("  {line}")).collect();
+        f.write_str(&lines.join("\n"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs the plan's statements in the staging database: as whom each wants, with the settings it wants.
 
-use super::error::RestoreError;
+use super::error::{Refusal, RestoreError};
+use super::in_place::{control_in, transaction};
 use super::plan::{RunAs, Task};
 use crate::archive::DumpId;
 use crate::error::Result;
@@ -116,6 +117,7 @@ impl Executor {
         let Some(run_as) = tasks.first().and_then(|task| single_role(task)).cloned() else {
             return Ok(false);
         };
+        self.refuse_control(tasks)?;
         if let Some(task) = tasks.first() {
             self.settings(task).await?;
         }
@@ -127,19 +129,45 @@ impl Executor {
             // A line end, as the text can end in a comment.
             all.push_str("\n;\n");
         }
-        match self.session.execute(&all, "create objects").await {
-            Ok(_) => Ok(true),
-            Err(error) if is_refusal(&error) => {
+        match self.execute_together(&all, tasks).await {
+            Ok(()) => Ok(true),
+            Err(crate::Error::Target(error)) if error.is_answer() => {
                 self.replaced = before;
                 Ok(false)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends statements in one message. Where one transaction holds everything, a savepoint is what a transaction is
+    /// elsewhere.
+    async fn execute_together(&mut self, sql: &str, tasks: &[&Task]) -> Result<()> {
+        const DOING: &str = "create objects";
+        if !self.session.is_one_transaction() {
+            return Ok(self.session.execute(sql, DOING).await.map(drop)?);
+        }
+        self.session.begin(DOING).await?;
+        let done = self.session.execute(sql, DOING).await.map(drop);
+        let ended = match &done {
+            Ok(()) => self.session.commit(DOING).await,
+            Err(_) => self.session.rollback(DOING).await,
+        };
+        let label = |task: Option<&&Task>| task.map(|task| task.label.clone()).unwrap_or_default();
+        let culprit = format!("one of {} to {}", label(tasks.first()), label(tasks.last()));
+        match ended {
+            Err(error) if error.is_answer() => Err(RestoreError::TransactionEnded(culprit).into()),
+            ended => {
+                transaction::require(&mut self.session, &culprit).await?;
+                Ok(done.and(ended)?)
+            }
         }
     }
 
     /// Runs one entry's statements, again if they came in the way of another connection's.
     async fn run_patiently(&mut self, task: &Task) -> Result<()> {
-        for _ in 1..ATTEMPTS {
+        // A statement that failed in the one transaction cannot be tried again, and no other connection is in its way.
+        let attempts = if self.session.is_one_transaction() { 1 } else { ATTEMPTS };
+        for _ in 1..attempts {
             match self.run(task).await {
                 Err(crate::Error::Restore(RestoreError::Entry { sqlstate, .. }))
                     if IN_THE_WAY.contains(&sqlstate.as_str()) && task.statements.len() == 1 => {}
@@ -155,14 +183,33 @@ impl Executor {
     ///
     /// [`RestoreError::Entry`] if the server refuses one.
     pub(super) async fn run(&mut self, task: &Task) -> Result<()> {
+        self.refuse_control(&[task])?;
         self.settings(task).await?;
         for (run_as, sql) in &task.statements {
             self.become_role(run_as).await?;
             let sql = self.rewritten(sql).into_owned();
             let done = self.session.execute(&sql, &format!("create {}", task.label)).await;
+            if done.is_ok() {
+                transaction::require(&mut self.session, &task.label).await?;
+            } else if self.session.is_one_transaction()
+                && matches!(self.session.is_same_transaction().await, Ok(false))
+            {
+                return Err(RestoreError::TransactionEnded(task.label.clone()).into());
+            }
             done.map_err(|error| entry_error(task.dump_id, &task.label, error))?;
         }
         Ok(())
+    }
+
+    /// What is known beforehand has been looked at already; entries of a script that is a stream have not.
+    fn refuse_control(&self, tasks: &[&Task]) -> Result<(), Refusal> {
+        if !self.session.is_one_transaction() {
+            return Ok(());
+        }
+        match tasks.iter().find_map(|task| control_in(task, self.strings)) {
+            Some(entry) => Err(Refusal::TransactionControl(vec![entry])),
+            None => Ok(()),
+        }
     }
 
     /// A statement with its IDs replaced, which is counted.
@@ -232,11 +279,6 @@ fn single_role(task: &Task) -> Option<&RunAs> {
     let (first, _) = task.statements.first()?;
     let same = task.statements.iter().all(|(run_as, _)| run_as == first);
     (same && !matches!(first, RunAs::Grantor(_))).then_some(first)
-}
-
-/// Whether the server has answered, and can be asked again.
-fn is_refusal(error: &TargetError) -> bool {
-    error.server().is_some_and(|server| server.sqlstate.is_some() && !server.connection_lost)
 }
 
 /// The server's refusal of an entry. Its message names objects of the schema; an index or a foreign key that

@@ -7,6 +7,7 @@ use super::plan::RunAs;
 use super::restore_plan::OnlyInTarget;
 use crate::error::Result;
 use crate::sql::quote_ident;
+use crate::target::TargetError;
 use crate::target::contents::{Extras, create_extension};
 use std::collections::BTreeSet;
 
@@ -23,8 +24,7 @@ impl Build {
             let everyone =
                 self.facts.fresh.available.get(name).is_some_and(|extension| extension.for_everyone);
             executor.become_role(if everyone { &RunAs::Owner } else { &RunAs::Superuser }).await?;
-            let made = executor.session.execute(&create_extension(name, schema), "create an extension").await;
-            match made {
+            match create_again(executor, name, schema).await {
                 Ok(_) => journal.notice(format!(
                     "extension {}, which the target has and the archive lacks, was created again",
                     quote_ident(name)
@@ -48,6 +48,21 @@ impl Build {
             journal.warn(warning);
         }
         Ok(())
+    }
+}
+
+/// What fails here must not fail all.
+async fn create_again(executor: &mut Executor, name: &str, schema: &str) -> Result<(), TargetError> {
+    let doing = "create an extension";
+    let session = &mut executor.session;
+    session.begin(doing).await?;
+    let made = session.execute(&create_extension(name, schema), doing).await;
+    match made {
+        Ok(_) => session.commit(doing).await,
+        Err(error) => {
+            session.rollback(doing).await?;
+            Err(error)
+        }
     }
 }
 

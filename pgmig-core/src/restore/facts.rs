@@ -1,4 +1,4 @@
-//! What is asked of the cluster before a restore is planned, and which rights a swap takes.
+//! What is asked of the cluster before a restore is planned, and which rights each strategy takes.
 
 use super::plan::Facts;
 use super::roles::Roles;
@@ -20,10 +20,7 @@ pub(super) fn swap_rights(
     roles: &RoleFacts,
 ) -> Vec<String> {
     let login = config.su_username();
-    let mut reasons = Vec::new();
-    if server_version < OLDEST_SERVER {
-        reasons.push(format!("the server is PostgreSQL {}; 12 is the oldest", server_version / 10_000));
-    }
+    let mut reasons: Vec<String> = too_old(server_version).into_iter().collect();
     if !roles.may_create_databases {
         reasons.push(format!("su_username {login} may not create databases (ALTER ROLE ... CREATEDB)"));
     }
@@ -33,13 +30,25 @@ pub(super) fn swap_rights(
             target.owner
         ));
     }
-    if !roles.may_become_owner {
-        reasons.push(format!(
-            "su_username {login} cannot become username {} (GRANT that role to it)",
-            config.username()
-        ));
-    }
+    reasons.extend(cannot_become_owner(config, roles));
     reasons
+}
+
+/// The rights that a restore in place takes and the roles lack.
+pub(super) fn in_place_rights(server_version: i32, config: &TargetConfig, roles: &RoleFacts) -> Vec<String> {
+    let too_old = too_old(server_version);
+    too_old.into_iter().chain(cannot_become_owner(config, roles)).collect()
+}
+
+fn too_old(server_version: i32) -> Option<String> {
+    let major = server_version / 10_000;
+    (server_version < OLDEST_SERVER).then(|| format!("the server is PostgreSQL {major}; 12 is the oldest"))
+}
+
+fn cannot_become_owner(config: &TargetConfig, roles: &RoleFacts) -> Option<String> {
+    let (login, owner) = (config.su_username(), config.username());
+    (!roles.may_become_owner)
+        .then(|| format!("su_username {login} cannot become username {owner} (GRANT that role to it)"))
 }
 
 /// Asks what a plan needs to know.
@@ -50,9 +59,18 @@ pub(super) async fn ask(
     roles: &RoleFacts,
 ) -> Result<Facts> {
     let owner = quote_literal(config.username());
-    let rows = control.rows("SELECT rolname FROM pg_catalog.pg_roles", "list the roles").await?;
+    // From 16 on, membership alone does not allow SET ROLE.
+    let right = if control.server_version() >= 160_000 { "SET" } else { "MEMBER" };
+    let sql = format!(
+        "SELECT rolname, pg_catalog.pg_has_role(session_user, oid, '{right}') FROM pg_catalog.pg_roles"
+    );
+    let rows = control.rows(&sql, "list the roles").await?;
     let existing = rows.iter().map(|row| row.text(0).to_owned()).collect();
-    let rows = control.rows("SELECT spcname FROM pg_catalog.pg_tablespace", "list the tablespaces").await?;
+    let strangers = rows.iter().filter(|row| !row.is_true(1)).map(|row| row.text(0).to_owned()).collect();
+    let sql = format!(
+        "SELECT spcname FROM pg_catalog.pg_tablespace WHERE pg_catalog.has_tablespace_privilege({owner}, oid, 'CREATE')"
+    );
+    let rows = control.rows(&sql, "list the tablespaces").await?;
     let tablespaces = rows.iter().map(|row| row.text(0).to_owned()).collect();
     let sql = "SELECT e.name, NOT v.superuser OR COALESCE((pg_catalog.to_jsonb(v) ->> 'trusted')::boolean, false) \
                FROM pg_catalog.pg_available_extensions e JOIN pg_catalog.pg_available_extension_versions v \
@@ -78,8 +96,8 @@ pub(super) async fn ask(
         // From 15 on, schema public of template0 belongs to whoever owns the database.
         owner_owns_public: owner_is_superuser || server_version >= 150_000 && owns_database,
         owner_is_superuser,
-        roles: Roles { owner: config.username().to_owned(), existing, assumes_all: false },
+        roles: Roles { owner: config.username().to_owned(), existing, strangers, assumes_all: false },
         tablespaces,
-        fresh: Fresh { extensions: ["plpgsql".to_owned()].into(), available },
+        fresh: Fresh { extensions: ["plpgsql".to_owned()].into(), available, ..Fresh::default() },
     })
 }

@@ -3,6 +3,7 @@
 use super::crew::{ActiveFeed, Hand, Part};
 use super::error::RestoreError;
 use super::feed::{Content, LargeObjectPart, Piece, Rows};
+use super::in_place::transaction;
 use super::plan::{Held, RowForm, RunAs, TableLoad};
 use super::refused_row::{RefusedRow, SentRows};
 use super::step::Step;
@@ -63,7 +64,7 @@ impl Hand<'_, '_> {
     /// Commits what was loaded; until then nothing can rely on it.
     pub(super) async fn commit(&mut self) -> Result<()> {
         if std::mem::take(&mut self.in_transaction) {
-            self.executor.session.execute("COMMIT", "commit the rows").await?;
+            self.executor.session.commit_part("commit the rows").await?;
         }
         for number in std::mem::take(&mut self.pending) {
             self.crew.leave(number)?;
@@ -92,7 +93,9 @@ impl Hand<'_, '_> {
         let target = load.destination(self.crew.job.roots);
         let inserted = match sql.execute(self.executor.session.conn()).await {
             Ok(done) => done.rows_affected(),
-            Err(error) => return Err(self.refused(load, target, &error, &SentRows::default()).await),
+            Err(error) => {
+                return Err(self.refused(load, target, &error, &SentRows::default(), Vec::new()).await);
+            }
         };
         let rows = active.acknowledged();
         if inserted == rows {
@@ -110,7 +113,7 @@ impl Hand<'_, '_> {
     async fn begin(&mut self, load: &TableLoad, doing: &str) -> Result<()> {
         self.executor.become_role(&load.run_as).await?;
         if !self.in_transaction {
-            self.executor.session.execute("BEGIN", doing).await?;
+            self.executor.session.begin_part(doing).await?;
             self.in_transaction = true;
             if let Some(held) = load.held() {
                 self.executor.session.execute(&held.create, doing).await?;
@@ -130,6 +133,9 @@ impl Hand<'_, '_> {
         let (target, sql) = self.copy_sql(load, copy, part);
         let name = load.table.to_string();
         let mut truncate = self.is_frozen(load, part);
+        // After a failure nothing can be asked in the one transaction.
+        let ask_now = self.executor.session.is_one_transaction() && *target != load.table;
+        let bounds = if ask_now { self.bounds_now(target).await } else { Vec::new() };
         // A table without rows needs no COPY.
         while let Some(piece) = self.crew.next_piece(active, part).await? {
             let Piece::Rows(rows) = piece else { return Err(cut_short()) };
@@ -141,7 +147,9 @@ impl Hand<'_, '_> {
             let mut sent = SentRows::default();
             match self.segment(&sql, rows, active, part, &mut sent).await {
                 Ok(acknowledged) => job.progress.rows(&name, active.acknowledge(acknowledged)),
-                Err(Failure::Server(error)) => return Err(self.refused(load, target, &error, &sent).await),
+                Err(Failure::Server(error)) => {
+                    return Err(self.refused(load, target, &error, &sent, bounds).await);
+                }
                 Err(Failure::Other(error)) => return Err(error),
             }
         }
@@ -226,28 +234,38 @@ impl Hand<'_, '_> {
         target: &QualifiedName,
         error: &sqlx::Error,
         sent: &SentRows,
+        known_bounds: Vec<String>,
     ) -> crate::Error {
         let refused = match RefusedRow::of(error, load) {
             Ok(refused) => refused,
             Err(error) => return error.into(),
         };
-        let bounds = if refused.fits_no_partition() { self.bounds(target).await } else { Vec::new() };
+        let bounds = match refused.fits_no_partition() {
+            true if known_bounds.is_empty() => self.bounds(target).await,
+            true => known_bounds,
+            false => Vec::new(),
+        };
         refused.into_error(load, sent, bounds).into()
     }
 
-    /// The partitions of a table and their bounds, for an error message.
+    /// The partitions of a table and their bounds, for an error message: after the load has been undone.
     async fn bounds(&mut self, table: &QualifiedName) -> Vec<String> {
+        let session = &mut self.executor.session;
+        // In the one transaction nothing can be asked any more; after it the partitions are others.
+        if session.is_one_transaction() || session.rollback("undo the load").await.is_err() {
+            return Vec::new();
+        }
+        self.bounds_now(table).await
+    }
+
+    async fn bounds_now(&mut self, table: &QualifiedName) -> Vec<String> {
         let sql = format!(
             "SELECT c.oid::pg_catalog.regclass || ' ' || pg_catalog.pg_get_expr(c.relpartbound, c.oid) \
              FROM pg_catalog.pg_partition_tree({}::pg_catalog.regclass) t \
              JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE c.relpartbound IS NOT NULL",
             quote_literal(&table.to_string())
         );
-        let session = &mut self.executor.session;
-        if session.execute("ROLLBACK", "undo the load").await.is_err() {
-            return Vec::new();
-        }
-        let rows = session.rows(&sql, "list the partitions").await.unwrap_or_default();
+        let rows = self.executor.session.rows(&sql, "list the partitions").await.unwrap_or_default();
         rows.iter().map(|row| row.text(0).to_owned()).collect()
     }
 
@@ -263,6 +281,7 @@ impl Hand<'_, '_> {
             let sql = self.in_utf8(sql, &doing).await?;
             let done = self.executor.session.execute(&sql, &doing).await;
             let rows = active.acknowledge(done.map_err(TargetError::without_message)?);
+            transaction::require(&mut self.executor.session, &name).await?;
             job.progress.rows(&name, rows);
             job.failpoints.pass(Step::Data)?;
         }

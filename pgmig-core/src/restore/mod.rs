@@ -7,6 +7,7 @@ mod build;
 mod bulk;
 mod carry_over;
 mod compare;
+mod context;
 mod crew;
 mod data;
 mod discover;
@@ -19,6 +20,7 @@ mod facts;
 mod failpoint;
 mod feed;
 mod graph;
+mod in_place;
 mod inspect;
 mod inspection;
 mod journal;
@@ -26,6 +28,7 @@ mod late;
 mod load;
 mod marker;
 mod names;
+mod of_others;
 mod options;
 mod partial;
 mod plan;
@@ -46,6 +49,7 @@ mod sql_script;
 mod staging;
 mod stale_locks;
 mod step;
+mod strategy;
 mod stream;
 mod superuser;
 mod survey;
@@ -69,7 +73,7 @@ pub use inspection::{
     ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
     KindCount,
 };
-pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Source, ToastCompression};
+pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Source, StrategyMode, ToastCompression};
 pub use prepared::Restore;
 pub use probe::{Probe, probe};
 pub use report::{

@@ -51,6 +51,18 @@ pub enum SchemaMode {
     Target,
 }
 
+/// How the target is replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StrategyMode {
+    /// By a swap where that is possible, else in place.
+    #[default]
+    Auto,
+    /// A new database is built beside the target, and both are renamed in one transaction.
+    Swap,
+    /// In the target itself, in one transaction on one connection.
+    InPlace,
+}
+
 /// How large values of rows are compressed by the server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ToastCompression {
@@ -77,15 +89,18 @@ pub struct RestoreOptions {
     pub schema: SchemaMode,
     /// The release that the store is to have; `None` is the target's own, or the newest for an empty target.
     pub to_release: Option<Release>,
-    /// Stop before the swap if there were warnings.
+    /// How the target is replaced.
+    pub strategy: StrategyMode,
+    /// Stop before the target is replaced if there were warnings.
     pub strict: bool,
-    /// Keep the target's previous database after the swap.
+    /// Keep the target's previous database after the swap; in place there is none.
     pub keep_previous: bool,
-    /// How long to wait at the swap for other sessions on the target to end.
+    /// How long to wait, at the swap or before a restore in place, for other sessions on the target to end.
     pub swap_wait: Duration,
-    /// End other sessions on the target at the swap.
+    /// End other sessions on the target instead.
     pub terminate_sessions: bool,
-    /// How many connections load rows and build indexes at the same time, as far as the server admits them.
+    /// How many connections load rows and build indexes at the same time, as far as the server admits them; in place
+    /// it is always one.
     pub jobs: NonZeroUsize,
     /// How large values are compressed.
     pub toast_compression: ToastCompression,
@@ -104,6 +119,7 @@ impl RestoreOptions {
             migrations: None,
             schema: SchemaMode::Auto,
             to_release: None,
+            strategy: StrategyMode::Auto,
             strict: false,
             keep_previous: false,
             swap_wait: Duration::from_secs(60),

@@ -174,10 +174,18 @@ pub(super) struct Plan {
     /// After all else, since event triggers fire on whatever the restore still does.
     pub(super) event_triggers: Vec<Task>,
     pub(super) expected: Vec<Expected>,
+    /// Locks that making all of it takes, where it is one transaction.
+    pub(super) locks: u64,
     pub(super) notices: Vec<Notice>,
 }
 
 impl Plan {
+    /// Every entry's statements.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
+        let Self { pre_data, data_first, data_last, post_data, privileges, last, event_triggers, .. } = self;
+        [pre_data, data_first, data_last, post_data, privileges, last, event_triggers].into_iter().flatten()
+    }
+
     /// Plans the restore of `archive` (whose texts are UTF-8 by now).
     ///
     /// # Errors

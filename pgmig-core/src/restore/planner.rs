@@ -3,19 +3,21 @@
 mod grants;
 mod large_objects;
 mod pass;
+mod rights;
 
 use super::error::Refusal;
 use super::expected::Expected;
+use super::in_place::locks_of_entry;
 use super::partial;
 use super::plan::{EntrySettings, Facts, Half, Plan, RowForm, RunAs, TableLoad, Task};
 use super::roles::Roles;
-use super::superuser::{can_be_handed_over, needs_superuser, words};
+use super::superuser::words;
 use crate::archive::{Archive, DumpId, Entry, EntryKind, Oid, Section};
 use crate::copy::CopyStatement;
 use crate::progress::{Notice, Severity};
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use pass::{Pass, pass};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Goes through the table of contents once.
 pub(super) struct Planner<'a> {
@@ -40,6 +42,10 @@ pub(super) struct Planner<'a> {
     /// Tables that the archive creates; other ones with rows are an extension's.
     tables: HashSet<QualifiedName>,
     impossible: Vec<String>,
+    /// Objects of others in the target under the names of the archive's.
+    obstacles: Vec<String>,
+    /// Schemas in which `username` may not create, and the first entry of each.
+    closed_schemas: BTreeMap<String, String>,
     statistics: usize,
     oids: Vec<String>,
 }
@@ -90,6 +96,8 @@ impl<'a> Planner<'a> {
             blobs: Vec::new(),
             tables: created_tables(archive),
             impossible: Vec::new(),
+            obstacles: Vec::new(),
+            closed_schemas: BTreeMap::new(),
             statistics: 0,
             oids: Vec::new(),
         }
@@ -128,10 +136,7 @@ impl<'a> Planner<'a> {
 
     fn finish(mut self) -> Result<Plan, Refusal> {
         self.flush_blobs();
-        if !self.impossible.is_empty() {
-            let (login, entries) = (self.facts.login.clone(), self.impossible);
-            return Err(Refusal::NeedsSuperuser { login, entries });
-        }
+        self.refuse_what_lacks_rights()?;
         if self.statistics > 0 {
             let text = format!(
                 "{} entries with planner statistics were skipped: servers before 18 cannot take them; ANALYZE is run \
@@ -207,36 +212,21 @@ impl<'a> Planner<'a> {
     /// Everything that has SQL and nothing special about it.
     fn object(&mut self, entry: &Entry) {
         let Some(sql) = sql(entry) else { return };
+        if self.is_of_others(entry, sql) {
+            return;
+        }
+        self.note_closed_schema(entry);
         if entry.with_oids {
             self.oids.push(qualified_name(entry).to_string());
         }
         let mut statements = Vec::new();
-        if needs_superuser(entry, sql, self.strings, &self.facts.fresh) && !self.facts.owner_is_superuser {
+        if self.needs_superuser(entry, sql) {
             self.as_superuser(entry, sql, &mut statements);
         } else {
             statements.push((RunAs::Owner, sql.to_owned()));
         }
         self.plan.expected.extend(Expected::of(entry, sql, self.strings));
         self.push(entry, statements);
-    }
-
-    fn as_superuser(&mut self, entry: &Entry, sql: &str, statements: &mut Vec<(RunAs, String)>) {
-        // A foreign server can be made by who has a right on its wrapper, so without a superuser it is tried.
-        if !self.facts.is_superuser && entry.kind == EntryKind::Server {
-            statements.push((RunAs::Owner, sql.to_owned()));
-            return;
-        }
-        if !self.facts.is_superuser {
-            self.impossible.push(label(entry));
-            return;
-        }
-        statements.push((RunAs::Superuser, sql.to_owned()));
-        match hand_over(entry, &self.facts.roles.owner) {
-            Some(hand_over) if can_be_handed_over(entry, sql, self.strings) => {
-                statements.push((RunAs::Superuser, hand_over));
-            }
-            _ => drop(self.superusers.insert(entry.dump_id)),
-        }
     }
 
     /// A comment or a security label: made by whoever owns the object.
@@ -302,12 +292,20 @@ impl<'a> Planner<'a> {
     }
 
     fn is_present_schema(&self, entry: &Entry) -> bool {
+        let name = entry.tag.to_str().unwrap_or_default();
         // pg_dump 11 and newer write a comment instead of CREATE SCHEMA for public, older ones do create it.
-        entry.tag == "public" || sql(entry).is_some_and(|sql| sql.trim_start().starts_with("--"))
+        name == "public"
+            || self.facts.fresh.schemas.contains_key(name)
+            || sql(entry).is_some_and(|sql| sql.trim_start().starts_with("--"))
     }
 
     fn foreign_unless_owned(&mut self, entry: &Entry) {
-        if !self.facts.owner_owns_public {
+        let name = entry.tag.to_str().unwrap_or_default();
+        let is_own = match self.facts.fresh.schemas.get(name) {
+            Some(rights) => rights.owns,
+            None => self.facts.owner_owns_public,
+        };
+        if !is_own && !self.facts.owner_is_superuser {
             self.foreign.insert(entry.dump_id);
         }
     }
@@ -337,6 +335,8 @@ impl<'a> Planner<'a> {
         if statements.is_empty() {
             return;
         }
+        self.plan.locks +=
+            locks_of_entry(entry, entry.kind == EntryKind::Table && self.is_partitioned(entry));
         let task = self.task(entry, statements);
         let plan = &mut self.plan;
         match (pass(entry), self.section) {
@@ -360,7 +360,7 @@ impl<'a> Planner<'a> {
             return Some(tablespace.to_owned());
         }
         let text = format!(
-            "{} was in tablespace {}, which this cluster lacks, and goes to the database's own",
+            "{} was in tablespace {}, which this cluster lacks or keeps from username, and goes to the database's own",
             label(entry),
             quote_ident(tablespace)
         );
@@ -383,13 +383,6 @@ impl<'a> Planner<'a> {
 fn is_about_database(entry: &Entry) -> bool {
     const PG_DATABASE: Oid = Oid(1262);
     entry.catalog_id.table_oid == PG_DATABASE || entry.tag.as_bytes().starts_with(b"DATABASE ")
-}
-
-fn hand_over(entry: &Entry, role: &str) -> Option<String> {
-    let drop = entry.drop_statement.as_ref()?.to_str().ok()?.trim().strip_suffix(';')?;
-    let object = drop.strip_prefix("DROP ")?;
-    let object = object.strip_prefix("IF EXISTS ").unwrap_or(object);
-    Some(format!("ALTER {object} OWNER TO {}", quote_ident(role)))
 }
 
 fn created_tables(archive: &Archive) -> HashSet<QualifiedName> {

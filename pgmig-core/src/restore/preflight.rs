@@ -3,11 +3,14 @@
 use super::backup::Backup;
 use super::discover::Store;
 use super::error::Refusal;
-use super::facts::{self, swap_rights};
+use super::facts;
+use super::in_place::{self, Clearing};
 use super::options::{RestoreOptions, SchemaMode, Source};
 use super::plan::{Facts, Plan};
 use super::report::TargetContents;
 use super::resolution::{self, LateInstances};
+use super::restore_plan::Strategy;
+use super::strategy::{Decision, Obstacles};
 use super::target_schema::{self, TargetSchema};
 use super::tenants::{refuse_over_store, target_contents};
 use super::transcode::transcode;
@@ -30,8 +33,9 @@ pub(super) struct Preflight {
     pub(super) plan: Plan,
     pub(super) facts: Facts,
     pub(super) control: Session,
-    pub(super) maintenance: &'static str,
+    pub(super) maintenance: String,
     pub(super) target: DatabaseFacts,
+    pub(super) decision: Decision,
     pub(super) inside: Inside,
 }
 
@@ -49,19 +53,26 @@ pub(super) struct Inside {
     pub(super) notices: Vec<Notice>,
 }
 
-/// Connects to the maintenance database: `postgres`, else `template1`; never the target itself, which cannot be
-/// renamed while we are in it.
-pub(super) async fn open_control(
-    config: &TargetConfig,
-    application: &str,
-) -> Result<(Session, &'static str)> {
-    if config.database() != "postgres" {
-        match Session::open(config, "postgres", application).await {
-            Err(TargetError::UnknownDatabase { .. }) => {}
-            session => return Ok((session?, "postgres")),
+/// Connects to the maintenance database: `postgres`, else `template1`. Where `su_username` may connect to neither, to
+/// the target itself, which then cannot be renamed.
+pub(super) async fn open_control(config: &TargetConfig, application: &str) -> Result<(Session, String)> {
+    for database in MAINTENANCE.into_iter().filter(|database| *database != config.database()) {
+        match Session::open(config, database, application).await {
+            Err(error) if is_closed(&error) => {}
+            session => return Ok((session?, database.to_owned())),
         }
     }
-    Ok((Session::open(config, "template1", application).await?, "template1"))
+    Ok((Session::open(config, config.database(), application).await?, config.database().to_owned()))
+}
+
+/// Databases to be connected to while another one is replaced, the best first.
+const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
+
+/// Whether another database may be open to us where this one is not.
+fn is_closed(error: &TargetError) -> bool {
+    const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    matches!(error, TargetError::UnknownDatabase { .. } | TargetError::NotAdmitted { .. })
+        || error.sqlstate() == Some(INSUFFICIENT_PRIVILEGE)
 }
 
 /// Finds out everything, in the order in which it is cheapest to be refused.
@@ -74,23 +85,30 @@ pub(super) async fn run(
     let source = backup.source().clone();
     let mut archive = backup.into_archive();
     let (mut control, maintenance) = open_control(config, application).await?;
-    let (target, roles) = look_at_target(&mut control, config).await?;
+    let (target, roles, obstacles) = look_at_target(&mut control, config, &maintenance).await?;
+    let decision = obstacles.decide(options, &target, &roles)?;
     if options.schema == SchemaMode::Target && !archive.has_all_entries() {
         return Err(Refusal::ScriptStream.into());
     }
     transcode(&mut archive, &mut control).await?;
-    let facts = facts::ask(&mut control, config, &target, &roles).await?;
-    let mut plan = match options.schema {
-        SchemaMode::Target => Plan::of_contents(&archive, &facts)?,
-        _ => Plan::new(&archive, &facts)?,
-    };
-
+    let mut facts = facts::ask(&mut control, config, &target, &roles).await?;
     let mut session = match Session::open(config, &target.name, application).await {
         // It was there a moment ago: another restore has just renamed it.
         Err(TargetError::UnknownDatabase { .. }) => {
             return Err(Refusal::Changed { database: target.name }.into());
         }
         session => session?,
+    };
+    let clearing = match decision.strategy {
+        Strategy::InPlace => Some(Clearing::of(&mut session, config.username()).await?),
+        Strategy::Swap => None,
+    };
+    if let Some(clearing) = &clearing {
+        clearing.describe(&mut facts);
+    }
+    let mut plan = match options.schema {
+        SchemaMode::Target => Plan::of_contents(&archive, &facts)?,
+        _ => Plan::new(&archive, &facts)?,
     };
     let mut inside = look_inside(&mut session, config, &archive, options, &target).await?;
     if options.schema == SchemaMode::Target {
@@ -99,12 +117,23 @@ pub(super) async fn run(
         inside.notices.extend(found.notices.iter().cloned());
         inside.target_schema = Some(found);
     }
-    session.close().await;
     inside.notices.extend(archive_notices(&mut archive, &facts));
-    Ok(Preflight { source, archive, plan, facts, control, maintenance, target, inside })
+    if let Some(clearing) = &clearing {
+        // They are refused, or they stay.
+        inside.extras.of_others.clear();
+        in_place::preflight(&mut session, &archive, &plan, &inside, clearing).await?;
+        inside.notices.extend(in_place::notices(clearing));
+    }
+    session.close().await;
+    inside.notices.insert(0, decision.notice());
+    Ok(Preflight { source, archive, plan, facts, control, maintenance, target, decision, inside })
 }
 
-async fn look_at_target(control: &mut Session, config: &TargetConfig) -> Result<(DatabaseFacts, RoleFacts)> {
+async fn look_at_target(
+    control: &mut Session,
+    config: &TargetConfig,
+    maintenance: &str,
+) -> Result<(DatabaseFacts, RoleFacts, Obstacles)> {
     let name = config.database();
     let Some(target) = catalog::database_facts(control, name).await? else {
         return Err(
@@ -116,12 +145,8 @@ async fn look_at_target(control: &mut Session, config: &TargetConfig) -> Result<
         let (server, user) = (config.server(), config.username().to_owned());
         return Err(TargetError::UnknownOwner { server, user }.into());
     }
-    let mut reasons = swap_rights(control.server_version(), config, &target, &roles);
-    reasons.extend(catalog::swap_obstacles(control, &target).await?);
-    if !reasons.is_empty() {
-        return Err(Refusal::CannotSwap { database: name.to_owned(), reasons }.into());
-    }
-    Ok((target, roles))
+    let obstacles = Obstacles::of(control, maintenance, config, &target, &roles).await?;
+    Ok((target, roles, obstacles))
 }
 
 async fn look_inside(

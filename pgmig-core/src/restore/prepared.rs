@@ -3,14 +3,17 @@
 use super::backup::Backup;
 use super::error::{Refusal, RestoreError};
 use super::failpoint::Failpoints;
+use super::in_place::InPlace;
 use super::options::{Erase, RestoreOptions};
 use super::preflight::{self, Preflight};
 use super::report::{RestoreReport, TargetContents};
+use super::restore_plan::Strategy;
 use super::run::Run;
 use super::step::Step;
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::target::TargetConfig;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -73,6 +76,19 @@ impl Restore {
         &self.preflight.target.name
     }
 
+    /// How the target is to be replaced.
+    pub fn strategy(&self) -> Strategy {
+        self.preflight.decision.strategy
+    }
+
+    /// The most connections that rows are loaded over at a time; in place it is one.
+    pub fn jobs(&self) -> NonZeroUsize {
+        match self.strategy() {
+            Strategy::Swap => self.options.jobs,
+            Strategy::InPlace => NonZeroUsize::MIN,
+        }
+    }
+
     /// What the target holds, and would lose.
     pub fn contents(&self) -> &TargetContents {
         &self.preflight.inside.contents
@@ -99,8 +115,16 @@ impl Restore {
             let (database, contents) = (self.database().to_owned(), self.contents().describe());
             return Err(Refusal::WouldErase { database, contents }.into());
         }
-        let (mut run, build) = Run::new(self);
-        run.execute(build).await
+        match self.strategy() {
+            Strategy::Swap => {
+                let (mut run, build) = Run::new(self);
+                run.execute(build).await
+            }
+            Strategy::InPlace => {
+                let (mut run, build) = InPlace::new(self);
+                run.execute(build).await
+            }
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! `--testPGConnection`: what can be reached, and whether a restore would be possible.
 
-use super::facts::swap_rights;
 use super::preflight::open_control;
 use super::report::TargetContents;
+use super::strategy::Obstacles;
 use super::tenants::target_contents;
 use crate::error::Result;
 use crate::profile::Profile;
@@ -28,6 +28,8 @@ pub struct Probe {
     pub sessions: Vec<OtherSession>,
     /// What stands in the way of a swap, and what to do about it; empty if nothing does.
     pub obstacles: Vec<String>,
+    /// What stands in the way of a restore in place, which is what is done where a swap is not possible.
+    pub in_place_obstacles: Vec<String>,
 }
 
 /// Connects as a restore would and looks at the target, without changing anything.
@@ -37,7 +39,7 @@ pub struct Probe {
 /// The server cannot be reached, or refuses to tell; the database or a role does not exist.
 pub async fn probe(config: &TargetConfig) -> Result<Probe> {
     let application = config.application_name().unwrap_or("pgmig").to_owned();
-    let (mut control, _) = open_control(config, &application).await?;
+    let (mut control, maintenance) = open_control(config, &application).await?;
     let name = config.database();
     let Some(target) = catalog::database_facts(&mut control, name).await? else {
         return Err(
@@ -49,8 +51,7 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
         let (server, user) = (config.server(), config.username().to_owned());
         return Err(TargetError::UnknownOwner { server, user }.into());
     }
-    let mut obstacles = swap_rights(control.server_version(), config, &target, &roles);
-    obstacles.extend(catalog::swap_obstacles(&mut control, &target).await?);
+    let obstacles = Obstacles::of(&mut control, &maintenance, config, &target, &roles).await?;
     let sessions = catalog::other_sessions(&mut control, name, &application).await?;
     let server = catalog::server_facts(&mut control).await?;
     let mut inside = Session::open(config, name, &application).await?;
@@ -65,7 +66,8 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
         database: name.to_owned(),
         contents,
         sessions,
-        obstacles,
+        obstacles: obstacles.swap,
+        in_place_obstacles: obstacles.in_place,
     })
 }
 
@@ -80,13 +82,19 @@ impl fmt::Display for Probe {
         for session in &self.sessions {
             writeln!(f, "            {session}")?;
         }
-        if self.obstacles.is_empty() {
-            return write!(f, "swap        possible");
-        }
-        write!(f, "swap        not possible:")?;
-        for obstacle in &self.obstacles {
-            write!(f, "\n            {obstacle}")?;
-        }
-        Ok(())
+        write_obstacles(f, "swap    ", &self.obstacles)?;
+        writeln!(f)?;
+        write_obstacles(f, "in-place", &self.in_place_obstacles)
     }
+}
+
+fn write_obstacles(f: &mut fmt::Formatter<'_>, strategy: &str, obstacles: &[String]) -> fmt::Result {
+    if obstacles.is_empty() {
+        return write!(f, "{strategy}    possible");
+    }
+    write!(f, "{strategy}    not possible:")?;
+    for obstacle in obstacles {
+        write!(f, "\n            {obstacle}")?;
+    }
+    Ok(())
 }

@@ -24,7 +24,7 @@ pub struct RestorePlan {
     pub target: PlannedTarget,
     /// How the target is replaced.
     pub strategy: Strategy,
-    /// Why this strategy can be taken.
+    /// Why this strategy is taken, in one line.
     pub strategy_reason: String,
     /// The most connections that rows are loaded over at a time.
     pub jobs: NonZeroUsize,
@@ -126,8 +126,8 @@ pub struct PlannedTarget {
     pub su_username: String,
     /// Whether that is a superuser.
     pub su_is_superuser: bool,
-    /// The database that is built beside the target, until the swap.
-    pub staging_database: String,
+    /// The database that is built beside the target, until the swap; `None` in place.
+    pub staging_database: Option<String>,
 }
 
 /// How the target is replaced.
@@ -137,6 +137,8 @@ pub struct PlannedTarget {
 pub enum Strategy {
     /// A new database is built beside the target, and both are renamed in one transaction.
     Swap,
+    /// The target itself is emptied and filled anew, in one transaction on one connection.
+    InPlace,
 }
 
 /// An instance of the backup and what becomes of it.

@@ -14,6 +14,8 @@ pub(super) struct Roles {
     pub(super) owner: String,
     /// All roles of the cluster.
     pub(super) existing: BTreeSet<String>,
+    /// Roles that `su_username` cannot become.
+    pub(super) strangers: BTreeSet<String>,
     /// There is no cluster: every role stays who it is.
     pub(super) assumes_all: bool,
 }
@@ -34,6 +36,8 @@ pub(super) struct Resolved {
     pub(super) statements: Vec<Granted>,
     /// Roles that the cluster lacks, each once, in alphabetical order.
     pub(super) missing: BTreeSet<String>,
+    /// Roles that would have granted, and that `su_username` cannot become: the owner grants in their place.
+    pub(super) replaced: BTreeSet<String>,
 }
 
 /// Where a statement names its roles.
@@ -71,6 +75,9 @@ impl Roles {
                 let role = statement.get(3).map(|token| words.name(token)).unwrap_or_default();
                 grantor = self.lookup(&role, entry_owner, &mut resolved.missing);
                 grantor_missing = grantor.is_none();
+                if let Some(role) = grantor.take_if(|role| self.strangers.contains(role)) {
+                    resolved.replaced.insert(role);
+                }
             } else if !grantor_missing {
                 let lists: &[RoleList] = if words.begin_with(&["alter", "default", "privileges"]) {
                     &[RoleList::Grantees, RoleList::For]
@@ -297,7 +304,7 @@ mod tests {
 
     fn roles() -> Roles {
         let existing = ["dbadmin", "app_ro", "app_rw", "Weird Role; -- \"x\"", "to"].map(str::to_owned);
-        Roles { owner: "dbadmin".into(), existing: existing.into(), assumes_all: false }
+        Roles { owner: "dbadmin".into(), existing: existing.into(), ..Roles::default() }
     }
 
     fn grants(sql: &str) -> (Vec<String>, Vec<String>) {
@@ -350,6 +357,19 @@ mod tests {
             ["app_rw: GRANT SELECT ON TABLE t TO app_ro", "GRANT SELECT ON TABLE t TO PUBLIC"]
         );
         assert_eq!(missing, ["gone"]);
+    }
+
+    #[test]
+    fn the_owner_grants_for_a_role_that_su_username_cannot_become() {
+        let roles = Roles { strangers: ["app_rw".to_owned()].into(), ..roles() };
+        let sql =
+            "SET SESSION AUTHORIZATION app_rw;GRANT SELECT ON TABLE t TO app_ro;RESET SESSION AUTHORIZATION;";
+        let resolved = roles.grants(sql, "store_owner", StandardStrings::On).unwrap();
+        assert_eq!(
+            resolved.statements,
+            [Granted { sql: "GRANT SELECT ON TABLE t TO app_ro".into(), grantor: None }]
+        );
+        assert!(resolved.replaced.contains("app_rw") && resolved.missing.is_empty());
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum Step {
     CleanLeftovers,
     /// The staging database is made; it exists, its marker does not yet.
     CreateStaging,
+    /// In place: all that the target holds has been dropped, in the open transaction.
+    Clear,
     /// Schemas, types, functions, tables.
     PreData,
     /// Rows: in the middle of the first table that has any.
@@ -31,6 +33,8 @@ pub enum Step {
     Upgrade,
     /// Statistics for the planner.
     Analyze,
+    /// In place: all is done and verified, the transaction is not committed.
+    Commit,
     /// The target's own settings and privileges are put on the staging database.
     CarryOver,
     /// Both databases have been renamed, the transaction is not committed.
@@ -42,12 +46,13 @@ pub enum Step {
 }
 
 impl Step {
-    /// Every step, in the order in which a restore comes by them.
-    pub const ALL: [Step; 16] = [
+    /// Every step, in the order in which restores come by them: none comes by all.
+    pub const ALL: [Step; 18] = [
         Step::Preflight,
         Step::Lock,
         Step::CleanLeftovers,
         Step::CreateStaging,
+        Step::Clear,
         Step::PreData,
         Step::Data,
         Step::LargeObjects,
@@ -56,6 +61,7 @@ impl Step {
         Step::Verify,
         Step::Upgrade,
         Step::Analyze,
+        Step::Commit,
         Step::CarryOver,
         Step::Swap,
         Step::Swapped,
@@ -69,6 +75,7 @@ impl Step {
             Step::Lock => "lock",
             Step::CleanLeftovers => "clean-leftovers",
             Step::CreateStaging => "create-staging",
+            Step::Clear => "clear",
             Step::PreData => "pre-data",
             Step::Data => "data",
             Step::LargeObjects => "large-objects",
@@ -77,6 +84,7 @@ impl Step {
             Step::Verify => "verify",
             Step::Upgrade => "upgrade",
             Step::Analyze => "analyze",
+            Step::Commit => "commit",
             Step::CarryOver => "carry-over",
             Step::Swap => "swap",
             Step::Swapped => "swapped",

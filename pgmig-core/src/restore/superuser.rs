@@ -1,7 +1,8 @@
 //! Which entries only a superuser can create: by a list of kinds, never because the attempt as owner failed.
 
+use super::of_others::OfOthers;
 use crate::archive::{Entry, EntryKind};
-use crate::sql::{Lexer, StandardStrings, Token, TokenKind};
+use crate::sql::{Lexer, QualifiedName, StandardStrings, Token, TokenKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Languages whose functions only a superuser may create (`lanpltrusted` is false): PostgreSQL's own two and
@@ -16,13 +17,30 @@ pub(super) struct Extension {
     pub(super) for_everyone: bool,
 }
 
-/// What a new database holds before anything is restored into it.
+/// What `username` may do with a schema that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SchemaRights {
+    /// Whether it is its own, directly or through a role.
+    pub(super) owns: bool,
+    /// Whether it may create objects in it.
+    pub(super) creates: bool,
+}
+
+/// What a database holds before anything is restored into it: a new one, or one that has been cleared.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fresh {
     /// Extensions that are there from the beginning (plpgsql).
     pub(super) extensions: BTreeSet<String>,
     /// Extensions that the server could create.
     pub(super) available: BTreeMap<String, Extension>,
+    /// Schemas that are there, as far as a new database would not have them just so.
+    pub(super) schemas: BTreeMap<String, SchemaRights>,
+    /// Foreign data wrappers that `username` may use.
+    pub(super) wrappers: BTreeSet<String>,
+    /// Objects of others.
+    pub(super) of_others: OfOthers,
+    /// Whether `username` may not create schemas, extensions and publications.
+    pub(super) closed: bool,
 }
 
 /// Whether `entry` has to be created by a superuser.
@@ -31,7 +49,7 @@ pub(super) fn needs_superuser(entry: &Entry, sql: &str, strings: StandardStrings
     match entry.kind {
         K::EventTrigger
         | K::ForeignDataWrapper
-        // Not a superuser's by itself, but it takes a right on its wrapper, which is a superuser's.
+        // Not a superuser's by itself, but it takes a right on its wrapper, which is a superuser's as a rule.
         | K::Server
         | K::PublicationTablesInSchema
         | K::ProceduralLanguage
@@ -50,6 +68,8 @@ pub(super) fn needs_superuser(entry: &Entry, sql: &str, strings: StandardStrings
         K::Function | K::Procedure => is_privileged_function(sql, strings),
         K::Cast => words(sql, strings, &["without", "function"]),
         K::Type => words(sql, strings, &["input", "="]),
+        // pg_dump writes each clause so.
+        K::Aggregate => words(sql, strings, &["stype", "=", "internal"]),
         _ => false,
     }
 }
@@ -81,6 +101,17 @@ fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
             }
             _ => false,
         })
+}
+
+/// The name that follows these words.
+pub(super) fn name_after(sql: &str, strings: StandardStrings, wanted: &[&str]) -> Option<String> {
+    let tokens = significant(sql, strings);
+    let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
+    let start = tokens
+        .windows(wanted.len())
+        .position(|window| window.iter().zip(wanted).all(|(token, word)| is(token, word)))?;
+    let name = tokens.get(start + wanted.len())?;
+    Some(QualifiedName::parse(sql.get(name.span.clone())?).ok()?.name)
 }
 
 /// Whether these words (or symbols) follow each other somewhere outside literals.

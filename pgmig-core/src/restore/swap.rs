@@ -96,7 +96,7 @@ impl Swap<'_> {
     }
 
     async fn attempt(&self, control: &mut Session) -> Result<Attempt> {
-        control.execute("BEGIN", "begin the swap").await?;
+        control.begin("begin the swap").await?;
         // Until the commit is sent, an interruption rolls back; after that it comes too late.
         let renamed = tokio::select! {
             renamed = self.rename(control) => renamed,
@@ -106,7 +106,7 @@ impl Swap<'_> {
             Ok(()) => self.commit(control).await.map(|()| Attempt::Swapped),
             Err(error) => {
                 // A rollback that fails means a lost connection, and then the server rolls back.
-                let _ = control.execute("ROLLBACK", "roll back the swap").await;
+                let _ = control.rollback("roll back the swap").await;
                 match &error {
                     crate::Error::Target(server)
                         if matches!(server.sqlstate(), Some(OBJECT_IN_USE | LOCK_NOT_AVAILABLE)) =>
@@ -158,9 +158,9 @@ impl Swap<'_> {
     }
 
     async fn commit(&self, control: &mut Session) -> Result<()> {
-        let Err(error) = control.execute("COMMIT", "commit the swap").await else { return Ok(()) };
-        if error.server().is_some_and(|server| server.sqlstate.is_some() && !server.connection_lost) {
-            // The server answered: it did not commit.
+        let Err(error) = control.commit("commit the swap").await else { return Ok(()) };
+        if error.is_answer() {
+            // It did not commit.
             return Err(error.into());
         }
         self.find_out(control, error).await

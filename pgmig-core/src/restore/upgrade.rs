@@ -44,7 +44,12 @@ impl Build {
             return Ok(self.failpoints.pass(Step::Upgrade)?);
         }
         if let Upgrade::Planned { plan } = upgrade {
-            return self.migrate(&profile, &plan, journal).await;
+            if executor.session.is_one_transaction() {
+                // Known only now, where the archive is a stream.
+                let version = executor.session.server_version();
+                schema::check_in_one_transaction(&plan, upgrade_path::split_migration, version)?;
+            }
+            return self.migrate(executor, &profile, &plan, journal).await;
         }
         self.failpoints.pass(Step::Upgrade)?;
         let obstacle = match upgrade {
@@ -57,15 +62,39 @@ impl Build {
         Ok(())
     }
 
-    /// Applies the migrations, on a connection of their own, as `username`.
-    async fn migrate(&self, profile: &Profile, plan: &UpgradePlan, journal: &mut Journal) -> Result<()> {
+    /// Applies the migrations, as `username`: on a connection of their own, or in the one transaction.
+    async fn migrate(
+        &self,
+        executor: &mut Executor,
+        profile: &Profile,
+        plan: &UpgradePlan,
+        journal: &mut Journal,
+    ) -> Result<()> {
         let version = |version: i64| profile.releases().schema_version(version);
         journal.report.source_version = plan.from().map(version);
         journal.report.target_version = Some(version(plan.to()));
-        let mut session = Session::open(&self.config, &self.database, &self.application).await?;
-        session
-            .execute("SET synchronous_commit = off; SET check_function_bodies = on", "set up the session")
-            .await?;
+        if executor.session.is_one_transaction() {
+            self.migrate_in(&mut executor.session, profile, plan, journal).await?;
+        } else {
+            let mut session = Session::open(&self.config, &self.database, &self.application).await?;
+            session.execute("SET synchronous_commit = off", "set up the session").await?;
+            self.migrate_in(&mut session, profile, plan, journal).await?;
+            session.close().await;
+        }
+        if plan.is_empty() {
+            self.failpoints.pass(Step::Upgrade)?;
+        }
+        Ok(())
+    }
+
+    async fn migrate_in(
+        &self,
+        session: &mut Session,
+        profile: &Profile,
+        plan: &UpgradePlan,
+        journal: &mut Journal,
+    ) -> Result<()> {
+        session.execute("SET check_function_bodies = on", "set up the session").await?;
         session.become_role(Some(self.config.username())).await?;
         let mut upgrade =
             schema::Upgrade::begin(session.conn(), profile, plan, upgrade_path::split_migration).await?;
@@ -76,23 +105,25 @@ impl Build {
             self.failpoints.pass(Step::Upgrade)?;
         }
         upgrade.finish().await?;
-        session.close().await;
-        if plan.is_empty() {
-            self.failpoints.pass(Step::Upgrade)?;
-        }
+        session.execute("SET check_function_bodies = off", "set the session up again").await?;
         Ok(())
     }
 
     /// What is no store, or one whose history is unknown, replaces an empty target or one that looks the same.
-    async fn refuse_other_schema(&self, executor: &mut Executor, obstacle: &Obstacle) -> Result<()> {
+    async fn refuse_other_schema(&mut self, executor: &mut Executor, obstacle: &Obstacle) -> Result<()> {
         if self.target_is_empty {
             return Ok(());
         }
-        let mut target = Session::open(&self.config, &self.target, &self.application).await?;
         executor.become_role(&RunAs::Superuser).await?;
-        let differences = compare::differences(&mut executor.session, &mut target).await;
-        target.close().await;
-        let differences = differences?;
+        let differences = match self.target_objects.take() {
+            Some(before) => compare::between(compare::objects(&mut executor.session).await?, before),
+            None => {
+                let mut target = Session::open(&self.config, &self.target, &self.application).await?;
+                let differences = compare::differences(&mut executor.session, &mut target).await;
+                target.close().await;
+                differences?
+            }
+        };
         if differences.is_empty() {
             return Ok(());
         }

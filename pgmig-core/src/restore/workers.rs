@@ -45,10 +45,23 @@ impl Workers {
     ///
     /// The server cannot be reached, or refuses the settings.
     pub(super) async fn open(setup: &Setup) -> Result<Self> {
-        let mut session = Session::open(&setup.config, &setup.database, &setup.application).await?;
+        Self::of(Session::open(&setup.config, &setup.database, &setup.application).await?, setup).await
+    }
+
+    /// Takes a session that works alone.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses the settings.
+    pub(super) async fn of(mut session: Session, setup: &Setup) -> Result<Self> {
         let settings = BulkSettings::of_server(&mut session, setup.jobs, setup.toast_compression).await?;
         let lead = setup.executor(session, &settings).await?;
         Ok(Self { lead, others: Vec::new(), settings, replaced: 0 })
+    }
+
+    /// The session that works alone.
+    pub(super) fn into_lead(self) -> Session {
+        self.lead.session
     }
 
     /// Opens the other sessions, as many as the server admits; where it does not admit all, one connection is left to

@@ -205,6 +205,22 @@ pub enum SchemaError {
         /// Its first words.
         statement: String,
     },
+    /// A migration cannot be applied within the one transaction of a restore in place.
+    #[error(
+        "{file}{}: {statement} cannot be run in the one transaction of a restore in place: {why}; use --strategy swap, or \
+         bring the target to an older release with --to-release",
+        OnLine(*line)
+    )]
+    NeedsOwnTransaction {
+        /// The file's name.
+        file: String,
+        /// 1-based line of the statement.
+        line: Option<usize>,
+        /// The statement, or its beginning.
+        statement: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// A migration failed; it left nothing behind, unless it runs without a transaction.
     #[error("migration {version} ({description}) failed{}{}: {error}", OnLine(*line), InBrackets(statement.as_deref()))]
     Migration {
@@ -225,6 +241,17 @@ pub enum SchemaError {
 }
 
 impl SchemaError {
+    /// Whether the server has answered, and can be asked again.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self, Self::Migration { error, .. } if error.sqlstate.is_some() && !error.connection_lost)
+    }
+
+    /// Whether a table was to be altered while checks of its rows wait.
+    pub(super) fn is_pending(&self) -> bool {
+        const OBJECT_IN_USE: &str = "55006";
+        matches!(self, Self::Migration { error, .. } if error.is(OBJECT_IN_USE))
+    }
+
     /// What a caller should conclude.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -250,6 +277,7 @@ impl SchemaError {
             | Self::UnknownVersion { .. }
             | Self::NewerThanTarget { .. }
             | Self::UnknownHistory(_)
+            | Self::NeedsOwnTransaction { .. }
             | Self::Locked { .. } => ErrorKind::Refused,
             Self::Migration { .. } | Self::Target(_) => ErrorKind::Failed,
         }

@@ -2,11 +2,13 @@
 //!
 //! Files and history are sqlx's: a store that sqlx migrated can be upgraded by pgmig and the other way round.
 
+mod constraints;
 mod error;
 mod foreign;
 mod history;
 mod lock;
 mod migrations;
+mod one_transaction;
 mod plan;
 mod row_security;
 mod run;
@@ -14,11 +16,13 @@ mod settings;
 mod statement;
 mod unfit;
 
+pub(crate) use constraints::settle_constraints;
 pub use error::SchemaError;
 pub use foreign::{ForeignHistory, ForeignReader, HistoryRow, UnknownHistory};
 pub(crate) use foreign::{foreign_history, is_tool_table};
 pub(crate) use history::newest_finished;
 pub use history::{AppliedMigration, History};
 pub use migrations::{MigrationFile, MigrationSet};
+pub use one_transaction::check_in_one_transaction;
 pub use plan::{Goal, UpgradePlan};
 pub use run::{Migrated, SplitStatements, Upgrade, apply, check, migrate_empty};

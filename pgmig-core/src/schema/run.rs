@@ -1,9 +1,11 @@
 //! Applies a plan on one dedicated connection, one migration at a time.
 
+use super::constraints;
 use super::error::SchemaError;
 use super::history::{self, History};
 use super::lock::MigrationLock;
 use super::migrations::{MigrationFile, MigrationSet};
+use super::one_transaction::{LeftBehind, without_concurrently};
 use super::plan::{Goal, UpgradePlan};
 use super::row_security::{self, Lifted};
 use super::settings::Settings;
@@ -11,7 +13,7 @@ use super::statement::{self, PlacedStatement};
 use super::unfit::Words;
 use crate::profile::Profile;
 use crate::progress::Progress;
-use crate::target::{ServerError, TargetError};
+use crate::target::{ServerError, TargetError, transaction};
 use sqlx::migrate::{Migrate, MigrateError};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
@@ -136,6 +138,10 @@ impl<'a> Upgrade<'a> {
     /// FORCE ROW LEVEL SECURITY of the current role's tables is lifted for it and set back in the same transaction
     /// (of a `-- no-transaction` file, before and after it).
     ///
+    /// Where the connection has a transaction open, all happens within it: indexes are made without CONCURRENTLY, as
+    /// nobody else sees their tables. What else needs a transaction of its own,
+    /// [`check_in_one_transaction`](super::check_in_one_transaction) finds beforehand.
+    ///
     /// # Errors
     ///
     /// [`SchemaError::Migration`]. A migration that failed left nothing behind, unless it is `-- no-transaction`.
@@ -143,7 +149,7 @@ impl<'a> Upgrade<'a> {
         let Some(file) = self.pending.next() else { return Ok(None) };
         // What a migration sets is meant for itself.
         self.own.set_back(self.connection).await?;
-        let took = if file.is_no_transaction() {
+        let took = if file.is_no_transaction() && !is_in_transaction(self.connection) {
             self.apply_without_transaction(file).await?
         } else {
             self.apply_in_transaction(file).await?
@@ -169,15 +175,39 @@ impl<'a> Upgrade<'a> {
     /// As sqlx's `apply`, but statement by statement, so that a failure has a line; and in a transaction that also
     /// holds the change of row level security.
     async fn apply_in_transaction(&mut self, file: &MigrationFile) -> Result<Duration, SchemaError> {
-        let start = Instant::now();
         let statements = split(file, self.split)?;
+        if !is_in_transaction(self.connection) {
+            return self.attempt(file, &statements, How::Alone).await;
+        }
+        let left = LeftBehind::of(self.connection, &statements).await?;
+        let applied = match self.attempt(file, &statements, How::Part).await {
+            Err(first) if first.is_answer() => {
+                // Does it need constraints that wait? If these are in its way, that was not the reason.
+                let second = self.attempt(file, &statements, How::PartWithDeferred).await;
+                if second.as_ref().is_err_and(SchemaError::is_pending) { Err(first) } else { second }
+            }
+            applied => applied,
+        }?;
+        left.remove(self.connection).await?;
+        Ok(applied)
+    }
+
+    async fn attempt(
+        &mut self,
+        file: &MigrationFile,
+        statements: &[PlacedStatement<'_>],
+        how: How,
+    ) -> Result<Duration, SchemaError> {
+        let start = Instant::now();
         let mut transaction =
             self.connection.begin().await.map_err(TargetError::doing("begin a transaction"))?;
+        if how == How::PartWithDeferred {
+            constraints::defer(&mut transaction).await?;
+        }
         let lifted = lift(&mut transaction, file).await?;
-        execute_all(&mut transaction, file, &statements).await?;
+        execute_all(&mut transaction, file, statements, how).await?;
         // Deferred checks are the migration's: they must not fail the commit, nor keep its tables from being altered.
-        sqlx::raw_sql("SET CONSTRAINTS ALL IMMEDIATE")
-            .execute(&mut *transaction)
+        constraints::set_immediate(&mut transaction)
             .await
             .map_err(|error| failed(file, &error, "check its deferred constraints"))?;
         if let Some(lifted) = lifted {
@@ -194,7 +224,7 @@ impl<'a> Upgrade<'a> {
         let start = Instant::now();
         let statements = split(file, self.split)?;
         let lifted = lift(self.connection, file).await?;
-        let result = execute_all(self.connection, file, &statements).await;
+        let result = execute_all(self.connection, file, &statements, How::Alone).await;
         let set_back = match lifted {
             Some(lifted) => lifted.set_back(self.connection).await,
             None => Ok(()),
@@ -208,14 +238,35 @@ impl<'a> Upgrade<'a> {
     }
 }
 
+/// How a migration is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// With a transaction of its own, or without any.
+    Alone,
+    /// In a transaction that is open, with no constraint waiting for its end.
+    Part,
+    /// The same, but constraints wait that do so in a new transaction.
+    PartWithDeferred,
+}
+
+/// Whether a transaction is open, of which migrations become parts.
+fn is_in_transaction(connection: &PgConnection) -> bool {
+    transaction::depth(connection) > 0
+}
+
 async fn execute_all(
     connection: &mut PgConnection,
     file: &MigrationFile,
     statements: &[PlacedStatement<'_>],
+    how: How,
 ) -> Result<(), SchemaError> {
     for statement in statements {
+        let sql = match how {
+            How::Alone => statement.sql.into(),
+            How::Part | How::PartWithDeferred => without_concurrently(statement.sql),
+        };
         // Migrations are the operator's own programs: nothing in them comes from data.
-        sqlx::raw_sql(AssertSqlSafe(statement.sql)).execute(&mut *connection).await.map_err(|error| {
+        sqlx::raw_sql(AssertSqlSafe(sql.into_owned())).execute(&mut *connection).await.map_err(|error| {
             failed_at(file, *statement, ServerError::from_sqlx(&error, "run a statement"))
         })?;
     }
@@ -286,7 +337,10 @@ async fn lift(connection: &mut PgConnection, file: &MigrationFile) -> Result<Opt
     Ok(Some(Lifted::lift(connection).await?))
 }
 
-fn split(file: &MigrationFile, split: SplitStatements) -> Result<Vec<PlacedStatement<'_>>, SchemaError> {
+pub(super) fn split(
+    file: &MigrationFile,
+    split: SplitStatements,
+) -> Result<Vec<PlacedStatement<'_>>, SchemaError> {
     let statements =
         split(file.sql()).map_err(|reason| SchemaError::Split { file: file.name().to_owned(), reason })?;
     Ok(statement::place(file.sql(), &statements))

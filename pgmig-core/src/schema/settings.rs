@@ -12,14 +12,15 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// As they are now. Settings that no loaded library defines (`app.x`) are not among them.
+    /// As they are now. The transaction's own are not among them, nor settings that no loaded library defines (`app.x`).
     pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, TargetError> {
         let role = sqlx::query_scalar("SELECT pg_catalog.current_setting('role')")
             .fetch_one(&mut *connection)
             .await
             .map_err(TargetError::doing("read the session's role"))?;
         let changed = sqlx::query_as(
-            "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.pg_settings WHERE source = 'session'",
+            "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.pg_settings
+             WHERE source = 'session' AND name !~ '^transaction_'",
         )
         .fetch_all(connection)
         .await

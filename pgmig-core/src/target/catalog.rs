@@ -198,6 +198,25 @@ pub(crate) async fn other_sessions(
     Ok(rows.iter().map(session).collect())
 }
 
+/// What stands in the way of restoring in a database itself, as `username`: each line says what, and what to do about
+/// it.
+pub(crate) async fn in_place_obstacles(
+    control: &mut Session,
+    database: &DatabaseFacts,
+    username: &str,
+) -> Result<Vec<String>, TargetError> {
+    let (name, user) = (quote_literal(&database.name), quote_literal(username));
+    let sql = format!(
+        "SELECT 'prepared transaction ' || quote_literal(gid) || ' is open in it (COMMIT PREPARED or \
+         ROLLBACK PREPARED it)' FROM pg_catalog.pg_prepared_xacts WHERE database = {name} \
+         UNION ALL SELECT 'username ' || {user} || ' may not create schemas in it (GRANT CREATE ON DATABASE, or make it \
+         the owner)' WHERE NOT pg_catalog.has_database_privilege({user}, {}::pg_catalog.oid, 'CREATE')",
+        database.oid
+    );
+    let rows = control.rows(&sql, "look for what stands in the way of a restore in place").await?;
+    Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
+}
+
 /// What stands in the way of swapping a database: each line says what, and what to do about it.
 pub(crate) async fn swap_obstacles(
     control: &mut Session,

@@ -133,6 +133,11 @@ impl TargetError {
         self.server()?.sqlstate.as_deref()
     }
 
+    /// Whether the server has answered, and can be asked again.
+    pub fn is_answer(&self) -> bool {
+        self.server().is_some_and(|server| server.sqlstate.is_some() && !server.connection_lost)
+    }
+
     /// The same error without the server's message; see [`ServerError::without_message`].
     #[must_use]
     pub fn without_message(self) -> Self {

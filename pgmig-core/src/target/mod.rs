@@ -10,6 +10,7 @@ mod error;
 pub(crate) mod lock;
 pub(crate) mod session;
 mod tls;
+pub(crate) mod transaction;
 pub(crate) mod yaml;
 
 pub use catalog::OtherSession;

@@ -1,7 +1,7 @@
 //! A connection with the settings that a restore needs, and a current role.
 
 use super::connect::connect_at_once;
-use super::{TargetConfig, TargetError, connect};
+use super::{TargetConfig, TargetError, connect, transaction};
 use crate::sql::quote_ident;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -38,6 +38,10 @@ pub(crate) struct Session {
     version: i32,
     pid: i32,
     role: Option<String>,
+    /// The role when each open transaction began: undoing one undoes SET ROLE, too.
+    roles_before: Vec<Option<String>>,
+    /// The ID of the transaction that holds everything which is done on this session.
+    one_transaction: Option<String>,
 }
 
 impl Session {
@@ -61,7 +65,8 @@ impl Session {
     }
 
     async fn set_up(conn: PgConnection) -> Result<Self, TargetError> {
-        let mut session = Self { conn, version: 0, pid: 0, role: None };
+        let mut session =
+            Self { conn, version: 0, pid: 0, role: None, roles_before: Vec::new(), one_transaction: None };
         session.execute(SETTINGS, "set up the session").await?;
         let sql = "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid()";
         let rows = session.rows(sql, "read the server's version").await?;
@@ -141,6 +146,82 @@ impl Session {
         self.execute(&sql, &doing).await?;
         self.role = role.map(str::to_owned);
         Ok(())
+    }
+
+    /// Begins a transaction; within one, a savepoint.
+    pub(crate) async fn begin(&mut self, doing: &str) -> Result<(), TargetError> {
+        transaction::begin(&mut self.conn).await.map_err(TargetError::doing(doing))?;
+        self.roles_before.push(self.role.clone());
+        Ok(())
+    }
+
+    /// Commits what [`begin`](Self::begin) began last.
+    pub(crate) async fn commit(&mut self, doing: &str) -> Result<(), TargetError> {
+        let committed = transaction::commit(&mut self.conn).await.map_err(TargetError::doing(doing));
+        if let Err(error) = &committed
+            && error.is_answer()
+        {
+            // The server has rolled back already; sqlx has yet to know.
+            let _ = transaction::rollback(&mut self.conn).await;
+        }
+        self.roles_before.pop();
+        committed
+    }
+
+    /// Undoes what [`begin`](Self::begin) began last.
+    pub(crate) async fn rollback(&mut self, doing: &str) -> Result<(), TargetError> {
+        transaction::rollback(&mut self.conn).await.map_err(TargetError::doing(doing))?;
+        if let Some(role) = self.roles_before.pop() {
+            self.role = role;
+        }
+        Ok(())
+    }
+
+    /// Begins the transaction that is to hold everything which is done on this session from now on: parts of the work
+    /// that are transactions of their own elsewhere are none here.
+    pub(crate) async fn begin_one_transaction(&mut self, doing: &str) -> Result<(), TargetError> {
+        self.begin(doing).await?;
+        self.one_transaction = Some(self.current_transaction(doing).await?);
+        Ok(())
+    }
+
+    /// Undoes everything; what is done from now on is as on any other session.
+    pub(crate) async fn end_one_transaction(&mut self, doing: &str) -> Result<(), TargetError> {
+        self.one_transaction = None;
+        self.rollback(doing).await
+    }
+
+    /// The ID of the transaction that holds everything; `None` where there is none such.
+    pub(crate) fn one_transaction(&self) -> Option<&str> {
+        self.one_transaction.as_deref()
+    }
+
+    /// Whether the transaction that is to hold everything is still open. Only a statement that ends transactions can
+    /// have ended it.
+    pub(crate) async fn is_same_transaction(&mut self) -> Result<bool, TargetError> {
+        let now = self.current_transaction("look whether the transaction is still open").await?;
+        Ok(self.one_transaction.as_ref().is_none_or(|one| *one == now))
+    }
+
+    async fn current_transaction(&mut self, doing: &str) -> Result<String, TargetError> {
+        let function = if self.version >= 130_000 { "pg_current_xact_id" } else { "txid_current" };
+        self.value(&format!("SELECT pg_catalog.{function}()"), doing).await
+    }
+
+    /// Whether one transaction holds everything.
+    pub(crate) fn is_one_transaction(&self) -> bool {
+        self.one_transaction.is_some()
+    }
+
+    /// Begins a transaction for a part of the work, unless one transaction holds everything. Not even a savepoint is
+    /// made there: COPY FREEZE is refused within one, and nothing of the work is ever undone in part.
+    pub(crate) async fn begin_part(&mut self, doing: &str) -> Result<(), TargetError> {
+        if self.is_one_transaction() { Ok(()) } else { self.begin(doing).await }
+    }
+
+    /// Commits what [`begin_part`](Self::begin_part) began.
+    pub(crate) async fn commit_part(&mut self, doing: &str) -> Result<(), TargetError> {
+        if self.is_one_transaction() { Ok(()) } else { self.commit(doing).await }
     }
 
     /// Says good-bye to the server; an error there changes nothing.

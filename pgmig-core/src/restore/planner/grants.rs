@@ -48,6 +48,9 @@ impl Planner<'_> {
         resolve: fn(&Roles, &str, &str, StandardStrings) -> Result<Resolved, SqlError>,
     ) {
         let Some(sql) = sql(entry) else { return };
+        if self.belongs_to_skipped(entry) {
+            return;
+        }
         let resolved = resolve(&self.facts.roles, sql, owner(entry), self.strings);
         let Some(resolved) = self.resolved(entry, resolved) else { return };
         if resolved.statements.is_empty() {
@@ -74,6 +77,16 @@ impl Planner<'_> {
                 if resolved.statements.is_empty() { "was left out" } else { "was restored without it" };
             let text = format!(
                 "{} names the role {}, which this cluster lacks, and {what}",
+                label(entry),
+                names.join(", ")
+            );
+            self.plan.notices.push(Notice { severity: Severity::Warning, text });
+        }
+        if !resolved.replaced.is_empty() {
+            let names: Vec<String> = resolved.replaced.iter().map(|role| quote_ident(role)).collect();
+            let owner = quote_ident(&self.facts.roles.owner);
+            let text = format!(
+                "{}: {owner} grants what {} had granted, as su_username cannot become that role",
                 label(entry),
                 names.join(", ")
             );

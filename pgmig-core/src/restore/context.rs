@@ -1,0 +1,162 @@
+//! A restore under way: what is the same whichever way the target is replaced.
+
+use super::build::Build;
+use super::error::{Refusal, RestoreError};
+use super::failpoint::Failpoints;
+use super::journal::Journal;
+use super::options::RestoreOptions;
+use super::preflight::{Inside, Preflight};
+use super::prepared::Restore;
+use super::report::RestoreReport;
+use super::staging;
+use super::step::Step;
+use crate::error::Result;
+use crate::sql::quote_ident;
+use crate::target::catalog::{self, DatabaseFacts};
+use crate::target::lock::lock_target;
+use crate::target::session::Session;
+use crate::target::{TargetConfig, TargetError};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How often the connection that holds the lock is used while a database is filled.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// What both strategies have around the filling of a database.
+pub(super) struct Context {
+    pub(super) config: TargetConfig,
+    pub(super) options: RestoreOptions,
+    pub(super) cancel: CancellationToken,
+    pub(super) application: String,
+    pub(super) run_id: String,
+    pub(super) failpoints: Failpoints,
+    started: Instant,
+    /// Holds the lock on the target's name; connected to `maintenance`.
+    pub(super) control: Session,
+    pub(super) maintenance: String,
+    pub(super) target: DatabaseFacts,
+    pub(super) journal: Journal,
+}
+
+impl Context {
+    /// Takes a prepared restore apart: what fills `database`, and what goes on around that.
+    pub(super) fn new(restore: Restore, database: String) -> (Self, Build) {
+        let jobs = restore.jobs();
+        let Restore {
+            config,
+            options,
+            progress,
+            cancel,
+            application,
+            run_id,
+            failpoints,
+            started,
+            preflight,
+        } = restore;
+        let Preflight { archive, plan, facts, control, maintenance, target, inside, .. } = preflight;
+        let mut journal = Journal::new(progress);
+        journal.report.database.clone_from(&target.name);
+        journal.report.erased = inside.contents.clone();
+        for notice in inside.notices.iter().chain(&plan.notices) {
+            journal.note(notice.clone());
+        }
+        let Inside { extras, profile, migrations, upgrade, resolution, late, target_schema, .. } = inside;
+        let build = Build {
+            config: config.clone(),
+            database,
+            target: target.name.clone(),
+            target_is_empty: journal.report.erased.is_empty(),
+            application: application.clone(),
+            failpoints,
+            archive: Some(archive),
+            plan,
+            facts,
+            profile,
+            migrations,
+            upgrade,
+            resolution,
+            late,
+            instances: options.instances.clone(),
+            schema: options.schema,
+            target_schema,
+            extras,
+            jobs,
+            toast_compression: options.toast_compression,
+            target_objects: None,
+            guard: None,
+        };
+        let context = Self {
+            config,
+            options,
+            cancel,
+            application,
+            run_id,
+            failpoints,
+            started,
+            control,
+            maintenance,
+            target,
+            journal,
+        };
+        (context, build)
+    }
+
+    /// Takes the lock on the target's name, and looks whether it is still the database that was looked at.
+    pub(super) async fn lock(&mut self) -> Result<()> {
+        self.journal.step(Step::Lock);
+        let holder = tokio::select! {
+            holder = lock_target(&mut self.control, &self.target.name) => holder?,
+            () = self.cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
+        };
+        if let Some(holder) = holder {
+            return Err(Refusal::Locked { database: self.target.name.clone(), holder }.into());
+        }
+        // Another restore may have swapped since the preflight.
+        let now = catalog::database_facts(&mut self.control, &self.target.name).await?;
+        if now.is_none_or(|now| now.oid != self.target.oid) {
+            return Err(Refusal::Changed { database: self.target.name.clone() }.into());
+        }
+        self.failpoints.pass(Step::Lock)?;
+        Ok(())
+    }
+
+    /// Stops a strict restore that has warned of something.
+    pub(super) fn refuse_warnings(&self) -> Result<()> {
+        let warnings = self.journal.warnings();
+        if self.options.strict && warnings > 0 {
+            return Err(RestoreError::Strict(warnings).into());
+        }
+        Ok(())
+    }
+
+    /// The report of a restore that is complete.
+    pub(super) fn report(&mut self) -> RestoreReport {
+        let mut report = std::mem::take(&mut self.journal.report);
+        report.took = self.started.elapsed();
+        report
+    }
+
+    /// Removes what earlier runs left beside the target. Returns whether a database that is not ours has the staging
+    /// database's name.
+    pub(super) async fn clean_leftovers(&mut self) -> Result<bool> {
+        self.journal.step(Step::CleanLeftovers);
+        let beside = staging::look_beside(&mut self.control, &self.target).await?;
+        for leftover in &beside.leftovers {
+            staging::drop_leftover(&mut self.control, leftover).await?;
+            self.journal
+                .notice(format!("removed database {}, left by an earlier run", quote_ident(leftover)));
+        }
+        Ok(beside.name_taken)
+    }
+}
+
+/// Uses the connection that holds the lock from time to time, so that nothing between here and the server takes
+/// it for dead. Returns only when it is lost: then so is the lock.
+pub(super) async fn keep_alive(control: &mut Session) -> TargetError {
+    loop {
+        tokio::time::sleep(KEEP_ALIVE).await;
+        if let Err(error) = control.execute("SELECT 1", "keep the lock on the target").await {
+            return error;
+        }
+    }
+}

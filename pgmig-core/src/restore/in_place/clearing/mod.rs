@@ -1,0 +1,116 @@
+//! Empties the target: what is dropped, in which order, and what is in the way.
+//!
+//! What goes is what `username` owns, and what `su_username` owns where it is a superuser, except schema public and
+//! schemas that hold an extension of others: those stay, with the comment and the privileges of a new database. Nothing
+//! of others goes; what would go with ours, or is in its way, is refused. `DROP OWNED` is not it: it would take the
+//! role's privileges on what others own, and schema public.
+
+mod catalog;
+mod drop;
+mod kept;
+mod object;
+mod staying;
+
+use crate::error::Result;
+use crate::progress::Notice;
+use crate::restore::error::Refusal;
+use crate::restore::plan::Facts;
+use crate::sql::quote_ident;
+use crate::target::session::Session;
+use catalog::Catalog;
+use object::{Object, Obstacle};
+use staying::Staying;
+
+/// What is dropped from the target before it is restored, and what stays.
+#[derive(Debug)]
+pub(in crate::restore) struct Clearing {
+    /// `username`.
+    owner: String,
+    /// Whether who connects is a superuser, and so drops as itself.
+    as_superuser: bool,
+    /// The roles whose objects go: a query.
+    ours: String,
+    /// What a statement each drops.
+    roots: Vec<Object>,
+    /// All that is dropped, parts and large objects counted.
+    going: u64,
+    staying: Staying,
+}
+
+impl Clearing {
+    /// Reads the catalogs of the target and plans its clearing. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::CannotClear`], with everything at once: objects of others that would be dropped with those of
+    /// `owner`, or are in their way.
+    pub(in crate::restore) async fn of(session: &mut Session, owner: &str) -> Result<Self> {
+        let sql = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user";
+        let as_superuser = session.holds(sql, "read whether su_username is a superuser").await?;
+        let ours = catalog::ours(owner);
+        let mut catalog = catalog::read(session, &ours).await?;
+        refuse(owner, std::mem::take(&mut catalog.obstacles))?;
+        let staying = Staying::of(session, owner, &catalog.kept, catalog.staying).await?;
+        let Catalog { roots, going, .. } = catalog;
+        Ok(Self { owner: owner.to_owned(), as_superuser, ours, roots, going, staying })
+    }
+
+    /// Tells the planner what is there when all is cleared: before [`Plan::new`](crate::restore::plan::Plan::new).
+    pub(in crate::restore) fn describe(&self, facts: &mut Facts) {
+        self.staying.describe(facts);
+    }
+
+    /// What is said of objects that stay.
+    pub(in crate::restore) fn notices(&self) -> Vec<Notice> {
+        self.staying.notices(&self.owner)
+    }
+
+    /// How many objects are dropped, parts and large objects counted: each takes a lock.
+    pub(in crate::restore) fn going(&self) -> u64 {
+        self.going
+    }
+
+    /// Drops it, inside the transaction that is open and in which [`Clearing::of`] was called, with all tables locked. The session's
+    /// search_path must be empty, as it is from the start: the catalogs are named as they are called.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses to drop something; or something else has gone with it, or is left.
+    pub(in crate::restore) async fn clear(&self, session: &mut Session) -> Result<()> {
+        session.become_role((!self.as_superuser).then_some(self.owner.as_str())).await?;
+        self.drop_all(session).await?;
+        kept::unlink_large_objects(session, &self.ours).await?;
+        kept::make_public(session).await?;
+        kept::reset_default_privileges(session, &self.ours).await?;
+        kept::reset_schemas(session, &self.owner).await?;
+        Ok(())
+    }
+
+    async fn drop_all(&self, session: &mut Session) -> Result<()> {
+        let before = catalog::others(session, &self.ours).await?;
+        for statement in drop::statements(&self.roots) {
+            session.execute(&statement, "drop what the target holds").await?;
+        }
+        let after = catalog::others(session, &self.ours).await?;
+        let lost = before.difference(&after).map(|address| Obstacle {
+            object: format!("the object with OID {} in catalog {}", address.object, address.class),
+            owner: "another role".to_owned(),
+            because_of: None,
+        });
+        let left = catalog::read(session, &self.ours).await?.roots;
+        let left = left.into_iter().map(|object| Obstacle {
+            object: format!("{} {}", object.kind, object.identity),
+            owner: object.owner,
+            because_of: None,
+        });
+        refuse(&self.owner, lost.chain(left).collect())
+    }
+}
+
+fn refuse(owner: &str, obstacles: Vec<Obstacle>) -> Result<()> {
+    if obstacles.is_empty() {
+        return Ok(());
+    }
+    let obstacles = obstacles.iter().map(ToString::to_string).collect();
+    Err(Refusal::CannotClear { owner: quote_ident(owner), obstacles }.into())
+}

@@ -1,0 +1,44 @@
+//! Objects of the target, and what of others is in their way.
+
+use std::fmt;
+
+/// An object's place in the catalogs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Address {
+    /// The catalog's OID.
+    pub(super) class: u32,
+    /// The object's OID in it.
+    pub(super) object: u32,
+}
+
+/// An object as `pg_identify_object` names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Object {
+    /// `table`, `text search parser`, ...
+    pub(super) kind: String,
+    /// Its name as SQL, with its schema; what a statement of its kind takes.
+    pub(super) identity: String,
+    /// Its owner as SQL, of what is not ours.
+    pub(super) owner: String,
+}
+
+/// Something of others that would be dropped with what goes, or keeps it from being dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Obstacle {
+    /// In PostgreSQL's words: `view store.report`.
+    pub(super) object: String,
+    /// Who owns it, as SQL.
+    pub(super) owner: String,
+    /// What it depends on, where it is that.
+    pub(super) because_of: Option<String>,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.object, self.owner)?;
+        match &self.because_of {
+            Some(of) => write!(f, ", which depends on {of}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! A restore from beginning to end, strategy in-place.
+
+use super::clearing::Clearing;
+use super::commit::commit;
+use super::guard::Guard;
+use super::transaction;
+use crate::error::Result;
+use crate::restore::build::Build;
+use crate::restore::context::{Context, keep_alive};
+use crate::restore::error::{Refusal, RestoreError};
+use crate::restore::options::Erase;
+use crate::restore::prepared::Restore;
+use crate::restore::report::{RestoreReport, TargetContents};
+use crate::restore::step::Step;
+use crate::sql::quote_literal;
+use crate::target::contents::{self, Holdings};
+use crate::target::session::Session;
+use crate::target::{TargetError, catalog};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Settings of the session that does everything. Whoever waits for a lock keeps others from it, so no waiting for long.
+const SETTINGS: &str = "SET lock_timeout = '5s'";
+
+/// From 14 on: how soon a server process that is at work finds out that its client is gone.
+const CLIENT_CHECK: &str = "SET client_connection_check_interval = '10s'";
+
+/// How often the sessions on the target are looked at while they are waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// SQLSTATEs of what another session stands in the way of: a lock that was not to be had in time, a deadlock.
+const IN_THE_WAY: [&str; 2] = ["55P03", "40P01"];
+
+/// How long the server process of a run that failed is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A restore in place under way.
+pub(in crate::restore) struct InPlace {
+    context: Context,
+}
+
+impl InPlace {
+    /// Takes a prepared restore apart: what fills the target, and what goes on around that.
+    pub(in crate::restore) fn new(restore: Restore) -> (Self, Build) {
+        let database = restore.database().to_owned();
+        let (context, build) = Context::new(restore, database);
+        (Self { context }, build)
+    }
+
+    pub(in crate::restore) async fn execute(&mut self, build: Build) -> Result<RestoreReport> {
+        self.context.lock().await?;
+        // Of runs that took the other strategy.
+        self.context.clean_leftovers().await?;
+        self.context.failpoints.pass(Step::CleanLeftovers)?;
+        let session = self.open().await?;
+        let pid = session.backend_pid();
+        let cancel = self.context.cancel.clone();
+        let restored = tokio::select! {
+            restored = self.restore(session, build) => restored,
+            () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+        };
+        let session = match restored {
+            Ok(session) => session,
+            Err(error) => {
+                self.end(pid).await;
+                return Err(error);
+            }
+        };
+        // From here on an interruption comes too late.
+        let committed = commit(&mut self.context, session).await;
+        if !matches!(committed, Ok(()) | Err(crate::Error::Restore(RestoreError::CommitUnknown { .. }))) {
+            self.end(pid).await;
+        }
+        committed?;
+        Ok(self.context.report())
+    }
+
+    async fn open(&self) -> Result<Session> {
+        let Context { config, target, application, .. } = &self.context;
+        let mut session = Session::open(config, &target.name, application).await?;
+        session.execute(SETTINGS, "set up the session").await?;
+        if session.server_version() >= 140_000 {
+            // Not every platform has it.
+            let _ = session.execute(CLIENT_CHECK, "set up the session").await;
+        }
+        Ok(session)
+    }
+
+    /// Everything but the commit, for which the session is returned.
+    async fn restore(&mut self, mut session: Session, mut build: Build) -> Result<Session> {
+        self.clear(&mut session, &mut build).await?;
+        let Context { control, journal, .. } = &mut self.context;
+        let session = tokio::select! {
+            built = build.run_in(session, journal) => built?,
+            lost = keep_alive(control) => return Err(lost.into()),
+        };
+        self.context.refuse_warnings()?;
+        Ok(session)
+    }
+
+    /// Begins the transaction and drops what the target holds, when nobody else is there any more.
+    async fn clear(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
+        self.context.journal.step(Step::Clear);
+        let wait = self.context.options.swap_wait;
+        let deadline = Instant::now() + wait;
+        let mut told = false;
+        loop {
+            let Context { control, target, application, .. } = &mut self.context;
+            let sessions = catalog::other_sessions(control, &target.name, application).await?;
+            if sessions.is_empty() && self.try_to_clear(session, build).await? {
+                return Ok(());
+            }
+            let Context { control, target, options, journal, application, .. } = &mut self.context;
+            if Instant::now() >= deadline {
+                let sessions = catalog::other_sessions(control, &target.name, application).await?;
+                let database = target.name.clone();
+                return Err(Refusal::InUse { database, sessions, waited: wait }.into());
+            }
+            if options.terminate_sessions {
+                for session in &sessions {
+                    let sql = format!("SELECT pg_catalog.pg_terminate_backend({})", session.pid);
+                    // Who may not be ended is found out by staying.
+                    let _ = control.execute(&sql, "end a session on the target").await;
+                }
+            } else if !std::mem::replace(&mut told, true) {
+                let who: Vec<String> = sessions.iter().take(5).map(ToString::to_string).collect();
+                journal.notice(format!(
+                    "waiting up to {} s for other sessions on the target to end: {}",
+                    wait.as_secs(),
+                    who.join("; ")
+                ));
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// False if somebody else is in the way; then nothing has been changed.
+    async fn try_to_clear(&mut self, session: &mut Session, build: &mut Build) -> Result<bool> {
+        session.begin_one_transaction("begin the restore").await?;
+        let cleared = self.clear_now(session, build).await;
+        match cleared {
+            Err(crate::Error::Target(error))
+                if error.sqlstate().is_some_and(|code| IN_THE_WAY.contains(&code)) =>
+            {
+                session.end_one_transaction("begin the restore anew").await?;
+                Ok(false)
+            }
+            cleared => cleared.map(|()| true),
+        }
+    }
+
+    async fn clear_now(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
+        lock_tables(session).await?;
+        if self.context.options.erase == Erase::Refuse {
+            self.refuse_filled(session).await?;
+        }
+        build.remember_target(session).await?;
+        let clearing = Clearing::of(session, self.context.config.username()).await?;
+        clearing.clear(session).await?;
+        transaction::require(session, "the clearing of the target").await?;
+        build.guard = Some(Guard::set(session).await?);
+        self.context.failpoints.pass(Step::Clear)?;
+        Ok(())
+    }
+
+    /// A target that was empty and may not be erased must still be empty, now that nobody else can write to it.
+    async fn refuse_filled(&self, session: &mut Session) -> Result<()> {
+        let doing = "look whether the target is still empty";
+        session.begin(doing).await?;
+        let holdings = contents::holdings(session).await;
+        session.rollback(doing).await?;
+        let database = self.context.target.name.clone();
+        let Holdings { tables, rows, large_objects } = match holdings {
+            Err(error) if error.is_answer() => {
+                let contents = "rows that cannot be read".to_owned();
+                return Err(Refusal::Filled { database, contents }.into());
+            }
+            holdings => holdings?,
+        };
+        let contents = TargetContents { tables, rows, large_objects, ..TargetContents::default() };
+        if contents.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::Filled { database, contents: contents.describe() }.into())
+    }
+
+    /// Ends the server process that has the transaction open, which may be at work still, so that the target is
+    /// unlocked when this returns.
+    async fn end(&mut self, pid: i32) {
+        if let Err(error) = self.try_to_end(pid).await {
+            self.context.journal.notice(format!(
+                "server process {pid} may hold its locks on the target until it has rolled back ({error})"
+            ));
+        }
+    }
+
+    async fn try_to_end(&mut self, pid: i32) -> Result<(), TargetError> {
+        let Context { config, control, application, maintenance, .. } = &mut self.context;
+        if control.execute("SELECT 1", "reach the server").await.is_err() {
+            *control = Session::open(config, maintenance, application).await?;
+        }
+        // The process may have ended, and its ID be another's by now.
+        let ours = format!(
+            "FROM pg_catalog.pg_stat_activity WHERE pid = {pid} AND application_name = {}",
+            quote_literal(application)
+        );
+        let deadline = Instant::now() + PATIENCE;
+        let end = format!("SELECT pg_catalog.pg_terminate_backend(pid) {ours}");
+        while !control.rows(&end, "end the transaction").await?.is_empty() && Instant::now() < deadline {
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+}
+
+/// Locks every table of ours, as dropping it will: whoever is in the way is met before anything is dropped.
+async fn lock_tables(session: &mut Session) -> Result<()> {
+    let doing = "lock the target's tables";
+    let sql = "SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ' ORDER BY c.oid) \
+               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+               WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT c.relisshared \
+               AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' \
+               AND pg_catalog.pg_has_role(c.relowner, 'USAGE') \
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = c.oid \
+                   AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass)";
+    if let Some(tables) = session.optional(sql, doing).await? {
+        session.execute(&format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"), doing).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! Which entries take rights that `username` lacks: found out before anything is dropped, all of them at once.
+
+use super::{Planner, label};
+use crate::archive::{Entry, EntryKind};
+use crate::progress::Severity;
+use crate::restore::error::Refusal;
+use crate::restore::plan::RunAs;
+use crate::restore::superuser::{can_be_handed_over, name_after, needs_superuser};
+use crate::sql::quote_ident;
+
+impl Planner<'_> {
+    /// Whether an entry has to be created by a superuser, since `username` is none.
+    pub(super) fn needs_superuser(&self, entry: &Entry, sql: &str) -> bool {
+        !self.facts.owner_is_superuser
+            && !self.has_wrapper(entry, sql)
+            && (needs_superuser(entry, sql, self.strings, &self.facts.fresh)
+                || self.is_about_types_of_others(entry))
+    }
+
+    /// A foreign server is made by who may use its wrapper; a superuser may in any case.
+    fn has_wrapper(&self, entry: &Entry, sql: &str) -> bool {
+        let wrapper = || name_after(sql, self.strings, &["foreign", "data", "wrapper"]);
+        entry.kind == EntryKind::Server
+            && !self.facts.is_superuser
+            && wrapper().is_some_and(|wrapper| self.facts.fresh.wrappers.contains(&wrapper))
+    }
+
+    /// Whether an entry belongs to an object that is there already and not `username`'s.
+    pub(super) fn belongs_to_skipped(&mut self, entry: &Entry) -> bool {
+        use EntryKind as K;
+        let belongs =
+            matches!(entry.kind, K::PublicationTable | K::PublicationTablesInSchema | K::UserMapping)
+                && self.describes(entry, &self.skipped);
+        if belongs {
+            self.skip(entry, Severity::Warning, "what it belongs to is there already, and is not username's");
+        }
+        belongs
+    }
+
+    /// A cast or a transform is made by who owns one of its types, which are the archive's own as a rule.
+    fn is_about_types_of_others(&self, entry: &Entry) -> bool {
+        use EntryKind as K;
+        matches!(entry.kind, K::Cast | K::Transform)
+            && !entry.dependencies.iter().filter_map(|id| self.archive.entry(*id)).any(|entry| {
+                matches!(
+                    entry.kind,
+                    K::Type
+                        | K::Domain
+                        | K::ShellType
+                        | K::Table
+                        | K::View
+                        | K::MaterializedView
+                        | K::ForeignTable
+                )
+            })
+    }
+
+    /// Whether what an entry makes is there already and is not `username`'s. That is what is wanted of what only a
+    /// superuser can make, and in the way of everything else.
+    pub(super) fn is_of_others(&mut self, entry: &Entry, sql: &str) -> bool {
+        if self.belongs_to_skipped(entry) {
+            return true;
+        }
+        let Some(owner) = self.facts.fresh.of_others.owner_of(entry) else { return false };
+        if self.needs_superuser(entry, sql) {
+            let why = format!("it is there already, and stays as it is; it belongs to {owner}");
+            self.skip(entry, Severity::Notice, &why);
+        } else {
+            self.obstacles.push(format!("{}, which is the archive's, too", of(entry, owner)));
+        }
+        true
+    }
+
+    /// Remembers a schema of others in which `username` may not create what the archive has in it.
+    pub(super) fn note_closed_schema(&mut self, entry: &Entry) {
+        let fresh = &self.facts.fresh;
+        let into_database =
+            matches!(entry.kind, EntryKind::Schema | EntryKind::Extension | EntryKind::Publication);
+        if into_database && fresh.closed && !self.facts.owner_is_superuser {
+            let owner = quote_ident(&self.facts.roles.owner);
+            self.impossible.push(format!("{}, as {owner} may not create in the database", label(entry)));
+        }
+        let Some(schema) = entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()) else { return };
+        let is_closed = fresh.schemas.get(schema).is_some_and(|rights| !rights.creates);
+        if is_closed && !self.facts.is_superuser && !self.closed_schemas.contains_key(schema) {
+            self.closed_schemas.insert(schema.to_owned(), label(entry));
+        }
+    }
+
+    /// Refuses what was found, all at once.
+    pub(super) fn refuse_what_lacks_rights(&mut self) -> Result<(), Refusal> {
+        let owner = quote_ident(&self.facts.roles.owner);
+        for (schema, first) in &self.closed_schemas {
+            let schema = quote_ident(schema);
+            self.impossible.push(format!(
+                "{first} and all else in schema {schema}, in which {owner} may not create (GRANT CREATE ON SCHEMA \
+                 {schema} TO {owner})"
+            ));
+        }
+        if !self.impossible.is_empty() {
+            let (login, entries) = (self.facts.login.clone(), std::mem::take(&mut self.impossible));
+            return Err(Refusal::NeedsSuperuser { login, entries });
+        }
+        if !self.obstacles.is_empty() {
+            return Err(Refusal::CannotClear { owner, obstacles: std::mem::take(&mut self.obstacles) });
+        }
+        Ok(())
+    }
+
+    /// The statements of an entry that has to be created by a superuser.
+    pub(super) fn as_superuser(&mut self, entry: &Entry, sql: &str, statements: &mut Vec<(RunAs, String)>) {
+        if !self.facts.is_superuser {
+            self.impossible.push(label(entry));
+            return;
+        }
+        statements.push((RunAs::Superuser, sql.to_owned()));
+        match hand_over(entry, &self.facts.roles.owner) {
+            Some(hand_over) if can_be_handed_over(entry, sql, self.strings) => {
+                statements.push((RunAs::Superuser, hand_over));
+            }
+            _ => drop(self.superusers.insert(entry.dump_id)),
+        }
+    }
+}
+
+fn of(entry: &Entry, owner: &str) -> String {
+    format!("{} of {owner}", label(entry))
+}
+
+fn hand_over(entry: &Entry, role: &str) -> Option<String> {
+    let drop = entry.drop_statement.as_ref()?.to_str().ok()?.trim().strip_suffix(';')?;
+    let object = drop.strip_prefix("DROP ")?;
+    let object = object.strip_prefix("IF EXISTS ").unwrap_or(object);
+    Some(format!("ALTER {object} OWNER TO {}", quote_ident(role)))
+}

@@ -1,0 +1,118 @@
+//! How the target is to be replaced: by a swap where that is possible, else in place.
+
+use super::error::Refusal;
+use super::facts::{in_place_rights, swap_rights};
+use super::options::{RestoreOptions, SchemaMode, StrategyMode};
+use super::restore_plan::Strategy;
+use crate::error::Result;
+use crate::progress::{Notice, Severity};
+use crate::target::TargetConfig;
+use crate::target::catalog::{self, DatabaseFacts, RoleFacts};
+use crate::target::session::Session;
+
+/// The strategy that is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Decision {
+    pub(super) strategy: Strategy,
+    /// Why, in one line.
+    pub(super) reason: String,
+}
+
+impl Decision {
+    /// What is said of it.
+    pub(super) fn notice(&self) -> Notice {
+        let strategy = match self.strategy {
+            Strategy::Swap => "swap",
+            Strategy::InPlace => "in-place",
+        };
+        Notice { severity: Severity::Notice, text: format!("strategy {strategy}: {}", self.reason) }
+    }
+}
+
+/// What stands in the way of each strategy, and what to do about it.
+#[derive(Debug, Default)]
+pub(super) struct Obstacles {
+    pub(super) swap: Vec<String>,
+    pub(super) in_place: Vec<String>,
+}
+
+impl Obstacles {
+    /// Asks the server.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be asked.
+    pub(super) async fn of(
+        control: &mut Session,
+        maintenance: &str,
+        config: &TargetConfig,
+        target: &DatabaseFacts,
+        roles: &RoleFacts,
+    ) -> Result<Self> {
+        let version = control.server_version();
+        let mut swap = swap_rights(version, config, target, roles);
+        swap.extend(catalog::swap_obstacles(control, target).await?);
+        if maintenance == target.name {
+            swap.push(format!(
+                "su_username {} may not connect to another database (GRANT CONNECT ON DATABASE postgres)",
+                config.su_username()
+            ));
+        }
+        let mut in_place = in_place_rights(version, config, roles);
+        in_place.extend(catalog::in_place_obstacles(control, target, config.username()).await?);
+        Ok(Self { swap, in_place })
+    }
+
+    /// Decides.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] if the strategy that is asked for, or both, cannot be taken.
+    pub(super) fn decide(
+        self,
+        options: &RestoreOptions,
+        target: &DatabaseFacts,
+        roles: &RoleFacts,
+    ) -> Result<Decision, Refusal> {
+        let database = target.name.clone();
+        match (options.strategy, needs_swap(options)) {
+            (StrategyMode::InPlace, Some(flag)) => Err(Refusal::NotInPlace(flag)),
+            (StrategyMode::InPlace, None) => {
+                in_place("--strategy in-place asks for it".to_owned(), self.in_place, database)
+            }
+            (StrategyMode::Auto, None) if !self.swap.is_empty() => {
+                let reason = format!("a swap is not possible: {}", self.swap.join("; "));
+                in_place(reason, self.in_place, database)
+            }
+            _ if !self.swap.is_empty() => Err(Refusal::CannotSwap { database, reasons: self.swap }),
+            (StrategyMode::Swap, _) => Ok(swap("--strategy swap asks for it".to_owned())),
+            (StrategyMode::Auto, _) => Ok(swap(why_swap(roles))),
+        }
+    }
+}
+
+/// The flag that only a swap can do.
+fn needs_swap(options: &RestoreOptions) -> Option<&'static str> {
+    if options.keep_previous {
+        return Some("--keep-previous");
+    }
+    (options.schema == SchemaMode::Target).then_some("--schema target")
+}
+
+fn swap(reason: String) -> Decision {
+    Decision { strategy: Strategy::Swap, reason }
+}
+
+fn in_place(reason: String, reasons: Vec<String>, database: String) -> Result<Decision, Refusal> {
+    if reasons.is_empty() {
+        Ok(Decision { strategy: Strategy::InPlace, reason })
+    } else {
+        Err(Refusal::CannotRestoreInPlace { database, reasons })
+    }
+}
+
+fn why_swap(roles: &RoleFacts) -> String {
+    let right =
+        if roles.is_superuser { "is a superuser" } else { "may create databases and become their owners" };
+    format!("su_username {} {right}, and nothing in the target stands in the way", roles.login)
+}

@@ -1,0 +1,67 @@
+//! The role of an application that owns its database and may do nothing else: it logs in, and that is all.
+
+use super::database::Database;
+use super::pgmig::{Pgmig, TargetFile};
+use super::server::Server;
+use super::shared;
+use super::store::{self, Backup};
+
+/// Its name, which needs quotes.
+pub(crate) const APPLICATION: &str = "store app";
+
+/// Its password.
+pub(crate) const PASSWORD: &str = "l0gin-s3cret";
+
+/// Only ever copied.
+const TARGET_DATABASE: &str = "shared_owned_target";
+
+/// The role; made once for all tests.
+pub(crate) fn create(server: &Server) {
+    super::role::create_role(server, APPLICATION);
+    let role = super::database::quoted(APPLICATION);
+    server.psql(
+        "postgres",
+        &format!(
+            "BEGIN; SELECT pg_advisory_xact_lock(7067); ALTER ROLE {role} LOGIN PASSWORD '{PASSWORD}'; COMMIT"
+        ),
+    );
+}
+
+/// An empty database that the role owns.
+pub(crate) fn empty_database(purpose: &str) -> Database {
+    let server = Server::of_this_run();
+    create(&server);
+    let clauses = format!("TEMPLATE template0 OWNER {}", super::database::quoted(APPLICATION));
+    Database::create_with(&server, purpose, &clauses)
+}
+
+/// As [`Backup::target`], but all of it belongs to the role.
+#[track_caller]
+pub(crate) fn target(purpose: &str) -> Database {
+    let server = Server::of_this_run();
+    let instances = Backup::of_oldest_release().mapping.len();
+    let owner = super::database::quoted(APPLICATION);
+    shared::once(&server, "owned", |_| {
+        create(&server);
+        let target = Database::create_shared(&server, TARGET_DATABASE);
+        target.psql(&format!("ALTER DATABASE {TARGET_DATABASE} OWNER TO {owner}"));
+        store::apply_migrations_as(&target, "newest", APPLICATION);
+        store::provision(&target, instances);
+    });
+    Database::create_with(&server, purpose, &format!("TEMPLATE {TARGET_DATABASE} OWNER {owner}"))
+}
+
+/// The target's file: the role connects, and owns what is restored.
+pub(crate) fn target_file(target: &Database) -> TargetFile {
+    TargetFile {
+        username: APPLICATION.to_owned(),
+        su_username: APPLICATION.to_owned(),
+        su_password: PASSWORD.to_owned(),
+        ..TargetFile::of(target)
+    }
+}
+
+/// The whole command line for a restore of this backup: with `--force`.
+pub(crate) fn restore_into(backup: &Backup, target: &Database) -> Pgmig {
+    backup.restore(Pgmig::new().target(&target_file(target)).arg("--force"))
+}
