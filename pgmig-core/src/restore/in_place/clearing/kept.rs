@@ -13,7 +13,7 @@ pub(super) async fn unlink_large_objects(session: &mut Session, ours: &str) -> R
     let doing = "unlink the target's large objects";
     let sql = format!(
         "SELECT count(pg_catalog.lo_unlink(oid)) FROM (SELECT oid FROM pg_largeobject_metadata \
-         WHERE lomowner IN ({ours}) LIMIT {UNLINKED_AT_ONCE}) AS some"
+         WHERE lomowner IN ({ours}) LIMIT {UNLINKED_AT_ONCE}) AS batch"
     );
     while session.value(&sql, doing).await? != "0" {}
     Ok(())

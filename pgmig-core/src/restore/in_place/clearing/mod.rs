@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::progress::Notice;
 use crate::restore::error::Refusal;
 use crate::restore::plan::Facts;
-use crate::sql::quote_ident;
+use crate::sql::{quote_ident, quote_literal};
 use crate::target::session::Session;
 use catalog::Catalog;
 use object::{Object, Obstacle};
@@ -51,8 +51,9 @@ impl Clearing {
         let mut catalog = catalog::read(session, &ours).await?;
         refuse(owner, std::mem::take(&mut catalog.obstacles))?;
         let staying = Staying::of(session, owner, &catalog.kept, catalog.staying).await?;
-        let Catalog { roots, going, .. } = catalog;
-        Ok(Self { owner: owner.to_owned(), as_superuser, ours, roots, going, staying })
+        let Catalog { roots, going, large_objects, .. } = catalog;
+        let owner = owner.to_owned();
+        Ok(Self { owner, as_superuser, ours, roots, going: going + large_objects, staying })
     }
 
     /// Tells the planner what is there when all is cleared: before [`Plan::new`](crate::restore::plan::Plan::new).
@@ -86,7 +87,7 @@ impl Clearing {
         kept::make_public(session).await?;
         kept::reset_default_privileges(session, &self.ours).await?;
         kept::reset_schemas(session, &self.owner).await?;
-        let back = format!("SET search_path = {}", if path.is_empty() { "''" } else { &path });
+        let back = format!("SELECT set_config('search_path', {}, false)", quote_literal(&path));
         session.execute(&back, doing).await?;
         Ok(())
     }
@@ -102,12 +103,14 @@ impl Clearing {
             owner: "another role".to_owned(),
             because_of: None,
         });
-        let left = catalog::read(session, &self.ours).await?.roots;
-        let left = left.into_iter().map(|object| Obstacle {
-            object: format!("{} {}", object.kind, object.identity),
-            owner: object.owner,
-            because_of: None,
-        });
+        let left = match catalog::read(session, &self.ours).await?.going {
+            0 => None,
+            left => Some(Obstacle {
+                object: format!("{left} objects that are left"),
+                owner: quote_ident(&self.owner),
+                because_of: None,
+            }),
+        };
         refuse(&self.owner, lost.chain(left).collect())
     }
 }
