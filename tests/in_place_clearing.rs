@@ -14,6 +14,10 @@ use crate::support::{Database, Outcome, Pgmig};
 const BY_SUPERUSER: &str = "CREATE FOREIGN DATA WRAPPER dummy_fdw;
     GRANT USAGE ON FOREIGN DATA WRAPPER dummy_fdw TO \"store app\";";
 
+/// The extensions of `everything.sql`: those that an archive lacks are made again.
+const EXTENSIONS: &str = "CREATE EXTENSION citext; CREATE EXTENSION btree_gist; CREATE SCHEMA store;
+    CREATE EXTENSION hstore SCHEMA store";
+
 /// A database of the application's with everything in it that its role can make.
 fn filled(purpose: &str) -> Database {
     let target = application::empty_database(purpose);
@@ -49,6 +53,7 @@ fn hidden(database: &Database) -> String {
 fn everything_that_an_owner_can_make_goes() {
     let fresh = application::empty_database("fresh");
     fresh.psql(BY_SUPERUSER);
+    fresh.psql(&format!("SET ROLE {}; {EXTENSIONS}", quoted(APPLICATION)));
     let target = filled("everything");
     clear(&target).expect_status(0).keeps_secret(PASSWORD);
     assert_eq!(target.dump(&[]), fresh.dump(&[]));
@@ -58,6 +63,10 @@ fn everything_that_an_owner_can_make_goes() {
 #[test]
 fn a_superuser_clears_what_is_its_own_and_the_owners() {
     let fresh = application::empty_database("fresh");
+    fresh.psql(&format!(
+        "SET ROLE {}; {EXTENSIONS}; RESET ROLE; CREATE EXTENSION pg_trgm",
+        quoted(APPLICATION)
+    ));
     let target = filled("by_superuser");
     // Those whose owner is a superuser, and those that have none.
     target.psql(

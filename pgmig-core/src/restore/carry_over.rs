@@ -74,7 +74,9 @@ pub(super) async fn rehearse(control: &mut Session, target: &DatabaseFacts, succ
     let undone = control.rollback(doing).await;
     match tried {
         Err(error) if error.sqlstate().is_some() => {
-            let reason = format!("{error}; use a superuser as su_username, or take it from the target");
+            let reason = format!(
+                "{error}; use a superuser as su_username or --strategy in-place, or take it from the target"
+            );
             Err(Refusal::CannotSwap { database: target.name.clone(), reasons: vec![reason] }.into())
         }
         tried => Ok(tried.and(undone)?),

@@ -41,7 +41,7 @@ impl Hand<'_, '_> {
                 self.table(load, &active, part).await?;
                 (alone, is_held) = (load.alone || load.last, load.held().is_some());
             }
-            Content::LargeObjects(_) => self.large_objects(&active, Part::Own).await?,
+            Content::LargeObjects(_) => self.large_objects(&active).await?,
         }
         self.pending.push(number);
         if alone || is_held || self.pending.len() >= TABLES_AT_ONCE || active.bytes() > SMALL_TABLE_BYTES {
@@ -53,13 +53,10 @@ impl Hand<'_, '_> {
     /// Loads a part of a feed that another connection began.
     pub(super) async fn help(&mut self, number: usize) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
-        match active.feed.content {
-            Content::Table(index) => {
-                let Some(load) = self.crew.job.tables.get(index) else { return Err(cut_short()) };
-                self.table(load, &active, Part::Help).await?;
-            }
-            Content::LargeObjects(_) => self.large_objects(&active, Part::Help).await?,
-        }
+        // Only tables are shared.
+        let Content::Table(index) = active.feed.content else { return Err(cut_short()) };
+        let Some(load) = self.crew.job.tables.get(index) else { return Err(cut_short()) };
+        self.table(load, &active, Part::Help).await?;
         self.pending.push(number);
         self.commit().await
     }
@@ -96,7 +93,9 @@ impl Hand<'_, '_> {
         let target = load.destination(self.crew.job.roots);
         let inserted = match sql.execute(self.executor.session.conn()).await {
             Ok(done) => done.rows_affected(),
-            Err(error) => return Err(self.refused(load, target, &error, &SentRows::default()).await),
+            Err(error) => {
+                return Err(self.refused(load, target, &error, &SentRows::default(), Vec::new()).await);
+            }
         };
         let rows = active.acknowledged();
         if inserted == rows {
@@ -134,6 +133,9 @@ impl Hand<'_, '_> {
         let (target, sql) = self.copy_sql(load, copy, part);
         let name = load.table.to_string();
         let mut truncate = self.is_frozen(load, part);
+        // After a failure nothing can be asked in the one transaction.
+        let ask_now = self.executor.session.is_one_transaction() && *target != load.table;
+        let bounds = if ask_now { self.bounds_now(target).await } else { Vec::new() };
         // A table without rows needs no COPY.
         while let Some(piece) = self.crew.next_piece(active, part).await? {
             let Piece::Rows(rows) = piece else { return Err(cut_short()) };
@@ -145,7 +147,9 @@ impl Hand<'_, '_> {
             let mut sent = SentRows::default();
             match self.segment(&sql, rows, active, part, &mut sent).await {
                 Ok(acknowledged) => job.progress.rows(&name, active.acknowledge(acknowledged)),
-                Err(Failure::Server(error)) => return Err(self.refused(load, target, &error, &sent).await),
+                Err(Failure::Server(error)) => {
+                    return Err(self.refused(load, target, &error, &sent, bounds).await);
+                }
                 Err(Failure::Other(error)) => return Err(error),
             }
         }
@@ -230,29 +234,38 @@ impl Hand<'_, '_> {
         target: &QualifiedName,
         error: &sqlx::Error,
         sent: &SentRows,
+        known_bounds: Vec<String>,
     ) -> crate::Error {
         let refused = match RefusedRow::of(error, load) {
             Ok(refused) => refused,
             Err(error) => return error.into(),
         };
-        let bounds = if refused.fits_no_partition() { self.bounds(target).await } else { Vec::new() };
+        let bounds = match refused.fits_no_partition() {
+            true if known_bounds.is_empty() => self.bounds(target).await,
+            true => known_bounds,
+            false => Vec::new(),
+        };
         refused.into_error(load, sent, bounds).into()
     }
 
-    /// The partitions of a table and their bounds, for an error message.
+    /// The partitions of a table and their bounds, for an error message: after the load has been undone.
     async fn bounds(&mut self, table: &QualifiedName) -> Vec<String> {
+        let session = &mut self.executor.session;
+        // In the one transaction nothing can be asked any more; after it the partitions are others.
+        if session.is_one_transaction() || session.rollback("undo the load").await.is_err() {
+            return Vec::new();
+        }
+        self.bounds_now(table).await
+    }
+
+    async fn bounds_now(&mut self, table: &QualifiedName) -> Vec<String> {
         let sql = format!(
             "SELECT c.oid::pg_catalog.regclass || ' ' || pg_catalog.pg_get_expr(c.relpartbound, c.oid) \
              FROM pg_catalog.pg_partition_tree({}::pg_catalog.regclass) t \
              JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE c.relpartbound IS NOT NULL",
             quote_literal(&table.to_string())
         );
-        let session = &mut self.executor.session;
-        // In the one transaction nothing can be asked any more; after it the partitions are others.
-        if session.is_one_transaction() || session.rollback("undo the load").await.is_err() {
-            return Vec::new();
-        }
-        let rows = session.rows(&sql, "list the partitions").await.unwrap_or_default();
+        let rows = self.executor.session.rows(&sql, "list the partitions").await.unwrap_or_default();
         rows.iter().map(|row| row.text(0).to_owned()).collect()
     }
 
@@ -290,11 +303,11 @@ impl Hand<'_, '_> {
         }
     }
 
-    async fn large_objects(&mut self, active: &ActiveFeed, part: Part) -> Result<()> {
+    async fn large_objects(&mut self, active: &ActiveFeed) -> Result<()> {
         // Each statement is a transaction of its own.
         self.commit().await?;
         self.executor.become_role(&RunAs::Owner).await?;
-        while let Some(piece) = self.crew.next_piece(active, part).await? {
+        while let Some(piece) = self.crew.next_piece(active, Part::Own).await? {
             let Piece::LargeObjects(parts) = piece else { return Err(cut_short()) };
             self.large_object_parts(parts).await?;
             self.crew.job.failpoints.pass(Step::LargeObjects)?;

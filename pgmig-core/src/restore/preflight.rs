@@ -119,6 +119,8 @@ pub(super) async fn run(
     }
     inside.notices.extend(archive_notices(&mut archive, &facts));
     if let Some(clearing) = &clearing {
+        // They are refused, or they stay.
+        inside.extras.of_others.clear();
         in_place::preflight(&mut session, &archive, &plan, &inside, clearing).await?;
         inside.notices.extend(in_place::notices(clearing));
     }

@@ -24,7 +24,7 @@ pub struct RestorePlan {
     pub target: PlannedTarget,
     /// How the target is replaced.
     pub strategy: Strategy,
-    /// Why this strategy can be taken.
+    /// Why this strategy is taken, in one line.
     pub strategy_reason: String,
     /// The most connections that rows are loaded over at a time.
     pub jobs: NonZeroUsize,

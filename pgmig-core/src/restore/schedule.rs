@@ -53,7 +53,7 @@ struct Active {
     offer: Offer,
     weight: u64,
     connections: usize,
-    /// Enough of it has been read to share the rest. Large objects can be shared at once.
+    /// Enough of it has been read to share the rest.
     is_long: bool,
     /// Its end has been read; some of it may still be under way.
     ended: bool,
@@ -256,8 +256,7 @@ impl Schedule {
         let whole = self.is_loaded_whole(offer);
         let offer = Offer { shareable: offer.shareable && !whole, ..offer };
         let weight = self.feed_weight(offer);
-        let is_long = offer.table.is_none();
-        self.active.push(Active { offer, weight, connections: 1, is_long, ended: false });
+        self.active.push(Active { offer, weight, connections: 1, is_long: false, ended: false });
         if whole { Work::LoadWhole(offer.feed) } else { Work::Load(offer.feed) }
     }
 

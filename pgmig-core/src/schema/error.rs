@@ -206,6 +206,17 @@ pub enum SchemaError {
 }
 
 impl SchemaError {
+    /// Whether the server has answered, and can be asked again.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self, Self::Migration { error, .. } if error.sqlstate.is_some() && !error.connection_lost)
+    }
+
+    /// Whether a table was to be altered while checks of its rows wait.
+    pub(super) fn is_pending(&self) -> bool {
+        const OBJECT_IN_USE: &str = "55006";
+        matches!(self, Self::Migration { error, .. } if error.is(OBJECT_IN_USE))
+    }
+
     /// What a caller should conclude.
     pub fn kind(&self) -> ErrorKind {
         match self {

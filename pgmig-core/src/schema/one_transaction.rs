@@ -5,7 +5,10 @@ use super::migrations::MigrationFile;
 use super::plan::UpgradePlan;
 use super::run::{SplitStatements, split};
 use super::statement::PlacedStatement;
-use crate::sql::{Lexer, StandardStrings, Token, TokenKind, decode_literal, leading_words};
+use crate::sql::{Lexer, Parser, StandardStrings, Token, TokenKind, decode_literal, leading_words};
+use crate::target::TargetError;
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
 use std::borrow::Cow;
 
 /// From this version on a new value of an enum type that was made in the same transaction can be used at once.
@@ -109,6 +112,87 @@ pub(super) fn without_concurrently(sql: &str) -> Cow<'_, str> {
     // REINDEX (CONCURRENTLY) has it among its options, of which one must be left.
     let instead = if is_option { "CONCURRENTLY false" } else { "" };
     format!("{head}{instead}{tail}").into()
+}
+
+/// What a migration leaves behind only because its transaction goes on: settings that it made for the transaction
+/// (`SET LOCAL`), and temporary tables that the commit would drop.
+#[derive(Debug)]
+#[must_use = "the next migration finds it until remove()"]
+pub(super) struct LeftBehind {
+    /// With their values before.
+    settings: Vec<(String, String)>,
+    /// As SQL.
+    tables: Vec<String>,
+}
+
+impl LeftBehind {
+    /// Finds it in the statements, and asks for the settings' values.
+    pub(super) async fn of(
+        connection: &mut PgConnection,
+        statements: &[PlacedStatement<'_>],
+    ) -> Result<Self, TargetError> {
+        let mut settings = Vec::new();
+        for name in statements.iter().filter_map(|statement| local_setting(statement.sql)) {
+            let value: Option<String> = sqlx::query_scalar("SELECT pg_catalog.current_setting($1, true)")
+                .bind(&name)
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(TargetError::doing("read a setting"))?;
+            settings.push((name, value.unwrap_or_default()));
+        }
+        let tables = statements.iter().filter_map(|statement| dropped_on_commit(statement.sql)).collect();
+        Ok(Self { settings, tables })
+    }
+
+    /// Removes it, as the end of a transaction would.
+    pub(super) async fn remove(self, connection: &mut PgConnection) -> Result<(), TargetError> {
+        let doing = "end what holds for a transaction only";
+        for (name, value) in self.settings {
+            let sql = sqlx::query("SELECT pg_catalog.set_config($1, $2, true)").bind(name).bind(value);
+            sql.execute(&mut *connection).await.map_err(TargetError::doing(doing))?;
+        }
+        for table in self.tables {
+            let sql = AssertSqlSafe(format!("DROP TABLE IF EXISTS pg_temp.{table} CASCADE"));
+            sqlx::raw_sql(sql).execute(&mut *connection).await.map_err(TargetError::doing(doing))?;
+        }
+        Ok(())
+    }
+}
+
+/// The setting that `SET LOCAL` changes.
+fn local_setting(sql: &str) -> Option<String> {
+    let mut parser = Parser::new(sql, "SET", StandardStrings::On);
+    if !(parser.eat_word("set") && parser.eat_word("local")) {
+        return None;
+    }
+    let name = parser.qualified_name().ok()?;
+    Some(match (name.schema, name.name.as_str()) {
+        (Some(prefix), name) => format!("{prefix}.{name}"),
+        (None, "time") => "timezone".to_owned(),
+        (None, "session") => "session_authorization".to_owned(),
+        (None, "schema") => "search_path".to_owned(),
+        (None, "names") => "client_encoding".to_owned(),
+        (None, name) => name.to_owned(),
+    })
+}
+
+/// The temporary table that a statement makes until the commit, as SQL.
+fn dropped_on_commit(sql: &str) -> Option<String> {
+    let words = Words::of(sql);
+    let is_dropped = words.tokens.windows(3).any(|three| match three {
+        [on, commit, drop] => words.is(on, "on") && words.is(commit, "commit") && words.is(drop, "drop"),
+        _ => false,
+    });
+    let mut parser = Parser::new(sql, "CREATE TABLE", StandardStrings::On);
+    if !is_dropped || !parser.eat_word("create") {
+        return None;
+    }
+    let _ = parser.eat_word("local") || parser.eat_word("global");
+    if !(parser.eat_word("temporary") || parser.eat_word("temp")) || !parser.eat_word("table") {
+        return None;
+    }
+    let _ = parser.eat_word("if") && parser.eat_word("not") && parser.eat_word("exists");
+    Some(crate::sql::quote_ident(&parser.qualified_name().ok()?.name))
 }
 
 /// A statement's tokens that mean something.
@@ -233,6 +317,28 @@ mod tests {
             "SELECT 'VACUUM'",
         ] {
             assert!(why(sql).is_none(), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_ends_with_a_transaction_is_found() {
+        for (sql, setting) in [
+            ("SET LOCAL search_path = x", Some("search_path")),
+            ("set local Work_Mem to '1GB'", Some("work_mem")),
+            ("SET LOCAL TIME ZONE 'UTC'", Some("timezone")),
+            ("SET LOCAL app.tenant = 'x'", Some("app.tenant")),
+            ("SET LOCAL ROLE x", Some("role")),
+            ("SET search_path = x", None),
+        ] {
+            assert_eq!(local_setting(sql).as_deref(), setting, "{sql}");
+        }
+        for (sql, table) in [
+            ("CREATE TEMP TABLE moved ON COMMIT DROP AS SELECT 1", Some("moved")),
+            ("CREATE TEMPORARY TABLE IF NOT EXISTS \"M v\" (a int) ON COMMIT DROP;", Some("\"M v\"")),
+            ("CREATE TEMP TABLE stays (a int)", None),
+            ("CREATE TABLE t (a int)", None),
+        ] {
+            assert_eq!(dropped_on_commit(sql).as_deref(), table, "{sql}");
         }
     }
 

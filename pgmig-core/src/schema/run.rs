@@ -5,7 +5,7 @@ use super::error::SchemaError;
 use super::history::{self, History};
 use super::lock::MigrationLock;
 use super::migrations::{MigrationFile, MigrationSet};
-use super::one_transaction::without_concurrently;
+use super::one_transaction::{LeftBehind, without_concurrently};
 use super::plan::{Goal, UpgradePlan};
 use super::row_security::{self, Lifted};
 use super::statement::{self, PlacedStatement};
@@ -176,15 +176,39 @@ impl<'a> Upgrade<'a> {
     /// As sqlx's `apply`, but statement by statement, so that a failure has a line; and in a transaction that also
     /// holds the change of row level security.
     async fn apply_in_transaction(&mut self, file: &MigrationFile) -> Result<Duration, SchemaError> {
-        let start = Instant::now();
         let statements = split(file, self.split)?;
-        let is_part = is_in_transaction(self.connection);
+        if !is_in_transaction(self.connection) {
+            return self.attempt(file, &statements, How::Alone).await;
+        }
+        let left = LeftBehind::of(self.connection, &statements).await?;
+        let applied = match self.attempt(file, &statements, How::Part).await {
+            Err(first) if first.is_answer() => {
+                // Does it need constraints that wait? If these are in its way, that was not the reason.
+                let second = self.attempt(file, &statements, How::PartWithDeferred).await;
+                if second.as_ref().is_err_and(SchemaError::is_pending) { Err(first) } else { second }
+            }
+            applied => applied,
+        }?;
+        left.remove(self.connection).await?;
+        Ok(applied)
+    }
+
+    async fn attempt(
+        &mut self,
+        file: &MigrationFile,
+        statements: &[PlacedStatement<'_>],
+        how: How,
+    ) -> Result<Duration, SchemaError> {
+        let start = Instant::now();
         let mut transaction =
             self.connection.begin().await.map_err(TargetError::doing("begin a transaction"))?;
+        if how == How::PartWithDeferred {
+            constraints::defer(&mut transaction).await?;
+        }
         let lifted = lift(&mut transaction, file).await?;
-        execute_all(&mut transaction, file, &statements, is_part).await?;
+        execute_all(&mut transaction, file, statements, how).await?;
         // Deferred checks are the migration's: they must not fail the commit, nor keep its tables from being altered.
-        constraints::settle(&mut transaction)
+        constraints::set_immediate(&mut transaction)
             .await
             .map_err(|error| failed(file, &error, "check its deferred constraints"))?;
         if let Some(lifted) = lifted {
@@ -201,7 +225,7 @@ impl<'a> Upgrade<'a> {
         let start = Instant::now();
         let statements = split(file, self.split)?;
         let lifted = lift(self.connection, file).await?;
-        let result = execute_all(self.connection, file, &statements, false).await;
+        let result = execute_all(self.connection, file, &statements, How::Alone).await;
         let set_back = match lifted {
             Some(lifted) => lifted.set_back(self.connection).await,
             None => Ok(()),
@@ -215,6 +239,17 @@ impl<'a> Upgrade<'a> {
     }
 }
 
+/// How a migration is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// With a transaction of its own, or without any.
+    Alone,
+    /// In a transaction that is open, with no constraint waiting for its end.
+    Part,
+    /// The same, but constraints wait that do so in a new transaction.
+    PartWithDeferred,
+}
+
 /// Whether a transaction is open, of which migrations become parts.
 fn is_in_transaction(connection: &PgConnection) -> bool {
     transaction::depth(connection) > 0
@@ -224,10 +259,13 @@ async fn execute_all(
     connection: &mut PgConnection,
     file: &MigrationFile,
     statements: &[PlacedStatement<'_>],
-    is_part: bool,
+    how: How,
 ) -> Result<(), SchemaError> {
     for statement in statements {
-        let sql = if is_part { without_concurrently(statement.sql) } else { statement.sql.into() };
+        let sql = match how {
+            How::Alone => statement.sql.into(),
+            How::Part | How::PartWithDeferred => without_concurrently(statement.sql),
+        };
         // Migrations are the operator's own programs: nothing in them comes from data.
         sqlx::raw_sql(AssertSqlSafe(sql.into_owned())).execute(&mut *connection).await.map_err(|error| {
             let error = ServerError::from_sqlx(&error, "run a statement");

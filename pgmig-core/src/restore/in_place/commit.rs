@@ -3,18 +3,21 @@
 use super::transaction;
 use crate::error::Result;
 use crate::restore::context::Context;
-use crate::restore::error::RestoreError;
+use crate::restore::error::{Refusal, RestoreError};
 use crate::restore::step::Step;
 use crate::sql::quote_literal;
-use crate::target::TargetError;
 use crate::target::session::Session;
+use crate::target::{TargetError, catalog};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 const DOING: &str = "commit the restore";
 
 /// How often the server is asked how a commit ended, a second apart.
-const QUESTIONS: u32 = 20;
+const QUESTIONS: u32 = 10;
+
+/// How often sessions with an old snapshot are looked for while they are waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Commits everything.
 ///
@@ -26,6 +29,7 @@ pub(super) async fn commit(context: &mut Context, mut session: Session) -> Resul
     context.journal.step(Step::Commit);
     context.failpoints.pass(Step::Commit)?;
     session.become_role(None).await?;
+    wait_for_snapshots(context).await?;
     // It must be on disk when it returns.
     session.execute("SET LOCAL synchronous_commit = on", DOING).await?;
     transaction::require(&mut session, "what was done last").await?;
@@ -40,6 +44,40 @@ pub(super) async fn commit(context: &mut Context, mut session: Session) -> Resul
     }
     drop(session);
     outcome.find_out(context, error).await
+}
+
+/// Waits for transactions of other sessions on the target that go on to read from a snapshot of before the commit
+/// (isolation level REPEATABLE READ, or an open cursor). Of tables made since then they would see neither the old nor the
+/// new state. Others see the new state with their next statement.
+async fn wait_for_snapshots(context: &mut Context) -> Result<()> {
+    let Context { control, target, options, application, .. } = context;
+    let sql = format!(
+        "SELECT pid FROM pg_catalog.pg_stat_activity WHERE datname = {} AND application_name <> {} \
+         AND backend_xmin IS NOT NULL AND state LIKE 'idle in transaction%'",
+        quote_literal(&target.name),
+        quote_literal(application)
+    );
+    let deadline = Instant::now() + options.swap_wait;
+    loop {
+        let pids = control.rows(&sql, "look for sessions with an old snapshot").await?;
+        if pids.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            let mut sessions = catalog::other_sessions(control, &target.name, application).await?;
+            sessions.retain(|session| pids.iter().any(|row| row.number::<i32>(0) == session.pid));
+            let (database, waited) = (target.name.clone(), options.swap_wait);
+            return Err(Refusal::InUse { database, sessions, waited }.into());
+        }
+        if options.terminate_sessions {
+            for row in &pids {
+                let sql = format!("SELECT pg_catalog.pg_terminate_backend({})", row.number::<i32>(0));
+                // Who may not be ended is found out by staying.
+                let _ = control.execute(&sql, "end a session on the target").await;
+            }
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 /// What tells how the transaction ended.

@@ -149,7 +149,10 @@ pub(super) fn ours(owner: &str) -> String {
 }
 
 /// `attributed`: every object with the role that answers for it: its extension's owner, that of what it belongs to (the
-/// constructors of a range type are the bootstrap superuser's), or its own. `kept`: schemas that stay, whoever owns them. `going`: what goes; of that, `root` is what takes a
+/// constructors of a range type are the bootstrap superuser's), or its own. `kept`: schemas that stay, whoever owns them.
+/// `going`: what goes; of that, `root` is what takes a statement.
+///
+/// A partitioned table's key columns depend on the table itself, which makes it a part of nothing.
 /// statement.
 fn common_expressions(server_version: i32, ours: &str) -> String {
     let published = if server_version >= 150_000 { PUBLISHED_SCHEMAS } else { "" };

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::progress::Notice;
 use crate::restore::error::Refusal;
 use crate::restore::plan::Facts;
-use crate::sql::{quote_ident, quote_literal};
+use crate::sql::quote_ident;
 use crate::target::session::Session;
 use catalog::Catalog;
 use object::{Object, Obstacle};
@@ -71,24 +71,19 @@ impl Clearing {
         self.going
     }
 
-    /// Drops it, inside the transaction that is open and in which [`Clearing::of`] was called, with all tables locked.
+    /// Drops it, inside the transaction that is open and in which [`Clearing::of`] was called, with all tables locked. The
+    /// session's search_path must be empty, as it is from the start: the catalogs are named as they are called.
     ///
     /// # Errors
     ///
     /// The server refuses to drop something; or something else has gone with it, or is left.
     pub(in crate::restore) async fn clear(&self, session: &mut Session) -> Result<()> {
         session.become_role((!self.as_superuser).then_some(self.owner.as_str())).await?;
-        // Statements here name the catalogs as they are called, so nothing may stand before them.
-        let doing = "set search_path";
-        let path = session.value("SHOW search_path", doing).await?;
-        session.execute("SET search_path = ''", doing).await?;
         self.drop_all(session).await?;
         kept::unlink_large_objects(session, &self.ours).await?;
         kept::make_public(session).await?;
         kept::reset_default_privileges(session, &self.ours).await?;
         kept::reset_schemas(session, &self.owner).await?;
-        let back = format!("SELECT set_config('search_path', {}, false)", quote_literal(&path));
-        session.execute(&back, doing).await?;
         Ok(())
     }
 
