@@ -2,6 +2,7 @@
 
 pub(crate) mod application;
 pub(crate) mod certificate;
+pub(crate) mod cluster;
 pub(crate) mod corpus;
 pub(crate) mod damage;
 pub(crate) mod database;

@@ -153,7 +153,6 @@ pub(super) fn ours(owner: &str) -> String {
 /// `going`: what goes; of that, `root` is what takes a statement.
 ///
 /// A partitioned table's key columns depend on the table itself, which makes it a part of nothing.
-/// statement.
 fn common_expressions(server_version: i32, ours: &str) -> String {
     let published = if server_version >= 150_000 { PUBLISHED_SCHEMAS } else { "" };
     format!(
