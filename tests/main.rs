@@ -20,6 +20,7 @@ mod harness;
 mod histories;
 mod holdings;
 mod in_place;
+mod in_place_clearing;
 mod inspect;
 mod jobs;
 mod json;
