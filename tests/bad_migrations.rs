@@ -37,7 +37,7 @@ fn a_copy_of_the_migrations_works() {
 #[test]
 fn a_migration_that_fails_half_way() {
     let copy = MigrationCopy::new().append("0007_", "\nUPDATE workspace SET name = 'x';\nSELECT 1\n / 0;\n");
-    fails_with(&copy, 1, &["migration 7 (workspace parts get tables) failed in line 63", "22012"]);
+    fails_with(&copy, 1, &["migration 7 (workspace parts get tables) failed in line 130", "22012"]);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_migration_without_transaction_that_fails_half_way() {
 #[test]
 fn a_migration_that_controls_transactions() {
     let copy = MigrationCopy::new().append("0004_", "\nCOMMIT;\n");
-    let outcome = fails_with(&copy, 2, &["0004_", "in line 32", "COMMIT", "-- no-transaction"]);
+    let outcome = fails_with(&copy, 2, &["0004_", "in line 71", "COMMIT", "-- no-transaction"]);
     assert!(!outcome.stderr.contains("staging"), "found out before anything is done\n{outcome}");
 }
 
