@@ -1,7 +1,6 @@
 //! Restores in place: one transaction on one connection, by a role that owns its database and may do nothing else.
 
 use crate::support::application::{self, APPLICATION, PASSWORD};
-use crate::support::database::quoted;
 use crate::support::document::document;
 use crate::support::migrations::MigrationCopy;
 use crate::support::pgmig::TargetFile;
@@ -116,7 +115,7 @@ fn cut_in_the_commit(purpose: &str, cut: Cut, status: i32) -> (Backup, Database,
 
 #[test]
 fn a_commit_that_the_server_never_got() {
-    let (_, _, before, outcome) = cut_in_the_commit("never", Cut::Before, 1);
+    let (_, _target, before, outcome) = cut_in_the_commit("never", Cut::Before, 1);
     before.is_now(outcome.stderr_has("the target is untouched"));
 }
 

@@ -74,12 +74,17 @@ fn forward(client: TcpStream, server: TcpStream, cut: Cut, done: Arc<AtomicBool>
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             let bytes = &buffer[..length];
-            if !is_commit(bytes) || done.swap(true, Ordering::SeqCst) {
+            let is_first = is_commit(bytes) && !done.load(Ordering::SeqCst);
+            if !is_first && done.load(Ordering::SeqCst) && cut == Cut::AfterAndForEver {
+                break;
+            }
+            if !is_first {
                 if to.write_all(bytes).is_err() {
                     break;
                 }
                 continue;
             }
+            done.store(true, Ordering::SeqCst);
             if cut != Cut::Before {
                 // The answers' thread drops what comes now, and ends when the server does.
                 to.write_all(bytes).expect("the server takes it");
