@@ -6,18 +6,22 @@ use crate::support::store::{Backup, OLDEST, apply_migrations};
 use crate::support::untouched::Before;
 use crate::support::{Database, Outcome, Pgmig};
 
-/// Restores with these migrations, which is to fail.
+/// Restores with these migrations, which is to fail, by either strategy.
 #[track_caller]
 fn fails_with(migrations: &MigrationCopy, status: i32, texts: &[&str]) -> Outcome {
     let backup = Backup::of_oldest_release();
     let target = backup.target("migrations");
     let before = Before::of(&target);
-    let outcome = backup.restore_into(&target).arg("--migrations").arg(migrations.path()).run();
-    let outcome = outcome.expect_status(status).stderr_has("error: ");
-    for text in texts {
-        outcome.assert_stderr_has(text);
-    }
-    before.is_now(outcome)
+    let [swap, _] = ["swap", "in-place"].map(|strategy| {
+        let pgmig = backup.restore_into(&target).args(["--strategy", strategy]);
+        let outcome = pgmig.arg("--migrations").arg(migrations.path()).run();
+        let outcome = outcome.expect_status(status).stderr_has("error: ");
+        for text in texts {
+            outcome.assert_stderr_has(text);
+        }
+        before.is_now(outcome)
+    });
+    swap
 }
 
 #[test]
@@ -33,7 +37,7 @@ fn a_copy_of_the_migrations_works() {
 #[test]
 fn a_migration_that_fails_half_way() {
     let copy = MigrationCopy::new().append("0007_", "\nUPDATE workspace SET name = 'x';\nSELECT 1\n / 0;\n");
-    fails_with(&copy, 1, &["migration 7 (workspace parts get tables) failed in line 63", "22012"]);
+    fails_with(&copy, 1, &["migration 7 (workspace parts get tables) failed in line 130", "22012"]);
 }
 
 #[test]
@@ -62,7 +66,7 @@ fn a_migration_without_transaction_that_fails_half_way() {
 #[test]
 fn a_migration_that_controls_transactions() {
     let copy = MigrationCopy::new().append("0004_", "\nCOMMIT;\n");
-    let outcome = fails_with(&copy, 2, &["0004_", "in line 32", "COMMIT", "-- no-transaction"]);
+    let outcome = fails_with(&copy, 2, &["0004_", "in line 71", "COMMIT", "-- no-transaction"]);
     assert!(!outcome.stderr.contains("staging"), "found out before anything is done\n{outcome}");
 }
 

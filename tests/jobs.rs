@@ -225,3 +225,43 @@ fn large_values_are_compressed_as_asked() {
         assert_eq!(case.target.dump(&[]), case.source.dump(&[]));
     }
 }
+
+/// Two big tables with several indexes each; all keys and foreign keys are made in two steps.
+const KEYED: &str = "
+    CREATE TABLE tenant (id int PRIMARY KEY, name text);
+    INSERT INTO tenant SELECT n, 'tenant ' || n FROM generate_series(1, 50) n;
+    CREATE TABLE \"Odd one\" (id int, \"a b\" int NOT NULL, note text, tenant int,
+        CONSTRAINT \"Odd key\" PRIMARY KEY (id, \"a b\"), CONSTRAINT deferred UNIQUE (note) DEFERRABLE INITIALLY DEFERRED,
+        CONSTRAINT covering UNIQUE (id) INCLUDE (note), CONSTRAINT nulls UNIQUE NULLS NOT DISTINCT (note, id),
+        CONSTRAINT filled UNIQUE (\"a b\", id) WITH (fillfactor = 70),
+        CONSTRAINT to_tenant FOREIGN KEY (tenant) REFERENCES tenant ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+        CONSTRAINT to_itself FOREIGN KEY (id) REFERENCES \"Odd one\" (id));
+    INSERT INTO \"Odd one\" SELECT n, n, md5(n::text), 1 + n % 50 FROM generate_series(1, 60000) n;
+    CREATE INDEX ON \"Odd one\" (tenant);
+    CLUSTER \"Odd one\" USING \"Odd key\";
+    ALTER TABLE \"Odd one\" REPLICA IDENTITY USING INDEX \"Odd key\";
+    COMMENT ON CONSTRAINT \"Odd key\" ON \"Odd one\" IS 'a key';
+    CREATE TABLE other (id int PRIMARY KEY, odd int REFERENCES \"Odd one\" (id), tenant int REFERENCES tenant, note text UNIQUE);
+    INSERT INTO other SELECT n, n, 1 + n % 50, md5(n::text) FROM generate_series(1, 60000) n;
+    ALTER TABLE other ADD CONSTRAINT late FOREIGN KEY (id) REFERENCES \"Odd one\" (id) NOT VALID";
+
+#[test]
+fn keys_in_two_steps_are_the_same_keys() {
+    let case = Case::of(KEYED);
+    case.pgmig("4").source(&case.archive).run().expect_status(0);
+    assert_eq!(case.target.dump(&["--schema-only"]), case.source.dump(&["--schema-only"]));
+    for table in ["\"Odd one\"", "other", "tenant"] {
+        let sum = format!("SELECT count(*), sum(hashtext(t::text)::bigint) FROM {table} t");
+        assert_eq!(case.target.psql(&sum), case.source.psql(&sum));
+    }
+    let flags = "SELECT conname, contype, condeferrable, condeferred, convalidated, indisprimary, indisunique, indimmediate,
+                        indisclustered, indisreplident, indisvalid
+                 FROM pg_constraint LEFT JOIN pg_index ON indexrelid = conindid AND contype <> 'f' ORDER BY conname";
+    assert_eq!(case.target.psql(flags), case.source.psql(flags));
+    // What was made in two steps was made in two transactions.
+    let in_two = "SELECT string_agg(conname, ', ' ORDER BY conname) FROM pg_constraint c
+                  WHERE connamespace = 'public'::regnamespace AND xmin <> CASE contype WHEN 'f' THEN (SELECT min(xmin::text)::xid FROM pg_trigger WHERE tgconstraint = c.oid)
+                                ELSE (SELECT xmin FROM pg_class WHERE oid = conindid) END";
+    let expected = "Odd key, covering, deferred, nulls, other_note_key, other_odd_fkey, other_pkey, other_tenant_fkey, to_itself, to_tenant";
+    assert_eq!(case.target.psql(in_two).trim(), expected);
+}

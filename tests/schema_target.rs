@@ -5,6 +5,7 @@ use crate::support::releases::{MAPPING, archive, kept};
 use crate::support::role::create_role;
 use crate::support::session::HeldSession;
 use crate::support::store::{apply_migrations, apply_migrations_as};
+use crate::support::two_schemas::restore_with;
 use crate::support::untouched::{Before, databases_beside};
 use crate::support::{Database, Outcome, Pgmig, Server};
 use std::path::PathBuf;
@@ -103,16 +104,6 @@ impl Newer {
         assert_eq!(self.target.psql(next), "301|201\n");
         assert_eq!(databases_beside(&self.target), "");
     }
-}
-
-/// A restore into this target, with a profile of a store without instances that has these rules.
-fn restore_with(target: &TargetFile, rules: &str) -> Pgmig {
-    let pgmig = Pgmig::new().target(target);
-    let directory = pgmig.directory().join("profile");
-    std::fs::create_dir(&directory).unwrap();
-    std::fs::write(directory.join("releases.yaml"), "1.0.0: 1\n").unwrap();
-    std::fs::write(directory.join("profile.yaml"), format!("name: two\nschema: public\n{rules}")).unwrap();
-    pgmig.args(["--profile", "profile", "--schema", "target", "--keep-ids", "--force"])
 }
 
 #[test]

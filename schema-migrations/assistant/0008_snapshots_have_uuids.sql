@@ -2,11 +2,11 @@
 
 ALTER TABLE snapshot ADD COLUMN new_id uuid;
 
--- In batches along the key, which numbers from 1 on.
+-- In batches along the key, so that no statement is long.
 DO $$
 DECLARE
-    batch constant integer := 5000;
-    last_done bigint := 0;
+    batch constant integer := 1000;
+    last_done bigint := (SELECT min(snapshot_id) - 1 FROM snapshot);
     last_of_batch bigint;
 BEGIN
     LOOP

@@ -8,10 +8,11 @@ ALTER INDEX webhook_tenant_url RENAME TO callback_tenant_url;
 ALTER POLICY webhook_of_tenant ON callback RENAME TO callback_of_tenant;
 
 ALTER TABLE callback ADD COLUMN content_type text NOT NULL DEFAULT 'application/json';
+-- What is no text stays among the headers.
 UPDATE callback
 SET content_type = headers ->> 'Content-Type',
     headers = headers - 'Content-Type'
-WHERE headers ? 'Content-Type';
+WHERE jsonb_typeof(headers -> 'Content-Type') = 'string';
 
 CREATE VIEW webhook AS
     SELECT callback_id AS webhook_id, tenant_id, url, headers, secret, enabled

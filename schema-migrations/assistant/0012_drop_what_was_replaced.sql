@@ -1,7 +1,7 @@
 -- Release 5.1.0: columns that have been deprecated since 4.5.0 are dropped; what they still hold is kept elsewhere.
 
 UPDATE assistant
-SET settings = settings || jsonb_build_object('owner', legacy_owner)
+SET extra = extra || jsonb_build_object('legacy_owner', legacy_owner)
 WHERE legacy_owner IS NOT NULL;
 ALTER TABLE assistant DROP COLUMN legacy_owner;
 

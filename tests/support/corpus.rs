@@ -54,7 +54,7 @@ fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in entries {
         let path = entry.expect("a directory can be listed").path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if path.is_dir() && !DAMAGED.contains(&name) {
+        if path.is_dir() && !is_damaged(&path) {
             collect(&path, found);
         } else if path.is_file()
             && SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
@@ -63,6 +63,11 @@ fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
             found.push(path);
         }
     }
+}
+
+/// Whether a directory holds archives that are broken on purpose.
+pub(crate) fn is_damaged(directory: &Path) -> bool {
+    DAMAGED.iter().any(|name| directory.ends_with(name))
 }
 
 /// What pg_restore made of other archives, for comparison.

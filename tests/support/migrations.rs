@@ -27,13 +27,27 @@ impl MigrationCopy {
     /// Adds text to the end of the file whose name begins like this.
     #[track_caller]
     pub(crate) fn append(self, prefix: &str, text: &str) -> Self {
+        self.change(prefix, |content| content.to_owned() + text)
+    }
+
+    /// Replaces the only occurrence of a text in the file whose name begins like this.
+    #[track_caller]
+    pub(crate) fn replace(self, prefix: &str, from: &str, to: &str) -> Self {
+        self.change(prefix, |content| {
+            assert_eq!(content.matches(from).count(), 1, "{from:?} in the file {prefix}");
+            content.replace(from, to)
+        })
+    }
+
+    #[track_caller]
+    fn change(self, prefix: &str, change: impl Fn(&str) -> String) -> Self {
         let files = self.directory.path().read_dir().expect("the directory is there");
         let mut files = files.map(|file| file.expect("a directory can be read").path());
         let starts =
             |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix));
         let path = files.find(|path| starts(path)).expect("there is such a file");
         let content = std::fs::read_to_string(&path).expect("migrations are UTF-8");
-        std::fs::write(path, content + text).expect("a file can be written");
+        std::fs::write(path, change(&content)).expect("a file can be written");
         self
     }
 

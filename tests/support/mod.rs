@@ -11,6 +11,7 @@ pub(crate) mod fixture;
 pub(crate) mod listing;
 pub(crate) mod migrations;
 pub(crate) mod pgmig;
+pub(crate) mod proxy;
 pub(crate) mod pty;
 pub(crate) mod relation;
 pub(crate) mod releases;
@@ -22,6 +23,7 @@ pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod shared;
 pub(crate) mod store;
+pub(crate) mod two_schemas;
 pub(crate) mod unknown_store;
 pub(crate) mod untouched;
 

@@ -35,12 +35,13 @@ pub(crate) type Kept = BTreeMap<String, String>;
 #[track_caller]
 pub(crate) fn kept(store: &Database, release: &str) -> Kept {
     let yaml = std::fs::read_to_string(fixture("store/kept.yaml")).expect("the fixture is UTF-8");
+    let functions = std::fs::read_to_string(fixture("store/kept.sql")).expect("the fixture is UTF-8");
     let quantities: BTreeMap<String, BTreeMap<String, String>> =
         serde_yaml::from_str(&yaml).expect("the fixture is a map of maps");
     let ask = |(name, queries): (String, BTreeMap<String, String>)| {
         let known = queries.iter().filter(|(since, _)| numbers(since) <= numbers(release));
         let (_, sql) = known.max_by_key(|(since, _)| numbers(since))?;
-        Some((name, store.psql(&format!("SET search_path = store, public; SET timezone = 'UTC'; {sql}"))))
+        Some((name, store.psql(&format!("{functions}{sql}"))))
     };
     quantities.into_iter().filter_map(ask).collect()
 }

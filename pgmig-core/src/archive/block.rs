@@ -35,7 +35,7 @@ impl<'a> Block<'a> {
         compression: Compression,
     ) -> Result<Self, ArchiveError> {
         chunks.begin(kind);
-        let item = Item::new(chunks, Coding::of_item(compression))?;
+        let item = Item::new(chunks, Coding::of_item(compression));
         Ok(match kind {
             BlockKind::Data | BlockKind::Whole => Self::Data(DataReader::new(item)),
             BlockKind::LargeObjects => {

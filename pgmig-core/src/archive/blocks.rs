@@ -5,6 +5,7 @@ use super::{
     chunks::{BlockKind, Chunks, Framing},
     compression::{Coding, Item},
     custom::header_length,
+    decoders::ZstdDecoders,
     directory::Directory,
     entry::{DumpId, Entry, Oid},
     error::{ArchiveError, Part},
@@ -62,7 +63,7 @@ impl Piece {
 
     /// The item, of which `chunks` are at the start. pg_dump leaves a file of no bytes for an empty large object,
     /// whatever the codec.
-    pub(super) fn item<'a>(&self, chunks: Chunks<'a>) -> Result<Item<'a>, ArchiveError> {
+    pub(super) fn item<'a>(&self, chunks: Chunks<'a>) -> Item<'a> {
         Item::new(chunks, if self.length() == 0 { Coding::Stored } else { self.coding })
     }
 }
@@ -224,6 +225,7 @@ pub(super) struct Opener {
     /// Compression of blocks of the custom format.
     pub(super) compression: Compression,
     pub(super) read: BytesRead,
+    pub(super) decoders: Arc<ZstdDecoders>,
 }
 
 impl Opener {
@@ -234,7 +236,7 @@ impl Opener {
             Files::Directory(directory) => directory.nowhere(),
         };
         reader.set_sizes(self.sizes);
-        Framing::idle(reader)
+        Framing::idle(reader).with_decoders(Arc::clone(&self.decoders))
     }
 
     fn open<'a>(
@@ -262,13 +264,12 @@ impl Opener {
             Shape::Piece(piece) => {
                 piece.aim(&mut chunks, &self.files, part)?;
                 chunks.reader().set_progress(progress(piece.start, 0));
-                Ok(Block::Data(DataReader::new(piece.item(chunks)?)))
+                Ok(Block::Data(DataReader::new(piece.item(chunks))))
             }
             Shape::Statements { piece, strings } => {
                 piece.aim(&mut chunks, &self.files, part)?;
                 chunks.reader().set_progress(progress(piece.start, 0));
-                let objects =
-                    ScriptObjects::new(Statements::of_item(piece.item(chunks)?, *strings), *strings);
+                let objects = ScriptObjects::new(Statements::of_item(piece.item(chunks), *strings), *strings);
                 Ok(Block::LargeObjects(LargeObjectsReader::of_script(objects)))
             }
             Shape::Objects(objects) => {

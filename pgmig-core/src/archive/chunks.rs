@@ -1,6 +1,7 @@
 //! The framing of a data block: chunks that make an item, items that make a block. Knows no compression.
 
 use super::{
+    decoders::ZstdDecoders,
     entry::Oid,
     error::ArchiveError,
     reader::{Limit, Reader, to_u64},
@@ -9,6 +10,7 @@ use std::{
     fmt,
     io::{self, Read},
     ops::{Deref, DerefMut},
+    sync::Arc,
 };
 
 /// What a data block holds; its first byte.
@@ -49,12 +51,22 @@ pub(super) struct Framing {
     reader: Reader,
     kind: BlockKind,
     state: State,
+    decoders: Arc<ZstdDecoders>,
 }
 
 impl Framing {
     /// `reader` is not within a block; [`begin`](Self::begin) comes next.
     pub(super) fn idle(reader: Reader) -> Self {
-        Self { reader, kind: BlockKind::Data, state: State::Done }
+        Self { reader, kind: BlockKind::Data, state: State::Done, decoders: Arc::default() }
+    }
+
+    /// Shares these decoders with other readers of the archive.
+    pub(super) fn with_decoders(self, decoders: Arc<ZstdDecoders>) -> Self {
+        Self { decoders, ..self }
+    }
+
+    pub(super) fn decoders(&self) -> Arc<ZstdDecoders> {
+        Arc::clone(&self.decoders)
     }
 
     /// The reader is after the header of a block.

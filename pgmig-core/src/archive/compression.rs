@@ -3,15 +3,11 @@
 //! An item ends well only where its compressed stream and its chunks end together. pg_restore does not check
 //! that everywhere, and loops or loses data where they do not.
 
-use super::{chunks::Chunks, error::ArchiveError, header::Compression, window};
+use super::{chunks::Chunks, decoders::ZstdDecoder, error::ArchiveError, header::Compression, window};
 use flate2::{Decompress, FlushDecompress, Status};
 use lz4_flex::frame::FrameDecoder;
 use std::io::{self, Read};
-use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, Operation};
-
-/// Largest window of a zstd frame, as a power of two: what `--compress=zstd:long` needs, and zstd's own
-/// default limit. A frame that declares more is refused instead of allocating what it says.
-const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+use zstd::stream::raw::{Decoder, Operation};
 
 /// How one item is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +58,8 @@ enum Codec<'a> {
     Zlib(Chunks<'a>, Box<Decompress>),
     // Buffers a block of the frame, 4 MiB at most, twice that for linked blocks.
     Lz4(Box<FrameDecoder<Chunks<'a>>>),
-    Zstd(Chunks<'a>, ZstdDecoder<'static>),
+    /// The decoder is there once its frame has begun: which one, the frame tells.
+    Zstd(Chunks<'a>, Option<ZstdDecoder>),
     /// While the decoder is being replaced.
     Between,
 }
@@ -90,9 +87,8 @@ pub(super) struct Item<'a> {
 
 impl<'a> Item<'a> {
     /// `chunks` are at the start of an item.
-    pub(super) fn new(chunks: Chunks<'a>, coding: Coding) -> Result<Self, ArchiveError> {
-        let codec = Codec::new(chunks, coding)?;
-        Ok(Self { codec, coding, state: State::Reading })
+    pub(super) fn new(chunks: Chunks<'a>, coding: Coding) -> Self {
+        Self { codec: Codec::new(chunks, coding), coding, state: State::Reading }
     }
 
     /// The chunks below, for another item.
@@ -162,16 +158,13 @@ impl<'a> Item<'a> {
 }
 
 impl<'a> Codec<'a> {
-    fn new(mut chunks: Chunks<'a>, coding: Coding) -> Result<Self, ArchiveError> {
-        Ok(match coding {
+    fn new(chunks: Chunks<'a>, coding: Coding) -> Self {
+        match coding {
             Coding::Stored => Self::Stored(chunks),
             Coding::Zlib | Coding::Gzip => Self::Zlib(chunks, Box::new(inflate(coding))),
             Coding::Lz4 => Self::Lz4(Box::new(FrameDecoder::new(chunks))),
-            Coding::Zstd => match zstd_decoder() {
-                Ok(decoder) => Self::Zstd(chunks, decoder),
-                Err(error) => return Err(decode_error(&mut chunks, Compression::Zstd, error)),
-            },
-        })
+            Coding::Zstd => Self::Zstd(chunks, None),
+        }
     }
 
     fn chunks(&mut self) -> Option<&mut Chunks<'a>> {
@@ -193,8 +186,10 @@ impl<'a> Codec<'a> {
                 **decoder = inflate(coding);
                 Ok(())
             }
-            Self::Zstd(chunks, decoder) => {
-                decoder.reinit().map_err(|error| decode_error(chunks, Compression::Zstd, error))
+            // The next frame's window may be another.
+            Self::Zstd(_, decoder) => {
+                *decoder = None;
+                Ok(())
             }
             Self::Lz4(_) => {
                 if let Self::Lz4(decoder) = std::mem::replace(self, Self::Between) {
@@ -213,9 +208,13 @@ impl<'a> Codec<'a> {
             Self::Zlib(chunks, inflate) => {
                 push_step(chunks, compression, |input| zlib_step(inflate, input, out))
             }
-            Self::Zstd(chunks, decoder) => {
-                push_step(chunks, compression, |input| zstd_step(decoder, input, out))
-            }
+            Self::Zstd(chunks, decoder) => match decoder.as_mut().and_then(ZstdDecoder::raw) {
+                Some(raw) => push_step(chunks, compression, |input| zstd_step(raw, input, out)),
+                None => {
+                    *decoder = Some(begin_zstd(chunks)?);
+                    Ok(Step { consumed: 0, produced: 0, ended: false })
+                }
+            },
             Self::Lz4(decoder) => lz4_step(decoder, out),
             Self::Between => Err(ArchiveError::AfterError),
         }
@@ -226,10 +225,11 @@ fn inflate(coding: Coding) -> Decompress {
     if coding == Coding::Gzip { Decompress::new_gzip(GZIP_WINDOW_LOG) } else { Decompress::new(true) }
 }
 
-fn zstd_decoder() -> io::Result<ZstdDecoder<'static>> {
-    let mut decoder = ZstdDecoder::new()?;
-    decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
-    Ok(decoder)
+/// A decoder for the frame that begins here.
+fn begin_zstd(chunks: &mut Chunks<'_>) -> Result<ZstdDecoder, ArchiveError> {
+    let decoders = chunks.decoders();
+    let head = chunks.chunk()?;
+    decoders.take(head).map_err(|error| decode_error(chunks, Compression::Zstd, error))
 }
 
 fn decode_error(chunks: &mut Chunks<'_>, codec: Compression, source: io::Error) -> ArchiveError {
@@ -280,7 +280,7 @@ fn zlib_step(inflate: &mut Decompress, input: &[u8], out: &mut [u8]) -> io::Resu
     Ok(Step { consumed, produced, ended })
 }
 
-fn zstd_step(decoder: &mut ZstdDecoder<'static>, input: &[u8], out: &mut [u8]) -> io::Result<Step> {
+fn zstd_step(decoder: &mut Decoder<'static>, input: &[u8], out: &mut [u8]) -> io::Result<Step> {
     let status = decoder.run_on_buffers(input, out)?;
     // zstd itself fails when it is called again and again without making progress.
     Ok(Step { consumed: status.bytes_read, produced: status.bytes_written, ended: status.remaining == 0 })

@@ -33,6 +33,7 @@ pub(super) fn locate_blocks(
         files: Files::One(file),
         sizes: container.sizes(),
         compression: header.compression,
+        decoders: Arc::default(),
     };
     Ok(FileBlocks::new(opener, Some(size), blocks, tail))
 }

@@ -149,7 +149,7 @@ impl Locator<'_> {
         reader.set_limit(Limit::EndOfBlock(list.end));
         let mut framing = Framing::idle(reader);
         framing.begin_whole(list.length());
-        let mut lines = ObjectList::new(list.item(Chunks::Own(Box::new(framing)))?);
+        let mut lines = ObjectList::new(list.item(Chunks::Own(Box::new(framing))));
         let mut objects = Vec::new();
         while let Some(object) = lines.next()? {
             objects.push(object);

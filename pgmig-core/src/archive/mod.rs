@@ -30,6 +30,7 @@ mod blocks;
 mod chunks;
 mod compression;
 mod custom;
+mod decoders;
 mod directory;
 mod entry;
 mod error;
@@ -67,6 +68,8 @@ pub use sniff::Foreign;
 pub use tail::Tail;
 pub use text::ArchiveText;
 pub use version::ArchiveVersion;
+
+pub(crate) use decoders::WIDE_WINDOW;
 
 use blocks::FileBlocks;
 use custom::StreamBlocks;

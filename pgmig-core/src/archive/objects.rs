@@ -56,7 +56,7 @@ impl<'a> PieceObjects<'a> {
         let oid = object.oid;
         self.before += object.piece.length();
         self.opened += 1;
-        self.state = State::Reading(Box::new(object.piece.item(chunks)?));
+        self.state = State::Reading(Box::new(object.piece.item(chunks)));
         Ok(Some(oid))
     }
 

@@ -155,8 +155,13 @@ fn script_file(reader: Reader, file: Arc<ArchiveFile>) -> Result<Archive, Archiv
     let read = file.read.clone();
     // Nothing in a script is framed.
     let sizes = IntSizes { int: 0, offset: 0 };
-    let opener =
-        Opener { files: Files::One(file), sizes, compression: header.compression, read: read.clone() };
+    let opener = Opener {
+        files: Files::One(file),
+        sizes,
+        compression: header.compression,
+        read: read.clone(),
+        decoders: Arc::default(),
+    };
     let blocks = FileBlocks::new(opener, Some(size), blocks, Tail::Nothing);
     Ok(Archive { header, toc, blocks: Blocks::File(Box::new(blocks)), read })
 }
@@ -195,8 +200,13 @@ fn members(
     let blocks = members.locate(&toc)?;
     let all_files = || toc_size + blocks.iter().map(LocatedBlock::length).sum::<u64>();
     let size = size.unwrap_or_else(all_files);
-    let opener =
-        Opener { files, sizes: container.sizes(), compression: header.compression, read: read.clone() };
+    let opener = Opener {
+        files,
+        sizes: container.sizes(),
+        compression: header.compression,
+        read: read.clone(),
+        decoders: Arc::default(),
+    };
     let blocks = FileBlocks::new(opener, Some(size), blocks, tail);
     Ok(Archive { header, toc, blocks: Blocks::File(Box::new(blocks)), read })
 }

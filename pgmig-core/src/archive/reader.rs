@@ -388,8 +388,15 @@ impl Reader {
 
     /// An unsigned number of `size` bytes (at most 8), least significant first.
     fn magnitude(&mut self, size: u8, reading: &'static str) -> Result<u64, ArchiveError> {
+        let size = usize::from(size);
         let mut bytes = [0; 8];
-        for byte in bytes.iter_mut().take(usize::from(size)) {
+        // An archive that is not compressed has one for every row.
+        if let (Some(to), Some(from)) = (bytes.get_mut(..size), self.buffered().get(..size)) {
+            to.copy_from_slice(from);
+            self.consume(size);
+            return Ok(u64::from_le_bytes(bytes));
+        }
+        for byte in bytes.iter_mut().take(size) {
             *byte = self.next_byte(reading)?;
         }
         Ok(u64::from_le_bytes(bytes))

@@ -1,5 +1,6 @@
 //! The middle of the build: the rows, and the indexes and constraints that can be made beside them.
 
+use super::binary;
 use super::build::Build;
 use super::crew::{Crew, Job, Loaded};
 use super::graph::Graph;
@@ -8,15 +9,15 @@ use super::late::{LateResolution, resolve_late};
 use super::plan::{RowForm, RunAs, TableLoad, Task};
 use super::step::Step;
 use super::stream::{self, Discovery, Reading, Redirect, Rewriting, TableColumns};
+use super::tables::TableFacts;
+use super::two_steps::in_two_steps;
 use super::watch::Watch;
 use super::workers::{Setup, Workers};
-use super::{binary, tables};
 use crate::archive::{Archive, DumpId};
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::rewrite::{Rules, Shape};
 use crate::sql::{QualifiedName, StandardStrings};
-use crate::target::session::Session;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -36,10 +37,19 @@ impl Build {
         if !archive.has_all_entries() {
             return self.rows_of_script(archive, workers, journal, setup).await;
         }
+        if setup.jobs.get() > 1 {
+            let tasks = std::mem::take(&mut self.plan.post_data);
+            self.plan.post_data = in_two_steps(&archive, tasks, setup.strings);
+        }
         workers.lead.become_role(&RunAs::Superuser).await?;
         let late = LateResolution::default();
         let rules = setup.rules.clone();
-        let (reading, roots) = self.reading(&mut workers.lead.session, setup.strings, rules, &late).await?;
+        let facts = match rules {
+            Some(_) => TableFacts::read(&mut workers.lead.session).await?,
+            None => TableFacts::default(),
+        };
+        let reading = self.reading(&facts, setup.strings, rules, &late);
+        let roots = facts.roots;
         let graph = Graph::of(&archive, &self.plan.tables, &self.tasks_after_rows(), &roots);
         let (now, afterwards) =
             if reading.discovery.is_some() { (graph.without_tasks(), Some(graph)) } else { (graph, None) };
@@ -96,19 +106,18 @@ impl Build {
     }
 
     /// What is to be read and how it is rewritten.
-    pub(super) async fn reading(
+    pub(super) fn reading(
         &mut self,
-        session: &mut Session,
+        facts: &TableFacts,
         strings: StandardStrings,
         rules: Option<Arc<Rules>>,
         late: &LateResolution,
-    ) -> Result<(Reading, Roots)> {
+    ) -> Reading {
         let mut reading = Reading::of(&self.plan, strings);
-        let (mut roots, mut redirected) = (Roots::new(), HashMap::new());
+        let mut redirected = HashMap::new();
         if let Some(rules) = rules {
-            let columns = self.column_rules(session, &rules).await?;
-            roots = tables::partition_roots(session).await?;
-            redirected = self.insert_roots(&columns, &roots);
+            let columns = self.column_rules(facts, &rules);
+            redirected = self.insert_roots(&columns, &facts.roots);
             reading.rewriting = Some(Rewriting { rules, columns: Arc::new(columns) });
         }
         redirected.extend(self.insert_destinations());
@@ -118,7 +127,7 @@ impl Build {
             columns: found.columns,
             resolve: resolve_late(&self.instances, self.profile.clone(), Arc::clone(late)),
         });
-        Ok((reading, roots))
+        reading
     }
 
     /// Partitions whose rows are INSERT statements and have to go to the root of their tree.
@@ -146,18 +155,12 @@ impl Build {
     }
 
     /// The columns of each table's rows, in their order, and the rule of each by its type in the staging database.
-    async fn column_rules(
-        &self,
-        session: &mut Session,
-        rules: &Rules,
-    ) -> Result<HashMap<DumpId, TableColumns>> {
-        let catalog = tables::columns(session).await?;
-        let ancestors = tables::ancestors(session).await?;
+    fn column_rules(&self, facts: &TableFacts, rules: &Rules) -> HashMap<DumpId, TableColumns> {
         let columns = |load: &TableLoad| {
             let table = (load.table.schema.clone().unwrap_or_default(), load.table.name.clone());
             let known = match &load.into {
                 Some(into) => into.from.as_slice(),
-                None => catalog.get(&table).map(Vec::as_slice).unwrap_or_default(),
+                None => facts.columns.get(&table).map(Vec::as_slice).unwrap_or_default(),
             };
             let copied = match &load.form {
                 RowForm::Copy(copy) => copy.columns.clone(),
@@ -165,7 +168,7 @@ impl Build {
             };
             let names = copied.unwrap_or_else(|| known.iter().map(|(name, _)| name.clone()).collect());
             let mut named = vec![load.table.clone()];
-            named.extend(ancestors.get(&load.table).into_iter().flatten().cloned());
+            named.extend(facts.ancestors.get(&load.table).into_iter().flatten().cloned());
             let rule = |column: &String| {
                 let shape = known.iter().find(|(name, _)| name == column).map(|(_, shape)| shape);
                 rules.column_rule(&named, column, shape.unwrap_or(&Shape::Text))
@@ -173,6 +176,6 @@ impl Build {
             let rules = names.iter().map(rule).collect();
             (load.dump_id, TableColumns { names, rules })
         };
-        Ok(self.plan.tables.iter().map(columns).collect())
+        self.plan.tables.iter().map(columns).collect()
     }
 }

@@ -223,6 +223,12 @@ pub enum Refusal {
         /// How many instances the target has.
         instances: usize,
     },
+    /// The target is not one into whose own schema rows can be loaded.
+    #[error("the target cannot be loaded into with --schema target:\n{}", Lines(.0))]
+    TargetObstacles(
+        /// What stands in the way, and what to do about it.
+        Vec<String>,
+    ),
     /// Rows of the archive have no place in the target's own schema.
     #[error(
         "the archive's rows do not fit the target's schema:\n{}",

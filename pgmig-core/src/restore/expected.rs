@@ -108,7 +108,7 @@ fn function_name(tag: &str) -> String {
 }
 
 /// Whether the statement ends in `NOT VALID` (or has a constraint that is not enforced, which is never valid).
-fn is_not_valid(sql: &str, strings: StandardStrings) -> bool {
+pub(super) fn is_not_valid(sql: &str, strings: StandardStrings) -> bool {
     let tokens: Vec<_> = Lexer::new(sql.as_bytes(), strings)
         .map_while(Result::ok)
         .filter(|token| !token.kind.is_blank())

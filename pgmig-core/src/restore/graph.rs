@@ -5,8 +5,8 @@
 //! constraints and foreign keys are made while other tables are still being loaded, and only on tables whose rows
 //! all come from their own entry; and whatever else there is on a table waits for those that come before it.
 
-use super::plan::{RowForm, TableLoad, Task};
-use crate::archive::{Archive, DumpId, EntryKind};
+use super::plan::{Half, RowForm, TableLoad, Task};
+use crate::archive::{Archive, DumpId, Entry, EntryKind};
 use crate::sql::QualifiedName;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -64,6 +64,11 @@ impl Graph {
         let places: HashMap<DumpId, usize> =
             tasks.iter().enumerate().map(|(place, task)| (task.dump_id, place)).collect();
         let mut nodes: Vec<Node> = tasks.iter().map(|task| node(archive, task, &places, &rows)).collect();
+        for (place, _) in tasks.iter().enumerate().filter(|(_, task)| task.half == Half::Second) {
+            if let (Some(node), Some(first)) = (nodes.get_mut(place), place.checked_sub(1)) {
+                node.after.push(first);
+            }
+        }
         keep_order(&mut nodes);
         Self { nodes, table_weights }
     }
@@ -124,11 +129,23 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     } else {
         node.after_all_rows = true;
     }
-    match node.kind {
-        Kind::Index => node.shared = tables,
+    match (node.kind, task.half) {
+        (Kind::Index, _) | (Kind::Constraint, Half::First) => node.shared = tables,
+        // VALIDATE only reads the table that is referred to.
+        (Kind::ForeignKey, Half::Second) => {
+            (node.exclusive, node.shared) = tables.into_iter().partition(|id| is_on(archive, entry, *id));
+        }
         _ => node.exclusive = tables,
     }
     node
+}
+
+/// Whether a constraint is on this table, and does not only refer to it: its tag is `TABLE CONSTRAINT`.
+fn is_on(archive: &Archive, constraint: &Entry, table: DumpId) -> bool {
+    archive.entry(table).is_some_and(|table| {
+        let after_name = constraint.tag.as_bytes().strip_prefix(table.tag.as_bytes());
+        after_name.is_some_and(|rest| rest.starts_with(b" ")) && constraint.namespace == table.namespace
+    })
 }
 
 fn kind(kind: EntryKind, has_no_table: bool) -> Kind {

@@ -58,6 +58,7 @@ mod tables;
 mod target_schema;
 mod tenants;
 mod transcode;
+mod two_steps;
 mod upgrade;
 mod upgrade_path;
 mod verify;

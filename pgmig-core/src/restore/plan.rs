@@ -70,6 +70,17 @@ pub(super) struct Task {
     pub(super) statements: Vec<(RunAs, String)>,
     /// Settings that they need.
     pub(super) settings: EntrySettings,
+    /// How much of the entry they make.
+    pub(super) half: Half,
+}
+
+/// How much of its entry a task makes: see [`two_steps`](super::two_steps).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Half {
+    #[default]
+    Both,
+    First,
+    Second,
 }
 
 /// Rows of one TABLE DATA entry.

@@ -9,7 +9,7 @@ use super::error::Refusal;
 use super::expected::Expected;
 use super::in_place::locks_of_entry;
 use super::partial;
-use super::plan::{EntrySettings, Facts, Plan, RowForm, RunAs, TableLoad, Task};
+use super::plan::{EntrySettings, Facts, Half, Plan, RowForm, RunAs, TableLoad, Task};
 use super::roles::Roles;
 use super::superuser::words;
 use crate::archive::{Archive, DumpId, Entry, EntryKind, Oid, Section};
@@ -328,7 +328,7 @@ impl<'a> Planner<'a> {
             tablespace: self.tablespace(entry),
             access_method: self.access_method(entry),
         };
-        Task { dump_id: entry.dump_id, label: label(entry), statements, settings }
+        Task { dump_id: entry.dump_id, label: label(entry), statements, settings, half: Half::Both }
     }
 
     fn push(&mut self, entry: &Entry, statements: Vec<(RunAs, String)>) {

@@ -15,11 +15,11 @@ use super::partial;
 use super::plan::{Plan, RunAs};
 use super::planner::Planner;
 use super::resolution::LateInstances;
-use super::stream;
+use super::stream::{self, Reading};
+use super::tables::TableFacts;
 use super::workers::{Setup, Workers};
 use crate::archive::{Archive, ArchiveText, DumpId, EntryKind};
 use crate::error::Result;
-use crate::rewrite::Rules;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Encodings of scripts whose texts need no conversion.
@@ -39,12 +39,17 @@ impl Build {
             return Err(Refusal::ScriptEncoding(encoding.to_owned()).into());
         }
         let archive = Arc::new(Mutex::new(archive));
-        let mut rules = setup.rules.clone();
+        let (mut rules, no_roots) = (setup.rules.clone(), Roots::new());
         let mut loaded = Loaded::default();
+        workers.lead.become_role(&RunAs::Superuser).await?;
+        // Which tables there are is known by now; which rules there will be is not.
+        let facts = TableFacts::read(&mut workers.lead.session).await?;
         while let Some(id) = read_on(&archive).await? {
             self.plan_data(&locked(&archive), id)?;
             let late = LateResolution::default();
-            let some = self.load_next(&archive, workers, journal, setup, rules.clone(), &late).await?;
+            let reading = self.reading(&facts, setup.strings, rules.clone(), &late);
+            let roots = if rules.is_some() { &facts.roots } else { &no_roots };
+            let some = self.load_next(&archive, workers, journal, setup, reading, roots).await?;
             add(&mut loaded, some);
             journal.report.large_objects = (loaded.large_objects.objects, loaded.large_objects.bytes);
             self.note_late(workers, &late, &loaded).await?;
@@ -77,27 +82,25 @@ impl Build {
     }
 
     async fn load_next(
-        &mut self,
+        &self,
         archive: &Arc<Mutex<Archive>>,
         workers: &mut Workers,
         journal: &Journal,
         setup: &Setup,
-        rules: Option<Arc<Rules>>,
-        late: &LateResolution,
+        reading: Reading,
+        roots: &Roots,
     ) -> Result<Loaded> {
         workers.lead.become_role(&RunAs::Superuser).await?;
-        let session = &mut workers.lead.session;
-        let (reading, roots) = self.reading(session, setup.strings, rules, late).await?;
         let (graph, encoding, counter) = {
             let archive = locked(archive);
-            let graph = Graph::of(&archive, &self.plan.tables, &[], &roots);
+            let graph = Graph::of(&archive, &self.plan.tables, &[], roots);
             let encoding = archive.encoding().filter(|encoding| *encoding != "UTF8").map(str::to_owned);
             (graph, encoding, archive.bytes_read())
         };
         let progress = Arc::clone(&journal.progress);
         let on_bytes = || progress.archive_bytes(counter.get(), None);
         let feeds = stream::start_next(Arc::clone(archive), reading)?;
-        let job = Job { encoding, on_bytes: &on_bytes, ..self.job(setup, &roots, progress.as_ref()) };
+        let job = Job { encoding, on_bytes: &on_bytes, ..self.job(setup, roots, progress.as_ref()) };
         let connections = workers.all();
         Crew::new(&job, graph, connections.len()).run(connections, Some(feeds)).await
     }

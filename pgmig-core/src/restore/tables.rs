@@ -7,12 +7,33 @@ use crate::sql::QualifiedName;
 use crate::target::session::Session;
 use std::collections::HashMap;
 
+/// What the catalogs say of all tables. It does not change while rows are loaded.
+#[derive(Debug, Default)]
+pub(super) struct TableFacts {
+    pub(super) columns: Columns,
+    /// The tables that each partition belongs to, at all levels.
+    pub(super) ancestors: HashMap<QualifiedName, Vec<QualifiedName>>,
+    /// Partitions whose rows may belong into another one, each with the root of its tree.
+    pub(super) roots: HashMap<QualifiedName, QualifiedName>,
+}
+
+impl TableFacts {
+    /// Asks the catalogs.
+    pub(super) async fn read(staging: &mut Session) -> Result<Self> {
+        Ok(Self {
+            columns: columns(staging).await?,
+            ancestors: ancestors(staging).await?,
+            roots: partition_roots(staging).await?,
+        })
+    }
+}
+
 /// The columns of each table, in their order, by schema and name of the table.
 pub(super) type Columns = HashMap<(String, String), Vec<(String, Shape)>>;
 
 /// Finds the columns of all tables. The catalogs know them better than an archive does, whose definition of a
 /// child table or of a partition need not list them.
-pub(super) async fn columns(staging: &mut Session) -> Result<Columns> {
+async fn columns(staging: &mut Session) -> Result<Columns> {
     let shapes = shapes(staging).await?;
     let sql =
         format!("SELECT n.nspname, c.relname, a.attname, a.atttypid {COLUMNS} ORDER BY c.oid, a.attnum");
@@ -100,7 +121,7 @@ impl Shapes {
 }
 
 /// Finds the tables that each table is a partition of, at all levels: a profile names columns by these, too.
-pub(super) async fn ancestors(staging: &mut Session) -> Result<HashMap<QualifiedName, Vec<QualifiedName>>> {
+async fn ancestors(staging: &mut Session) -> Result<HashMap<QualifiedName, Vec<QualifiedName>>> {
     let sql = "\
         WITH RECURSIVE up AS ( \
             SELECT c.oid AS leaf, i.inhparent AS node FROM pg_catalog.pg_class c \

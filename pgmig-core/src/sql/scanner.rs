@@ -144,7 +144,7 @@ impl Scanner {
         }
         let quote = TokenKind::String(self.string_kind());
         let (kind, prefix, body) = match (first, second, third) {
-            (b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, _, _) => (TokenKind::Whitespace, 1, 0),
+            _ if is_space(first) => (TokenKind::Whitespace, 1, 0),
             (b'-', Some(b'-'), _) => (TokenKind::LineComment, 2, 0),
             (b'/', Some(b'*'), _) => (TokenKind::BlockComment, 2, 0),
             (b'\'', _, _) => (quote, 1, 1),
@@ -198,9 +198,7 @@ impl Scanner {
     fn find_end(&self, partial: &mut Partial, input: &[u8], at_end: bool) -> End {
         let at = partial.at;
         match partial.kind {
-            TokenKind::Whitespace => {
-                End::both(skip(input, at, |byte| byte.is_ascii_whitespace() || byte == 0x0b))
-            }
+            TokenKind::Whitespace => End::both(skip(input, at, is_space)),
             TokenKind::LineComment => until_known(input, skip(input, at, |byte| !is_line_end(byte)), at_end),
             TokenKind::BlockComment => end_of_comment(partial, input),
             TokenKind::Word => until_known(input, skip(input, at, is_ident_part), at_end),
@@ -213,6 +211,18 @@ impl Scanner {
             TokenKind::String(_) => end_of_quotes(input, at, b'\'', at_end),
         }
     }
+}
+
+/// The text without the white space at its end.
+pub(super) fn trim_end(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|&byte| !is_space(byte)).map_or(0, |last| last.saturating_add(1));
+    text.get(..end).unwrap_or_default()
+}
+
+/// What `scan.l` calls `space` since PostgreSQL 16. Before, a vertical tab was not one of them, but an error wherever it
+/// stood as one.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
 fn is_line_end(byte: u8) -> bool {

@@ -2,7 +2,7 @@
 
 use super::SqlError;
 use super::lexer::{StandardStrings, TokenKind, to_offset};
-use super::scanner::Scanner;
+use super::scanner::{Scanner, trim_end};
 use super::statement::{Current, MAX_STATEMENT_BYTES};
 use std::ops::Range;
 
@@ -103,7 +103,7 @@ impl ScriptSplitter {
         if self.at_end
             && let Some(start) = self.current.start.take()
         {
-            let text = self.buffer.get(start..).unwrap_or_default().trim_ascii_end();
+            let text = trim_end(self.buffer.get(start..).unwrap_or_default());
             let end = start.saturating_add(text.len());
             return Ok(Some(self.piece(PieceKind::Statement, start, end)));
         }

@@ -2,7 +2,7 @@
 
 use super::SqlError;
 use super::lexer::{Lexer, StandardStrings, Token, TokenKind};
-use super::scanner::Scanner;
+use super::scanner::{Scanner, trim_end};
 
 /// The longest statement that is taken, in bytes: what a server takes in one message, and so what `pg_dump`
 /// can have written from one row.
@@ -108,7 +108,7 @@ impl StatementSplitter {
 
     fn statement(&self, start: usize, end: usize) -> Statement<'_> {
         let text = self.buffer.get(start..end).unwrap_or_default();
-        Statement { text: text.trim_ascii_end(), offset: self.scanner.offset(start) }
+        Statement { text: trim_end(text), offset: self.scanner.offset(start) }
     }
 }
 
@@ -125,7 +125,8 @@ pub fn split_statements(sql: &str, strings: StandardStrings) -> Result<Vec<&str>
         let start = current.pass(&token, sql.as_bytes());
         statements.extend(start.and_then(|start| sql.get(start..token.span.end)));
     }
-    statements.extend(current.start.and_then(|start| sql.get(start..)).map(str::trim_end));
+    let end = trim_end(sql.as_bytes()).len();
+    statements.extend(current.start.and_then(|start| sql.get(start..end)));
     Ok(statements)
 }
 
@@ -277,6 +278,17 @@ BEGIN; SELECT 1e-5-.5, a$b; COMMIT ;
     }
 
     #[test]
+    fn only_what_postgresql_calls_space_is_cut_off_at_the_end() {
+        for (sql, statement) in
+            [("SELECT 1 \t\n\r\u{b}\u{c}", "SELECT 1"), ("SELECT é\u{a0}", "SELECT é\u{a0}")]
+        {
+            assert_eq!(split_statements(sql, StandardStrings::On).unwrap(), [statement]);
+            let chunked = split_chunks(sql.as_bytes(), 1, StandardStrings::On).unwrap();
+            assert_eq!(chunked, [(statement.to_owned(), 0)]);
+        }
+    }
+
+    #[test]
     fn backslashes_depend_on_the_setting() {
         let sql = r"SELECT 'a\'; SELECT 'c';";
         assert_eq!(split_statements(sql, StandardStrings::On).unwrap().len(), 2);
@@ -309,6 +321,7 @@ BEGIN; SELECT 1e-5-.5, a$b; COMMIT ;
             parts in prop::collection::vec(prop::sample::select(vec![
                 "'", "''", "\"", "\\", "$", "$$", "$a$", "--", "\n", "/*", "*/", "/", "*", ";", "(", ")", " ", "a",
                 "e'", "E", "U&", "u&'", "1", "1.", ".", "e-", "begin", " create function ", "end", "é", "B'", "-",
+                "\u{b}", "\u{85}",
             ]), 0..24),
             size in 1_usize..8,
         ) {

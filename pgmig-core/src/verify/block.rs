@@ -5,15 +5,15 @@ use super::expectation::{Expectations, Form};
 use super::fault::Fault;
 use super::inserts::InsertScanner;
 use super::rows::RowScanner;
-use crate::archive::{Archive, ArchiveError, Block, DataReader, DumpId, EntryLabel, LargeObjectsReader};
+use super::threads::Threads;
+use crate::archive::{
+    Archive, ArchiveError, Block, DataReader, DumpId, EntryLabel, LargeObjectsReader, WIDE_WINDOW,
+};
 use crate::sql::QualifiedName;
 use std::sync::{Mutex, PoisonError};
 
 /// How much of a large object is unpacked at a time.
 const PIECE_BYTES: usize = 64 * 1024;
-
-/// Windows of more than this are wide. pg_dump's own levels take up to 8 MiB, `zstd:long` 128 MiB.
-const WIDE_WINDOW: u64 = 8 * 1024 * 1024;
 
 /// Most bytes of a large object: 2^31 pages of 2 KiB (`MAX_LARGE_OBJECT_SIZE` of PostgreSQL). One that unpacks to
 /// more is a bomb.
@@ -48,8 +48,8 @@ pub(crate) struct BlockChecker<'a> {
     pub(crate) expectations: &'a Expectations,
     /// Called after each piece; an end is put to it by an error.
     pub(crate) each_piece: &'a (dyn Fn() -> Result<(), Fault> + Sync),
-    /// Whether large tables are unpacked on a thread of their own.
-    pub(crate) is_parallel: bool,
+    /// Where there is room, a large table is unpacked on a thread of its own.
+    pub(super) threads: &'a Threads,
     /// Held while a stream with a wide window is unpacked: one at a time, or memory would grow with the threads.
     pub(crate) wide: &'a Mutex<()>,
 }
@@ -64,7 +64,9 @@ impl BlockChecker<'_> {
         again: Option<&Archive>,
     ) -> Result<Checked, Fault> {
         let (block, is_wide) = is_wide(block)?;
-        let _alone = is_wide.then(|| self.wide.lock().unwrap_or_else(PoisonError::into_inner));
+        let busy = self.threads.begin();
+        let alone = || busy.wait(|| self.wide.lock().unwrap_or_else(PoisonError::into_inner));
+        let _alone = is_wide.then(alone);
         let checked = match (block, self.expectations.form(label.dump_id)) {
             (Block::LargeObjects(objects), _) => self.large_objects(label, objects),
             (Block::Data(data), Form::Rows { fields }) => self.rows(label, data, *fields),
@@ -88,7 +90,7 @@ impl BlockChecker<'_> {
             let fault = move |file_offset| Fault::Row { fault, entry, row, offset, file_offset };
             Found::At(offset, Box::new(fault))
         };
-        let left = each_piece::<Found>(data, self.is_parallel, &mut |piece| {
+        let left = each_piece::<Found>(data, self.threads, &mut |piece| {
             let done = scanner.scan(piece).map_err(found)?;
             bytes += to_u64(done);
             (self.each_piece)()?;
@@ -113,7 +115,7 @@ impl BlockChecker<'_> {
             let fault = move |file_offset| Fault::Insert { fault, entry, row, offset, file_offset };
             Found::At(offset, Box::new(fault))
         };
-        each_piece::<Found>(data, self.is_parallel, &mut |piece| {
+        each_piece::<Found>(data, self.threads, &mut |piece| {
             scanner.scan(piece).map_err(found)?;
             bytes += to_u64(piece.len());
             (self.each_piece)()?;

@@ -14,6 +14,7 @@ mod inserts;
 mod report;
 mod rows;
 mod schedule;
+mod threads;
 
 pub use fault::{Fault, FaultPlace, InsertFault, RowFault};
 pub use report::{LargeObjects, Verified, VerifiedTable};
@@ -25,7 +26,8 @@ use crate::restore::{Source, on_thread};
 use expectation::Expectations;
 use schedule::Schedule;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use threads::Threads;
 use tokio_util::sync::CancellationToken;
 
 /// Opens an archive and verifies it, on threads of its own. When the future is dropped, the reading stops soon.
@@ -69,8 +71,9 @@ pub fn verify_archive(
     stop: &CancellationToken,
 ) -> Result<Verified, Fault> {
     let expectations = Expectations::of(archive)?;
-    let wide = std::sync::Mutex::new(());
-    let schedule = Schedule { expectations: &expectations, jobs, progress, stop, wide: &wide };
+    let (threads, wide) = (Threads::new(jobs), Mutex::new(()));
+    let schedule =
+        Schedule { expectations: &expectations, jobs, threads: &threads, progress, stop, wide: &wide };
     // Of a file that was compressed as a whole, too, blocks come one after the other.
     let is_in_order = archive.is_stream() || archive.is_sequential();
     let blocks = if is_in_order { schedule.in_order(archive)? } else { schedule.at_once(archive)? };

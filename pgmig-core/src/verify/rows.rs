@@ -6,10 +6,13 @@
 use super::encoding::{Check, TextEncoding};
 use super::fault::RowFault;
 use crate::copy::{MAX_ROW_BYTES, escaped_byte};
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr_iter, memchr3};
 
 /// The longest escape: `\x41`, `\101`. An escape nearer to the end than this may go on in the next piece.
 const LONGEST_ESCAPE: usize = 4;
+
+/// How much is looked at in one go: each byte is, several times, and so much stays next to the processor meanwhile.
+const PART_BYTES: usize = 16 * 1024;
 
 /// A fault of a row and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,14 +91,26 @@ impl RowScanner {
     /// Takes the next bytes and says how many it has done with: all but a few of an escape or a character that
     /// is not complete. These are to be given again, with more after them.
     pub(crate) fn scan(&mut self, piece: &[u8]) -> Result<usize, FaultAt> {
+        let mut done = 0;
+        loop {
+            let rest = piece.get(done..).unwrap_or_default();
+            let part = rest.get(..PART_BYTES).unwrap_or(rest);
+            let taken = self.scan_part(part)?;
+            done += taken;
+            if taken == 0 || done == piece.len() {
+                return Ok(done);
+            }
+        }
+    }
+
+    fn scan_part(&mut self, piece: &[u8]) -> Result<usize, FaultAt> {
         if self.ended {
             self.expect_line_ends(piece)?;
             return Ok(piece.len());
         }
         let mut sound = Sound { until: piece.len(), next: Next::More };
         self.check_encoding(piece, &mut sound);
-        let spelled = self.check_escapes(piece, &mut sound);
-        check_bytes(piece, &mut sound);
+        let spelled = self.check_bytes(piece, &mut sound);
         let rows = piece.get(..sound.until).unwrap_or_default();
         // Before the faults that were found: what is wrong in these rows is earlier.
         self.count_rows(rows)?;
@@ -133,47 +148,72 @@ impl RowScanner {
         }
     }
 
-    fn check_escapes(&mut self, piece: &[u8], sound: &mut Sound) -> Result<(), FaultAt> {
+    /// Looks at what is more than itself, or stands in no row: escapes, and carriage returns (COPY writes `\r`) and NULs,
+    /// which no text holds.
+    fn check_bytes(&mut self, piece: &[u8], sound: &mut Sound) -> Result<(), FaultAt> {
         let mut from = 0;
-        while let Some(found) = piece.get(from..sound.until).and_then(|rest| memchr(b'\\', rest)) {
+        while let Some(found) = piece.get(from..sound.until).and_then(|rest| memchr3(b'\\', b'\r', 0, rest)) {
             let at = from + found;
-            let escape = piece.get(at..).unwrap_or_default();
-            let at_row_start = match at.checked_sub(1) {
-                Some(before) => piece.get(before) == Some(&b'\n'),
-                None => self.row_bytes == 0,
+            let length = match piece.get(at) {
+                Some(0) => {
+                    sound.fault(at, RowFault::NulByte);
+                    return Ok(());
+                }
+                Some(b'\r') => {
+                    sound.fault(at, RowFault::CarriageReturn);
+                    return Ok(());
+                }
+                _ => self.escape(piece, at, sound)?,
             };
-            let length =
-                match (escape.get(1), at_row_start) {
-                    // Another one than the first byte of a character may be what looks like a backslash.
-                    (Some(letter), false) if self.encoding == TextEncoding::NotAsciiSafe => {
-                        if *letter == b'\\' { 2 } else { 1 }
-                    }
-                    (Some(b'.'), true) if escape.len() == MARKER.len() => 0,
-                    (Some(b'.'), true) if escape.get(2) == Some(&b'\n') => {
-                        *sound = Sound { until: at, next: Next::Marker };
-                        return Ok(());
-                    }
-                    (Some(b'.'), _) => {
-                        sound.fault(at, RowFault::StrayEndMarker);
-                        return Ok(());
-                    }
-                    (Some(b'\n'), _) => {
-                        sound.fault(at, RowFault::EscapedLineEnd);
-                        return Ok(());
-                    }
-                    (Some(b'x' | b'0'..=b'7'), _) if escape.len() >= LONGEST_ESCAPE => {
-                        self.spell(piece, at, escape).inspect_err(|_| sound.until = at)?
-                    }
-                    (None | Some(b'x' | b'0'..=b'7'), _) => 0,
-                    (Some(_), _) => 2,
-                };
             if length == 0 {
-                *sound = Sound { until: at, next: Next::More };
                 return Ok(());
             }
             from = at + length;
         }
         Ok(())
+    }
+
+    /// Takes the escape at `at` and says how long it is; 0 where what is sound ends with it, for now or for good.
+    fn escape(&mut self, piece: &[u8], at: usize, sound: &mut Sound) -> Result<usize, FaultAt> {
+        let escape = piece.get(at..).unwrap_or_default();
+        let at_row_start = match at.checked_sub(1) {
+            Some(before) => piece.get(before) == Some(&b'\n'),
+            None => self.row_bytes == 0,
+        };
+        match (escape.get(1), at_row_start) {
+            // Another one than the first byte of a character may be what looks like a backslash.
+            (Some(letter), false) if self.encoding == TextEncoding::NotAsciiSafe => {
+                return Ok(if *letter == b'\\' { 2 } else { 1 });
+            }
+            (Some(b'.'), true) if escape.len() == MARKER.len() => {}
+            (Some(b'.'), true) if escape.get(2) == Some(&b'\n') => {
+                *sound = Sound { until: at, next: Next::Marker };
+                return Ok(0);
+            }
+            (Some(b'.'), _) => {
+                sound.fault(at, RowFault::StrayEndMarker);
+                return Ok(0);
+            }
+            (Some(b'\n'), _) => {
+                sound.fault(at, RowFault::EscapedLineEnd);
+                return Ok(0);
+            }
+            (Some(b'\r'), _) => {
+                sound.fault(at + 1, RowFault::CarriageReturn);
+                return Ok(0);
+            }
+            (Some(0), _) => {
+                sound.fault(at + 1, RowFault::NulByte);
+                return Ok(0);
+            }
+            (Some(b'x' | b'0'..=b'7'), _) if escape.len() >= LONGEST_ESCAPE => {
+                return self.spell(piece, at, escape).inspect_err(|_| sound.until = at);
+            }
+            (None | Some(b'x' | b'0'..=b'7'), _) => {}
+            (Some(_), _) => return Ok(2),
+        }
+        *sound = Sound { until: at, next: Next::More };
+        Ok(0)
     }
 
     /// Takes the escape of a byte at `at`, and says how long it is.
@@ -268,15 +308,6 @@ impl Sound {
     }
 }
 
-/// Bytes that stand in no row: COPY writes a carriage return as `\r`, and no text holds a NUL.
-fn check_bytes(piece: &[u8], sound: &mut Sound) {
-    let rows = piece.get(..sound.until).unwrap_or_default();
-    if let Some(at) = memchr2(b'\r', 0, rows) {
-        let is_nul = rows.get(at) == Some(&0);
-        sound.fault(at, if is_nul { RowFault::NulByte } else { RowFault::CarriageReturn });
-    }
-}
-
 fn to_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
@@ -324,6 +355,18 @@ mod tests {
         assert_eq!(whole(b"a\n\\.", 1), Ok(1));
         assert_eq!(whole(b"\n\n\\.\n", 0), Ok(2));
         assert_eq!(whole(b"\n\\.\n", 1), Ok(1));
+    }
+
+    #[test]
+    fn parts_do_not_matter() {
+        // Parts begin and end anywhere in these: 13 is no divisor of their size.
+        let row = "é\\n\t\\303\\251\n";
+        assert_eq!((row.len(), PART_BYTES % row.len()), (14, 4));
+        let stream = format!("{}\\.\n", row.repeat(PART_BYTES));
+        assert_eq!(whole(stream.as_bytes(), 2), Ok(to_u64(PART_BYTES)));
+        let late = format!("{}x\n\\.\n", row.repeat(PART_BYTES));
+        let fault = RowFault::FieldCount { fields: 1, expected: 2 };
+        assert_eq!(whole(late.as_bytes(), 2), Err((fault, to_u64(PART_BYTES) + 1, to_u64(14 * PART_BYTES))));
     }
 
     #[test]

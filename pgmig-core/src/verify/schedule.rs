@@ -3,8 +3,10 @@
 use super::block::{BlockChecker, Checked};
 use super::expectation::Expectations;
 use super::fault::Fault;
+use super::threads::Threads;
 use crate::archive::{Archive, DumpId};
 use crate::progress::Progress;
+use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,15 +16,16 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Schedule<'a> {
     pub(super) expectations: &'a Expectations,
     pub(super) jobs: NonZeroUsize,
+    pub(super) threads: &'a Threads,
     pub(super) progress: &'a dyn Progress,
     pub(super) stop: &'a CancellationToken,
     pub(super) wide: &'a Mutex<()>,
 }
 
-/// What several threads find out together.
+/// What several threads find out together. Blocks go by their index in the file's order.
 struct Findings {
-    /// The block that the next free thread takes.
-    next: AtomicUsize,
+    /// The blocks, in the order in which they are read.
+    queue: Mutex<std::vec::IntoIter<(usize, DumpId)>>,
     /// The first block with a fault, as far as is known: those behind it need not be read.
     faulty: AtomicUsize,
     /// What was found in each block.
@@ -50,11 +53,14 @@ impl Schedule<'_> {
         Ok(blocks)
     }
 
-    /// On several threads, each of which takes the next block of the file that nobody has taken.
+    /// On several threads, each of which takes the next block that nobody has taken, the largest first.
     pub(super) fn at_once(&self, archive: &Archive) -> Result<Vec<(DumpId, Checked)>, Fault> {
         let order = archive.block_order();
+        let mut queue: Vec<_> = order.iter().copied().enumerate().collect();
+        // A sort that keeps the file's order among equals.
+        queue.sort_by_key(|(_, id)| Reverse(archive.stored_bytes(*id)));
         let findings = Findings {
-            next: AtomicUsize::new(0),
+            queue: Mutex::new(queue.into_iter()),
             faulty: AtomicUsize::new(usize::MAX),
             blocks: Mutex::new(order.iter().map(|_| None).collect()),
         };
@@ -63,9 +69,9 @@ impl Schedule<'_> {
                 // Where no thread can be had, the others do its work.
                 let _ = std::thread::Builder::new()
                     .name("pgmig-verify".to_owned())
-                    .spawn_scoped(scope, || self.work(archive, &order, &findings));
+                    .spawn_scoped(scope, || self.work(archive, &findings));
             }
-            self.work(archive, &order, &findings);
+            self.work(archive, &findings);
         });
         let blocks = findings.blocks.into_inner().unwrap_or_else(PoisonError::into_inner);
         // In the file's order, so that the first fault is the one that is told.
@@ -76,14 +82,15 @@ impl Schedule<'_> {
             .collect()
     }
 
-    fn work(&self, archive: &Archive, order: &[DumpId], findings: &Findings) {
+    fn work(&self, archive: &Archive, findings: &Findings) {
         loop {
-            let index = findings.next.fetch_add(1, Ordering::Relaxed);
-            let Some(&id) = order.get(index) else { return };
-            if findings.faulty.load(Ordering::Relaxed) < index {
-                return;
+            let next = findings.queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((index, id)) = next else { return };
+            let in_vain = || findings.faulty.load(Ordering::Relaxed) < index;
+            if in_vain() {
+                continue;
             }
-            let found = self.check(archive, id, &|| findings.faulty.load(Ordering::Relaxed) < index);
+            let found = self.check(archive, id, &in_vain);
             if found.is_err() {
                 findings.faulty.fetch_min(index, Ordering::Relaxed);
             }
@@ -114,8 +121,8 @@ impl Schedule<'_> {
     }
 
     fn checker<'c>(&'c self, each_piece: &'c (dyn Fn() -> Result<(), Fault> + Sync)) -> BlockChecker<'c> {
-        let is_parallel = self.jobs.get() > 1;
-        BlockChecker { expectations: self.expectations, each_piece, is_parallel, wide: self.wide }
+        let (expectations, threads, wide) = (self.expectations, self.threads, self.wide);
+        BlockChecker { expectations, each_piece, threads, wide }
     }
 
     fn look(&self, read: u64, total: Option<u64>) -> Result<(), Fault> {

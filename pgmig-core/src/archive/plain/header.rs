@@ -19,24 +19,32 @@ pub(super) struct EntryHeader {
     pub(super) is_data: bool,
 }
 
+/// What comes before the name of rows and large objects, and, in scripts of pg_dump 18, of a table's statistics.
+const PREFIXES: [&[u8]; 2] = [b"Data for ", b"Statistics for "];
+
 /// Whether a comment line is one that heads an entry.
 pub(super) fn is_header(line: &[u8]) -> bool {
-    line.starts_with(b"-- Name: ") || line.starts_with(b"-- Data for Name: ")
+    split_prefix(line).is_some_and(|(_, rest)| rest.starts_with(b"Name: "))
+}
+
+fn split_prefix(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = line.strip_prefix(b"-- ")?;
+    let with = |prefix: &&'static [u8]| line.strip_prefix(*prefix).map(|rest| (*prefix, rest));
+    Some(PREFIXES.iter().find_map(with).unwrap_or((b"", line)))
 }
 
 impl EntryHeader {
     /// Parses the line; `None` if it is not what pg_dump writes.
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
-        let line = line.strip_prefix(b"-- ")?;
-        let data = line.strip_prefix(b"Data for ");
-        let rest = data.unwrap_or(line).strip_prefix(b"Name: ")?;
+        let (prefix, rest) = split_prefix(line)?;
+        let rest = rest.strip_prefix(b"Name: ")?;
         let (tag, desc, rest) = split_type(rest)?;
         let (namespace, rest) = split_last(rest, b"; Owner: ")?;
         let (owner, tablespace) = match split_last(rest, b"; Tablespace: ") {
             Some((owner, tablespace)) => (owner, Some(text(tablespace))),
             None => (rest, None),
         };
-        let is_data = data.is_some();
+        let is_data = prefix == b"Data for ";
         let [tag, desc] = [tag, desc].map(text);
         let [namespace, owner] = [namespace, owner].map(unless_hyphen);
         Some(Self { tag, desc, namespace, owner, tablespace, is_data })
@@ -91,6 +99,9 @@ mod tests {
         assert_eq!((table.tablespace, table.is_data), (Some("fast".into()), false));
         let data = parse("-- Data for Name: tenant; Type: TABLE DATA; Schema: -; Owner: -");
         assert_eq!((data.namespace, data.owner, data.tablespace, data.is_data), (None, None, None, true));
+        let statistics =
+            parse("-- Statistics for Name: tenant; Type: STATISTICS DATA; Schema: store; Owner: -");
+        assert_eq!((statistics.desc, statistics.is_data), ("STATISTICS DATA".into(), false));
         let none = parse("-- Name: EXTENSION citext; Type: COMMENT; Schema: -; Owner: ");
         assert_eq!(none.owner, Some("".into()));
         assert_eq!(

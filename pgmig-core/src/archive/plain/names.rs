@@ -78,7 +78,9 @@ impl Objects {
         let mut dependencies = Vec::new();
         if describes {
             dependencies.extend(self.described(entry));
-        } else if entry.kind == K::TableData {
+        } else if entry.kind == K::TableData
+            || (entry.kind == K::StatisticsData && entry.section == Section::Data)
+        {
             dependencies.extend(self.find(entry.namespace.as_ref(), entry.tag.as_bytes(), Some(b"TABLE")));
         } else if entry.section == Section::PostData {
             dependencies.extend(self.post_data);

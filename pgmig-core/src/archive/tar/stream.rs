@@ -112,7 +112,7 @@ impl TarStream {
                 }
                 self.enter(&member, Part::Block(entry.label()));
                 self.state = State::Reading;
-                let item = Item::new(Chunks::Shared(&mut self.framing), Coding::Stored)?;
+                let item = Item::new(Chunks::Shared(&mut self.framing), Coding::Stored);
                 Ok(Some((id, Block::Data(DataReader::new(item)))))
             }
             Next::Object(member, oid) => {
@@ -239,7 +239,7 @@ impl TarStream {
             return Err(ArchiveError::Member { name: member.path.clone(), problem });
         }
         self.enter(member, objects.part);
-        let item = Item::new(Chunks::Shared(&mut self.framing), Coding::Stored)?;
+        let item = Item::new(Chunks::Shared(&mut self.framing), Coding::Stored);
         let mut list = ObjectList::new(item);
         let mut listed = Vec::new();
         while let Some((oid, _)) = list.next()? {

@@ -2,7 +2,7 @@
 
 use super::{Planner, sql};
 use crate::archive::Entry;
-use crate::restore::plan::{EntrySettings, RunAs, Task};
+use crate::restore::plan::{EntrySettings, Half, RunAs, Task};
 
 /// How many large objects are made by one statement, like pg_dump 17's groups.
 const LARGE_OBJECTS_AT_ONCE: usize = 1000;
@@ -30,6 +30,7 @@ impl Planner<'_> {
                 label: format!("LARGE OBJECT {first}"),
                 statements: create_large_objects(&oids),
                 settings: EntrySettings::default(),
+                half: Half::Both,
             });
         }
     }

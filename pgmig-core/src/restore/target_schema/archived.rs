@@ -1,6 +1,7 @@
 //! The tables of an archive as its definitions tell them: columns, types, partitions. Pure.
 
 use crate::archive::{Archive, Entry, EntryKind};
+use crate::restore::expected::is_not_valid;
 use crate::restore::planner::qualified_name;
 use crate::sql::{
     ColumnDefinition, Parser, QualifiedName, StandardStrings, TableDefinition, split_statements,
@@ -19,6 +20,10 @@ pub(super) struct Definitions {
     attached: HashMap<QualifiedName, QualifiedName>,
     /// Triggers: table and name.
     triggers: HashSet<(QualifiedName, String)>,
+    /// Foreign keys that are NOT VALID: table and name.
+    pub(super) not_valid: HashSet<(QualifiedName, String)>,
+    /// The table and column that a sequence fills.
+    sequences: HashMap<QualifiedName, (QualifiedName, String)>,
     /// Whether types of a table's own schema are written without it (archives of PostgreSQL 10 and older).
     pub(super) is_unqualified: bool,
 }
@@ -57,8 +62,21 @@ impl Definitions {
                     self.triggers.insert((table, trigger));
                 }
             }
+            EntryKind::FkConstraint if is_not_valid(sql, StandardStrings::On) => {
+                self.not_valid.extend(constraint(sql, &name));
+            }
+            EntryKind::SequenceOwnedBy | EntryKind::Sequence => {
+                if let Some(column) = filled_by_sequence(sql) {
+                    self.sequences.insert(name, column);
+                }
+            }
             _ => {}
         }
+    }
+
+    /// The table and column that a sequence fills, where the archive tells.
+    pub(super) fn filled_by(&self, sequence: &QualifiedName) -> Option<&(QualifiedName, String)> {
+        self.sequences.get(sequence)
     }
 
     /// Whether the archive defines any table: one of rows alone tells nothing of triggers either.
@@ -146,6 +164,43 @@ fn trigger(sql: &str, entry: &QualifiedName) -> Option<(QualifiedName, String)> 
     let mut table = parser.qualified_name().ok()?;
     qualify(&mut table, entry);
     Some((table, name))
+}
+
+/// Table and name of an `ALTER TABLE ... ADD CONSTRAINT name ...`.
+fn constraint(sql: &str, entry: &QualifiedName) -> Option<(QualifiedName, String)> {
+    let mut parser = Parser::new(sql, "ALTER TABLE", StandardStrings::On);
+    parser.expect_word("alter").ok()?;
+    parser.expect_word("table").ok()?;
+    parser.eat_word("only");
+    let mut table = parser.qualified_name().ok()?;
+    qualify(&mut table, entry);
+    parser.expect_word("add").ok()?;
+    parser.expect_word("constraint").ok()?;
+    Some((table, parser.ident().ok()?))
+}
+
+/// The column of `ALTER SEQUENCE ... OWNED BY schema.table.column`, or that of an identity, `ALTER TABLE schema.table
+/// ALTER COLUMN column ADD GENERATED ...`. Older archives name it without the schema, and are not followed.
+fn filled_by_sequence(sql: &str) -> Option<(QualifiedName, String)> {
+    let mut parser = Parser::new(sql, "ALTER", StandardStrings::On);
+    parser.expect_word("alter").ok()?;
+    if parser.eat_word("table") {
+        parser.eat_word("only");
+        let table = parser.qualified_name().ok()?;
+        parser.expect_word("alter").ok()?;
+        parser.expect_word("column").ok()?;
+        let column = parser.ident().ok()?;
+        parser.expect_word("add").ok()?;
+        parser.expect_word("generated").ok()?;
+        return Some((table, column));
+    }
+    parser.expect_word("sequence").ok()?;
+    parser.qualified_name().ok()?;
+    parser.expect_word("owned").ok()?;
+    parser.expect_word("by").ok()?;
+    let table = parser.qualified_name().ok()?;
+    parser.expect_symbol(b'.', "a column").ok()?;
+    Some((table, parser.ident().ok()?))
 }
 
 #[cfg(test)]

@@ -36,9 +36,11 @@ impl Build {
         journal.step(Step::PreData);
         let executor = &mut workers.lead;
         executor.become_role(self.strongest()).await?;
-        let lifted = Lifted::lift(&mut executor.session, self.facts.is_superuser, &schema.fired).await?;
+        let lifted = Lifted::lift(&mut executor.session, self.facts.is_superuser, &schema).await?;
         self.empty(executor, &schema).await?;
-        for task in self.plan.pre_data.iter().chain(&self.plan.data_first) {
+        // Sequences have the archive's values before the rows come: triggers that fire for these may take more.
+        let values = std::mem::take(&mut self.plan.data_last);
+        for task in self.plan.pre_data.iter().chain(&self.plan.data_first).chain(&values) {
             executor.run(task).await?;
         }
         self.failpoints.pass(Step::PreData)?;
@@ -59,7 +61,10 @@ impl Build {
         sequences::advance(&mut executor.session).await?;
         self.failpoints.pass(Step::PostData)?;
         lifted.set_back(&mut executor.session).await?;
+        // As the target's functions find their tables, and without the row level security of whose rows they are.
+        executor.session.execute(&set_search_path, "set search_path").await?;
         empty::refresh_materialized_views(&mut executor.session).await?;
+        executor.session.execute("SET search_path = ''", "set search_path").await?;
         journal.step(Step::Privileges);
         for task in &self.plan.privileges {
             executor.run(task).await?;
@@ -108,9 +113,9 @@ impl Build {
     }
 
     async fn empty(&self, executor: &mut Executor, schema: &TargetSchema) -> Result<()> {
-        let tables = own::tables(&mut executor.session).await?;
-        let emptied: Vec<&QualifiedName> = tables.keys().filter(|table| !schema.keeps(table)).collect();
-        empty::empty(&mut executor.session, &emptied).await
+        let mut tables = own::tables(&mut executor.session, self.config.username()).await?;
+        tables.retain(|name, _| !schema.keeps(name));
+        empty::empty(&mut executor.session, &tables).await
     }
 
     /// What is built must be the target's schema to the last constraint and trigger.

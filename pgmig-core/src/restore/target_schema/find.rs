@@ -4,7 +4,9 @@ use super::archived::Definitions;
 use super::difference::TableDifference;
 use super::lifted::{InsertTrigger, insert_triggers};
 use super::matching::{Matched, Matcher};
+use super::obstacles::obstacles;
 use super::own::{self, OwnTables};
+use super::sequences::{self, SequenceValue};
 use super::types;
 use crate::archive::{Archive, DumpId, EntryKind};
 use crate::error::Result;
@@ -13,9 +15,8 @@ use crate::progress::{Notice, Severity};
 use crate::restore::discover::insert_columns;
 use crate::restore::error::Refusal;
 use crate::restore::plan::{Facts, Plan, RowForm, RunAs, TableLoad};
-use crate::restore::planner::qualified_name;
 use crate::schema;
-use crate::sql::QualifiedName;
+use crate::sql::{QualifiedName, quote_ident};
 use crate::target::session::Session;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -31,12 +32,15 @@ pub(in crate::restore) struct TargetSchema {
     pub(super) kept: HashSet<QualifiedName>,
     /// Triggers that the archive does not have: they fire for the loaded rows.
     pub(super) fired: HashSet<InsertTrigger>,
+    /// Foreign keys that the archive's own rows need not fulfil: table and name.
+    pub(super) not_valid: HashSet<(QualifiedName, String)>,
 }
 
 /// Decides where the rows of the plan go, and which of its sequence values are set.
 ///
 /// # Errors
 ///
+/// [`Refusal::TargetObstacles`] if the target cannot be loaded into, whatever the archive holds;
 /// [`Refusal::TargetSchema`] with all differences if one cannot be dealt with.
 pub(in crate::restore) async fn find(
     target: &mut Session,
@@ -46,7 +50,12 @@ pub(in crate::restore) async fn find(
     facts: &Facts,
 ) -> Result<TargetSchema> {
     let definitions = Definitions::of(archive);
-    let own = own::tables(target).await?;
+    let own = own::tables(target, &facts.roles.owner).await?;
+    let kept = kept(&own, profile);
+    let obstacles = obstacles(target, &own, &kept, facts).await?;
+    if !obstacles.is_empty() {
+        return Err(Refusal::TargetObstacles(obstacles).into());
+    }
     let no_rules = TargetRules::default();
     let rules = profile.map_or(&no_rules, Profile::target_rules);
     let named = columns_of_inserts(archive, &plan.tables, &definitions)?;
@@ -58,16 +67,20 @@ pub(in crate::restore) async fn find(
         return Err(Refusal::TargetSchema { differences }.into());
     }
     plan.tables = loads;
-    for load in &mut plan.tables {
-        let is_rows = matches!(load.form, RowForm::Copy(_));
-        load.alone = false;
-        load.run_as = if facts.is_superuser && is_rows { RunAs::Superuser } else { RunAs::Owner };
-    }
-    let mut found = TargetSchema { differences, kept: kept(&own, profile), ..TargetSchema::default() };
+    let mut found = TargetSchema { differences, kept, ..TargetSchema::default() };
+    found.run_as_owners(plan, &own, facts);
     let search_path = profile.map_or_else(|| vec!["public"], Profile::search_path);
     found.search_path = search_path.into_iter().map(str::to_owned).collect();
+    let in_target = |(table, name): &(QualifiedName, String)| {
+        (matcher.destination(table).map_or(table, |(own, _)| own).clone(), name.clone())
+    };
+    found.not_valid = definitions.not_valid.iter().map(in_target).collect();
     found.fire(insert_triggers(target).await?, plan, &own, &definitions);
-    found.sequences(target, archive, plan).await?;
+    if archive.is_stream() {
+        found.warn_of_order();
+    }
+    let set = sequences::set_by_archive(target, archive, &matcher).await?;
+    found.sequences(set, archive, plan);
     Ok(found)
 }
 
@@ -129,7 +142,7 @@ impl TargetSchema {
             if sources.peek().is_none() {
                 continue;
             }
-            let label = format!("{} of {table}", crate::sql::quote_ident(&trigger.name));
+            let label = format!("{} of {table}", quote_ident(&trigger.name));
             if !definitions.any() {
                 off.insert(label);
             } else if !sources.any(|source| definitions.has_trigger(source, &trigger.name)) {
@@ -138,7 +151,6 @@ impl TargetSchema {
                 self.fired.insert(trigger);
             }
         }
-        let list = |labels: BTreeSet<String>| labels.into_iter().collect::<Vec<_>>().join(", ");
         if !on.is_empty() {
             let text = "triggers that the archive lacks fire for the rows that are loaded";
             self.notice(format!("{text}: {}", list(on)));
@@ -156,46 +168,73 @@ impl TargetSchema {
         self.notices.push(Notice { severity: Severity::Notice, text });
     }
 
-    /// Leaves out the values of sequences that the target does not have, or that fill a table which keeps its rows.
-    async fn sequences(&mut self, target: &mut Session, archive: &Archive, plan: &mut Plan) -> Result<()> {
-        let sql = "\
-            SELECT n.nspname, s.relname, cn.nspname, c.relname FROM pg_catalog.pg_class s \
-            JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace \
-            LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-                AND d.objid = s.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-                AND d.deptype IN ('a', 'i') \
-            LEFT JOIN pg_catalog.pg_class c ON c.oid = d.refobjid \
-            LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace WHERE s.relkind = 'S'";
-        let rows = target.rows(sql, "list the target's sequences").await?;
-        let owners: HashMap<QualifiedName, QualifiedName> = rows
-            .iter()
-            .map(|row| {
-                (QualifiedName::new(row.text(0), row.text(1)), QualifiedName::new(row.text(2), row.text(3)))
-            })
-            .collect();
-        let names: HashMap<DumpId, QualifiedName> = archive
-            .entries()
-            .iter()
-            .filter(|entry| entry.kind == EntryKind::SequenceSet)
-            .map(|entry| (entry.dump_id, qualified_name(entry)))
-            .collect();
+    /// The archive's order is that of a stream, whatever triggers need.
+    fn warn_of_order(&mut self) {
+        if self.fired.is_empty() {
+            return;
+        }
+        let mut names: Vec<String> =
+            self.fired.iter().map(|on| format!("{} of {}", quote_ident(&on.name), on.table)).collect();
+        names.sort_unstable();
+        let text = format!(
+            "rows of a stream are loaded in the archive's order, so what triggers look for in other tables may not be there \
+             yet; of a file, their tables are loaded last: {}",
+            names.join(", ")
+        );
+        self.notices.push(Notice { severity: Severity::Warning, text });
+    }
+
+    /// The target's code (triggers, defaults, expressions of the profile) runs as the owner of its tables; as the
+    /// superuser only where the table is somebody else's.
+    fn run_as_owners(&mut self, plan: &mut Plan, own: &OwnTables, facts: &Facts) {
+        let mut of_others = BTreeSet::new();
+        for load in &mut plan.tables {
+            load.alone = false;
+            load.run_as = RunAs::Owner;
+            let Some(into) = &load.into else { continue };
+            if own.get(&into.table).is_some_and(|table| !table.is_owned) && facts.is_superuser {
+                load.run_as = RunAs::Superuser;
+                of_others.insert(into.table.to_string());
+            }
+        }
+        if !of_others.is_empty() {
+            self.notice(format!(
+                "these tables do not belong to username {}, so their rows are loaded as su_username {}, which their \
+                 triggers and defaults then run as: {}",
+                facts.roles.owner,
+                facts.login,
+                list(of_others)
+            ));
+        }
+    }
+
+    /// Sets the target's sequences that fill what the archive's do, and tells of the others.
+    fn sequences(&mut self, set: Vec<SequenceValue>, archive: &Archive, plan: &mut Plan) {
         let mut missing = Vec::new();
-        plan.data_last.retain(|task| {
-            let Some(name) = names.get(&task.dump_id) else { return true };
-            match owners.get(name) {
-                Some(owner) => !self.kept.contains(owner),
-                None => {
+        let mut by_entry: HashMap<DumpId, SequenceValue> =
+            set.into_iter().map(|value| (value.dump_id, value)).collect();
+        plan.data_last.retain_mut(|task| {
+            let is_value =
+                archive.entry(task.dump_id).is_some_and(|entry| entry.kind == EntryKind::SequenceSet);
+            match by_entry.remove(&task.dump_id) {
+                None => !is_value,
+                Some(SequenceValue { sequence: None, name, .. }) => {
                     missing.push(name.to_string());
                     false
+                }
+                Some(value) => {
+                    value.redirect(&mut task.statements);
+                    !value.owner.is_some_and(|owner| self.kept.contains(&owner))
                 }
             }
         });
         if !missing.is_empty() {
-            self.notice(format!(
-                "the target has no such sequences, so they are not set: {}",
-                missing.join(", ")
-            ));
+            let text = "the target has no such sequences, so they are not set";
+            self.notice(format!("{text}: {}", missing.join(", ")));
         }
-        Ok(())
     }
+}
+
+fn list(labels: BTreeSet<String>) -> String {
+    labels.into_iter().collect::<Vec<_>>().join(", ")
 }

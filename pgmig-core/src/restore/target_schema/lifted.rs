@@ -1,9 +1,10 @@
 //! What stands in the way of loading rows in any order: foreign keys, triggers, rules. Lifted for the load, and set
 //! back as it was; a foreign key is checked when it is set back.
 
+use super::find::TargetSchema;
 use crate::error::Result;
 use crate::restore::error::RestoreError;
-use crate::sql::QualifiedName;
+use crate::sql::{QualifiedName, quote_ident};
 use crate::target::TargetError;
 use crate::target::session::{Session, TextRow};
 use std::collections::HashSet;
@@ -28,12 +29,14 @@ pub(super) struct InsertTrigger {
 pub(super) struct Lifted {
     foreign_keys: Vec<ForeignKey>,
     set_back: Vec<String>,
+    row_security: Vec<String>,
     event_triggers: Vec<String>,
 }
 
 #[derive(Debug)]
 struct ForeignKey {
     label: String,
+    /// The first one checks the rows.
     statements: Vec<String>,
 }
 
@@ -56,23 +59,21 @@ pub(super) async fn insert_triggers(session: &mut Session) -> Result<Vec<InsertT
 }
 
 impl Lifted {
-    /// Lifts everything but these triggers.
+    /// Lifts everything but the triggers that are to fire.
     pub(super) async fn lift(
         session: &mut Session,
         is_superuser: bool,
-        stay_on: &HashSet<InsertTrigger>,
+        schema: &TargetSchema,
     ) -> Result<Self> {
         let mut lifted = Self::default();
         // Event triggers would fire on every statement here; only a superuser can have made them.
         if is_superuser {
             lifted.event_triggers(session).await?;
         }
-        lifted.triggers(session, stay_on).await?;
+        lifted.triggers(session, &schema.fired).await?;
         lifted.rules(session).await?;
-        lifted.foreign_keys(session).await?;
-        if !is_superuser {
-            lifted.row_security(session).await?;
-        }
+        lifted.foreign_keys(session, schema).await?;
+        lifted.row_security(session).await?;
         Ok(lifted)
     }
 
@@ -110,11 +111,13 @@ impl Lifted {
                 continue;
             }
             let alter = format!("ALTER TABLE ONLY {}", trigger.table);
-            let name = crate::sql::quote_ident(&trigger.name);
+            let name = quote_ident(&trigger.name);
             off.push(format!("{alter} DISABLE TRIGGER {name}"));
             on.push(format!("{alter} {} TRIGGER {name}", enable(row.text(3))));
         }
-        self.turn_off(session, off, on, "turn a trigger off while rows are loaded").await
+        turn_off(session, off, "turn a trigger off while rows are loaded").await?;
+        self.set_back.extend(on);
+        Ok(())
     }
 
     /// Rules would rewrite the statement that inserts held rows.
@@ -131,7 +134,9 @@ impl Lifted {
             off.push(format!("ALTER TABLE {table} DISABLE RULE {name}"));
             on.push(format!("ALTER TABLE {table} {} RULE {name}", enable(row.text(2))));
         }
-        self.turn_off(session, off, on, "turn a rule off while rows are loaded").await
+        turn_off(session, off, "turn a rule off while rows are loaded").await?;
+        self.set_back.extend(on);
+        Ok(())
     }
 
     async fn row_security(&mut self, session: &mut Session) -> Result<(), TargetError> {
@@ -144,25 +149,39 @@ impl Lifted {
             let alter = |row: &TextRow| format!("ALTER TABLE {} {how} ROW LEVEL SECURITY", row.text(0));
             rows.iter().map(alter).collect()
         };
-        self.turn_off(session, alter("NO FORCE"), alter("FORCE"), "lift FORCE ROW LEVEL SECURITY").await
+        turn_off(session, alter("NO FORCE"), "lift FORCE ROW LEVEL SECURITY").await?;
+        self.row_security = alter("FORCE");
+        Ok(())
     }
 
-    async fn foreign_keys(&mut self, session: &mut Session) -> Result<(), TargetError> {
+    async fn foreign_keys(
+        &mut self,
+        session: &mut Session,
+        schema: &TargetSchema,
+    ) -> Result<(), TargetError> {
         let sql = format!(
-            "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.quote_ident(k.conname), \
-                 pg_catalog.pg_get_constraintdef(k.oid), \
+            "SELECT n.nspname, c.relname, k.conname, pg_catalog.pg_get_constraintdef(k.oid), \
                  pg_catalog.quote_literal(pg_catalog.obj_description(k.oid, 'pg_constraint')) \
              FROM pg_catalog.pg_constraint k \
              JOIN (SELECT c.oid, c.relname, c.relnamespace FROM {USER_TABLES}) c ON c.oid = k.conrelid \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY 1, 2"
+             WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY 1, 2, 3"
         );
         for row in session.rows(&sql, "list the foreign keys").await? {
-            let (table, name) = (row.text(0), row.text(1));
+            let (table, name) = (QualifiedName::new(row.text(0), row.text(1)), row.text(2));
+            let is_checked =
+                !schema.keeps(&table) && !schema.not_valid.contains(&(table.clone(), name.into()));
+            let name = quote_ident(name);
             let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {name}");
             session.execute(&drop, "lift a foreign key while rows are loaded").await?;
-            let mut statements = vec![format!("ALTER TABLE {table} ADD CONSTRAINT {name} {}", row.text(2))];
-            if let Some(comment) = row.get(3) {
+            let add = |definition: &str| format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition}");
+            let mut statements = Vec::new();
+            // NOT VALID excuses the rows that were there before, not those that are loaded.
+            if let Some(checked) = row.text(3).strip_suffix(" NOT VALID").filter(|_| is_checked) {
+                statements.extend([add(checked), drop]);
+            }
+            statements.push(add(row.text(3)));
+            if let Some(comment) = row.get(4) {
                 statements.push(format!("COMMENT ON CONSTRAINT {name} ON {table} IS {comment}"));
             }
             let label = format!("foreign key {name} of table {table}");
@@ -171,21 +190,8 @@ impl Lifted {
         Ok(())
     }
 
-    async fn turn_off(
-        &mut self,
-        session: &mut Session,
-        off: Vec<String>,
-        on: Vec<String>,
-        doing: &str,
-    ) -> Result<(), TargetError> {
-        for statement in off {
-            session.execute(&statement, doing).await?;
-        }
-        self.set_back.extend(on);
-        Ok(())
-    }
-
-    /// Sets everything back but the event triggers, which would fire for what is still to be done.
+    /// Sets everything back but row level security, which would hide rows from the filling of materialized views, and
+    /// the event triggers, which would fire for what is still to be done.
     ///
     /// # Errors
     ///
@@ -210,8 +216,9 @@ impl Lifted {
         Self::run(&self.set_back, session).await
     }
 
-    /// Sets the event triggers back, when all else is done.
+    /// Sets the rest back, the event triggers when all else is done.
     pub(super) async fn finish(self, session: &mut Session) -> Result<()> {
+        Self::run(&self.row_security, session).await?;
         Self::run(&self.event_triggers, session).await
     }
 
@@ -221,6 +228,13 @@ impl Lifted {
         }
         Ok(())
     }
+}
+
+async fn turn_off(session: &mut Session, off: Vec<String>, doing: &str) -> Result<(), TargetError> {
+    for statement in off {
+        session.execute(&statement, doing).await?;
+    }
+    Ok(())
 }
 
 /// How a trigger or rule in this state (`tgenabled`, `ev_enabled`, `evtenabled`) is turned on again.

@@ -77,7 +77,7 @@ impl<'a> Matcher<'a> {
 
     /// The target's table for rows of the archive's: by the profile's rule, by its name, or that of which it is a
     /// partition. Rows of a partition always go through the root, since its bounds need not be the archive's.
-    fn destination(&self, table: &QualifiedName) -> Option<(&'a QualifiedName, &'a OwnTable)> {
+    pub(super) fn destination(&self, table: &QualifiedName) -> Option<(&'a QualifiedName, &'a OwnTable)> {
         let in_target = |name: &QualifiedName| {
             let name = self.rules.table(name).unwrap_or_else(|| name.clone());
             let (name, own) = self.own.get_key_value(&name)?;

@@ -13,6 +13,7 @@ mod empty;
 mod find;
 mod lifted;
 mod matching;
+mod obstacles;
 mod own;
 mod sequences;
 mod types;

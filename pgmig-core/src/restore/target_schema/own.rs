@@ -1,7 +1,7 @@
 //! The target's own tables, as its catalogs tell them.
 
 use crate::error::Result;
-use crate::sql::QualifiedName;
+use crate::sql::{QualifiedName, quote_literal};
 use crate::target::session::Session;
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,6 +12,10 @@ pub(super) struct OwnTable {
     pub(super) root: Option<QualifiedName>,
     /// Whether an extension made it.
     pub(super) of_extension: bool,
+    /// Whether its rows are in partitions.
+    pub(super) is_partitioned: bool,
+    /// Whether it belongs to `username`, of itself or through a role.
+    pub(super) is_owned: bool,
     pub(super) columns: Vec<OwnColumn>,
 }
 
@@ -37,28 +41,34 @@ impl OwnTable {
 /// The tables of the target, in the order of their names.
 pub(super) type OwnTables = BTreeMap<QualifiedName, OwnTable>;
 
-/// Reads all tables of users and of extensions, the partitioned ones among them.
-pub(super) async fn tables(target: &mut Session) -> Result<OwnTables> {
+/// Reads all tables of users and of extensions, the partitioned ones among them, as seen by `username`.
+pub(super) async fn tables(target: &mut Session, username: &str) -> Result<OwnTables> {
     let roots = roots(target).await?;
-    let sql = "\
+    let sql = format!(
+        "\
         SELECT n.nspname, c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
             a.attnotnull OR t.typnotnull, \
             a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL, \
             a.attgenerated <> '', \
             EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-                AND d.objid = c.oid AND d.deptype = 'e') \
+                AND d.objid = c.oid AND d.deptype = 'e'), \
+            c.relkind = 'p', pg_catalog.pg_has_role({}, c.relowner, 'USAGE') \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
         LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
         WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' \
-            AND n.nspname !~ '^pg_' ORDER BY n.nspname, c.relname, a.attnum";
-    let rows = target.rows(sql, "list the target's tables").await?;
+            AND n.nspname !~ '^pg_' ORDER BY n.nspname, c.relname, a.attnum",
+        quote_literal(username)
+    );
+    let rows = target.rows(&sql, "list the target's tables").await?;
     let mut tables = OwnTables::new();
     for row in &rows {
         let name = QualifiedName::new(row.text(0), row.text(1));
         let table = tables.entry(name.clone()).or_insert_with(|| OwnTable {
             root: roots.get(&name).cloned(),
             of_extension: row.is_true(7),
+            is_partitioned: row.is_true(8),
+            is_owned: row.is_true(9),
             columns: Vec::new(),
         });
         let Some(column) = row.get(2) else { continue };

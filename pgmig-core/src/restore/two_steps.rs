@@ -1,0 +1,226 @@
+//! Keys and foreign keys of big tables are made in two statements, of which the long one locks less: so several
+//! indexes of one table can be built, and several foreign keys to one table checked, at the same time. Pure.
+
+use super::plan::{Half, Task};
+use crate::archive::{Archive, DumpId, Entry, EntryKind};
+use crate::sql::{Parser, QualifiedName, SqlError, StandardStrings, quote_ident, split_statements};
+use std::collections::HashMap;
+
+/// Tables that take less than this in the archive are not worth a second statement.
+const BIG_BYTES: u64 = 1024 * 1024;
+
+/// The statements of a constraint in two parts. What they leave behind is what the one statement would.
+#[derive(Debug, PartialEq, Eq)]
+struct TwoSteps {
+    first: String,
+    second: String,
+}
+
+/// Takes apart what is worth it: keys of big tables that have other indexes too, and foreign keys of big tables. Only on
+/// tables with rows of their own: constraints of partitioned ones are made through their partitions.
+pub(super) fn in_two_steps(archive: &Archive, tasks: Vec<Task>, strings: StandardStrings) -> Vec<Task> {
+    let tables = Tables::of(archive, &tasks);
+    tasks.into_iter().flat_map(|task| apart(task, archive, &tables, strings)).collect()
+}
+
+fn apart(task: Task, archive: &Archive, tables: &Tables, strings: StandardStrings) -> Vec<Task> {
+    let entry = archive.entry(task.dump_id);
+    let [(run_as, sql)] = task.statements.as_slice() else { return vec![task] };
+    let steps = entry.and_then(|entry| match entry.kind {
+        EntryKind::Constraint if tables.have_other_indexes(entry) => key(sql, strings),
+        EntryKind::FkConstraint if tables.are_big(entry) => foreign_key(sql, strings),
+        _ => None,
+    });
+    let Some(TwoSteps { first, second }) = steps else { return vec![task] };
+    let half = |half, sql| Task { half, statements: vec![(run_as.clone(), sql)], ..task.clone() };
+    vec![half(Half::First, first), half(Half::Second, second)]
+}
+
+/// TABLE entries whose rows have an entry.
+struct Tables {
+    /// The bytes that the rows take in the archive.
+    bytes: HashMap<DumpId, u64>,
+    /// Indexes and keys.
+    indexes: HashMap<DumpId, usize>,
+}
+
+impl Tables {
+    fn of(archive: &Archive, tasks: &[Task]) -> Self {
+        let mut tables = Self { bytes: HashMap::new(), indexes: HashMap::new() };
+        for rows in archive.entries().iter().filter(|entry| entry.kind == EntryKind::TableData) {
+            let bytes = archive.stored_bytes(rows.dump_id).unwrap_or_default();
+            let is_table = |id: &&DumpId| archive.entry(**id).is_some_and(|e| e.kind == EntryKind::Table);
+            tables.bytes.extend(rows.dependencies.iter().filter(is_table).map(|table| (*table, bytes)));
+        }
+        for entry in tasks.iter().filter_map(|task| archive.entry(task.dump_id)) {
+            if matches!(entry.kind, EntryKind::Index | EntryKind::Constraint) {
+                for table in &entry.dependencies {
+                    *tables.indexes.entry(*table).or_default() += 1;
+                }
+            }
+        }
+        tables
+    }
+
+    /// The tables that an entry is about, and the bytes of each.
+    fn among<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = (DumpId, u64)> {
+        entry.dependencies.iter().filter_map(|id| Some((*id, *self.bytes.get(id)?)))
+    }
+
+    /// Whether this key's table is big, and has other indexes.
+    fn have_other_indexes(&self, entry: &Entry) -> bool {
+        let mut on = self.among(entry);
+        on.any(|(table, bytes)| {
+            bytes >= BIG_BYTES && self.indexes.get(&table).is_some_and(|count| *count > 1)
+        })
+    }
+
+    /// Whether both tables of this foreign key have rows, and one of them many.
+    fn are_big(&self, entry: &Entry) -> bool {
+        self.among(entry).count() == 2 && self.among(entry).any(|(_, bytes)| bytes >= BIG_BYTES)
+    }
+}
+
+/// The index first, and then the key that uses it.
+fn key(sql: &str, strings: StandardStrings) -> Option<TwoSteps> {
+    let (constraint, after) = first_statement(sql, strings)?;
+    let mut parser = Parser::new(constraint, "constraint", strings);
+    let (table, name) = add_constraint(&mut parser).ok()?;
+    let kind = if parser.eat_word("primary") {
+        parser.expect_word("key").ok()?;
+        "PRIMARY KEY"
+    } else {
+        parser.expect_word("unique").ok()?;
+        "UNIQUE"
+    };
+    let nulls = if parser.eat_word("nulls") {
+        parser.expect_word("not").ok()?;
+        parser.expect_word("distinct").ok()?;
+        " NULLS NOT DISTINCT"
+    } else {
+        ""
+    };
+    let columns = quoted(&parser.ident_list().ok()?);
+    let include = match parser.eat_word("include") {
+        true => format!(" INCLUDE ({})", quoted(&parser.ident_list().ok()?)),
+        false => String::new(),
+    };
+    let deferrable = match parser.eat_word("deferrable") {
+        true if parser.eat_word("initially") => {
+            parser.expect_word("deferred").ok()?;
+            " DEFERRABLE INITIALLY DEFERRED"
+        }
+        true => " DEFERRABLE",
+        false => "",
+    };
+    // Storage parameters, and whatever else there is, are left to the one statement.
+    parser.expect_end_of_statement().ok()?;
+    let name = quote_ident(&name);
+    Some(TwoSteps {
+        first: format!("CREATE UNIQUE INDEX {name} ON {table} USING btree ({columns}){include}{nulls}"),
+        second: format!(
+            "ALTER TABLE ONLY {table} ADD CONSTRAINT {name} {kind} USING INDEX {name}{deferrable};{after}"
+        ),
+    })
+}
+
+/// The foreign key first, which then holds for new rows, and then the look at those that are there.
+fn foreign_key(sql: &str, strings: StandardStrings) -> Option<TwoSteps> {
+    let (constraint, after) = first_statement(sql, strings)?;
+    let mut parser = Parser::new(constraint, "constraint", strings);
+    let (table, name) = add_constraint(&mut parser).ok()?;
+    parser.expect_word("foreign").ok()?;
+    while let Some(token) = parser.next() {
+        if parser.text(&token).eq_ignore_ascii_case("valid") {
+            return None;
+        }
+    }
+    parser.expect_end().ok()?;
+    let constraint = constraint.trim_end().trim_end_matches(';');
+    Some(TwoSteps {
+        first: format!("{constraint} NOT VALID"),
+        second: format!("ALTER TABLE ONLY {table} VALIDATE CONSTRAINT {};{after}", quote_ident(&name)),
+    })
+}
+
+/// The first of an entry's statements, and the text after it (a key can be followed by `CLUSTER ON`).
+fn first_statement(sql: &str, strings: StandardStrings) -> Option<(&str, &str)> {
+    let first = *split_statements(sql, strings).ok()?.first()?;
+    let (_, after) = sql.split_once(first)?;
+    Some((first, after.trim_end()))
+}
+
+fn add_constraint(parser: &mut Parser<'_>) -> Result<(QualifiedName, String), SqlError> {
+    parser.expect_word("alter")?;
+    parser.expect_word("table")?;
+    parser.eat_word("only");
+    let table = parser.qualified_name()?;
+    parser.expect_word("add")?;
+    parser.expect_word("constraint")?;
+    Ok((table, parser.ident()?))
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| quote_ident(name)).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn steps(of: fn(&str, StandardStrings) -> Option<TwoSteps>, sql: &str) -> Option<(String, String)> {
+        of(sql, StandardStrings::On).map(|steps| (steps.first, steps.second))
+    }
+
+    #[test]
+    fn a_key_uses_an_index_that_was_made_before() {
+        let sql = "ALTER TABLE ONLY s.\"T\"\n    ADD CONSTRAINT \"T_pkey\" PRIMARY KEY (id, \"a b\");\n\n\
+                   ALTER TABLE s.\"T\" CLUSTER ON \"T_pkey\";\n";
+        let (first, second) = steps(key, sql).unwrap();
+        assert_eq!(first, "CREATE UNIQUE INDEX \"T_pkey\" ON s.\"T\" USING btree (id, \"a b\")");
+        assert_eq!(
+            second,
+            "ALTER TABLE ONLY s.\"T\" ADD CONSTRAINT \"T_pkey\" PRIMARY KEY USING INDEX \"T_pkey\";\n\n\
+             ALTER TABLE s.\"T\" CLUSTER ON \"T_pkey\";"
+        );
+        let sql = "ALTER TABLE ONLY t ADD CONSTRAINT u UNIQUE NULLS NOT DISTINCT (a) INCLUDE (b, c) \
+                   DEFERRABLE INITIALLY DEFERRED;";
+        let (first, second) = steps(key, sql).unwrap();
+        assert_eq!(first, "CREATE UNIQUE INDEX u ON t USING btree (a) INCLUDE (b, c) NULLS NOT DISTINCT");
+        assert_eq!(
+            second,
+            "ALTER TABLE ONLY t ADD CONSTRAINT u UNIQUE USING INDEX u DEFERRABLE INITIALLY DEFERRED;"
+        );
+    }
+
+    #[test]
+    fn a_foreign_key_is_checked_afterwards() {
+        let sql = "ALTER TABLE ONLY s.a\n    ADD CONSTRAINT fk FOREIGN KEY (b) REFERENCES s.b(id) ON DELETE CASCADE;\n";
+        let (first, second) = steps(foreign_key, sql).unwrap();
+        assert_eq!(
+            first,
+            "ALTER TABLE ONLY s.a\n    ADD CONSTRAINT fk FOREIGN KEY (b) REFERENCES s.b(id) ON DELETE CASCADE NOT VALID"
+        );
+        assert_eq!(second, "ALTER TABLE ONLY s.a VALIDATE CONSTRAINT fk;");
+    }
+
+    #[test]
+    fn what_is_written_otherwise_stays_one_statement() {
+        for sql in [
+            "ALTER TABLE ONLY t ADD CONSTRAINT e EXCLUDE USING gist (a WITH &&);",
+            "ALTER TABLE ONLY t ADD CONSTRAINT p PRIMARY KEY (id, at WITHOUT OVERLAPS);",
+            "ALTER TABLE ONLY t ADD CONSTRAINT p PRIMARY KEY (id) WITH (fillfactor='70');",
+            "ALTER TABLE ONLY t ADD CONSTRAINT c CHECK (a > 0) NOT VALID;",
+            "ALTER TABLE t REPLICA IDENTITY FULL;",
+            "",
+        ] {
+            assert_eq!(steps(key, sql), None, "{sql}");
+            assert_eq!(steps(foreign_key, sql), None, "{sql}");
+        }
+        let not_valid = "ALTER TABLE ONLY a ADD CONSTRAINT f FOREIGN KEY (b) REFERENCES b(id) NOT VALID;";
+        assert_eq!(steps(foreign_key, not_valid), None);
+        let (and, key_of) = ("ALTER TABLE ONLY a ADD CONSTRAINT f ", "PRIMARY KEY (b); SELECT 'x");
+        assert_eq!(steps(key, &format!("{and}{key_of}")), None, "what cannot be read");
+    }
+}
