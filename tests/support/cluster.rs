@@ -21,19 +21,22 @@ pub(crate) const PASSWORD: &str = "s3cret-of-dbadmin";
 /// The cluster.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    pub(crate) server: PrivateServer,
     /// The application's, empty. What is asked of it is asked as the superuser.
     pub(crate) database: Database,
     /// The CA's certificate, as the secret has it.
     pub(crate) ca: String,
+    /// Last, as the database is dropped from it.
+    _server: PrivateServer,
 }
 
 impl Cluster {
     /// Starts it.
     pub(crate) fn start() -> Self {
-        let server = Server::start_private("ssl_min_protocol_version = 'TLSv1.3'\nmax_prepared_transactions = 0");
+        let server =
+            Server::start_private("ssl_min_protocol_version = 'TLSv1.3'\nmax_prepared_transactions = 0");
         let authority = Identity::authority("wa_inst-postgres-16-ca");
-        let names = ["", ".zen", ".zen.svc", ".zen.svc.cluster.local"].map(|domain| format!("{SERVICE}{domain}"));
+        let names =
+            ["", ".zen", ".zen.svc", ".zen.svc.cluster.local"].map(|domain| format!("{SERVICE}{domain}"));
         let identity = authority.issue(&names.each_ref().map(String::as_str), Validity::Now);
         let key = identity.key.private_key_to_pem_pkcs8().expect("a key is PEM");
         replace(&server.data.join("server.key"), &key);
@@ -52,7 +55,7 @@ impl Cluster {
         wait_until(|| server.psql("postgres", "SELECT count(*) FROM pg_hba_file_rules") == "2\n");
         let name = "conversation_pprd_wa_inst";
         let database = Database::create_named(&server, name, &format!("OWNER {OWNER}"));
-        Self { server, database, ca: authority.pem() }
+        Self { database, ca: authority.pem(), _server: server }
     }
 }
 
