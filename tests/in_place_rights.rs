@@ -57,7 +57,10 @@ fn an_owner_restores_what_an_owner_can_have() {
         }
     }
     // What a superuser owns is the same as before: a wrapper and a publication.
-    assert_eq!(target.psql("SELECT pubowner::regrole FROM pg_publication WHERE pubname = 'pub_all'"), "postgres\n");
+    assert_eq!(
+        target.psql("SELECT pubowner::regrole FROM pg_publication WHERE pubname = 'pub_all'"),
+        "postgres\n"
+    );
 }
 
 #[test]
@@ -89,7 +92,9 @@ fn a_schema_that_is_closed_to_the_owner_is_refused() {
     target.psql("ALTER SCHEMA public OWNER TO postgres");
     let before = Before::of(&target);
     let outcome = before.is_now(restore(&target, &archive).expect_status(3));
-    outcome.stderr_has("TABLE public.fruit and all else in schema public").stderr_has("GRANT CREATE ON SCHEMA public");
+    outcome
+        .stderr_has("TABLE public.fruit and all else in schema public")
+        .stderr_has("GRANT CREATE ON SCHEMA public");
 }
 
 /// Tables with keys and text: four relations each.
@@ -117,7 +122,9 @@ fn a_lock_table_that_is_too_small_is_refused_with_the_setting_that_is_enough() {
     // What is said to fit, does; the same over it does not, as the tables that go count, too.
     restore(&target, &fits).expect_status(0);
     let before = Before::of(&target);
-    before.is_now(restore(&target, &fits).expect_status(3).stderr_has("max_locks_per_transaction be set to 64"));
+    before.is_now(
+        restore(&target, &fits).expect_status(3).stderr_has("max_locks_per_transaction be set to 64"),
+    );
     let target = Database::create_with(&server, "locks", &format!("OWNER {}", quoted(APPLICATION)));
     let outcome = restore(&target, &too_many).expect_status(3).stderr_has("it is 10");
     outcome.stderr_has("max_locks_per_transaction be set to 64");

@@ -208,23 +208,27 @@ fn a_role_that_owns_its_database_and_nothing_more() {
     let (mut terminal, host) = shell_in_cluster(directory);
     std::fs::write(path.join("ca.crt"), &cluster.ca).unwrap();
     let postgres = postgres_yaml(&cluster.database, cluster::OWNER, cluster::OWNER, cluster::PASSWORD);
-    std::fs::write(path.join("postgres.yaml"), postgres.replace("host: localhost", &format!("host: {host}"))).unwrap();
+    std::fs::write(path.join("postgres.yaml"), postgres.replace("host: localhost", &format!("host: {host}")))
+        .unwrap();
     let more = "type: assistant\n";
-    std::fs::write(path.join("resourceController.yaml"), resource_controller_yaml(&controller, more)).unwrap();
+    std::fs::write(path.join("resourceController.yaml"), resource_controller_yaml(&controller, more))
+        .unwrap();
     terminal.types(&format!("cd {}", path.display())).sees("pod$ ");
     terminal.types(&format!("export PG_CA_FILE={}/ca.crt", path.display())).sees("pod$ ");
     terminal.types("./pgmig --testPGConnection --target postgres.yaml");
     terminal.sees("TLS         TLSv1.3").sees("pod$ ");
-    terminal.types("./pgmig --resourceController resourceController.yaml --target postgres.yaml --source store.dump");
+    terminal.types(
+        "./pgmig --resourceController resourceController.yaml --target postgres.yaml --source store.dump",
+    );
     answer(&mut terminal, &cluster.database.name);
     backup.assert_restored(&cluster.database);
 
     // With the mapping that was entered, over what has just been restored.
-    terminal.types(
-        "./pgmig --dry-run --target postgres.yaml --source store.dump --mapping enteredMapping.yaml",
-    );
+    terminal
+        .types("./pgmig --dry-run --target postgres.yaml --source store.dump --mapping enteredMapping.yaml");
     terminal.sees("in-place").sees("pod$ ");
-    terminal.types("./pgmig --force --target postgres.yaml --source store.dump --mapping enteredMapping.yaml");
+    terminal
+        .types("./pgmig --force --target postgres.yaml --source store.dump --mapping enteredMapping.yaml");
     terminal.sees("Restored \"").sees("pod$ ");
     assert!(exporter.stop() > 0, "the exporter was never let in");
     finish(terminal, &backup, &cluster.database, cluster::PASSWORD);

@@ -31,9 +31,11 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts it.
     pub(crate) fn start() -> Self {
-        let server = Server::start_private("ssl_min_protocol_version = 'TLSv1.3'\nmax_prepared_transactions = 0");
+        let server =
+            Server::start_private("ssl_min_protocol_version = 'TLSv1.3'\nmax_prepared_transactions = 0");
         let authority = Identity::authority("wa_inst-postgres-16-ca");
-        let names = ["", ".zen", ".zen.svc", ".zen.svc.cluster.local"].map(|domain| format!("{SERVICE}{domain}"));
+        let names =
+            ["", ".zen", ".zen.svc", ".zen.svc.cluster.local"].map(|domain| format!("{SERVICE}{domain}"));
         let identity = authority.issue(&names.each_ref().map(String::as_str), Validity::Now);
         let key = identity.key.private_key_to_pem_pkcs8().expect("a key is PEM");
         replace(&server.data.join("server.key"), &key);
