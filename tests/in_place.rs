@@ -35,7 +35,8 @@ fn an_owner_replaces_its_store() {
     let pgmig = backup.map(Pgmig::new().target(&application::target_file(&target)).arg("--force"));
     pgmig.args(["--source", "-"]).stdin(&backup.archive).run().expect_status(0);
     backup.assert_restored(&target);
-    application::restore_into(&backup, &target).run().expect_status(0).keeps_secret(PASSWORD);
+    let outcome = application::restore_into(&backup, &target).args(["--jobs", "4"]).run().expect_status(0);
+    outcome.stderr_has("in place everything goes over one connection").keeps_secret(PASSWORD);
     backup.assert_restored(&target);
     assert_eq!(target.psql(oid), before, "it is the same database");
 }

@@ -148,6 +148,8 @@ pub(super) fn ours(owner: &str) -> String {
     )
 }
 
+/// Temporary objects are none of the target's, and their schemas are the server's.
+///
 /// `attributed`: every object with the role that answers for it: its extension's owner, that of what it belongs to (the
 /// constructors of a range type are the bootstrap superuser's), or its own. `kept`: schemas that stay, whoever owns them.
 /// `going`: what goes; of that, `root` is what takes a statement.
@@ -170,7 +172,9 @@ fn common_expressions(server_version: i32, ours: &str) -> String {
              AND (d.refclassid, d.refobjid) <> (d.classid, d.objid) ORDER BY 1, 2), \
          wholes AS MATERIALIZED (SELECT o.classid, o.objid, COALESCE(m.extowner, i.owner, o.owner) AS owner, \
              m.extension, o.nsp FROM owned o LEFT JOIN members m USING (classid, objid) \
-             LEFT JOIN internal i USING (classid, objid)), \
+             LEFT JOIN internal i USING (classid, objid) \
+             WHERE NOT EXISTS (SELECT FROM pg_namespace t WHERE t.oid = o.nsp \
+                 AND t.nspname ~ '^pg_(toast_)?temp_')), \
          attributed AS MATERIALIZED (SELECT w.classid, w.objid, w.owner, w.extension, \
                  w.owner IN (SELECT oid FROM ours) AS ours, \
                  EXISTS (SELECT FROM pg_depend i WHERE (i.classid, i.objid) = (w.classid, w.objid) AND i.deptype = 'i' \
