@@ -6,18 +6,22 @@ use crate::support::store::{Backup, OLDEST, apply_migrations};
 use crate::support::untouched::Before;
 use crate::support::{Database, Outcome, Pgmig};
 
-/// Restores with these migrations, which is to fail.
+/// Restores with these migrations, which is to fail, by either strategy.
 #[track_caller]
 fn fails_with(migrations: &MigrationCopy, status: i32, texts: &[&str]) -> Outcome {
     let backup = Backup::of_oldest_release();
     let target = backup.target("migrations");
     let before = Before::of(&target);
-    let outcome = backup.restore_into(&target).arg("--migrations").arg(migrations.path()).run();
-    let outcome = outcome.expect_status(status).stderr_has("error: ");
-    for text in texts {
-        outcome.assert_stderr_has(text);
-    }
-    before.is_now(outcome)
+    let [swap, _] = ["swap", "in-place"].map(|strategy| {
+        let pgmig = backup.restore_into(&target).args(["--strategy", strategy]);
+        let outcome = pgmig.arg("--migrations").arg(migrations.path()).run();
+        let outcome = outcome.expect_status(status).stderr_has("error: ");
+        for text in texts {
+            outcome.assert_stderr_has(text);
+        }
+        before.is_now(outcome)
+    });
+    swap
 }
 
 #[test]

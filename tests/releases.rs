@@ -70,6 +70,25 @@ fn from_5_1_0() {
     upgrades_from("5.1.0");
 }
 
+/// In place, each over what the one before has left.
+#[test]
+fn from_every_line_in_place() {
+    let server = Server::of_this_run();
+    let newest = LINES[LINES.len() - 1];
+    let target = Database::create("release_in_place");
+    for line in LINES {
+        let source = Database::create("line_in_place");
+        source.restore_with_pg_restore(&archive(line), &["--no-owner"]);
+        let pgmig = restore(line, &target).args(["--force", "--strategy", "in-place"]);
+        pgmig.args(["--to-release", newest]).run().expect_status(0);
+        assert_eq!(schema_of(&target), schema_at(&server, newest), "schema from {line}");
+        let after = kept(&target, newest);
+        for (name, expected) in &kept(&source, line) {
+            assert_eq!(after.get(name), Some(expected), "{name}, from {line}");
+        }
+    }
+}
+
 /// The archives are what `make fixtures` would make today: a migration or a row that was changed shows.
 #[test]
 fn archives_are_up_to_date() {
