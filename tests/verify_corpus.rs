@@ -3,8 +3,9 @@
 
 #![allow(clippy::print_stdout, reason = "how much was compared is told")]
 
-use crate::support::corpus::{archives, directory};
+use crate::support::corpus::{archives, can_be_a_stream, directory};
 use crate::support::damage::malformed;
+use crate::support::document::document;
 use crate::support::fixture::fixture;
 use crate::support::listing::{self, listing_of, listings};
 use crate::support::pgmig::{Outcome, Pgmig, binary};
@@ -33,6 +34,33 @@ fn sound_archives_pass() {
         assert!(line.starts_with(&format!("{}: sound: ", archive.display())), "{line}");
     }
     println!("{} archives", archives.len());
+}
+
+/// From standard input the same is found as in the file.
+#[test]
+fn standard_input_holds_what_the_file_holds() {
+    let mut compared = 0;
+    for archive in archives(&directory()).into_iter().filter(|archive| can_be_a_stream(archive)) {
+        let found = |pgmig: Pgmig| {
+            let outcome = pgmig.run().expect_status(0);
+            let mut document = document(&outcome, "verify");
+            let contents = &mut document["archives"][0];
+            let mut tables = contents["tables"].as_array().expect("tables are listed").clone();
+            let rows = tables.iter_mut().map(|table| (table["table"].take(), table["rows"].take()));
+            let mut rows: Vec<_> = rows.map(|(table, rows)| format!("{table} {rows}")).collect();
+            rows.sort();
+            (rows, contents["entries"].take(), contents["large_objects"].take())
+        };
+        let verify = || Pgmig::new().args(["verify", "--output", "json", "--no-progress"]);
+        assert!(
+            found(verify().arg("-").stdin(&archive)) == found(verify().arg(&archive)),
+            "{}: standard input and file differ",
+            archive.display()
+        );
+        compared += 1;
+    }
+    println!("{compared} compared");
+    assert!(compared > 0);
 }
 
 /// A damaged file, what is expected of it, and where it is.

@@ -1,7 +1,7 @@
 //! Looks into a backup: one pass over all that is in it.
 
 use super::backup::{Backup, on_thread};
-use super::discover::{ArchivedTable, Store, foreign_table};
+use super::discover::{ArchivedTable, Store, foreign_table, instance_columns};
 use super::error::RestoreError;
 use super::inspection::{
     ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
@@ -127,8 +127,18 @@ impl<'a> Pass<'a> {
             // Nobody sees this error: who would have is gone.
             if stop.is_cancelled() { Err(RestoreError::Interrupted.into()) } else { Ok(()) }
         };
-        while let Some((id, block)) = archive.next_block()? {
-            match (block, tables.get(&id)) {
+        loop {
+            // Entries of a script in a stream come with their data.
+            let next = if archive.has_all_entries() { None } else { archive.read_entries()? };
+            let late =
+                next.and_then(|id| archive.entry(id)).filter(|entry| entry.kind == EntryKind::TableData);
+            let late = late.cloned();
+            let late = late.as_ref().map(|entry| ArchivedTable::new(archive, entry));
+            if let (Some(store), Some(table)) = (&mut self.store, &late) {
+                store.note(table)?;
+            }
+            let Some((id, block)) = archive.next_block()? else { break };
+            match (block, late.as_ref().or_else(|| tables.get(&id))) {
                 (Block::LargeObjects(objects), _) => self.large_objects(objects, &look)?,
                 (Block::Data(mut data), Some(table)) => {
                     self.progress.table(&table.name());
@@ -229,6 +239,19 @@ impl<'a> StoreTables<'a> {
             applied: Vec::new(),
             instances,
         }))
+    }
+
+    /// A table of a script in a stream, whose rows come next.
+    fn note(&mut self, table: &ArchivedTable<'_>) -> Result<()> {
+        if let Some(tenant) = self.profile.tenant().filter(|tenant| tenant.is(table.schema(), table.tag())) {
+            self.tenants = Some(table.dump_id());
+            self.collector = Some(InstanceCollector::new(table.columns(), &instance_columns(tenant))?);
+        }
+        if (table.schema(), table.tag()) == (self.profile.schema(), self.profile.history_table()) {
+            self.history = Some(table.dump_id());
+            self.unknown = None;
+        }
+        Ok(())
     }
 
     fn row(&mut self, table: &ArchivedTable<'_>, row: &[u8]) -> Result<()> {
