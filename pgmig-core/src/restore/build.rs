@@ -94,9 +94,7 @@ impl Build {
 
     /// Notes what the target's objects are, if they will have to be compared with the archive's.
     pub(super) async fn remember_target(&mut self, session: &mut Session) -> Result<()> {
-        let is_compared = !self.target_is_empty
-            && matches!(self.upgrade, Upgrade::NotAStore | Upgrade::AsItIs { .. } | Upgrade::Later { .. });
-        if is_compared {
+        if !self.target_is_empty && !matches!(self.upgrade, Upgrade::Planned { .. }) {
             self.target_objects = Some(compare::objects(session).await?);
         }
         Ok(())
