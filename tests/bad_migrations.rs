@@ -98,10 +98,12 @@ fn rows_for_psql_are_refused_beforehand() {
 #[test]
 fn what_a_migration_sets_does_not_reach_the_next() {
     let settings = "\nSELECT pg_catalog.set_config('search_path', 'pg_catalog', false);
-                    SET statement_timeout = 1; SET ROLE NONE; SET default_transaction_isolation = 'serializable';\n";
-    // Without its own search_path, role and time, the next one fails.
-    let next = "\nSELECT pg_sleep(0.1);
-                DO $$ BEGIN ASSERT current_setting('default_transaction_isolation') = 'read committed'; END $$;\n";
+                    SET statement_timeout = '1h'; SET ROLE NONE; SET default_transaction_isolation = 'serializable';\n";
+    // Without its own search_path and role, the next one fails.
+    let next = "\nDO $$ BEGIN
+                    ASSERT current_setting('statement_timeout') <> '1h';
+                    ASSERT current_setting('default_transaction_isolation') = 'read committed';
+                END $$;\n";
     let copy = MigrationCopy::new().append("0003_", settings).append("0004_", next);
     let backup = Backup::of_oldest_release();
     let target = backup.target("settings");
