@@ -35,8 +35,9 @@ struct LockTable {
 }
 
 impl LockTable {
-    /// How many locks one transaction can hold, measured on PostgreSQL 15, 3 to 20 % below what the
-    /// server gave: it sizes the table for every lock being held twice, and takes 10 % and 100 kB more for safety.
+    /// How many locks one transaction can hold: what PostgreSQL 15 was measured to give, less 3 to 40 %, as much as other
+    /// parts of the server take of what is left in shared memory (50 kB was seen). It sizes the table for every lock
+    /// being held twice, and takes 10 % and 100 kB more for safety, so this is more than what its settings name.
     fn capacity(self) -> u64 {
         capacity(self.per_transaction, self.slots)
     }
@@ -58,7 +59,7 @@ impl LockTable {
 }
 
 fn capacity(per_transaction: u64, slots: u64) -> u64 {
-    per_transaction.saturating_mul(slots).saturating_mul(155) / 100 + 300
+    per_transaction.saturating_mul(slots).saturating_mul(158).saturating_sub(10_000) / 100
 }
 
 /// Counts the locks that clearing, restore and upgrade will hold at the end of the transaction.
@@ -164,11 +165,11 @@ mod tests {
     ];
 
     #[test]
-    fn the_capacity_is_a_little_less_than_what_was_measured() {
+    fn the_capacity_is_less_than_what_was_measured_but_not_much_less() {
         for (per_transaction, slots, measured) in MEASURED {
             let capacity = capacity(per_transaction, slots);
             assert!(capacity < measured, "{capacity} of {measured}");
-            assert!(capacity * 10 > measured * 8, "{capacity} of {measured}");
+            assert!(capacity * 10 > measured * 6, "{capacity} of {measured}");
         }
     }
 

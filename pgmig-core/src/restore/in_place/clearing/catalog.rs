@@ -106,12 +106,6 @@ pub(super) async fn read(session: &mut Session, ours: &str) -> Result<Catalog, T
          UNION ALL SELECT 'obstacle', 0, 0, count(*) || ' large objects, such as ' || min(oid), \
              quote_ident(pg_get_userbyid(lomowner)), '' \
              FROM pg_largeobject_metadata WHERE lomowner NOT IN (SELECT oid FROM ours) GROUP BY lomowner \
-         UNION ALL SELECT DISTINCT 'obstacle', 0, 0, 'prepared transaction ' || quote_literal(p.gid), \
-             quote_ident(p.owner), g.relation::regclass::text FROM pg_prepared_xacts p \
-             JOIN pg_locks t ON t.transactionid = p.transaction \
-             JOIN pg_locks g ON g.virtualtransaction = t.virtualtransaction AND g.locktype = 'relation' \
-                 AND g.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-             WHERE p.database = current_database() AND g.relation >= {FIRST_NORMAL_OID} \
          UNION ALL SELECT 'stays', a.classid, a.objid, i.type, i.identity, \
              CASE a.owner WHEN 0 THEN 'a superuser' ELSE quote_ident(pg_get_userbyid(a.owner)) END \
              FROM attributed a, pg_identify_object(a.classid, a.objid, 0) i \
