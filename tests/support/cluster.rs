@@ -21,11 +21,12 @@ pub(crate) const PASSWORD: &str = "s3cret-of-dbadmin";
 /// The cluster.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    pub(crate) server: PrivateServer,
     /// The application's, empty. What is asked of it is asked as the superuser.
     pub(crate) database: Database,
     /// The CA's certificate, as the secret has it.
     pub(crate) ca: String,
+    /// Last, as the database is dropped from it.
+    _server: PrivateServer,
 }
 
 impl Cluster {
@@ -54,7 +55,7 @@ impl Cluster {
         wait_until(|| server.psql("postgres", "SELECT count(*) FROM pg_hba_file_rules") == "2\n");
         let name = "conversation_pprd_wa_inst";
         let database = Database::create_named(&server, name, &format!("OWNER {OWNER}"));
-        Self { server, database, ca: authority.pem() }
+        Self { database, ca: authority.pem(), _server: server }
     }
 }
 

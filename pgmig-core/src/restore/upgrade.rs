@@ -21,6 +21,9 @@ impl Build {
         let upgrade = std::mem::replace(&mut self.upgrade, Upgrade::NotAStore);
         let Some(profile) = self.profile.clone() else {
             self.failpoints.pass(Step::Upgrade)?;
+            if matches!(upgrade, Upgrade::NotWanted) {
+                return Ok(());
+            }
             return self.refuse_other_schema(executor, "").await;
         };
         let upgrade = match upgrade {

@@ -45,6 +45,8 @@ impl Clearing {
     /// [`Refusal::CannotClear`], with everything at once: objects of others that would be dropped with those of
     /// `owner`, or are in their way.
     pub(in crate::restore) async fn of(session: &mut Session, owner: &str) -> Result<Self> {
+        // Compiling the queries of the catalogs takes longer than running them.
+        session.execute("SET jit = off", "set up the session").await?;
         let sql = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user";
         let as_superuser = session.holds(sql, "read whether su_username is a superuser").await?;
         let ours = catalog::ours(owner);
