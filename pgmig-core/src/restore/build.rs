@@ -102,11 +102,15 @@ impl Build {
 
     async fn fill(
         &mut self,
-        archive: Archive,
+        mut archive: Archive,
         setup: &Setup,
         workers: &mut Workers,
         journal: &mut Journal,
     ) -> Result<()> {
+        // What is planned need not be kept twice: of many thousand tables it is many MiB.
+        if archive.has_all_entries() {
+            archive.forget_statements();
+        }
         let opened = self.open_public(&mut workers.lead).await?;
 
         journal.step(Step::PreData);
