@@ -249,7 +249,6 @@ impl<'a> StoreTables<'a> {
         }
         if (table.schema(), table.tag()) == (self.profile.schema(), self.profile.history_table()) {
             self.history = Some(table.dump_id());
-            self.unknown = None;
         }
         Ok(())
     }
