@@ -119,6 +119,8 @@ fn archives_with_damaged_data() {
         let archive = case.write(name, &malformed(name));
         // Names and notes of the corpus's tenants.
         case.archive_fails(&archive, 1, texts).keeps_secret("Contoso").keeps_secret("hooks.example.com");
+        let in_place = case.keep_ids().args(["--strategy", "in-place"]);
+        case.fails(in_place.source(&archive), 1, texts).keeps_secret("Contoso");
     }
 }
 
@@ -160,6 +162,9 @@ fn standard_input_that_ends_too_early() {
         let archive = case.write("cut.dump", &truncated(&case.backup.archive, percent));
         let pgmig = case.backup.map(Pgmig::new().target(&TargetFile::of(&case.target)));
         let pgmig = pgmig.args(["--force", "--source", "-"]).stdin(&archive);
+        case.fails(pgmig, 1, &["byte", "truncated"]);
+        let pgmig = case.backup.map(Pgmig::new().target(&TargetFile::of(&case.target)));
+        let pgmig = pgmig.args(["--force", "--strategy", "in-place", "--source", "-"]).stdin(&archive);
         case.fails(pgmig, 1, &["byte", "truncated"]);
     }
 }

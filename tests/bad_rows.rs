@@ -44,8 +44,17 @@ impl Case {
 
     #[track_caller]
     fn fails(&self, texts: &[&str]) -> Outcome {
-        let pgmig = Pgmig::new().target(&TargetFile::of(&self.target)).source(&self.archive);
-        self.run_fails(pgmig.args(["--force", "--keep-ids"]), texts)
+        self.fails_with(|pgmig| pgmig.arg("--keep-ids"), texts)
+    }
+
+    /// By either strategy.
+    #[track_caller]
+    fn fails_with(&self, more: impl Fn(Pgmig) -> Pgmig, texts: &[&str]) -> Outcome {
+        let [_, in_place] = ["swap", "in-place"].map(|strategy| {
+            let pgmig = Pgmig::new().target(&TargetFile::of(&self.target)).source(&self.archive);
+            self.run_fails(more(pgmig.args(["--force", "--strategy", strategy])), texts)
+        });
+        in_place
     }
 
     #[track_caller]
@@ -202,12 +211,11 @@ fn a_row_that_fits_no_partition_under_its_new_id() {
         ),
         &[],
     );
-    let pgmig = Pgmig::new().target(&TargetFile::of(&case.target)).source(&case.archive).arg("--force");
     let texts = [
         "row 8 of table public.log_low",
         "23514",
         "it fits none of the partitions",
         "log_low FOR VALUES FROM (MINVALUE) TO ('00000000-0000-0000-0000-000000001000')",
     ];
-    case.run_fails(pgmig.mapping(&[(source, SPARE)]), &texts);
+    case.fails_with(|pgmig| pgmig.mapping(&[(source, SPARE)]), &texts);
 }

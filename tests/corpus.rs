@@ -150,8 +150,9 @@ fn refusal(server: &Server, archive: &Path, why: String) -> Verdict {
     }
 }
 
-/// Restores it three times: by pg_restore as superuser, which is the oracle; by pgmig from the file, for a
-/// superuser; by pgmig from standard input where that can hold it, for an ordinary role that owns the database.
+/// Restores it: by pg_restore as superuser, which is the oracle; by pgmig from the file, for a superuser; by pgmig from
+/// standard input where that can hold it, for an ordinary role that owns the database. Each of these by a swap, and then
+/// over what that has made, in place.
 fn compare(server: &Server, archive: &Path) -> Verdict {
     let oracle = Database::create_on(server, "oracle");
     let Some(same) = corpus::custom_of_the_same(archive) else {
@@ -170,17 +171,19 @@ fn compare(server: &Server, archive: &Path) -> Verdict {
         let clauses = format!("TEMPLATE template0 OWNER {}", quoted(username));
         let target = Database::create_with(server, "corpus", &clauses);
         let file = TargetFile { username: username.to_owned(), ..TargetFile::of(&target) };
-        let pgmig = Pgmig::new().target(&file).args(["--keep-ids", "--schema", "archive"]);
-        let pgmig = match from_stdin {
-            true => pgmig.args(["--source", "-"]).stdin(archive),
-            false => pgmig.source(archive),
-        };
-        let outcome = pgmig.run();
-        if outcome.status.code() != Some(0) {
-            return Verdict::Wrong(format!("as {username}: {outcome}"));
-        }
-        if let Some(difference) = expected.difference(&Restored::of(&target)) {
-            return Verdict::Wrong(format!("as {username}:\n{difference}"));
+        for strategy in ["swap", "in-place"] {
+            let pgmig = Pgmig::new().target(&file).args(["--force", "--keep-ids", "--schema", "archive"]);
+            let pgmig = match from_stdin {
+                true => pgmig.args(["--source", "-"]).stdin(archive),
+                false => pgmig.source(archive),
+            };
+            let outcome = pgmig.args(["--strategy", strategy]).run();
+            if outcome.status.code() != Some(0) {
+                return Verdict::Wrong(format!("{strategy} as {username}: {outcome}"));
+            }
+            if let Some(difference) = expected.difference(&Restored::of(&target)) {
+                return Verdict::Wrong(format!("{strategy} as {username}:\n{difference}"));
+            }
         }
     }
     Verdict::Equal(errors)

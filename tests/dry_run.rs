@@ -187,7 +187,7 @@ fn it_is_refused_as_a_restore_is() {
     let target = backup.target("refused");
     let before = Before::of(&target);
     let of_all = |pgmig: Pgmig| pgmig.target(&TargetFile::of(&target)).source(&backup.archive);
-    let slot = format!("dry_run_{}", std::process::id());
+    let prepared = format!("dry_run_{}", std::process::id());
     let both = |mapped: bool, status: i32, says: &str| {
         for mode in [&["--force"][..], &["--dry-run"], &["--dry-run", "--output", "json"]] {
             let pgmig = of_all(Pgmig::new().args(mode.iter().copied()));
@@ -198,9 +198,9 @@ fn it_is_refused_as_a_restore_is() {
         }
     };
     both(false, 3, "the mapping does not cover 3 instances");
-    target.psql(&format!("SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')"));
-    both(true, 3, "cannot be replaced by a swap");
-    target.psql(&format!("SELECT pg_drop_replication_slot('{slot}')"));
+    target.psql(&format!("BEGIN; LOCK TABLE store.tenant; PREPARE TRANSACTION '{prepared}'"));
+    both(true, 3, &prepared);
+    target.psql(&format!("ROLLBACK PREPARED '{prepared}'"));
     let staging = plan(backup.map(of_all(Pgmig::new().arg("--dry-run"))));
     let staging = staging["target"]["staging_database"].as_str().unwrap().to_owned();
     let taken = Database::create_named(&target.server, &staging, "");

@@ -1,10 +1,12 @@
-//! Stopped, or killed, at each named step: the target is as it was or completely restored, and nothing is left behind,
+//! Stopped, or killed, at each named step of either strategy: the target is as it was or completely restored, and nothing is left behind,
 //! after a kill by the next run at the latest.
 
+use crate::support::application;
 use crate::support::store::Backup;
 use crate::support::untouched::{Before, databases_beside};
 use crate::support::{Database, Outcome};
 use pgmig_core::restore::Step;
+use std::collections::BTreeSet;
 
 /// A module with two tests for each step, so that they run in parallel, and the list of those steps.
 macro_rules! steps {
@@ -46,9 +48,53 @@ steps! {
     drop_previous: DropPrevious,
 }
 
+/// A module with a test for each step of a restore in place that follows its lock, and the list of those steps.
+macro_rules! steps_in_place {
+    ($($name:ident: $step:ident,)*) => {
+        const TESTED_IN_PLACE: &[Step] = &[$(Step::$step),*];
+
+        mod in_place {
+            $(#[test]
+            fn $name() {
+                super::ended_in_place_at(super::Step::$step);
+            })*
+        }
+    };
+}
+
+steps_in_place! {
+    clear: Clear,
+    pre_data: PreData,
+    data: Data,
+    large_objects: LargeObjects,
+    post_data: PostData,
+    privileges: Privileges,
+    verify: Verify,
+    upgrade: Upgrade,
+    analyze: Analyze,
+    commit: Commit,
+}
+
 #[test]
 fn every_step_is_tested() {
-    assert_eq!(TESTED, Step::ALL);
+    let tested: BTreeSet<Step> = TESTED.iter().chain(TESTED_IN_PLACE).copied().collect();
+    assert_eq!(tested, Step::ALL.into());
+}
+
+/// By the role that owns the target and may do nothing else.
+fn ended_in_place_at(step: Step) {
+    let backup = Backup::of_oldest_release();
+    let target = application::target("ended");
+    let before = Before::of(&target);
+    let restore = || application::restore_into(&backup, &target);
+    let stopped = restore().failpoint(step.name()).run().expect_status(1);
+    before.is_now(stopped.stderr_has(&format!("stopped at the failpoint {step}")));
+    restore().failpoint(&format!("{step}:kill")).run().expect_killed();
+    before.is_unchanged();
+    if step == Step::Commit {
+        restore().run().expect_status(0);
+        backup.assert_restored(&target);
+    }
 }
 
 fn stopped_at(step: Step) {

@@ -20,6 +20,8 @@ mod harness;
 mod histories;
 mod holdings;
 mod in_place;
+mod in_place_clearing;
+mod in_place_rights;
 mod inspect;
 mod jobs;
 mod json;

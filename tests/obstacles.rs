@@ -10,7 +10,8 @@ use crate::support::{Database, Pgmig};
 #[track_caller]
 fn refused(backup: &Backup, target: &Database, file: &TargetFile, texts: &[&str]) {
     let before = Before::of(target);
-    let outcome = backup.restore(Pgmig::new().target(file).arg("--force")).run();
+    let pgmig = Pgmig::new().target(file).args(["--force", "--strategy", "swap"]);
+    let outcome = backup.restore(pgmig).run();
     let mut outcome = outcome.expect_status(3).stderr_has("cannot be replaced by a swap");
     // The connection itself works.
     let mut probe = Pgmig::new().target(file).arg("--testPGConnection").run().expect_status(0);

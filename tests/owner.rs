@@ -77,7 +77,7 @@ impl Site {
     #[track_caller]
     fn is_refused(&self, pgmig: Pgmig, texts: &[&str]) {
         let before = Before::of(&self.target);
-        let mut outcome = pgmig.run().expect_status(3).keeps_secret(PASSWORD);
+        let mut outcome = pgmig.args(["--strategy", "swap"]).run().expect_status(3).keeps_secret(PASSWORD);
         for text in texts {
             outcome = outcome.stderr_has(text);
         }

@@ -70,6 +70,25 @@ fn from_5_1_0() {
     upgrades_from("5.1.0");
 }
 
+/// In place, each over what the one before has left.
+#[test]
+fn from_every_line_in_place() {
+    let server = Server::of_this_run();
+    let newest = LINES[LINES.len() - 1];
+    let target = Database::create("release_in_place");
+    for line in LINES {
+        let source = Database::create("line_in_place");
+        source.restore_with_pg_restore(&archive(line), &["--no-owner"]);
+        let pgmig = restore(line, &target).args(["--force", "--strategy", "in-place"]);
+        pgmig.args(["--to-release", newest]).run().expect_status(0);
+        assert_eq!(schema_of(&target), schema_at(&server, newest), "schema from {line}");
+        let after = kept(&target, newest);
+        for (name, expected) in &kept(&source, line) {
+            assert_eq!(after.get(name), Some(expected), "{name}, from {line}");
+        }
+    }
+}
+
 /// The archives are what `make fixtures` would make today: a migration or a row that was changed shows.
 #[test]
 fn archives_are_up_to_date() {
@@ -222,7 +241,8 @@ fn a_release_that_is_not_known() {
 fn an_archive_newer_than_the_release() {
     let target = Database::create("newer");
     let outcome = restore("5.0.0", &target).args(["--to-release", "4.8.0"]).run();
-    outcome.expect_status(3).stderr_has("5.0.0").stderr_has("newer than").stderr_has("4.8.0");
+    let outcome = outcome.expect_status(3).stderr_has("5.0.0").stderr_has("newer than").stderr_has("4.8.0");
+    outcome.stderr_has("--to-release");
 }
 
 #[test]
@@ -281,6 +301,33 @@ fn what_a_directory_knows() {
     let directory = copy.path().to_str().unwrap();
     let pgmig = Pgmig::new().args(["releases", "--profile", directory, "--migrations", directory]);
     pgmig.run().expect_status(0).stdout_has("1 release, 12 migrations").stdout_has("2030.1.0");
+    let pgmig = Pgmig::new().args(["releases", "--profile", directory, "--migrations", directory]);
+    // The third migration is the last of its release, and no release has the fourth.
+    pgmig.run().expect_status(0).stdout_has("(in 2030.1.0)").stdout_has("(no release)");
     let pgmig = Pgmig::new().args(["releases", "--profile", "nonesuch"]);
     pgmig.run().expect_status(2).stderr_has("nonesuch");
+}
+
+/// The releases of one profile say nothing of another one's migrations.
+#[test]
+fn releases_without_their_own_migrations() {
+    let other = tempfile::tempdir().unwrap();
+    std::fs::write(other.path().join("0001_first.sql"), "SELECT 1;").unwrap();
+    let directory = other.path().to_str().unwrap();
+    let pgmig = Pgmig::new().args(["releases", "--migrations", directory]);
+    pgmig.run().expect_status(2).stderr_has("are not those of profile assistant").stderr_has("--profile");
+    let pgmig = Pgmig::new().args(["releases", "--profile", "assistant", "--migrations", directory]);
+    pgmig.run().expect_status(2).stderr_has("gives release 4.0.0 the migration 2, which is not in");
+    let copy = MigrationCopy::new();
+    let pgmig = Pgmig::new().args(["releases", "--migrations", copy.path().to_str().unwrap()]);
+    pgmig.run().expect_status(0).stdout_has("42 releases, 12 migrations");
+}
+
+#[test]
+fn migrations_after_the_newest_release_are_told_of() {
+    let copy = MigrationCopy::new();
+    std::fs::write(copy.path().join("0013_more.sql"), "SELECT 1;").unwrap();
+    let target = Database::create("later");
+    let pgmig = restore("5.0.0", &target).arg("--dry-run").arg("--migrations").arg(copy.path());
+    pgmig.run().expect_status(0).stdout_has("version 12: 0013_more.sql");
 }

@@ -10,7 +10,9 @@ use crate::support::store::{Backup, OLDEST, apply_migrations};
 use crate::support::{Database, Outcome, Pgmig, Server};
 use pgmig_core::instance::Mapping;
 use pgmig_core::progress::NoProgress;
-use pgmig_core::restore::{self, Erase, Instances, Restore, RestoreOptions, RestoreReport, Source};
+use pgmig_core::restore::{
+    self, Erase, Instances, Restore, RestoreOptions, RestoreReport, Source, StrategyMode,
+};
 use pgmig_core::target::{TargetConfig, TargetEnvironment};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -58,6 +60,13 @@ fn insert_statements() {
 #[test]
 fn insert_statements_with_columns() {
     check_corpus("15_column_inserts", &SWAP);
+}
+
+#[test]
+fn in_place() {
+    check_corpus_by(StrategyMode::InPlace, "15_pipe_gz", &CHAIN);
+    check_corpus_by(StrategyMode::InPlace, "15_inserts", &CHAIN);
+    check_corpus_by(StrategyMode::InPlace, "13_part_root", &SWAP);
 }
 
 #[test]
@@ -194,18 +203,32 @@ struct Found {
 }
 
 fn check_corpus(archive: &str, mapping: &[(&str, &str)]) {
+    check_corpus_by(StrategyMode::Auto, archive, mapping);
+}
+
+fn check_corpus_by(strategy: StrategyMode, archive: &str, mapping: &[(&str, &str)]) {
     let server = Server::of_this_run();
     server.create_corpus_roles();
     let archive = fixture(&format!("archives/{archive}.dump"));
-    let found = check(&archive, mapping, || Database::create("rewriting"));
+    let found = check_by(strategy, &archive, mapping, || Database::create("rewriting"));
     assert!(found.replaced > 200, "{} replacements", found.replaced);
 }
 
 /// Restores an archive with a mapping and under its own IDs, each into a target of its own, and compares.
 fn check(archive: &Path, mapping: &[(&str, &str)], target: impl Fn() -> Database) -> Found {
+    check_by(StrategyMode::Auto, archive, mapping, target)
+}
+
+/// The same, with a strategy for the restore with the mapping.
+fn check_by(
+    strategy: StrategyMode,
+    archive: &Path,
+    mapping: &[(&str, &str)],
+    target: impl Fn() -> Database,
+) -> Found {
     let (kept, mapped) = (target(), target());
     restore(archive, &kept, Instances::Keep);
-    let report = restore(archive, &mapped, Instances::Map(read_mapping(mapping)));
+    let report = restore_by(strategy, archive, &mapped, Instances::Map(read_mapping(mapping)));
     let replacement = Replacement::new(mapping, &tenants(&kept));
     let counts = compare_rows(&kept, &mapped, &replacement);
     assert_eq!(reported(&report), counts, "replacements by table and column");
@@ -217,11 +240,21 @@ fn check(archive: &Path, mapping: &[(&str, &str)], target: impl Fn() -> Database
 }
 
 fn restore(archive: &Path, target: &Database, instances: Instances) -> RestoreReport {
+    restore_by(StrategyMode::Auto, archive, target, instances)
+}
+
+fn restore_by(
+    strategy: StrategyMode,
+    archive: &Path,
+    target: &Database,
+    instances: Instances,
+) -> RestoreReport {
     let yaml = TargetFile::of(target).to_yaml();
     let config =
         TargetConfig::from_yaml(&yaml, "postgres.yaml".as_ref(), &TargetEnvironment::default()).unwrap();
     let mut options = RestoreOptions::new(instances);
     options.erase = Erase::Allow;
+    options.strategy = strategy;
     let source = Source::File(archive.to_owned());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let restored = runtime.block_on(async {

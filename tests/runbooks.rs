@@ -1,16 +1,19 @@
 //! The commands of the manuals, typed as they are printed there, at a terminal, in a directory with the files of the
 //! manual and nothing else.
 
+use crate::support::cluster::{self, Cluster, SERVICE, shell_that_knows_the_service};
 use crate::support::pgmig::binary;
 use crate::support::pty::Terminal;
 use crate::support::resource_controller::{Controller, TOKEN};
 use crate::support::role::create_role;
-use crate::support::store::{Backup, apply_migrations};
+use crate::support::session::Exporter;
+use crate::support::store::{Backup, apply_migrations, apply_migrations_as};
 use crate::support::untouched::databases_beside;
 use crate::support::{Database, Server};
 use serde_json::json;
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The password of the application's owner.
@@ -31,6 +34,22 @@ fn shell(directory: TempDir) -> Terminal {
     let mut terminal = Terminal::start(bash, directory);
     terminal.sees("pod$ ");
     terminal
+}
+
+/// The same in a pod of a cluster, where the database's service has a name; also says by which name it is reached.
+fn shell_in_cluster(directory: TempDir) -> (Terminal, &'static str) {
+    let (mut bash, host) = match shell_that_knows_the_service(directory.path()) {
+        Some(bash) => (bash, SERVICE),
+        None => {
+            let mut bash = Command::new("bash");
+            bash.args(["--norc", "--noprofile", "-i"]);
+            (bash, "localhost")
+        }
+    };
+    bash.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("PS1", "pod$ ");
+    let mut terminal = Terminal::start(bash, directory);
+    terminal.sees("pod$ ");
+    (terminal, host)
 }
 
 /// Answers from the start of pgmig to its end: the certificate is trusted, each instance gets one of the target, and
@@ -102,6 +121,10 @@ fn postgres_yaml(target: &Database, username: &str, superuser: &str, password: &
 /// A target of the newest release that holds data of the provisioned instances.
 fn target_with_data(target: &Database) {
     apply_migrations(target, "newest");
+    provision(target);
+}
+
+fn provision(target: &Database) {
     for (number, name) in PROVISIONED {
         let id = format!("00000000-0000-0000-0000-{number:012}");
         target.psql(&format!(
@@ -167,4 +190,52 @@ fn releases_with_a_ca_file() {
         // The owner itself cannot read a table with FORCE ROW LEVEL SECURITY.
         finish(terminal, &backup, &Database::shared(&server, &target.name), PASSWORD);
     }
+}
+
+/// The README's runbook for a cluster of CloudNativePG's, where the application's role owns its database and may do
+/// nothing else, while a metrics exporter comes and goes.
+#[test]
+fn a_role_that_owns_its_database_and_nothing_more() {
+    let backup = Backup::of_oldest_release();
+    let cluster = Cluster::start();
+    apply_migrations_as(&cluster.database, "newest", cluster::OWNER);
+    provision(&cluster.database);
+    let directory = pod(&backup, "store.dump");
+    let path = directory.path().to_owned();
+    let controller = zen();
+    let exporter = Exporter::start(&cluster.database, Duration::from_millis(100));
+
+    let (mut terminal, host) = shell_in_cluster(directory);
+    std::fs::write(path.join("ca.crt"), &cluster.ca).unwrap();
+    let postgres = postgres_yaml(&cluster.database, cluster::OWNER, cluster::OWNER, cluster::PASSWORD);
+    std::fs::write(path.join("postgres.yaml"), postgres.replace("host: localhost", &format!("host: {host}")))
+        .unwrap();
+    let more = "type: assistant\n";
+    std::fs::write(path.join("resourceController.yaml"), resource_controller_yaml(&controller, more))
+        .unwrap();
+    terminal.types(&format!("cd {}", path.display())).sees("pod$ ");
+    terminal.types(&format!("export PG_CA_FILE={}/ca.crt", path.display())).sees("pod$ ");
+    terminal.types("./pgmig --testPGConnection --target postgres.yaml");
+    terminal.sees("TLS         TLSv1.3").sees("pod$ ");
+    terminal.types(
+        "./pgmig --resourceController resourceController.yaml --target postgres.yaml --source store.dump",
+    );
+    answer(&mut terminal, &cluster.database.name);
+    backup.assert_restored(&cluster.database);
+
+    // With the mapping that was entered, over what has just been restored.
+    terminal
+        .types("./pgmig --dry-run --target postgres.yaml --source store.dump --mapping enteredMapping.yaml");
+    terminal.sees("in-place").sees("pod$ ");
+    terminal
+        .types("./pgmig --force --target postgres.yaml --source store.dump --mapping enteredMapping.yaml");
+    terminal.sees("Restored \"").sees("pod$ ");
+    assert!(exporter.stop() > 0, "the exporter was never let in");
+    finish(terminal, &backup, &cluster.database, cluster::PASSWORD);
+    assert_eq!(owners(&cluster.database), "dbadmin\n");
+}
+
+/// Who owns what is in schema store.
+fn owners(target: &Database) -> String {
+    target.psql("SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'store'::regnamespace")
 }

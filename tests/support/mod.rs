@@ -2,6 +2,7 @@
 
 pub(crate) mod application;
 pub(crate) mod certificate;
+pub(crate) mod cluster;
 pub(crate) mod corpus;
 pub(crate) mod damage;
 pub(crate) mod database;
@@ -10,6 +11,7 @@ pub(crate) mod fixture;
 pub(crate) mod listing;
 pub(crate) mod migrations;
 pub(crate) mod pgmig;
+pub(crate) mod proxy;
 pub(crate) mod pty;
 pub(crate) mod relation;
 pub(crate) mod releases;

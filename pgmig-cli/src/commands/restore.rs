@@ -9,6 +9,7 @@ use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
 use pgmig_core::Error;
+use pgmig_core::progress::{Notice, Progress as _, Severity};
 use pgmig_core::restore::{
     Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, StrategyMode, ToastCompression,
 };
@@ -66,6 +67,10 @@ async fn restore(
         confirm::erase(&question, &cancel).await?;
         display.resume();
         restore.allow_erase();
+    }
+    if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
+        let text = "in place everything goes over one connection, whatever --jobs says".to_owned();
+        display.notice(&Notice { severity: Severity::Notice, text });
     }
     restore.run().await.map_err(Failure::of)
 }

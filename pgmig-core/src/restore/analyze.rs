@@ -15,8 +15,10 @@ const TABLES: &str = "\
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'm', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' ORDER BY size DESC";
 
-/// In the target itself the system's tables are left to autovacuum: they would be locked against it until the commit.
-const NOT_THE_SYSTEMS: &str = "WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND";
+/// In the target itself the system's tables are left to autovacuum: they would be locked against it until the commit. So
+/// are those of others that stay.
+const RESTORED: &str = "WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') \
+    AND pg_catalog.pg_has_role(c.relowner, 'USAGE') AND";
 
 /// Tables up to this size are analyzed together, from PostgreSQL 11 on.
 const SMALL_BYTES: u64 = 1024 * 1024;
@@ -32,9 +34,11 @@ pub(super) async fn analyze(mut executors: Vec<&mut Executor>, run_as: &RunAs) -
     lead.become_role(run_as).await?;
     let most = if lead.session.server_version() >= 110_000 { TABLES_AT_ONCE } else { 1 };
     let is_one = lead.session.is_one_transaction();
-    let sql = if is_one { TABLES.replace("WHERE", NOT_THE_SYSTEMS) } else { TABLES.to_owned() };
-    let rows = lead.session.rows(&sql, DOING).await?;
-    let tables = rows.iter().map(|row| (row.text(0).to_owned(), row.number(1))).collect();
+    let sql = if is_one { TABLES.replace("WHERE", RESTORED) } else { TABLES.to_owned() };
+    let mut tables = VecDeque::new();
+    lead.session
+        .each_row(&sql, DOING, |row| tables.push_back((row.text(0).to_owned(), row.number(1))))
+        .await?;
     let left = Mutex::new(Tables { left: tables, most, connections: executors.len() });
     let work = executors.into_iter().map(|executor| async {
         executor.become_role(run_as).await?;

@@ -70,7 +70,7 @@ impl Restore {
             return Err(Refusal::Locked { database: target.name.clone(), holder }.into());
         }
         let beside = staging::look_beside(control, target).await?;
-        if beside.name_taken {
+        if beside.name_taken && self.preflight.decision.strategy == Strategy::Swap {
             return Err(Refusal::NameTaken(staging_name(&target.name)).into());
         }
         Ok(Asked {
@@ -171,7 +171,7 @@ impl Restore {
     fn notices(&self, sessions: &[OtherSession], only: &OnlyInTarget) -> Vec<Notice> {
         let mut notices = self.preflight.inside.notices.clone();
         notices.extend(self.preflight.plan.notices.iter().cloned());
-        notices.extend(sessions_notice(sessions, &self.options));
+        notices.extend(sessions_notice(sessions, &self.options, self.preflight.decision.strategy));
         let warning = |text| Notice { severity: Severity::Warning, text };
         notices.extend(only.warnings(self.config.username()).into_iter().map(warning));
         notices
@@ -198,8 +198,8 @@ impl Restore {
         if matches!(inside.upgrade, Upgrade::NotAStore | Upgrade::AsItIs { .. })
             && !inside.contents.is_empty()
         {
-            let text = "whether the archive's schema is that of the target: they are compared when it is restored \
-                        beside it, and another one is refused";
+            let text = "whether the archive's schema is that of the target: they are compared when it is restored, \
+                        and another one is refused";
             unknown.push(text.to_owned());
         }
         unknown
@@ -214,10 +214,8 @@ fn schema(inside: &Inside) -> PlannedSchema {
     match (&inside.upgrade, &inside.profile) {
         (Upgrade::NotWanted, _) => as_it_is("--schema archive asks for it".to_owned()),
         (Upgrade::Planned { plan }, Some(profile)) => migrate(plan, profile),
-        (Upgrade::Later { goal }, Some(profile)) => PlannedSchema::Later { to: end(*goal, profile) },
-        (Upgrade::AsItIs { history }, _) => {
-            as_it_is(format!("the archive's schema history is unknown{history}"))
-        }
+        (Upgrade::Later { goal, .. }, Some(profile)) => PlannedSchema::Later { to: end(*goal, profile) },
+        (Upgrade::AsItIs { obstacle }, _) => as_it_is(format!("it cannot be upgraded: {obstacle}")),
         _ => as_it_is("the archive holds no store that pgmig knows".to_owned()),
     }
 }

@@ -63,13 +63,14 @@ impl OfOthers {
     }
 }
 
-/// An identity without what archives write otherwise: blanks between arguments, the access method of an operator class.
+/// An identity without what archives write otherwise: blanks between arguments, the schema of PostgreSQL's own types, the
+/// access method of an operator class.
 fn normal(kind: &str, identity: &str) -> String {
     match kind {
         "operator class" | "operator family" => {
             identity.rsplit_once(" USING ").map_or(identity, |(name, _)| name).to_owned()
         }
-        "routine" | "cast" => identity.replace(", ", ","),
+        "routine" | "cast" => identity.replace(", ", ",").replace("pg_catalog.", ""),
         _ => identity.to_owned(),
     }
 }
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn identities_are_compared_without_blanks_and_access_methods() {
-        assert_eq!(normal("routine", "public.f(integer, text)"), "public.f(integer,text)");
+        assert_eq!(normal("routine", "public.f(integer, pg_catalog.text)"), "public.f(integer,text)");
         assert_eq!(normal("operator class", "public.\"odd USING\" USING btree"), "public.\"odd USING\"");
         assert_eq!(shared_names("view"), shared_names("sequence"));
     }

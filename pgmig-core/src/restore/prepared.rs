@@ -105,7 +105,7 @@ impl Restore {
     }
 
     /// Restores. When this returns an error, the target is untouched (except for
-    /// [`RestoreError::OutcomeUnknown`]) and the staging database is gone.
+    /// [`RestoreError::OutcomeUnknown`] and [`RestoreError::CommitUnknown`]), and a staging database is gone.
     ///
     /// # Errors
     ///

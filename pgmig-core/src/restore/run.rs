@@ -9,6 +9,7 @@ use super::names::{previous_name, staging_name};
 use super::options::{Erase, RestoreOptions, SchemaMode};
 use super::prepared::Restore;
 use super::report::{RestoreReport, TargetContents};
+use super::restore_plan::Strategy;
 use super::staging;
 use super::step::Step;
 use super::swap::Swap;
@@ -59,7 +60,7 @@ impl Run {
             &self.context.application,
         )
         .await?;
-        if let Some(notice) = sessions_notice(&sessions, &self.context.options) {
+        if let Some(notice) = sessions_notice(&sessions, &self.context.options, Strategy::Swap) {
             self.context.journal.note(notice);
         }
         Ok(())
@@ -222,16 +223,26 @@ impl Run {
 }
 
 /// What is said of other sessions on the target before a restore.
-pub(super) fn sessions_notice(sessions: &[OtherSession], options: &RestoreOptions) -> Option<Notice> {
+pub(super) fn sessions_notice(
+    sessions: &[OtherSession],
+    options: &RestoreOptions,
+    strategy: Strategy,
+) -> Option<Notice> {
     const NAMED: usize = 5;
     let who: Vec<String> = sessions.iter().take(NAMED).map(ToString::to_string).collect();
     let who = format!("{}{}", who.join("; "), if sessions.len() > NAMED { "; ..." } else { "" });
     let wait = options.swap_wait.as_secs();
-    let (severity, text) = if options.terminate_sessions {
-        (Severity::Notice, format!("other sessions on the target are ended at the swap: {who}"))
-    } else {
-        let must_end = "other sessions on the target must have ended";
-        (Severity::Warning, format!("{must_end} {wait} s after the restore is built, or it stops: {who}"))
+    let others = "other sessions on the target";
+    let (severity, text) = match (options.terminate_sessions, strategy) {
+        (true, Strategy::Swap) => (Severity::Notice, format!("{others} are ended at the swap: {who}")),
+        (true, Strategy::InPlace) => (Severity::Notice, format!("{others} are ended: {who}")),
+        (false, Strategy::Swap) => (
+            Severity::Warning,
+            format!("{others} must have ended {wait} s after the restore is built, or it stops: {who}"),
+        ),
+        (false, Strategy::InPlace) => {
+            (Severity::Warning, format!("{others} must end within {wait} s, or nothing is begun: {who}"))
+        }
     };
     (!sessions.is_empty()).then_some(Notice { severity, text })
 }

@@ -116,3 +116,59 @@ fn why_swap(roles: &RoleFacts) -> String {
         if roles.is_superuser { "is a superuser" } else { "may create databases and become their owners" };
     format!("su_username {} {right}, and nothing in the target stands in the way", roles.login)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::restore::options::Instances;
+
+    /// What is decided where these stand in the way, with these options.
+    fn decide(
+        swap: &[&str],
+        in_place: &[&str],
+        change: impl FnOnce(&mut RestoreOptions),
+    ) -> Result<Decision, Refusal> {
+        let mut options = RestoreOptions::new(Instances::Keep);
+        change(&mut options);
+        let lines = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect();
+        let obstacles = Obstacles { swap: lines(swap), in_place: lines(in_place) };
+        obstacles.decide(&options, &DatabaseFacts::default(), &RoleFacts::default())
+    }
+
+    #[test]
+    fn auto_swaps_where_it_can() {
+        let strategy = |swap: &[&str]| decide(swap, &[], |_| {}).unwrap();
+        assert_eq!(strategy(&[]).strategy, Strategy::Swap);
+        let decision = strategy(&["a slot", "no right"]);
+        assert_eq!(decision.strategy, Strategy::InPlace);
+        assert_eq!(decision.reason, "a swap is not possible: a slot; no right");
+    }
+
+    #[test]
+    fn what_only_a_swap_can_do_is_not_done_in_place() {
+        for change in [
+            |options: &mut RestoreOptions| options.keep_previous = true,
+            |options: &mut RestoreOptions| options.schema = SchemaMode::Target,
+            |options: &mut RestoreOptions| options.strategy = StrategyMode::Swap,
+        ] {
+            assert!(matches!(decide(&["a slot"], &[], change), Err(Refusal::CannotSwap { .. })));
+            assert_eq!(decide(&[], &["x"], change).unwrap().strategy, Strategy::Swap);
+        }
+        let refused = decide(&[], &[], |options| {
+            options.keep_previous = true;
+            options.strategy = StrategyMode::InPlace;
+        });
+        assert!(matches!(refused, Err(Refusal::NotInPlace("--keep-previous"))));
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_in_place_is_said() {
+        for strategy in [StrategyMode::Auto, StrategyMode::InPlace] {
+            let refused = decide(&["a slot"], &["no right"], |options| options.strategy = strategy);
+            assert!(
+                matches!(refused, Err(Refusal::CannotRestoreInPlace { reasons, .. }) if reasons == ["no right"])
+            );
+        }
+    }
+}

@@ -65,7 +65,7 @@ pub(super) struct Discovery {
 
 /// What the reading side needs to know.
 pub(super) struct Reading {
-    pub(super) tables: Arc<[TableLoad]>,
+    pub(super) tables: Arc<Vec<TableLoad>>,
     /// The place of each among them.
     pub(super) places: Arc<HashMap<DumpId, usize>>,
     pub(super) large_objects: Vec<DumpId>,
@@ -407,7 +407,7 @@ impl Reading {
     pub(super) fn of(plan: &Plan, strings: StandardStrings) -> Self {
         let places = plan.tables.iter().enumerate().map(|(place, table)| (table.dump_id, place));
         Self {
-            tables: plan.tables.clone().into(),
+            tables: Arc::clone(&plan.tables),
             places: Arc::new(places.collect()),
             large_objects: plan.large_objects.clone(),
             strings,

@@ -205,11 +205,9 @@ pub(crate) async fn in_place_obstacles(
     database: &DatabaseFacts,
     username: &str,
 ) -> Result<Vec<String>, TargetError> {
-    let (name, user) = (quote_literal(&database.name), quote_literal(username));
+    let user = quote_literal(username);
     let sql = format!(
-        "SELECT 'prepared transaction ' || quote_literal(gid) || ' is open in it (COMMIT PREPARED or \
-         ROLLBACK PREPARED it)' FROM pg_catalog.pg_prepared_xacts WHERE database = {name} \
-         UNION ALL SELECT 'username ' || {user} || ' may not create schemas in it (GRANT CREATE ON DATABASE, or make it \
+        "SELECT 'username ' || {user} || ' may not create schemas in it (GRANT CREATE ON DATABASE, or make it \
          the owner)' WHERE NOT pg_catalog.has_database_privilege({user}, {}::pg_catalog.oid, 'CREATE')",
         database.oid
     );

@@ -20,7 +20,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// Settings of the session that does everything. Whoever waits for a lock keeps others from it, so no waiting for long.
-const SETTINGS: &str = "SET lock_timeout = '5s'";
+/// Compiling the queries of the catalogs takes longer than running them. While the archive is slow to come, nothing between here and the server may take the connection for dead.
+const SETTINGS: &str =
+    "SET lock_timeout = '5s'; SET jit = off; SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10";
 
 /// From 14 on: how soon a server process that is at work finds out that its client is gone.
 const CLIENT_CHECK: &str = "SET client_connection_check_interval = '10s'";

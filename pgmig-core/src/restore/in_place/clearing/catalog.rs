@@ -13,8 +13,10 @@ pub(super) struct Catalog {
     pub(super) roots: Vec<Object>,
     /// Schemas that stay, whoever owns them.
     pub(super) kept: BTreeSet<String>,
-    /// All that goes, parts and large objects counted: each takes a lock.
+    /// All that is dropped, parts counted: each takes a lock.
     pub(super) going: u64,
+    /// Large objects that are unlinked.
+    pub(super) large_objects: u64,
     /// Objects of others that would be dropped, or keep something from being dropped.
     pub(super) obstacles: Vec<Obstacle>,
     /// Objects of others that stay: relations, types, functions and the like, not their parts.
@@ -77,7 +79,8 @@ const PUBLISHED_SCHEMAS: &str = " \
     UNION ALL SELECT 'pg_publication_namespace'::regclass, oid, 'pg_publication'::regclass, pnpubid \
         FROM pg_publication_namespace";
 
-/// Reads the catalogs. `ours` is a query for the OIDs of the roles whose objects go.
+/// Reads the catalogs. What is in the way is named with one thing that it depends on, rather a table or a type than the
+/// schema. `ours` is a query for the OIDs of the roles whose objects go.
 pub(super) async fn read(session: &mut Session, ours: &str) -> Result<Catalog, TargetError> {
     let doing = "read what the target holds, and whose it is";
     let with = common_expressions(session.server_version(), ours);
@@ -87,9 +90,10 @@ pub(super) async fn read(session: &mut Session, ours: &str) -> Result<Catalog, T
              pg_identify_object(g.classid, g.objid, 0) i WHERE g.root \
          UNION ALL SELECT 'kept', 0, 0, NULL, nspname, '' FROM pg_namespace WHERE oid IN (SELECT oid FROM kept) \
          UNION ALL SELECT 'going', 0, 0, NULL, count(*)::text, '' FROM going \
+             WHERE classid <> 'pg_default_acl'::regclass \
          UNION ALL SELECT 'large objects', 0, 0, NULL, count(*)::text, '' FROM pg_largeobject_metadata \
              WHERE lomowner IN (SELECT oid FROM ours) \
-         UNION ALL SELECT DISTINCT 'obstacle', d.classid, d.objid, \
+         UNION ALL (SELECT DISTINCT ON (d.classid, d.objid, d.objsubid) 'obstacle', d.classid, d.objid, \
              COALESCE((SELECT pg_describe_object('pg_class'::regclass, r.ev_class, 0) FROM pg_rewrite r \
                  WHERE d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN'), \
                  pg_describe_object(d.classid, d.objid, d.objsubid)), \
@@ -98,6 +102,7 @@ pub(super) async fn read(session: &mut Session, ours: &str) -> Result<Catalog, T
              FROM pg_depend d JOIN going g ON (g.classid, g.objid) = (d.refclassid, d.refobjid) \
              LEFT JOIN attributed a ON (a.classid, a.objid) = (d.classid, d.objid) \
              WHERE NOT EXISTS (SELECT FROM going o WHERE (o.classid, o.objid) = (d.classid, d.objid)) \
+             ORDER BY d.classid, d.objid, d.objsubid, d.refclassid = 'pg_namespace'::regclass, 6 DESC) \
          UNION ALL SELECT 'obstacle', 0, 0, count(*) || ' large objects, such as ' || min(oid), \
              quote_ident(pg_get_userbyid(lomowner)), '' \
              FROM pg_largeobject_metadata WHERE lomowner NOT IN (SELECT oid FROM ours) GROUP BY lomowner \
@@ -143,11 +148,13 @@ pub(super) fn ours(owner: &str) -> String {
     )
 }
 
-/// A partitioned table's key columns depend on the table itself, which makes it a part of nothing.
+/// Temporary objects are none of the target's, and their schemas are the server's.
 ///
-/// `attributed`: every object with the role that answers for it: its extension's owner, its own, or that of what it
-/// belongs to. `kept`: schemas that stay, whoever owns them. `going`: what goes; of that, `root` is what takes a
-/// statement.
+/// `attributed`: every object with the role that answers for it: its extension's owner, that of what it belongs to (the
+/// constructors of a range type are the bootstrap superuser's), or its own. `kept`: schemas that stay, whoever owns them.
+/// `going`: what goes; of that, `root` is what takes a statement.
+///
+/// A partitioned table's key columns depend on the table itself, which makes it a part of nothing.
 fn common_expressions(server_version: i32, ours: &str) -> String {
     let published = if server_version >= 150_000 { PUBLISHED_SCHEMAS } else { "" };
     format!(
@@ -160,19 +167,26 @@ fn common_expressions(server_version: i32, ours: &str) -> String {
              JOIN members m ON (d.refclassid, d.refobjid) = (m.classid, m.objid) \
              WHERE d.deptype = 'i' OR d.deptype = 'a' AND (d.classid = 'pg_constraint'::regclass \
                  OR d.classid = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = d.objid) IN ('i', 'I', 'S'))), \
-         wholes AS MATERIALIZED (SELECT o.classid, o.objid, COALESCE(m.extowner, o.owner) AS owner, m.extension, o.nsp \
-             FROM owned o LEFT JOIN members m USING (classid, objid)), \
+         internal AS MATERIALIZED (SELECT DISTINCT ON (d.classid, d.objid) d.classid, d.objid, o.owner FROM pg_depend d \
+             JOIN owned o ON (o.classid, o.objid) = (d.refclassid, d.refobjid) WHERE d.deptype = 'i' \
+             AND (d.refclassid, d.refobjid) <> (d.classid, d.objid) ORDER BY 1, 2), \
+         wholes AS MATERIALIZED (SELECT o.classid, o.objid, COALESCE(m.extowner, i.owner, o.owner) AS owner, \
+             m.extension, o.nsp FROM owned o LEFT JOIN members m USING (classid, objid) \
+             LEFT JOIN internal i USING (classid, objid) \
+             WHERE NOT EXISTS (SELECT FROM pg_namespace t WHERE t.oid = o.nsp \
+                 AND t.nspname ~ '^pg_(toast_)?temp_')), \
          attributed AS MATERIALIZED (SELECT w.classid, w.objid, w.owner, w.extension, \
                  w.owner IN (SELECT oid FROM ours) AS ours, \
                  EXISTS (SELECT FROM pg_depend i WHERE (i.classid, i.objid) = (w.classid, w.objid) AND i.deptype = 'i' \
-                     AND (i.refclassid, i.refobjid) <> (w.classid, w.objid)) \
+                     AND (i.refclassid, i.refobjid) <> (i.classid, i.objid)) \
                  OR EXISTS (SELECT FROM pg_class c WHERE w.classid = 'pg_class'::regclass AND c.oid = w.objid \
                      AND c.relkind IN ('i', 'I')) AS part, \
                  n.nspname IS NULL OR n.nspname NOT IN ('pg_catalog', 'information_schema') \
                      AND n.nspname !~ '^pg_(toast|temp)' AS visible \
              FROM wholes w LEFT JOIN pg_namespace n ON n.oid = w.nsp \
-             UNION ALL SELECT p.classid, p.objid, w.owner, w.extension, w.owner IN (SELECT oid FROM ours), true, false \
-             FROM ({PARTS}{published}) p \
+             UNION ALL SELECT p.classid, p.objid, COALESCE(m.extowner, w.owner), COALESCE(m.extension, w.extension), \
+                 COALESCE(m.extowner, w.owner) IN (SELECT oid FROM ours), true, false \
+             FROM ({PARTS}{published}) p LEFT JOIN members m USING (classid, objid) \
              JOIN wholes w ON (w.classid, w.objid) = (p.wholeclass, p.whole)), \
          kept AS MATERIALIZED (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'public' OR EXISTS \
              (SELECT FROM pg_depend d JOIN attributed a ON (a.classid, a.objid) = (d.classid, d.objid) \
@@ -201,7 +215,8 @@ impl Catalog {
                 owner: row.text(4).to_owned(),
                 because_of: row.get(5).filter(|of| !of.is_empty()).map(str::to_owned),
             }),
-            _ => self.going += row.number::<u64>(4),
+            "large objects" => self.large_objects = row.number(4),
+            _ => self.going = row.number(4),
         }
     }
 }

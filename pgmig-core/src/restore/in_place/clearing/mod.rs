@@ -45,14 +45,17 @@ impl Clearing {
     /// [`Refusal::CannotClear`], with everything at once: objects of others that would be dropped with those of
     /// `owner`, or are in their way.
     pub(in crate::restore) async fn of(session: &mut Session, owner: &str) -> Result<Self> {
+        // Compiling the queries of the catalogs takes longer than running them.
+        session.execute("SET jit = off", "set up the session").await?;
         let sql = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user";
         let as_superuser = session.holds(sql, "read whether su_username is a superuser").await?;
         let ours = catalog::ours(owner);
         let mut catalog = catalog::read(session, &ours).await?;
         refuse(owner, std::mem::take(&mut catalog.obstacles))?;
         let staying = Staying::of(session, owner, &catalog.kept, catalog.staying).await?;
-        let Catalog { roots, going, .. } = catalog;
-        Ok(Self { owner: owner.to_owned(), as_superuser, ours, roots, going, staying })
+        let Catalog { roots, going, large_objects, .. } = catalog;
+        let owner = owner.to_owned();
+        Ok(Self { owner, as_superuser, ours, roots, going: going + large_objects, staying })
     }
 
     /// Tells the planner what is there when all is cleared: before [`Plan::new`](crate::restore::plan::Plan::new).
@@ -70,8 +73,8 @@ impl Clearing {
         self.going
     }
 
-    /// Drops it, inside the transaction that is open and in which [`Clearing::of`] was called, with all tables locked. The session's
-    /// search_path must be empty, as it is from the start: the catalogs are named as they are called.
+    /// Drops it, inside the transaction that is open and in which [`Clearing::of`] was called, with all tables locked. The
+    /// session's search_path must be empty, as it is from the start: the catalogs are named as they are called.
     ///
     /// # Errors
     ///
@@ -97,12 +100,14 @@ impl Clearing {
             owner: "another role".to_owned(),
             because_of: None,
         });
-        let left = catalog::read(session, &self.ours).await?.roots;
-        let left = left.into_iter().map(|object| Obstacle {
-            object: format!("{} {}", object.kind, object.identity),
-            owner: object.owner,
-            because_of: None,
-        });
+        let left = match catalog::read(session, &self.ours).await?.going {
+            0 => None,
+            left => Some(Obstacle {
+                object: format!("{left} objects that are left"),
+                owner: quote_ident(&self.owner),
+                because_of: None,
+            }),
+        };
         refuse(&self.owner, lost.chain(left).collect())
     }
 }

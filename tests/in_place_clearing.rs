@@ -1,0 +1,187 @@
+//! What a restore in place drops, leaves and refuses to touch: as a role that owns its database and may do nothing
+//! else.
+
+use crate::support::application::{self, APPLICATION, PASSWORD};
+use crate::support::database::quoted;
+use crate::support::fixture::fixture;
+use crate::support::pgmig::TargetFile;
+use crate::support::restored::Restored;
+use crate::support::store::Backup;
+use crate::support::untouched::Before;
+use crate::support::{Database, Outcome, Pgmig};
+
+/// What a superuser has prepared in every target here.
+const BY_SUPERUSER: &str = "CREATE FOREIGN DATA WRAPPER dummy_fdw;
+    GRANT USAGE ON FOREIGN DATA WRAPPER dummy_fdw TO \"store app\";";
+
+/// The extensions of `everything.sql`: those that an archive lacks are made again.
+const EXTENSIONS: &str = "CREATE EXTENSION citext; CREATE EXTENSION btree_gist; CREATE SCHEMA store;
+    CREATE EXTENSION hstore SCHEMA store";
+
+/// A database of the application's with everything in it that its role can make.
+fn filled(purpose: &str) -> Database {
+    let target = application::empty_database(purpose);
+    target.psql(BY_SUPERUSER);
+    let everything = std::fs::read_to_string(fixture("in_place/everything.sql")).unwrap();
+    target.psql(&format!("SET ROLE {};\n{everything}", quoted(APPLICATION)));
+    target
+}
+
+/// Restores an archive of an empty database over the target.
+fn clear(target: &Database) -> Outcome {
+    clear_as(&application::target_file(target))
+}
+
+fn clear_as(file: &TargetFile) -> Outcome {
+    let archive = fixture("archives/emptydb_15.dump");
+    let pgmig = Pgmig::new().target(file).args(["--force", "--strategy", "in-place", "--keep-ids"]);
+    pgmig.args(["--schema", "archive"]).source(&archive).run()
+}
+
+/// What pg_dump does not show of a database, or not of one alone.
+fn hidden(database: &Database) -> String {
+    database.psql(
+        "SELECT count(*) FROM pg_default_acl; SELECT count(*) FROM pg_largeobject_metadata;
+         SELECT nspowner::regrole, acl FROM pg_namespace, LATERAL (SELECT string_agg(a::text, ' ' ORDER BY a::text)
+             FROM aclexplode(nspacl) a) AS acl (acl) WHERE nspname = 'public';
+         SELECT extname, extowner::regrole FROM pg_extension ORDER BY 1;
+         SELECT fdwacl FROM pg_foreign_data_wrapper",
+    )
+}
+
+#[test]
+fn everything_that_an_owner_can_make_goes() {
+    let fresh = application::empty_database("fresh");
+    fresh.psql(BY_SUPERUSER);
+    fresh.psql(&format!("SET ROLE {}; {EXTENSIONS}", quoted(APPLICATION)));
+    let target = filled("everything");
+    clear(&target).expect_status(0).keeps_secret(PASSWORD);
+    assert_eq!(target.dump(&[]), fresh.dump(&[]));
+    assert_eq!(hidden(&target), hidden(&fresh));
+}
+
+#[test]
+fn a_superuser_clears_what_is_its_own_and_the_owners() {
+    let fresh = application::empty_database("fresh");
+    fresh.psql(&format!(
+        "SET ROLE {}; {EXTENSIONS}; RESET ROLE; CREATE EXTENSION pg_trgm",
+        quoted(APPLICATION)
+    ));
+    let target = filled("by_superuser");
+    // Those whose owner is a superuser, and those that have none.
+    target.psql(
+        "CREATE EXTENSION pg_trgm; CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler;
+         CREATE TEXT SEARCH PARSER store.parser (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end,
+             LEXTYPES = prsd_lextype);
+         CREATE CAST (store.span AS tsrange) WITHOUT FUNCTION; CREATE TYPE store.shell;
+         CREATE OPERATOR CLASS store.moods FOR TYPE store.mood USING btree AS FUNCTION 1 btfloat48cmp(float4, float8);
+         CREATE EVENT TRIGGER noted ON sql_drop EXECUTE FUNCTION store.on_event();
+         CREATE PUBLICATION everything FOR ALL TABLES; CREATE FUNCTION store.c() RETURNS int LANGUAGE internal AS 'now';
+         SELECT lo_create(99); ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC",
+    );
+    let superuser = TargetFile::of(&target);
+    clear_as(&TargetFile { username: APPLICATION.to_owned(), ..superuser }).expect_status(0);
+    assert_eq!(target.dump(&[]), fresh.dump(&[]));
+    assert_eq!(hidden(&target), hidden(&fresh));
+}
+
+#[test]
+fn objects_of_others_are_listed_all_at_once_and_nothing_is_dropped() {
+    let target = filled("others");
+    target.psql(&std::fs::read_to_string(fixture("in_place/of_others.sql")).unwrap());
+    let before = Before::of(&target);
+    let outcome = before.is_now(clear(&target).expect_status(3).keeps_secret(PASSWORD));
+    let superuser = &target.server.superuser;
+    for object in [
+        "view public.report of {}, which depends on table store.one",
+        "function store.by_superuser() of {}, which depends on schema store",
+        "function public.takes_a_mood(store.mood) of {}, which depends on type store.mood",
+        "cast from store.span to tsrange of a superuser, which depends on type store.span",
+        "table store.alien of {}, which depends on schema store",
+        "constraint refers_id_fkey on table public.refers of {}, which depends on table store.one",
+        "column feeling of table public.refers of {}, which depends on type store.mood",
+        "default value for column extra of table public.refers of {}, which depends on function store.many(integer[])",
+        "policy of_superuser on table public.refers of {}, which depends on function store.many(integer[])",
+        "trigger of_superuser on table public.refers of {}, which depends on function store.fire()",
+        "table public.partition of {}, which depends on table store.parent",
+        "statistics object public.of_superuser of {}, which depends on table store.two",
+        "publication of table store.one in publication of_superuser of {}, which depends on table store.one",
+        "event trigger of_superuser of {}, which depends on function store.on_event()",
+        "foreign table store.far_away of {}, which depends on schema store",
+        "in schema store of {}, which depends on schema store",
+        "1 large objects, such as 77 of {}",
+    ] {
+        outcome.assert_stderr_has(&object.replace("{}", superuser));
+    }
+    // What depends on those goes with them, or stays: neither is the owner's concern.
+    assert!(!outcome.stderr.contains("on_report"), "{outcome}");
+}
+
+#[test]
+fn a_prepared_transaction_that_holds_a_table_is_refused() {
+    let target = filled("prepared");
+    let gid = &target.name;
+    target.psql(&format!("BEGIN; DELETE FROM store.two; PREPARE TRANSACTION '{gid}'"));
+    let outcome = clear(&target);
+    target.psql(&format!("ROLLBACK PREPARED '{gid}'"));
+    outcome.expect_status(3).stderr_has(&format!("prepared transaction '{gid}'")).stderr_has("store.two");
+}
+
+#[test]
+fn extensions_of_others_stay_with_their_schemas() {
+    let backup = Backup::of_oldest_release();
+    let target = application::target("extensions");
+    target.psql(
+        "CREATE EXTENSION hstore SCHEMA store; COMMENT ON SCHEMA store IS 'of the target';
+         GRANT ALL ON SCHEMA store TO PUBLIC; ALTER TABLE store.workspace ADD attributes store.hstore;
+         CREATE SCHEMA aside CREATE TABLE kept (id integer); CREATE FUNCTION public.helper() RETURNS int LANGUAGE sql
+         AS 'SELECT 1'",
+    );
+    let outcome = application::restore_into(&backup, &target).run().expect_status(0).keeps_secret(PASSWORD);
+    outcome.stderr_has("stays in the target as it is").stderr_has("table aside.kept of");
+    backup.assert_restored(&target);
+    assert_eq!(
+        target.psql(
+            "SELECT extname, extnamespace::regnamespace FROM pg_extension WHERE extname = 'hstore';
+             SELECT count(*) FROM aside.kept; SELECT public.helper(); SELECT obj_description('store'::regnamespace);
+             SELECT has_schema_privilege('public', 'store', 'CREATE')"
+        ),
+        "hstore|store\n0\n1\n\nf\n"
+    );
+}
+
+#[test]
+fn an_object_of_others_under_a_name_of_the_archives_is_refused() {
+    let source = application::empty_database("collision_source");
+    source.psql(&format!(
+        "SET ROLE {}; CREATE TABLE public.\"Same\" (id integer);
+         CREATE FUNCTION public.same(integer, text) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        quoted(APPLICATION)
+    ));
+    let directory = tempfile::TempDir::new().unwrap();
+    let archive = directory.path().join("same.dump");
+    source.dump_through_pipe(&[], &archive);
+    let target = application::empty_database("collision");
+    target.psql(
+        "CREATE VIEW public.\"Same\" AS SELECT 1;
+         CREATE FUNCTION public.same(integer, text) RETURNS int LANGUAGE sql AS 'SELECT 2';
+         CREATE FUNCTION public.same(integer) RETURNS int LANGUAGE sql AS 'SELECT 3'",
+    );
+    let before = Before::of(&target);
+    let pgmig = Pgmig::new().target(&application::target_file(&target)).arg("--keep-ids").source(&archive);
+    let outcome = before.is_now(pgmig.run().expect_status(3));
+    let outcome =
+        outcome.stderr_has("TABLE public.Same of postgres").stderr_has("same(integer, text) of postgres");
+    // Another signature is another function.
+    assert!(!outcome.stderr.contains("same(integer) "), "{outcome}");
+}
+
+#[test]
+fn a_target_without_schema_public_gets_one() {
+    let fresh = application::empty_database("fresh");
+    let target = application::empty_database("no_public");
+    target.psql("DROP SCHEMA public");
+    clear(&target).expect_status(0);
+    assert!(Restored::of(&fresh).difference(&Restored::of(&target)).is_none());
+    assert_eq!(hidden(&target), hidden(&fresh));
+}

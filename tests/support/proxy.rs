@@ -1,0 +1,122 @@
+//! Stands between pgmig and the server, and cuts connections when a COMMIT comes by. It can only read what is not TLS.
+
+use super::pgmig::TargetFile;
+use super::server::Server;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{JoinHandle, spawn};
+
+/// What becomes of the first COMMIT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The server never gets it, and learns that its client is gone.
+    Before,
+    /// The server gets it, and its answer goes nowhere.
+    After,
+    /// As `After`; and from then on nobody reaches the server any more.
+    AfterAndForEver,
+}
+
+/// A proxy on a port of its own.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    port: u16,
+    /// Whether a COMMIT has come by.
+    cut: Arc<AtomicBool>,
+}
+
+impl Proxy {
+    /// Starts one.
+    pub(crate) fn start(server: &Server, cut: Cut) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let port = listener.local_addr().expect("it is bound").port();
+        let (upstream, done) = ((server.host.clone(), server.port), Arc::new(AtomicBool::new(false)));
+        let has_cut = Arc::clone(&done);
+        // Ends with the test's process.
+        spawn(move || {
+            for client in listener.incoming() {
+                let client = client.expect("a connection can be taken");
+                let unreachable = cut == Cut::AfterAndForEver && done.load(Ordering::SeqCst);
+                if unreachable {
+                    drop(client);
+                    continue;
+                }
+                let server = TcpStream::connect(&upstream).expect("the server is there");
+                forward(client, server, cut, Arc::clone(&done));
+            }
+        });
+        Self { port, cut: has_cut }
+    }
+
+    /// The target, reached by the proxy.
+    pub(crate) fn target(&self, file: TargetFile) -> TargetFile {
+        TargetFile {
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+            more: "sslmode: disable\n".to_owned(),
+            ..file
+        }
+    }
+
+    /// Whether a COMMIT has come by.
+    pub(crate) fn has_cut(&self) -> bool {
+        self.cut.load(Ordering::SeqCst)
+    }
+}
+
+/// Forwards both directions until the first COMMIT of all connections.
+fn forward(client: TcpStream, server: TcpStream, cut: Cut, done: Arc<AtomicBool>) {
+    let answers = copy(clone(&server), clone(&client), Arc::clone(&done));
+    spawn(move || {
+        let (mut from, mut to) = (client, server);
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            let bytes = &buffer[..length];
+            let is_first = is_commit(bytes) && !done.load(Ordering::SeqCst);
+            if !is_first && done.load(Ordering::SeqCst) && cut == Cut::AfterAndForEver {
+                break;
+            }
+            if !is_first {
+                if to.write_all(bytes).is_err() {
+                    break;
+                }
+                continue;
+            }
+            done.store(true, Ordering::SeqCst);
+            if cut != Cut::Before {
+                // The answers' thread drops what comes now, and ends when the server does.
+                to.write_all(bytes).expect("the server takes it");
+                to.shutdown(Shutdown::Write).expect("the server is there");
+                answers.join().expect("the answers' thread does not panic");
+            }
+            break;
+        }
+        let _ = from.shutdown(Shutdown::Both);
+        let _ = to.shutdown(Shutdown::Both);
+    });
+}
+
+/// Copies what the server says, until a COMMIT has come by; after that it is read and dropped.
+fn copy(mut from: TcpStream, mut to: TcpStream, done: Arc<AtomicBool>) -> JoinHandle<()> {
+    spawn(move || {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            let is_dropped =
+                done.load(Ordering::SeqCst) && buffer[..length].windows(6).any(|bytes| bytes == b"COMMIT");
+            if !is_dropped && to.write_all(&buffer[..length]).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// The simple query `COMMIT`, which sqlx sends in a message of its own.
+fn is_commit(bytes: &[u8]) -> bool {
+    bytes == b"Q\x00\x00\x00\x0bCOMMIT\x00"
+}
+
+fn clone(stream: &TcpStream) -> TcpStream {
+    stream.try_clone().expect("a connection can be cloned")
+}
