@@ -83,10 +83,20 @@ fn a_stream_tells_all_but_the_rows_of_each_instance() {
         let archive = fixture(name);
         let mut expected = inspected(&archive);
         let run = Pgmig::new().args(["inspect", "--output", "json", "-"]).stdin(&archive).run();
-        let found = document(&run.expect_status(0), "inspect");
+        let mut found = document(&run.expect_status(0), "inspect");
         expected["archive"]["bytes"] = Value::Null;
         for table in expected["tables"].as_array_mut().unwrap() {
             table["archive_bytes"] = Value::Null;
+        }
+        // The line end after a script's last INSERT statement is a part of the data in a stream only.
+        if name.contains("plain_inserts") {
+            for table in [&mut expected, &mut found]
+                .map(|one| one["tables"].as_array_mut().unwrap())
+                .into_iter()
+                .flatten()
+            {
+                table["data_bytes"] = Value::Null;
+            }
         }
         if let Some(instances) = expected["store"]["instances"].as_array_mut() {
             assert!(instances.iter().any(|instance| !instance["tables"].as_array().unwrap().is_empty()));
