@@ -80,28 +80,14 @@ pub(in crate::restore) async fn find(
         time_zone: &time_zone,
         is_stream: archive.is_stream(),
     };
-    // A profile of this build is for all releases of its store, which need not have all tables.
-    let own_rules = profile.filter(|profile| !profile.is_builtin());
-    let global = own_rules.map(Profile::global_tables).unwrap_or_default();
-    let Findings { mut faults, idle } = rules::look(&matcher, &plan.tables, global);
-    let types = types::matches(target, &matcher.type_pairs(&plan.tables)).await?;
-    let mut matched = matcher.run(&plan.tables, &types);
     let search_path = profile.map_or_else(|| vec!["public"], Profile::search_path);
     let search_path = search_path.into_iter().map(quote_ident).collect::<Vec<_>>().join(", ");
-    faults.extend(expressions::faults(target, &search_path, &matched.expressions).await?);
-    if !faults.is_empty() {
-        return Err(Refusal::TargetRules(faults).into());
-    }
-    let mut found =
-        TargetSchema { kept, search_path, time_zone: time_zone.clone(), ..TargetSchema::default() };
+    let (mut matched, idle_rules) = matched(target, plan, &matcher, &search_path).await?;
+    let time_zone = time_zone.clone();
+    let mut found = TargetSchema { kept, search_path, time_zone, idle_rules, ..TargetSchema::default() };
     found.new_tables(target, &mut matched).await?;
-    let Matched { loads, differences, .. } = matched;
-    found.differences = differences.into_iter().collect();
-    for rule in &idle {
-        found.warn(format!("a rule of the profile does nothing: {rule}"));
-    }
-    found.idle_rules = idle;
-    plan.tables = Arc::new(loads);
+    found.differences = matched.differences.into_iter().collect();
+    plan.tables = Arc::new(matched.loads);
     found.run_as_owners(plan, &own, facts);
     let in_target = |(table, name): &(QualifiedName, String)| {
         (matcher.destination(table).map_or(table, |(own, _)| own).clone(), name.clone())
@@ -111,14 +97,27 @@ pub(in crate::restore) async fn find(
     if archive.is_stream() {
         found.warn_of_order();
     }
-    for table in stale_locks::held(target).await? {
-        found.warn(format!(
-            "a migration tool holds its lock in {table} of the target: is a migration under way there? The lock is kept"
-        ));
-    }
+    found.warn_of_rules_and_locks(stale_locks::held(target).await?);
     let set = sequences::set_by_archive(target, archive, &matcher).await?;
     found.sequences(set, archive, plan);
     Ok(found)
+}
+
+/// Matches all tables, and makes sure that the profile's rules can be followed; returns those that do nothing, too.
+async fn matched(
+    target: &mut Session,
+    plan: &Plan,
+    matcher: &Matcher<'_>,
+    search_path: &str,
+) -> Result<(Matched, Vec<String>)> {
+    // A profile of this build is for all releases of its store, which need not have all tables.
+    let own_rules = matcher.profile.filter(|profile| !profile.is_builtin());
+    let global = own_rules.map(Profile::global_tables).unwrap_or_default();
+    let Findings { mut faults, idle } = rules::look(matcher, &plan.tables, global);
+    let types = types::matches(target, &matcher.type_pairs(&plan.tables)).await?;
+    let matched = matcher.run(&plan.tables, &types);
+    faults.extend(expressions::faults(target, search_path, &matched.expressions).await?);
+    if faults.is_empty() { Ok((matched, idle)) } else { Err(Refusal::TargetRules(faults).into()) }
 }
 
 /// The time zone that the database's or the role's settings give to sessions of `username`, else the server's own
@@ -214,6 +213,17 @@ impl TargetSchema {
             matched.differences.insert(of_table(name, DifferenceKind::OnlyInTarget, outcome));
         }
         Ok(())
+    }
+
+    fn warn_of_rules_and_locks(&mut self, locks: Vec<QualifiedName>) {
+        for rule in self.idle_rules.clone() {
+            self.warn(format!("a rule of the profile does nothing: {rule}"));
+        }
+        for table in locks {
+            self.warn(format!(
+                "a migration tool holds its lock in {table} of the target: is a migration under way there? The lock is kept"
+            ));
+        }
     }
 
     fn warn(&mut self, text: String) {
