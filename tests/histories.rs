@@ -14,6 +14,9 @@ const TABLES: &str = "
     CREATE TABLE thing (id integer PRIMARY KEY, kind text CHECK (kind <> ''), tenant_id uuid REFERENCES tenant);
     CREATE INDEX thing_kind ON thing (kind);
     CREATE FUNCTION things() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM public.thing';
+    CREATE FUNCTION secure() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+    CREATE SEQUENCE thing_no; CREATE DOMAIN small AS integer;
+    CREATE AGGREGATE joined(text) (SFUNC = textcat, STYPE = text);
 ";
 
 const FLYWAY: &str = "
@@ -116,8 +119,12 @@ fn another_schema_is_refused_and_every_difference_listed() {
     target.psql(TABLES);
     target.psql(FLYWAY);
     target.psql(
-        "ALTER TABLE thing ALTER COLUMN id TYPE bigint, ADD COLUMN colour text, DROP CONSTRAINT thing_kind_check;
-         DROP INDEX thing_kind;
+        "ALTER TABLE thing DROP CONSTRAINT thing_kind_check; DROP INDEX thing_kind;
+         ALTER TABLE tenant ENABLE ROW LEVEL SECURITY; CREATE POLICY seen ON tenant USING (name IS NOT NULL);
+         ALTER SEQUENCE thing_no INCREMENT 5; CREATE RULE quiet AS ON DELETE TO thing DO INSTEAD NOTHING;
+         ALTER DOMAIN small ADD CONSTRAINT low CHECK (VALUE < 9);
+         DROP AGGREGATE joined(text); CREATE AGGREGATE joined(text) (SFUNC = textcat, STYPE = text, INITCOND = 'x');
+         ALTER FUNCTION secure() SECURITY DEFINER;
          CREATE OR REPLACE FUNCTION things() RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
          CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
          CREATE TRIGGER touched BEFORE UPDATE ON thing FOR EACH ROW EXECUTE FUNCTION touch();
@@ -125,20 +132,53 @@ fn another_schema_is_refused_and_every_difference_listed() {
     );
     let before = Before::of(&target);
     let differences = [
-        "column public.thing.id: integer NOT NULL in the archive, bigint NOT NULL in the target",
-        "only in the target: column public.thing.colour text",
         "only in the archive: constraint thing_kind_check of public.thing CHECK",
         "only in the archive: index public.thing_kind CREATE INDEX",
         "function public.things(): ",
         "only in the target: trigger touched of public.thing",
         "only in the target: type public.mood good",
         "only in the target: view public.thing_ids",
+        "table public.tenant:  in the archive, ROW LEVEL SECURITY in the target",
+        "only in the target: policy seen of public.tenant PERMISSIVE",
+        "sequence public.thing_no: AS bigint START 1 INCREMENT 1",
+        "only in the target: rule quiet of public.thing",
+        "type public.small: integer in the archive, integer CHECK ((VALUE < 9)) in the target",
+        "function public.joined(text): ",
+        "function public.secure(): ",
         "--migrations DIR",
         "--schema target",
     ];
     for pgmig in [store.restore_into(&target), store.restore_stream_into(&target)] {
         let outcome = pgmig.run().expect_status(3);
         for difference in differences {
+            outcome.assert_stderr_has(difference);
+        }
+        before.is_now(outcome);
+    }
+}
+
+#[test]
+fn other_tables_and_columns_are_refused_before_anything_is_restored() {
+    let store = Store::new(&[TABLES, FLYWAY]);
+    let target = Database::create("columns");
+    target.psql(TABLES);
+    target.psql(
+        "ALTER TABLE thing ALTER COLUMN id TYPE bigint, ADD COLUMN colour text; CREATE TABLE novelty ()",
+    );
+    let before = Before::of(&target);
+    for pgmig in [
+        store.restore_into(&target).arg("--dry-run"),
+        store.restore_into(&target),
+        store.restore_stream_into(&target),
+    ] {
+        let outcome = pgmig.failpoint("create-staging").run().expect_status(3);
+        for difference in [
+            "column public.thing.id: integer in the archive, bigint in the target",
+            "only in the target: column public.thing.colour text",
+            "only in the archive: table public.flyway_schema_history\n",
+            "only in the target: table public.novelty\n",
+            "when tables and columns are the same",
+        ] {
             outcome.assert_stderr_has(difference);
         }
         before.is_now(outcome);

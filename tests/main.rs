@@ -42,6 +42,8 @@ mod runbooks;
 mod schema_target;
 mod schema_target_code;
 mod schema_target_kept;
+mod schema_target_rules;
+mod schema_target_types;
 mod secrets;
 mod sessions;
 mod support;

@@ -242,7 +242,7 @@ fn a_rule_of_the_profile_that_fails_shows_no_value() {
     let cast = "target_schema: {drop: [{table: a, column: gone}], cast: [{table: b, column: word, using: 'word::integer'}]}\n";
     fails("SELECT 1", cast, 1, &["table public.b", "22P02"]);
     let nonsense = "target_schema: {drop: [{table: a, column: gone}], default: [{table: a, column: added, value: nothing}]}\n";
-    fails("SELECT 1", nonsense, 1, &["table public.a", "42703"]);
+    fails("SELECT 1", nonsense, 3, &["default for column public.a.added", "42703"]);
 }
 
 #[test]

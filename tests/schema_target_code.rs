@@ -100,6 +100,20 @@ fn foreign_keys_that_are_not_valid_hold_for_loaded_rows() {
 }
 
 #[test]
+fn triggers_of_foreign_keys_stay_as_they_are() {
+    let tables = "CREATE TABLE p (id integer PRIMARY KEY); CREATE TABLE c (id integer REFERENCES p);";
+    let stores = TwoSchemas::new(
+        &format!("{tables} INSERT INTO p VALUES (5); INSERT INTO c VALUES (5)"),
+        &format!("{tables} ALTER TABLE c DISABLE TRIGGER ALL"),
+    );
+    let states = "SELECT tgrelid::regclass, tgfoid::regproc, tgenabled FROM pg_trigger ORDER BY 1, 2";
+    let before = stores.target.psql(states);
+    assert!(before.contains("|D") && before.contains("|O"), "{before}");
+    stores.restore("").run().expect_status(0);
+    assert_eq!(stores.target.psql(states), before);
+}
+
+#[test]
 fn sequences_follow_renamed_tables_and_fill_columns_of_any_number() {
     let stores = TwoSchemas::new(
         "CREATE TABLE film (id serial, word text); INSERT INTO film (word) VALUES ('a'), ('b'); DELETE FROM film WHERE id = 2;

@@ -1,9 +1,10 @@
 //! A store that this repository knows nothing about, restored by the README alone: with its own migrations, and into a
-//! target whose product has installed a newer schema.
+//! target whose product has installed a newer schema. And the table of what a profile can say.
 
+use crate::support::fixture::repository;
 use crate::support::unknown_store::{MAPPING, UnknownStore, readme_commands};
 use crate::support::untouched::{Before, databases_beside};
-use crate::support::{Database, Outcome};
+use crate::support::{Database, Outcome, Pgmig};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -60,7 +61,7 @@ fn with_migrations_and_into_the_targets_own_schema_it_is_the_same_store() {
     let shown = before.is_now(shown);
     for text in [
         "it is public.movie in the target",
-        "public.film.currency",
+        "public.movie.currency",
         "it gets the value that the profile says",
         "smallint in the archive, interval in the target",
         "it keeps the target's rows",
@@ -100,7 +101,7 @@ fn without_the_rules_every_difference_is_listed() {
         "column public.film.rental_rate: the target has no such column",
         "column public.film.last_update: the target has no such column",
         "column public.film.length: smallint in the archive, interval in the target; give the profile a rule",
-        "column public.film.currency: the archive has no such column; it is NOT NULL and has no default",
+        "column public.movie.currency: the archive has no such column; it is NOT NULL and has no default",
     ] {
         outcome.assert_stderr_has(text);
     }
@@ -123,4 +124,70 @@ fn a_store_without_instances() {
         installed.psql("SELECT store_id FROM store ORDER BY 1"),
         MAPPING.map(|(id, _)| format!("{id}\n")).concat()
     );
+}
+
+#[test]
+fn a_profile_that_is_not_the_archives_is_refused() {
+    let readme = Readme::new();
+    let target = Database::create("mistyped");
+    let profile = readme.store.rental().join("profile.yaml");
+    let text = std::fs::read_to_string(&profile).unwrap();
+    let before = Before::of(&target);
+    for (right, wrong, named) in [
+        ("table: store,", "table: stores,", "table stores with the columns store_id, name"),
+        ("name: name}", "name: titel}", "table store with the columns store_id, titel"),
+    ] {
+        std::fs::write(&profile, text.replace(right, wrong)).unwrap();
+        let outcome = readme.run(&["--migrations"], &["releases"], &target).expect_status(3);
+        before.is_now(outcome.stderr_has("profile rental says that instances are in").stderr_has(named));
+        let inspect =
+            readme.store.command("pgmig inspect rental.dump --profile rental", &target, &readme.archive);
+        inspect.run().expect_status(0).stderr_has(named);
+    }
+    std::fs::write(&profile, text.replace("schema: public ", "schema: nosuch ")).unwrap();
+    let line = "pgmig --target postgres.yaml --source rental.dump --mapping enteredMapping.yaml --profile rental --dry-run --strict";
+    let outcome = readme.store.command(line, &target, &readme.archive).run().expect_status(4);
+    outcome.stdout_has("the archive has nothing in schema nosuch");
+}
+
+#[test]
+fn every_key_of_a_profile_is_in_the_table() {
+    let table = std::fs::read_to_string(repository().join("schema-migrations/README.md")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for (path, least) in [
+        ("nosuchkey: 1", 13),
+        ("tenant: {nosuchkey: 1}", 7),
+        ("excluded_columns: [{nosuchkey: 1}]", 3),
+        ("bytea_columns: [{nosuchkey: 1}]", 4),
+        ("global_tables: [{nosuchkey: 1}]", 2),
+        ("target_schema: {nosuchkey: 1}", 4),
+        ("target_schema: {rename: [{nosuchkey: 1}]}", 5),
+        ("target_schema: {drop: [{nosuchkey: 1}]}", 3),
+        ("target_schema: {cast: [{nosuchkey: 1}]}", 4),
+        ("target_schema: {default: [{nosuchkey: 1}]}", 4),
+    ] {
+        std::fs::write(directory.path().join("profile.yaml"), format!("{path}\n")).unwrap();
+        let outcome =
+            Pgmig::new().args(["releases", "--profile"]).arg(directory.path()).run().expect_status(2);
+        let (_, keys) = outcome.stderr.split_once("expected one of: ").expect("the error lists the keys");
+        let keys: Vec<&str> = keys.lines().next().unwrap().split(", ").collect();
+        assert!(keys.len() >= least, "{path}: {keys:?}");
+        for key in keys {
+            assert!(
+                table.contains(&format!("`{key}`")) || table.contains(&format!("{key}: ")),
+                "{key} is not in the table"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_profile_without_releases() {
+    let readme = Readme::new();
+    let installed = readme.store.installed();
+    std::fs::remove_file(readme.store.rental().join("releases.yaml")).unwrap();
+    let upgraded = Database::create("unreleased");
+    readme.run(&["--migrations"], &["releases"], &upgraded).expect_status(0);
+    assert_eq!(upgraded.psql("SELECT version FROM _sqlx_migrations"), "1\n2\n3\n");
+    readme.run(&["--schema target"], &["--dry-run"], &installed).expect_status(0);
 }

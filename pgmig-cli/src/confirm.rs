@@ -14,6 +14,8 @@ pub(crate) struct Erasure<'a> {
     pub(crate) database: &'a str,
     /// What it holds.
     pub(crate) contents: &'a TargetContents,
+    /// What is to be known before.
+    pub(crate) warnings: Vec<&'a str>,
     /// Whether the backup comes from standard input, which then cannot answer.
     pub(crate) from_stdin: bool,
 }
@@ -29,6 +31,9 @@ pub(crate) async fn erase(erasure: &Erasure<'_>, cancel: &CancellationToken) -> 
         erasure.database,
         contents(erasure.contents)
     ));
+    for warning in &erasure.warnings {
+        say(&format!("warning: {warning}"));
+    }
     let question = "Type the database's name to erase it, anything else to stop: ";
     let answer = prompt::ask(question, cancel).await?.unwrap_or_default();
     if answer == erasure.database {

@@ -26,13 +26,15 @@ pub(crate) struct DryRun {
 }
 
 /// Plans what the arguments say, and prints it. Data that would be erased are no reason to fail: the plan says what
-/// it takes. Warnings are, with `--strict`.
+/// it takes. Warnings are, with `--strict`; and differences that the restore is refused for, when the plan has shown them
+/// beside the others.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: CancellationToken) -> Result<()> {
     let display = Arc::new(Display::new(args));
     let result = plan(args, environment, &display, &cancel).await;
     display.finish();
-    let dry_run = result?;
+    let (dry_run, refused) = result?;
     print(args, &dry_run, &display)?;
+    refused?;
     match dry_run.plan.warnings() {
         warnings if args.strict && warnings > 0 => Err(WouldStop::new(warnings).into()),
         _ => Ok(()),
@@ -44,13 +46,13 @@ async fn plan(
     environment: &Environment,
     display: &Arc<Display>,
     cancel: &CancellationToken,
-) -> Result<DryRun> {
+) -> Result<(DryRun, Result<()>)> {
     let Prepared { mut restore, mapping_file, provisioned } =
         prepare(args, environment, display, cancel).await?;
-    let plan = restore.plan().await;
+    let (plan, refused) = (restore.plan().await, restore.check());
     restore.close().await;
     let mapping_file = mapping_file.map(|file| file.display().to_string());
-    Ok(DryRun { plan: plan?, mapping_file, provisioned })
+    Ok((DryRun { plan: plan?, mapping_file, provisioned }, refused.map_err(Into::into)))
 }
 
 fn print(args: &Args, dry_run: &DryRun, display: &Display) -> Result<()> {

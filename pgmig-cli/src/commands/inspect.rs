@@ -8,7 +8,8 @@ use crate::progress::Display;
 use anyhow::{Context, Result};
 use pgmig_core::Error;
 use pgmig_core::archive::Archive;
-use pgmig_core::restore::{self, Backup, Inspection, RestoreError, Source};
+use pgmig_core::profile::Profile;
+use pgmig_core::restore::{self, Backup, Inspection, Refusal, RestoreError, Source};
 use std::io::{self, BufWriter, ErrorKind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -25,9 +26,13 @@ pub(crate) async fn run(args: &Args, inspect: &InspectArgs, cancel: &Cancellatio
     }
     let display = Arc::new(Display::new(args));
     display.doing("reading");
-    let inspected = look(inspect, &display, cancel).await;
+    let profile = inspect.profile.as_deref().map(mapping::profile_named).transpose()?;
+    let inspected = look(inspect, profile.clone(), &display, cancel).await;
     display.finish();
     let inspection = inspected?;
+    if let Some(profile) = profile.filter(|_| inspection.store.is_none()) {
+        output::say(&format!("warning: {}", Refusal::no_instances(&profile)));
+    }
     match args.output {
         OutputFormat::Json => output::print(&document("inspect", &inspection)?),
         OutputFormat::Text => output::print(&inspection::text(&inspection)),
@@ -36,10 +41,10 @@ pub(crate) async fn run(args: &Args, inspect: &InspectArgs, cancel: &Cancellatio
 
 async fn look(
     inspect: &InspectArgs,
+    profile: Option<Profile>,
     display: &Arc<Display>,
     cancel: &CancellationToken,
 ) -> Result<Inspection> {
-    let profile = inspect.profile.as_deref().map(mapping::profile_named).transpose()?;
     let work = async {
         let backup = Backup::open(inspect.source(), profile).await?;
         backup.inspect(Arc::clone(display) as _).await

@@ -13,7 +13,7 @@ use pgmig_core::instance::{Candidate, Mapping, MappingDraft, MappingWriter};
 use pgmig_core::profile::Profile;
 use pgmig_core::progress::Progress;
 use pgmig_core::resource_controller::Listing;
-use pgmig_core::restore::{Backup, Source, Step};
+use pgmig_core::restore::{Backup, Refusal, RestoreError, Source, Step};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,6 +90,16 @@ pub(crate) async fn open(
     }
 }
 
+/// There is nothing to map in a backup that is not of the profile that was asked for.
+fn refuse_other_profile(profile: Option<&Profile>, backup: &Backup) -> Result<()> {
+    match profile {
+        Some(profile) if backup.profile().is_none() => {
+            Err(Error::from(RestoreError::from(Refusal::no_instances(profile))).into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A directory with a profile, or the name of a built-in one.
 pub(crate) fn profile(args: &BackupArgs) -> Result<Option<Profile>> {
     args.profile.as_deref().map(profile_named).transpose()
@@ -106,7 +116,9 @@ pub(super) fn profile_named(name: &Path) -> Result<Profile> {
 
 impl Mapper<'_> {
     async fn write(&self, output: &Path) -> Result<()> {
-        let backup = open(self.args, profile(self.args)?, self.display, self.cancel).await?;
+        let profile = profile(self.args)?;
+        let backup = open(self.args, profile.clone(), self.display, self.cancel).await?;
+        refuse_other_profile(profile.as_ref(), &backup)?;
         let writer = MappingWriter::create(output).map_err(Error::from)?;
         let given = self.given()?.unwrap_or_default();
         let listing = self.provisioned(self.args.resource_controller()?).await?;

@@ -57,10 +57,12 @@ async fn restore(
     cancel: CancellationToken,
 ) -> Result<RestoreReport> {
     let Prepared { mut restore, .. } = prepare(args, environment, display, &cancel).await?;
+    restore.check()?;
     if restore.needs_confirmation() && !args.force {
         let question = confirm::Erasure {
             database: restore.database(),
             contents: restore.contents(),
+            warnings: restore.warnings().collect(),
             from_stdin: args.backup.is_from_stdin(),
         };
         display.suspend();

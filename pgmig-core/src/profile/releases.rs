@@ -53,8 +53,8 @@ impl Serialize for Release {
     }
 }
 
-/// `releases.yaml`: the last migration of each release. Later releases never have an older schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// `releases.yaml`: the last migration of each release. Later releases never have an older schema. The default has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Releases(BTreeMap<Release, i64>);
 
 impl Releases {
@@ -105,7 +105,7 @@ impl Releases {
         self.0.get(&release).copied()
     }
 
-    /// The newest release and its schema version. `None` never happens for parsed releases.
+    /// The newest release and its schema version; `None` if no release is named.
     pub fn newest(&self) -> Option<(Release, i64)> {
         self.0.last_key_value().map(|(release, version)| (*release, *version))
     }

@@ -8,6 +8,7 @@ use crate::rewrite::BinaryRule;
 use crate::sql::QualifiedName;
 use crate::target::yaml;
 use serde::Deserialize;
+use std::io::ErrorKind;
 use std::path::Path;
 
 const PROFILE_FILE: &str = "profile.yaml";
@@ -102,6 +103,16 @@ struct ProfileFile {
     target_schema: TargetRules,
 }
 
+impl ProfileFile {
+    fn from_yaml(text: &str, path: &Path) -> Result<Self, ProfileError> {
+        yaml::parse(text).map_err(|error| ProfileError::Invalid {
+            path: path.to_owned(),
+            line: error.line,
+            message: error.message,
+        })
+    }
+}
+
 fn default_history_table() -> String {
     "_sqlx_migrations".to_owned()
 }
@@ -128,32 +139,39 @@ impl Profile {
         Self::from_yaml((builtin.profile, &at(PROFILE_FILE)), (builtin.releases, &at(RELEASES_FILE)))
     }
 
+    /// Whether it is one of this build, and not another one of that name.
+    pub fn is_builtin(&self) -> bool {
+        Self::builtin(self.name()).is_ok_and(|builtin| builtin == *self)
+    }
+
     /// The names of the profiles of this build.
     pub fn builtin_names() -> impl Iterator<Item = &'static str> {
         BUILTIN.iter().map(|builtin| builtin.name)
     }
 
-    /// Reads `profile.yaml` and `releases.yaml` of a directory.
+    /// Reads `profile.yaml` of a directory, and `releases.yaml` if there is one.
     ///
     /// # Errors
     ///
     /// Files that cannot be read, and anything in them that is not understood, with its line.
     pub fn from_dir(directory: &Path) -> Result<Self, ProfileError> {
-        let read = |path: &Path| {
-            std::fs::read_to_string(path)
-                .map_err(|reason| ProfileError::Read { path: path.to_owned(), reason })
-        };
         let (profile, releases) = (directory.join(PROFILE_FILE), directory.join(RELEASES_FILE));
-        Self::from_yaml((&read(&profile)?, &profile), (&read(&releases)?, &releases))
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            |reason| ProfileError::Read { path, reason }
+        };
+        let text = std::fs::read_to_string(&profile).map_err(failed(&profile))?;
+        let file = ProfileFile::from_yaml(&text, &profile)?;
+        let releases = match std::fs::read_to_string(&releases) {
+            // A store whose releases nobody has named.
+            Err(error) if error.kind() == ErrorKind::NotFound => Releases::default(),
+            text => Releases::from_yaml(&text.map_err(failed(&releases))?, &releases)?,
+        };
+        Ok(Self { file, releases })
     }
 
     fn from_yaml(profile: (&str, &Path), releases: (&str, &Path)) -> Result<Self, ProfileError> {
-        let (text, path) = profile;
-        let file: ProfileFile = yaml::parse(text).map_err(|error| ProfileError::Invalid {
-            path: path.to_owned(),
-            line: error.line,
-            message: error.message,
-        })?;
+        let file = ProfileFile::from_yaml(profile.0, profile.1)?;
         Ok(Self { file, releases: Releases::from_yaml(releases.0, releases.1)? })
     }
 
@@ -244,6 +262,11 @@ impl Profile {
     pub fn is_global(&self, table: &QualifiedName) -> bool {
         let is_history = table.name == self.history_table() && table.schema.as_deref() == Some(self.schema());
         is_history || self.file.global_tables.iter().any(|global| global.is(table))
+    }
+
+    /// The tables whose rows in the target are kept where its own schema is.
+    pub fn global_tables(&self) -> &[TableRef] {
+        &self.file.global_tables
     }
 
     /// The profile of a store in the target's own schema: with the table of instances as the target calls it.
@@ -340,7 +363,8 @@ mod tests {
     #[test]
     fn every_built_in_profile_is_valid() {
         for name in Profile::builtin_names() {
-            assert_eq!(Profile::builtin(name).unwrap().name(), name);
+            let profile = Profile::builtin(name).unwrap();
+            assert_eq!((profile.name(), profile.is_builtin()), (name, true));
         }
     }
 
@@ -360,6 +384,7 @@ mod tests {
     #[test]
     fn defaults_are_sqlx_s() {
         let profile = parse(MINIMAL).unwrap();
+        assert!(!profile.is_builtin());
         assert_eq!(profile.search_path(), ["s", "public"]);
         assert_eq!(profile.history_table(), "_sqlx_migrations");
         assert!(!profile.is_excluded("s", "log", "tenant"));

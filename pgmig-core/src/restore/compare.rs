@@ -6,8 +6,8 @@ use crate::target::session::Session;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// An object that is not the same in two databases: a table, column, constraint, index, trigger, view, sequence, type
-/// or function.
+/// An object that is not the same in two databases: a table, column, constraint, index, trigger, rule, policy, view,
+/// sequence, type, function or aggregate.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SchemaDifference {
     /// What it is, and its name as SQL: `column store.tenant.region`.
@@ -25,8 +25,12 @@ impl fmt::Display for SchemaDifference {
             (Some(archive), Some(target)) => {
                 write!(f, "{object}: {archive} in the archive, {target} in the target")
             }
-            (Some(definition), None) => write!(f, "only in the archive: {object} {definition}"),
-            (None, Some(definition)) => write!(f, "only in the target: {object} {definition}"),
+            (Some(definition), None) => {
+                f.write_str(format!("only in the archive: {object} {definition}").trim_end())
+            }
+            (None, Some(definition)) => {
+                f.write_str(format!("only in the target: {object} {definition}").trim_end())
+            }
             (None, None) => f.write_str(object),
         }
     }
@@ -47,9 +51,34 @@ const OBJECTS: &str = "\
     WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND a.attnum > 0 AND NOT a.attisdropped \
     UNION ALL SELECT CASE c.relkind WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view ' WHEN 'm' THEN \
         'materialized view ' ELSE 'table ' END || c.oid::pg_catalog.regclass, \
-        CASE WHEN c.relkind IN ('v', 'm') THEN 'AS ' || pg_catalog.pg_get_viewdef(c.oid) ELSE '' END \
+        pg_catalog.concat_ws(' ', \
+            CASE WHEN c.relkind IN ('v', 'm') THEN 'AS ' || pg_catalog.pg_get_viewdef(c.oid) END, \
+            CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED' END, \
+            'PARTITION BY ' || pg_catalog.pg_get_partkeydef(c.oid), \
+            (SELECT CASE WHEN c.relispartition THEN 'PARTITION OF ' ELSE 'INHERITS ' END || \
+                pg_catalog.string_agg(i.inhparent::pg_catalog.regclass::text, ', ' ORDER BY i.inhseqno) \
+                FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid), \
+            pg_catalog.pg_get_expr(c.relpartbound, c.oid), \
+            CASE WHEN c.relrowsecurity THEN 'ROW LEVEL SECURITY' END, \
+            CASE WHEN c.relforcerowsecurity THEN 'FORCE ROW LEVEL SECURITY' END, \
+            (SELECT pg_catalog.format('AS %s START %s INCREMENT %s MINVALUE %s MAXVALUE %s CACHE %s CYCLE %s', \
+                pg_catalog.format_type(q.seqtypid, NULL), q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, \
+                q.seqcycle) FROM pg_catalog.pg_sequence q WHERE q.seqrelid = c.oid)) \
     FROM pg_catalog.pg_class c JOIN user_schema n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S') \
+    UNION ALL SELECT 'policy ' || pg_catalog.quote_ident(l.polname) || ' of ' || l.polrelid::pg_catalog.regclass, \
+        pg_catalog.concat_ws(' ', CASE WHEN l.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, \
+            'FOR ' || l.polcmd::text, \
+            'TO ' || (SELECT pg_catalog.string_agg(CASE WHEN r = 0 THEN 'public' ELSE pg_catalog.pg_get_userbyid(r)::text END, \
+                ', ' ORDER BY r) FROM pg_catalog.unnest(l.polroles) r), \
+            'USING ' || pg_catalog.pg_get_expr(l.polqual, l.polrelid), \
+            'WITH CHECK ' || pg_catalog.pg_get_expr(l.polwithcheck, l.polrelid)) \
+    FROM pg_catalog.pg_policy l JOIN pg_catalog.pg_class c ON c.oid = l.polrelid \
+    JOIN user_schema n ON n.oid = c.relnamespace \
+    UNION ALL SELECT 'rule ' || pg_catalog.quote_ident(r.rulename) || ' of ' || r.ev_class::pg_catalog.regclass, \
+        pg_catalog.pg_get_ruledef(r.oid) || CASE r.ev_enabled WHEN 'O' THEN '' ELSE ' (' || r.ev_enabled::text || ')' END \
+    FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class \
+    JOIN user_schema n ON n.oid = c.relnamespace WHERE r.rulename <> '_RETURN' \
     UNION ALL SELECT 'constraint ' || pg_catalog.quote_ident(k.conname) || ' of ' || k.conrelid::pg_catalog.regclass, \
         pg_catalog.pg_get_constraintdef(k.oid) \
     FROM pg_catalog.pg_constraint k JOIN user_schema n ON n.oid = k.connamespace WHERE k.conrelid <> 0 \
@@ -62,14 +91,34 @@ const OBJECTS: &str = "\
         CASE g.tgenabled WHEN 'D' THEN ' (off)' WHEN 'A' THEN ' (always)' WHEN 'R' THEN ' (replica)' ELSE '' END \
     FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid \
     JOIN user_schema n ON n.oid = c.relnamespace WHERE NOT g.tgisinternal \
-    UNION ALL SELECT 'function ' || p.oid::pg_catalog.regprocedure, pg_catalog.md5(p.prosrc) \
+    UNION ALL SELECT 'function ' || p.oid::pg_catalog.regprocedure, \
+        'RETURNS ' || COALESCE(pg_catalog.pg_get_function_result(p.oid), 'nothing') || CASE p.prokind WHEN 'a' THEN \
+        (SELECT pg_catalog.concat_ws(', ', ' AGGREGATE ' || a.aggtransfn, a.aggtranstype::pg_catalog.regtype, a.aggfinalfn, \
+            a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn, a.aggkind, \
+            a.aggsortop::pg_catalog.regoperator, a.agginitval, a.aggminitval) \
+            FROM pg_catalog.pg_aggregate a WHERE a.aggfnoid = p.oid) \
+        ELSE ' LANGUAGE ' || (SELECT l.lanname FROM pg_catalog.pg_language l WHERE l.oid = p.prolang) || \
+            CASE p.provolatile WHEN 'i' THEN ' IMMUTABLE' WHEN 's' THEN ' STABLE' ELSE '' END || \
+            CASE WHEN p.prosecdef THEN ' SECURITY DEFINER' ELSE '' END || ' of MD5 ' || \
+            pg_catalog.md5(pg_catalog.regexp_replace(pg_catalog.pg_get_functiondef(p.oid), \
+                '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}', 'ID', 'g')) END \
     FROM pg_catalog.pg_proc p JOIN user_schema n ON n.oid = p.pronamespace \
-    WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = p.oid \
+    WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.deptype IN ('e', 'i') AND d.objid = p.oid \
         AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass) \
-    UNION ALL SELECT 'type ' || t.oid::pg_catalog.regtype, COALESCE((SELECT \
-        pg_catalog.string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder) \
-        FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid), '') \
+    UNION ALL SELECT 'type ' || t.oid::pg_catalog.regtype, pg_catalog.concat_ws(' ', \
+        (SELECT pg_catalog.string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder) \
+            FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid), \
+        CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END, \
+        CASE WHEN t.typtype = 'd' AND t.typnotnull THEN 'NOT NULL' END, \
+        CASE WHEN t.typtype = 'd' THEN 'DEFAULT ' || t.typdefault END, \
+        (SELECT pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(k.oid), ' ' ORDER BY k.conname) \
+            FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'), \
+        (SELECT pg_catalog.format('RANGE OF %s %s %s', r.rngsubtype::pg_catalog.regtype, \
+                r.rngcollation::pg_catalog.regcollation, r.rngsubdiff) \
+            FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid)) \
     FROM pg_catalog.pg_type t JOIN user_schema n ON n.oid = t.typnamespace WHERE t.typtype IN ('e', 'd', 'r') \
+        AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = t.oid \
+        AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass) \
     ) o";
 
 /// The schemas of users.

@@ -198,8 +198,9 @@ impl Restore {
         if matches!(inside.upgrade, Upgrade::NotAStore | Upgrade::AsItIs { .. })
             && !inside.contents.is_empty()
         {
-            let text = "whether the archive's schema is that of the target: they are compared when it is restored, \
-                        and another one is refused";
+            let text = "whether the archive's schema is that of the target in all: tables and columns are the same; \
+                         constraints, indexes, functions and the rest are compared when it is restored, and another \
+                         one is refused";
             unknown.push(text.to_owned());
         }
         unknown

@@ -6,7 +6,8 @@ use super::target_schema::TableDifference;
 use crate::archive::DumpId;
 use crate::error::ErrorKind;
 use crate::instance::Instance;
-use crate::profile::Release;
+use crate::profile::{Profile, Release};
+use crate::sql::{QualifiedName, quote_ident};
 use crate::target::{LockHolder, OtherSession};
 use std::fmt;
 use std::time::Duration;
@@ -231,14 +232,23 @@ pub enum Refusal {
     ),
     /// Rows of the archive have no place in the target's own schema.
     #[error(
-        "the archive's rows do not fit the target's schema:\n{}",
+        "the archive's rows do not fit the target's schema:\n{}{}",
         differences.iter().filter(|difference| difference.is_refused()).map(|difference| format!("  {difference}"))
-            .collect::<Vec<_>>().join("\n")
+            .collect::<Vec<_>>().join("\n"),
+        idle_rules.iter().map(|rule| format!("\n  a rule of the profile does nothing: {rule}")).collect::<String>()
     )]
     TargetSchema {
         /// Every difference, those that can be dealt with among them.
         differences: Vec<TableDifference>,
+        /// Rules of the profile that match nothing: what they were meant for is perhaps among the differences.
+        idle_rules: Vec<String>,
     },
+    /// Rules of the profile cannot be followed.
+    #[error("rules of the profile cannot be followed with this archive and this target:\n{}", Lines(.0))]
+    TargetRules(
+        /// Which, and why.
+        Vec<String>,
+    ),
     /// The schema cannot be upgraded, and an upgrade was asked for.
     #[error(
         "there is no way to upgrade the backup's schema, which --schema migrate asks for: {why}; {advice}, or use --schema \
@@ -253,9 +263,10 @@ pub enum Refusal {
     /// The archive's schema history is unknown and the target has another schema.
     #[error(
         "the archive's schema history is unknown to pgmig{history}, and the target's schema differs from the \
-         archive's:\n{}\n{advice}, use --schema target to load the rows into the target's own schema, or restore into an \
+         archive's:\n{}\n{}{advice}, use --schema target to load the rows into the target's own schema, or restore into an \
          empty database",
-        Differences(differences)
+        Differences(differences),
+        if *is_foreseen { "(constraints, indexes, functions and the rest are compared when tables and columns are the same)\n" } else { "" }
     )]
     UnknownHistory {
         /// What is known of the history, in brackets; or nothing.
@@ -264,6 +275,19 @@ pub enum Refusal {
         advice: &'static str,
         /// How the schemas differ.
         differences: Vec<SchemaDifference>,
+        /// Whether only tables and columns were compared, before anything was restored.
+        is_foreseen: bool,
+    },
+    /// The profile that was asked for is not that of the archive.
+    #[error(
+        "profile {profile} says that instances are in {tenants}, which the archive does not have; correct its tenant, or \
+         leave that out if the store has no instances"
+    )]
+    NoInstances {
+        /// The profile's name.
+        profile: String,
+        /// The table of instances and its columns, in words.
+        tenants: String,
     },
 }
 
@@ -410,6 +434,18 @@ impl fmt::Display for RowError {
             write!(f, "; it fits none of the partitions:\n{}", Lines(&self.bounds))?;
         }
         Ok(())
+    }
+}
+
+impl Refusal {
+    /// A profile whose table of instances is not there.
+    pub fn no_instances(profile: &Profile) -> Self {
+        let tenants = profile.tenant().map_or_else(String::new, |tenant| {
+            let table = QualifiedName { schema: tenant.schema.clone(), name: tenant.table.clone() };
+            let columns: Vec<String> = tenant.columns().map(|column| quote_ident(column)).collect();
+            format!("table {table} with the columns {}", columns.join(", "))
+        });
+        Self::NoInstances { profile: profile.name().to_owned(), tenants }
     }
 }
 

@@ -73,6 +73,8 @@ impl<'a> Planner<'a> {
     pub(super) fn plan_contents(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
         partial::refuse_foreign_rows(archive.entries())?;
         let mut planner = Self::new(archive, facts);
+        let with_oids = archive.entries().iter().filter(|entry| entry.with_oids);
+        planner.oids = with_oids.map(|entry| qualified_name(entry).to_string()).collect();
         for entry in archive.entries().iter().filter(|entry| partial::is_contents(entry)) {
             planner.entry(entry);
         }

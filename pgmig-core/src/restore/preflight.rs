@@ -14,17 +14,19 @@ use super::strategy::{Decision, Obstacles};
 use super::target_schema::{self, TargetSchema};
 use super::tenants::{refuse_over_store, target_contents};
 use super::transcode::transcode;
-use super::upgrade_path::{self, Upgrade};
-use crate::archive::{Archive, Tail};
+use super::upgrade_path::{self, Obstacle, Upgrade};
+use crate::archive::{Archive, Entry, Tail};
 use crate::error::Result;
 use crate::instance::Resolution;
 use crate::profile::Profile;
 use crate::progress::{Notice, Severity};
 use crate::schema::MigrationSet;
+use crate::sql::quote_ident;
 use crate::target::catalog::{self, DatabaseFacts, RoleFacts};
 use crate::target::contents::{self, Extras};
 use crate::target::session::Session;
 use crate::target::{TargetConfig, TargetError};
+use std::collections::HashSet;
 
 /// Everything that is known before the restore.
 pub(super) struct Preflight {
@@ -119,8 +121,13 @@ pub(super) async fn run(
         let profile = inside.profile.as_ref().or(options.profile.as_ref());
         let found = target_schema::find(&mut session, &archive, &mut plan, profile, &facts).await?;
         inside.notices.extend(found.notices.iter().cloned());
+        // What is kept is not erased.
+        let in_target = profile.map(|profile| profile.clone().in_target());
+        let erased = in_target.filter(|profile| !profile.keeps_instances());
+        inside.contents = target_contents(&mut session, &target, erased.as_ref(), &found.kept).await?;
         inside.target_schema = Some(found);
     }
+    refuse_other_schema(&mut session, &archive, &inside, config.username()).await?;
     inside.notices.extend(archive_notices(&mut archive, &facts));
     if let Some(clearing) = &clearing {
         // They are refused, or they stay.
@@ -131,6 +138,29 @@ pub(super) async fn run(
     session.close().await;
     inside.notices.insert(0, decision.notice());
     Ok(Preflight { source, archive, plan, facts, control, maintenance, target, decision, inside })
+}
+
+/// What replaces only a target of the same schema need not be loaded to see that it is another one.
+async fn refuse_other_schema(
+    session: &mut Session,
+    archive: &Archive,
+    inside: &Inside,
+    username: &str,
+) -> Result<()> {
+    let obstacle = match &inside.upgrade {
+        Upgrade::NotAStore => &Obstacle::NoStore,
+        Upgrade::AsItIs { obstacle } => obstacle,
+        _ => return Ok(()),
+    };
+    if inside.contents.is_empty() || !archive.has_all_entries() {
+        return Ok(());
+    }
+    let differences = target_schema::certain_differences(session, archive, username).await?;
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let (history, advice) = (obstacle.in_brackets(), obstacle.advice());
+    Err(Refusal::UnknownHistory { history, advice, differences, is_foreseen: true }.into())
 }
 
 async fn look_at_target(
@@ -162,6 +192,12 @@ async fn look_inside(
 ) -> Result<Inside> {
     let store = Store::recognise(archive, options.profile.as_ref())?;
     let mut notices = Vec::new();
+    if let Some(profile) = options.profile.as_ref().filter(|_| archive.has_all_entries()) {
+        if store.is_none() && !(options.schema == SchemaMode::Target && profile.keeps_instances()) {
+            return Err(Refusal::no_instances(profile).into());
+        }
+        notices.extend(no_such_schema(archive, profile));
+    }
     let (resolution, late) =
         resolution::of_backup(archive, store.as_ref(), &options.instances, &mut notices)?;
     let migrations = match (&options.migrations, &store) {
@@ -174,7 +210,7 @@ async fn look_inside(
         (None, Some(profile)) => Some(profile.clone()),
         (None, None) => Some(Profile::builtin("assistant")?),
     };
-    let contents = target_contents(inside, target, profile_for_target.as_ref()).await?;
+    let contents = target_contents(inside, target, profile_for_target.as_ref(), &HashSet::new()).await?;
     if let (None, Some(profile)) = (&store, &profile_for_target)
         && !(options.schema == SchemaMode::Target && profile.keeps_instances())
     {
@@ -193,6 +229,21 @@ async fn look_inside(
         target_schema: None,
         notices,
     })
+}
+
+/// A warning of a profile whose schema the archive does not have.
+fn no_such_schema(archive: &Archive, profile: &Profile) -> Option<Notice> {
+    let is_there = |entry: &Entry| {
+        let schema = entry.namespace.as_ref().and_then(|schema| schema.to_str().ok());
+        schema == Some(profile.schema())
+    };
+    let text = format!(
+        "the archive has nothing in schema {}, where profile {} says that the migration history is",
+        quote_ident(profile.schema()),
+        profile.name()
+    );
+    let is_missing = !archive.entries().iter().any(is_there);
+    is_missing.then_some(Notice { severity: Severity::Warning, text })
 }
 
 fn archive_notices(archive: &mut Archive, facts: &Facts) -> Vec<Notice> {

@@ -10,8 +10,9 @@ use super::report::{RestoreReport, TargetContents};
 use super::restore_plan::Strategy;
 use super::run::Run;
 use super::step::Step;
+use super::target_schema::TargetSchema;
 use crate::error::Result;
-use crate::progress::Progress;
+use crate::progress::{Progress, Severity};
 use crate::target::TargetConfig;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -48,8 +49,8 @@ impl Restore {
     /// # Errors
     ///
     /// An archive or a configuration that cannot be used, a server that cannot be reached, and everything that
-    /// can be refused beforehand (see [`Refusal`]), but for data in the target: ask
-    /// [`needs_confirmation`](Self::needs_confirmation) for that.
+    /// can be refused beforehand (see [`Refusal`]), but for data in the target and differences from its schema: ask
+    /// [`needs_confirmation`](Self::needs_confirmation) and [`check`](Self::check) for these.
     pub async fn prepare(
         backup: Backup,
         config: TargetConfig,
@@ -94,6 +95,24 @@ impl Restore {
         &self.preflight.inside.contents
     }
 
+    /// Whether this can be run at all: a plan that shows why not can be made all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TargetSchema`] if rows of the archive have no place in the target's own schema.
+    pub fn check(&self) -> Result<()> {
+        match self.preflight.inside.target_schema.as_ref().and_then(TargetSchema::refusal) {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// What is to be known before the target's data is erased.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        let notices = self.preflight.inside.notices.iter();
+        notices.filter(|notice| notice.severity == Severity::Warning).map(|notice| notice.text.as_str())
+    }
+
     /// Whether the target holds data and the options do not allow to erase it: [`run`](Self::run) will refuse.
     pub fn needs_confirmation(&self) -> bool {
         self.options.erase == Erase::Refuse && !self.contents().is_empty()
@@ -111,6 +130,7 @@ impl Restore {
     ///
     /// Whatever goes wrong; see [`Error::kind`](crate::Error::kind) for what to conclude.
     pub async fn run(self) -> Result<RestoreReport> {
+        self.check()?;
         if self.needs_confirmation() {
             let (database, contents) = (self.database().to_owned(), self.contents().describe());
             return Err(Refusal::WouldErase { database, contents }.into());

@@ -9,6 +9,7 @@ use crate::profile::Profile;
 use crate::target::catalog::{self, OtherSession};
 use crate::target::session::Session;
 use crate::target::{TargetConfig, TargetError};
+use std::collections::HashSet;
 use std::fmt;
 
 /// What a test of the connection found. `Display` shows it, a line each.
@@ -56,7 +57,7 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
     let server = catalog::server_facts(&mut control).await?;
     let mut inside = Session::open(config, name, &application).await?;
     let profile = Profile::builtin("assistant")?;
-    let contents = target_contents(&mut inside, &target, Some(&profile)).await?;
+    let contents = target_contents(&mut inside, &target, Some(&profile), &HashSet::new()).await?;
     inside.close().await;
     control.close().await;
     Ok(Probe {

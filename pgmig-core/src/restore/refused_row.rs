@@ -55,12 +55,17 @@ impl RefusedRow {
 
     /// The error to be shown.
     pub(super) fn into_error(self, load: &TableLoad, sent: &SentRows, bounds: Vec<String>) -> RestoreError {
-        let (line, column) = self.server.context.as_deref().map(copy_place).unwrap_or_default();
+        let context = self.server.context.as_deref().unwrap_or_default();
+        let (line, column) = copy_place(context);
+        let mut condition = condition(&self.sqlstate, &self.server.message);
+        if let Some(function) = function(context) {
+            condition = format!("{condition}, in function {function}");
+        }
         RestoreError::Row(Box::new(RowError {
             table: load.table.to_string(),
             row: line.and_then(|line| sent.row(line)),
             column: column.or(self.server.column),
-            condition: condition(&self.sqlstate, &self.server.message),
+            condition,
             sqlstate: self.sqlstate,
             constraint: self.server.constraint,
             bounds,
@@ -76,6 +81,12 @@ fn copy_place(context: &str) -> (Option<u64>, Option<String>) {
         Some((line, column)) => (line.parse().ok(), Some(column.to_owned())),
         None => (rest.parse().ok(), None),
     }
+}
+
+/// The innermost function of `PL/pgSQL function f(integer) line 3 at RAISE`: that of a trigger or a constraint.
+fn function(context: &str) -> Option<&str> {
+    let (function, _) = context.lines().next()?.strip_prefix("PL/pgSQL function ")?.split_once(" line ")?;
+    Some(function)
 }
 
 /// What an SQLSTATE means, in words that hold no values.
@@ -116,6 +127,11 @@ mod tests {
         assert_eq!(copy_place("COPY workspace, line 3, column id"), (Some(3), Some("id".into())));
         assert_eq!(copy_place("COPY t, line x, line 12"), (Some(12), None));
         assert_eq!(copy_place("PL/pgSQL function f()"), (None, None));
+        assert_eq!(
+            function("PL/pgSQL function s.f(integer) line 3 at RAISE\nCOPY t, line 1"),
+            Some("s.f(integer)")
+        );
+        assert_eq!(function("COPY t, line 1\nPL/pgSQL function f() line 1 at RAISE"), None);
     }
 
     #[test]

@@ -16,25 +16,30 @@ use super::swap::Swap;
 use super::target_schema::CopyTarget;
 use crate::error::Result;
 use crate::progress::{Notice, Severity};
-use crate::sql::quote_ident;
+use crate::sql::{QualifiedName, quote_ident};
 use crate::target::catalog;
 use crate::target::contents::{self, Holdings};
 use crate::target::lock::lock_target;
 use crate::target::session::Session;
 use crate::target::{OtherSession, TargetError};
+use std::collections::HashSet;
 
 /// A restore by a swap under way.
 pub(super) struct Run {
     context: Context,
     staging: String,
+    /// Tables that keep their rows, which are not erased.
+    kept: HashSet<QualifiedName>,
 }
 
 impl Run {
     /// Takes a prepared restore apart: what builds the staging database, and what goes on around that.
     pub(super) fn new(restore: Restore) -> (Self, Build) {
         let staging = staging_name(restore.database());
+        let schema = restore.preflight.inside.target_schema.as_ref();
+        let kept = schema.map(|schema| schema.kept.clone()).unwrap_or_default();
         let (context, build) = Context::new(restore, staging.clone());
-        (Self { context, staging }, build)
+        (Self { context, staging, kept }, build)
     }
 
     pub(super) async fn execute(&mut self, build: Build) -> Result<RestoreReport> {
@@ -86,7 +91,7 @@ impl Run {
         }
         let mut target =
             Session::open(&self.context.config, &self.context.target.name, &self.context.application).await?;
-        let holdings = contents::holdings(&mut target).await;
+        let holdings = contents::holdings(&mut target, &self.kept).await;
         target.close().await;
         let Holdings { tables, rows, large_objects } = holdings?;
         let contents = TargetContents { tables, rows, large_objects, ..TargetContents::default() };

@@ -5,6 +5,7 @@ use super::execute::Executor;
 use super::journal::Journal;
 use crate::error::Result;
 use crate::sql::{QualifiedName, quote_ident, quote_literal};
+use crate::target::session::Session;
 
 /// A tool's lock.
 struct Lock {
@@ -29,6 +30,24 @@ const LOCKS: [Lock; 2] = [
     Lock { table: "knex_migrations_lock", column: "is_locked", held: "1", free: "0", holder: &[] },
 ];
 
+/// Locks of migration tools that are held in the session's database, by their tables.
+pub(super) async fn held(session: &mut Session) -> Result<Vec<QualifiedName>> {
+    let mut held = Vec::new();
+    for lock in &LOCKS {
+        for (table, columns) in lock.tables(session).await? {
+            let sql = format!(
+                "SELECT EXISTS (SELECT 1 FROM {table} WHERE {} = {})",
+                lock.state(&columns),
+                lock.held
+            );
+            if session.holds(&sql, "look whether a migration tool holds its lock").await? {
+                held.push(table);
+            }
+        }
+    }
+    Ok(held)
+}
+
 impl Build {
     /// Releases the locks of migration tools in the restored store, with a notice.
     pub(super) async fn release_stale_locks(
@@ -38,7 +57,7 @@ impl Build {
     ) -> Result<()> {
         executor.become_role(self.strongest()).await?;
         for lock in &LOCKS {
-            for (table, columns) in lock.tables(executor).await? {
+            for (table, columns) in lock.tables(&mut executor.session).await? {
                 let sql = lock.release(&table, &columns);
                 if executor.session.execute(&sql, "release a migration tool's lock").await? > 0 {
                     journal.notice(format!(
@@ -54,7 +73,7 @@ impl Build {
 
 impl Lock {
     /// The tables that are such a lock, each with its columns.
-    async fn tables(&self, executor: &mut Executor) -> Result<Vec<(QualifiedName, Vec<String>)>> {
+    async fn tables(&self, session: &mut Session) -> Result<Vec<(QualifiedName, Vec<String>)>> {
         let sql = format!(
             "SELECT n.nspname, c.relname, a.attname
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -63,7 +82,7 @@ impl Lock {
             quote_literal(self.table)
         );
         let mut tables: Vec<(QualifiedName, Vec<String>)> = Vec::new();
-        for row in executor.session.rows(&sql, "look for locks of migration tools").await? {
+        for row in session.rows(&sql, "look for locks of migration tools").await? {
             let (table, column) = (QualifiedName::new(row.text(0), row.text(1)), row.text(2).to_owned());
             match tables.last_mut().filter(|(last, _)| *last == table) {
                 Some((_, columns)) => columns.push(column),
@@ -74,10 +93,15 @@ impl Lock {
         Ok(tables)
     }
 
+    /// The column that tells whether it is held, as SQL.
+    fn state(&self, columns: &[String]) -> String {
+        let locked = columns.iter().find(|column| column.eq_ignore_ascii_case(self.column));
+        quote_ident(locked.map_or(self.column, String::as_str))
+    }
+
     fn release(&self, table: &QualifiedName, columns: &[String]) -> String {
         let is = |column: &String, name: &str| column.eq_ignore_ascii_case(name);
-        let locked = columns.iter().find(|column| is(column, self.column)).map(String::as_str);
-        let locked = quote_ident(locked.unwrap_or(self.column));
+        let locked = self.state(columns);
         let holder = columns.iter().filter(|column| self.holder.iter().any(|name| is(column, name)));
         let holder: String = holder.map(|column| format!(", {} = NULL", quote_ident(column))).collect();
         format!("UPDATE {table} SET {locked} = {}{holder} WHERE {locked} = {}", self.free, self.held)

@@ -11,14 +11,16 @@ use crate::sql::{QualifiedName, quote_literal};
 use crate::target::catalog::DatabaseFacts;
 use crate::target::contents;
 use crate::target::session::Session;
+use std::collections::HashSet;
 
-/// What the target holds: rows, large objects, instances.
+/// What the target holds beside the tables that keep their rows: rows, large objects, instances.
 pub(super) async fn target_contents(
     inside: &mut Session,
     target: &DatabaseFacts,
     profile: Option<&Profile>,
+    kept: &HashSet<QualifiedName>,
 ) -> Result<TargetContents> {
-    let holdings = contents::holdings(inside).await?;
+    let holdings = contents::holdings(inside, kept).await?;
     let instances = match profile {
         // A table that cannot be read has no instances to show; that it holds data is known already.
         Some(profile) => instances_of(inside, profile).await.unwrap_or_default(),

@@ -131,6 +131,6 @@ impl Build {
             return Ok(());
         }
         let (history, advice) = (obstacle.in_brackets(), obstacle.advice());
-        Err(Refusal::UnknownHistory { history, advice, differences }.into())
+        Err(Refusal::UnknownHistory { history, advice, differences, is_foreseen: false }.into())
     }
 }

@@ -97,7 +97,7 @@ fn version_of(profile: &Profile, set: &MigrationSet, goal: Goal) -> Result<i64, 
                 advice: "use a newer build, or give the target's migrations with --migrations",
             });
         }
-        // A parsed releases.yaml is never empty; the set's newest would be right all the same.
+        // Where no release is named, the newest is what all migrations make.
         Goal::Newest => match releases.newest() {
             Some(newest) => newest,
             None => return Ok(set.newest()),

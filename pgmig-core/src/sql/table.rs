@@ -31,6 +31,8 @@ pub struct TableDefinition {
     pub columns: Vec<ColumnDefinition>,
     /// The tables that it inherits from: their columns come first.
     pub inherits: Vec<QualifiedName>,
+    /// Whether it names its columns: a table `OF` a type does not, and an empty one has none to name.
+    pub has_columns: bool,
     /// The table that it is a partition of, where its definition says so (PostgreSQL 10; later ones attach it).
     pub partition_of: Option<QualifiedName>,
 }
@@ -44,6 +46,8 @@ pub struct ColumnDefinition {
     pub type_name: String,
     /// Whether it is computed from others, and so has no rows in a backup.
     pub is_generated: bool,
+    /// Whether it is NOT NULL of itself.
+    pub is_not_null: bool,
 }
 
 /// The names of the columns that `create_table`, a `CREATE TABLE` as `pg_dump` writes it, defines, in order.
@@ -99,6 +103,7 @@ pub fn table_definition(create_table: &str) -> Result<TableDefinition, SqlError>
         return Ok(table);
     }
     if parser.eat_symbol(b'(') {
+        table.has_columns = true;
         table.columns = elements(&mut parser, create_table)?;
         table.inherits = inherits(&mut parser)?;
     }
@@ -161,6 +166,8 @@ struct Column {
     type_ended: bool,
     /// The last three words, to find `GENERATED ALWAYS AS (`; one `AS IDENTITY` is not generated.
     generated: Generated,
+    after_not: bool,
+    is_not_null: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -173,7 +180,14 @@ enum Generated {
 
 impl Column {
     fn new(name: String) -> Self {
-        Self { name, span: None, type_ended: false, generated: Generated::No }
+        Self {
+            name,
+            span: None,
+            type_ended: false,
+            generated: Generated::No,
+            after_not: false,
+            is_not_null: false,
+        }
     }
 
     fn take(&mut self, token: &Token, sql: &str, depth: u64) {
@@ -186,6 +200,8 @@ impl Column {
             self.span = Some((start, token.span.end));
             return;
         }
+        self.is_not_null |= depth == 1 && self.after_not && is("null");
+        self.after_not = is("not");
         self.generated = match self.generated {
             Generated::No if depth == 1 && is("generated") => Generated::Begun,
             Generated::Begun if is("always") || is("as") => Generated::Begun,
@@ -197,7 +213,12 @@ impl Column {
 
     fn finish(self, sql: &str) -> ColumnDefinition {
         let type_name = self.span.and_then(|(start, end)| sql.get(start..end)).unwrap_or_default().to_owned();
-        ColumnDefinition { name: self.name, type_name, is_generated: self.generated == Generated::Yes }
+        ColumnDefinition {
+            name: self.name,
+            type_name,
+            is_generated: self.generated == Generated::Yes,
+            is_not_null: self.is_not_null,
+        }
     }
 }
 
@@ -247,6 +268,8 @@ mod tests {
         let generated: Vec<_> =
             columns.iter().filter(|column| column.is_generated).map(|c| &c.name).collect();
         assert_eq!(generated, ["twice"]);
+        let not_null: Vec<_> = columns.iter().filter(|column| column.is_not_null).map(|c| &c.name).collect();
+        assert_eq!(not_null, ["id", "kinds"]);
     }
 
     #[test]

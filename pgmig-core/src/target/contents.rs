@@ -3,6 +3,7 @@
 use super::TargetError;
 use super::session::{Session, TextRow};
 use crate::sql::{QualifiedName, quote_ident};
+use std::collections::HashSet;
 
 /// Tables up to this size in bytes are counted; of larger ones the planner's estimate is taken, and only
 /// whether they hold a row at all is asked.
@@ -19,8 +20,12 @@ pub(crate) struct Holdings {
     pub(crate) large_objects: u64,
 }
 
-/// Finds what the database of this session holds. Tables of extensions do not count: an extension fills them.
-pub(crate) async fn holdings(session: &mut Session) -> Result<Holdings, TargetError> {
+/// Finds what the database of this session holds beside these tables. Tables of extensions do not count: an extension
+/// fills them.
+pub(crate) async fn holdings(
+    session: &mut Session,
+    kept: &HashSet<QualifiedName>,
+) -> Result<Holdings, TargetError> {
     let sql = "\
         SELECT n.nspname, c.relname, pg_catalog.pg_relation_size(c.oid), c.reltuples::bigint \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -30,7 +35,8 @@ pub(crate) async fn holdings(session: &mut Session) -> Result<Holdings, TargetEr
         ORDER BY 1, 2";
     let tables = session.rows(sql, "list the target's tables").await?;
     let mut holdings = Holdings::default();
-    for table in tables.iter().filter(|table| table.number::<u64>(2) > 0) {
+    let is_kept = |table: &TextRow| kept.contains(&QualifiedName::new(table.text(0), table.text(1)));
+    for table in tables.iter().filter(|table| table.number::<u64>(2) > 0 && !is_kept(table)) {
         let rows = rows_of(session, table).await;
         holdings.tables += u64::from(rows != Some(0));
         holdings.rows += rows.unwrap_or_default();

@@ -16,6 +16,7 @@ use crate::sql::quote_literal;
 use crate::target::contents::{self, Holdings};
 use crate::target::session::Session;
 use crate::target::{TargetError, catalog};
+use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -169,7 +170,7 @@ impl InPlace {
     async fn refuse_filled(&self, session: &mut Session) -> Result<()> {
         let doing = "look whether the target is still empty";
         session.begin(doing).await?;
-        let holdings = contents::holdings(session).await;
+        let holdings = contents::holdings(session, &HashSet::new()).await;
         session.rollback(doing).await?;
         let database = self.context.target.name.clone();
         let Holdings { tables, rows, large_objects } = match holdings {

@@ -1,5 +1,6 @@
 //! The tables of an archive as its definitions tell them: columns, types, partitions. Pure.
 
+use super::user_types::{UserType, UserTypes};
 use crate::archive::{Archive, Entry, EntryKind};
 use crate::restore::expected::is_not_valid;
 use crate::restore::planner::qualified_name;
@@ -15,6 +16,8 @@ const MOST_ANCESTORS: usize = 32;
 /// What an archive defines.
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
+    /// Tables that are defined in a way that is not understood.
+    unread: HashSet<QualifiedName>,
     tables: HashMap<QualifiedName, TableDefinition>,
     /// Partitions and their parents.
     attached: HashMap<QualifiedName, QualifiedName>,
@@ -24,6 +27,8 @@ pub(super) struct Definitions {
     pub(super) not_valid: HashSet<(QualifiedName, String)>,
     /// The table and column that a sequence fills.
     sequences: HashMap<QualifiedName, (QualifiedName, String)>,
+    /// Types that users have defined.
+    types: UserTypes,
     /// Whether types of a table's own schema are written without it (archives of PostgreSQL 10 and older).
     pub(super) is_unqualified: bool,
 }
@@ -44,7 +49,10 @@ impl Definitions {
         let name = qualified_name(entry);
         match entry.kind {
             EntryKind::Table => {
-                let Ok(mut table) = table_definition(sql) else { return };
+                let Ok(mut table) = table_definition(sql) else {
+                    self.unread.insert(name);
+                    return;
+                };
                 let inherits = table.inherits.iter_mut().chain(&mut table.partition_of);
                 inherits.for_each(|parent| qualify(parent, &name));
                 if let Some(parent) = table.partition_of.clone().or_else(|| attached_in(sql, &name)) {
@@ -60,6 +68,11 @@ impl Definitions {
             EntryKind::Trigger => {
                 if let Some((table, trigger)) = trigger(sql, &name) {
                     self.triggers.insert((table, trigger));
+                }
+            }
+            EntryKind::Type | EntryKind::Domain => {
+                if let Some(of) = UserType::of_definition(sql) {
+                    self.types.insert(name.to_string(), of);
                 }
             }
             EntryKind::FkConstraint if is_not_valid(sql, StandardStrings::On) => {
@@ -103,7 +116,42 @@ impl Definitions {
             merge(&mut columns, self.columns_within(parent, left)?);
         }
         merge(&mut columns, definition.columns.clone());
-        (!columns.is_empty()).then_some(columns)
+        (definition.has_columns || !columns.is_empty()).then_some(columns)
+    }
+
+    /// Whether the archive defines a table of this name.
+    pub(super) fn knows(&self, table: &QualifiedName) -> bool {
+        self.tables.contains_key(table) || self.unread.contains(table)
+    }
+
+    /// The names of all tables whose definitions are understood.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &QualifiedName> {
+        self.tables.keys()
+    }
+
+    /// The type of a column, where a user has defined it, and its name without the brackets of an array. Archives of
+    /// PostgreSQL 10 and older name it without its schema, which is the table's.
+    pub(super) fn user_type(&self, table: &QualifiedName, of: &str) -> Option<(String, &UserType)> {
+        let element = of.trim_end_matches("[]");
+        let in_schema = || {
+            let schema = table.schema.as_deref().filter(|_| self.is_unqualified)?;
+            Some(format!("{}.{element}", crate::sql::quote_ident(schema)))
+        };
+        let known = |name: String| self.types.get(&name).map(|of| (name, of));
+        known(element.to_owned()).or_else(|| known(in_schema()?))
+    }
+
+    /// The type that a column's values are of, domains taken off.
+    pub(super) fn base_type(&self, table: &QualifiedName, of: &str) -> String {
+        let mut base = of.to_owned();
+        for _ in 0..MOST_ANCESTORS {
+            let Some((_, UserType::Domain { base: beneath, .. })) = self.user_type(table, &base) else {
+                break;
+            };
+            let brackets = base.get(base.trim_end_matches("[]").len()..).unwrap_or_default();
+            base = format!("{beneath}{brackets}");
+        }
+        base
     }
 
     /// The tables that a table is a partition of, the nearest first.

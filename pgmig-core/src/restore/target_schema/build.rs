@@ -16,7 +16,7 @@ use crate::archive::Archive;
 use crate::error::Result;
 use crate::profile::Profile;
 use crate::schema::newest_finished;
-use crate::sql::{QualifiedName, StandardStrings, quote_ident};
+use crate::sql::{QualifiedName, StandardStrings, quote_literal};
 use crate::target::session::Session;
 
 impl Build {
@@ -47,10 +47,11 @@ impl Build {
         self.more_workers(&mut workers, &setup, journal).await?;
 
         journal.step(Step::Data);
-        let path: Vec<String> = schema.search_path.iter().map(|name| quote_ident(name)).collect();
-        let set_search_path = format!("SET search_path = {}", path.join(", "));
+        let set_search_path = format!("SET search_path = {}", schema.search_path);
+        let time_zone = quote_literal(&schema.time_zone);
         for executor in workers.all() {
-            executor.session.execute(&set_search_path, "set search_path").await?;
+            let sql = format!("{set_search_path}; SET TimeZone = {time_zone}");
+            executor.session.execute(&sql, "set up the session").await?;
         }
         let loaded = self.rows_and_post_data(archive, &mut workers, journal, &setup).await?;
 

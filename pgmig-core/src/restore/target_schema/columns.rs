@@ -1,9 +1,11 @@
 //! Which column of the target takes the values of which one of the archive, in one table. Pure.
 
 use super::difference::{DifferenceKind, Outcome, TableDifference};
+use super::fit::Fit;
 use super::matching::Matcher;
 use super::own::{OwnColumn, OwnTable};
 use super::types::{Conversion, TypeMatch, TypeMatches};
+use super::user_types::TypeDifference;
 use crate::restore::plan::{Held, TableLoad};
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::BTreeSet;
@@ -18,13 +20,26 @@ pub(super) struct FromColumn {
     pub(super) type_name: Option<String>,
     /// Computed in the archive: there is a place for it in the rows, and no value.
     pub(super) is_generated: bool,
+    /// Whether the archive's definition lets it be NULL.
+    pub(super) is_nullable: bool,
 }
+
+/// A column of the temporary table that holds rows: name and type, as SQL.
+pub(super) type HeldColumn = (String, String);
 
 /// How a column of the archive gets into the target's.
 pub(super) struct Place<'a> {
     pub(super) column: &'a OwnColumn,
     /// SQL, where rows are held.
     pub(super) expression: String,
+}
+
+/// An expression of the profile that is used for a column.
+pub(super) struct Used {
+    pub(super) rule: String,
+    pub(super) sql: String,
+    /// The target's column.
+    pub(super) column: String,
 }
 
 /// The columns of one table being matched.
@@ -38,13 +53,16 @@ pub(super) struct Columns<'a, 'm> {
     pub(super) types: &'m TypeMatches,
     pub(super) differences: &'m mut BTreeSet<TableDifference>,
     pub(super) places: Vec<Place<'a>>,
+    pub(super) used: Vec<Used>,
     pub(super) is_held: bool,
 }
 
 impl<'a> Columns<'a, '_> {
     fn differs(&mut self, column: &str, kind: DifferenceKind, outcome: Outcome) {
-        let (table, column) = (self.label.to_string(), Some(quote_ident(column)));
-        self.differences.insert(TableDifference { table, column, kind, outcome });
+        // The name that a rule for it takes.
+        let is_own = matches!(kind, DifferenceKind::OnlyInTarget | DifferenceKind::WasComputed);
+        let table = if is_own { self.table } else { self.label }.to_string();
+        self.differences.insert(TableDifference { table, column: Some(quote_ident(column)), kind, outcome });
     }
 
     fn accepted(&mut self, column: &str, kind: DifferenceKind, text: &str) {
@@ -56,58 +74,101 @@ impl<'a> Columns<'a, '_> {
     }
 
     /// Finds the place of a column of the archive; returns it as one of the table that holds rows.
-    pub(super) fn place(&mut self, from: &FromColumn) -> String {
+    pub(super) fn place(&mut self, from: &FromColumn) -> HeldColumn {
         let name = quote_ident(&from.name);
+        let as_it_is = (name.clone(), self.seen_type(from));
         let rules = self.matcher.rules;
-        let own_type = self.known_type(from);
-        let as_it_is = format!("{name} {}", own_type.unwrap_or("text"));
         if from.is_generated {
             self.is_held = true;
             return as_it_is;
         }
-        if rules.drops(&self.load.table, Some(&from.name)) || rules.drops(self.label, Some(&from.name)) {
+        if self.is_left_out(&from.name) {
             self.is_held = true;
-            self.accepted(&from.name, DifferenceKind::OnlyInArchive, "it is left out, as the profile says");
+            self.accepted(&from.name, DifferenceKind::LeftOut, "its values are not loaded");
             return as_it_is;
         }
+        let Some(column) = self.destination(from) else { return as_it_is };
+        let cast = rules.cast(&self.load.table, &from.name).or_else(|| rules.cast(self.label, &from.name));
+        let default = rules.default_value(self.table, &column.name);
+        let (mut held_type, mut expression) = match cast {
+            Some(using) => {
+                self.cast_by_rule(from, column);
+                self.use_expression("cast", using, column);
+                (as_it_is.1.clone(), format!("({using})"))
+            }
+            None => (self.convert(from, column), name.clone()),
+        };
+        if let Some(value) = default {
+            self.use_expression("default", value, column);
+            expression = format!("COALESCE({expression}, ({value}))");
+            if self.matcher.own_type(&column.type_name).is_some() {
+                // A domain could refuse the NULL that is to be replaced.
+                held_type = as_it_is.1;
+            }
+        } else if cast.is_none() && from.is_nullable && column.is_not_null {
+            let text = format!("a NULL in it stops the restore; {} fills it", self.default_rule(column));
+            self.accepted(&from.name, DifferenceKind::Nullable, &text);
+        }
+        self.places.push(Place { column, expression });
+        (name, held_type)
+    }
+
+    fn use_expression(&mut self, kind: &str, sql: &str, column: &OwnColumn) {
+        self.is_held = true;
+        let rule = format!("{kind} for column {}.{}", self.table, quote_ident(&column.name));
+        self.used.push(Used { rule, sql: sql.to_owned(), column: quote_ident(&column.name) });
+    }
+
+    /// Whether the profile drops the archive's column.
+    fn is_left_out(&self, column: &str) -> bool {
+        let rules = self.matcher.rules;
+        rules.drops(&self.load.table, Some(column)) || rules.drops(self.label, Some(column))
+    }
+
+    /// The target's column for one of the archive's; if there is none, or it takes no values, that is told.
+    fn destination(&mut self, from: &FromColumn) -> Option<&'a OwnColumn> {
         let target = self.matcher.name_in_target(&self.load.table, &from.name).to_owned();
         let Some(column) = self.own.column(&target) else {
-            let advice = "give the profile a rule for it (target_schema: rename or drop)";
-            self.refused(&from.name, DifferenceKind::OnlyInArchive, advice);
-            return as_it_is;
+            let advice = if target == from.name {
+                "give the profile a rule for it (target_schema: rename or drop)".to_owned()
+            } else {
+                let (to, table) = (quote_ident(&target), self.table);
+                format!("the profile renames it to {to}, which table {table} of the target does not have")
+            };
+            self.refused(&from.name, DifferenceKind::OnlyInArchive, &advice);
+            return None;
         };
+        let kind = DifferenceKind::Renamed { to: quote_ident(&target) };
+        if self.places.iter().any(|place| place.column.name == target) {
+            let advice =
+                "another column of the archive goes there, too: only one can (target_schema: rename or drop)";
+            self.refused(&from.name, kind, advice);
+            return None;
+        }
         if target != from.name {
-            let kind = DifferenceKind::Renamed { to: quote_ident(&target) };
             self.accepted(&from.name, kind, "its values go there, as the profile says");
         }
         if column.is_generated {
             let advice = "if the target's values will do, drop it in the profile (target_schema: drop)";
             self.refused(&from.name, DifferenceKind::Computed, advice);
-            return as_it_is;
+            return None;
         }
-        let cast = rules.cast(&self.load.table, &from.name).or_else(|| rules.cast(self.label, &from.name));
-        let (held, mut expression) = match cast {
-            Some(using) => {
-                self.is_held = true;
-                self.cast_by_rule(from, column);
-                (as_it_is, format!("({using})"))
-            }
-            None => (self.convert(from, column, as_it_is), name.clone()),
-        };
-        if let Some(value) = rules.default_value(self.table, &column.name) {
-            self.is_held = true;
-            expression = format!("COALESCE({expression}, ({value}))");
-        }
-        self.places.push(Place { column, expression });
-        held
+        Some(column)
     }
 
-    /// The archive's type of a column, where the target has it.
-    fn known_type<'f>(&self, from: &'f FromColumn) -> Option<&'f str> {
+    /// The type in which expressions of the profile see a column: the archive's, domains taken off; text where only a
+    /// user knows the type, since the target's of the same name may be another one.
+    fn seen_type(&self, from: &FromColumn) -> String {
+        let definitions = self.matcher.definitions;
+        let base = from.type_name.as_deref().map(|of| definitions.base_type(&self.load.table, of));
+        let is_users = |base: &String| definitions.user_type(&self.load.table, base).is_some();
+        base.filter(|base| self.is_known(from) && !is_users(base)).unwrap_or_else(|| "text".to_owned())
+    }
+
+    fn is_known(&self, from: &FromColumn) -> bool {
         let target = self.matcher.name_in_target(&self.load.table, &from.name);
         let target = self.own.column(target).map_or("text", |own| own.type_name.as_str());
-        let matched = self.match_of(from, target)?;
-        from.type_name.as_deref().filter(|_| matched.is_known)
+        self.match_of(from, target).is_some_and(|matched| matched.is_known)
     }
 
     fn match_of(&self, from: &FromColumn, target: &str) -> Option<TypeMatch> {
@@ -116,37 +177,96 @@ impl<'a> Columns<'a, '_> {
     }
 
     fn cast_by_rule(&mut self, from: &FromColumn, column: &OwnColumn) {
-        let Some(archive) = from.type_name.clone().filter(|archive| *archive != column.type_name) else {
-            return;
+        let Some(archive) = from.type_name.clone() else { return };
+        let kind = match self.definition_difference(from, column) {
+            Some((of, TypeDifference::Other(how))) => DifferenceKind::Definition { of, how },
+            _ if archive == column.type_name => return,
+            _ => DifferenceKind::Type { archive, target: column.type_name.clone() },
         };
-        let kind = DifferenceKind::Type { archive, target: column.type_name.clone() };
         self.accepted(&from.name, kind, "its values are converted as the profile says");
     }
 
-    /// Decides by the types. What is stored as text is held as the target's type, so that it is read in the same
-    /// way whether rows are held or not.
-    fn convert(&mut self, from: &FromColumn, column: &OwnColumn, as_it_is: String) -> String {
-        let as_target = format!("{} {}", quote_ident(&from.name), column.type_name);
-        let Some(archive) = from.type_name.clone().filter(|archive| *archive != column.type_name) else {
+    /// How the target's type differs from the archive's of the same name, which users have defined.
+    fn definition_difference(
+        &self,
+        from: &FromColumn,
+        column: &OwnColumn,
+    ) -> Option<(String, TypeDifference)> {
+        let definitions = self.matcher.definitions;
+        let (name, archive) = definitions.user_type(&self.load.table, from.type_name.as_deref()?)?;
+        let own_name = column.type_name.trim_end_matches("[]");
+        let target = self.matcher.own_type(own_name).filter(|_| own_name == name)?;
+        Some((name, archive.difference(target)?))
+    }
+
+    /// Decides by the types; returns the one in which a column is held. What is stored as text is held as the target's
+    /// type, so that it is read in the same way whether rows are held or not.
+    fn convert(&mut self, from: &FromColumn, column: &OwnColumn) -> String {
+        let as_target = column.type_name.clone();
+        let Some(archive) = from.type_name.clone() else { return as_target };
+        match self.definition_difference(from, column) {
+            Some((of, TypeDifference::Other(how))) => {
+                let advice = self.cast_rule(from, &format!("{}::{as_target}", quote_ident(&from.name)));
+                self.refused(&from.name, DifferenceKind::Definition { of, how }, &advice);
+                return as_target;
+            }
+            Some((of, TypeDifference::Stricter)) => {
+                let kind =
+                    DifferenceKind::Definition { of, how: "the target's domain checks more".to_owned() };
+                self.accepted(&from.name, kind, "a value that it does not admit stops the restore");
+                return as_target;
+            }
+            None if archive == as_target => return as_target,
+            None => {}
+        }
+        let kind = DifferenceKind::Type { archive, target: as_target.clone() };
+        let matched = self.match_of(from, &as_target);
+        let Some(matched) = matched.filter(|matched| matched.conversion != Conversion::None) else {
+            let advice = self.cast_rule(from, "...");
+            self.refused(&from.name, kind, &advice);
             return as_target;
         };
-        let kind = DifferenceKind::Type { archive, target: column.type_name.clone() };
-        match self.match_of(from, &column.type_name).map(|matched| matched.conversion) {
-            Some(Conversion::Text) => {
-                self.accepted(&from.name, kind, "its values are taken as they are");
-                as_target
-            }
-            Some(Conversion::Assignment) => {
-                self.is_held = true;
-                self.accepted(&from.name, kind, "its values are converted as INSERT does");
-                as_it_is
-            }
-            Some(Conversion::None) | None => {
-                let advice = "give the profile a rule for it (target_schema: cast)";
-                self.refused(&from.name, kind, advice);
-                as_it_is
-            }
+        if let Fit::Loses(lost) = matched.fit {
+            let rule = self.cast_rule(from, &quote_ident(&from.name));
+            self.refused(&from.name, kind, &format!("it would lose {lost}; if it may, {rule}"));
+            return as_target;
         }
+        self.accepted(&from.name, kind, &self.how(matched));
+        if matched.conversion == Conversion::Text {
+            return as_target;
+        }
+        self.is_held = true;
+        let base =
+            from.type_name.as_deref().map(|of| self.matcher.definitions.base_type(&self.load.table, of));
+        base.filter(|_| matched.is_known).unwrap_or_else(|| "text".to_owned())
+    }
+
+    fn how(&self, matched: TypeMatch) -> String {
+        let how = match matched.conversion {
+            _ if matched.is_zoned => {
+                format!("its values are converted in time zone {}", self.matcher.time_zone)
+            }
+            Conversion::Text => "its values are taken as they are".to_owned(),
+            Conversion::Assignment | Conversion::None => "its values are converted as INSERT does".to_owned(),
+        };
+        if matched.fit == Fit::Checked {
+            format!("{how}, and one that does not fit stops the restore")
+        } else {
+            how
+        }
+    }
+
+    /// The rule to be written for a column of the archive.
+    fn cast_rule(&self, from: &FromColumn, using: &str) -> String {
+        let (table, column) = (self.label.name.as_str(), from.name.as_str());
+        let rule = format!("{{table: {table}, column: {column}, using: {using:?}}}");
+        format!("give the profile a rule for it (target_schema: cast: {rule})")
+    }
+
+    /// The rule to be written for a column of the target.
+    fn default_rule(&self, column: &OwnColumn) -> String {
+        let (table, column) = (self.table.name.as_str(), column.name.as_str());
+        format!("target_schema: default: {{table: {table}, column: {column}, value: ...}}")
     }
 
     /// The target's columns that no column of the archive is for.
@@ -156,10 +276,11 @@ impl<'a> Columns<'a, '_> {
         for column in own.columns.iter().filter(|column| !column.is_generated) {
             let is_taken = self.places.iter().any(|place| place.column.name == column.name);
             let is_refused = from.iter().any(|from| {
-                self.matcher.name_in_target(&self.load.table, &from.name) == column.name && !from.is_generated
+                self.matcher.name_in_target(&self.load.table, &from.name) == column.name
+                    && !from.is_generated
+                    && !self.is_left_out(&from.name)
             });
-            let left_out = self.matcher.rules.drops(&self.load.table, Some(&column.name));
-            if is_taken || is_refused && !left_out {
+            if is_taken || is_refused {
                 continue;
             }
             let was_computed =
@@ -169,20 +290,25 @@ impl<'a> Columns<'a, '_> {
     }
 
     fn fill(&mut self, column: &'a OwnColumn, was_computed: bool) {
-        let kind = if was_computed { DifferenceKind::WasComputed } else { DifferenceKind::OnlyInTarget };
+        let kind = match was_computed {
+            true => DifferenceKind::WasComputed,
+            false if self.is_left_out(&column.name) => DifferenceKind::LeftOut,
+            false => DifferenceKind::OnlyInTarget,
+        };
         if let Some(value) = self.matcher.rules.default_value(self.table, &column.name) {
-            self.is_held = true;
+            self.use_expression("default", value, column);
             self.accepted(&column.name, kind, "it gets the value that the profile says");
             self.places.push(Place { column, expression: format!("({value})") });
         } else if was_computed {
-            let advice = "give the profile an expression for it (target_schema: default)";
-            self.refused(&column.name, kind, advice);
+            let advice = format!("give the profile an expression for it ({})", self.default_rule(column));
+            self.refused(&column.name, kind, &advice);
         } else if column.has_default {
             self.accepted(&column.name, kind, "it takes its default");
         } else if column.is_not_null {
+            let rule = self.default_rule(column);
             let advice =
-                "it is NOT NULL and has no default: give the profile a value for it (target_schema: default)";
-            self.refused(&column.name, kind, advice);
+                format!("it is NOT NULL and has no default: give the profile a value for it ({rule})");
+            self.refused(&column.name, kind, &advice);
         } else {
             self.accepted(&column.name, kind, "it stays NULL");
         }
@@ -190,10 +316,11 @@ impl<'a> Columns<'a, '_> {
 }
 
 /// How rows with these columns are held, and inserted into the table.
-pub(super) fn held(table: &QualifiedName, columns: &[String], places: &[Place<'_>]) -> Held {
+pub(super) fn held(table: &QualifiedName, columns: &[HeldColumn], places: &[Place<'_>]) -> Held {
     let held = QualifiedName::new("pg_temp", HELD);
     let names: Vec<String> = places.iter().map(|place| quote_ident(&place.column.name)).collect();
     let expressions: Vec<&str> = places.iter().map(|place| place.expression.as_str()).collect();
+    let columns: Vec<String> = columns.iter().map(|(name, of)| format!("{name} {of}")).collect();
     let names = if names.is_empty() { String::new() } else { format!("({}) ", names.join(", ")) };
     Held {
         create: format!("CREATE TEMPORARY TABLE {HELD} ({}) ON COMMIT DROP", columns.join(", ")),

@@ -48,8 +48,10 @@ impl CopyTarget<'_> {
 
     async fn attempt(&self, control: &mut Session) -> Result<(), TargetError> {
         let doing = format!("copy the target as the staging database {}", quote_ident(self.staging));
+        // Without this, all of it would be written to the log, too, only to be emptied.
+        let strategy = if control.server_version() >= 150_000 { "STRATEGY FILE_COPY" } else { "" };
         let sql = format!(
-            "CREATE DATABASE {} OWNER {} TEMPLATE {} CONNECTION LIMIT {STAGING_CONNECTION_LIMIT}",
+            "CREATE DATABASE {} OWNER {} TEMPLATE {} {strategy} CONNECTION LIMIT {STAGING_CONNECTION_LIMIT}",
             quote_ident(self.staging),
             quote_ident(&self.target.owner),
             quote_ident(&self.target.name),

@@ -6,7 +6,7 @@ use std::fmt;
 /// A difference between the tables of the archive and those of the target, and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct TableDifference {
-    /// The table, as SQL: the archive's, or the target's where the archive has none.
+    /// The table, as SQL: the archive's; the target's where only that has the table or column.
     pub table: String,
     /// The column, where the difference is one of a column.
     pub column: Option<String>,
@@ -26,6 +26,10 @@ pub enum DifferenceKind {
     OnlyInArchive,
     /// Only the target has it.
     OnlyInTarget,
+    /// The profile leaves it out.
+    LeftOut,
+    /// It may be NULL in the archive, and not in the target.
+    Nullable,
     /// The target calls it otherwise.
     Renamed {
         /// The name in the target, as SQL.
@@ -42,6 +46,13 @@ pub enum DifferenceKind {
         archive: String,
         /// In the target.
         target: String,
+    },
+    /// The types have the same name, and are not the same.
+    Definition {
+        /// The type's name, as SQL.
+        of: String,
+        /// How it differs.
+        how: String,
     },
     /// The target computes it from other columns.
     Computed,
@@ -75,8 +86,11 @@ impl TableDifference {
         match &self.kind {
             DifferenceKind::OnlyInArchive => format!("the target has no such {noun}"),
             DifferenceKind::OnlyInTarget => format!("the archive has no such {noun}"),
+            DifferenceKind::LeftOut => "the profile leaves it out".to_owned(),
+            DifferenceKind::Nullable => "it may be NULL in the archive, and not in the target".to_owned(),
+            DifferenceKind::Definition { of, how } => format!("type {of}: {how}"),
             DifferenceKind::Renamed { to } => format!("it is {to} in the target"),
-            DifferenceKind::Partition { of } => format!("it is a partition of {of}"),
+            DifferenceKind::Partition { of } => format!("its rows are in {of} in the target"),
             DifferenceKind::Type { archive, target } => {
                 format!("{archive} in the archive, {target} in the target")
             }

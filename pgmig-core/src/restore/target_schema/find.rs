@@ -1,13 +1,14 @@
 //! Looks at the target's own schema before anything is changed, and decides where the archive's rows go.
 
 use super::archived::Definitions;
-use super::difference::TableDifference;
+use super::difference::{DifferenceKind, Outcome, TableDifference};
 use super::lifted::{InsertTrigger, insert_triggers};
-use super::matching::{Matched, Matcher};
+use super::matching::{Matched, Matcher, of_table};
 use super::obstacles::obstacles;
 use super::own::{self, OwnTables};
+use super::rules::{self, Findings};
 use super::sequences::{self, SequenceValue};
-use super::types;
+use super::{expressions, types, user_types};
 use crate::archive::{Archive, DumpId, EntryKind};
 use crate::error::Result;
 use crate::profile::{Profile, TargetRules};
@@ -15,22 +16,30 @@ use crate::progress::{Notice, Severity};
 use crate::restore::discover::insert_columns;
 use crate::restore::error::Refusal;
 use crate::restore::plan::{Facts, Plan, RowForm, RunAs, TableLoad};
+use crate::restore::stale_locks;
 use crate::schema;
-use crate::sql::{QualifiedName, quote_ident};
+use crate::sql::{QualifiedName, quote_ident, quote_literal};
 use crate::target::session::Session;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+/// Rows of a table that would be lost are counted up to this many.
+const MOST_COUNTED: u64 = 100_000;
+
 /// What is known of the target's own schema, and of how the archive's rows get into it.
 #[derive(Debug, Default)]
 pub(in crate::restore) struct TargetSchema {
-    /// Every difference, none of them refused.
+    /// Every difference; those that are refused are no reason not to look further.
     pub(in crate::restore) differences: Vec<TableDifference>,
+    /// Rules of the profile that do nothing.
+    idle_rules: Vec<String>,
     pub(in crate::restore) notices: Vec<Notice>,
-    /// The search_path that the target's triggers and defaults can rely on.
-    pub(super) search_path: Vec<String>,
+    /// The search_path that the target's triggers and defaults can rely on, as SQL.
+    pub(super) search_path: String,
+    /// The time zone of the target's sessions.
+    pub(super) time_zone: String,
     /// Tables that keep the target's rows.
-    pub(super) kept: HashSet<QualifiedName>,
+    pub(in crate::restore) kept: HashSet<QualifiedName>,
     /// Triggers that the archive does not have: they fire for the loaded rows.
     pub(super) fired: HashSet<InsertTrigger>,
     /// Foreign keys that the archive's own rows need not fulfil: table and name.
@@ -42,7 +51,7 @@ pub(in crate::restore) struct TargetSchema {
 /// # Errors
 ///
 /// [`Refusal::TargetObstacles`] if the target cannot be loaded into, whatever the archive holds;
-/// [`Refusal::TargetSchema`] with all differences if one cannot be dealt with.
+/// [`Refusal::TargetRules`] if the profile's rules cannot be followed.
 pub(in crate::restore) async fn find(
     target: &mut Session,
     archive: &Archive,
@@ -60,18 +69,26 @@ pub(in crate::restore) async fn find(
     let no_rules = TargetRules::default();
     let rules = profile.map_or(&no_rules, Profile::target_rules);
     let named = columns_of_inserts(archive, &plan.tables, &definitions)?;
-    let matcher = Matcher { definitions: &definitions, named: &named, own: &own, profile, rules };
-    let types = types::matches(target, &matcher.type_pairs(&plan.tables)).await?;
-    let Matched { loads, differences } = matcher.run(&plan.tables, &types);
-    let differences: Vec<TableDifference> = differences.into_iter().collect();
-    if differences.iter().any(TableDifference::is_refused) {
-        return Err(Refusal::TargetSchema { differences }.into());
-    }
-    plan.tables = Arc::new(loads);
-    let mut found = TargetSchema { differences, kept, ..TargetSchema::default() };
-    found.run_as_owners(plan, &own, facts);
+    let time_zone = time_zone(target, facts).await?;
+    let matcher = Matcher {
+        definitions: &definitions,
+        named: &named,
+        own: &own,
+        own_types: &user_types::read(target).await?,
+        profile,
+        rules,
+        time_zone: &time_zone,
+        is_stream: archive.is_stream(),
+    };
     let search_path = profile.map_or_else(|| vec!["public"], Profile::search_path);
-    found.search_path = search_path.into_iter().map(str::to_owned).collect();
+    let search_path = search_path.into_iter().map(quote_ident).collect::<Vec<_>>().join(", ");
+    let (mut matched, idle_rules) = matched(target, plan, &matcher, &search_path).await?;
+    let time_zone = time_zone.clone();
+    let mut found = TargetSchema { kept, search_path, time_zone, idle_rules, ..TargetSchema::default() };
+    found.new_tables(target, &mut matched).await?;
+    found.differences = matched.differences.into_iter().collect();
+    plan.tables = Arc::new(matched.loads);
+    found.run_as_owners(plan, &own, facts);
     let in_target = |(table, name): &(QualifiedName, String)| {
         (matcher.destination(table).map_or(table, |(own, _)| own).clone(), name.clone())
     };
@@ -80,9 +97,49 @@ pub(in crate::restore) async fn find(
     if archive.is_stream() {
         found.warn_of_order();
     }
+    found.warn_of_rules_and_locks(stale_locks::held(target).await?);
     let set = sequences::set_by_archive(target, archive, &matcher).await?;
     found.sequences(set, archive, plan);
     Ok(found)
+}
+
+/// Matches all tables, and makes sure that the profile's rules can be followed; returns those that do nothing, too.
+async fn matched(
+    target: &mut Session,
+    plan: &Plan,
+    matcher: &Matcher<'_>,
+    search_path: &str,
+) -> Result<(Matched, Vec<String>)> {
+    // A profile of this build is for all releases of its store, which need not have all tables.
+    let own_rules = matcher.profile.filter(|profile| !profile.is_builtin());
+    let global = own_rules.map(Profile::global_tables).unwrap_or_default();
+    let Findings { mut faults, idle } = rules::look(matcher, &plan.tables, global);
+    let types = types::matches(target, &matcher.type_pairs(&plan.tables)).await?;
+    let matched = matcher.run(&plan.tables, &types);
+    faults.extend(expressions::faults(target, search_path, &matched.expressions).await?);
+    if faults.is_empty() { Ok((matched, idle)) } else { Err(Refusal::TargetRules(faults).into()) }
+}
+
+/// The time zone that the database's or the role's settings give to sessions of `username`, else the server's own
+/// where it may be asked. A session of pgmig's own is in UTC.
+async fn time_zone(target: &mut Session, facts: &Facts) -> Result<String> {
+    let doing = "read the target's time zone";
+    let sql = format!(
+        "SELECT pg_catalog.substr(s.setting, 10) FROM pg_catalog.pg_db_role_setting r \
+         LEFT JOIN pg_catalog.pg_roles o ON o.oid = r.setrole \
+         LEFT JOIN pg_catalog.pg_database d ON d.oid = r.setdatabase, \
+         LATERAL pg_catalog.unnest(r.setconfig) s(setting) \
+         WHERE s.setting ILIKE 'timezone=%' AND (r.setrole = 0 OR o.rolname = {}) \
+         AND (r.setdatabase = 0 OR d.datname = pg_catalog.current_database()) \
+         ORDER BY r.setrole <> 0 AND r.setdatabase <> 0 DESC, r.setrole <> 0 DESC, r.setdatabase <> 0 DESC LIMIT 1",
+        quote_literal(&facts.roles.owner)
+    );
+    let mut rows = target.rows(&sql, doing).await?;
+    if rows.is_empty() && facts.is_superuser {
+        let sql = "SELECT setting FROM pg_catalog.pg_file_settings WHERE pg_catalog.lower(name) = 'timezone' AND applied";
+        rows = target.rows(sql, doing).await?;
+    }
+    Ok(rows.first().map_or_else(|| "UTC".to_owned(), |row| row.text(0).to_owned()))
 }
 
 /// The columns that INSERT statements name, of tables that the archive does not define.
@@ -118,6 +175,59 @@ impl TargetSchema {
     /// Whether a table keeps the target's rows.
     pub(super) fn keeps(&self, table: &QualifiedName) -> bool {
         self.kept.contains(table)
+    }
+
+    /// Why the restore is refused; `None` if all differences can be dealt with.
+    pub(in crate::restore) fn refusal(&self) -> Option<Refusal> {
+        let (differences, idle_rules) = (&self.differences, &self.idle_rules);
+        differences.iter().any(TableDifference::is_refused).then(|| Refusal::TargetSchema {
+            differences: differences.clone(),
+            idle_rules: idle_rules.clone(),
+        })
+    }
+
+    /// Tables that the archive does not know are emptied, too: what a newly installed product has put there is lost
+    /// unless the profile says otherwise.
+    async fn new_tables(&mut self, target: &mut Session, matched: &mut Matched) -> Result<()> {
+        for name in &matched.new {
+            let sql =
+                format!("SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {}) counted", MOST_COUNTED + 1);
+            // A table that cannot be read counts as holding rows.
+            let rows =
+                target.value(&sql, "count a table's rows").await.ok().and_then(|rows| rows.parse().ok());
+            let rows = match rows {
+                Some(0) => None,
+                Some(1) => Some("its row is erased".to_owned()),
+                Some(rows @ ..=MOST_COUNTED) => Some(format!("its {rows} rows are erased")),
+                _ => Some("its rows are erased".to_owned()),
+            };
+            let outcome = match rows {
+                None => "it stays empty".to_owned(),
+                Some(rows) => {
+                    let keep = format!("global_tables: {{table: {}}} in the profile keeps them", name.name);
+                    self.warn(format!("table {name} is only in the target: {rows}; {keep}"));
+                    format!("{rows}; {keep}")
+                }
+            };
+            let outcome = Outcome::Accepted(outcome);
+            matched.differences.insert(of_table(name, DifferenceKind::OnlyInTarget, outcome));
+        }
+        Ok(())
+    }
+
+    fn warn_of_rules_and_locks(&mut self, locks: Vec<QualifiedName>) {
+        for rule in self.idle_rules.clone() {
+            self.warn(format!("a rule of the profile does nothing: {rule}"));
+        }
+        for table in locks {
+            self.warn(format!(
+                "a migration tool holds its lock in {table} of the target: is a migration under way there? The lock is kept"
+            ));
+        }
+    }
+
+    fn warn(&mut self, text: String) {
+        self.notices.push(Notice { severity: Severity::Warning, text });
     }
 
     /// Triggers that the archive has, too, have done their work on its rows. The others fire for them: they are a
@@ -182,7 +292,7 @@ impl TargetSchema {
              yet; of a file, their tables are loaded last: {}",
             names.join(", ")
         );
-        self.notices.push(Notice { severity: Severity::Warning, text });
+        self.warn(text);
     }
 
     /// The target's code (triggers, defaults, expressions of the profile) runs as the owner of its tables; as the

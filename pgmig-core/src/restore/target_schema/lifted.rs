@@ -4,10 +4,10 @@
 use super::find::TargetSchema;
 use crate::error::Result;
 use crate::restore::error::RestoreError;
-use crate::sql::{QualifiedName, quote_ident};
+use crate::sql::{QualifiedName, quote_ident, quote_literal};
 use crate::target::TargetError;
 use crate::target::session::{Session, TextRow};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The tables of users, as they are asked for below.
 const USER_TABLES: &str = "\
@@ -38,6 +38,9 @@ struct ForeignKey {
     label: String,
     /// The first one checks the rows.
     statements: Vec<String>,
+    constraint: (QualifiedName, String),
+    /// Those of its triggers that are not simply on, and how they are: table and function tell them.
+    triggers: Vec<(String, String)>,
 }
 
 /// The triggers of the session's database that are on and fire when a row is inserted.
@@ -167,7 +170,10 @@ impl Lifted {
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY 1, 2, 3"
         );
+        let mut states = KeyTriggers::read(session).await?;
         for row in session.rows(&sql, "list the foreign keys").await? {
+            let constraint = (QualifiedName::new(row.text(0), row.text(1)), row.text(2).to_owned());
+            let triggers = states.take(&constraint);
             let (table, name) = (QualifiedName::new(row.text(0), row.text(1)), row.text(2));
             let is_checked =
                 !schema.keeps(&table) && !schema.not_valid.contains(&(table.clone(), name.into()));
@@ -185,7 +191,7 @@ impl Lifted {
                 statements.push(format!("COMMENT ON CONSTRAINT {name} ON {table} IS {comment}"));
             }
             let label = format!("foreign key {name} of table {table}");
-            self.foreign_keys.push(ForeignKey { label, statements });
+            self.foreign_keys.push(ForeignKey { label, statements, constraint, triggers });
         }
         Ok(())
     }
@@ -213,6 +219,9 @@ impl Lifted {
         if !faults.is_empty() {
             return Err(RestoreError::Constraints(faults).into());
         }
+        for key in self.foreign_keys.iter().filter(|key| !key.triggers.is_empty()) {
+            key.set_triggers(session).await?;
+        }
         Self::run(&self.set_back, session).await
     }
 
@@ -225,6 +234,54 @@ impl Lifted {
     async fn run(statements: &[String], session: &mut Session) -> Result<()> {
         for statement in statements {
             session.execute(statement, "set the target's schema back as it was").await?;
+        }
+        Ok(())
+    }
+}
+
+/// The triggers of foreign keys that are not simply on, by constraint.
+struct KeyTriggers(HashMap<(QualifiedName, String), Vec<(String, String)>>);
+
+impl KeyTriggers {
+    async fn read(session: &mut Session) -> Result<Self, TargetError> {
+        let sql = "SELECT n.nspname, c.relname, k.conname, g.tgrelid::text || ' ' || g.tgfoid::text, g.tgenabled \
+                   FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_constraint k ON k.oid = g.tgconstraint \
+                   JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
+                   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                   WHERE k.contype = 'f' AND k.conparentid = 0 AND g.tgenabled <> 'O' ORDER BY 1, 2, 3, 4";
+        let mut states: HashMap<_, Vec<_>> = HashMap::new();
+        for row in session.rows(sql, "list the triggers of foreign keys").await? {
+            let constraint = (QualifiedName::new(row.text(0), row.text(1)), row.text(2).to_owned());
+            states.entry(constraint).or_default().push((row.text(3).to_owned(), row.text(4).to_owned()));
+        }
+        Ok(Self(states))
+    }
+
+    fn take(&mut self, constraint: &(QualifiedName, String)) -> Vec<(String, String)> {
+        self.0.remove(constraint).unwrap_or_default()
+    }
+}
+
+impl ForeignKey {
+    /// Brings the new triggers of the constraint into the state of the old ones, whose names they do not have.
+    async fn set_triggers(&self, session: &mut Session) -> Result<(), TargetError> {
+        let (table, name) = &self.constraint;
+        let sql = format!(
+            "SELECT g.tgrelid::text || ' ' || g.tgfoid::text, pg_catalog.quote_ident(g.tgname), \
+                 pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_trigger g \
+             JOIN pg_catalog.pg_constraint k ON k.oid = g.tgconstraint \
+             JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE k.conrelid = {}::pg_catalog.regclass AND k.conname = {}",
+            quote_literal(&table.to_string()),
+            quote_literal(name)
+        );
+        for row in session.rows(&sql, "list the triggers of a foreign key").await? {
+            let Some((_, state)) = self.triggers.iter().find(|(trigger, _)| trigger == row.text(0)) else {
+                continue;
+            };
+            let how = if state == "D" { "DISABLE" } else { enable(state) };
+            let sql = format!("ALTER TABLE ONLY {} {how} TRIGGER {}", row.text(2), row.text(1));
+            session.execute(&sql, "set a foreign key's triggers back as they were").await?;
         }
         Ok(())
     }

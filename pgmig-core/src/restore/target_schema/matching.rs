@@ -1,10 +1,12 @@
 //! Which table of the target takes the rows of which one of the archive, column by column. Pure.
 
 use super::archived::Definitions;
-use super::columns::{Columns, FromColumn, held};
+use super::columns::{Columns, FromColumn, HeldColumn, held};
 use super::difference::{DifferenceKind, Outcome, TableDifference};
+use super::expressions::Expression;
 use super::own::{OwnTable, OwnTables};
 use super::types::{TypeMatches, TypePair};
+use super::user_types::{UserType, UserTypes};
 use crate::archive::DumpId;
 use crate::profile::{Profile, TargetRules};
 use crate::restore::plan::{Destination, RowForm, TableLoad};
@@ -19,8 +21,12 @@ pub(super) struct Matcher<'a> {
     /// The columns that INSERT statements name, of tables that the archive does not define.
     pub(super) named: &'a HashMap<DumpId, Vec<String>>,
     pub(super) own: &'a OwnTables,
+    pub(super) own_types: &'a UserTypes,
     pub(super) profile: Option<&'a Profile>,
     pub(super) rules: &'a TargetRules,
+    /// In which times without a zone are those of the target's clocks.
+    pub(super) time_zone: &'a str,
+    pub(super) is_stream: bool,
 }
 
 /// Where all rows go.
@@ -29,6 +35,10 @@ pub(super) struct Matched {
     /// The loads, each with its destination; those of tables that are left out are not among them.
     pub(super) loads: Vec<TableLoad>,
     pub(super) differences: BTreeSet<TableDifference>,
+    /// Tables of the target that get no rows, since the archive does not know them.
+    pub(super) new: Vec<QualifiedName>,
+    /// The profile's expressions that are used.
+    pub(super) expressions: Vec<Expression>,
 }
 
 impl<'a> Matcher<'a> {
@@ -48,7 +58,7 @@ impl<'a> Matcher<'a> {
 
     pub(super) fn type_pair(&self, load: &TableLoad, column: &FromColumn, target: &str) -> Option<TypePair> {
         let schema = load.table.schema.clone().filter(|_| self.definitions.is_unqualified);
-        let archive = column.type_name.clone()?;
+        let archive = self.definitions.base_type(&load.table, column.type_name.as_deref()?);
         Some(TypePair { archive, schema, target: target.to_owned() })
     }
 
@@ -57,7 +67,7 @@ impl<'a> Matcher<'a> {
         let mut matched = Matched::default();
         let mut taken = HashSet::new();
         for load in loads {
-            if let Some(into) = self.load(load, types, &mut matched.differences) {
+            if let Some(into) = self.load(load, types, &mut matched) {
                 taken.insert(into.table.clone());
                 matched.loads.push(TableLoad { into: Some(into), ..load.clone() });
             }
@@ -68,8 +78,7 @@ impl<'a> Matcher<'a> {
                 && !self.is_global(name, table)
                 && self.definitions.columns(name).is_none();
             if is_new {
-                let outcome = Outcome::Accepted("it stays empty".to_owned());
-                matched.differences.insert(of_table(name, DifferenceKind::OnlyInTarget, outcome));
+                matched.new.push(name.clone());
             }
         }
         matched
@@ -95,6 +104,44 @@ impl<'a> Matcher<'a> {
         renamed.or_else(|| self.rules.column(root?, column)).unwrap_or(column)
     }
 
+    /// A type that users have defined in the target, by its name or that of an array of it.
+    pub(super) fn own_type(&self, name: &str) -> Option<&'a UserType> {
+        self.own_types.get(name.trim_end_matches("[]"))
+    }
+
+    /// Whether the archive has such a table, with this column if one is given.
+    pub(super) fn archive_has(
+        &self,
+        loads: &[TableLoad],
+        is: impl Fn(&QualifiedName) -> bool,
+        column: Option<&str>,
+    ) -> bool {
+        let has = |name: &str| {
+            let is_defined = |table: &QualifiedName| {
+                let columns = self.definitions.columns(table).unwrap_or_default();
+                is(table) && columns.iter().any(|column| column.name == name)
+            };
+            let is_loaded = |load: &TableLoad| {
+                let columns = self.row_columns(load).unwrap_or_default();
+                is(&load.table) && columns.iter().any(|column| column.name == name)
+            };
+            self.definitions.tables().any(is_defined) || loads.iter().any(is_loaded)
+        };
+        match column {
+            Some(name) => has(name),
+            None => self.definitions.tables().chain(loads.iter().map(|load| &load.table)).any(is),
+        }
+    }
+
+    /// What the target calls such a table of the archive, where that is another name.
+    pub(super) fn renamed(
+        &self,
+        loads: &[TableLoad],
+        is: impl Fn(&QualifiedName) -> bool,
+    ) -> Option<QualifiedName> {
+        loads.iter().filter(|load| is(&load.table)).find_map(|load| self.rules.table(&load.table))
+    }
+
     fn is_global(&self, name: &QualifiedName, table: &OwnTable) -> bool {
         table.of_extension || self.is_global_name(name)
     }
@@ -115,6 +162,7 @@ impl<'a> Matcher<'a> {
                         name: name.clone(),
                         type_name: definition.and_then(type_name),
                         is_generated: false,
+                        is_nullable: definition.is_some_and(|column| self.is_nullable(load, column)),
                     }
                 };
                 Some(copy.columns.iter().flatten().map(from).collect())
@@ -123,6 +171,7 @@ impl<'a> Matcher<'a> {
                 let from = |column: ColumnDefinition| FromColumn {
                     type_name: type_name(&column),
                     is_generated: column.is_generated,
+                    is_nullable: self.is_nullable(load, &column),
                     name: column.name,
                 };
                 let Some(defined) = defined else {
@@ -130,6 +179,7 @@ impl<'a> Matcher<'a> {
                         name: name.clone(),
                         type_name: None,
                         is_generated: false,
+                        is_nullable: false,
                     };
                     return Some(self.named.get(&load.dump_id)?.iter().map(from).collect());
                 };
@@ -138,39 +188,58 @@ impl<'a> Matcher<'a> {
         }
     }
 
+    fn is_nullable(&self, load: &TableLoad, column: &ColumnDefinition) -> bool {
+        let domain = self.definitions.user_type(&load.table, &column.type_name);
+        !column.is_not_null && !matches!(domain, Some((_, UserType::Domain { is_not_null: true, .. })))
+    }
+
     /// Where the rows of a load go; `None` if they do not go anywhere.
-    fn load(
-        &self,
-        load: &TableLoad,
-        types: &TypeMatches,
-        differences: &mut BTreeSet<TableDifference>,
-    ) -> Option<Destination> {
+    fn load(&self, load: &TableLoad, types: &TypeMatches, matched: &mut Matched) -> Option<Destination> {
         let name = &load.table;
+        let parents = self.definitions.parents(name);
+        let differences = &mut matched.differences;
         let accepted = |text: &str| Outcome::Accepted(text.to_owned());
-        if self.rules.drops(name, None) {
-            let outcome = accepted("its rows are left out, as the profile says");
-            differences.insert(of_table(name, DifferenceKind::OnlyInArchive, outcome));
+        if std::iter::once(name).chain(parents.iter().copied()).any(|name| self.rules.drops(name, None)) {
+            differences.insert(of_table(name, DifferenceKind::LeftOut, accepted("its rows are not loaded")));
             return None;
         }
         let destination = self.destination(name);
-        if self.is_global_name(name) || destination.is_some_and(|(name, own)| self.is_global(name, own)) {
+        let mut names = std::iter::once(name).chain(parents.iter().copied());
+        if names.any(|name| self.is_global_name(name))
+            || destination.is_some_and(|(name, own)| self.is_global(name, own))
+        {
             let outcome = accepted("it keeps the target's rows");
             differences.insert(of_table(name, DifferenceKind::Global, outcome));
             return None;
         }
         let Some((table, own)) = destination else {
-            let advice = "give the profile a rule for it (target_schema: rename or drop)".to_owned();
+            let advice = match self.rules.table(name) {
+                Some(to) => format!("the profile renames it to {to}, which is no table of the target"),
+                None => "give the profile a rule for it (target_schema: rename or drop)".to_owned(),
+            };
             differences.insert(of_table(name, DifferenceKind::OnlyInArchive, Outcome::Refused(advice)));
             return None;
         };
         if self.rules.table(name).is_some() {
             let kind = DifferenceKind::Renamed { to: table.to_string() };
             differences.insert(of_table(name, kind, accepted("its rows go there, as the profile says")));
-        } else if table != name {
+        } else if table != name && !self.is_same_partition(name, &parents, table) {
             let kind = DifferenceKind::Partition { of: table.to_string() };
             differences.insert(of_table(name, kind, accepted("its rows go there")));
         }
-        self.columns(load, (table, own), types, differences)
+        self.columns(load, (table, own), types, matched)
+    }
+
+    /// Whether the archive's table is a partition of the same root as the target's of that name.
+    fn is_same_partition(
+        &self,
+        name: &QualifiedName,
+        parents: &[&QualifiedName],
+        root: &QualifiedName,
+    ) -> bool {
+        let own_root = self.own.get(name).and_then(|own| own.root.as_ref());
+        let archived = parents.last().map(|root| self.rules.table(root).unwrap_or_else(|| (*root).clone()));
+        own_root == Some(root) && archived.as_ref() == Some(root)
     }
 
     /// Which columns of its table the rows of a load go to.
@@ -179,15 +248,22 @@ impl<'a> Matcher<'a> {
         load: &TableLoad,
         (table, own): (&QualifiedName, &'a OwnTable),
         types: &TypeMatches,
-        differences: &mut BTreeSet<TableDifference>,
+        matched: &mut Matched,
     ) -> Option<Destination> {
         let name = &load.table;
         let Some(from) = self.row_columns(load) else {
-            let advice = "take the backup without --inserts, or with --column-inserts, or with definitions";
-            differences.insert(of_table(name, DifferenceKind::Unnamed, Outcome::Refused(advice.to_owned())));
+            let advice = if self.is_stream {
+                "give the file itself instead of standard input, where the first statement is not known beforehand"
+            } else {
+                "take the backup without --inserts, or with --column-inserts, or with definitions"
+            };
+            let refused = Outcome::Refused(advice.to_owned());
+            matched.differences.insert(of_table(name, DifferenceKind::Unnamed, refused));
             return None;
         };
         let root = self.definitions.parents(name).last().copied().unwrap_or(name);
+        // COPY without a list of columns is for a table that has none in the archive.
+        let has_none = from.is_empty() && !own.columns.is_empty();
         let mut columns = Columns {
             matcher: self,
             load,
@@ -195,14 +271,21 @@ impl<'a> Matcher<'a> {
             table,
             own,
             types,
-            differences,
+            differences: &mut matched.differences,
             places: Vec::new(),
-            is_held: false,
+            used: Vec::new(),
+            is_held: has_none || matches!(load.form, RowForm::Inserts { .. }),
         };
-        let held_columns: Vec<String> = from.iter().map(|column| columns.place(column)).collect();
+        let held_columns: Vec<HeldColumn> = from.iter().map(|column| columns.place(column)).collect();
         columns.fill_rest(&from);
-        let (places, is_held) =
-            (columns.places, columns.is_held || matches!(load.form, RowForm::Inserts { .. }));
+        let Columns { places, used, is_held, .. } = columns;
+        matched.expressions.extend(used.into_iter().map(|used| Expression {
+            rule: used.rule,
+            sql: used.sql,
+            columns: held_columns.clone(),
+            table: table.clone(),
+            column: used.column,
+        }));
         let shapes = from.iter().map(|column| (column.name.clone(), self.shape(load, column, own, types)));
         Some(Destination {
             table: table.clone(),
@@ -234,7 +317,7 @@ fn type_name(column: &ColumnDefinition) -> Option<String> {
     (!column.type_name.is_empty()).then(|| column.type_name.clone())
 }
 
-fn of_table(table: &QualifiedName, kind: DifferenceKind, outcome: Outcome) -> TableDifference {
+pub(super) fn of_table(table: &QualifiedName, kind: DifferenceKind, outcome: Outcome) -> TableDifference {
     TableDifference { table: table.to_string(), column: None, kind, outcome }
 }
 
@@ -273,7 +356,16 @@ mod tests {
         let own = OwnTable { columns: columns.to_vec(), ..OwnTable::default() };
         let own = OwnTables::from([(table("t"), own), (table("new"), OwnTable::default())]);
         let (definitions, named) = (Definitions::default(), HashMap::new());
-        let matcher = Matcher { definitions: &definitions, named: &named, own: &own, profile: None, rules };
+        let matcher = Matcher {
+            definitions: &definitions,
+            named: &named,
+            own: &own,
+            own_types: &UserTypes::new(),
+            profile: None,
+            rules,
+            time_zone: "UTC",
+            is_stream: false,
+        };
         matcher.run(&[rows("t", &["a", "b"])], &TypeMatches::new())
     }
 
@@ -293,13 +385,8 @@ mod tests {
             (["a".to_owned(), "b".to_owned()].as_slice(), &None)
         );
         let texts: Vec<String> = matched.differences.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            texts,
-            [
-                "table s.new: the archive has no such table; it stays empty",
-                "column s.t.c: the archive has no such column; it takes its default"
-            ]
-        );
+        assert_eq!(texts, ["column s.t.c: the archive has no such column; it takes its default"]);
+        assert_eq!(matched.new, [table("new")]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Whether values of one type can be stored as another: what INSERT would do, asked of the server.
 
+use super::fit::{Fit, fit, takes_time_zone};
 use crate::error::Result;
 use crate::sql::quote_literal;
 use crate::target::session::Session;
@@ -33,6 +34,10 @@ pub(super) struct TypeMatch {
     pub(super) is_json: bool,
     /// Whether the target has the archive's type.
     pub(super) is_known: bool,
+    /// What becomes of values that do not fit.
+    pub(super) fit: Fit,
+    /// Whether the conversion takes a time zone.
+    pub(super) is_zoned: bool,
 }
 
 /// How pairs of types match.
@@ -53,20 +58,23 @@ pub(super) async fn matches(target: &mut Session, pairs: &BTreeSet<TypePair>) ->
     let values: Vec<String> = pairs.iter().enumerate().map(value).collect();
     let sql = format!(
         "WITH RECURSIVE pair(n, s, s2, t) AS (VALUES {}), \
-         step(n, s, t, depth) AS ( \
+         step(n, s, t, st, tt, depth) AS ( \
              SELECT n, COALESCE(pg_catalog.to_regtype(s), pg_catalog.to_regtype(s2))::pg_catalog.oid, \
-                 pg_catalog.to_regtype(t)::pg_catalog.oid, 0 FROM pair \
+                 pg_catalog.to_regtype(t)::pg_catalog.oid, s::text, t::text, 0 FROM pair \
              UNION ALL \
              SELECT step.n, \
                  CASE WHEN a.typtype = 'd' THEN a.typbasetype WHEN b.typtype = 'd' THEN step.s ELSE a.typelem END, \
                  CASE WHEN a.typtype = 'd' THEN step.t WHEN b.typtype = 'd' THEN b.typbasetype ELSE b.typelem END, \
+                 CASE WHEN a.typtype = 'd' THEN pg_catalog.format_type(a.typbasetype, a.typtypmod) ELSE step.st END, \
+                 CASE WHEN a.typtype = 'd' THEN step.tt \
+                     WHEN b.typtype = 'd' THEN pg_catalog.format_type(b.typbasetype, b.typtypmod) ELSE step.tt END, \
                  depth + 1 \
              FROM step JOIN pg_catalog.pg_type a ON a.oid = step.s JOIN pg_catalog.pg_type b ON b.oid = step.t \
              WHERE step.s <> step.t AND (a.typtype = 'd' OR b.typtype = 'd' \
                  OR a.typcategory = 'A' AND b.typcategory = 'A' AND a.typelem <> 0 AND b.typelem <> 0)) \
          SELECT DISTINCT ON (step.n) step.n, a.typname, a.typcategory, b.typname, b.typcategory, step.s = step.t, \
              EXISTS (SELECT 1 FROM pg_catalog.pg_cast c WHERE c.castsource = step.s AND c.casttarget = step.t \
-                 AND c.castcontext IN ('i', 'a')) \
+                 AND c.castcontext IN ('i', 'a')), step.st, step.tt \
          FROM step LEFT JOIN pg_catalog.pg_type a ON a.oid = step.s LEFT JOIN pg_catalog.pg_type b ON b.oid = step.t \
          ORDER BY step.n, step.depth DESC",
         values.join(", ")
@@ -80,6 +88,7 @@ pub(super) async fn matches(target: &mut Session, pairs: &BTreeSet<TypePair>) ->
                 target: (row.text(3), row.text(4)),
                 is_same: row.is_true(5),
                 is_assignable: row.is_true(6),
+                spelled: (row.text(7), row.text(8)),
             };
             (row.number::<usize>(0), kinds.judge())
         })
@@ -95,6 +104,8 @@ struct Kinds<'a> {
     target: (&'a str, &'a str),
     is_same: bool,
     is_assignable: bool,
+    /// Both as `format_type` writes them, with their modifiers.
+    spelled: (&'a str, &'a str),
 }
 
 const STRING: &str = "S";
@@ -108,6 +119,8 @@ impl Kinds<'_> {
             conversion: self.conversion(),
             is_json: self.archive.map_or_else(|| is_json(target), |(archive, _)| is_json(archive)),
             is_known: self.archive.is_some() && !category.is_empty(),
+            fit: fit(self.spelled.0, self.spelled.1),
+            is_zoned: takes_time_zone(self.spelled.0, self.spelled.1),
         }
     }
 
@@ -145,7 +158,7 @@ mod tests {
     use super::*;
 
     fn conversion(archive: Option<(&str, &str)>, target: (&str, &str), is_assignable: bool) -> Conversion {
-        Kinds { archive, target, is_same: false, is_assignable }.conversion()
+        Kinds { archive, target, is_same: false, is_assignable, spelled: ("", "") }.conversion()
     }
 
     #[test]

@@ -1,0 +1,115 @@
+//! SQL expressions of a profile's rules, asked of the server before anything is changed.
+
+use crate::error::Result;
+use crate::sql::{Lexer, QualifiedName, StandardStrings, TokenKind};
+use crate::target::TargetError;
+use crate::target::session::Session;
+
+/// An expression of a rule: what it is made of, and where its values go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Expression {
+    /// The rule, for messages: `cast of column s.t.c`.
+    pub(super) rule: String,
+    /// As the profile has it.
+    pub(super) sql: String,
+    /// The archive's columns as the expression sees them: name and type, as SQL.
+    pub(super) columns: Vec<(String, String)>,
+    /// The target's table.
+    pub(super) table: QualifiedName,
+    /// The target's column, as SQL.
+    pub(super) column: String,
+}
+
+impl Expression {
+    /// A statement that the server can only prepare if the expression is one of the row's own values, and one that the
+    /// column takes. In WHERE stand no aggregates, no window functions and no sets.
+    fn to_statement(&self) -> String {
+        let Self { sql, columns, table, column, .. } = self;
+        let columns: Vec<String> =
+            columns.iter().map(|(name, of)| format!("CAST(NULL AS {of}) AS {name}")).collect();
+        format!(
+            "PREPARE pgmig_rule AS INSERT INTO {table} ({column}) OVERRIDING SYSTEM VALUE \
+             SELECT ({sql}) FROM (SELECT {}) pgmig_held WHERE ({sql}) IS NULL OR true",
+            columns.join(", ")
+        )
+    }
+
+    fn fault(&self, reason: &str) -> String {
+        format!("{} ({:?}): {reason}", self.rule, self.sql)
+    }
+}
+
+/// What is wrong with each of these expressions, by the target's own words. Nothing is executed.
+pub(super) async fn faults(
+    target: &mut Session,
+    search_path: &str,
+    expressions: &[Expression],
+) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    if expressions.is_empty() {
+        return Ok(faults);
+    }
+    let doing = "check the expressions of the profile";
+    target.execute(&format!("SET search_path = {search_path}"), doing).await?;
+    for expression in expressions {
+        if let Err(reason) = single(&expression.sql) {
+            faults.push(expression.fault(reason));
+            continue;
+        }
+        match target.execute(&expression.to_statement(), doing).await {
+            Ok(_) => drop(target.execute("DEALLOCATE pgmig_rule", doing).await?),
+            Err(TargetError::Server(error)) if error.sqlstate.is_some() => {
+                let code = error.sqlstate.as_deref().unwrap_or_default();
+                faults.push(expression.fault(&format!("{} (SQLSTATE {code})", error.message)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    target.execute("SET search_path = ''", doing).await?;
+    Ok(faults)
+}
+
+/// An expression stands in parentheses in a statement, and must not get out of them.
+fn single(sql: &str) -> std::result::Result<(), &'static str> {
+    let mut depth = 0_u32;
+    let mut is_empty = true;
+    for token in Lexer::new(sql.as_bytes(), StandardStrings::On) {
+        let Ok(token) = token else { return Err("it is no SQL expression: a quote is not closed") };
+        is_empty &= token.kind.is_blank();
+        match token.kind {
+            TokenKind::LineComment | TokenKind::BlockComment => {
+                return Err("a comment cannot be a part of it");
+            }
+            TokenKind::Symbol(b';') => return Err("it must be one expression, without a semicolon"),
+            TokenKind::Symbol(b'(') => depth = depth.saturating_add(1),
+            TokenKind::Symbol(b')') => {
+                depth = depth
+                    .checked_sub(1)
+                    .ok_or("it must be one expression: a parenthesis is closed too many")?;
+            }
+            _ => {}
+        }
+    }
+    match (is_empty, depth) {
+        (true, _) => Err("it is empty"),
+        (false, 0) => Ok(()),
+        (false, _) => Err("it must be one expression: a parenthesis is not closed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_is_one_and_stays_within_its_parentheses() {
+        for sql in ["a", "upper((a))", "'a;b -- ('", "$$)$$", "\"odd)\" || '/*'"] {
+            assert_eq!(single(sql), Ok(()), "{sql}");
+        }
+        for sql in
+            ["", " ", "'EUR'); DROP TABLE film; --", "a) || (b", "(a", "a -- b", "a /* b */", "'a", "1;"]
+        {
+            assert!(single(sql).is_err(), "{sql}");
+        }
+    }
+}

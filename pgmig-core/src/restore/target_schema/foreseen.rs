@@ -1,0 +1,52 @@
+//! Whether an archive's schema is another one than the target's, as far as its definitions tell before it is restored.
+
+use super::archived::Definitions;
+use super::own::{self, OwnTables};
+use crate::archive::Archive;
+use crate::error::Result;
+use crate::restore::compare::SchemaDifference;
+use crate::sql::{QualifiedName, quote_ident};
+use crate::target::session::Session;
+
+/// The tables and columns that are not the same for certain. None says nothing of constraints, indexes, functions.
+pub(in crate::restore) async fn certain_differences(
+    target: &mut Session,
+    archive: &Archive,
+    username: &str,
+) -> Result<Vec<SchemaDifference>> {
+    let definitions = Definitions::of(archive);
+    let own = own::tables(target, username).await?;
+    Ok(differences(&definitions, &own))
+}
+
+fn differences(definitions: &Definitions, own: &OwnTables) -> Vec<SchemaDifference> {
+    let mut differences = Vec::new();
+    let mut differ = |object: String, archive: Option<&str>, target: Option<&str>| {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        differences.push(SchemaDifference { object, archive: owned(archive), target: owned(target) });
+    };
+    for name in definitions.tables() {
+        let Some(table) = own.get(name) else {
+            differ(format!("table {name}"), Some(""), None);
+            continue;
+        };
+        let Some(columns) = definitions.columns(name) else { continue };
+        let object = |column: &str| format!("column {name}.{}", quote_ident(column));
+        for column in &columns {
+            let archived = column.type_name.as_str();
+            match table.column(&column.name).map(|own| own.type_name.as_str()) {
+                Some(own) if own == archived || definitions.is_unqualified => {}
+                own => differ(object(&column.name), Some(archived), own),
+            }
+        }
+        for own in table.columns.iter().filter(|own| !columns.iter().any(|column| column.name == own.name)) {
+            differ(object(&own.name), None, Some(&own.type_name));
+        }
+    }
+    let is_known = |name: &QualifiedName| definitions.knows(name);
+    for (name, _) in own.iter().filter(|(name, table)| !table.of_extension && !is_known(name)) {
+        differ(format!("table {name}"), None, Some(""));
+    }
+    differences.sort();
+    differences
+}
