@@ -37,7 +37,11 @@ fn a_copy_of_the_migrations_works() {
 #[test]
 fn a_migration_that_fails_half_way() {
     let copy = MigrationCopy::new().append("0007_", "\nUPDATE workspace SET name = 'x';\nSELECT 1\n / 0;\n");
-    fails_with(&copy, 1, &["migration 7 (workspace parts get tables) failed in line 130", "22012"]);
+    fails_with(
+        &copy,
+        1,
+        &["migration 7 (workspace parts get tables) failed in line 130 (SELECT 1 / 0): ", "22012"],
+    );
 }
 
 #[test]
@@ -68,6 +72,43 @@ fn a_migration_that_controls_transactions() {
     let copy = MigrationCopy::new().append("0004_", "\nCOMMIT;\n");
     let outcome = fails_with(&copy, 2, &["0004_", "in line 71", "COMMIT", "-- no-transaction"]);
     assert!(!outcome.stderr.contains("staging"), "found out before anything is done\n{outcome}");
+}
+
+#[test]
+fn what_cannot_run_in_a_transaction_is_found_beforehand() {
+    let sql = "\nCREATE INDEX CONCURRENTLY\n    late ON skill (status);\n";
+    let copy = MigrationCopy::new().append("0004_", sql);
+    let texts = [
+        "0004_",
+        "in line 71: CREATE INDEX CONCURRENTLY late ON skill (status): ",
+        "-- no-transaction",
+        "first line",
+    ];
+    let outcome = fails_with(&copy, 2, &texts);
+    assert!(!outcome.stderr.contains("staging"), "found out before anything is done\n{outcome}");
+}
+
+#[test]
+fn rows_for_psql_are_refused_beforehand() {
+    let copy = MigrationCopy::new().append("0004_", "\nCOPY skill (status) FROM stdin;\nx\n\\.\n");
+    let outcome = fails_with(&copy, 2, &["0004_", "in line 71: a migration cannot have COPY FROM STDIN"]);
+    assert!(!outcome.stderr.contains("staging"), "found out before anything is done\n{outcome}");
+}
+
+#[test]
+fn what_a_migration_sets_does_not_reach_the_next() {
+    let settings = "\nSELECT pg_catalog.set_config('search_path', 'pg_catalog', false);
+                    SET statement_timeout = 1; SET ROLE NONE; SET default_transaction_isolation = 'serializable';\n";
+    // Without its own search_path, role and time, the next one fails.
+    let next = "\nSELECT pg_sleep(0.1);
+                DO $$ BEGIN ASSERT current_setting('default_transaction_isolation') = 'read committed'; END $$;\n";
+    let copy = MigrationCopy::new().append("0003_", settings).append("0004_", next);
+    let backup = Backup::of_oldest_release();
+    let target = backup.target("settings");
+    backup.restore_into(&target).arg("--migrations").arg(copy.path()).run().expect_status(0);
+    backup.assert_restored(&target);
+    let owners = "SELECT count(DISTINCT relowner) FROM pg_class WHERE relnamespace = 'store'::regnamespace";
+    assert_eq!(target.psql(owners), "1\n");
 }
 
 #[test]

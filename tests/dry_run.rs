@@ -198,7 +198,10 @@ fn it_is_refused_as_a_restore_is() {
         }
     };
     both(false, 3, "the mapping does not cover 3 instances");
-    target.psql(&format!("BEGIN; LOCK TABLE store.tenant; PREPARE TRANSACTION '{prepared}'"));
+    target.psql(&format!(
+        "BEGIN; INSERT INTO store.tenant (tenant_id, instance_id) SELECT gen_random_uuid(), 'x';
+         PREPARE TRANSACTION '{prepared}'"
+    ));
     both(true, 3, &prepared);
     target.psql(&format!("ROLLBACK PREPARED '{prepared}'"));
     let staging = plan(backup.map(of_all(Pgmig::new().arg("--dry-run"))));

@@ -133,6 +133,7 @@ fn plain_with_copy_and_with_inserts() {
         ("inserts.sql", &["-Fp", "--inserts"]),
         ("column_inserts.sql", &["-Fp", "--column-inserts"]),
         ("rows_per_insert.sql", &["-Fp", "--rows-per-insert=3"]),
+        ("on_conflict.sql", &["-Fp", "--inserts", "--on-conflict-do-nothing"]),
         ("part_root.sql", &["-Fp", "--load-via-partition-root"]),
         ("quoted.sql", &["-Fp", "--quote-all-identifiers"]),
     ] {
@@ -200,7 +201,13 @@ fn instances_are_mapped_and_the_schema_is_upgraded_whatever_the_format() {
         assert_eq!(outcome.status.code(), Some(0), "{}: {outcome}", source.display());
         backup.assert_restored(&target);
     }
-    for stream in [dump("stream.tar", &["-Ft"]), dump("stream.sql", &["-Fp"])] {
+    for stream in [
+        dump("stream.tar", &["-Ft"]),
+        dump("stream.sql", &["-Fp"]),
+        dump("stream_inserts.sql", &["-Fp", "--inserts"]),
+        dump("stream_inserts.dump", &["-Fc", "--inserts"]),
+        dump("stream_rows_per_insert.sql", &["-Fp", "--column-inserts", "--rows-per-insert=100"]),
+    ] {
         let target = backup.target("formats");
         let pgmig = backup.map(Pgmig::new().target(&TargetFile::of(&target)).arg("--force"));
         let outcome = pgmig.args(["--source", "-"]).stdin(&stream).run();

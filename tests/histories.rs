@@ -1,5 +1,6 @@
 //! Stores whose history pgmig does not continue: recognised, shown, restored as they are or not at all.
 
+use crate::support::migrations::MigrationCopy;
 use crate::support::pgmig::TargetFile;
 use crate::support::untouched::Before;
 use crate::support::{Database, Pgmig};
@@ -26,6 +27,14 @@ const LIQUIBASE: &str = "
     CREATE TABLE databasechangeloglock (id integer PRIMARY KEY, locked boolean, lockgranted timestamp, lockedby text);
     INSERT INTO databasechangeloglock VALUES (1, true, now(), 'old-pod');
 ";
+
+/// As Liquibase makes them when it is told to quote names.
+const QUOTED_LIQUIBASE: &str = r#"
+    CREATE TABLE "DATABASECHANGELOG" ("ID" text, "AUTHOR" text, "ORDEREXECUTED" integer);
+    INSERT INTO "DATABASECHANGELOG" VALUES ('Quoted', 'x', 2), ('first', 'x', 1);
+    CREATE TABLE "DATABASECHANGELOGLOCK" ("ID" integer PRIMARY KEY, "LOCKED" boolean, "LOCKGRANTED" timestamp, "LOCKEDBY" text);
+    INSERT INTO "DATABASECHANGELOGLOCK" VALUES (1, true, now(), 'old-pod');
+"#;
 
 const GOLANG_MIGRATE: &str = "
     CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL);
@@ -68,13 +77,20 @@ impl Store {
 fn a_history_is_shown_with_its_version() {
     for (sql, shown) in [
         (FLYWAY, "Flyway's (flyway_schema_history), at version 3.14"),
-        (LIQUIBASE, "Liquibase's (databasechangelog), at version add-things"),
+        (LIQUIBASE, "Liquibase's (databasechangelog), at changeset add-things"),
+        (QUOTED_LIQUIBASE, "Liquibase's (databasechangelog), at changeset Quoted"),
         (GOLANG_MIGRATE, "golang-migrate's (schema_migrations), at version 20240131"),
-        ("CREATE TABLE alembic_version (version_num text)", "its history is unknown (alembic_version"),
+        ("CREATE TABLE alembic_version (version_num text)", "unknown (alembic_version"),
         ("SELECT 1", "it has no migration history"),
     ] {
         let store = Store::new(&[TABLES, sql]);
         let target = Database::create("empty");
+        let inspected = Pgmig::new().arg("inspect").arg(store.archive()).run().expect_status(0);
+        assert_eq!(
+            sql != "SELECT 1",
+            inspected.stdout.contains(&format!("migrations   {shown}")),
+            "{inspected}"
+        );
         store.restore_into(&target).arg("--dry-run").run().expect_status(0).stdout_has(shown);
         store.restore_into(&target).run().expect_status(0).stderr_has(shown);
         let stream = Database::create("stream");
@@ -142,6 +158,15 @@ fn stale_locks_are_released() {
     let lock = "SELECT locked, lockgranted IS NULL, lockedby IS NULL FROM databasechangeloglock";
     assert_eq!(target.psql(lock), "f|t|t\n");
     assert_eq!(target.psql("SELECT is_locked FROM knex_migrations_lock"), "0\n");
+    let quoted = Store::new(&[TABLES, QUOTED_LIQUIBASE]);
+    let target = Database::create("quoted");
+    quoted
+        .restore_into(&target)
+        .run()
+        .expect_status(0)
+        .stderr_has("its lock in public.\"DATABASECHANGELOGLOCK\"");
+    let lock = r#"SELECT "LOCKED", "LOCKGRANTED" IS NULL, "LOCKEDBY" IS NULL FROM "DATABASECHANGELOGLOCK""#;
+    assert_eq!(target.psql(lock), "f|t|t\n");
     // One that nobody held is none to be told of.
     let free = Store::new(&[TABLES, LIQUIBASE, "UPDATE databasechangeloglock SET locked = false"]);
     let outcome = free.restore_into(&Database::create("free")).run().expect_status(0);
@@ -167,8 +192,59 @@ fn an_upgrade_that_is_asked_for_and_cannot_be() {
     let before = Before::of(&target);
     for pgmig in [store.restore_into(&target), store.restore_stream_into(&target)] {
         let outcome = pgmig.args(["--schema", "migrate"]).run().expect_status(3);
-        before.is_now(outcome.stderr_has("--schema migrate asks for").stderr_has("Flyway"));
+        // No migrations of one's own help.
+        assert!(!outcome.stderr.contains("supply"), "{outcome}");
+        before.is_now(outcome.stderr_has("--schema migrate asks for: its migration history is Flyway's"));
     }
+    let without = Store::new(&[TABLES]);
+    let outcome = without.restore_into(&target).args(["--schema", "migrate"]).run().expect_status(3);
+    before.is_now(outcome.stderr_has("asks for: it has no migration history; take a backup that has sqlx's"));
+    let no_store = Store::new(&["CREATE TABLE a (id integer)"]);
+    let outcome = no_store.restore_into(&target).args(["--schema", "migrate"]).run().expect_status(3);
+    before.is_now(outcome.stderr_has("it holds no store that is known; say with --profile DIR"));
+}
+
+#[test]
+fn migrations_that_are_not_used_are_told_of() {
+    let copy = MigrationCopy::new();
+    let store = Store::new(&[TABLES]);
+    let target = Database::create("unused");
+    let pgmig = |pgmig: Pgmig| pgmig.arg("--migrations").arg(copy.path());
+    let warning = "are not applied to the backup's schema: it has no migration history";
+    pgmig(store.restore_into(&target))
+        .args(["--strict", "--dry-run"])
+        .run()
+        .expect_status(4)
+        .stdout_has(warning);
+    let before = Before::of(&target);
+    let outcome = pgmig(store.restore_stream_into(&target)).arg("--strict").run().expect_status(4);
+    before.is_now(outcome.stderr_has(warning));
+    let outcome = pgmig(store.restore_into(&target)).args(["--schema", "archive"]).run().expect_status(0);
+    outcome.stderr_has("are not used: --schema archive and --schema target make no upgrade");
+}
+
+#[test]
+fn a_target_whose_own_tool_left_another_version_is_warned_of() {
+    let store = Store::new(&[TABLES, FLYWAY]);
+    let target = Database::create("ahead");
+    target.psql(TABLES);
+    target.psql(FLYWAY);
+    let same = store.restore_into(&target).args(["--strict", "--dry-run"]).run();
+    same.expect_status(0);
+    target.psql("INSERT INTO flyway_schema_history VALUES (12, '4', true)");
+    let before = Before::of(&target);
+    let warning =
+        "the target's migration history is Flyway's (flyway_schema_history), at version 4; the backup's";
+    for pgmig in [store.restore_into(&target), store.restore_stream_into(&target)] {
+        before.is_now(pgmig.arg("--strict").run().expect_status(4).stderr_has(warning));
+    }
+    // A store without instances is none that is known.
+    let no_store = Store::new(&["CREATE TABLE a (id integer)", FLYWAY]);
+    let target = Database::create("no_store");
+    target.psql("CREATE TABLE a (id integer)");
+    target.psql(FLYWAY);
+    target.psql("INSERT INTO flyway_schema_history VALUES (12, '4', true)");
+    no_store.restore_into(&target).run().expect_status(0).stderr_has(warning);
 }
 
 #[test]

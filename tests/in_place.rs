@@ -259,14 +259,15 @@ fn a_second_run_is_refused() {
     let backup = Backup::of_oldest_release();
     let target = application::target("second");
     let session = HeldSession::open(&target, &format!("{} client", target.name));
-    let first = application::restore_into(&backup, &target).env("PGAPPNAME", "the first run").spawn();
-    let waiting = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND application_name LIKE 'the first run %'",
-        target.name
+    let name = format!("{} first", target.name);
+    let first = application::restore_into(&backup, &target).env("PGAPPNAME", &name).spawn();
+    let locked = format!(
+        "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+         WHERE l.locktype = 'advisory' AND l.granted AND a.application_name LIKE '{name} %'"
     );
-    wait_until(|| target.server.psql("postgres", &waiting) == "1\n");
+    wait_until(|| target.server.psql("postgres", &locked) == "1\n");
     let second = application::restore_into(&backup, &target).run().expect_status(3);
-    second.stderr_has("another restore of database").stderr_has("the first run");
+    second.stderr_has("another restore of database").stderr_has(&name);
     drop(session);
     first.wait().expect_status(0);
     backup.assert_restored(&target);

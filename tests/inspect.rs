@@ -72,7 +72,14 @@ fn rows_are_those_that_postgres_counts() {
 
 #[test]
 fn a_stream_tells_all_but_the_rows_of_each_instance() {
-    for name in ["archives/15_pipe_gz.dump", "archives/15_inserts.dump", "releases/5.1.0.dump"] {
+    for name in [
+        "archives/15_pipe_gz.dump",
+        "archives/15_inserts.dump",
+        "archives/15_tarfmt.tar.gz",
+        "archives/15_plain.sql.gz",
+        "archives/15_plain_inserts.sql.gz",
+        "releases/5.1.0.dump",
+    ] {
         let archive = fixture(name);
         let mut expected = inspected(&archive);
         let run = Pgmig::new().args(["inspect", "--output", "json", "-"]).stdin(&archive).run();

@@ -32,12 +32,8 @@ fn a_migration_that_loses_something_shows() {
         ("0007_", intents, "jsonb_build_object('intent', item_name, 'examples', item -> 'examples')"),
         ("0007_", "THEN item ->> 'conditions' END", "THEN item ->> 'title' END"),
         ("0007_", "SET parent_id = parent.node_id", "SET parent_id = dialog_node.node_id"),
-        ("0007_", "SELECT jsonb_agg(item ORDER BY position)", "SELECT NULL::jsonb"),
-        (
-            "0008_",
-            "DROP COLUMN snapshot_id;",
-            "DROP COLUMN snapshot_id; UPDATE snapshot SET taken_at = now();",
-        ),
+        ("0007_", "WHERE NOT fits", "WHERE NOT fits AND false"),
+        ("0008_", "SET new_id = md5(", "SET label = lower(label), new_id = md5("),
         ("0010_", "    headers = headers - 'Content-Type'", "    headers = '{}'"),
         ("0012_", "'legacy_owner', legacy_owner", "'legacy_owner', lower(name)"),
     ] {

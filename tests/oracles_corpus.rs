@@ -293,11 +293,11 @@ fn pg_restore_lists_the_same() {
         }
         let theirs = String::from_utf8_lossy(&output.stdout).into_owned();
         let ours = archive.listing().to_string();
+        // 16 and later name the compression of older archives, too, of which 15 and older tell the level.
+        let differs = ["; Archive created at", ";     Compression: "];
         let lines = |text: &str| -> Vec<String> {
-            text.lines()
-                .filter(|line| !line.starts_with("; Archive created at"))
-                .map(ToOwned::to_owned)
-                .collect()
+            let lines = text.lines().filter(|line| !differs.iter().any(|start| line.starts_with(start)));
+            lines.map(ToOwned::to_owned).collect()
         };
         assert_eq!(lines(&ours), lines(&theirs), "{}", path.display());
         compared += 1;

@@ -241,7 +241,8 @@ fn a_release_that_is_not_known() {
 fn an_archive_newer_than_the_release() {
     let target = Database::create("newer");
     let outcome = restore("5.0.0", &target).args(["--to-release", "4.8.0"]).run();
-    outcome.expect_status(3).stderr_has("5.0.0").stderr_has("newer than").stderr_has("4.8.0");
+    let outcome = outcome.expect_status(3).stderr_has("5.0.0").stderr_has("newer than").stderr_has("4.8.0");
+    outcome.stderr_has("--to-release");
 }
 
 #[test]
@@ -300,6 +301,33 @@ fn what_a_directory_knows() {
     let directory = copy.path().to_str().unwrap();
     let pgmig = Pgmig::new().args(["releases", "--profile", directory, "--migrations", directory]);
     pgmig.run().expect_status(0).stdout_has("1 release, 12 migrations").stdout_has("2030.1.0");
+    let pgmig = Pgmig::new().args(["releases", "--profile", directory, "--migrations", directory]);
+    // The third migration is the last of its release, and no release has the fourth.
+    pgmig.run().expect_status(0).stdout_has("(in 2030.1.0)").stdout_has("(no release)");
     let pgmig = Pgmig::new().args(["releases", "--profile", "nonesuch"]);
     pgmig.run().expect_status(2).stderr_has("nonesuch");
+}
+
+/// The releases of one profile say nothing of another one's migrations.
+#[test]
+fn releases_without_their_own_migrations() {
+    let other = tempfile::tempdir().unwrap();
+    std::fs::write(other.path().join("0001_first.sql"), "SELECT 1;").unwrap();
+    let directory = other.path().to_str().unwrap();
+    let pgmig = Pgmig::new().args(["releases", "--migrations", directory]);
+    pgmig.run().expect_status(2).stderr_has("are not those of profile assistant").stderr_has("--profile");
+    let pgmig = Pgmig::new().args(["releases", "--profile", "assistant", "--migrations", directory]);
+    pgmig.run().expect_status(2).stderr_has("gives release 4.0.0 the migration 2, which is not in");
+    let copy = MigrationCopy::new();
+    let pgmig = Pgmig::new().args(["releases", "--migrations", copy.path().to_str().unwrap()]);
+    pgmig.run().expect_status(0).stdout_has("42 releases, 12 migrations");
+}
+
+#[test]
+fn migrations_after_the_newest_release_are_told_of() {
+    let copy = MigrationCopy::new();
+    std::fs::write(copy.path().join("0013_more.sql"), "SELECT 1;").unwrap();
+    let target = Database::create("later");
+    let pgmig = restore("5.0.0", &target).arg("--dry-run").arg("--migrations").arg(copy.path());
+    pgmig.run().expect_status(0).stdout_has("version 12: 0013_more.sql");
 }

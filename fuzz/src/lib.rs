@@ -41,12 +41,23 @@ pub fn verify(archive: &mut Archive) -> Result<Verified, Fault> {
     verify_archive(archive, NonZeroUsize::MIN, &NoProgress, &Default::default())
 }
 
+/// The tables with their rows, in any order.
+fn rows(verified: &Verified) -> Vec<(&str, u64)> {
+    let mut rows: Vec<_> = verified.tables.iter().map(|table| (table.table.as_str(), table.rows)).collect();
+    rows.sort();
+    rows
+}
+
 /// What every archive must hold to, whatever is in it: its listing can be shown, a stream of it holds what a file of
 /// it holds, and what is verified can be read.
 pub fn check(bytes: &[u8]) {
     let Ok(mut archive) = Archive::from_bytes(bytes.to_vec()) else { return };
     let listing = archive.listing().to_string();
     let verified = verify(&mut archive);
+    let streamed = Archive::from_stream(std::io::Cursor::new(bytes.to_vec()));
+    if let (Ok(file), Ok(Ok(stream))) = (&verified, streamed.map(|mut stream| verify(&mut stream))) {
+        assert_eq!(rows(&stream), rows(file));
+    }
     let Ok(of_file) = Archive::from_bytes(bytes.to_vec()).and_then(sizes) else {
         assert!(verified.is_err(), "what cannot be read is no sound archive");
         return;

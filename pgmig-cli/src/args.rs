@@ -59,7 +59,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
 
-    /// Whose schema the restored database gets
+    /// Whose schema the restored database gets: the backup's, upgraded if possible (auto) or else refused (migrate) or as
+    /// it is (archive), or the target's own (target)
     #[arg(long, value_name = "WHOSE", value_enum, default_value_t = SchemaOf::Auto)]
     pub(crate) schema: SchemaOf,
 
@@ -128,7 +129,7 @@ pub(crate) struct BackupArgs {
     #[arg(short, long = "resourceController", value_name = "FILE")]
     pub(crate) resource_controller: Option<PathBuf>,
 
-    /// Instance-mapping file; asked for is what it does not cover
+    /// Instance-mapping file; you are asked for instances that it does not cover
     #[arg(short, long, value_name = "FILE")]
     pub(crate) mapping: Option<PathBuf>,
 

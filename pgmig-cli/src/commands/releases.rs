@@ -2,6 +2,7 @@
 
 use super::mapping;
 use crate::args::{Args, OutputFormat, ReleasesArgs};
+use crate::failure::Usage;
 use crate::output;
 use crate::table::{Align, Table};
 use anyhow::Result;
@@ -9,6 +10,7 @@ use pgmig_core::Error;
 use pgmig_core::profile::{Profile, Release};
 use pgmig_core::schema::MigrationSet;
 use serde::Serialize;
+use std::path::Path;
 
 /// Everything that is known, as it is printed.
 #[derive(Debug, Serialize)]
@@ -38,7 +40,7 @@ pub(crate) fn run(args: &Args, releases: &ReleasesArgs) -> Result<()> {
         None => Profile::builtin(DEFAULT).map_err(Error::from)?,
     };
     let set = match &releases.migrations {
-        Some(directory) => Some(MigrationSet::from_dir(directory).map_err(Error::from)?),
+        Some(directory) => Some(own_set(directory, &profile, releases.profile.is_some())?),
         // A profile of one's own need not have any.
         None => MigrationSet::builtin(profile.name()).ok(),
     };
@@ -47,6 +49,22 @@ pub(crate) fn run(args: &Args, releases: &ReleasesArgs) -> Result<()> {
         OutputFormat::Json => output::document("releases", &known)?,
         OutputFormat::Text => text(&known),
     })
+}
+
+/// The migrations of a directory, which must be those that the profile's releases mean.
+fn own_set(directory: &Path, profile: &Profile, is_named: bool) -> Result<MigrationSet> {
+    let set = MigrationSet::from_dir(directory).map_err(Error::from)?;
+    let first = |set: &MigrationSet| set.files().next().map(|file| file.checksum().to_vec());
+    if !is_named && MigrationSet::builtin(DEFAULT).is_ok_and(|builtin| first(&builtin) != first(&set)) {
+        let text = format!(
+            "the migrations in {} are not those of profile {DEFAULT}: name their own with --profile DIR, which says what \
+             releases they make",
+            set.origin()
+        );
+        return Err(Usage::new(text).into());
+    }
+    set.check_releases(profile).map_err(Error::from)?;
+    Ok(set)
 }
 
 /// The profile that is shown unless another one is named.
@@ -81,7 +99,12 @@ fn text(known: &Known) -> String {
     for version in versions {
         let migration = known.migrations.iter().find(|migration| migration.version == version);
         let releases = known.releases.iter().filter(|release| release.version == version);
-        let releases: Vec<String> = releases.map(|release| release.release.to_string()).collect();
+        let mut releases: Vec<String> = releases.map(|release| release.release.to_string()).collect();
+        if releases.is_empty() {
+            // Of several migrations of a release, releases.yaml has the last.
+            let first = known.releases.iter().find(|release| release.version > version);
+            releases.push(first.map_or("(no release)".to_owned(), |first| format!("(in {})", first.release)));
+        }
         let description = migration.map(|migration| migration.description.clone()).unwrap_or_default();
         table.row([version.to_string(), description, releases.join(", ")]);
     }

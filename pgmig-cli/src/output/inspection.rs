@@ -15,6 +15,9 @@ pub(crate) fn text(inspection: &Inspection) -> String {
         Some(store) => text += &of_store(store),
         None => text += "store        none that is known\n",
     }
+    if let Some(other) = &inspection.other_history {
+        let _ = writeln!(text, "migrations   {}", printable(other));
+    }
     if let Some(store) = &inspection.store {
         section(&mut text, "Instances", &instances(store));
     }
@@ -59,14 +62,11 @@ fn facts(archive: &ArchiveFacts) -> String {
 
 fn of_store(store: &InspectedStore) -> String {
     let mut text = format!("store        profile {}", printable(&store.profile));
-    match (&store.schema, &store.other_history) {
-        (Some(schema), _) => {
+    match &store.schema {
+        Some(schema) => {
             let _ = write!(text, ", {schema}");
         }
-        (None, Some(other)) => {
-            let _ = write!(text, ", migration history: {}", printable(other));
-        }
-        (None, None) => text += ", without a migration history",
+        None => text += ", without a migration history of pgmig's (sqlx's)",
     }
     for migration in store.migrations.iter().filter(|migration| !migration.finished) {
         let description = printable(&migration.description);

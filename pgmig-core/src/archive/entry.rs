@@ -225,6 +225,23 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Keeps one copy of what both say: neighbours mostly agree in kind, schema and owner.
+    pub(super) fn share_texts(&mut self, other: &Self) {
+        if self.desc == other.desc {
+            self.desc.clone_from(&other.desc);
+        }
+        for (own, other) in [
+            (&mut self.namespace, &other.namespace),
+            (&mut self.tablespace, &other.tablespace),
+            (&mut self.table_access_method, &other.table_access_method),
+            (&mut self.owner, &other.owner),
+        ] {
+            if *own == *other {
+                own.clone_from(other);
+            }
+        }
+    }
+
     /// Whether the entry owns a data block.
     pub fn has_data(&self) -> bool {
         self.data != DataState::NoData

@@ -187,6 +187,13 @@ impl Archive {
         Ok(())
     }
 
+    /// Frees the memory of the entries' statements, when they have been planned.
+    pub(crate) fn forget_statements(&mut self) {
+        for entry in &mut self.toc.entries {
+            (entry.definition, entry.drop_statement, entry.copy_statement) = (None, None, None);
+        }
+    }
+
     /// Whether the archive is read from a stream, and so can be read only once.
     pub fn is_stream(&self) -> bool {
         !matches!(self.blocks, Blocks::File(_))

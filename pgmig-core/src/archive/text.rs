@@ -1,6 +1,6 @@
 //! Text of the table of contents, in the archive's own encoding.
 
-use std::{fmt, str::Utf8Error};
+use std::{fmt, str::Utf8Error, sync::Arc};
 
 /// A text of the archive: bytes in the archive's encoding (the `ENCODING` entry names it), which need not be
 /// UTF-8. Never holds a NUL byte.
@@ -8,11 +8,11 @@ use std::{fmt, str::Utf8Error};
 /// `Display` is for people: what is not UTF-8 is replaced, and control characters are escaped, so that a name
 /// cannot move a terminal's cursor or forge a line of a log.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct ArchiveText(Vec<u8>);
+pub struct ArchiveText(Arc<[u8]>);
 
 impl ArchiveText {
     pub(super) fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self(bytes.into())
     }
 
     /// The bytes, in the archive's encoding (in UTF-8 after [`Archive::transcode`](super::Archive::transcode)).
@@ -36,25 +36,25 @@ impl ArchiveText {
 
 impl From<&str> for ArchiveText {
     fn from(text: &str) -> Self {
-        Self(text.as_bytes().to_vec())
+        Self(text.as_bytes().into())
     }
 }
 
 impl From<String> for ArchiveText {
     fn from(text: String) -> Self {
-        Self(text.into_bytes())
+        Self(text.into_bytes().into())
     }
 }
 
 impl PartialEq<str> for ArchiveText {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other.as_bytes()
+        *self.0 == *other.as_bytes()
     }
 }
 
 impl PartialEq<&str> for ArchiveText {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == other.as_bytes()
+        *self.0 == *other.as_bytes()
     }
 }
 

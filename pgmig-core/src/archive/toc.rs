@@ -73,7 +73,10 @@ impl Toc {
     }
 
     /// Appends an entry, whose dump ID is new.
-    pub(super) fn push(&mut self, entry: Entry) {
+    pub(super) fn push(&mut self, mut entry: Entry) {
+        if let Some(last) = self.entries.last() {
+            entry.share_texts(last);
+        }
         self.by_id.insert(entry.dump_id, self.entries.len());
         self.blocks += usize::from(entry.has_data());
         self.entries.push(entry);

@@ -35,8 +35,10 @@ pub(super) async fn analyze(mut executors: Vec<&mut Executor>, run_as: &RunAs) -
     let most = if lead.session.server_version() >= 110_000 { TABLES_AT_ONCE } else { 1 };
     let is_one = lead.session.is_one_transaction();
     let sql = if is_one { TABLES.replace("WHERE", RESTORED) } else { TABLES.to_owned() };
-    let rows = lead.session.rows(&sql, DOING).await?;
-    let tables = rows.iter().map(|row| (row.text(0).to_owned(), row.number(1))).collect();
+    let mut tables = VecDeque::new();
+    lead.session
+        .each_row(&sql, DOING, |row| tables.push_back((row.text(0).to_owned(), row.number(1))))
+        .await?;
     let left = Mutex::new(Tables { left: tables, most, connections: executors.len() });
     let work = executors.into_iter().map(|executor| async {
         executor.become_role(run_as).await?;

@@ -94,9 +94,7 @@ impl Build {
 
     /// Notes what the target's objects are, if they will have to be compared with the archive's.
     pub(super) async fn remember_target(&mut self, session: &mut Session) -> Result<()> {
-        let is_compared = !self.target_is_empty
-            && matches!(self.upgrade, Upgrade::NotAStore | Upgrade::AsItIs { .. } | Upgrade::Later { .. });
-        if is_compared {
+        if !self.target_is_empty && !matches!(self.upgrade, Upgrade::Planned { .. }) {
             self.target_objects = Some(compare::objects(session).await?);
         }
         Ok(())
@@ -104,11 +102,15 @@ impl Build {
 
     async fn fill(
         &mut self,
-        archive: Archive,
+        mut archive: Archive,
         setup: &Setup,
         workers: &mut Workers,
         journal: &mut Journal,
     ) -> Result<()> {
+        // What is planned need not be kept twice: of many thousand tables it is many MiB.
+        if archive.has_all_entries() {
+            archive.forget_statements();
+        }
         let opened = self.open_public(&mut workers.lead).await?;
 
         journal.step(Step::PreData);

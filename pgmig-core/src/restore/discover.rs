@@ -89,15 +89,6 @@ impl<'a> Store<'a> {
         self.history.as_ref().map(ArchivedTable::dump_id)
     }
 
-    /// Whose migration history the archive has, where it has none of pgmig's.
-    pub(super) fn other_history(&self, archive: &Archive) -> Option<UnknownHistory> {
-        if self.history.is_some() {
-            return None;
-        }
-        let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table).map(name);
-        Some(UnknownHistory::recognise(tables).0)
-    }
-
     /// The migrations that the store has had; for a file only.
     pub(super) fn history(&self, archive: &Archive) -> Result<History> {
         let Some(table) = &self.history else {
@@ -153,6 +144,15 @@ impl<'a> ArchivedTable<'a> {
             values.get(index)?.as_deref()
         };
         Ok(AppliedMigration::from_fields(value)?)
+    }
+
+    /// Gives a row of another tool's history to its reader.
+    pub(super) fn foreign_row(&self, row: &[u8], reader: &mut ForeignReader) {
+        let values: Vec<_> = fields(row).map(decode_field).collect();
+        reader.push(&|column| {
+            let index = self.columns.iter().position(|name| name.eq_ignore_ascii_case(column))?;
+            String::from_utf8(values.get(index)?.as_deref()?.to_vec()).ok()
+        });
     }
 
     /// Calls `each` with every row, as COPY text.
@@ -291,21 +291,24 @@ pub(super) fn insert_columns(archive: &Archive, dump_id: DumpId) -> Result<Optio
 }
 
 /// What the history of another tool tells; for a file only.
-fn foreign_history(archive: &Archive) -> Result<ForeignHistory> {
+pub(super) fn foreign_history(archive: &Archive) -> Result<ForeignHistory> {
+    let (mut reader, table) = foreign_table(archive);
+    if let Some(table) = table {
+        table.each_row(archive, |row| {
+            table.foreign_row(row, &mut reader);
+            Ok(())
+        })?;
+    }
+    Ok(reader.finish())
+}
+
+/// What reads the history of another tool, and the table that has its rows.
+pub(super) fn foreign_table(archive: &Archive) -> (ForeignReader, Option<ArchivedTable<'_>>) {
     let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table).map(name);
     let (tool, table) = UnknownHistory::recognise(tables);
     let table = table.and_then(|table| find(archive, EntryKind::TableData, |entry| name(entry) == table));
-    let Some(table) = table else { return Ok(ForeignReader::new(tool, std::iter::empty()).finish()) };
-    let mut reader = ForeignReader::new(tool, table.columns.iter().map(String::as_str));
-    table.each_row(archive, |row| {
-        let values: Vec<_> = fields(row).map(decode_field).collect();
-        reader.push(&|column| {
-            let index = table.columns.iter().position(|name| name == column)?;
-            String::from_utf8(values.get(index)?.as_deref()?.to_vec()).ok()
-        });
-        Ok(())
-    })?;
-    Ok(reader.finish())
+    let columns = table.iter().flat_map(|table| table.columns.iter().map(String::as_str));
+    (ForeignReader::new(tool, columns), table)
 }
 
 fn find<'a>(

@@ -214,10 +214,8 @@ fn schema(inside: &Inside) -> PlannedSchema {
     match (&inside.upgrade, &inside.profile) {
         (Upgrade::NotWanted, _) => as_it_is("--schema archive asks for it".to_owned()),
         (Upgrade::Planned { plan }, Some(profile)) => migrate(plan, profile),
-        (Upgrade::Later { goal }, Some(profile)) => PlannedSchema::Later { to: end(*goal, profile) },
-        (Upgrade::AsItIs { history }, _) => {
-            as_it_is(format!("the archive's schema history is unknown{history}"))
-        }
+        (Upgrade::Later { goal, .. }, Some(profile)) => PlannedSchema::Later { to: end(*goal, profile) },
+        (Upgrade::AsItIs { obstacle }, _) => as_it_is(format!("it cannot be upgraded: {obstacle}")),
         _ => as_it_is("the archive holds no store that pgmig knows".to_owned()),
     }
 }

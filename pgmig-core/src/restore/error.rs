@@ -241,20 +241,27 @@ pub enum Refusal {
     },
     /// The schema cannot be upgraded, and an upgrade was asked for.
     #[error(
-        "there is no way to upgrade the backup's schema, which --schema migrate asks for: {0}; supply the store's \
-         migrations with --migrations DIR, or use --schema target to load the rows into the target's own schema"
+        "there is no way to upgrade the backup's schema, which --schema migrate asks for: {why}; {advice}, or use --schema \
+         target to load the rows into the target's own schema"
     )]
-    NotMigrated(String),
+    NotMigrated {
+        /// Why not.
+        why: String,
+        /// What would make it possible.
+        advice: &'static str,
+    },
     /// The archive's schema history is unknown and the target has another schema.
     #[error(
         "the archive's schema history is unknown to pgmig{history}, and the target's schema differs from the \
-         archive's:\n{}\nsupply the store's migrations with --migrations DIR, use --schema target to load the rows into \
-         the target's own schema, or restore into an empty database",
+         archive's:\n{}\n{advice}, use --schema target to load the rows into the target's own schema, or restore into an \
+         empty database",
         Differences(differences)
     )]
     UnknownHistory {
         /// What is known of the history, in brackets; or nothing.
         history: String,
+        /// What would make an upgrade possible.
+        advice: &'static str,
         /// How the schemas differ.
         differences: Vec<SchemaDifference>,
     },

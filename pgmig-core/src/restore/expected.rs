@@ -75,6 +75,11 @@ impl ObjectKind {
 }
 
 impl Expected {
+    /// What the catalogs know it by.
+    pub(super) fn key(&self) -> (ObjectKind, &str, &str) {
+        (self.kind, &self.schema, &self.name)
+    }
+
     /// What `entry` makes, if catalogs can be asked for it by name.
     pub(super) fn of(entry: &Entry, sql: &str, strings: StandardStrings) -> Option<Self> {
         let kind = ObjectKind::of(entry.kind)?;

@@ -1,7 +1,7 @@
 //! Looks into a backup: one pass over all that is in it.
 
 use super::backup::{Backup, on_thread};
-use super::discover::{ArchivedTable, Store};
+use super::discover::{ArchivedTable, Store, foreign_table, instance_columns};
 use super::error::RestoreError;
 use super::inspection::{
     ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector};
 use crate::profile::Profile;
 use crate::progress::Progress;
-use crate::schema::AppliedMigration;
+use crate::schema::{AppliedMigration, ForeignReader};
 use crate::verify::LargeObjects;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -59,6 +59,7 @@ struct Pass<'a> {
     stop: &'a CancellationToken,
     /// The store's tables that are read on the way.
     store: Option<StoreTables<'a>>,
+    other_history: Option<OtherHistory>,
     tally: Tally<'a>,
     tables: Vec<InspectedTable>,
     large_objects: LargeObjects,
@@ -72,10 +73,14 @@ struct StoreTables<'a> {
     collector: Option<InstanceCollector>,
     history: Option<DumpId>,
     applied: Vec<AppliedMigration>,
-    /// Where the archive has no table of pgmig's history: whose it has.
-    unknown: Option<String>,
     /// The instances, where they are known before.
     instances: &'a [Instance],
+}
+
+/// The migration history of another tool.
+struct OtherHistory {
+    data: Option<DumpId>,
+    reader: ForeignReader,
 }
 
 impl<'a> Pass<'a> {
@@ -93,7 +98,9 @@ impl<'a> Pass<'a> {
         let holdings = vec![Vec::new(); instances.len()];
         let (tables, large_objects) = (Vec::new(), LargeObjects::default());
         let tally = Tally::new(instances, profile);
-        Ok(Self { progress, stop, store, tally, tables, large_objects, holdings })
+        let has_own = store.as_ref().is_some_and(|store| store.history.is_some());
+        let other_history = if has_own { None } else { OtherHistory::of(archive) };
+        Ok(Self { progress, stop, store, other_history, tally, tables, large_objects, holdings })
     }
 
     fn run(mut self, archive: &mut Archive) -> Result<Inspection> {
@@ -120,8 +127,18 @@ impl<'a> Pass<'a> {
             // Nobody sees this error: who would have is gone.
             if stop.is_cancelled() { Err(RestoreError::Interrupted.into()) } else { Ok(()) }
         };
-        while let Some((id, block)) = archive.next_block()? {
-            match (block, tables.get(&id)) {
+        loop {
+            // Entries of a script in a stream come with their data.
+            let next = if archive.has_all_entries() { None } else { archive.read_entries()? };
+            let late =
+                next.and_then(|id| archive.entry(id)).filter(|entry| entry.kind == EntryKind::TableData);
+            let late = late.cloned();
+            let late = late.as_ref().map(|entry| ArchivedTable::new(archive, entry));
+            if let (Some(store), Some(table)) = (&mut self.store, &late) {
+                store.note(table)?;
+            }
+            let Some((id, block)) = archive.next_block()? else { break };
+            match (block, late.as_ref().or_else(|| tables.get(&id))) {
                 (Block::LargeObjects(objects), _) => self.large_objects(objects, &look)?,
                 (Block::Data(mut data), Some(table)) => {
                     self.progress.table(&table.name());
@@ -143,6 +160,8 @@ impl<'a> Pass<'a> {
     ) -> Result<()> {
         let mut counts = self.tally.counts(table);
         let (tally, store) = (&mut self.tally, &mut self.store);
+        let id = Some(table.dump_id());
+        let mut other = self.other_history.as_mut().filter(|other| other.data == id);
         let mut rows = 0_u64;
         let data_bytes = table.rows_of(data, |row| {
             rows += 1;
@@ -150,6 +169,9 @@ impl<'a> Pass<'a> {
                 look()?;
             }
             tally.row(row, &mut counts);
+            if let Some(other) = &mut other {
+                table.foreign_row(row, &mut other.reader);
+            }
             match store {
                 Some(store) => store.row(table, row),
                 None => Ok(()),
@@ -191,8 +213,16 @@ impl<'a> Pass<'a> {
             entries: KindCount::of(archive),
             tables: self.tables,
             large_objects: self.large_objects,
+            other_history: self.other_history.map(|other| other.reader.finish().to_string()),
             store: self.store.map(|store| store.finish(holdings)),
         }
+    }
+}
+
+impl OtherHistory {
+    fn of(archive: &Archive) -> Option<Self> {
+        let (reader, table) = foreign_table(archive);
+        (!reader.is_missing()).then(|| Self { data: table.map(|table| table.dump_id()), reader })
     }
 }
 
@@ -201,16 +231,26 @@ impl<'a> StoreTables<'a> {
         let Some(store) = Store::recognise(archive, Some(profile))? else { return Ok(None) };
         // Those of a file have been read when it was opened.
         let collector = if archive.is_stream() { store.collector()? } else { None };
-        let unknown = store.other_history(archive).map(|unknown| unknown.to_string());
         Ok(Some(Self {
             profile,
             tenants: store.tenant_entry(),
             collector,
             history: store.history_entry(),
             applied: Vec::new(),
-            unknown,
             instances,
         }))
+    }
+
+    /// A table of a script in a stream, whose rows come next.
+    fn note(&mut self, table: &ArchivedTable<'_>) -> Result<()> {
+        if let Some(tenant) = self.profile.tenant().filter(|tenant| tenant.is(table.schema(), table.tag())) {
+            self.tenants = Some(table.dump_id());
+            self.collector = Some(InstanceCollector::new(table.columns(), &instance_columns(tenant))?);
+        }
+        if (table.schema(), table.tag()) == (self.profile.schema(), self.profile.history_table()) {
+            self.history = Some(table.dump_id());
+        }
+        Ok(())
     }
 
     fn row(&mut self, table: &ArchivedTable<'_>, row: &[u8]) -> Result<()> {
@@ -248,6 +288,6 @@ impl<'a> StoreTables<'a> {
             })
             .collect();
         let profile = self.profile.name().to_owned();
-        InspectedStore { profile, schema, migrations, other_history: self.unknown, instances }
+        InspectedStore { profile, schema, migrations, instances }
     }
 }

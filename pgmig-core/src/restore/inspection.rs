@@ -20,6 +20,9 @@ pub struct Inspection {
     pub tables: Vec<InspectedTable>,
     /// The large objects.
     pub large_objects: LargeObjects,
+    /// The migration history of another tool, in words: whose it is and which version it tells. `None` if there is none,
+    /// or one of pgmig's.
+    pub other_history: Option<String>,
     /// The store that is in it; `None` if it is none that is known.
     pub store: Option<InspectedStore>,
 }
@@ -85,8 +88,6 @@ pub struct InspectedStore {
     pub schema: Option<SchemaVersion>,
     /// The migrations that it has had, oldest first.
     pub migrations: Vec<InspectedMigration>,
-    /// Whose migration history it has, where that is another tool's.
-    pub other_history: Option<String>,
     /// Its instances, in the order of their rows.
     pub instances: Vec<InspectedInstance>,
 }

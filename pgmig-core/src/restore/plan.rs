@@ -15,6 +15,7 @@ use crate::progress::Notice;
 use crate::rewrite::Shape;
 use crate::sql::QualifiedName;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// What is known of the cluster and of a new database in it.
 #[derive(Debug, Clone, Default)]
@@ -160,7 +161,8 @@ pub(super) struct Plan {
     pub(super) pre_data: Vec<Task>,
     /// Entries of section data that make something which data needs (large objects).
     pub(super) data_first: Vec<Task>,
-    pub(super) tables: Vec<TableLoad>,
+    /// Shared with those who read them.
+    pub(super) tables: Arc<Vec<TableLoad>>,
     /// Entries that own a block of large objects.
     pub(super) large_objects: Vec<DumpId>,
     /// How many large objects entries make; where none does, they are made when their data come (archives older

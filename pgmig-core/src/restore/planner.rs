@@ -18,6 +18,7 @@ use crate::progress::{Notice, Severity};
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use pass::{Pass, pass};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 /// Goes through the table of contents once.
 pub(super) struct Planner<'a> {
@@ -65,7 +66,7 @@ impl<'a> Planner<'a> {
     pub(super) fn table_of(archive: &'a Archive, facts: &'a Facts, entry: &Entry) -> Option<TableLoad> {
         let mut planner = Self::new(archive, facts);
         planner.table_data(entry);
-        planner.plan.tables.pop()
+        Arc::make_mut(&mut planner.plan.tables).pop()
     }
 
     /// Plans the restore of what an archive holds, into tables that are there: rows, large objects, sequence values.
@@ -168,7 +169,7 @@ impl<'a> Planner<'a> {
                 ordered.extend([*before, entry.dump_id]);
             }
         }
-        for load in &mut self.plan.tables {
+        for load in Arc::make_mut(&mut self.plan.tables) {
             load.alone |= ordered.contains(&load.dump_id);
         }
     }
@@ -288,7 +289,7 @@ impl<'a> Planner<'a> {
             last: false,
             into: None,
         };
-        self.plan.tables.push(load);
+        Arc::make_mut(&mut self.plan.tables).push(load);
     }
 
     fn is_present_schema(&self, entry: &Entry) -> bool {

@@ -71,7 +71,7 @@ impl Build {
             self.plan.large_objects.push(id);
             return Ok(());
         }
-        self.plan.tables.extend(Planner::table_of(archive, &self.facts, entry));
+        Arc::make_mut(&mut self.plan.tables).extend(Planner::table_of(archive, &self.facts, entry));
         if let (Instances::Map(_), Some(profile)) = (&self.instances, &self.profile)
             && let Some(tenant) = profile.tenant()
             && tenant.is(text(entry.namespace.as_ref()), entry.tag.to_str().unwrap_or_default())

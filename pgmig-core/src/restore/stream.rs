@@ -7,7 +7,7 @@ use super::feed::{Content, FeedSender, Feeds, LargeObjectPart, Piece, PieceSende
 use super::plan::{Plan, RowForm, TableLoad};
 use super::row_reader::{PIECE_BYTES, RowReader};
 use crate::archive::{Archive, Block, Compression, DataReader, DumpId, LargeObjectsReader};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
 use crate::rewrite::{ColumnRule, LargeObjectRewriter, LeftoverCounter, RowRewriter, Rules};
 use crate::sql::{QualifiedName, StandardStrings};
@@ -65,7 +65,7 @@ pub(super) struct Discovery {
 
 /// What the reading side needs to know.
 pub(super) struct Reading {
-    pub(super) tables: Arc<[TableLoad]>,
+    pub(super) tables: Arc<Vec<TableLoad>>,
     /// The place of each among them.
     pub(super) places: Arc<HashMap<DumpId, usize>>,
     pub(super) large_objects: Vec<DumpId>,
@@ -241,6 +241,7 @@ impl Reader {
         let mut end = match &table.form {
             RowForm::Copy(_) if discovers => self.instance_rows(table, data)?,
             RowForm::Copy(_) => self.rows(table, data)?,
+            RowForm::Inserts { .. } if discovers => self.instance_statements(table, data)?,
             RowForm::Inserts { .. } => self.statements(table, data)?,
         };
         end.columns = self.columns(table).map(|columns| columns.names.clone()).unwrap_or_default();
@@ -309,18 +310,14 @@ impl Reader {
         while let Some((bytes, count)) = rows.next()? {
             size += bytes.len();
             if size > INSTANCES_BYTES {
-                let reason = format!("more than {INSTANCES_BYTES} bytes of instances");
-                return Err(RestoreError::Data { table: table.table.to_string(), reason }.into());
+                return Err(too_many_instances(table));
             }
             for row in crate::copy::rows(&bytes) {
                 collector.push_row(row)?;
             }
             held.push((bytes, count));
         }
-        let rules = (discovery.resolve)(collector.finish())?;
-        if let Some(rewriting) = &mut self.reading.rewriting {
-            rewriting.rules = rules;
-        }
+        self.resolve(discovery.resolve, collector)?;
         let mut rewriter = self.rewriter(table);
         let mut end = TableEnd::default();
         for (bytes, count) in held {
@@ -330,6 +327,15 @@ impl Reader {
             rewriter.tell(&mut end);
         }
         Ok(end)
+    }
+
+    /// All instances have come by: the rules that follow hold from here on.
+    fn resolve(&mut self, resolve: Resolve, collector: InstanceCollector) -> Result<()> {
+        let rules = resolve(collector.finish())?;
+        if let Some(rewriting) = &mut self.reading.rewriting {
+            rewriting.rules = rules;
+        }
+        Ok(())
     }
 
     fn objects(&mut self, dump_id: DumpId, objects: &mut LargeObjectsReader<'_>) -> Result<()> {
@@ -384,6 +390,11 @@ impl Parts<'_> {
     }
 }
 
+fn too_many_instances(table: &TableLoad) -> Error {
+    let reason = format!("more than {INSTANCES_BYTES} bytes of instances");
+    RestoreError::Data { table: table.table.to_string(), reason }.into()
+}
+
 fn copy_columns(table: &TableLoad) -> &[String] {
     match &table.form {
         RowForm::Copy(copy) => copy.columns.as_deref().unwrap_or_default(),
@@ -396,7 +407,7 @@ impl Reading {
     pub(super) fn of(plan: &Plan, strings: StandardStrings) -> Self {
         let places = plan.tables.iter().enumerate().map(|(place, table)| (table.dump_id, place));
         Self {
-            tables: plan.tables.clone().into(),
+            tables: Arc::clone(&plan.tables),
             places: Arc::new(places.collect()),
             large_objects: plan.large_objects.clone(),
             strings,

@@ -8,7 +8,7 @@ use super::journal::Journal;
 use super::plan::RunAs;
 use super::report::MigrationReport;
 use super::step::Step;
-use super::upgrade_path::{self, Upgrade};
+use super::upgrade_path::{self, Obstacle, Upgrade};
 use crate::error::Result;
 use crate::profile::Profile;
 use crate::schema::{self, History, UpgradePlan};
@@ -24,16 +24,18 @@ impl Build {
             if matches!(upgrade, Upgrade::NotWanted) {
                 return Ok(());
             }
-            return self.refuse_other_schema(executor, "").await;
+            return self.refuse_other_schema(executor, &Obstacle::NoStore).await;
         };
         let upgrade = match upgrade {
-            Upgrade::Later { goal } => {
+            Upgrade::Later { goal, own } => {
                 executor.become_role(&RunAs::Owner).await?;
                 let history = History::read(executor.session.conn(), &profile).await?;
-                if let Some(notice) = upgrade_path::half_way(&history) {
-                    journal.note(notice);
+                let upgrade = upgrade_path::decide(history, goal, &profile, self.migrations.as_ref())?;
+                if let Upgrade::AsItIs { obstacle } = &upgrade {
+                    let warnings = upgrade_path::warnings(obstacle, self.migrations.as_ref(), own.as_ref());
+                    warnings.into_iter().for_each(|notice| journal.note(notice));
                 }
-                upgrade_path::decide(history, goal, &profile, self.migrations.as_ref())?
+                upgrade
             }
             known => known,
         };
@@ -53,15 +55,13 @@ impl Build {
             return self.migrate(executor, &profile, &plan, journal).await;
         }
         self.failpoints.pass(Step::Upgrade)?;
-        let history = match upgrade {
-            Upgrade::AsItIs { history } => history,
-            _ => String::new(),
+        let obstacle = match upgrade {
+            Upgrade::AsItIs { obstacle } => obstacle,
+            _ => Obstacle::NoHistory,
         };
-        upgrade_path::require(self.schema, &history)?;
-        self.refuse_other_schema(executor, &history).await?;
-        journal.notice(format!(
-            "the archive's schema history is unknown{history}: its schema was restored as it is, without an upgrade"
-        ));
+        upgrade_path::require(self.schema, &obstacle)?;
+        self.refuse_other_schema(executor, &obstacle).await?;
+        journal.notice(format!("the archive's schema was restored as it is, without an upgrade: {obstacle}"));
         Ok(())
     }
 
@@ -113,7 +113,7 @@ impl Build {
     }
 
     /// What is no store, or one whose history is unknown, replaces an empty target or one that looks the same.
-    async fn refuse_other_schema(&mut self, executor: &mut Executor, history: &str) -> Result<()> {
+    async fn refuse_other_schema(&mut self, executor: &mut Executor, obstacle: &Obstacle) -> Result<()> {
         if self.target_is_empty {
             return Ok(());
         }
@@ -130,6 +130,7 @@ impl Build {
         if differences.is_empty() {
             return Ok(());
         }
-        Err(Refusal::UnknownHistory { history: history.to_owned(), differences }.into())
+        let (history, advice) = (obstacle.in_brackets(), obstacle.advice());
+        Err(Refusal::UnknownHistory { history, advice, differences }.into())
     }
 }

@@ -19,6 +19,20 @@ pub enum SchemaError {
         /// Why.
         reason: std::io::Error,
     },
+    /// A file is not text.
+    #[error("{}, line {line}: not UTF-8, which migrations are written in; convert the file", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// 1-based line of the first byte that is none.
+        line: usize,
+    },
+    /// A file begins with a byte order mark, which the server would take for a part of the first statement.
+    #[error("{}: begins with a byte order mark, which PostgreSQL does not understand; save the file as UTF-8 without one", path.display())]
+    ByteOrderMark {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file that is meant as a migration has another name than migrations have.
     #[error("{}: misnamed migration, expected NNNN_description.sql with a number from 1", path.display())]
     MisnamedFile {
@@ -135,7 +149,8 @@ pub enum SchemaError {
     },
     /// The store is newer than what it should become.
     #[error(
-        "the backup has schema {backup}, newer than {target}; restore it to a target of that release or a later one"
+        "the backup has schema {backup}, newer than {target}; restore it to a target of that release or a later one, or say \
+         with --to-release that the restored store is to have that release"
     )]
     NewerThanTarget {
         /// The backup's version and releases.
@@ -145,7 +160,7 @@ pub enum SchemaError {
     },
     /// The history is not one that pgmig upgrades.
     #[error(
-        "the schema cannot be upgraded: {0}; supply migrations with --migrations, or use --schema target to load the rows into the target's own schema"
+        "the schema cannot be upgraded, since migrations continue sqlx's history only: the store's is {0}; use --schema target to load the rows into the target's own schema"
     )]
     UnknownHistory(ForeignHistory),
     /// Another program migrates the same database.
@@ -172,6 +187,24 @@ pub enum SchemaError {
         /// The statement's first word.
         keyword: &'static str,
     },
+    /// A migration copies rows from or to a client, as scripts of psql can.
+    #[error("{file}{}: a migration cannot have COPY FROM STDIN or TO STDOUT, since it is no script of psql; use INSERT", OnLine(*line))]
+    CopyThroughClient {
+        /// The file's name.
+        file: String,
+        /// 1-based line of the statement.
+        line: Option<usize>,
+    },
+    /// A migration that runs in a transaction has a statement that cannot.
+    #[error("{file}{}: {statement}: this cannot run in a transaction; begin the file with `-- no-transaction`, in its very first line, and leave in it only what needs that", OnLine(*line))]
+    OutsideTransaction {
+        /// The file's name.
+        file: String,
+        /// 1-based line of the statement.
+        line: Option<usize>,
+        /// Its first words.
+        statement: String,
+    },
     /// A migration cannot be applied within the one transaction of a restore in place.
     #[error(
         "{file}{}: {statement} cannot be run in the one transaction of a restore in place: {why}; use --strategy swap, or \
@@ -189,7 +222,7 @@ pub enum SchemaError {
         why: &'static str,
     },
     /// A migration failed; it left nothing behind, unless it runs without a transaction.
-    #[error("migration {version} ({description}) failed{}: {error}", OnLine(*line))]
+    #[error("migration {version} ({description}) failed{}{}: {error}", OnLine(*line), InBrackets(statement.as_deref()))]
     Migration {
         /// The version.
         version: i64,
@@ -197,6 +230,8 @@ pub enum SchemaError {
         description: String,
         /// 1-based line of the failing statement in the file, where the server or the splitter tells.
         line: Option<usize>,
+        /// The failing statement's first words.
+        statement: Option<String>,
         /// What the server said.
         error: Box<ServerError>,
     },
@@ -221,6 +256,8 @@ impl SchemaError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Read { .. }
+            | Self::NotUtf8 { .. }
+            | Self::ByteOrderMark { .. }
             | Self::MisnamedFile { .. }
             | Self::Reversible { .. }
             | Self::DuplicateVersion { .. }
@@ -229,6 +266,8 @@ impl SchemaError {
             | Self::UnknownSet { .. }
             | Self::ReleaseWithoutMigration { .. }
             | Self::Split { .. }
+            | Self::CopyThroughClient { .. }
+            | Self::OutsideTransaction { .. }
             | Self::TransactionControl { .. } => ErrorKind::Usage,
             Self::UnknownRelease { .. }
             | Self::HistoryRow { .. }
@@ -251,6 +290,17 @@ impl std::fmt::Display for OnLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             Some(line) => write!(f, " in line {line}"),
+            None => Ok(()),
+        }
+    }
+}
+
+struct InBrackets<'a>(Option<&'a str>);
+
+impl std::fmt::Display for InBrackets<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(text) => write!(f, " ({text})"),
             None => Ok(()),
         }
     }

@@ -39,7 +39,7 @@ pub enum UnknownHistory {
     EntityFramework,
 }
 
-/// The tables of the tools; which one of two wrote `schema_migrations` its columns tell.
+/// The tables of the tools, which may be in upper case; which one of two wrote `schema_migrations` its columns tell.
 const TABLES: [(&str, UnknownHistory); 6] = [
     ("flyway_schema_history", UnknownHistory::Flyway),
     ("databasechangelog", UnknownHistory::Liquibase),
@@ -58,21 +58,33 @@ const MOST_ROWS: usize = 100_000;
 
 /// Whether a table of this name belongs to a migration tool, so that its rows tell of the schema that they are in.
 pub(crate) fn is_tool_table(name: &str) -> bool {
-    TABLES.iter().any(|(known, _)| *known == name) || OTHER_TABLES.contains(&name)
+    let mut tables = TABLES.iter().map(|(known, _)| *known).chain(OTHER_TABLES);
+    tables.any(|known| known.eq_ignore_ascii_case(name))
 }
 
 impl UnknownHistory {
+    /// What the tool calls a step of the history.
+    fn step(self) -> &'static str {
+        match self {
+            Self::Liquibase => "changeset",
+            Self::Knex | Self::EntityFramework => "migration",
+            Self::Alembic => "revision",
+            Self::Missing | Self::Flyway | Self::GolangMigrate | Self::SchemaMigrations => "version",
+        }
+    }
+
     /// Tells by the names of a store's tables which tool has migrated it, and by which of them.
     pub fn recognise<'a>(tables: impl IntoIterator<Item = &'a str>) -> (Self, Option<&'a str>) {
         let known = |table: &'a str| {
-            let (_, tool) = TABLES.iter().find(|(name, _)| *name == table)?;
+            let (_, tool) = TABLES.iter().find(|(name, _)| name.eq_ignore_ascii_case(table))?;
             Some((*tool, Some(table)))
         };
         tables.into_iter().find_map(known).unwrap_or((Self::Missing, None))
     }
 }
 
-/// A row of a history: the value of each column by its name, `None` for null and for a column that is not there.
+/// A row of a history: the value of each column by its name in whichever case, `None` for null and for a column that is
+/// not there.
 pub type HistoryRow<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Reads a history row by row, in any order.
@@ -126,11 +138,22 @@ impl ForeignReader {
         }
     }
 
+    /// Whether no table of a migration tool is known in the store.
+    pub fn is_missing(&self) -> bool {
+        self.tool == UnknownHistory::Missing
+    }
+
     /// What it says.
     pub fn finish(self) -> ForeignHistory {
         let version = self.newest.filter(|_| self.rows <= MOST_ROWS).map(|(_, version)| version);
         ForeignHistory { tool: self.tool, version, is_dirty: self.is_dirty }
     }
+}
+
+/// Reads the history of another tool in the connected database, if it has one.
+pub(crate) async fn foreign_history(connection: &mut PgConnection) -> Result<ForeignHistory, SchemaError> {
+    let tables = super::history::tables(connection).await?;
+    read(connection, &tables).await
 }
 
 /// Reads the history that one of these tables (schema and name) of the connected database holds.
@@ -171,7 +194,7 @@ pub(super) async fn read(
     let mut reader = ForeignReader::new(tool, columns.iter().map(String::as_str));
     for row in &rows {
         let value = |column: &str| {
-            let place = columns.iter().position(|name| name == column)?;
+            let place = columns.iter().position(|name| name.eq_ignore_ascii_case(column))?;
             row.get(place)?.as_deref().map(as_copied)
         };
         reader.push(&value);
@@ -189,17 +212,18 @@ fn as_copied(text: &str) -> String {
     .to_owned()
 }
 
+/// Whose it is, as the end of `its migration history: ...`.
 impl fmt::Display for UnknownHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Missing => "it has no migration history",
-            Self::Flyway => "its history is Flyway's (flyway_schema_history)",
-            Self::Liquibase => "its history is Liquibase's (databasechangelog)",
-            Self::GolangMigrate => "its history is golang-migrate's (schema_migrations)",
-            Self::SchemaMigrations => "its history is unknown (schema_migrations, as of Rails or dbmate)",
-            Self::Alembic => "its history is unknown (alembic_version, Alembic's)",
-            Self::Knex => "its history is unknown (knex_migrations, Knex's)",
-            Self::EntityFramework => "its history is unknown (__EFMigrationsHistory, Entity Framework's)",
+            Self::Missing => "none",
+            Self::Flyway => "Flyway's (flyway_schema_history)",
+            Self::Liquibase => "Liquibase's (databasechangelog)",
+            Self::GolangMigrate => "golang-migrate's (schema_migrations)",
+            Self::SchemaMigrations => "unknown (schema_migrations, as of Rails or dbmate)",
+            Self::Alembic => "unknown (alembic_version, Alembic's)",
+            Self::Knex => "unknown (knex_migrations, Knex's)",
+            Self::EntityFramework => "unknown (__EFMigrationsHistory, Entity Framework's)",
         })
     }
 }
@@ -208,7 +232,7 @@ impl fmt::Display for ForeignHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.tool.fmt(f)?;
         if let Some(version) = &self.version {
-            write!(f, ", at version {version}")?;
+            write!(f, ", at {} {version}", self.tool.step())?;
         }
         if self.is_dirty { f.write_str(", with a migration that was left half way") } else { Ok(()) }
     }
@@ -239,6 +263,9 @@ mod tests {
         assert_eq!(kind(&["schema_migrations"]), UnknownHistory::SchemaMigrations);
         assert_eq!(kind(&["tenant"]), UnknownHistory::Missing);
         assert!(is_tool_table("databasechangeloglock") && !is_tool_table("tenant"));
+        // Liquibase can be told to quote its names.
+        assert_eq!(kind(&["DATABASECHANGELOG"]), UnknownHistory::Liquibase);
+        assert!(is_tool_table("DATABASECHANGELOGLOCK"));
     }
 
     #[test]

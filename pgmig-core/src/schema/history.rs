@@ -133,8 +133,9 @@ enum Found {
     Rows(Vec<AppliedMigration>),
 }
 
-async fn find(connection: &mut PgConnection, profile: &Profile) -> Result<Found, SchemaError> {
-    let tables: Vec<(String, String)> = sqlx::query_as(
+/// Schema and name of each table of the connected database, but for those of extensions.
+pub(super) async fn tables(connection: &mut PgConnection) -> Result<Vec<(String, String)>, TargetError> {
+    sqlx::query_as(
         "SELECT n.nspname::text, c.relname::text
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -145,7 +146,11 @@ async fn find(connection: &mut PgConnection, profile: &Profile) -> Result<Found,
     )
     .fetch_all(&mut *connection)
     .await
-    .map_err(TargetError::doing("list the tables"))?;
+    .map_err(TargetError::doing("list the tables"))
+}
+
+async fn find(connection: &mut PgConnection, profile: &Profile) -> Result<Found, SchemaError> {
+    let tables = tables(connection).await?;
     if tables.is_empty() {
         return Ok(Found::NoTables);
     }

@@ -3,7 +3,7 @@
 //! sqlx's own reading ignores misnamed files and allows gaps and duplicates, all silently.
 
 use super::error::SchemaError;
-use crate::profile::Builtin;
+use crate::profile::{Builtin, Profile};
 use sqlx::migrate::{Migration, MigrationType};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 use std::borrow::Cow;
@@ -13,11 +13,15 @@ use std::path::{Path, PathBuf};
 const FIRST_DATE_VERSION: i64 = 10_000_000;
 /// sqlx's rule: these bytes begin a file that must not run in a transaction.
 const NO_TRANSACTION: &str = "-- no-transaction";
+const BYTE_ORDER_MARK: char = '\u{feff}';
+/// Files that editors and patches leave beside the real ones.
+const LEFT_BEHIND: [&str; 7] = ["~", ".bak", ".orig", ".rej", ".swp", ".swo", ".tmp"];
 
 /// A set of migrations, in the order of their versions. Never empty.
 #[derive(Debug, Clone)]
 pub struct MigrationSet {
     origin: String,
+    is_builtin: bool,
     files: Vec<MigrationFile>,
 }
 
@@ -49,10 +53,11 @@ impl MigrationSet {
             .iter()
             .map(|&(name, sql)| MigrationFile::parse(Path::new(name), Cow::Borrowed(sql)));
         let origin = format!("the built-in migrations of {profile}");
-        Self::new(origin, files.collect::<Result<_, _>>()?)
+        Ok(Self { is_builtin: true, ..Self::new(origin, files.collect::<Result<_, _>>()?)? })
     }
 
-    /// Reads a directory of migrations. Files of other kinds (`.yaml`, `.md` ...) and subdirectories may be there.
+    /// Reads a directory of migrations. Files of other kinds (`.yaml`, `.md` ...), what editors leave behind (`x.sql~`,
+    /// `x.bak` ...) and subdirectories may be there.
     ///
     /// # Errors
     ///
@@ -65,7 +70,7 @@ impl MigrationSet {
             if !is_meant_as_migration(&path) || path.is_dir() {
                 continue;
             }
-            let sql = std::fs::read_to_string(&path).map_err(|error| failed(&path, error))?;
+            let sql = as_text(&path, std::fs::read(&path).map_err(|error| failed(&path, error))?)?;
             files.push(MigrationFile::parse(&path, Cow::Owned(sql))?);
         }
         Self::new(directory.display().to_string(), files)
@@ -88,12 +93,17 @@ impl MigrationSet {
         if files.is_empty() {
             return Err(SchemaError::NoMigrations { origin });
         }
-        Ok(Self { origin, files })
+        Ok(Self { origin, is_builtin: false, files })
     }
 
     /// Where the set is from, for messages.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// Whether it is one of this build's own.
+    pub fn is_builtin(&self) -> bool {
+        self.is_builtin
     }
 
     /// The migrations, oldest first.
@@ -104,6 +114,19 @@ impl MigrationSet {
     /// The migration of this version.
     pub fn file(&self, version: i64) -> Option<&MigrationFile> {
         self.files.iter().find(|file| file.version() == version)
+    }
+
+    /// Checks that the set has the last migration of each of the profile's releases.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError::ReleaseWithoutMigration`].
+    pub fn check_releases(&self, profile: &Profile) -> Result<(), SchemaError> {
+        let mut releases = profile.releases().iter();
+        let missing = releases.find(|(_, version)| self.file(*version).is_none());
+        missing.map_or(Ok(()), |(release, version)| {
+            Err(SchemaError::ReleaseWithoutMigration { release, version, origin: self.origin.clone() })
+        })
     }
 
     /// The newest version.
@@ -168,9 +191,21 @@ impl MigrationFile {
     }
 }
 
+fn as_text(path: &Path, bytes: Vec<u8>) -> Result<String, SchemaError> {
+    let path = path.to_owned();
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        SchemaError::NotUtf8 { path: path.clone(), line: 1 + valid.filter(|byte| **byte == b'\n').count() }
+    })?;
+    if text.starts_with(BYTE_ORDER_MARK) { Err(SchemaError::ByteOrderMark { path }) } else { Ok(text) }
+}
+
 /// A file that ends like SQL or begins like a version is meant as a migration, and an error if it is misnamed.
 fn is_meant_as_migration(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    if LEFT_BEHIND.iter().any(|ending| name.ends_with(ending)) {
+        return false;
+    }
     let is_sql = PathBuf::from(&name).extension().is_some_and(|extension| extension == "sql");
     is_sql || name.starts_with(|c: char| c.is_ascii_digit())
 }
@@ -179,7 +214,6 @@ fn is_meant_as_migration(path: &Path) -> bool {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::profile::Profile;
 
     fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
@@ -250,6 +284,27 @@ mod tests {
         let set = MigrationSet::from_dir(directory(&files).path()).unwrap();
         assert_eq!(set.newest(), 1);
         assert!(set.file(1).unwrap().is_no_transaction());
+    }
+
+    #[test]
+    fn what_editors_leave_behind_is_no_migration() {
+        let left = ["0001_a.sql~", "0002_b.sql.orig", "0003_c.bak", ".0001_a.sql.swp"];
+        let files = left.iter().map(|name| (*name, "no SQL")).chain([("0001_a.sql", "SELECT 1;")]);
+        let set = MigrationSet::from_dir(directory(&files.collect::<Vec<_>>()).path()).unwrap();
+        assert_eq!((set.files().count(), set.newest()), (1, 1));
+    }
+
+    #[test]
+    fn what_is_not_plain_utf8_is_refused_by_name() {
+        let refused = |bytes: &[u8]| {
+            let directory = directory(&[]);
+            std::fs::write(directory.path().join("0001_a.sql"), bytes).unwrap();
+            MigrationSet::from_dir(directory.path()).unwrap_err().to_string()
+        };
+        let marked = refused("\u{feff}-- no-transaction\nSELECT 1;".as_bytes());
+        assert!(marked.contains("0001_a.sql: begins with a byte order mark"), "{marked}");
+        let latin1 = refused(b"SELECT 1;\nSELECT '\xe4';");
+        assert!(latin1.contains("0001_a.sql, line 2: not UTF-8"), "{latin1}");
     }
 
     #[test]

@@ -12,12 +12,14 @@ mod one_transaction;
 mod plan;
 mod row_security;
 mod run;
+mod settings;
 mod statement;
+mod unfit;
 
 pub(crate) use constraints::settle_constraints;
 pub use error::SchemaError;
-pub(crate) use foreign::is_tool_table;
 pub use foreign::{ForeignHistory, ForeignReader, HistoryRow, UnknownHistory};
+pub(crate) use foreign::{foreign_history, is_tool_table};
 pub(crate) use history::newest_finished;
 pub use history::{AppliedMigration, History};
 pub use migrations::{MigrationFile, MigrationSet};

@@ -8,7 +8,9 @@ use super::migrations::{MigrationFile, MigrationSet};
 use super::one_transaction::{LeftBehind, without_concurrently};
 use super::plan::{Goal, UpgradePlan};
 use super::row_security::{self, Lifted};
+use super::settings::Settings;
 use super::statement::{self, PlacedStatement};
+use super::unfit::Words;
 use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::target::{ServerError, TargetError, transaction};
@@ -43,7 +45,9 @@ pub struct Upgrade<'a> {
     /// The history table, qualified and quoted.
     table: String,
     lock: MigrationLock,
-    search_path_before: String,
+    before: Settings,
+    /// What each migration begins with.
+    own: Settings,
 }
 
 /// Applies the whole plan, and tells `progress` of each migration.
@@ -89,14 +93,16 @@ pub async fn migrate_empty(
     apply(connection, profile, &plan, split, progress).await
 }
 
-/// Checks the texts of a plan's migrations: that each can be split into statements, and that none has transaction
-/// control where it runs in a transaction. [`Upgrade::begin`] checks this, too; a caller can do so long before.
+/// Checks the texts of a plan's migrations: that each can be split into statements, that none copies rows from the
+/// client, and that none controls transactions, or needs to run outside of one, where it runs in a transaction.
+/// [`Upgrade::begin`] checks this, too; a caller can do so long before.
 ///
 /// # Errors
 ///
-/// [`SchemaError::Split`] and [`SchemaError::TransactionControl`], with the file and the line.
+/// [`SchemaError::Split`], [`SchemaError::CopyThroughClient`], [`SchemaError::TransactionControl`] and
+/// [`SchemaError::OutsideTransaction`], with the file and the line.
 pub fn check(plan: &UpgradePlan, split: SplitStatements) -> Result<(), SchemaError> {
-    plan.migrations().iter().try_for_each(|file| check_transaction_control(file, split))
+    plan.migrations().iter().try_for_each(|file| check_statements(file, split))
 }
 
 impl<'a> Upgrade<'a> {
@@ -117,14 +123,9 @@ impl<'a> Upgrade<'a> {
         let table = history::qualified(connection, profile).await?;
         let lock = MigrationLock::acquire(connection).await?;
         match prepare(connection, profile, &table).await {
-            Ok(search_path_before) => Ok(Self {
-                connection,
-                pending: plan.migrations().iter(),
-                split,
-                table,
-                lock,
-                search_path_before,
-            }),
+            Ok((before, own)) => {
+                Ok(Self { connection, pending: plan.migrations().iter(), split, table, lock, before, own })
+            }
             Err(error) => {
                 let _ = lock.release(connection).await;
                 Err(error)
@@ -146,6 +147,8 @@ impl<'a> Upgrade<'a> {
     /// [`SchemaError::Migration`]. A migration that failed left nothing behind, unless it is `-- no-transaction`.
     pub async fn next(&mut self) -> Result<Option<Migrated>, SchemaError> {
         let Some(file) = self.pending.next() else { return Ok(None) };
+        // What a migration sets is meant for itself.
+        self.own.set_back(self.connection).await?;
         let took = if file.is_no_transaction() && !is_in_transaction(self.connection) {
             self.apply_without_transaction(file).await?
         } else {
@@ -159,17 +162,13 @@ impl<'a> Upgrade<'a> {
         self.connection
     }
 
-    /// Puts search_path back and releases the lock.
+    /// Puts the session's settings back and releases the lock.
     ///
     /// # Errors
     ///
     /// A statement that the server refuses, such as after a lost connection.
     pub async fn finish(self) -> Result<(), SchemaError> {
-        sqlx::query("SELECT pg_catalog.set_config('search_path', $1, false)")
-            .bind(self.search_path_before)
-            .execute(&mut *self.connection)
-            .await
-            .map_err(TargetError::doing("put search_path back"))?;
+        self.before.set_back(self.connection).await?;
         Ok(self.lock.release(self.connection).await?)
     }
 
@@ -268,9 +267,7 @@ async fn execute_all(
         };
         // Migrations are the operator's own programs: nothing in them comes from data.
         sqlx::raw_sql(AssertSqlSafe(sql.into_owned())).execute(&mut *connection).await.map_err(|error| {
-            let error = ServerError::from_sqlx(&error, "run a statement");
-            let line = statement.line_of(error.position);
-            failed_with(file, Some(line), error)
+            failed_at(file, *statement, ServerError::from_sqlx(&error, "run a statement"))
         })?;
     }
     Ok(())
@@ -296,15 +293,15 @@ async fn record(
     Ok(())
 }
 
-/// Returns the session's search_path as it was before.
+/// Returns the session's settings as they were before, and as they are for migrations.
 async fn prepare(
     connection: &mut PgConnection,
     profile: &Profile,
     table: &str,
-) -> Result<String, SchemaError> {
-    let (before, schema, exists): (String, String, bool) = sqlx::query_as(
-        "SELECT pg_catalog.current_setting('search_path'), pg_catalog.quote_ident($1),
-                pg_catalog.to_regnamespace(pg_catalog.quote_ident($1)) IS NOT NULL",
+) -> Result<(Settings, Settings), SchemaError> {
+    let before = Settings::of(connection).await?;
+    let (schema, exists): (String, bool) = sqlx::query_as(
+        "SELECT pg_catalog.quote_ident($1), pg_catalog.to_regnamespace(pg_catalog.quote_ident($1)) IS NOT NULL",
     )
     .bind(profile.schema())
     .fetch_one(&mut *connection)
@@ -330,7 +327,7 @@ async fn prepare(
         .ensure_migrations_table(table)
         .await
         .map_err(|error| SchemaError::Target(server_error(error, "create the migration history").into()))?;
-    Ok(before)
+    Ok((before, Settings::of(connection).await?))
 }
 
 async fn lift(connection: &mut PgConnection, file: &MigrationFile) -> Result<Option<Lifted>, SchemaError> {
@@ -349,15 +346,22 @@ pub(super) fn split(
     Ok(statement::place(file.sql(), &statements))
 }
 
-fn check_transaction_control(file: &MigrationFile, splitter: SplitStatements) -> Result<(), SchemaError> {
-    let statements = split(file, splitter)?;
-    if file.is_no_transaction() {
-        return Ok(());
-    }
-    for statement in statements {
+fn check_statements(file: &MigrationFile, splitter: SplitStatements) -> Result<(), SchemaError> {
+    for statement in split(file, splitter)? {
+        let (name, line) = (|| file.name().to_owned(), Some(statement.line));
+        let words = Words::of(statement.sql);
+        if words.copy_through_client() {
+            return Err(SchemaError::CopyThroughClient { file: name(), line });
+        }
+        if file.is_no_transaction() {
+            continue;
+        }
         if let Some(keyword) = statement.transaction_control() {
-            let (file, line) = (file.name().to_owned(), Some(statement.line));
-            return Err(SchemaError::TransactionControl { file, line, keyword });
+            return Err(SchemaError::TransactionControl { file: name(), line, keyword });
+        }
+        if words.need_no_transaction() {
+            let statement = statement.excerpt();
+            return Err(SchemaError::OutsideTransaction { file: name(), line, statement });
         }
     }
     Ok(())
@@ -367,11 +371,22 @@ fn failed(file: &MigrationFile, error: &sqlx::Error, doing: &str) -> SchemaError
     failed_with(file, None, ServerError::from_sqlx(error, doing))
 }
 
+/// A statement failed. Its text is the operator's, so it is shown.
+fn failed_at(file: &MigrationFile, at: PlacedStatement<'_>, error: ServerError) -> SchemaError {
+    let line = at.line_of(error.position);
+    match failed_with(file, Some(line), error) {
+        SchemaError::Migration { version, description, line, error, .. } => {
+            SchemaError::Migration { version, description, line, statement: Some(at.excerpt()), error }
+        }
+        other => other,
+    }
+}
+
 /// Both what the server quotes and what a migration raises can hold values of rows, so neither is kept.
 fn failed_with(file: &MigrationFile, line: Option<usize>, error: ServerError) -> SchemaError {
     let (version, description) = (file.version(), file.description().to_owned());
     let error = error.without_values().without_raised_text();
-    SchemaError::Migration { version, description, line, error: Box::new(error) }
+    SchemaError::Migration { version, description, line, statement: None, error: Box::new(error) }
 }
 
 fn server_error(error: MigrateError, doing: &str) -> ServerError {

@@ -11,6 +11,9 @@ const CONTROL: [(&str, Option<&str>); 7] = [
     ("PREPARE", Some("TRANSACTION")),
 ];
 
+/// How much of a statement a message shows, in characters.
+const EXCERPT_CHARS: usize = 100;
+
 /// A statement of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PlacedStatement<'a> {
@@ -48,6 +51,18 @@ impl PlacedStatement<'_> {
             .iter()
             .find(|(keyword, next)| is(Some(first), keyword) && next.is_none_or(|next| is(second, next)));
         control.map(|(keyword, _)| *keyword)
+    }
+
+    /// Its first words on one line, for a message.
+    pub(super) fn excerpt(self) -> String {
+        let sql = without_comments(self.sql).trim_end_matches(|c: char| c == ';' || c.is_whitespace());
+        let words: Vec<&str> = sql.split_whitespace().collect();
+        let text = words.join(" ");
+        let mut excerpt: String = text.chars().filter(|c| !c.is_control()).take(EXCERPT_CHARS).collect();
+        if text.chars().count() > EXCERPT_CHARS {
+            excerpt += " ...";
+        }
+        excerpt
     }
 
     /// The line of the file that holds the character at `position` of the statement, which counts from 1.
@@ -114,6 +129,14 @@ mod tests {
         let position = "-- é\nSELECT\n  n".chars().count();
         assert_eq!(placed[1].line_of(Some(position)), 4);
         assert_eq!(placed[1].line_of(None), 3);
+    }
+
+    #[test]
+    fn an_excerpt_is_one_short_line() {
+        let excerpt = |sql| PlacedStatement { sql, line: 1 }.excerpt();
+        assert_eq!(excerpt("-- why\n  UPDATE t\n\tSET a = 1;\n"), "UPDATE t SET a = 1");
+        let long = format!("SELECT '{}'", "é".repeat(200));
+        assert_eq!(excerpt(&long), format!("SELECT '{} ...", "é".repeat(92)));
     }
 
     #[test]

@@ -111,6 +111,20 @@ impl Session {
         rows.iter().map(|row| TextRow::read(row, doing)).collect()
     }
 
+    /// Runs a query and hands over its rows one by one, for results that can be long.
+    pub(crate) async fn each_row(
+        &mut self,
+        sql: &str,
+        doing: &str,
+        mut take: impl FnMut(TextRow),
+    ) -> Result<(), TargetError> {
+        let mut rows = self.conn.fetch(sqlx::raw_sql(AssertSqlSafe(sql.to_owned())));
+        while let Some(row) = rows.next().await {
+            take(TextRow::read(&row.map_err(TargetError::doing(doing))?, doing)?);
+        }
+        Ok(())
+    }
+
     /// Runs a query for one value.
     pub(crate) async fn value(&mut self, sql: &str, doing: &str) -> Result<String, TargetError> {
         Ok(self.optional(sql, doing).await?.unwrap_or_default())

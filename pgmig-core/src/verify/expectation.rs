@@ -2,7 +2,7 @@
 
 use super::encoding::TextEncoding;
 use super::fault::Fault;
-use crate::archive::{Archive, ArchiveText, DumpId, Entry, EntryKind};
+use crate::archive::{Archive, ArchiveText, DumpId, Entry, EntryKind, EntryLabel};
 use crate::copy::CopyStatement;
 use crate::sql::{QualifiedName, SqlError, StandardStrings, split_statements};
 use std::collections::{HashMap, HashSet};
@@ -27,10 +27,22 @@ pub(crate) struct Expectations {
     pub(crate) strings: StandardStrings,
     /// Tables whose rows can come under another one's name (`pg_dump --load-via-partition-root`).
     pub(crate) partitioned: HashSet<String>,
-    forms: HashMap<DumpId, Form>,
+    blocks: HashMap<DumpId, Expected>,
     /// OIDs of the large objects that entries make; `None` where no entry makes any (archives older than 1.12, and
     /// dumps of the data alone).
     pub(crate) large_objects: Option<HashSet<u32>>,
+    /// How many entries have been gone through.
+    entries: usize,
+}
+
+/// What the table of contents says of a data block.
+#[derive(Debug, Clone)]
+pub(crate) struct Expected {
+    pub(crate) form: Form,
+    /// The entry, for messages.
+    pub(crate) label: EntryLabel,
+    /// Its table.
+    pub(crate) relation: String,
 }
 
 impl Expectations {
@@ -39,23 +51,48 @@ impl Expectations {
         let encoding = TextEncoding::of(archive.encoding());
         let strings =
             if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
-        let mut forms = HashMap::new();
-        for entry in archive.entries() {
-            check_texts(archive, entry, encoding)?;
-            check_sql(entry, encoding, strings)?;
+        let mut expectations = Self {
+            encoding,
+            strings,
+            partitioned: HashSet::new(),
+            blocks: HashMap::new(),
+            large_objects: None,
+            entries: 0,
+        };
+        expectations.read_on(archive)?;
+        Ok(expectations)
+    }
+
+    /// Goes through the entries that have come since: those of a script in a stream come with their data.
+    pub(crate) fn read_on(&mut self, archive: &Archive) -> Result<(), Fault> {
+        let entries = archive.entries().get(self.entries..).unwrap_or_default();
+        for entry in entries {
+            check_texts(archive, entry, self.encoding)?;
+            check_sql(entry, self.encoding, self.strings)?;
             if entry.has_data() {
-                forms.insert(entry.dump_id, form(entry, encoding)?);
+                let form = form(entry, self.encoding)?;
+                let expected = Expected { form, label: entry.label(), relation: entry.relation() };
+                self.blocks.insert(entry.dump_id, expected);
+            }
+            if is_partitioned(entry) {
+                self.partitioned.insert(lexed(&entry.tag, self.encoding));
             }
         }
-        let large_objects = large_objects(archive.entries());
-        let partitioned = archive.entries().iter().filter(|entry| is_partitioned(entry));
-        let partitioned = partitioned.map(|entry| lexed(&entry.tag, encoding)).collect();
-        Ok(Self { encoding, strings, partitioned, forms, large_objects })
+        if let Some(made) = large_objects(entries) {
+            self.large_objects.get_or_insert_default().extend(made);
+        }
+        self.entries = archive.entries().len();
+        Ok(())
+    }
+
+    /// What is said of the block of this entry.
+    pub(crate) fn block(&self, id: DumpId) -> Option<&Expected> {
+        self.blocks.get(&id)
     }
 
     /// What the block of this entry should hold.
     pub(crate) fn form(&self, id: DumpId) -> &Form {
-        self.forms.get(&id).unwrap_or(&Form::Sql)
+        self.blocks.get(&id).map_or(&Form::Sql, |expected| &expected.form)
     }
 }
 

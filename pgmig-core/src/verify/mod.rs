@@ -70,12 +70,14 @@ pub fn verify_archive(
     progress: &dyn Progress,
     stop: &CancellationToken,
 ) -> Result<Verified, Fault> {
-    let expectations = Expectations::of(archive)?;
+    let mut expectations = Expectations::of(archive)?;
     let (threads, wide) = (Threads::new(jobs), Mutex::new(()));
-    let schedule =
-        Schedule { expectations: &expectations, jobs, threads: &threads, progress, stop, wide: &wide };
+    let schedule = Schedule { jobs, threads: &threads, progress, stop, wide: &wide };
     // Of a file that was compressed as a whole, too, blocks come one after the other.
     let is_in_order = archive.is_stream() || archive.is_sequential();
-    let blocks = if is_in_order { schedule.in_order(archive)? } else { schedule.at_once(archive)? };
+    let blocks = match is_in_order {
+        true => schedule.in_order(archive, &mut expectations)?,
+        false => schedule.at_once(archive, &expectations)?,
+    };
     report::Verified::of(archive, &expectations, blocks)
 }

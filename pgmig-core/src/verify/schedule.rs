@@ -4,7 +4,7 @@ use super::block::{BlockChecker, Checked};
 use super::expectation::Expectations;
 use super::fault::Fault;
 use super::threads::Threads;
-use crate::archive::{Archive, DumpId};
+use crate::archive::{Archive, ArchiveError, DumpId};
 use crate::progress::Progress;
 use std::cmp::Reverse;
 use std::num::NonZeroUsize;
@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Reads all blocks of an archive.
 pub(super) struct Schedule<'a> {
-    pub(super) expectations: &'a Expectations,
     pub(super) jobs: NonZeroUsize,
     pub(super) threads: &'a Threads,
     pub(super) progress: &'a dyn Progress,
@@ -33,28 +32,34 @@ struct Findings {
 }
 
 impl Schedule<'_> {
-    /// One after the other, as they come.
-    pub(super) fn in_order(&self, archive: &mut Archive) -> Result<Vec<(DumpId, Checked)>, Fault> {
+    /// One after the other, as they come. Entries of a script in a stream come with their data.
+    pub(super) fn in_order(
+        &self,
+        archive: &mut Archive,
+        expectations: &mut Expectations,
+    ) -> Result<Vec<(DumpId, Checked)>, Fault> {
         let (read, total) = (archive.bytes_read(), archive.size());
         let each_piece = || self.look(read.get(), total);
-        let checker = self.checker(&each_piece);
-        let labels: std::collections::HashMap<_, _> = archive
-            .entries()
-            .iter()
-            .filter(|entry| entry.has_data())
-            .map(|entry| (entry.dump_id, (entry.label(), entry.relation())))
-            .collect();
         let mut blocks = Vec::new();
-        while let Some((id, block)) = archive.next_block()? {
-            let Some((label, relation)) = labels.get(&id) else { continue };
-            self.progress.table(relation);
-            blocks.push((id, checker.check(label, block, None)?));
+        loop {
+            if !archive.has_all_entries() {
+                archive.read_entries()?;
+                expectations.read_on(archive)?;
+            }
+            let Some((id, block)) = archive.next_block()? else { return Ok(blocks) };
+            let expected = expectations.block(id).ok_or(ArchiveError::NoSuchEntry(id))?;
+            self.progress.table(&expected.relation);
+            let checker = self.checker(expectations, &each_piece);
+            blocks.push((id, checker.check(&expected.label, block, None)?));
         }
-        Ok(blocks)
     }
 
     /// On several threads, each of which takes the next block that nobody has taken, the largest first.
-    pub(super) fn at_once(&self, archive: &Archive) -> Result<Vec<(DumpId, Checked)>, Fault> {
+    pub(super) fn at_once(
+        &self,
+        archive: &Archive,
+        expectations: &Expectations,
+    ) -> Result<Vec<(DumpId, Checked)>, Fault> {
         let order = archive.block_order();
         let mut queue: Vec<_> = order.iter().copied().enumerate().collect();
         // A sort that keeps the file's order among equals.
@@ -69,9 +74,9 @@ impl Schedule<'_> {
                 // Where no thread can be had, the others do its work.
                 let _ = std::thread::Builder::new()
                     .name("pgmig-verify".to_owned())
-                    .spawn_scoped(scope, || self.work(archive, &findings));
+                    .spawn_scoped(scope, || self.work(archive, expectations, &findings));
             }
-            self.work(archive, &findings);
+            self.work(archive, expectations, &findings);
         });
         let blocks = findings.blocks.into_inner().unwrap_or_else(PoisonError::into_inner);
         // In the file's order, so that the first fault is the one that is told.
@@ -82,7 +87,7 @@ impl Schedule<'_> {
             .collect()
     }
 
-    fn work(&self, archive: &Archive, findings: &Findings) {
+    fn work(&self, archive: &Archive, expectations: &Expectations, findings: &Findings) {
         loop {
             let next = findings.queue.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((index, id)) = next else { return };
@@ -90,7 +95,7 @@ impl Schedule<'_> {
             if in_vain() {
                 continue;
             }
-            let found = self.check(archive, id, &in_vain);
+            let found = self.check(archive, expectations, id, &in_vain);
             if found.is_err() {
                 findings.faulty.fetch_min(index, Ordering::Relaxed);
             }
@@ -104,6 +109,7 @@ impl Schedule<'_> {
     fn check(
         &self,
         archive: &Archive,
+        expectations: &Expectations,
         id: DumpId,
         in_vain: &(dyn Fn() -> bool + Sync),
     ) -> Result<Checked, Fault> {
@@ -116,13 +122,16 @@ impl Schedule<'_> {
             }
             self.look(read.get(), total)
         };
-        let checker = self.checker(&each_piece);
+        let checker = self.checker(expectations, &each_piece);
         checker.check(&entry.label(), archive.block(id)?, Some(archive))
     }
 
-    fn checker<'c>(&'c self, each_piece: &'c (dyn Fn() -> Result<(), Fault> + Sync)) -> BlockChecker<'c> {
-        let (expectations, threads, wide) = (self.expectations, self.threads, self.wide);
-        BlockChecker { expectations, each_piece, threads, wide }
+    fn checker<'c>(
+        &'c self,
+        expectations: &'c Expectations,
+        each_piece: &'c (dyn Fn() -> Result<(), Fault> + Sync),
+    ) -> BlockChecker<'c> {
+        BlockChecker { expectations, each_piece, threads: self.threads, wide: self.wide }
     }
 
     fn look(&self, read: u64, total: Option<u64>) -> Result<(), Fault> {

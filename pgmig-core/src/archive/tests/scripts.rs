@@ -49,16 +49,19 @@ fn by_name(mut archive: Archive) -> BTreeMap<String, Vec<u8>> {
     by_name.collect()
 }
 
-const SAME: [(&str, &str); 10] = [
+const SAME: [(&str, &str); 13] = [
     ("9.5_plain", "9.5_file_gz"),
     ("9.5_plain_create_clean", "9.5_file_gz"),
+    ("9.5_plain_inserts", "9.5_inserts"),
     ("15_plain", "15_pipe_gz"),
     ("15_plain_create_clean", "15_pipe_gz"),
     ("15_plain_inserts", "15_inserts"),
     ("15_plain_column_inserts", "15_column_inserts"),
     ("16_plain", "16_file_lz4"),
+    ("16_plain_inserts", "16_inserts"),
     ("18_plain", "18_file_gz"),
     ("18_plain_create_clean", "18_file_gz"),
+    ("18_plain_stats", "18_stats"),
     ("13_plain", "13_part_root"),
 ];
 
@@ -179,6 +182,23 @@ fn names_with_line_ends_are_as_they_were() {
     let archive = open(&script("18_plain")).unwrap();
     let odd = |entry: &&Entry| entry.tag == "T; --\nnewline name";
     assert_eq!(archive.entries().iter().filter(odd).count(), 2, "the table and its rows");
+}
+
+#[test]
+fn statistics_are_entries_of_the_section_that_they_are_in() {
+    let statistics = |archive: &Archive| -> Vec<(String, Section)> {
+        let entries = archive.entries().iter().filter(|entry| entry.kind == EntryKind::StatisticsData);
+        let name = |entry: &Entry| format!("{:?} {}", entry.namespace, entry.tag);
+        entries.map(|entry| (name(entry), entry.section)).collect()
+    };
+    let (mut found, mut expected) = (
+        statistics(&open(&script("18_plain_stats")).unwrap()),
+        statistics(&Archive::open(&fixture("18_stats")).unwrap()),
+    );
+    assert!(found.len() > 20);
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    expected.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(found, expected);
 }
 
 #[test]

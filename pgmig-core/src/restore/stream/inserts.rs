@@ -1,8 +1,9 @@
 //! Rows that are INSERT statements (`pg_dump --inserts`): cut, rewritten, sent together.
 
-use super::{Reader, Redirect, Rewriting};
+use super::{INSTANCES_BYTES, Reader, Redirect, Rewriting, too_many_instances};
 use crate::archive::DataReader;
 use crate::error::Result;
+use crate::instance::InstanceCollector;
 use crate::restore::error::RestoreError;
 use crate::restore::feed::{Piece, TableEnd};
 use crate::restore::plan::TableLoad;
@@ -12,6 +13,7 @@ use crate::sql::{
     InsertStatement, Lexer, SqlError, StandardStrings, StatementSplitter, TokenKind, quote_ident,
 };
 use std::borrow::Cow;
+use std::fmt::Display;
 
 /// INSERT statements are sent together up to this many bytes; each message is a transaction.
 const STATEMENTS_BYTES: usize = 64 * 1024;
@@ -19,38 +21,59 @@ const STATEMENTS_BYTES: usize = 64 * 1024;
 impl Reader {
     /// The rows of a table that are INSERT statements.
     pub(super) fn statements(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
-        let mut splitter = StatementSplitter::new(self.reading.strings);
-        let mut batch = Vec::new();
-        let mut end = TableEnd::default();
-        let mut chunk = Vec::new();
-        let broken = |error: crate::sql::SqlError| RestoreError::Data {
-            table: table.table.to_string(),
-            reason: error.to_string(),
-        };
-        loop {
-            chunk.clear();
-            if data.read_into(&mut chunk, PIECE_BYTES)? == 0 {
-                splitter.end();
-            } else {
-                splitter.feed(&chunk).map_err(broken)?;
-            }
-            while let Some(statement) = splitter.next_statement().map_err(broken)? {
-                self.statement(table, statement.text, &mut batch, &mut end)?;
-                if batch.len() >= STATEMENTS_BYTES {
-                    self.send(Piece::Statements(std::mem::take(&mut batch)))?;
-                }
-            }
-            if chunk.is_empty() {
-                break;
-            }
-        }
-        if !batch.is_empty() {
-            self.send(Piece::Statements(batch))?;
-        }
+        let (mut batch, mut end) = (Vec::new(), TableEnd::default());
+        each_statement(table, data, self.reading.strings, &mut |text| {
+            self.statement(table, text, &mut batch, &mut end)
+        })?;
+        self.send_statements(batch)?;
         Ok(end)
     }
 
-    /// Appends one statement, rewritten, to `batch`, and counts its rows.
+    /// The same of the table of instances in a stream: all are read before the first is sent.
+    pub(super) fn instance_statements(
+        &mut self,
+        table: &TableLoad,
+        data: &mut DataReader<'_>,
+    ) -> Result<TableEnd> {
+        let Some(discovery) = self.reading.discovery.take() else { return self.statements(table, data) };
+        let strings = self.reading.strings;
+        let columns = self.columns(table).cloned().unwrap_or_default();
+        let mut collector = InstanceCollector::new(&columns.names, &discovery.columns)?;
+        let (mut held, mut size) = (Vec::new(), 0);
+        each_statement(table, data, strings, &mut |text| {
+            size += text.len();
+            if size > INSTANCES_BYTES {
+                return Err(too_many_instances(table));
+            }
+            let sql = std::str::from_utf8(text).map_err(|error| broken(table, &error))?;
+            let insert = InsertStatement::parse(sql, strings).map_err(|error| broken(table, &error))?;
+            let places = columns.places(insert.columns.as_deref());
+            for row in &insert.rows {
+                let mut values = vec![None; columns.names.len()];
+                for (place, value) in places.iter().zip(row) {
+                    if let Some(slot) = place.and_then(|place| values.get_mut(place)) {
+                        slot.clone_from(value);
+                    }
+                }
+                collector.push_values(&values)?;
+            }
+            held.push(text.to_vec());
+            Ok(())
+        })?;
+        self.resolve(discovery.resolve, collector)?;
+        let (mut batch, mut end) = (Vec::new(), TableEnd::default());
+        for text in held {
+            self.statement(table, &text, &mut batch, &mut end)?;
+        }
+        self.send_statements(batch)?;
+        Ok(end)
+    }
+
+    fn send_statements(&self, batch: Vec<u8>) -> Result<()> {
+        if batch.is_empty() { Ok(()) } else { self.send(Piece::Statements(batch)) }
+    }
+
+    /// Appends one statement, rewritten, to `batch`, counts its rows, and sends what has come together.
     fn statement(
         &self,
         table: &TableLoad,
@@ -78,7 +101,7 @@ impl Reader {
         }
         batch.push(b'\n');
         end.bytes += (batch.len() - before) as u64;
-        Ok(())
+        if batch.len() >= STATEMENTS_BYTES { self.send_statements(std::mem::take(batch)) } else { Ok(()) }
     }
 
     /// The statement for the table that its rows go to.
@@ -117,7 +140,33 @@ impl Reader {
     }
 }
 
-fn broken(table: &TableLoad, error: &SqlError) -> RestoreError {
+/// Gives each statement of a table's data to `each`.
+fn each_statement(
+    table: &TableLoad,
+    data: &mut DataReader<'_>,
+    strings: StandardStrings,
+    each: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut splitter = StatementSplitter::new(strings);
+    let mut chunk = Vec::new();
+    loop {
+        chunk.clear();
+        let is_end = data.read_into(&mut chunk, PIECE_BYTES)? == 0;
+        if is_end {
+            splitter.end();
+        } else {
+            splitter.feed(&chunk).map_err(|error| broken(table, &error))?;
+        }
+        while let Some(statement) = splitter.next_statement().map_err(|error| broken(table, &error))? {
+            each(statement.text)?;
+        }
+        if is_end {
+            return Ok(());
+        }
+    }
+}
+
+fn broken(table: &TableLoad, error: &dyn Display) -> RestoreError {
     RestoreError::Data { table: table.table.to_string(), reason: error.to_string() }
 }
 

@@ -19,6 +19,7 @@ use crate::schema;
 use crate::sql::{QualifiedName, quote_ident};
 use crate::target::session::Session;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 /// What is known of the target's own schema, and of how the archive's rows get into it.
 #[derive(Debug, Default)]
@@ -66,7 +67,7 @@ pub(in crate::restore) async fn find(
     if differences.iter().any(TableDifference::is_refused) {
         return Err(Refusal::TargetSchema { differences }.into());
     }
-    plan.tables = loads;
+    plan.tables = Arc::new(loads);
     let mut found = TargetSchema { differences, kept, ..TargetSchema::default() };
     found.run_as_owners(plan, &own, facts);
     let search_path = profile.map_or_else(|| vec!["public"], Profile::search_path);
@@ -159,7 +160,7 @@ impl TargetSchema {
             let text = "the archive does not tell which triggers its rows went through, so these do not fire for them";
             self.notice(format!("{text}: {}", list(off)));
         }
-        for load in &mut plan.tables {
+        for load in Arc::make_mut(&mut plan.tables) {
             load.last = load.into.as_ref().is_some_and(|into| tables.contains(&into.table));
         }
     }
@@ -188,7 +189,7 @@ impl TargetSchema {
     /// superuser only where the table is somebody else's.
     fn run_as_owners(&mut self, plan: &mut Plan, own: &OwnTables, facts: &Facts) {
         let mut of_others = BTreeSet::new();
-        for load in &mut plan.tables {
+        for load in Arc::make_mut(&mut plan.tables) {
             load.alone = false;
             load.run_as = RunAs::Owner;
             let Some(into) = &load.into else { continue };
