@@ -82,7 +82,7 @@ fn why_alone(statement: PlacedStatement<'_>) -> Option<&'static str> {
     }
     let words = leading_words(statement.sql, StandardStrings::On, 3);
     let begins = |alone: &&[&str]| words.get(..alone.len()).is_some_and(|words| words == *alone);
-    if ALONE.iter().any(|alone| begins(&alone)) {
+    if ALONE.iter().any(|alone| begins(alone)) {
         return Some("the server does not run it within a transaction");
     }
     let words = Words::of(statement.sql);
