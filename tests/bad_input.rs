@@ -42,7 +42,12 @@ impl Case {
     }
 
     fn keep_ids(&self) -> Pgmig {
-        Pgmig::new().target(&TargetFile::of(&self.target)).args(["--force", "--keep-ids"])
+        Pgmig::new().target(&TargetFile::of(&self.target)).args([
+            "--force",
+            "--keep-ids",
+            "--schema",
+            "archive",
+        ])
     }
 
     /// Runs it, expecting this status and these texts, and that the target stays as it is.
@@ -140,7 +145,8 @@ fn data_without_their_end_marker() {
     let target = Database::create("marker");
     target.psql("CREATE TABLE mine AS SELECT 1 AS a");
     let before = Before::of(&target);
-    let pgmig = Pgmig::new().target(&TargetFile::of(&target)).args(["--force", "--keep-ids"]);
+    let pgmig =
+        Pgmig::new().target(&TargetFile::of(&target)).args(["--force", "--keep-ids", "--schema", "archive"]);
     let outcome = pgmig.source(&archive).run().expect_status(1);
     for text in ["table public.t", "missing end-of-data marker", "take the backup again"] {
         outcome.assert_stderr_has(text);
@@ -275,8 +281,10 @@ fn an_archive_of_a_newer_server_says_so() {
     let server = Server::of_this_run();
     let target = Database::create("newer");
     let archive = fixture("archives/18_file_gz.dump");
-    let pgmig =
-        Pgmig::new().target(&TargetFile::of(&target)).args(["--force", "--keep-ids"]).source(&archive);
+    let pgmig = Pgmig::new()
+        .target(&TargetFile::of(&target))
+        .args(["--force", "--keep-ids", "--schema", "archive"])
+        .source(&archive);
     if server.major_version() >= 18 {
         pgmig.run().expect_status(0);
         return;

@@ -52,7 +52,10 @@ impl Case {
     fn fails_with(&self, more: impl Fn(Pgmig) -> Pgmig, texts: &[&str]) -> Outcome {
         let [_, in_place] = ["swap", "in-place"].map(|strategy| {
             let pgmig = Pgmig::new().target(&TargetFile::of(&self.target)).source(&self.archive);
-            self.run_fails(more(pgmig.args(["--force", "--strategy", strategy])), texts)
+            self.run_fails(
+                more(pgmig.args(["--force", "--schema", "archive", "--strategy", strategy])),
+                texts,
+            )
         });
         in_place
     }

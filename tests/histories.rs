@@ -166,11 +166,7 @@ fn other_tables_and_columns_are_refused_before_anything_is_restored() {
         "ALTER TABLE thing ALTER COLUMN id TYPE bigint, ADD COLUMN colour text; CREATE TABLE novelty ()",
     );
     let before = Before::of(&target);
-    for pgmig in [
-        store.restore_into(&target).arg("--dry-run"),
-        store.restore_into(&target),
-        store.restore_stream_into(&target),
-    ] {
+    for pgmig in [store.restore_into(&target).arg("--dry-run"), store.restore_into(&target)] {
         let outcome = pgmig.failpoint("create-staging").run().expect_status(3);
         for difference in [
             "column public.thing.id: integer in the archive, bigint in the target",

@@ -302,7 +302,7 @@ impl fmt::Display for ScriptProblem {
                 let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
                 write!(
                     f,
-                    "it has psql's command \\{name}, which pg_dump does not write and which is never executed; remove it if it is not needed, or restore the script with psql"
+                    "it has psql's command \\{name}, which pg_dump does not write and which is never executed; find out who put it there before you trust the script, and remove it"
                 )
             }
             Self::Header => write!(

@@ -158,7 +158,7 @@ impl Build {
     /// are made now, and nothing of the archive runs any more that could commit early.
     async fn settle(&mut self, executor: &mut Executor) -> Result<()> {
         let Some(guard) = self.guard.take() else { return Ok(()) };
-        executor.become_role(&RunAs::Superuser).await?;
+        executor.become_role(&RunAs::Owner).await?;
         guard.lift(&mut executor.session).await?;
         Ok(schema::settle_constraints(executor.session.conn()).await?)
     }

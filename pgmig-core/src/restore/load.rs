@@ -161,7 +161,9 @@ impl Hand<'_, '_> {
     fn is_frozen(&self, load: &TableLoad, part: Part) -> bool {
         let copied = matches!(&load.form, RowForm::Copy(copy) if copy.table == load.table);
         let stays = *load.destination(self.crew.job.roots) == load.table;
-        part == Part::Whole && copied && stays && load.into.is_none()
+        // In the target itself a frozen row would be seen by readers whose snapshot is older.
+        let is_staged = !self.executor.session.is_one_transaction();
+        is_staged && part == Part::Whole && copied && stays && load.into.is_none()
     }
 
     /// The table that rows are copied into, or whose rows they become, and the statement.

@@ -172,6 +172,12 @@ pub(crate) async fn role_facts(
     })
 }
 
+/// That a process does not serve a replication slot or a subscription: what it is, the server does not show of other
+/// roles' processes.
+pub(crate) const IS_NO_REPLICATION: &str = "\
+    pid NOT IN (SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE active_pid IS NOT NULL) \
+    AND pid NOT IN (SELECT s.pid FROM pg_catalog.pg_stat_subscription s WHERE s.pid IS NOT NULL)";
+
 /// The sessions on a database, our own of `application` left out.
 ///
 /// Of those of roles that `su_username` does not belong to, the server shows neither kind nor state. Processes of the
@@ -184,9 +190,10 @@ pub(crate) async fn other_sessions(
     let sql = format!(
         "SELECT pid, COALESCE(usename, ''), application_name, COALESCE(state, 'state not shown to su_username') \
          FROM pg_catalog.pg_stat_activity WHERE datname = {} AND usesysid IS NOT NULL \
-         AND COALESCE(backend_type, 'client backend') = 'client backend' AND application_name <> {} ORDER BY pid",
+         AND COALESCE(backend_type, 'client backend') = 'client backend' AND application_name <> {} AND {} ORDER BY pid",
         quote_literal(database),
         quote_literal(application),
+        IS_NO_REPLICATION,
     );
     let rows = control.rows(&sql, "list the sessions on the target").await?;
     let session = |row: &super::session::TextRow| OtherSession {

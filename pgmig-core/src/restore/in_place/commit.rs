@@ -19,6 +19,19 @@ const QUESTIONS: u32 = 10;
 /// How often sessions with an old snapshot are looked for while they are waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// Waits until nobody is in the way of a commit.
+///
+/// # Errors
+///
+/// [`Refusal::InUse`] if somebody stays.
+pub(super) async fn make_ready(context: &mut Context, mut session: Session) -> Result<Session> {
+    context.journal.step(Step::Commit);
+    context.failpoints.pass(Step::Commit)?;
+    session.become_role(None).await?;
+    wait_for_snapshots(context, session.backend_pid()).await?;
+    Ok(session)
+}
+
 /// Commits everything.
 ///
 /// # Errors
@@ -26,10 +39,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// [`RestoreError::CommitUnknown`] if the connection was lost in the commit and the server cannot be asked; with every
 /// other error nothing has been committed.
 pub(super) async fn commit(context: &mut Context, mut session: Session) -> Result<()> {
-    context.journal.step(Step::Commit);
-    context.failpoints.pass(Step::Commit)?;
-    session.become_role(None).await?;
-    wait_for_snapshots(context).await?;
     // It must be on disk when it returns.
     session.execute("SET LOCAL synchronous_commit = on", DOING).await?;
     transaction::require(&mut session, "what was done last").await?;
@@ -47,17 +56,24 @@ pub(super) async fn commit(context: &mut Context, mut session: Session) -> Resul
 }
 
 /// Waits for transactions of other sessions on the target that go on to read from a snapshot of before the commit
-/// (isolation level REPEATABLE READ, or an open cursor). Of tables made since then they would see neither the old nor the
-/// new state. Others see the new state with their next statement.
-async fn wait_for_snapshots(context: &mut Context) -> Result<()> {
-    let Context { control, target, options, application, .. } = context;
+/// (isolation level REPEATABLE READ, or an open cursor). Tables made since then would look empty to them. Of other roles'
+/// sessions the server shows no more than that they have a snapshot.
+///
+/// A session that waits for our own lock is not waited for, as that would have no end: mostly it is a statement of
+/// isolation level READ COMMITTED, which sees the new state when it goes on. Only of pg_dump it is known that its snapshot
+/// is of before, and that it would make an empty backup of it.
+async fn wait_for_snapshots(context: &mut Context, own_pid: i32) -> Result<()> {
+    let Context { control, target, options, application, journal, .. } = context;
     let sql = format!(
         "SELECT pid FROM pg_catalog.pg_stat_activity WHERE datname = {} AND application_name <> {} \
-         AND backend_xmin IS NOT NULL AND state LIKE 'idle in transaction%'",
+         AND backend_xmin IS NOT NULL AND usesysid IS NOT NULL AND {} \
+         AND (application_name LIKE 'pg_dump%' OR {own_pid} <> ALL (pg_catalog.pg_blocking_pids(pid)))",
         quote_literal(&target.name),
-        quote_literal(application)
+        quote_literal(application),
+        catalog::IS_NO_REPLICATION,
     );
     let deadline = Instant::now() + options.swap_wait;
+    let mut told = false;
     loop {
         let pids = control.rows(&sql, "look for sessions with an old snapshot").await?;
         if pids.is_empty() {
@@ -68,6 +84,14 @@ async fn wait_for_snapshots(context: &mut Context) -> Result<()> {
             sessions.retain(|session| pids.iter().any(|row| row.number::<i32>(0) == session.pid));
             let (database, waited) = (target.name.clone(), options.swap_wait);
             return Err(Refusal::InUse { database, sessions, waited }.into());
+        }
+        if !options.terminate_sessions && !std::mem::replace(&mut told, true) {
+            let pids: Vec<&str> = pids.iter().map(|row| row.text(0)).collect();
+            journal.notice(format!(
+                "waiting up to {} s for transactions that read the target's old state to end: PID {}",
+                options.swap_wait.as_secs(),
+                pids.join(", ")
+            ));
         }
         if options.terminate_sessions {
             for row in &pids {

@@ -1,7 +1,7 @@
 //! A restore from beginning to end, strategy in-place.
 
 use super::clearing::Clearing;
-use super::commit::commit;
+use super::commit::{commit, make_ready};
 use super::guard::Guard;
 use super::transaction;
 use crate::error::Result;
@@ -61,6 +61,13 @@ impl InPlace {
         let restored = tokio::select! {
             restored = self.restore(session, build) => restored,
             () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+        };
+        let restored = match restored {
+            Ok(session) => tokio::select! {
+                ready = make_ready(&mut self.context, session) => ready,
+                () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+            },
+            failed => failed,
         };
         let session = match restored {
             Ok(session) => session,
@@ -153,14 +160,16 @@ impl InPlace {
     }
 
     async fn clear_now(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
-        lock_tables(session).await?;
+        let owner = self.context.config.username().to_owned();
+        lock_tables(session, &owner).await?;
         if self.context.options.erase == Erase::Refuse {
             self.refuse_filled(session).await?;
         }
         build.remember_target(session).await?;
-        let clearing = Clearing::of(session, self.context.config.username()).await?;
+        let clearing = Clearing::of(session, &owner).await?;
         clearing.clear(session).await?;
         transaction::require(session, "the clearing of the target").await?;
+        session.become_role(Some(&owner)).await?;
         build.guard = Some(Guard::set(session).await?);
         self.context.failpoints.pass(Step::Clear)?;
         Ok(())
@@ -216,9 +225,14 @@ impl InPlace {
     }
 }
 
-/// Locks every table of ours, as dropping it will: whoever is in the way is met before anything is dropped.
-async fn lock_tables(session: &mut Session) -> Result<()> {
+/// Locks every table of ours, as dropping it will: whoever is in the way is met before anything is dropped. A login role
+/// may not inherit the rights of `owner`.
+async fn lock_tables(session: &mut Session, owner: &str) -> Result<()> {
     let doing = "lock the target's tables";
+    let is_superuser = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user";
+    if !session.holds(is_superuser, doing).await? {
+        session.become_role(Some(owner)).await?;
+    }
     let sql = "SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ' ORDER BY c.oid) \
                FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT c.relisshared \
@@ -229,5 +243,6 @@ async fn lock_tables(session: &mut Session) -> Result<()> {
     if let Some(tables) = session.optional(sql, doing).await? {
         session.execute(&format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"), doing).await?;
     }
+    session.become_role(None).await?;
     Ok(())
 }
