@@ -58,7 +58,7 @@ impl Case {
     fn pgmig(&self, jobs: &str) -> Pgmig {
         Pgmig::new()
             .target(&TargetFile::of(&self.target))
-            .args(["--force", "--keep-ids", "--jobs", jobs])
+            .args(["--force", "--keep-ids", "--schema", "archive", "--jobs", jobs])
             .timeout(Duration::from_secs(60))
     }
 

@@ -215,11 +215,21 @@ pub(crate) async fn in_place_obstacles(
     let user = quote_literal(username);
     let sql = format!(
         "SELECT 'username ' || {user} || ' may not create schemas in it (GRANT CREATE ON DATABASE, or make it \
-         the owner)' WHERE NOT pg_catalog.has_database_privilege({user}, {}::pg_catalog.oid, 'CREATE')",
-        database.oid
+         the owner)' WHERE NOT pg_catalog.has_database_privilege({user}, {}::pg_catalog.oid, 'CREATE') UNION ALL {}",
+        database.oid,
+        prepared_transactions(&database.name)
     );
     let rows = control.rows(&sql, "look for what stands in the way of a restore in place").await?;
     Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
+}
+
+/// Prepared transactions hold their locks, and a database with one cannot be dropped.
+fn prepared_transactions(database: &str) -> String {
+    format!(
+        "SELECT 'prepared transaction ' || quote_literal(gid) || ' is open in it (COMMIT PREPARED or ROLLBACK PREPARED it)' \
+         FROM pg_catalog.pg_prepared_xacts WHERE database = {}",
+        quote_literal(database)
+    )
 }
 
 /// What stands in the way of swapping a database: each line says what, and what to do about it.
@@ -232,10 +242,9 @@ pub(crate) async fn swap_obstacles(
         "SELECT 'logical replication slot ' || quote_ident(slot_name::text) || ' belongs to it (drop it with \
          pg_drop_replication_slot, and make it again afterwards)' \
          FROM pg_catalog.pg_replication_slots WHERE database = {name} \
-         UNION ALL SELECT 'prepared transaction ' || quote_literal(gid) || ' is open in it (COMMIT PREPARED or \
-         ROLLBACK PREPARED it)' FROM pg_catalog.pg_prepared_xacts WHERE database = {name} \
-         UNION ALL SELECT 'subscription with OID ' || oid || ' belongs to it (drop it, and make it again \
+         UNION ALL {} UNION ALL SELECT 'subscription with OID ' || oid || ' belongs to it (drop it, and make it again \
          afterwards)' FROM (SELECT oid FROM pg_catalog.pg_subscription WHERE subdbid = {}) s",
+        prepared_transactions(&database.name),
         database.oid
     );
     let rows = control.rows(&sql, "look for what stands in the way of a swap").await?;
