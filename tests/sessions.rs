@@ -152,9 +152,9 @@ fn interrupted_while_loading(signal: &str) {
     let archive = slow_archive(directory.path());
     let target = Backup::of_oldest_release().target("slow");
     let before = Before::of(&target);
-    let pgmig =
-        Pgmig::new().target(&TargetFile::of(&target)).args(["--force", "--keep-ids"]).source(&archive);
-    let running = pgmig.timeout(Duration::from_secs(40)).spawn();
+    let pgmig = Pgmig::new().target(&TargetFile::of(&target)).source(&archive);
+    let running =
+        pgmig.args(["--force", "--keep-ids", "--schema", "archive"]).timeout(Duration::from_secs(40)).spawn();
     let copying = "SELECT count(*) FROM pg_stat_progress_copy c WHERE starts_with(c.datname, '%')";
     let copying = copying.replace('%', &target.name);
     wait_until(|| target.server.psql("postgres", &copying) == "1\n");
