@@ -5,6 +5,7 @@ use super::migrations::MigrationFile;
 use super::plan::UpgradePlan;
 use super::run::{SplitStatements, split};
 use super::statement::PlacedStatement;
+use super::unfit::ALONE;
 use crate::sql::{Lexer, Parser, StandardStrings, Token, TokenKind, decode_literal, leading_words};
 use crate::target::TargetError;
 use sqlx::AssertSqlSafe;
@@ -14,16 +15,8 @@ use std::borrow::Cow;
 /// From this version on a new value of an enum type that was made in the same transaction can be used at once.
 const NEW_VALUES_AT_ONCE: i32 = 170_000;
 
-/// First words of statements that the server runs in a transaction of their own only, or as a transaction's first.
-const ALONE: [&[&str]; 14] = [
-    &["vacuum"],
-    &["create", "database"],
-    &["drop", "database"],
-    &["create", "tablespace"],
-    &["drop", "tablespace"],
-    &["alter", "system"],
-    &["reindex", "database"],
-    &["reindex", "system"],
+/// First words of more statements that the server runs in a transaction of their own only, or as a transaction's first.
+const ALONE_OR_FIRST: [&[&str]; 6] = [
     &["reindex", "schema"],
     &["create", "subscription"],
     &["drop", "subscription"],
@@ -82,7 +75,7 @@ fn why_alone(statement: PlacedStatement<'_>) -> Option<&'static str> {
     }
     let words = leading_words(statement.sql, StandardStrings::On, 3);
     let begins = |alone: &&[&str]| words.get(..alone.len()).is_some_and(|words| words == *alone);
-    if ALONE.iter().any(begins) {
+    if ALONE.iter().chain(&ALONE_OR_FIRST).any(begins) {
         return Some("the server does not run it within a transaction");
     }
     let words = Words::of(statement.sql);

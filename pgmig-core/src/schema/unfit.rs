@@ -3,7 +3,7 @@
 use crate::sql::{Lexer, StandardStrings, TokenKind};
 
 /// First words of statements that the server never runs in a transaction block.
-const ALONE: [&[&str]; 8] = [
+pub(super) const ALONE: [&[&str]; 8] = [
     &["vacuum"],
     &["create", "database"],
     &["drop", "database"],
