@@ -152,4 +152,5 @@ fn an_archive_newer_than_the_target_is_refused() {
     before.is_now(texts(pgmig().source(&archive).run()));
     // From a stream this is known only when the rows are there.
     before.is_now(texts(pgmig().args(["--source", "-"]).stdin(&archive).run()));
+    before.is_now(texts(pgmig().args(["--strategy", "in-place", "--source", "-"]).stdin(&archive).run()));
 }

@@ -6,7 +6,7 @@ use crate::support::migrations::MigrationCopy;
 use crate::support::pgmig::TargetFile;
 use crate::support::proxy::{Cut, Proxy};
 use crate::support::session::{HeldSession, wait_until};
-use crate::support::store::{Backup, OLDEST, SPARE, apply_migrations};
+use crate::support::store::{Backup, SPARE};
 use crate::support::untouched::Before;
 use crate::support::{Database, Outcome, Pgmig};
 use std::time::Duration;
@@ -404,20 +404,4 @@ fn an_unknown_history_is_compared_with_what_was_there() {
     target.psql("ALTER TABLE t ADD COLUMN more int");
     let before = Before::of(&target);
     before.is_now(restore().expect_status(3).stderr_has("column").stderr_has("more"));
-}
-
-#[test]
-fn an_archive_newer_than_the_target_is_refused() {
-    let backup = Backup::of_oldest_release();
-    let newest = backup.target("newest");
-    let directory = tempfile::tempdir().unwrap();
-    let archive = directory.path().join("newest.dump");
-    newest.dump_through_pipe(&[], &archive);
-    let target = Database::create("oldest");
-    apply_migrations(&target, OLDEST);
-    let before = Before::of(&target);
-    let pgmig = Pgmig::new().target(&TargetFile::of(&target)).args(["--force", "--keep-ids"]);
-    // From a stream this is known only when the rows are there.
-    let pgmig = pgmig.args(["--strategy", "in-place", "--source", "-"]).stdin(&archive);
-    before.is_now(pgmig.run().expect_status(3).stderr_has("newer than"));
 }
