@@ -8,7 +8,7 @@ use super::staging::mark_statement;
 use super::step::Step;
 use crate::error::Result;
 use crate::sql::{quote_ident, quote_literal};
-use crate::target::catalog::{DatabaseFacts, database_facts, other_sessions, swap_obstacles};
+use crate::target::catalog::{DatabaseFacts, database_facts, end_sessions, other_sessions, swap_obstacles};
 use crate::target::lock::lock_target;
 use crate::target::session::Session;
 use crate::target::{TargetConfig, TargetError};
@@ -187,15 +187,11 @@ impl Swap<'_> {
     }
 }
 
-/// Ends the other sessions on a database, again and again. One by one: whoever may not be ended (a superuser's
-/// session) must not save the others, and is found out by what they stand in the way of.
+/// Ends the other sessions on a database, again and again.
 pub(super) async fn keep_ending(helper: &mut Session, database: &str, application: &str) -> Infallible {
     loop {
         let sessions = other_sessions(helper, database, application).await;
-        for session in sessions.unwrap_or_default() {
-            let sql = format!("SELECT pg_catalog.pg_terminate_backend({})", session.pid);
-            let _ = helper.execute(&sql, "end a session on the target").await;
-        }
+        end_sessions(helper, sessions.unwrap_or_default().iter().map(|session| session.pid)).await;
         sleep(TERMINATE_EVERY).await;
     }
 }

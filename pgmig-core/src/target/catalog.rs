@@ -232,6 +232,15 @@ fn prepared_transactions(database: &str) -> String {
     )
 }
 
+/// Ends sessions. One by one: whoever may not be ended (a superuser's session) must not save the others, and is found
+/// out by staying.
+pub(crate) async fn end_sessions(control: &mut Session, pids: impl IntoIterator<Item = i32>) {
+    for pid in pids {
+        let sql = format!("SELECT pg_catalog.pg_terminate_backend({pid})");
+        let _ = control.execute(&sql, "end a session on the target").await;
+    }
+}
+
 /// What stands in the way of swapping a database: each line says what, and what to do about it.
 pub(crate) async fn swap_obstacles(
     control: &mut Session,

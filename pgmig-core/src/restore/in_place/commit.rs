@@ -94,11 +94,7 @@ async fn wait_for_snapshots(context: &mut Context, own_pid: i32) -> Result<()> {
             ));
         }
         if options.terminate_sessions {
-            for row in &pids {
-                let sql = format!("SELECT pg_catalog.pg_terminate_backend({})", row.number::<i32>(0));
-                // Who may not be ended is found out by staying.
-                let _ = control.execute(&sql, "end a session on the target").await;
-            }
+            catalog::end_sessions(control, pids.iter().map(|row| row.number(0))).await;
         }
         sleep(LOOK_EVERY).await;
     }

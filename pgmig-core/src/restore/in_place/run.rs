@@ -127,11 +127,7 @@ impl InPlace {
                 return Err(Refusal::InUse { database, sessions, waited: wait }.into());
             }
             if options.terminate_sessions {
-                for session in &sessions {
-                    let sql = format!("SELECT pg_catalog.pg_terminate_backend({})", session.pid);
-                    // Who may not be ended is found out by staying.
-                    let _ = control.execute(&sql, "end a session on the target").await;
-                }
+                catalog::end_sessions(control, sessions.iter().map(|session| session.pid)).await;
             } else if !std::mem::replace(&mut told, true) {
                 let who: Vec<String> = sessions.iter().take(5).map(ToString::to_string).collect();
                 journal.notice(format!(
