@@ -1,5 +1,6 @@
 //! Restores in place: one transaction on one connection, by a role that owns its database and may do nothing else.
 
+use crate::in_place_readers::has_locked;
 use crate::support::application::{self, APPLICATION, PASSWORD};
 use crate::support::document::document;
 use crate::support::migrations::MigrationCopy;
@@ -145,13 +146,6 @@ fn read(target: &Database) -> Option<String> {
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
 }
 
-/// The restore has locked the target's tables.
-fn has_locked(target: &Database) -> bool {
-    let sql = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-        WHERE d.datname = '%' AND l.mode = 'AccessExclusiveLock' AND l.granted AND l.locktype = 'relation'";
-    target.server.psql("postgres", &sql.replace('%', &target.name)) != "0\n"
-}
-
 #[test]
 fn a_reader_sees_the_old_state_and_then_the_new_one() {
     let backup = Backup::of_oldest_release();
@@ -183,23 +177,6 @@ fn a_reader_sees_the_old_state_and_then_the_new_one() {
         assert_eq!(reader.join().unwrap().trim_end(), instances);
     }
     backup.assert_restored(&target);
-}
-
-#[test]
-fn a_reader_with_an_old_snapshot_is_waited_for() {
-    let backup = Backup::of_oldest_release();
-    let target = backup.target("snapshot");
-    let before = Before::of(&target);
-    let pgmig = backup.restore_into(&target).args(["--strategy", "in-place", "--swap-wait", "1"]);
-    let running = pgmig.spawn();
-    wait_until(|| has_locked(&target));
-    let application = format!("{} reader", target.name);
-    let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;\n";
-    let reader = HeldSession::running(&target, &application, sql);
-    let outcome =
-        running.wait().expect_status(3).stderr_has("stayed connected for 1 s").stderr_has(&application);
-    drop(reader);
-    before.is_now(outcome);
 }
 
 #[test]

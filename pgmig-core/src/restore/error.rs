@@ -9,6 +9,7 @@ use crate::instance::Instance;
 use crate::profile::{Profile, Release};
 use crate::sql::{QualifiedName, quote_ident};
 use crate::target::{LockHolder, OtherSession};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 use thiserror::Error;
@@ -99,10 +100,11 @@ pub enum Refusal {
     /// Sessions stayed connected to the target.
     #[error(
         "database {database} is in use: {} stayed connected for {} s:\n{}\nstop the clients (scale the store \
-         deployment to 0), or use --terminate-sessions, or wait longer with --swap-wait",
+         deployment to 0), or {}, or wait longer with --swap-wait",
         count(sessions.len(), "session"),
         waited.as_secs(),
-        Sessions(sessions)
+        Sessions(sessions),
+        who_ends(sessions)
     )]
     InUse {
         /// The target.
@@ -527,6 +529,20 @@ impl fmt::Display for Sessions<'_> {
         }
         write_lines(f, self.0.iter())
     }
+}
+
+/// What to do about sessions: `su_username` may not be allowed to end them.
+fn who_ends(sessions: &[OtherSession]) -> String {
+    let others: BTreeSet<String> = sessions
+        .iter()
+        .filter(|session| !session.can_be_ended)
+        .map(|session| quote_ident(&session.role))
+        .collect();
+    if others.is_empty() {
+        return "use --terminate-sessions".to_owned();
+    }
+    let others: Vec<String> = others.into_iter().collect();
+    format!("let a superuser end those of role {}, which su_username may not", others.join(", "))
 }
 
 fn write_lines<L: fmt::Display>(
