@@ -34,6 +34,8 @@ pub(super) struct Planner<'a> {
     superusers: HashSet<DumpId>,
     /// Entries that were skipped; what describes them is skipped too.
     skipped: HashSet<DumpId>,
+    /// Publications, and foreign servers (true), among them.
+    skipped_wholes: HashSet<(bool, String)>,
     /// Entries whose objects are there already and belong to somebody else.
     foreign: HashSet<DumpId>,
     /// OIDs of the large objects of a BLOB METADATA entry.
@@ -42,6 +44,8 @@ pub(super) struct Planner<'a> {
     blobs: Vec<(DumpId, u32)>,
     /// Tables that the archive creates; other ones with rows are an extension's.
     tables: HashSet<QualifiedName>,
+    /// Types that the archive creates.
+    types: HashSet<QualifiedName>,
     impossible: Vec<String>,
     /// Objects of others in the target under the names of the archive's.
     obstacles: Vec<String>,
@@ -94,10 +98,12 @@ impl<'a> Planner<'a> {
             section: Section::PreData,
             superusers: HashSet::new(),
             skipped: HashSet::new(),
+            skipped_wholes: HashSet::new(),
             foreign: HashSet::new(),
             groups: HashMap::new(),
             blobs: Vec::new(),
             tables: created_tables(archive),
+            types: rights::created_types(archive),
             impossible: Vec::new(),
             obstacles: Vec::new(),
             closed_schemas: BTreeMap::new(),
