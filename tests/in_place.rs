@@ -193,7 +193,7 @@ fn a_session_that_stays_is_named() {
     let outcome = application::restore_into(&backup, &target).args(["--swap-wait", "1"]).run();
     let outcome = outcome.expect_status(3).stderr_has("1 session stayed connected for 1 s");
     drop(session);
-    before.is_now(outcome.stderr_has(&application).stderr_has("--terminate-sessions"));
+    before.is_now(outcome.stderr_has(&application).stderr_has("let a superuser end those of role"));
 }
 
 #[test]

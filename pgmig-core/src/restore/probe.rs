@@ -1,14 +1,13 @@
 //! `--testPGConnection`: what can be reached, and whether a restore would be possible.
 
 use super::in_place::Clearing;
-use super::preflight::open_control;
+use super::preflight::{open_control, open_inside};
 use super::report::TargetContents;
 use super::strategy::Obstacles;
 use super::tenants::target_contents;
 use crate::error::Result;
 use crate::profile::Profile;
 use crate::target::catalog::{self, OtherSession};
-use crate::target::session::Session;
 use crate::target::{TargetConfig, TargetError};
 use std::collections::HashSet;
 use std::fmt;
@@ -56,7 +55,7 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
     let mut obstacles = Obstacles::of(&mut control, &maintenance, config, &target, &roles).await?;
     let sessions = catalog::other_sessions(&mut control, name, &application).await?;
     let server = catalog::server_facts(&mut control).await?;
-    let mut inside = Session::open(config, name, &application).await?;
+    let mut inside = open_inside(config, &application).await?;
     let profile = Profile::builtin("assistant")?;
     let contents = target_contents(&mut inside, &target, Some(&profile), &HashSet::new()).await?;
     inside.execute("SET jit = off", "set up the session").await?;

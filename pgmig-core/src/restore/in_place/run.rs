@@ -150,7 +150,12 @@ impl InPlace {
 
     async fn clear_now(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
         let owner = self.context.config.username().to_owned();
-        lock_tables(session, &owner).await?;
+        // A login role may not inherit the rights of `username`.
+        let is_superuser = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user";
+        if !session.holds(is_superuser, "read whether su_username is a superuser").await? {
+            session.become_role(Some(&owner)).await?;
+        }
+        lock_tables(session).await?;
         if self.context.options.erase == Erase::Refuse {
             self.refuse_filled(session).await?;
         }
@@ -215,14 +220,9 @@ impl InPlace {
     }
 }
 
-/// Locks every table of ours, as dropping it will: whoever is in the way is met before anything is dropped. A login role
-/// may not inherit the rights of `owner`.
-async fn lock_tables(session: &mut Session, owner: &str) -> Result<()> {
+/// Locks every table of ours, as dropping it will: whoever is in the way is met before anything is dropped.
+async fn lock_tables(session: &mut Session) -> Result<()> {
     let doing = "lock the target's tables";
-    let is_superuser = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user";
-    if !session.holds(is_superuser, doing).await? {
-        session.become_role(Some(owner)).await?;
-    }
     let sql = "SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ' ORDER BY c.oid) \
                FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT c.relisshared \
@@ -233,6 +233,5 @@ async fn lock_tables(session: &mut Session, owner: &str) -> Result<()> {
     if let Some(tables) = session.optional(sql, doing).await? {
         session.execute(&format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"), doing).await?;
     }
-    session.become_role(None).await?;
     Ok(())
 }
