@@ -30,6 +30,8 @@ pub(super) struct Planner<'a> {
     plan: Plan,
     /// The section that an entry without one belongs to: that of the entry before it.
     section: Section,
+    /// The settings of the entry before, which most entries share.
+    settings: Arc<EntrySettings>,
     /// Entries whose objects belong to the superuser.
     superusers: HashSet<DumpId>,
     /// Entries that were skipped; what describes them is skipped too.
@@ -96,6 +98,7 @@ impl<'a> Planner<'a> {
             qualified,
             plan: Plan::default(),
             section: Section::PreData,
+            settings: Arc::default(),
             superusers: HashSet::new(),
             skipped: HashSet::new(),
             skipped_wholes: HashSet::new(),
@@ -228,7 +231,7 @@ impl<'a> Planner<'a> {
         if entry.with_oids {
             self.oids.push(qualified_name(entry).to_string());
         }
-        let mut statements = Vec::new();
+        let mut statements = Vec::with_capacity(1);
         if self.needs_superuser(entry, sql) {
             self.as_superuser(entry, sql, &mut statements);
         } else {
@@ -337,6 +340,10 @@ impl<'a> Planner<'a> {
             tablespace: self.tablespace(entry),
             access_method: self.access_method(entry),
         };
+        if settings != *self.settings {
+            self.settings = Arc::new(settings);
+        }
+        let settings = Arc::clone(&self.settings);
         Task { dump_id: entry.dump_id, label: label(entry), statements, settings, half: Half::Both }
     }
 
