@@ -85,7 +85,11 @@ impl Framing {
         self.state = State::Item { left: length };
     }
 
-    pub(super) fn reader(&mut self) -> &mut Reader {
+    pub(super) fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    pub(super) fn reader_mut(&mut self) -> &mut Reader {
         &mut self.reader
     }
 
@@ -123,11 +127,6 @@ impl Framing {
             *left = left.saturating_sub(to_u64(length));
             self.reader.consume(length);
         }
-    }
-
-    /// Whether the end of the current item has been read.
-    pub(super) fn at_item_end(&self) -> bool {
-        !matches!(self.state, State::Item { .. })
     }
 
     /// The next large object of the block, passing over what is left of the current one; `None` after the last.

@@ -3,9 +3,10 @@
 //! An item ends well only where its compressed stream and its chunks end together. pg_restore does not check
 //! that everywhere, and loops or loses data where they do not.
 
-use super::{chunks::Chunks, decoders::ZstdDecoder, error::ArchiveError, header::Compression, window};
+use super::{
+    chunks::Chunks, decoders::ZstdDecoder, error::ArchiveError, header::Compression, reader::Reader, window,
+};
 use flate2::{Decompress, FlushDecompress, Status};
-use lz4_flex::frame::FrameDecoder;
 use std::io::{self, Read};
 use zstd::stream::raw::{Decoder, Operation};
 
@@ -56,11 +57,13 @@ impl Coding {
 enum Codec<'a> {
     Stored(Chunks<'a>),
     Zlib(Chunks<'a>, Box<Decompress>),
-    // Buffers a block of the frame, 4 MiB at most, twice that for linked blocks.
-    Lz4(Box<FrameDecoder<Chunks<'a>>>),
+    /// Buffers a block of the frame, 4 MiB at most, and the 64 KiB before it.
+    Lz4(Box<lz4::Decoder<Chunks<'a>>>),
+    /// An lz4 item whose frame has not begun, has ended, or is left.
+    Lz4Idle(Chunks<'a>),
     /// The decoder is there once its frame has begun: which one, the frame tells.
     Zstd(Chunks<'a>, Option<ZstdDecoder>),
-    /// While the decoder is being replaced.
+    /// While a decoder takes the chunks, or gives them back.
     Between,
 }
 
@@ -94,15 +97,24 @@ impl<'a> Item<'a> {
     /// The chunks below, for another item.
     pub(super) fn into_chunks(self) -> Option<Chunks<'a>> {
         match self.codec {
-            Codec::Stored(chunks) | Codec::Zlib(chunks, _) | Codec::Zstd(chunks, _) => Some(chunks),
-            Codec::Lz4(decoder) => Some(decoder.into_inner()),
+            Codec::Stored(chunks)
+            | Codec::Zlib(chunks, _)
+            | Codec::Lz4Idle(chunks)
+            | Codec::Zstd(chunks, _) => Some(chunks),
+            Codec::Lz4(decoder) => Some(decoder.finish().0),
             Codec::Between => None,
         }
     }
 
-    /// The chunks below, to find the next item.
-    pub(super) fn chunks(&mut self) -> Option<&mut Chunks<'a>> {
-        self.codec.chunks()
+    /// The chunks below, to find the next item: no more of this one can be read.
+    pub(super) fn leave(&mut self) -> Option<&mut Chunks<'a>> {
+        self.state = State::Failed;
+        self.codec.leave()
+    }
+
+    /// The reader below, to tell a place.
+    pub(super) fn reader(&self) -> Option<&Reader> {
+        self.codec.chunks().map(|chunks| chunks.reader())
     }
 
     /// The window that the zstd frame at the start of this item declares, in bytes; 0 for other codecs. `None` where
@@ -149,7 +161,7 @@ impl<'a> Item<'a> {
     /// The stream has ended: so must the item.
     fn expect_end(&mut self) -> Result<(), ArchiveError> {
         let codec = self.coding.compression();
-        let Some(chunks) = self.codec.chunks() else { return Err(ArchiveError::AfterError) };
+        let Some(chunks) = self.codec.leave() else { return Err(ArchiveError::AfterError) };
         if chunks.chunk()?.is_empty() {
             return Ok(());
         }
@@ -162,17 +174,58 @@ impl<'a> Codec<'a> {
         match coding {
             Coding::Stored => Self::Stored(chunks),
             Coding::Zlib | Coding::Gzip => Self::Zlib(chunks, Box::new(inflate(coding))),
-            Coding::Lz4 => Self::Lz4(Box::new(FrameDecoder::new(chunks))),
+            Coding::Lz4 => Self::Lz4Idle(chunks),
             Coding::Zstd => Self::Zstd(chunks, None),
         }
     }
 
-    fn chunks(&mut self) -> Option<&mut Chunks<'a>> {
+    fn chunks(&self) -> Option<&Chunks<'a>> {
         match self {
-            Self::Stored(chunks) | Self::Zlib(chunks, _) | Self::Zstd(chunks, _) => Some(chunks),
-            Self::Lz4(decoder) => Some(decoder.get_mut()),
+            Self::Stored(chunks) | Self::Zlib(chunks, _) | Self::Lz4Idle(chunks) | Self::Zstd(chunks, _) => {
+                Some(chunks)
+            }
+            Self::Lz4(decoder) => Some(decoder.reader()),
             Self::Between => None,
         }
+    }
+
+    /// The chunks, without a decoder that holds them.
+    fn leave(&mut self) -> Option<&mut Chunks<'a>> {
+        self.finish_lz4();
+        match self {
+            Self::Stored(chunks) | Self::Zlib(chunks, _) | Self::Lz4Idle(chunks) | Self::Zstd(chunks, _) => {
+                Some(chunks)
+            }
+            Self::Lz4(_) | Self::Between => None,
+        }
+    }
+
+    /// Takes the chunks from the decoder of an lz4 frame, if there is one, and says whether it had come to the frame's end.
+    fn finish_lz4(&mut self) -> bool {
+        match std::mem::replace(self, Self::Between) {
+            Self::Lz4(decoder) => {
+                let (chunks, end) = decoder.finish();
+                *self = Self::Lz4Idle(chunks);
+                end.is_ok()
+            }
+            other => {
+                *self = other;
+                false
+            }
+        }
+    }
+
+    /// Begins an lz4 frame.
+    fn begin_lz4(&mut self) -> Result<(), ArchiveError> {
+        match std::mem::replace(self, Self::Between) {
+            Self::Lz4Idle(chunks) => {
+                let place = chunks.reader().place();
+                let failed = |source| ArchiveError::Decompress { place, codec: Compression::Lz4, source };
+                *self = Self::Lz4(Box::new(lz4::Decoder::new(chunks).map_err(failed)?));
+            }
+            other => *self = other,
+        }
+        Ok(())
     }
 
     fn restart(&mut self, coding: Coding) -> Result<(), ArchiveError> {
@@ -191,10 +244,8 @@ impl<'a> Codec<'a> {
                 *decoder = None;
                 Ok(())
             }
-            Self::Lz4(_) => {
-                if let Self::Lz4(decoder) = std::mem::replace(self, Self::Between) {
-                    *self = Self::Lz4(Box::new(FrameDecoder::new(decoder.into_inner())));
-                }
+            Self::Lz4(_) | Self::Lz4Idle(_) => {
+                self.finish_lz4();
                 Ok(())
             }
             Self::Between => Err(ArchiveError::AfterError),
@@ -215,8 +266,32 @@ impl<'a> Codec<'a> {
                     Ok(Step { consumed: 0, produced: 0, ended: false })
                 }
             },
-            Self::Lz4(decoder) => lz4_step(decoder, out),
+            Self::Lz4Idle(_) => {
+                self.begin_lz4()?;
+                Ok(Step { consumed: 0, produced: 0, ended: false })
+            }
+            Self::Lz4(decoder) => match decoder.read(out) {
+                // The decoder says 0 both after the end mark and where its input ends without one.
+                Ok(0) if !self.finish_lz4() => Err(self.unfinished_lz4()),
+                Ok(produced) => Ok(Step { consumed: 0, produced, ended: produced == 0 }),
+                Err(error) => Err(match error.downcast::<ArchiveError>() {
+                    Ok(error) => error,
+                    Err(error) => match self.leave() {
+                        Some(chunks) => decode_error(chunks, compression, error),
+                        None => ArchiveError::AfterError,
+                    },
+                }),
+            },
             Self::Between => Err(ArchiveError::AfterError),
+        }
+    }
+
+    fn unfinished_lz4(&self) -> ArchiveError {
+        match self.chunks() {
+            Some(chunks) => {
+                ArchiveError::StreamUnfinished { place: chunks.reader().place(), codec: Compression::Lz4 }
+            }
+            None => ArchiveError::AfterError,
         }
     }
 }
@@ -232,7 +307,7 @@ fn begin_zstd(chunks: &mut Chunks<'_>) -> Result<ZstdDecoder, ArchiveError> {
     decoders.take(head).map_err(|error| decode_error(chunks, Compression::Zstd, error))
 }
 
-fn decode_error(chunks: &mut Chunks<'_>, codec: Compression, source: io::Error) -> ArchiveError {
+fn decode_error(chunks: &Chunks<'_>, codec: Compression, source: io::Error) -> ArchiveError {
     ArchiveError::Decompress { place: chunks.reader().place(), codec, source }
 }
 
@@ -284,24 +359,4 @@ fn zstd_step(decoder: &mut Decoder<'static>, input: &[u8], out: &mut [u8]) -> io
     let status = decoder.run_on_buffers(input, out)?;
     // zstd itself fails when it is called again and again without making progress.
     Ok(Step { consumed: status.bytes_read, produced: status.bytes_written, ended: status.remaining == 0 })
-}
-
-fn lz4_step(decoder: &mut FrameDecoder<Chunks<'_>>, out: &mut [u8]) -> Result<Step, ArchiveError> {
-    match decoder.read(out) {
-        // The decoder says 0 both after the end mark and where its input ends without one; but only in the
-        // latter case has it asked for bytes beyond the item's last.
-        Ok(0) if decoder.get_ref().at_item_end() => {
-            let place = decoder.get_mut().reader().place();
-            Err(ArchiveError::StreamUnfinished { place, codec: Compression::Lz4 })
-        }
-        Ok(produced) => Ok(Step { consumed: 0, produced, ended: produced == 0 }),
-        Err(error) => Err(match error.downcast::<ArchiveError>() {
-            Ok(error) => error,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                let place = decoder.get_mut().reader().place();
-                ArchiveError::StreamUnfinished { place, codec: Compression::Lz4 }
-            }
-            Err(error) => decode_error(decoder.get_mut(), Compression::Lz4, error),
-        }),
-    }
 }
