@@ -8,7 +8,6 @@ use super::{
     header::Compression,
     objects::PieceObjects,
     plain::{ScriptObjects, ScriptStream},
-    reader::Reader,
     tar::TarObjects,
 };
 use std::{
@@ -134,7 +133,7 @@ impl DataReader<'_> {
     /// Bytes of the archive, from its start, up to the end of what has been read so far.
     pub(crate) fn file_offset(&mut self) -> Option<u64> {
         match &mut self.source {
-            DataSource::Item(item) => item.reader().map(Reader::offset),
+            DataSource::Item(item) => item.offset(),
             DataSource::Script { stream, .. } => Some(stream.reader().offset()),
         }
     }

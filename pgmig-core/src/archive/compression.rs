@@ -4,7 +4,7 @@
 //! that everywhere, and loops or loses data where they do not.
 
 use super::{
-    chunks::Chunks, decoders::ZstdDecoder, error::ArchiveError, header::Compression, reader::Reader, window,
+    chunks::Chunks, decoders::ZstdDecoder, error::ArchiveError, gathered::Gathered, header::Compression, reader::Reader, window,
 };
 use flate2::{Decompress, FlushDecompress, Status};
 use std::io::{self, Read};
@@ -56,7 +56,7 @@ impl Coding {
 
 enum Codec<'a> {
     Stored(Chunks<'a>),
-    Zlib(Chunks<'a>, Box<Decompress>),
+    Zlib(Chunks<'a>, Box<Inflate>),
     /// Buffers a block of the frame, 4 MiB at most, and the 64 KiB before it.
     Lz4(Box<lz4::Decoder<Chunks<'a>>>),
     /// An lz4 item whose frame has not begun, has ended, or is left.
@@ -65,6 +65,12 @@ enum Codec<'a> {
     Zstd(Chunks<'a>, Option<ZstdDecoder>),
     /// While a decoder takes the chunks, or gives them back.
     Between,
+}
+
+/// A decoder of zlib's, and what it is to unpack next.
+struct Inflate {
+    decoder: Decompress,
+    input: Gathered,
 }
 
 /// What one step of a decoder did.
@@ -117,6 +123,12 @@ impl<'a> Item<'a> {
         self.codec.chunks().map(|chunks| chunks.reader())
     }
 
+    /// Place in the archive of the byte that is unpacked next.
+    pub(super) fn offset(&self) -> Option<u64> {
+        let gathered = if let Codec::Zlib(_, inflate) = &self.codec { inflate.input.offset() } else { None };
+        gathered.or_else(|| self.reader().map(Reader::offset))
+    }
+
     /// The window that the zstd frame at the start of this item declares, in bytes; 0 for other codecs. `None` where
     /// that cannot be told.
     pub(super) fn zstd_window(&mut self) -> Result<Option<u64>, ArchiveError> {
@@ -161,11 +173,21 @@ impl<'a> Item<'a> {
     /// The stream has ended: so must the item.
     fn expect_end(&mut self) -> Result<(), ArchiveError> {
         let codec = self.coding.compression();
-        let Some(chunks) = self.codec.leave() else { return Err(ArchiveError::AfterError) };
-        if chunks.chunk()?.is_empty() {
-            return Ok(());
+        let offset = self.offset();
+        let is_at_end = match &mut self.codec {
+            Codec::Zlib(chunks, inflate) => inflate.input.input(chunks)?.is_empty(),
+            other => match other.leave() {
+                Some(chunks) => chunks.chunk()?.is_empty(),
+                None => return Err(ArchiveError::AfterError),
+            },
+        };
+        match (self.reader(), offset) {
+            _ if is_at_end => Ok(()),
+            (Some(reader), Some(offset)) => {
+                Err(ArchiveError::StreamTrailing { place: reader.place_at(offset), codec })
+            }
+            _ => Err(ArchiveError::AfterError),
         }
-        Err(ArchiveError::StreamTrailing { place: chunks.reader().place(), codec })
     }
 }
 
@@ -173,7 +195,7 @@ impl<'a> Codec<'a> {
     fn new(chunks: Chunks<'a>, coding: Coding) -> Self {
         match coding {
             Coding::Stored => Self::Stored(chunks),
-            Coding::Zlib | Coding::Gzip => Self::Zlib(chunks, Box::new(inflate(coding))),
+            Coding::Zlib | Coding::Gzip => Self::Zlib(chunks, Box::new(Inflate { decoder: decoder(coding), input: Gathered::default() })),
             Coding::Lz4 => Self::Lz4Idle(chunks),
             Coding::Zstd => Self::Zstd(chunks, None),
         }
@@ -231,12 +253,12 @@ impl<'a> Codec<'a> {
     fn restart(&mut self, coding: Coding) -> Result<(), ArchiveError> {
         match self {
             Self::Stored(_) => Ok(()),
-            Self::Zlib(_, decoder) if coding == Coding::Zlib => {
-                decoder.reset(true);
-                Ok(())
-            }
-            Self::Zlib(_, decoder) => {
-                **decoder = inflate(coding);
+            Self::Zlib(_, inflate) => {
+                inflate.input.forget();
+                match coding {
+                    Coding::Zlib => inflate.decoder.reset(true),
+                    _ => inflate.decoder = decoder(coding),
+                }
                 Ok(())
             }
             // The next frame's window may be another.
@@ -256,11 +278,9 @@ impl<'a> Codec<'a> {
     fn step(&mut self, out: &mut [u8], compression: Compression) -> Result<Step, ArchiveError> {
         match self {
             Self::Stored(chunks) => stored_step(chunks, out),
-            Self::Zlib(chunks, inflate) => {
-                push_step(chunks, compression, |input| zlib_step(inflate, input, out))
-            }
+            Self::Zlib(chunks, inflate) => inflate_step(chunks, inflate, out),
             Self::Zstd(chunks, decoder) => match decoder.as_mut().and_then(ZstdDecoder::raw) {
-                Some(raw) => push_step(chunks, compression, |input| zstd_step(raw, input, out)),
+                Some(raw) => zstd_push(chunks, raw, out),
                 None => {
                     *decoder = Some(begin_zstd(chunks)?);
                     Ok(Step { consumed: 0, produced: 0, ended: false })
@@ -296,7 +316,7 @@ impl<'a> Codec<'a> {
     }
 }
 
-fn inflate(coding: Coding) -> Decompress {
+fn decoder(coding: Coding) -> Decompress {
     if coding == Coding::Gzip { Decompress::new_gzip(GZIP_WINDOW_LOG) } else { Decompress::new(true) }
 }
 
@@ -312,6 +332,10 @@ fn decode_error(chunks: &Chunks<'_>, codec: Compression, source: io::Error) -> A
 }
 
 fn stored_step(chunks: &mut Chunks<'_>, out: &mut [u8]) -> Result<Step, ArchiveError> {
+    let copied = chunks.copy_chunks(out);
+    if copied > 0 {
+        return Ok(Step { consumed: copied, produced: copied, ended: false });
+    }
     let available = chunks.chunk()?;
     let length = available.len().min(out.len());
     if let (Some(to), Some(from)) = (out.get_mut(..length), available.get(..length)) {
@@ -322,25 +346,44 @@ fn stored_step(chunks: &mut Chunks<'_>, out: &mut [u8]) -> Result<Step, ArchiveE
     Ok(Step { consumed: length, produced: length, ended })
 }
 
-/// One step of a decoder that is pushed its input.
-fn push_step(
-    chunks: &mut Chunks<'_>,
-    codec: Compression,
-    decode: impl FnOnce(&[u8]) -> io::Result<Step>,
-) -> Result<Step, ArchiveError> {
-    let input = chunks.chunk()?;
-    // At the item's end the decoder is asked once more: it may hold back what had no room before.
+fn inflate_step(chunks: &mut Chunks<'_>, inflate: &mut Inflate, out: &mut [u8]) -> Result<Step, ArchiveError> {
+    let input = inflate.input.input(chunks)?;
     let at_end = input.is_empty();
-    match decode(input) {
+    let step = zlib_step(&mut inflate.decoder, input, out);
+    let codec = Compression::Gzip;
+    let place = || {
+        let reader = chunks.reader();
+        reader.place_at(inflate.input.offset().unwrap_or_else(|| reader.offset()))
+    };
+    match step {
+        Ok(step) if is_unfinished(at_end, &step) => Err(ArchiveError::StreamUnfinished { place: place(), codec }),
+        Ok(step) => {
+            inflate.input.consume(step.consumed);
+            Ok(step)
+        }
+        Err(source) => Err(ArchiveError::Decompress { place: place(), codec, source }),
+    }
+}
+
+fn zstd_push(chunks: &mut Chunks<'_>, raw: &mut Decoder<'static>, out: &mut [u8]) -> Result<Step, ArchiveError> {
+    let input = chunks.chunk()?;
+    let at_end = input.is_empty();
+    let codec = Compression::Zstd;
+    match zstd_step(raw, input, out) {
+        Ok(step) if is_unfinished(at_end, &step) => {
+            Err(ArchiveError::StreamUnfinished { place: chunks.reader().place(), codec })
+        }
         Ok(step) => {
             chunks.consume(step.consumed);
-            if at_end && !step.ended && step.produced == 0 {
-                return Err(ArchiveError::StreamUnfinished { place: chunks.reader().place(), codec });
-            }
             Ok(step)
         }
         Err(error) => Err(decode_error(chunks, codec, error)),
     }
+}
+
+/// At the item's end a decoder is asked once more: it may hold back what had no room before.
+fn is_unfinished(at_end: bool, step: &Step) -> bool {
+    at_end && !step.ended && step.produced == 0
 }
 
 fn zlib_step(inflate: &mut Decompress, input: &[u8], out: &mut [u8]) -> io::Result<Step> {
