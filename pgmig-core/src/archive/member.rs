@@ -235,8 +235,8 @@ impl<'a> ObjectList<'a> {
         const EXPECTED: &str = "an OID and a file name";
         let shown: Vec<u8> = line.iter().copied().take(MAX_OBJECT_LINE).collect();
         let got = format!("\"{}\"", ArchiveText::new(shown));
-        match self.item.chunks() {
-            Some(chunks) => chunks.reader().malformed("a line of the list of large objects", got, EXPECTED),
+        match self.item.reader() {
+            Some(reader) => reader.malformed("a line of the list of large objects", got, EXPECTED),
             None => ArchiveError::AfterError,
         }
     }

@@ -170,6 +170,11 @@ impl Reader {
         &mut self.part
     }
 
+    /// Bytes of an integer, after its sign.
+    pub(super) fn int_size(&self) -> u8 {
+        self.sizes.int
+    }
+
     /// Place in the archive of the next byte.
     pub(super) fn offset(&self) -> u64 {
         self.position - to_u64(self.end - self.start)
@@ -204,7 +209,7 @@ impl Reader {
         self.place_at(self.offset())
     }
 
-    fn place_at(&self, offset: u64) -> Box<Place> {
+    pub(super) fn place_at(&self, offset: u64) -> Box<Place> {
         let file = self.file().and_then(|file| file.member.as_deref()).map(str::to_owned);
         Box::new(Place { offset, file, part: self.part.clone() })
     }
