@@ -4,7 +4,8 @@
 //! that everywhere, and loops or loses data where they do not.
 
 use super::{
-    chunks::Chunks, decoders::ZstdDecoder, error::ArchiveError, gathered::Gathered, header::Compression, reader::Reader, window,
+    chunks::Chunks, decoders::ZstdDecoder, error::ArchiveError, gathered::Gathered, header::Compression,
+    reader::Reader, window,
 };
 use flate2::{Decompress, FlushDecompress, Status};
 use std::io::{self, Read};
@@ -195,7 +196,9 @@ impl<'a> Codec<'a> {
     fn new(chunks: Chunks<'a>, coding: Coding) -> Self {
         match coding {
             Coding::Stored => Self::Stored(chunks),
-            Coding::Zlib | Coding::Gzip => Self::Zlib(chunks, Box::new(Inflate { decoder: decoder(coding), input: Gathered::default() })),
+            Coding::Zlib | Coding::Gzip => {
+                Self::Zlib(chunks, Box::new(Inflate { decoder: decoder(coding), input: Gathered::default() }))
+            }
             Coding::Lz4 => Self::Lz4Idle(chunks),
             Coding::Zstd => Self::Zstd(chunks, None),
         }
@@ -346,7 +349,11 @@ fn stored_step(chunks: &mut Chunks<'_>, out: &mut [u8]) -> Result<Step, ArchiveE
     Ok(Step { consumed: length, produced: length, ended })
 }
 
-fn inflate_step(chunks: &mut Chunks<'_>, inflate: &mut Inflate, out: &mut [u8]) -> Result<Step, ArchiveError> {
+fn inflate_step(
+    chunks: &mut Chunks<'_>,
+    inflate: &mut Inflate,
+    out: &mut [u8],
+) -> Result<Step, ArchiveError> {
     let input = inflate.input.input(chunks)?;
     let at_end = input.is_empty();
     let step = zlib_step(&mut inflate.decoder, input, out);
@@ -356,7 +363,9 @@ fn inflate_step(chunks: &mut Chunks<'_>, inflate: &mut Inflate, out: &mut [u8]) 
         reader.place_at(inflate.input.offset().unwrap_or_else(|| reader.offset()))
     };
     match step {
-        Ok(step) if is_unfinished(at_end, &step) => Err(ArchiveError::StreamUnfinished { place: place(), codec }),
+        Ok(step) if is_unfinished(at_end, &step) => {
+            Err(ArchiveError::StreamUnfinished { place: place(), codec })
+        }
         Ok(step) => {
             inflate.input.consume(step.consumed);
             Ok(step)
@@ -365,7 +374,11 @@ fn inflate_step(chunks: &mut Chunks<'_>, inflate: &mut Inflate, out: &mut [u8]) 
     }
 }
 
-fn zstd_push(chunks: &mut Chunks<'_>, raw: &mut Decoder<'static>, out: &mut [u8]) -> Result<Step, ArchiveError> {
+fn zstd_push(
+    chunks: &mut Chunks<'_>,
+    raw: &mut Decoder<'static>,
+    out: &mut [u8],
+) -> Result<Step, ArchiveError> {
     let input = chunks.chunk()?;
     let at_end = input.is_empty();
     let codec = Compression::Zstd;

@@ -102,6 +102,8 @@ impl Locator<'_> {
         let named = file.map(member_name).transpose()?.unwrap_or_default();
         let list = match self.list(named, entry)? {
             Some(list) => list,
+            // Archives before 1.16 have one list, which the TOC of a directory names.
+            None if named.ends_with(".toc") => return Err(missing(named, entry)),
             None => return Err(missing(&object_list_name(entry), entry)),
         };
         let mut objects = Vec::new();

@@ -84,7 +84,8 @@ impl Piece {
         left: &mut Vec<u8>,
         each: &mut dyn FnMut(&[u8]) -> Result<usize, E>,
     ) -> Result<(), E> {
-        let start = LEFT_BYTES.checked_sub(left.len()).expect("no more than an escape or a character is left");
+        let start =
+            LEFT_BYTES.checked_sub(left.len()).expect("no more than an escape or a character is left");
         if let Some(room) = self.buffer.get_mut(start..LEFT_BYTES) {
             room.copy_from_slice(left);
         }

@@ -64,7 +64,7 @@ impl TarStream {
         reader.enter(Part::Members);
         let member = Member::read(&mut reader)?.filter(|member| member.path == TOC);
         let Some(member) = member else {
-            return Err(ArchiveError::Member { name: TOC.to_owned(), problem: MemberProblem::NotFirst });
+            return Err(ArchiveError::TocNotFirst { input: reader.name().to_owned() });
         };
         let end = reader.offset().saturating_add(member.size);
         let (header, container) = Header::read(&mut reader, Format::Tar)?;
