@@ -75,9 +75,9 @@ fn gzip(file: &Path) -> PathBuf {
 }
 
 fn lz4(file: &Path) -> PathBuf {
-    let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    let mut encoder = lz4::EncoderBuilder::new().build(Vec::new()).expect("memory takes it");
     encoder.write_all(&fs::read(file).expect("the dump is there")).expect("memory takes it");
-    written(file, "lz4", &encoder.finish().expect("memory takes it"))
+    written(file, "lz4", &encoder.finish().0)
 }
 
 fn zstd(file: &Path) -> PathBuf {

@@ -158,9 +158,9 @@ fn pack(plain: &[u8], codec: &str) -> Vec<u8> {
             packer.finish().unwrap()
         }
         "lz4" => {
-            let mut packer = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            let mut packer = lz4::EncoderBuilder::new().build(Vec::new()).unwrap();
             packer.write_all(plain).unwrap();
-            packer.finish().unwrap()
+            packer.finish().0
         }
         "zstd" => zstd::encode_all(plain, 3).unwrap(),
         _ => plain.to_vec(),

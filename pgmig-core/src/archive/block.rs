@@ -133,7 +133,7 @@ impl DataReader<'_> {
     /// Bytes of the archive, from its start, up to the end of what has been read so far.
     pub(crate) fn file_offset(&mut self) -> Option<u64> {
         match &mut self.source {
-            DataSource::Item(item) => item.chunks().map(|chunks| chunks.reader().offset()),
+            DataSource::Item(item) => item.offset(),
             DataSource::Script { stream, .. } => Some(stream.reader().offset()),
         }
     }
@@ -191,7 +191,7 @@ impl LargeObjectsReader<'_> {
         match &mut self.objects {
             Objects::Framed { item, within_object } => {
                 *within_object = false;
-                let Some(chunks) = item.chunks() else { return Err(ArchiveError::AfterError) };
+                let Some(chunks) = item.leave() else { return Err(ArchiveError::AfterError) };
                 let oid = chunks.next_object()?;
                 if oid.is_some() {
                     item.restart()?;

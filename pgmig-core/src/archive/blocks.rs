@@ -53,7 +53,7 @@ impl Piece {
         if let (Files::Directory(directory), Some(name)) = (files, &self.file) {
             chunks.set_reader(directory.open(name, self.end)?);
         }
-        let reader = chunks.reader();
+        let reader = chunks.reader_mut();
         reader.enter(part);
         reader.set_limit(Limit::EndOfBlock(self.end));
         reader.seek(self.start);
@@ -254,7 +254,7 @@ impl Opener {
         };
         match &located.shape {
             Shape::Framed { kind, start, end } => {
-                let reader = chunks.reader();
+                let reader = chunks.reader_mut();
                 reader.enter(part);
                 reader.set_limit(Limit::EndOfBlock(*end));
                 reader.seek(start + header_length(self.sizes));
@@ -263,12 +263,12 @@ impl Opener {
             }
             Shape::Piece(piece) => {
                 piece.aim(&mut chunks, &self.files, part)?;
-                chunks.reader().set_progress(progress(piece.start, 0));
+                chunks.reader_mut().set_progress(progress(piece.start, 0));
                 Ok(Block::Data(DataReader::new(piece.item(chunks))))
             }
             Shape::Statements { piece, strings } => {
                 piece.aim(&mut chunks, &self.files, part)?;
-                chunks.reader().set_progress(progress(piece.start, 0));
+                chunks.reader_mut().set_progress(progress(piece.start, 0));
                 let objects = ScriptObjects::new(Statements::of_item(piece.item(chunks), *strings), *strings);
                 Ok(Block::LargeObjects(LargeObjectsReader::of_script(objects)))
             }

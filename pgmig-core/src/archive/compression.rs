@@ -3,9 +3,11 @@
 //! An item ends well only where its compressed stream and its chunks end together. pg_restore does not check
 //! that everywhere, and loops or loses data where they do not.
 
-use super::{chunks::Chunks, decoders::ZstdDecoder, error::ArchiveError, header::Compression, window};
+use super::{
+    chunks::Chunks, decoders::ZstdDecoder, error::ArchiveError, gathered::Gathered, header::Compression,
+    reader::Reader, window,
+};
 use flate2::{Decompress, FlushDecompress, Status};
-use lz4_flex::frame::FrameDecoder;
 use std::io::{self, Read};
 use zstd::stream::raw::{Decoder, Operation};
 
@@ -55,13 +57,21 @@ impl Coding {
 
 enum Codec<'a> {
     Stored(Chunks<'a>),
-    Zlib(Chunks<'a>, Box<Decompress>),
-    // Buffers a block of the frame, 4 MiB at most, twice that for linked blocks.
-    Lz4(Box<FrameDecoder<Chunks<'a>>>),
+    Zlib(Chunks<'a>, Box<Inflate>),
+    /// Buffers a block of the frame, 4 MiB at most, and the 64 KiB before it.
+    Lz4(Box<lz4::Decoder<Chunks<'a>>>),
+    /// An lz4 item whose frame has not begun, has ended, or is left.
+    Lz4Idle(Chunks<'a>),
     /// The decoder is there once its frame has begun: which one, the frame tells.
     Zstd(Chunks<'a>, Option<ZstdDecoder>),
-    /// While the decoder is being replaced.
+    /// While a decoder takes the chunks, or gives them back.
     Between,
+}
+
+/// A decoder of zlib's, and what it is to unpack next.
+struct Inflate {
+    decoder: Decompress,
+    input: Gathered,
 }
 
 /// What one step of a decoder did.
@@ -94,15 +104,30 @@ impl<'a> Item<'a> {
     /// The chunks below, for another item.
     pub(super) fn into_chunks(self) -> Option<Chunks<'a>> {
         match self.codec {
-            Codec::Stored(chunks) | Codec::Zlib(chunks, _) | Codec::Zstd(chunks, _) => Some(chunks),
-            Codec::Lz4(decoder) => Some(decoder.into_inner()),
+            Codec::Stored(chunks)
+            | Codec::Zlib(chunks, _)
+            | Codec::Lz4Idle(chunks)
+            | Codec::Zstd(chunks, _) => Some(chunks),
+            Codec::Lz4(decoder) => Some(decoder.finish().0),
             Codec::Between => None,
         }
     }
 
-    /// The chunks below, to find the next item.
-    pub(super) fn chunks(&mut self) -> Option<&mut Chunks<'a>> {
-        self.codec.chunks()
+    /// The chunks below, to find the next item: no more of this one can be read.
+    pub(super) fn leave(&mut self) -> Option<&mut Chunks<'a>> {
+        self.state = State::Failed;
+        self.codec.leave()
+    }
+
+    /// The reader below, to tell a place.
+    pub(super) fn reader(&self) -> Option<&Reader> {
+        self.codec.chunks().map(|chunks| chunks.reader())
+    }
+
+    /// Place in the archive of the byte that is unpacked next.
+    pub(super) fn offset(&self) -> Option<u64> {
+        let gathered = if let Codec::Zlib(_, inflate) = &self.codec { inflate.input.offset() } else { None };
+        gathered.or_else(|| self.reader().map(Reader::offset))
     }
 
     /// The window that the zstd frame at the start of this item declares, in bytes; 0 for other codecs. `None` where
@@ -149,11 +174,21 @@ impl<'a> Item<'a> {
     /// The stream has ended: so must the item.
     fn expect_end(&mut self) -> Result<(), ArchiveError> {
         let codec = self.coding.compression();
-        let Some(chunks) = self.codec.chunks() else { return Err(ArchiveError::AfterError) };
-        if chunks.chunk()?.is_empty() {
-            return Ok(());
+        let offset = self.offset();
+        let is_at_end = match &mut self.codec {
+            Codec::Zlib(chunks, inflate) => inflate.input.input(chunks)?.is_empty(),
+            other => match other.leave() {
+                Some(chunks) => chunks.chunk()?.is_empty(),
+                None => return Err(ArchiveError::AfterError),
+            },
+        };
+        match (self.reader(), offset) {
+            _ if is_at_end => Ok(()),
+            (Some(reader), Some(offset)) => {
+                Err(ArchiveError::StreamTrailing { place: reader.place_at(offset), codec })
+            }
+            _ => Err(ArchiveError::AfterError),
         }
-        Err(ArchiveError::StreamTrailing { place: chunks.reader().place(), codec })
     }
 }
 
@@ -161,29 +196,72 @@ impl<'a> Codec<'a> {
     fn new(chunks: Chunks<'a>, coding: Coding) -> Self {
         match coding {
             Coding::Stored => Self::Stored(chunks),
-            Coding::Zlib | Coding::Gzip => Self::Zlib(chunks, Box::new(inflate(coding))),
-            Coding::Lz4 => Self::Lz4(Box::new(FrameDecoder::new(chunks))),
+            Coding::Zlib | Coding::Gzip => {
+                Self::Zlib(chunks, Box::new(Inflate { decoder: decoder(coding), input: Gathered::default() }))
+            }
+            Coding::Lz4 => Self::Lz4Idle(chunks),
             Coding::Zstd => Self::Zstd(chunks, None),
         }
     }
 
-    fn chunks(&mut self) -> Option<&mut Chunks<'a>> {
+    fn chunks(&self) -> Option<&Chunks<'a>> {
         match self {
-            Self::Stored(chunks) | Self::Zlib(chunks, _) | Self::Zstd(chunks, _) => Some(chunks),
-            Self::Lz4(decoder) => Some(decoder.get_mut()),
+            Self::Stored(chunks) | Self::Zlib(chunks, _) | Self::Lz4Idle(chunks) | Self::Zstd(chunks, _) => {
+                Some(chunks)
+            }
+            Self::Lz4(decoder) => Some(decoder.reader()),
             Self::Between => None,
         }
+    }
+
+    /// The chunks, without a decoder that holds them.
+    fn leave(&mut self) -> Option<&mut Chunks<'a>> {
+        self.finish_lz4();
+        match self {
+            Self::Stored(chunks) | Self::Zlib(chunks, _) | Self::Lz4Idle(chunks) | Self::Zstd(chunks, _) => {
+                Some(chunks)
+            }
+            Self::Lz4(_) | Self::Between => None,
+        }
+    }
+
+    /// Takes the chunks from the decoder of an lz4 frame, if there is one, and says whether it had come to the frame's end.
+    fn finish_lz4(&mut self) -> bool {
+        match std::mem::replace(self, Self::Between) {
+            Self::Lz4(decoder) => {
+                let (chunks, end) = decoder.finish();
+                *self = Self::Lz4Idle(chunks);
+                end.is_ok()
+            }
+            other => {
+                *self = other;
+                false
+            }
+        }
+    }
+
+    /// Begins an lz4 frame.
+    fn begin_lz4(&mut self) -> Result<(), ArchiveError> {
+        match std::mem::replace(self, Self::Between) {
+            Self::Lz4Idle(chunks) => {
+                let place = chunks.reader().place();
+                let failed = |source| ArchiveError::Decompress { place, codec: Compression::Lz4, source };
+                *self = Self::Lz4(Box::new(lz4::Decoder::new(chunks).map_err(failed)?));
+            }
+            other => *self = other,
+        }
+        Ok(())
     }
 
     fn restart(&mut self, coding: Coding) -> Result<(), ArchiveError> {
         match self {
             Self::Stored(_) => Ok(()),
-            Self::Zlib(_, decoder) if coding == Coding::Zlib => {
-                decoder.reset(true);
-                Ok(())
-            }
-            Self::Zlib(_, decoder) => {
-                **decoder = inflate(coding);
+            Self::Zlib(_, inflate) => {
+                inflate.input.forget();
+                match coding {
+                    Coding::Zlib => inflate.decoder.reset(true),
+                    _ => inflate.decoder = decoder(coding),
+                }
                 Ok(())
             }
             // The next frame's window may be another.
@@ -191,10 +269,8 @@ impl<'a> Codec<'a> {
                 *decoder = None;
                 Ok(())
             }
-            Self::Lz4(_) => {
-                if let Self::Lz4(decoder) = std::mem::replace(self, Self::Between) {
-                    *self = Self::Lz4(Box::new(FrameDecoder::new(decoder.into_inner())));
-                }
+            Self::Lz4(_) | Self::Lz4Idle(_) => {
+                self.finish_lz4();
                 Ok(())
             }
             Self::Between => Err(ArchiveError::AfterError),
@@ -205,23 +281,45 @@ impl<'a> Codec<'a> {
     fn step(&mut self, out: &mut [u8], compression: Compression) -> Result<Step, ArchiveError> {
         match self {
             Self::Stored(chunks) => stored_step(chunks, out),
-            Self::Zlib(chunks, inflate) => {
-                push_step(chunks, compression, |input| zlib_step(inflate, input, out))
-            }
+            Self::Zlib(chunks, inflate) => inflate_step(chunks, inflate, out),
             Self::Zstd(chunks, decoder) => match decoder.as_mut().and_then(ZstdDecoder::raw) {
-                Some(raw) => push_step(chunks, compression, |input| zstd_step(raw, input, out)),
+                Some(raw) => zstd_push(chunks, raw, out),
                 None => {
                     *decoder = Some(begin_zstd(chunks)?);
                     Ok(Step { consumed: 0, produced: 0, ended: false })
                 }
             },
-            Self::Lz4(decoder) => lz4_step(decoder, out),
+            Self::Lz4Idle(_) => {
+                self.begin_lz4()?;
+                Ok(Step { consumed: 0, produced: 0, ended: false })
+            }
+            Self::Lz4(decoder) => match decoder.read(out) {
+                // The decoder says 0 both after the end mark and where its input ends without one.
+                Ok(0) if !self.finish_lz4() => Err(self.unfinished_lz4()),
+                Ok(produced) => Ok(Step { consumed: 0, produced, ended: produced == 0 }),
+                Err(error) => Err(match error.downcast::<ArchiveError>() {
+                    Ok(error) => error,
+                    Err(error) => match self.leave() {
+                        Some(chunks) => decode_error(chunks, compression, error),
+                        None => ArchiveError::AfterError,
+                    },
+                }),
+            },
             Self::Between => Err(ArchiveError::AfterError),
+        }
+    }
+
+    fn unfinished_lz4(&self) -> ArchiveError {
+        match self.chunks() {
+            Some(chunks) => {
+                ArchiveError::StreamUnfinished { place: chunks.reader().place(), codec: Compression::Lz4 }
+            }
+            None => ArchiveError::AfterError,
         }
     }
 }
 
-fn inflate(coding: Coding) -> Decompress {
+fn decoder(coding: Coding) -> Decompress {
     if coding == Coding::Gzip { Decompress::new_gzip(GZIP_WINDOW_LOG) } else { Decompress::new(true) }
 }
 
@@ -232,11 +330,15 @@ fn begin_zstd(chunks: &mut Chunks<'_>) -> Result<ZstdDecoder, ArchiveError> {
     decoders.take(head).map_err(|error| decode_error(chunks, Compression::Zstd, error))
 }
 
-fn decode_error(chunks: &mut Chunks<'_>, codec: Compression, source: io::Error) -> ArchiveError {
+fn decode_error(chunks: &Chunks<'_>, codec: Compression, source: io::Error) -> ArchiveError {
     ArchiveError::Decompress { place: chunks.reader().place(), codec, source }
 }
 
 fn stored_step(chunks: &mut Chunks<'_>, out: &mut [u8]) -> Result<Step, ArchiveError> {
+    let copied = chunks.copy_chunks(out);
+    if copied > 0 {
+        return Ok(Step { consumed: copied, produced: copied, ended: false });
+    }
     let available = chunks.chunk()?;
     let length = available.len().min(out.len());
     if let (Some(to), Some(from)) = (out.get_mut(..length), available.get(..length)) {
@@ -247,25 +349,54 @@ fn stored_step(chunks: &mut Chunks<'_>, out: &mut [u8]) -> Result<Step, ArchiveE
     Ok(Step { consumed: length, produced: length, ended })
 }
 
-/// One step of a decoder that is pushed its input.
-fn push_step(
+fn inflate_step(
     chunks: &mut Chunks<'_>,
-    codec: Compression,
-    decode: impl FnOnce(&[u8]) -> io::Result<Step>,
+    inflate: &mut Inflate,
+    out: &mut [u8],
+) -> Result<Step, ArchiveError> {
+    let input = inflate.input.input(chunks)?;
+    let at_end = input.is_empty();
+    let step = zlib_step(&mut inflate.decoder, input, out);
+    let codec = Compression::Gzip;
+    let place = || {
+        let reader = chunks.reader();
+        reader.place_at(inflate.input.offset().unwrap_or_else(|| reader.offset()))
+    };
+    match step {
+        Ok(step) if is_unfinished(at_end, &step) => {
+            Err(ArchiveError::StreamUnfinished { place: place(), codec })
+        }
+        Ok(step) => {
+            inflate.input.consume(step.consumed);
+            Ok(step)
+        }
+        Err(source) => Err(ArchiveError::Decompress { place: place(), codec, source }),
+    }
+}
+
+fn zstd_push(
+    chunks: &mut Chunks<'_>,
+    raw: &mut Decoder<'static>,
+    out: &mut [u8],
 ) -> Result<Step, ArchiveError> {
     let input = chunks.chunk()?;
-    // At the item's end the decoder is asked once more: it may hold back what had no room before.
     let at_end = input.is_empty();
-    match decode(input) {
+    let codec = Compression::Zstd;
+    match zstd_step(raw, input, out) {
+        Ok(step) if is_unfinished(at_end, &step) => {
+            Err(ArchiveError::StreamUnfinished { place: chunks.reader().place(), codec })
+        }
         Ok(step) => {
             chunks.consume(step.consumed);
-            if at_end && !step.ended && step.produced == 0 {
-                return Err(ArchiveError::StreamUnfinished { place: chunks.reader().place(), codec });
-            }
             Ok(step)
         }
         Err(error) => Err(decode_error(chunks, codec, error)),
     }
+}
+
+/// At the item's end a decoder is asked once more: it may hold back what had no room before.
+fn is_unfinished(at_end: bool, step: &Step) -> bool {
+    at_end && !step.ended && step.produced == 0
 }
 
 fn zlib_step(inflate: &mut Decompress, input: &[u8], out: &mut [u8]) -> io::Result<Step> {
@@ -284,24 +415,4 @@ fn zstd_step(decoder: &mut Decoder<'static>, input: &[u8], out: &mut [u8]) -> io
     let status = decoder.run_on_buffers(input, out)?;
     // zstd itself fails when it is called again and again without making progress.
     Ok(Step { consumed: status.bytes_read, produced: status.bytes_written, ended: status.remaining == 0 })
-}
-
-fn lz4_step(decoder: &mut FrameDecoder<Chunks<'_>>, out: &mut [u8]) -> Result<Step, ArchiveError> {
-    match decoder.read(out) {
-        // The decoder says 0 both after the end mark and where its input ends without one; but only in the
-        // latter case has it asked for bytes beyond the item's last.
-        Ok(0) if decoder.get_ref().at_item_end() => {
-            let place = decoder.get_mut().reader().place();
-            Err(ArchiveError::StreamUnfinished { place, codec: Compression::Lz4 })
-        }
-        Ok(produced) => Ok(Step { consumed: 0, produced, ended: produced == 0 }),
-        Err(error) => Err(match error.downcast::<ArchiveError>() {
-            Ok(error) => error,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                let place = decoder.get_mut().reader().place();
-                ArchiveError::StreamUnfinished { place, codec: Compression::Lz4 }
-            }
-            Err(error) => decode_error(decoder.get_mut(), Compression::Lz4, error),
-        }),
-    }
 }

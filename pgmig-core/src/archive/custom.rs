@@ -85,7 +85,7 @@ impl StreamBlocks {
             StreamState::Reading => self.state = StreamState::Failed,
         }
         self.framing.skip_block()?;
-        let reader = self.framing.reader();
+        let reader = self.framing.reader_mut();
         if self.found.len() == toc.blocks() {
             let tail = read_tail(reader, self.container, toc, &self.found)?;
             reader.report();

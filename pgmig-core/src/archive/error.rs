@@ -103,12 +103,33 @@ pub enum ArchiveError {
         end: u64,
     },
     /// The file or tar member with the data of an entry is not there.
-    #[error("the archive has no {name}, which holds the data of {entry}: it is incomplete; {TAKE_AGAIN}")]
+    #[error(
+        "the archive has no {name} (nor .gz, .lz4, .zst), which holds the data of {entry}: it is incomplete; {TAKE_AGAIN}"
+    )]
     MemberMissing {
         /// The file's name, without the suffix of compressed ones.
         name: String,
         /// The entry.
         entry: Box<EntryLabel>,
+    },
+    /// A member of a tar file goes on beyond the file's end.
+    #[error(
+        "the archive ends {place}, {missing} bytes before the end of that member: it is truncated; {TAKE_AGAIN}"
+    )]
+    MemberCutOff {
+        /// Where the file ends.
+        place: Box<Place>,
+        /// How many bytes of the member are missing, with the zeros after it.
+        missing: u64,
+    },
+    /// A tar file that comes in a stream begins with another member than the table of contents.
+    #[error(
+        "{input} is a tar file that does not begin with toc.dat, as pg_dump's own do: a packed directory-format \
+        archive, perhaps, which cannot be read from standard input or a pipe; give the file itself, or the unpacked directory"
+    )]
+    TocNotFirst {
+        /// The input's name.
+        input: String,
     },
     /// A file of a directory-format archive, or a member of a tar file, is not what an archive has.
     #[error("the archive is damaged, or was made to do damage: {name} {problem}")]
@@ -197,6 +218,7 @@ impl ArchiveError {
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Truncated { place, .. }
+            | Self::MemberCutOff { place, .. }
             | Self::Malformed { place, .. }
             | Self::LineEndings { place }
             | Self::Script { place, .. }
@@ -228,8 +250,6 @@ pub enum MemberProblem {
     SeveralArchives,
     /// It is one member too many.
     TooMany,
-    /// It is not the first member, which reading from a stream takes.
-    NotFirst,
     /// It comes among the large objects of a block.
     AmongObjects,
     /// It lists other large objects than those that came before it.
@@ -245,16 +265,24 @@ impl fmt::Display for MemberProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path => f.write_str("is no plain file name, and could lead out of the archive"),
-            Self::NoFile => f.write_str("is no regular file (a link, a device, a header that extends another)"),
+            Self::NoFile => {
+                f.write_str("is no regular file (a link, a device, a header that extends another)")
+            }
             Self::Twice => f.write_str("is there twice, and only one can be right"),
             Self::Shared => f.write_str("is named by two entries"),
             Self::Missing => f.write_str("is not there"),
             Self::Changed => f.write_str("changed while the archive was being read"),
-            Self::SeveralArchives => f.write_str("is not the only one: the tar file holds several archives; unpack it and give one of them"),
+            Self::SeveralArchives => f.write_str(
+                "is not the only one: the tar file holds several archives; unpack it and give one of them",
+            ),
             Self::TooMany => f.write_str("is one member more than are read"),
-            Self::NotFirst => f.write_str("is not the first member of the tar file, as it is in one by pg_dump, and must be in what is read from standard input or a pipe; give the file itself"),
-            Self::AmongObjects => f.write_str("comes among large objects whose list (blobs.toc) is still to come"),
-            Self::OtherObjects { entry } => write!(f, "lists other large objects than those that came before it, which are those of dump ID {entry}"),
+            Self::AmongObjects => {
+                f.write_str("comes among large objects whose list (blobs.toc) is still to come")
+            }
+            Self::OtherObjects { entry } => write!(
+                f,
+                "lists other large objects than those that came before it, which are those of dump ID {entry}"
+            ),
             Self::Unknown => f.write_str("belongs to no entry"),
         }
     }
@@ -276,6 +304,8 @@ pub enum ScriptProblem {
     AfterCopy,
     /// A string, a quoted name or a comment does not end.
     Unterminated(&'static str),
+    /// The script ends within a statement.
+    CutOff,
     /// A statement is longer than this many bytes.
     TooLong(usize),
     /// More than one dump.
@@ -315,6 +345,12 @@ impl fmt::Display for ScriptProblem {
             Self::Unexpected(words) => write!(f, "the entry cannot have {words}; {EDITED}"),
             Self::AfterCopy => write!(f, "something follows COPY ... FROM stdin; in its line; {EDITED}"),
             Self::Unterminated(what) => write!(f, "the {what} that begins there does not end; {TAKE_AGAIN}"),
+            Self::CutOff => {
+                write!(
+                    f,
+                    "the script ends within the statement that begins there: it is truncated; {TAKE_AGAIN}"
+                )
+            }
             Self::TooLong(limit) => write!(f, "the statement that begins there is longer than {limit} bytes"),
             Self::SeveralDumps => {
                 f.write_str("it holds more than one dump; split it, and restore each into its own database")

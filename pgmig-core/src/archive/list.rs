@@ -3,6 +3,7 @@
 use super::{
     Archive,
     entry::{Entry, EntryKind},
+    format::Format,
     text::ArchiveText,
 };
 use std::fmt;
@@ -51,6 +52,9 @@ impl fmt::Display for Listing<'_> {
         }
         if header.dump_version.is_some() {
             writeln!(f, ";     Dumped by pg_dump version: {}", text(&header.dump_version))?;
+        }
+        if header.format == Format::Plain {
+            writeln!(f, ";     (a script has no dump IDs and no OIDs: pgmig numbers its entries)")?;
         }
         writeln!(f, ";\n;\n; Selected TOC Entries:\n;")?;
         self.archive

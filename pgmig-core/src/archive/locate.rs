@@ -50,7 +50,7 @@ impl<'t> Locator<'t> {
     fn follow(&mut self, entries: &[(u64, &Entry)]) -> Result<(), ArchiveError> {
         self.check_first(entries)?;
         for (index, &(offset, _)) in entries.iter().enumerate() {
-            self.framing.reader().seek(offset);
+            self.framing.reader_mut().seek(offset);
             let (kind, entry) = self.read_header()?;
             let end = match entries.get(index + 1) {
                 Some(&(next, _)) => next,
@@ -64,7 +64,7 @@ impl<'t> Locator<'t> {
     /// pg_dump writes the first block right after the TOC. Bytes between them are an entry that the TOC's
     /// count leaves out.
     fn check_first(&mut self, entries: &[(u64, &Entry)]) -> Result<(), ArchiveError> {
-        let reader = self.framing.reader();
+        let reader = self.framing.reader_mut();
         let toc_end = reader.offset();
         match entries.first() {
             Some(&(offset, _)) if offset != toc_end => {
@@ -87,12 +87,12 @@ impl<'t> Locator<'t> {
     }
 
     fn read_header(&mut self) -> Result<(BlockKind, &'t Entry), ArchiveError> {
-        read_block_header(self.framing.reader(), self.toc, &self.seen)
+        read_block_header(self.framing.reader_mut(), self.toc, &self.seen)
     }
 
     /// From after a block's header to its end, which is returned.
     fn pass_over(&mut self, kind: BlockKind, entry: &Entry) -> Result<u64, ArchiveError> {
-        self.framing.reader().enter(Part::Block(entry.label()));
+        self.framing.reader_mut().enter(Part::Block(entry.label()));
         self.framing.begin(kind);
         self.framing.skip_block()?;
         Ok(self.framing.reader().offset())

@@ -102,6 +102,8 @@ impl Locator<'_> {
         let named = file.map(member_name).transpose()?.unwrap_or_default();
         let list = match self.list(named, entry)? {
             Some(list) => list,
+            // Archives before 1.16 have one list, which the TOC of a directory names.
+            None if named.ends_with(".toc") => return Err(missing(named, entry)),
             None => return Err(missing(&object_list_name(entry), entry)),
         };
         let mut objects = Vec::new();
@@ -235,8 +237,8 @@ impl<'a> ObjectList<'a> {
         const EXPECTED: &str = "an OID and a file name";
         let shown: Vec<u8> = line.iter().copied().take(MAX_OBJECT_LINE).collect();
         let got = format!("\"{}\"", ArchiveText::new(shown));
-        match self.item.chunks() {
-            Some(chunks) => chunks.reader().malformed("a line of the list of large objects", got, EXPECTED),
+        match self.item.reader() {
+            Some(reader) => reader.malformed("a line of the list of large objects", got, EXPECTED),
             None => ArchiveError::AfterError,
         }
     }

@@ -36,6 +36,7 @@ mod entry;
 mod error;
 mod file;
 mod format;
+mod gathered;
 mod header;
 mod list;
 mod locate;

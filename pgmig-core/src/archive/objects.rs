@@ -52,7 +52,7 @@ impl<'a> PieceObjects<'a> {
             return Ok(None);
         };
         object.piece.aim(&mut chunks, &self.files, self.part.clone())?;
-        chunks.reader().set_progress(self.progress.from(object.piece.start, self.before));
+        chunks.reader_mut().set_progress(self.progress.from(object.piece.start, self.before));
         let oid = object.oid;
         self.before += object.piece.length();
         self.opened += 1;

@@ -3,14 +3,17 @@
 //! Knows no structure beyond bytes, integers and strings. Every length is checked against what is left
 //! before anything is allocated for it, and memory only grows with bytes that were there.
 
+mod input;
+mod values;
+
 use super::{
     error::{ArchiveError, Part, Place},
-    file::{ArchiveFile, Cursor},
+    file::ArchiveFile,
     header::Compression,
     progress::{BytesRead, Progress},
-    text::ArchiveText,
     wrapper::Unpacker,
 };
+use input::{Input, Rest, read_wrapped};
 use std::{
     fmt::Display,
     io::{self, ErrorKind, Read},
@@ -24,23 +27,6 @@ const LARGEST_READ: usize = 256 * 1024;
 /// A jump of no more than this beyond the buffer is read over: one read of many small chunks costs less than
 /// a read for each of them (a gzip archive has chunks of 4 KiB).
 const NEAR: u64 = 32 * 1024;
-/// Longest text of a table of contents that is compressed as a whole: memory for it is only bounded by this, and no
-/// definition comes near.
-const LONGEST_UNPACKED_TEXT: u64 = 64 * 1024 * 1024;
-
-pub(super) enum Input {
-    File(Arc<ArchiveFile>),
-    /// A file that is compressed as a whole: read forward, and from its start again where need be.
-    Wrapped {
-        file: Arc<ArchiveFile>,
-        unpacker: Option<Unpacker<Cursor>>,
-    },
-    Stream {
-        stream: Box<dyn Read + Send>,
-        name: Arc<str>,
-        wrapper: Compression,
-    },
-}
 
 /// Where the bytes for a reader end, when that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +156,11 @@ impl Reader {
         &mut self.part
     }
 
+    /// Bytes of an integer, after its sign.
+    pub(super) fn int_size(&self) -> u8 {
+        self.sizes.int
+    }
+
     /// Place in the archive of the next byte.
     pub(super) fn offset(&self) -> u64 {
         self.position - to_u64(self.end - self.start)
@@ -204,7 +195,7 @@ impl Reader {
         self.place_at(self.offset())
     }
 
-    fn place_at(&self, offset: u64) -> Box<Place> {
+    pub(super) fn place_at(&self, offset: u64) -> Box<Place> {
         let file = self.file().and_then(|file| file.member.as_deref()).map(str::to_owned);
         Box::new(Place { offset, file, part: self.part.clone() })
     }
@@ -354,165 +345,6 @@ impl Reader {
                 return Err(self.ended(reading));
             }
         }
-    }
-
-    /// Fills `out`.
-    pub(super) fn bytes(&mut self, out: &mut [u8], reading: &'static str) -> Result<(), ArchiveError> {
-        self.value_at = self.offset();
-        let mut filled = 0;
-        while let Some(space) = out.get_mut(filled..).filter(|space| !space.is_empty()) {
-            let available = self.fill()?;
-            let length = available.len().min(space.len());
-            if length == 0 {
-                return Err(self.ended(reading));
-            }
-            if let (Some(to), Some(from)) = (space.get_mut(..length), available.get(..length)) {
-                to.copy_from_slice(from);
-            }
-            self.consume(length);
-            filled += length;
-        }
-        Ok(())
-    }
-
-    pub(super) fn byte(&mut self, reading: &'static str) -> Result<u8, ArchiveError> {
-        self.value_at = self.offset();
-        self.next_byte(reading)
-    }
-
-    fn next_byte(&mut self, reading: &'static str) -> Result<u8, ArchiveError> {
-        let Some(&byte) = self.fill()?.first() else { return Err(self.ended(reading)) };
-        self.consume(1);
-        Ok(byte)
-    }
-
-    /// An unsigned number of `size` bytes (at most 8), least significant first.
-    fn magnitude(&mut self, size: u8, reading: &'static str) -> Result<u64, ArchiveError> {
-        let size = usize::from(size);
-        let mut bytes = [0; 8];
-        // An archive that is not compressed has one for every row.
-        if let (Some(to), Some(from)) = (bytes.get_mut(..size), self.buffered().get(..size)) {
-            to.copy_from_slice(from);
-            self.consume(size);
-            return Ok(u64::from_le_bytes(bytes));
-        }
-        for byte in bytes.iter_mut().take(size) {
-            *byte = self.next_byte(reading)?;
-        }
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    /// An integer: a sign byte, then the magnitude.
-    pub(super) fn int(&mut self, reading: &'static str) -> Result<i64, ArchiveError> {
-        self.value_at = self.offset();
-        let negative = self.next_byte(reading)? != 0;
-        let magnitude = self.magnitude(self.sizes.int, reading)?;
-        match i64::try_from(magnitude) {
-            Ok(value) if negative => Ok(-value),
-            Ok(value) => Ok(value),
-            Err(_) => Err(self.malformed(reading, magnitude, "less than 2^63")),
-        }
-    }
-
-    /// An integer from `low` to `high`.
-    pub(super) fn int_within<T: TryFrom<i64>>(
-        &mut self,
-        reading: &'static str,
-        low: i64,
-        high: i64,
-    ) -> Result<T, ArchiveError> {
-        let value = self.int(reading)?;
-        match T::try_from(value) {
-            Ok(converted) if (low..=high).contains(&value) => Ok(converted),
-            _ => Err(self.malformed(reading, value, format_args!("{low} to {high}"))),
-        }
-    }
-
-    /// A file offset.
-    pub(super) fn unsigned_offset(&mut self, reading: &'static str) -> Result<u64, ArchiveError> {
-        self.value_at = self.offset();
-        self.magnitude(self.sizes.offset, reading)
-    }
-
-    /// A string of at most `most` bytes; `None` for NULL.
-    pub(super) fn text(
-        &mut self,
-        reading: &'static str,
-        most: u64,
-    ) -> Result<Option<ArchiveText>, ArchiveError> {
-        let length = match self.int(reading)? {
-            -1 => return Ok(None),
-            length => length,
-        };
-        // A few bytes can unpack to a text of any length.
-        let most = if self.is_unpacked() { most.min(LONGEST_UNPACKED_TEXT) } else { most };
-        let Some(mut left) = u64::try_from(length).ok().filter(|length| *length <= most) else {
-            return Err(self.malformed(
-                reading,
-                format_args!("{length} bytes long"),
-                format_args!("a length of -1 (NULL) to {most}"),
-            ));
-        };
-        self.require(left, reading)?;
-        let mut bytes = Vec::new();
-        while left > 0 {
-            let available = self.fill()?;
-            let here = usize::try_from(left).unwrap_or(usize::MAX).min(available.len());
-            if here == 0 {
-                return Err(self.ended(reading));
-            }
-            bytes.extend_from_slice(available.get(..here).unwrap_or_default());
-            self.consume(here);
-            left -= to_u64(here);
-        }
-        // pg_dump's strings are C strings; a NUL shows that this is not the start of one.
-        if memchr::memchr(0, &bytes).is_some() {
-            return Err(self.malformed(reading, "a text with a NUL byte", "a text"));
-        }
-        Ok(Some(ArchiveText::new(bytes)))
-    }
-}
-
-/// Reads the contents of a compressed file at `position`, which is `ahead` bytes from where its decoder is.
-fn read_wrapped(
-    file: &Arc<ArchiveFile>,
-    unpacker: &mut Option<Unpacker<Cursor>>,
-    ahead: &mut u64,
-    space: &mut [u8],
-    position: u64,
-) -> io::Result<usize> {
-    let unpacker = match unpacker {
-        Some(unpacker) => unpacker,
-        None => unpacker.insert(Unpacker::new(Cursor::new(Arc::clone(file)), file.wrapper)?),
-    };
-    while *ahead > 0 {
-        let room = usize::try_from(*ahead).unwrap_or(usize::MAX).min(space.len());
-        let read = unpacker.read(space.get_mut(..room).unwrap_or_default())?.min(room);
-        if read == 0 {
-            file.contents_end(position - *ahead);
-            return Ok(0);
-        }
-        *ahead -= to_u64(read);
-    }
-    let read = unpacker.read(space)?;
-    if read == 0 {
-        file.contents_end(position);
-    }
-    Ok(read)
-}
-
-/// What is left of a reader's input, for a decoder. An [`ArchiveError`] travels inside the [`io::Error`].
-struct Rest(Reader);
-
-impl Read for Rest {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.0.fill().map_err(io::Error::other)?;
-        let length = available.len().min(buffer.len());
-        if let (Some(to), Some(from)) = (buffer.get_mut(..length), available.get(..length)) {
-            to.copy_from_slice(from);
-        }
-        self.0.consume(length);
-        Ok(length)
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Foreign {
     Reencoded,
     /// An archive after this many bytes of something else.
     TextBefore(usize),
+    /// An archive after bytes that no program has printed.
+    Damaged,
     /// Anything else.
     Unknown,
 }
@@ -53,6 +55,7 @@ impl fmt::Display for Foreign {
             Self::CompressedTwice => f.write_str("it is a compressed file in a compressed file; unpack it once first"),
             Self::Reencoded => f.write_str("it was re-encoded as text and cannot be repaired; PowerShell's `>` does that: use pg_dump -f, or run the command from cmd or a Unix shell"),
             Self::TextBefore(bytes) => write!(f, "other output comes before the archive, which starts at byte {bytes}; take it again with messages kept out of standard output and without a terminal (`kubectl exec` and `oc exec` without -t), or cut them off: tail -c +{}", bytes + 1),
+            Self::Damaged => f.write_str("an archive is in it, but not at its start, which is damaged; copy the file again and compare its checksum with the original's, or take the backup again"),
             Self::Unknown => f.write_str("it starts like nothing that pg_dump writes"),
         }
     }
@@ -102,9 +105,18 @@ fn script(head: &[u8]) -> Result<Format, Foreign> {
         };
     }
     match memmem::find(head, MAGIC) {
-        Some(bytes) => Err(Foreign::TextBefore(bytes)),
+        Some(bytes) if is_text(head.get(..bytes).unwrap_or_default()) => Err(Foreign::TextBefore(bytes)),
+        // Of a compressed file whose first byte was damaged, say: lz4 leaves the magic readable.
+        Some(_) => Err(Foreign::Damaged),
         None => Err(Foreign::Unknown),
     }
+}
+
+/// Whether these are messages: text, and the escapes that a terminal takes.
+fn is_text(bytes: &[u8]) -> bool {
+    let is_control =
+        |c: char| c.is_control() && !c.is_whitespace() && c != '\u{1b}' && c != '\u{7}' && c != '\u{8}';
+    std::str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(is_control))
 }
 
 fn unpacker(head: &[u8]) -> Option<&'static str> {
@@ -154,6 +166,7 @@ mod tests {
             (b"\\restrict x\n--\n-- PostgreSQL database cluster dump\n", Foreign::ClusterScript),
             (b"Defaulted container\r\nPGDMP\x01", Foreign::TextBefore(21)),
             (b"Defaulted container\n--\n-- PostgreSQL database dump\n", Foreign::TextBefore(20)),
+            (b"\x05\x22\x4d\x18\x64\x40\xa7PGDMP\x01", Foreign::Damaged),
             (b"PGDMX", Foreign::Unknown),
         ] {
             assert_eq!(recognise(head), Err(found));

@@ -4,9 +4,15 @@
 //! `pzstd` and `cat a.gz b.gz` write them.
 
 use super::header::Compression;
-use flate2::read::MultiGzDecoder;
-use lz4_flex::frame::FrameDecoder;
-use std::io::{self, BufReader, ErrorKind, Read};
+use flate2::bufread::GzDecoder;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+
+/// How much of a file is read at a time.
+const READ_BYTES: usize = 128 * 1024;
+
+/// What lz4 and zstd take for no data, whatever is in it: a frame that begins with one of 16 numbers (RFC 8878, section
+/// 3.1.2), of which these are the bytes after the first. `pzstd` writes such frames.
+const SKIPPABLE: &[u8] = b"\x2a\x4d\x18";
 
 /// How a file that begins with `head` is compressed; `None` if it is not, or in a way that is not unpacked.
 pub(super) fn recognise(head: &[u8]) -> Option<Compression> {
@@ -18,12 +24,19 @@ pub(super) fn recognise(head: &[u8]) -> Option<Compression> {
     MAGICS.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, wrapper)| *wrapper)
 }
 
-/// Unpacks a whole file.
-pub(super) enum Unpacker<R: Read> {
+/// Unpacks a whole file: the streams in it, one after the other.
+pub(super) struct Unpacker<R: Read> {
+    wrapper: Compression,
+    /// The stream that is being unpacked; `None` after the last, and after an error.
+    stream: Option<Stream<R>>,
+}
+
+/// One stream, which leaves what comes after it.
+enum Stream<R: Read> {
     /// Nothing to unpack.
-    Stored(R),
-    Gzip(Box<MultiGzDecoder<R>>),
-    Lz4(Box<Lz4Frames<R>>),
+    Stored(BufReader<R>),
+    Gzip(Box<GzDecoder<BufReader<R>>>),
+    Lz4(Box<lz4::Decoder<BufReader<R>>>),
     /// Takes windows of up to 128 MiB, zstd's own default limit.
     Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<R>>>),
 }
@@ -32,16 +45,58 @@ impl<R: Read> Unpacker<R> {
     /// # Errors
     /// There is no memory for a decoder.
     pub(super) fn new(input: R, wrapper: Compression) -> io::Result<Self> {
-        Ok(match wrapper {
-            Compression::None => Self::Stored(input),
-            Compression::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(input))),
-            Compression::Lz4 => Self::Lz4(Box::new(Lz4Frames::new(input))),
-            Compression::Zstd => Self::Zstd(Box::new(zstd::stream::read::Decoder::new(input)?)),
-        })
+        let input = BufReader::with_capacity(READ_BYTES, input);
+        Ok(Self { wrapper, stream: Some(Stream::new(input, wrapper)?) })
+    }
+
+    /// Begins the stream that follows another one.
+    fn go_on(&mut self, mut input: BufReader<R>) -> io::Result<()> {
+        let rest = input.fill_buf()?;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let is_skippable = self.wrapper != Compression::Gzip
+            && rest.first().is_some_and(|first| first & 0xf0 == 0x50)
+            && rest.get(1..).is_some_and(|rest| rest.starts_with(SKIPPABLE));
+        // A few bytes of a magic number may be all that has come through a pipe so far: these the decoder judges.
+        if !is_skippable && rest.len() >= 4 && recognise(rest) != Some(self.wrapper) {
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "the compressed data end here, and something else follows: it was appended to the file",
+            ));
+        }
+        self.stream = Some(Stream::new(input, self.wrapper)?);
+        Ok(())
     }
 }
 
 impl<R: Read> Read for Unpacker<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(mut stream) = self.stream.take() {
+            let read = stream.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                self.stream = Some(stream);
+                return Ok(read);
+            }
+            self.go_on(stream.finish()?)?;
+        }
+        Ok(0)
+    }
+}
+
+impl<R: Read> Stream<R> {
+    fn new(input: BufReader<R>, wrapper: Compression) -> io::Result<Self> {
+        Ok(match wrapper {
+            Compression::None => Self::Stored(input),
+            Compression::Gzip => Self::Gzip(Box::new(GzDecoder::new(input))),
+            Compression::Lz4 => Self::Lz4(Box::new(lz4::Decoder::new(input)?)),
+            Compression::Zstd => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+                Self::Zstd(Box::new(decoder.single_frame()))
+            }
+        })
+    }
+
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Stored(input) => input.read(buffer),
@@ -50,54 +105,19 @@ impl<R: Read> Read for Unpacker<R> {
             Self::Zstd(decoder) => decoder.read(buffer),
         }
     }
-}
 
-/// LZ4 frames one after the other. `FrameDecoder` says 0 at a frame's end, and likewise where its input ends
-/// within a frame.
-pub(super) struct Lz4Frames<R: Read> {
-    decoder: FrameDecoder<Watched<BufReader<R>>>,
-    within_frame: bool,
-}
-
-impl<R: Read> Lz4Frames<R> {
-    fn new(input: R) -> Self {
-        let input = Watched { input: BufReader::new(input), ended: false };
-        Self { decoder: FrameDecoder::new(input), within_frame: true }
-    }
-}
-
-impl<R: Read> Read for Lz4Frames<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
+    /// What comes after the stream, which has been read to its end.
+    fn finish(self) -> io::Result<BufReader<R>> {
+        match self {
+            Self::Stored(input) => Ok(input),
+            Self::Gzip(decoder) => Ok(decoder.into_inner()),
+            Self::Zstd(decoder) => Ok(decoder.finish()),
+            Self::Lz4(decoder) => match decoder.finish() {
+                (input, Ok(())) => Ok(input),
+                // This decoder says 0 as well where its input ends within a frame.
+                (_, Err(_)) => Err(ErrorKind::UnexpectedEof.into()),
+            },
         }
-        loop {
-            let read = self.decoder.read(buffer)?;
-            if read > 0 {
-                self.within_frame = true;
-                return Ok(read);
-            }
-            match (self.decoder.get_ref().ended, self.within_frame) {
-                (true, true) => return Err(ErrorKind::UnexpectedEof.into()),
-                (true, false) => return Ok(0),
-                // The end mark of a frame, which another may follow.
-                (false, _) => self.within_frame = false,
-            }
-        }
-    }
-}
-
-/// Knows whether its input has said that there is no more.
-struct Watched<R> {
-    input: R,
-    ended: bool,
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.input.read(buffer)?;
-        self.ended |= read == 0 && !buffer.is_empty();
-        Ok(read)
     }
 }
 
@@ -116,9 +136,9 @@ mod tests {
                 encoder.finish().unwrap()
             }
             Compression::Lz4 => {
-                let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+                let mut encoder = lz4::EncoderBuilder::new().build(Vec::new()).unwrap();
                 encoder.write_all(bytes).unwrap();
-                encoder.finish().unwrap()
+                encoder.finish().0
             }
             Compression::Zstd => zstd::encode_all(bytes, 3).unwrap(),
         }
@@ -140,6 +160,9 @@ mod tests {
             assert!(unpacked(&one, wrapper).unwrap() == bytes, "{wrapper}");
             let two = [packed(first, wrapper), packed(second, wrapper)].concat();
             assert!(unpacked(&two, wrapper).unwrap() == bytes, "{wrapper}, two streams");
+            let garbage = [&one[..], b"appended"].concat();
+            let error = unpacked(&garbage, wrapper).unwrap_err();
+            assert!(error.to_string().contains("something else follows"), "{wrapper}: {error}");
             for cut in [20, one.len() / 2, one.len() - 5, one.len() - 1] {
                 assert!(unpacked(&one[..cut], wrapper).is_err(), "{wrapper} cut at {cut}");
             }

@@ -56,6 +56,25 @@ impl TextEncoding {
         }
     }
 
+    /// `text` without the character at its end that more bytes may complete, so far as that is told quickly.
+    pub(crate) fn whole_characters(self, text: &[u8]) -> &[u8] {
+        // The longest character has four bytes: one of the last three may begin one that is not complete.
+        let begun = (1..=3.min(text.len())).find(|back| {
+            let first = text.len().checked_sub(*back).and_then(|at| text.get(at));
+            let length = match first {
+                Some(0xc2..=0xdf) => 2,
+                Some(0xe0..=0xef) => 3,
+                Some(0xf0..=0xf4) => 4,
+                _ => 1,
+            };
+            length > *back
+        });
+        match begun {
+            Some(back) if self == Self::Utf8 => text.get(..text.len() - back).unwrap_or(text),
+            _ => text,
+        }
+    }
+
     /// Checks `text`, which begins with a character. NUL bytes are not looked for.
     pub(crate) fn check(self, text: &[u8]) -> Check {
         match self {
@@ -141,6 +160,21 @@ mod tests {
         assert_eq!(check("EUC_TW", b"\x8e\xb2\xa1\xa1"), Check::Invalid(0));
         assert_eq!(check("LATIN1", b"\xe9\x80"), Check::Valid);
         assert!(!TextEncoding::of(None).is_text(b"a\0"));
+    }
+
+    #[test]
+    fn a_character_that_goes_on_is_left() {
+        for text in ["", "a", "aé", "a\u{20ac}", "a\u{1f600}", "é\u{20ac}"] {
+            let bytes = text.as_bytes();
+            assert_eq!(TextEncoding::Utf8.whole_characters(bytes), bytes);
+            let last = text.char_indices().last().map_or(0, |(at, _)| at);
+            for cut in last + 1..bytes.len() {
+                let cut = bytes.get(..cut).unwrap_or_default();
+                assert_eq!(TextEncoding::Utf8.whole_characters(cut).len(), last, "{text}");
+                assert_eq!(TextEncoding::Bytes.whole_characters(cut), cut);
+            }
+        }
+        assert_eq!(TextEncoding::Utf8.whole_characters(b"\x80\x80\x80\x80"), b"\x80\x80\x80\x80");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use super::encoding::{Check, TextEncoding};
 use super::fault::RowFault;
+use super::glance::Glance;
 use crate::copy::{MAX_ROW_BYTES, escaped_byte};
 use memchr::{memchr_iter, memchr3};
 
@@ -94,7 +95,7 @@ impl RowScanner {
         let mut done = 0;
         loop {
             let rest = piece.get(done..).unwrap_or_default();
-            let part = rest.get(..PART_BYTES).unwrap_or(rest);
+            let part = self.encoding.whole_characters(rest.get(..PART_BYTES).unwrap_or(rest));
             let taken = self.scan_part(part)?;
             done += taken;
             if taken == 0 || done == piece.len() {
@@ -108,12 +109,18 @@ impl RowScanner {
             self.expect_line_ends(piece)?;
             return Ok(piece.len());
         }
+        let glance = self.glance(piece);
         let mut sound = Sound { until: piece.len(), next: Next::More };
-        self.check_encoding(piece, &mut sound);
-        let spelled = self.check_bytes(piece, &mut sound);
-        let rows = piece.get(..sound.until).unwrap_or_default();
-        // Before the faults that were found: what is wrong in these rows is earlier.
-        self.count_rows(rows)?;
+        if !glance.is_some_and(|glance| glance.is_ascii) {
+            self.check_encoding(piece, &mut sound);
+        }
+        let is_plain = glance.is_some_and(|glance| glance.is_plain);
+        let spelled = if is_plain { Ok(()) } else { self.check_bytes(piece, &mut sound) };
+        match glance.filter(|glance| glance.rows_fit && sound.until == piece.len()) {
+            Some(glance) => self.take(piece, &glance),
+            // Before the faults that were found: what is wrong in these rows is earlier.
+            None => self.count_rows(piece.get(..sound.until).unwrap_or_default())?,
+        }
         spelled?;
         match sound.next {
             Next::More => Ok(sound.until),
@@ -138,6 +145,29 @@ impl RowScanner {
         }
         self.offset += to_u64(rest.len());
         Err(self.fault_here(RowFault::MissingEndMarker))
+    }
+
+    /// A quick look at `piece`, where that tells enough.
+    fn glance(&self, piece: &[u8]) -> Option<Glance> {
+        let within_limit = self.row_bytes.saturating_add(to_u64(piece.len())) <= self.limit;
+        let tabs = self.fields.checked_sub(1)?;
+        if self.encoding == TextEncoding::NotAsciiSafe || !within_limit {
+            return None;
+        }
+        Glance::at(piece, self.tabs, tabs)
+    }
+
+    /// Counts the rows of `piece`, which fit.
+    fn take(&mut self, piece: &[u8], glance: &Glance) {
+        let begun = to_u64(piece.len() - glance.until);
+        if glance.rows == 0 {
+            self.row_bytes += begun;
+        } else {
+            self.offset += self.row_bytes + to_u64(glance.until);
+            self.row_bytes = begun;
+        }
+        self.rows += glance.rows;
+        self.tabs = glance.tabs;
     }
 
     fn check_encoding(&self, piece: &[u8], sound: &mut Sound) {
@@ -336,7 +366,8 @@ mod tests {
             let (piece, after) = rest.split_at((*size).min(rest.len()));
             buffer.extend_from_slice(piece);
             let done = scanner.scan(&buffer).map_err(plain)?;
-            assert!(buffer.len() - done < LONGEST_ESCAPE);
+            // An escape and a character, neither of them complete.
+            assert!(buffer.len() - done < LONGEST_ESCAPE + char::MAX.len_utf8());
             buffer.drain(..done);
             rest = after;
         }

@@ -47,8 +47,8 @@ impl<'a> Statements<'a> {
 
     fn problem(&mut self) -> ArchiveError {
         let reader = match self {
-            Self::Stream(stream) => Some(stream.reader()),
-            Self::Item { item, .. } => item.chunks().map(|chunks| chunks.reader()),
+            Self::Stream(stream) => Some(&*stream.reader()),
+            Self::Item { item, .. } => item.reader(),
         };
         match reader {
             Some(reader) => {

@@ -1,5 +1,8 @@
 //! From a script to entries: which statement belongs to which, and what only sets the session up.
 
+mod data;
+mod session;
+
 use super::entry::{OpenEntry, section};
 use super::header::EntryHeader;
 use super::names::{NamesWithLineEnds, Objects};
@@ -14,10 +17,7 @@ use crate::archive::session::SessionSettings;
 use crate::archive::text::ArchiveText;
 use crate::archive::toc::Toc;
 use crate::sql::{ScriptPiece, StandardStrings};
-
-/// Client encodings in which a byte of a character can look like a quote's backslash. pg_dump uses them only when
-/// it is told to (`--encoding`), as no server does.
-const NOT_ASCII_SAFE: [&str; 7] = ["SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "GB18030", "UHC", "JOHAB"];
+use data::is_copy;
 
 /// Statements of `--clean` before the first entry, by how they begin; and of `--create`, before the script goes on in
 /// the new database. A restore has a new database anyway.
@@ -154,63 +154,6 @@ impl ScriptParser {
         toc.session.clone_from(&self.settings);
     }
 
-    /// The next INSERT statement of the table whose data have been found; `None` after the last.
-    pub(super) fn next_insert(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
-        self.next_statement(is_insert)
-    }
-
-    /// The next statement of the transaction with large objects that has been found.
-    pub(super) fn next_of_objects(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
-        self.next_statement(|_| true)
-    }
-
-    fn next_statement(&mut self, is_data: fn(&[u8]) -> bool) -> Result<Option<Vec<u8>>, ArchiveError> {
-        match self.script.next()? {
-            Some(Event::Statement(piece)) if is_data(self.script.text(&piece)) => {
-                Ok(Some(self.script.text(&piece).to_vec()))
-            }
-            Some(other) => {
-                self.script.put_back(other);
-                Ok(None)
-            }
-            None => Ok(None),
-        }
-    }
-
-    /// Passes over the INSERT statements of a table; where the first begins and the last ends.
-    pub(super) fn pass_over_inserts(&mut self) -> Result<(u64, u64), ArchiveError> {
-        self.pass_over(is_insert, |_| false)
-    }
-
-    /// Passes over a transaction with large objects; where it begins and ends.
-    pub(super) fn pass_over_objects(&mut self) -> Result<(u64, u64), ArchiveError> {
-        self.pass_over(|_| true, |sql| sql.eq_ignore_ascii_case(b"COMMIT;"))
-    }
-
-    fn pass_over(
-        &mut self,
-        is_data: fn(&[u8]) -> bool,
-        is_last: fn(&[u8]) -> bool,
-    ) -> Result<(u64, u64), ArchiveError> {
-        let mut range: Option<(u64, u64)> = None;
-        while let Some(event) = self.script.next()? {
-            match event {
-                Event::Statement(piece) if is_data(self.script.text(&piece)) => {
-                    let start = range.map_or(piece.offset, |(start, _)| start);
-                    range = Some((start, piece.end()));
-                    if is_last(self.script.text(&piece)) {
-                        break;
-                    }
-                }
-                other => {
-                    self.script.put_back(other);
-                    break;
-                }
-            }
-        }
-        Ok(range.unwrap_or_default())
-    }
-
     fn event(&mut self, event: Event) -> Result<Option<Found>, ArchiveError> {
         match event {
             Event::Title if self.stage == Stage::BeforeTitle => self.stage = Stage::Within,
@@ -302,95 +245,6 @@ impl ScriptParser {
         }
     }
 
-    /// A statement of an entry with data.
-    fn data_statement(&mut self, piece: &ScriptPiece) -> Result<Option<Found>, ArchiveError> {
-        let sql = self.script.text(piece);
-        // Of `--disable-triggers`; it is a part of the data's dump only, and constraints come after the data anyway.
-        if sql.starts_with(b"ALTER TABLE ") && sql.ends_with(b" TRIGGER ALL;") {
-            return Ok(None);
-        }
-        let is_copy = is_copy(sql) && sql.to_ascii_lowercase().ends_with(b" from stdin;");
-        let begins = match self.open.as_ref().map(|entry| entry.kind) {
-            Some(EntryKind::TableData) => is_copy || is_insert(sql),
-            Some(EntryKind::Blobs) => sql.eq_ignore_ascii_case(b"BEGIN;"),
-            _ => false,
-        };
-        let copy = is_copy.then(|| [sql, b"\n"].concat());
-        let entry = if begins { self.open.take() } else { None };
-        let Some(mut entry) = entry else { return Err(self.unexpected(piece)) };
-        let (id, kind) = (entry.dump_id, entry.kind);
-        entry.copy_statement = copy;
-        self.push(entry);
-        self.data = Some(kind);
-        if is_copy {
-            return Ok(Some(Found::Copy(id)));
-        }
-        self.script.put_back(Event::Statement(piece.clone()));
-        Ok(Some(if kind == EntryKind::Blobs { Found::Objects(id) } else { Found::Inserts(id) }))
-    }
-
-    fn set(&mut self, setting: Setting, sql: &[u8], offset: u64) -> Result<(), ArchiveError> {
-        match setting {
-            Setting::Encoding(encoding) => {
-                if NOT_ASCII_SAFE.contains(&encoding.as_str()) {
-                    return Err(self.script.problem(offset, ScriptProblem::Encoding(encoding)));
-                }
-                let definition = format!("SET client_encoding = '{encoding}';\n");
-                self.session_entry("ENCODING", definition.into(), offset)
-            }
-            Setting::Strings(strings) => {
-                self.strings = strings;
-                self.script.set_strings(strings);
-                let on_off = if strings == StandardStrings::On { "on" } else { "off" };
-                let definition = format!("SET standard_conforming_strings = '{on_off}';\n");
-                self.session_entry("STDSTRINGS", definition.into(), offset)
-            }
-            Setting::SearchPath => {
-                let definition = ArchiveText::new([sql, b"\n"].concat());
-                self.session_entry("SEARCHPATH", definition, offset)
-            }
-            Setting::AccessMethod(method) => {
-                self.access_method = Some(method.into());
-                Ok(())
-            }
-            Setting::WithOids(with_oids) => {
-                self.with_oids = with_oids;
-                Ok(())
-            }
-            Setting::Other => Ok(()),
-        }
-    }
-
-    /// The entry that archives have for what holds for all of them. After `\connect` a script says it again, and must
-    /// say the same.
-    fn session_entry(
-        &mut self,
-        desc: &str,
-        definition: ArchiveText,
-        offset: u64,
-    ) -> Result<(), ArchiveError> {
-        if let Some(known) = self.session.iter().find(|entry| entry.desc == desc) {
-            return match known.definition == Some(definition) {
-                true => Ok(()),
-                false => Err(self.script.problem(offset, ScriptProblem::Changes)),
-            };
-        }
-        let header = EntryHeader {
-            tag: desc.into(),
-            desc: desc.into(),
-            namespace: None,
-            owner: None,
-            tablespace: None,
-            is_data: false,
-        };
-        let mut entry = OpenEntry::new(header, self.take_id()?).finish(Section::PreData, None, false);
-        entry.definition = Some(definition);
-        self.settings.note(&entry).map_err(|_| self.script.problem(offset, ScriptProblem::Changes))?;
-        self.session.push(entry.clone());
-        self.entries.push(entry);
-        Ok(())
-    }
-
     fn command(&self, name: &str, offset: u64) -> Result<(), ArchiveError> {
         match name {
             // Around everything since August 2025: psql then takes no other command. Neither is any taken here.
@@ -428,14 +282,6 @@ fn is_about_database(entry: &Entry) -> bool {
 
 fn note(slot: &mut Option<ArchiveText>, text: Vec<u8>) {
     slot.get_or_insert_with(|| ArchiveText::new(text));
-}
-
-fn is_insert(sql: &[u8]) -> bool {
-    sql.get(..12).is_some_and(|start| start.eq_ignore_ascii_case(b"INSERT INTO "))
-}
-
-fn is_copy(sql: &[u8]) -> bool {
-    sql.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"COPY "))
 }
 
 /// The key words that a statement begins with: no names and no values, which are nobody's business.

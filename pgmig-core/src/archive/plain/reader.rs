@@ -64,7 +64,11 @@ impl ScriptReader {
         }
         while let Some(piece) = self.piece()? {
             match piece.kind {
-                PieceKind::Statement => return Ok(Some(Event::Statement(piece))),
+                PieceKind::Statement if self.text(&piece).ends_with(b";") => {
+                    return Ok(Some(Event::Statement(piece)));
+                }
+                // Only at the end of the input.
+                PieceKind::Statement => return Err(self.problem(piece.offset, ScriptProblem::CutOff)),
                 PieceKind::MetaCommand => {
                     let name = self.command_name(&piece);
                     return Ok(Some(Event::Command { name, offset: piece.offset }));

@@ -35,7 +35,13 @@ impl TarIndex {
             let start = reader.offset();
             let end = start.saturating_add(member.size);
             reader.enter(Part::Member(member.path.clone()));
-            reader.skip(member.size.saturating_add(member.padding()), "a tar member")?;
+            let length = member.size.saturating_add(member.padding());
+            if let Some(end) = reader.end()
+                && let missing @ 1.. = length.saturating_sub(end.saturating_sub(start))
+            {
+                return Err(ArchiveError::MemberCutOff { place: reader.place_at(end), missing });
+            }
+            reader.skip(length, "a tar member")?;
             if member.kind == MemberKind::Directory {
                 continue;
             }

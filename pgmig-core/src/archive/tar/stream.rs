@@ -64,7 +64,7 @@ impl TarStream {
         reader.enter(Part::Members);
         let member = Member::read(&mut reader)?.filter(|member| member.path == TOC);
         let Some(member) = member else {
-            return Err(ArchiveError::Member { name: TOC.to_owned(), problem: MemberProblem::NotFirst });
+            return Err(ArchiveError::TocNotFirst { input: reader.name().to_owned() });
         };
         let end = reader.offset().saturating_add(member.size);
         let (header, container) = Header::read(&mut reader, Format::Tar)?;
@@ -185,7 +185,7 @@ impl TarStream {
     fn next_member(&mut self) -> Result<Next, ArchiveError> {
         loop {
             self.framing.skip_block()?;
-            let reader = self.framing.reader();
+            let reader = self.framing.reader_mut();
             reader.skip(self.padding, "the padding of a tar member")?;
             self.padding = 0;
             reader.enter(Part::Members);
@@ -209,7 +209,7 @@ impl TarStream {
 
     fn enter(&mut self, member: &Member, part: Part) {
         self.padding = member.padding();
-        self.framing.reader().enter(part);
+        self.framing.reader_mut().enter(part);
         self.framing.begin_whole(member.size);
     }
 
@@ -258,7 +258,7 @@ impl TarStream {
             let name = if entry.kind == EntryKind::Blobs { object_list_name(entry) } else { file };
             return Err(ArchiveError::MemberMissing { name, entry: Box::new(entry.label()) });
         }
-        let reader = self.framing.reader();
+        let reader = self.framing.reader_mut();
         let tail = drain_zeros(reader)?;
         reader.report();
         self.state = State::Ended(tail);

@@ -255,9 +255,9 @@ pub(super) fn pack(bytes: &[u8], compression: Compression) -> Vec<u8> {
             encoder.finish().unwrap()
         }
         Compression::Lz4 => {
-            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            let mut encoder = lz4::EncoderBuilder::new().build(Vec::new()).unwrap();
             encoder.write_all(bytes).unwrap();
-            encoder.finish().unwrap()
+            encoder.finish().0
         }
         Compression::Zstd => zstd::encode_all(bytes, 3).unwrap(),
     }

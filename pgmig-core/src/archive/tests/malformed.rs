@@ -83,7 +83,8 @@ fn what_went_wrong_on_the_way_is_said() {
     let cut = refusal("plain_sql.dump");
     assert!(matches!(cut, ArchiveError::Truncated { .. } | ArchiveError::Script { .. }), "{cut}");
     let truncated = refusal("tar_trunc.tar");
-    assert!(matches!(truncated, ArchiveError::Truncated { .. }), "{truncated}");
+    assert!(matches!(truncated, ArchiveError::MemberCutOff { missing: 1.., .. }), "{truncated}");
+    assert_eq!(truncated.place().unwrap().offset, u64::try_from(case("tar_trunc.tar").len()).unwrap());
     assert_eq!(found("utf16_powershell.dump"), Foreign::Reencoded);
     assert!(matches!(refusal("crlf_mangled.dump"), ArchiveError::LineEndings { .. }));
     let version = refusal("version_2.0.dump").to_string();
