@@ -100,7 +100,7 @@ const LARGE_OBJECT_GRANTS: &str = "
     WHERE grantee <> lomowner GROUP BY 1, 2 ORDER BY 1, 2";
 
 /// Two at a time: a restore is the server's work for the most part.
-fn in_parallel(archives: &[PathBuf], check: impl Fn(&Path) -> Verdict + Sync) -> Vec<Verdict> {
+pub(crate) fn in_parallel<V: Send>(archives: &[PathBuf], check: impl Fn(&Path) -> V + Sync) -> Vec<V> {
     let queue = Mutex::new(archives.iter().enumerate());
     let work = || {
         let mut done = Vec::new();

@@ -1,6 +1,8 @@
 //! Restores in place: one transaction on one connection, by a role that owns its database and may do nothing else.
 
+use crate::in_place_readers::has_locked;
 use crate::support::application::{self, APPLICATION, PASSWORD};
+use crate::support::database::quoted;
 use crate::support::document::document;
 use crate::support::migrations::MigrationCopy;
 use crate::support::pgmig::TargetFile;
@@ -38,6 +40,9 @@ fn an_owner_replaces_its_store() {
     let outcome = application::restore_into(&backup, &target).args(["--jobs", "4"]).run().expect_status(0);
     outcome.stderr_has("in place everything goes over one connection").keeps_secret(PASSWORD);
     backup.assert_restored(&target);
+    let outcome =
+        application::restore_into(&backup, &target).args(["--output", "json"]).run().expect_status(0);
+    assert_eq!(document(&outcome, "restore")["strategy"], "in-place");
     assert_eq!(target.psql(oid), before, "it is the same database");
 }
 
@@ -145,13 +150,6 @@ fn read(target: &Database) -> Option<String> {
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
 }
 
-/// The restore has locked the target's tables.
-fn has_locked(target: &Database) -> bool {
-    let sql = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-        WHERE d.datname = '%' AND l.mode = 'AccessExclusiveLock' AND l.granted AND l.locktype = 'relation'";
-    target.server.psql("postgres", &sql.replace('%', &target.name)) != "0\n"
-}
-
 #[test]
 fn a_reader_sees_the_old_state_and_then_the_new_one() {
     let backup = Backup::of_oldest_release();
@@ -186,23 +184,6 @@ fn a_reader_sees_the_old_state_and_then_the_new_one() {
 }
 
 #[test]
-fn a_reader_with_an_old_snapshot_is_waited_for() {
-    let backup = Backup::of_oldest_release();
-    let target = backup.target("snapshot");
-    let before = Before::of(&target);
-    let pgmig = backup.restore_into(&target).args(["--strategy", "in-place", "--swap-wait", "1"]);
-    let running = pgmig.spawn();
-    wait_until(|| has_locked(&target));
-    let application = format!("{} reader", target.name);
-    let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;\n";
-    let reader = HeldSession::running(&target, &application, sql);
-    let outcome =
-        running.wait().expect_status(3).stderr_has("stayed connected for 1 s").stderr_has(&application);
-    drop(reader);
-    before.is_now(outcome);
-}
-
-#[test]
 fn a_session_that_stays_is_named() {
     let backup = Backup::of_oldest_release();
     let target = application::target("stays");
@@ -212,7 +193,7 @@ fn a_session_that_stays_is_named() {
     let outcome = application::restore_into(&backup, &target).args(["--swap-wait", "1"]).run();
     let outcome = outcome.expect_status(3).stderr_has("1 session stayed connected for 1 s");
     drop(session);
-    before.is_now(outcome.stderr_has(&application).stderr_has("--terminate-sessions"));
+    before.is_now(outcome.stderr_has(&application).stderr_has("let a superuser end those of role"));
 }
 
 #[test]
@@ -348,6 +329,9 @@ fn migrations_that_need_a_transaction_of_their_own_are_refused_beforehand() {
     };
     refused("0009_", "\nVACUUM tenant;\n", &["0009_", "VACUUM tenant"]);
     refused("0009_", "\nBEGIN; SELECT 1; COMMIT;\n", &["0009_", "BEGIN"]);
+    refused("0009_", "\nREINDEX (VERBOSE) DATABASE x;\n", &["0009_", "REINDEX (VERBOSE) DATABASE x"]);
+    refused("0009_", "\nCLUSTER;\n", &["0009_", "CLUSTER"]);
+    refused("0009_", "\nDO $$ BEGIN COMMIT; END $$;\n", &["0009_", "it ends transactions"]);
     if target.server.major_version() < 17 {
         let added = "\nALTER TYPE skill_kind ADD VALUE 'brand new';\n";
         let copy = MigrationCopy::new()
@@ -383,6 +367,45 @@ fn migrations_run_as_with_transactions_of_their_own() {
     assert_eq!(target.psql(checksums), "1\n");
     let concurrent = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
     assert_eq!(target.psql(concurrent), "0\n");
+}
+
+/// The server refuses REINDEX of a partitioned table within a transaction, but not of its partitions.
+#[test]
+fn a_migration_reindexes_a_partitioned_table() {
+    let backup = Backup::of_oldest_release();
+    let target = application::target("reindexed");
+    let copy = MigrationCopy::new().append(
+        "0009_",
+        "\nCREATE TABLE part_of (id int PRIMARY KEY) PARTITION BY RANGE (id);
+         CREATE TABLE first_part PARTITION OF part_of FOR VALUES FROM (0) TO (10);
+         CREATE TABLE second_part PARTITION OF part_of FOR VALUES FROM (10) TO (20);
+         INSERT INTO part_of SELECT generate_series(0, 19);
+         REINDEX (VERBOSE) TABLE CONCURRENTLY part_of; REINDEX INDEX part_of_pkey; REINDEX TABLE tenant;\n",
+    );
+    let pgmig = application::restore_into(&backup, &target).arg("--migrations").arg(copy.path());
+    pgmig.run().expect_status(0);
+    backup.assert_restored(&target);
+    assert_eq!(target.psql("SELECT count(*) FROM store.part_of"), "20\n");
+}
+
+/// A role that inherits no rights takes them by SET ROLE: a superuser, and one that is a member of the owner only.
+#[test]
+fn roles_that_inherit_nothing_restore_in_place() {
+    let backup = Backup::of_oldest_release();
+    let target = application::target("noinherit");
+    let server = &target.server;
+    for (role, attributes) in [("noinherit superuser", "SUPERUSER"), ("noinherit member", "NOSUPERUSER")] {
+        crate::support::role::create_role(server, role);
+        let (name, owner) = (quoted(role), quoted(APPLICATION));
+        server.psql(
+            "postgres",
+            &format!("ALTER ROLE {name} LOGIN NOINHERIT {attributes} PASSWORD '{PASSWORD}'; GRANT {owner} TO {name}"),
+        );
+        let file = TargetFile { su_username: role.to_owned(), ..application::target_file(&target) };
+        let pgmig = backup.restore(Pgmig::new().target(&file).args(["--force", "--strategy", "in-place"]));
+        pgmig.run().expect_status(0);
+        backup.assert_restored(&target);
+    }
 }
 
 /// A store of unknown history replaces one that looks the same, and no other.

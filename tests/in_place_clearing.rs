@@ -112,6 +112,14 @@ fn objects_of_others_are_listed_all_at_once_and_nothing_is_dropped() {
     }
     // What depends on those goes with them, or stays: neither is the owner's concern.
     assert!(!outcome.stderr.contains("on_report"), "{outcome}");
+    outcome.assert_stderr_has("on_event(); only a superuser can drop it, and make it again");
+    // A view depends on its schema, too, and is listed once.
+    target.psql("CREATE VIEW store.twice AS SELECT id FROM store.one");
+    let outcome = clear(&target).expect_status(3).stderr_has("view store.twice of");
+    assert_eq!(outcome.stderr.matches("store.twice").count(), 1, "{outcome}");
+    // A test of the connection tells them, too.
+    let probe = Pgmig::new().target(&application::target_file(&target)).arg("--testPGConnection").run();
+    probe.expect_status(0).stdout_has("in-place    not possible:").stdout_has("view store.twice of");
 }
 
 #[test]
@@ -161,6 +169,43 @@ fn an_object_of_others_under_a_name_of_the_archives_is_refused() {
         outcome.stderr_has("TABLE public.Same of postgres").stderr_has("same(integer, text) of postgres");
     // Another signature is another function.
     assert!(!outcome.stderr.contains("same(integer) "), "{outcome}");
+}
+
+/// Tables share their names with types, and with indexes, those of constraints too.
+#[test]
+fn a_name_that_something_else_of_others_has_is_refused() {
+    let source = application::empty_database("taken_source");
+    source.psql(&format!(
+        "SET ROLE {}; CREATE TABLE public.typed (id integer); CREATE TYPE public.row AS (id integer);
+         CREATE TABLE public.free (id integer CONSTRAINT \"a key\" PRIMARY KEY, note text);
+         CREATE INDEX noted ON public.free (note); CREATE SEQUENCE public.counter",
+        quoted(APPLICATION)
+    ));
+    let directory = tempfile::TempDir::new().unwrap();
+    let target = application::empty_database("taken");
+    target.psql(
+        "CREATE TYPE public.typed AS ENUM ('x'); CREATE TABLE public.row (id integer);
+         CREATE TABLE public.others (id integer, note text); CREATE INDEX \"a key\" ON public.others (id);
+         CREATE VIEW public.noted AS SELECT 1; CREATE INDEX counter ON public.others (note)",
+    );
+    let before = Before::of(&target);
+    for format in ["custom", "plain"] {
+        let archive = directory.path().join(format);
+        let dump = source.server.run_program("pg_dump", ["-F", format, "-d", &source.name]);
+        std::fs::write(&archive, dump).unwrap();
+        let pgmig =
+            Pgmig::new().target(&application::target_file(&target)).arg("--keep-ids").source(&archive);
+        let mut outcome = before.is_now(pgmig.run().expect_status(3));
+        for taken in [
+            "TABLE public.typed",
+            "TYPE public.row",
+            "CONSTRAINT public.free a key",
+            "INDEX public.noted",
+            "SEQUENCE public.counter",
+        ] {
+            outcome = outcome.stderr_has(&format!("{taken} of postgres, which is the archive's, too"));
+        }
+    }
 }
 
 #[test]

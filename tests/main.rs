@@ -21,6 +21,8 @@ mod histories;
 mod holdings;
 mod in_place;
 mod in_place_clearing;
+mod in_place_corpus;
+mod in_place_readers;
 mod in_place_rights;
 mod inspect;
 mod jobs;

@@ -29,14 +29,18 @@ fn check_with_profile(sql: &str, profile: &str, expected: &[(&str, &str)]) {
     for options in [&[][..], &["--column-inserts"], &["--inserts", "--rows-per-insert=3"]] {
         source.dump_through_pipe(options, &archive);
         let target = Database::create("types");
-        let mut pgmig =
-            Pgmig::new().target(&TargetFile::of(&target)).source(&archive).mapping(&[(A, B), (B, A)]);
-        if !profile.is_empty() {
-            pgmig = with_profile(pgmig, profile);
-        }
-        pgmig.arg("--force").run().expect_status(0);
-        for (query, rows) in expected {
-            assert_eq!(target.psql(&with_ids(query)), with_ids(rows) + "\n", "{options:?} {query}");
+        // In place over what the swap has made.
+        for strategy in ["swap", "in-place"] {
+            let mut pgmig =
+                Pgmig::new().target(&TargetFile::of(&target)).source(&archive).mapping(&[(A, B), (B, A)]);
+            if !profile.is_empty() {
+                pgmig = with_profile(pgmig, profile);
+            }
+            pgmig.args(["--force", "--strategy", strategy]).run().expect_status(0);
+            for (query, rows) in expected {
+                let found = target.psql(&with_ids(query));
+                assert_eq!(found, with_ids(rows) + "\n", "{options:?} {strategy} {query}");
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use case::{Case, Instance, Role, any_case};
 use pgmig_core::instance::Mapping;
 use pgmig_core::progress::NoProgress;
 use pgmig_core::restore::{
-    Backup, Erase, Instances, Replacements, Restore, RestoreOptions, RestoreReport, Source,
+    Backup, Erase, Instances, Replacements, Restore, RestoreOptions, RestoreReport, Source, StrategyMode,
 };
 use pgmig_core::target::{TargetConfig, TargetEnvironment};
 use proptest::prelude::*;
@@ -131,6 +131,7 @@ fn restore(case: &Case, archive: &Path, target: &Database, directory: &Path) -> 
         TargetConfig::from_yaml(&yaml, "postgres.yaml".as_ref(), &TargetEnvironment::default()).unwrap();
     let mut options = RestoreOptions::new(Instances::Map(mapping));
     options.erase = Erase::Allow;
+    options.strategy = if case.seed.is_multiple_of(2) { StrategyMode::Swap } else { StrategyMode::InPlace };
     options.profile = Some(profile.clone());
     let source = Source::File(archive.to_owned());
     let restored = tokio::runtime::Runtime::new().unwrap().block_on(async {

@@ -66,6 +66,7 @@ impl Toc {
             toc.session.note(&entry).map_err(|problem| problem.at(reader))?;
             toc.push(entry);
         }
+        toc.entries.shrink_to_fit();
         if container.version < ArchiveVersion::V1_11 {
             toc.settle_sections();
         }

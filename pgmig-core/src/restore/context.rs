@@ -53,9 +53,11 @@ impl Context {
             started,
             preflight,
         } = restore;
-        let Preflight { archive, plan, facts, control, maintenance, target, inside, .. } = preflight;
+        let Preflight { archive, plan, facts, control, maintenance, target, decision, inside, .. } =
+            preflight;
         let mut journal = Journal::new(progress);
         journal.report.database.clone_from(&target.name);
+        journal.report.strategy = decision.strategy;
         journal.report.erased = inside.contents.clone();
         for notice in inside.notices.iter().chain(&plan.notices) {
             journal.note(notice.clone());

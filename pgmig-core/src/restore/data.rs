@@ -50,6 +50,10 @@ impl Build {
         };
         let reading = self.reading(&facts, setup.strings, rules, &late);
         let roots = facts.roots;
+        // What was made is asked for once more only where instances or entries come later.
+        if reading.discovery.is_none() && archive.has_all_entries() {
+            self.plan.pre_data = Vec::new();
+        }
         let graph = Graph::of(&archive, &self.plan.tables, &self.tasks_after_rows(), &roots);
         let (now, afterwards) =
             if reading.discovery.is_some() { (graph.without_tasks(), Some(graph)) } else { (graph, None) };

@@ -9,6 +9,7 @@ use crate::instance::Instance;
 use crate::profile::{Profile, Release};
 use crate::sql::{QualifiedName, quote_ident};
 use crate::target::{LockHolder, OtherSession};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 use thiserror::Error;
@@ -99,10 +100,11 @@ pub enum Refusal {
     /// Sessions stayed connected to the target.
     #[error(
         "database {database} is in use: {} stayed connected for {} s:\n{}\nstop the clients (scale the store \
-         deployment to 0), or use --terminate-sessions, or wait longer with --swap-wait",
+         deployment to 0), or {}, or wait longer with --swap-wait",
         count(sessions.len(), "session"),
         waited.as_secs(),
-        Sessions(sessions)
+        Sessions(sessions),
+        who_ends(sessions)
     )]
     InUse {
         /// The target.
@@ -131,19 +133,27 @@ pub enum Refusal {
     /// Entries that begin or end transactions.
     #[error(
         "the archive has transaction control, with which nothing can be restored in one transaction; pg_dump does not write \
-         it; use --strategy swap:\n{}",
+         it; a swap restores it, which takes a su_username that may create databases:\n{}",
         Lines(.0)
     )]
     TransactionControl(Vec<String>),
     /// What is asked for takes a swap.
-    #[error("{0} cannot be used with --strategy in-place; use --strategy swap")]
+    #[error(
+        "{0} cannot be used with --strategy in-place, as it takes a second database; leave it out, or use a su_username \
+         that may create databases, and no --strategy"
+    )]
     NotInPlace(&'static str),
     /// Entries that only a superuser can create, and `su_username` is none.
     #[error(
         "the archive has objects that only a superuser can create, and su_username {login} is not one:\n{}\nlet a \
-         superuser create them in the target and restore in place, which leaves them as they are; or use a superuser as \
+         superuser create them in the target and restore in place, which leaves them as they are{}; or use a superuser as \
          su_username",
-        AllLines(entries)
+        AllLines(entries),
+        if entries.iter().any(|entry| entry.starts_with("EVENT TRIGGER ")) {
+            " (event triggers on a function of the superuser's own: username's are dropped and made anew)"
+        } else {
+            ""
+        }
     )]
     NeedsSuperuser {
         /// The role that connects.
@@ -166,8 +176,8 @@ pub enum Refusal {
     /// The server's lock table has no room for a restore in one transaction.
     #[error(
         "a restore in place takes about {needed} locks in its one transaction, and the server has room for about {free}; \
-         let max_locks_per_transaction be set to {setting} (it is {current}) and the server be restarted, or restore with \
-         --strategy swap"
+         let max_locks_per_transaction be set to {setting} (it is {current}) and the server be restarted, or use a su_username \
+         that may create databases, for a swap"
     )]
     TooManyLocks {
         /// How many locks it takes.
@@ -263,8 +273,8 @@ pub enum Refusal {
     /// The archive's schema history is unknown and the target has another schema.
     #[error(
         "the archive's schema history is unknown to pgmig{history}, and the target's schema differs from the \
-         archive's:\n{}\n{}{advice}, use --schema target to load the rows into the target's own schema, or restore into an \
-         empty database",
+         archive's:\n{}\n{}{advice}, use --schema archive to give the target the archive's schema, --schema target (by a swap) to \
+         load the rows into the target's own, or restore into an empty database",
         Differences(differences),
         if *is_foreseen { "(constraints, indexes, functions and the rest are compared when tables and columns are the same)\n" } else { "" }
     )]
@@ -527,6 +537,20 @@ impl fmt::Display for Sessions<'_> {
         }
         write_lines(f, self.0.iter())
     }
+}
+
+/// What to do about sessions: `su_username` may not be allowed to end them.
+fn who_ends(sessions: &[OtherSession]) -> String {
+    let others: BTreeSet<String> = sessions
+        .iter()
+        .filter(|session| !session.can_be_ended)
+        .map(|session| quote_ident(&session.role))
+        .collect();
+    if others.is_empty() {
+        return "use --terminate-sessions".to_owned();
+    }
+    let others: Vec<String> = others.into_iter().collect();
+    format!("let a superuser end those of role {}, which su_username may not", others.join(", "))
 }
 
 fn write_lines<L: fmt::Display>(

@@ -69,8 +69,8 @@ pub(super) struct Task {
     pub(super) label: String,
     /// Its statements and as whom each runs.
     pub(super) statements: Vec<(RunAs, String)>,
-    /// Settings that they need.
-    pub(super) settings: EntrySettings,
+    /// Settings that they need, shared with other entries'.
+    pub(super) settings: Arc<EntrySettings>,
     /// How much of the entry they make.
     pub(super) half: Half,
 }
@@ -101,7 +101,7 @@ pub(super) struct TableLoad {
     /// Loaded alone, after all others: triggers fire for its rows, and may look for what is in other tables.
     pub(super) last: bool,
     /// Where they go in the target's own schema; `None`: into the table itself, as the archive has defined it.
-    pub(super) into: Option<Destination>,
+    pub(super) into: Option<Box<Destination>>,
 }
 
 /// Where rows go in a schema that is not the archive's.

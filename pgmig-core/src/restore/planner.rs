@@ -30,10 +30,14 @@ pub(super) struct Planner<'a> {
     plan: Plan,
     /// The section that an entry without one belongs to: that of the entry before it.
     section: Section,
+    /// The settings of the entry before, which most entries share.
+    settings: Arc<EntrySettings>,
     /// Entries whose objects belong to the superuser.
     superusers: HashSet<DumpId>,
     /// Entries that were skipped; what describes them is skipped too.
     skipped: HashSet<DumpId>,
+    /// Publications, and foreign servers (true), among them.
+    skipped_wholes: HashSet<(bool, String)>,
     /// Entries whose objects are there already and belong to somebody else.
     foreign: HashSet<DumpId>,
     /// OIDs of the large objects of a BLOB METADATA entry.
@@ -42,6 +46,8 @@ pub(super) struct Planner<'a> {
     blobs: Vec<(DumpId, u32)>,
     /// Tables that the archive creates; other ones with rows are an extension's.
     tables: HashSet<QualifiedName>,
+    /// Types that the archive creates.
+    types: HashSet<QualifiedName>,
     impossible: Vec<String>,
     /// Objects of others in the target under the names of the archive's.
     obstacles: Vec<String>,
@@ -92,12 +98,15 @@ impl<'a> Planner<'a> {
             qualified,
             plan: Plan::default(),
             section: Section::PreData,
+            settings: Arc::default(),
             superusers: HashSet::new(),
             skipped: HashSet::new(),
+            skipped_wholes: HashSet::new(),
             foreign: HashSet::new(),
             groups: HashMap::new(),
             blobs: Vec::new(),
             tables: created_tables(archive),
+            types: rights::created_types(archive),
             impossible: Vec::new(),
             obstacles: Vec::new(),
             closed_schemas: BTreeMap::new(),
@@ -222,7 +231,7 @@ impl<'a> Planner<'a> {
         if entry.with_oids {
             self.oids.push(qualified_name(entry).to_string());
         }
-        let mut statements = Vec::new();
+        let mut statements = Vec::with_capacity(1);
         if self.needs_superuser(entry, sql) {
             self.as_superuser(entry, sql, &mut statements);
         } else {
@@ -331,6 +340,10 @@ impl<'a> Planner<'a> {
             tablespace: self.tablespace(entry),
             access_method: self.access_method(entry),
         };
+        if settings != *self.settings {
+            self.settings = Arc::new(settings);
+        }
+        let settings = Arc::clone(&self.settings);
         Task { dump_id: entry.dump_id, label: label(entry), statements, settings, half: Half::Both }
     }
 

@@ -21,7 +21,7 @@ use crate::instance::Resolution;
 use crate::profile::Profile;
 use crate::progress::{Notice, Severity};
 use crate::schema::MigrationSet;
-use crate::sql::quote_ident;
+use crate::sql::{quote_ident, quote_literal};
 use crate::target::catalog::{self, DatabaseFacts, RoleFacts};
 use crate::target::contents::{self, Extras};
 use crate::target::session::Session;
@@ -67,6 +67,21 @@ pub(super) async fn open_control(config: &TargetConfig, application: &str) -> Re
     Ok((Session::open(config, config.database(), application).await?, config.database().to_owned()))
 }
 
+/// Connects to the target, to look into it: as `username` where `su_username` does not inherit its rights.
+pub(super) async fn open_inside(config: &TargetConfig, application: &str) -> Result<Session> {
+    let mut session = Session::open(config, config.database(), application).await?;
+    let owner = config.username();
+    let inherits = format!("SELECT pg_catalog.pg_has_role(session_user, {}, 'USAGE')", quote_literal(owner));
+    // From 16 on, membership alone does not allow SET ROLE.
+    let right = if session.server_version() >= 160_000 { "SET" } else { "MEMBER" };
+    let becomes = format!("SELECT pg_catalog.pg_has_role(session_user, {}, '{right}')", quote_literal(owner));
+    let doing = "read whether su_username has the rights of username";
+    if !session.holds(&inherits, doing).await? && session.holds(&becomes, doing).await? {
+        session.become_role(Some(owner)).await?;
+    }
+    Ok(session)
+}
+
 /// Databases to be connected to while another one is replaced, the best first.
 const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
@@ -94,9 +109,9 @@ pub(super) async fn run(
     }
     transcode(&mut archive, &mut control).await?;
     let mut facts = facts::ask(&mut control, config, &target, &roles).await?;
-    let mut session = match Session::open(config, &target.name, application).await {
+    let mut session = match open_inside(config, application).await {
         // It was there a moment ago: another restore has just renamed it.
-        Err(TargetError::UnknownDatabase { .. }) => {
+        Err(crate::Error::Target(TargetError::UnknownDatabase { .. })) => {
             return Err(Refusal::Changed { database: target.name }.into());
         }
         session => session?,

@@ -1,13 +1,13 @@
 //! `--testPGConnection`: what can be reached, and whether a restore would be possible.
 
-use super::preflight::open_control;
+use super::in_place::Clearing;
+use super::preflight::{open_control, open_inside};
 use super::report::TargetContents;
 use super::strategy::Obstacles;
 use super::tenants::target_contents;
 use crate::error::Result;
 use crate::profile::Profile;
 use crate::target::catalog::{self, OtherSession};
-use crate::target::session::Session;
 use crate::target::{TargetConfig, TargetError};
 use std::collections::HashSet;
 use std::fmt;
@@ -52,12 +52,17 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
         let (server, user) = (config.server(), config.username().to_owned());
         return Err(TargetError::UnknownOwner { server, user }.into());
     }
-    let obstacles = Obstacles::of(&mut control, &maintenance, config, &target, &roles).await?;
+    let mut obstacles = Obstacles::of(&mut control, &maintenance, config, &target, &roles).await?;
     let sessions = catalog::other_sessions(&mut control, name, &application).await?;
     let server = catalog::server_facts(&mut control).await?;
-    let mut inside = Session::open(config, name, &application).await?;
+    let mut inside = open_inside(config, &application).await?;
     let profile = Profile::builtin("assistant")?;
     let contents = target_contents(&mut inside, &target, Some(&profile), &HashSet::new()).await?;
+    inside.execute("SET jit = off", "set up the session").await?;
+    let in_the_way = Clearing::obstacles(&mut inside, config.username()).await?;
+    obstacles.in_place.extend(
+        in_the_way.into_iter().map(|obstacle| format!("{obstacle} (it would have to be dropped, too)")),
+    );
     inside.close().await;
     control.close().await;
     Ok(Probe {

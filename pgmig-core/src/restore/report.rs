@@ -1,5 +1,6 @@
 //! What a restore found and did. Its form as JSON (fields, names, units) is documented, and stays.
 
+use super::restore_plan::Strategy;
 use super::target_schema::TableDifference;
 use crate::instance::{Instance, InstanceId};
 use crate::profile::SchemaVersion;
@@ -106,6 +107,8 @@ pub struct MigrationReport {
 pub struct RestoreReport {
     /// The target's database name.
     pub database: String,
+    /// How the target was replaced.
+    pub strategy: Strategy,
     /// The name under which the previous database was kept, if it was.
     #[serde(rename = "previous_database")]
     pub previous: Option<String>,

@@ -131,11 +131,12 @@ pub struct PlannedTarget {
 }
 
 /// How the target is replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Strategy {
     /// A new database is built beside the target, and both are renamed in one transaction.
+    #[default]
     Swap,
     /// The target itself is emptied and filled anew, in one transaction on one connection.
     InPlace,

@@ -58,6 +58,8 @@ pub(super) fn needs_superuser(entry: &Entry, sql: &str, strings: StandardStrings
         | K::OperatorFamily
         | K::TextSearchParser
         | K::TextSearchTemplate
+        // By who owns its functions, which are in C.
+        | K::Transform
         | K::ShellType => true,
         K::Extension => match entry.tag.to_str().ok().and_then(|name| fresh.available.get(name)) {
             Some(extension) => !extension.for_everyone,

@@ -20,7 +20,9 @@ struct TwoSteps {
 /// tables with rows of their own: constraints of partitioned ones are made through their partitions.
 pub(super) fn in_two_steps(archive: &Archive, tasks: Vec<Task>, strings: StandardStrings) -> Vec<Task> {
     let tables = Tables::of(archive, &tasks);
-    tasks.into_iter().flat_map(|task| apart(task, archive, &tables, strings)).collect()
+    let mut all = Vec::with_capacity(tasks.len());
+    all.extend(tasks.into_iter().flat_map(|task| apart(task, archive, &tables, strings)));
+    all
 }
 
 fn apart(task: Task, archive: &Archive, tables: &Tables, strings: StandardStrings) -> Vec<Task> {

@@ -10,11 +10,12 @@ mod lock;
 mod migrations;
 mod one_transaction;
 mod plan;
+mod reindex;
 mod row_security;
 mod run;
 mod settings;
 mod statement;
-mod unfit;
+mod words;
 
 pub(crate) use constraints::settle_constraints;
 pub use error::SchemaError;

@@ -5,8 +5,8 @@ use super::migrations::MigrationFile;
 use super::plan::UpgradePlan;
 use super::run::{SplitStatements, split};
 use super::statement::PlacedStatement;
-use super::unfit::ALONE;
-use crate::sql::{Lexer, Parser, StandardStrings, Token, TokenKind, decode_literal, leading_words};
+use super::words::Words;
+use crate::sql::{Parser, StandardStrings, TokenKind, decode_literal};
 use crate::target::TargetError;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
@@ -14,16 +14,6 @@ use std::borrow::Cow;
 
 /// From this version on a new value of an enum type that was made in the same transaction can be used at once.
 const NEW_VALUES_AT_ONCE: i32 = 170_000;
-
-/// First words of more statements that the server runs in a transaction of their own only, or as a transaction's first.
-const ALONE_OR_FIRST: [&[&str]; 6] = [
-    &["reindex", "schema"],
-    &["create", "subscription"],
-    &["drop", "subscription"],
-    &["alter", "subscription"],
-    &["discard", "all"],
-    &["set", "transaction"],
-];
 
 /// Checks that all of a plan's migrations can be applied within one transaction of the caller's.
 ///
@@ -39,7 +29,7 @@ pub fn check_in_one_transaction(
     for file in plan.migrations() {
         for statement in split(file, splitter)? {
             if let Some(why) = why_alone(statement) {
-                return Err(alone(file, statement.line, &first_line(statement.sql), why));
+                return Err(alone(file, statement.line, &statement.excerpt(), why));
             }
             let words = Words::of(statement.sql);
             if server_version < NEW_VALUES_AT_ONCE {
@@ -73,13 +63,7 @@ fn why_alone(statement: PlacedStatement<'_>) -> Option<&'static str> {
     if statement.transaction_control().is_some() {
         return Some("it is transaction control");
     }
-    let words = leading_words(statement.sql, StandardStrings::On, 3);
-    let begins = |alone: &&[&str]| words.get(..alone.len()).is_some_and(|words| words == *alone);
-    if ALONE.iter().chain(&ALONE_OR_FIRST).any(begins) {
-        return Some("the server does not run it within a transaction");
-    }
-    let words = Words::of(statement.sql);
-    words.detaches_concurrently().then_some("without CONCURRENTLY it does something else")
+    Words::of(statement.sql).why_alone()
 }
 
 /// The statement as it runs where nobody else sees the tables: without CONCURRENTLY, if it makes, drops or rebuilds an
@@ -188,41 +172,7 @@ fn dropped_on_commit(sql: &str) -> Option<String> {
     Some(crate::sql::quote_ident(&parser.qualified_name().ok()?.name))
 }
 
-/// A statement's tokens that mean something.
-struct Words<'a> {
-    sql: &'a str,
-    tokens: Vec<Token>,
-}
-
-impl<'a> Words<'a> {
-    fn of(sql: &'a str) -> Self {
-        let tokens = Lexer::new(sql.as_bytes(), StandardStrings::On).map_while(Result::ok);
-        Self { sql, tokens: tokens.filter(|token| !token.kind.is_blank()).collect() }
-    }
-
-    fn is(&self, token: &Token, word: &str) -> bool {
-        token.is_word(self.sql.as_bytes(), word)
-    }
-
-    fn begin(&self, words: &[&str]) -> bool {
-        self.tokens.len() >= words.len()
-            && self.tokens.iter().zip(words).all(|(token, word)| self.is(token, word))
-    }
-
-    fn detaches_concurrently(&self) -> bool {
-        let has = |word: &str| self.tokens.iter().any(|token| self.is(token, word));
-        self.begin(&["alter", "table"])
-            && has("detach")
-            && self.tokens.last().is_some_and(|last| {
-                let end = if last.kind == TokenKind::Symbol(b';') {
-                    self.tokens.iter().rev().nth(1)
-                } else {
-                    Some(last)
-                };
-                end.is_some_and(|token| self.is(token, "concurrently"))
-            })
-    }
-
+impl Words<'_> {
     /// The value that `ALTER TYPE ... ADD VALUE 'value'` adds.
     fn new_value(&self) -> Option<String> {
         if !self.begin(&["alter", "type"]) {
@@ -234,27 +184,15 @@ impl<'a> Words<'a> {
         })?;
         let mut after = self.tokens.iter().skip(value);
         let literal = after.find(|token| matches!(token.kind, TokenKind::String(_)))?;
-        decode_literal(self.sql, literal).map(Cow::into_owned)
+        decode_literal(self.sql(), literal).map(Cow::into_owned)
     }
 
     /// Whether a string constant is this value, or holds it as one (in the body of a function).
     fn mention(&self, value: &str) -> bool {
         let quoted = crate::sql::quote_literal(value);
         self.tokens.iter().filter(|token| matches!(token.kind, TokenKind::String(_))).any(|token| {
-            decode_literal(self.sql, token).is_some_and(|text| text == value || text.contains(&quoted))
+            decode_literal(self.sql(), token).is_some_and(|text| text == value || text.contains(&quoted))
         })
-    }
-}
-
-/// The statement's first line, cut where it is long.
-fn first_line(sql: &str) -> String {
-    const CHARS: usize = 60;
-    let words: Vec<&str> =
-        Words::of(sql).tokens.iter().filter_map(|token| sql.get(token.span.clone())).collect();
-    let text = words.join(" ");
-    match text.char_indices().nth(CHARS) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text,
     }
 }
 
@@ -289,28 +227,12 @@ mod tests {
     }
 
     #[test]
-    fn statements_that_need_their_own_transaction() {
+    fn transaction_control_needs_its_own_transaction() {
         let why = |sql| why_alone(PlacedStatement { sql, line: 1 });
-        for sql in [
-            "VACUUM t",
-            "/* x */ alter system SET x = 1",
-            "COMMIT",
-            "ALTER TABLE t DETACH PARTITION p CONCURRENTLY",
-            "ALTER TABLE t DETACH PARTITION p CONCURRENTLY;",
-            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-        ] {
-            assert!(why(sql).is_some(), "{sql}");
-        }
-        for sql in [
-            "CREATE INDEX CONCURRENTLY i ON t (a)",
-            "ALTER TABLE t DETACH PARTITION p",
-            "ALTER TABLE t DETACH PARTITION concurrently FINALIZE",
-            "SET search_path = x",
-            "SAVEPOINT s",
-            "SELECT 'VACUUM'",
-        ] {
-            assert!(why(sql).is_none(), "{sql}");
-        }
+        assert!(why("COMMIT").is_some());
+        assert!(why("COMMIT PREPARED 'x'").is_some());
+        assert!(why("VACUUM t").is_some());
+        assert!(why("SAVEPOINT s").is_none());
     }
 
     #[test]

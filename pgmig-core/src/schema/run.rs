@@ -7,10 +7,11 @@ use super::lock::MigrationLock;
 use super::migrations::{MigrationFile, MigrationSet};
 use super::one_transaction::{LeftBehind, without_concurrently};
 use super::plan::{Goal, UpgradePlan};
+use super::reindex;
 use super::row_security::{self, Lifted};
 use super::settings::Settings;
 use super::statement::{self, PlacedStatement};
-use super::unfit::Words;
+use super::words::Words;
 use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::target::{ServerError, TargetError, transaction};
@@ -261,14 +262,19 @@ async fn execute_all(
     how: How,
 ) -> Result<(), SchemaError> {
     for statement in statements {
-        let sql = match how {
-            How::Alone => statement.sql.into(),
-            How::Part | How::PartWithDeferred => without_concurrently(statement.sql),
+        let run = match how {
+            How::Alone => vec![statement.sql.to_owned()],
+            How::Part | How::PartWithDeferred => match reindex::of_parts(connection, statement.sql).await? {
+                Some(parts) => parts,
+                None => vec![without_concurrently(statement.sql).into_owned()],
+            },
         };
-        // Migrations are the operator's own programs: nothing in them comes from data.
-        sqlx::raw_sql(AssertSqlSafe(sql.into_owned())).execute(&mut *connection).await.map_err(|error| {
-            failed_at(file, *statement, ServerError::from_sqlx(&error, "run a statement"))
-        })?;
+        for sql in run {
+            // Migrations are the operator's own programs: nothing in them comes from data.
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.map_err(|error| {
+                failed_at(file, *statement, ServerError::from_sqlx(&error, "run a statement"))
+            })?;
+        }
     }
     Ok(())
 }

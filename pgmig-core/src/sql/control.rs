@@ -30,7 +30,7 @@ pub(crate) fn transaction_control(sql: &str, strings: StandardStrings) -> Option
 }
 
 /// The key words that a statement begins with, `count` at most, in lower case.
-pub(crate) fn leading_words(statement: &str, strings: StandardStrings, count: usize) -> Vec<String> {
+fn leading_words(statement: &str, strings: StandardStrings, count: usize) -> Vec<String> {
     let tokens = Lexer::new(statement.as_bytes(), strings).map_while(Result::ok);
     let tokens = tokens.filter(|token| !token.kind.is_blank());
     let words =

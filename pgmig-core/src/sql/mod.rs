@@ -24,7 +24,7 @@ pub use lexer::{Lexer, StandardStrings, StringKind, Token, TokenKind};
 pub use statement::{MAX_STATEMENT_BYTES, Statement, StatementSplitter, split_statements};
 pub use table::{ColumnDefinition, TableDefinition, table_columns, table_definition};
 
-pub(crate) use control::{leading_words, transaction_control};
+pub(crate) use control::transaction_control;
 pub(crate) use literal::decode as decode_literal;
 pub(crate) use parser::Parser;
 pub(crate) use script::{PieceKind, ScriptPiece, ScriptSplitter};

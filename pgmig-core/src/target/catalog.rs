@@ -1,7 +1,7 @@
 //! What the catalogs say of the cluster, of the target and of the roles in it.
 
 use super::TargetError;
-use super::session::Session;
+use super::session::{Session, TextRow};
 use crate::sql::quote_literal;
 use serde::Serialize;
 
@@ -70,11 +70,14 @@ pub struct OtherSession {
     pub application: String,
     /// Its state: `active`, `idle`, ...
     pub state: String,
+    /// Whether `su_username` may end it.
+    #[serde(skip)]
+    pub(crate) can_be_ended: bool,
 }
 
 impl std::fmt::Display for OtherSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { pid, role, application, state } = self;
+        let Self { pid, role, application, state, .. } = self;
         write!(f, "server process {pid}: role {role}, application {application:?}, {state}")
     }
 }
@@ -175,8 +178,14 @@ pub(crate) async fn role_facts(
 /// That a process does not serve a replication slot or a subscription: what it is, the server does not show of other
 /// roles' processes.
 pub(crate) const IS_NO_REPLICATION: &str = "\
-    pid NOT IN (SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE active_pid IS NOT NULL) \
-    AND pid NOT IN (SELECT s.pid FROM pg_catalog.pg_stat_subscription s WHERE s.pid IS NOT NULL)";
+    a.pid NOT IN (SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE active_pid IS NOT NULL) \
+    AND a.pid NOT IN (SELECT s.pid FROM pg_catalog.pg_stat_subscription s WHERE s.pid IS NOT NULL)";
+
+/// That `su_username` may end the session `a`: superusers' only as a superuser.
+pub(crate) const CAN_BE_ENDED: &str = "\
+    (SELECT bool_or(m.rolsuper OR NOT o.rolsuper AND (pg_catalog.pg_has_role(m.oid, o.oid, 'USAGE') \
+         OR pg_catalog.pg_has_role(m.oid, 'pg_signal_backend', 'USAGE'))) \
+     FROM pg_catalog.pg_roles m, pg_catalog.pg_roles o WHERE m.rolname = session_user AND o.oid = a.usesysid)";
 
 /// The sessions on a database, our own of `application` left out.
 ///
@@ -188,21 +197,27 @@ pub(crate) async fn other_sessions(
     application: &str,
 ) -> Result<Vec<OtherSession>, TargetError> {
     let sql = format!(
-        "SELECT pid, COALESCE(usename, ''), application_name, COALESCE(state, 'state not shown to su_username') \
-         FROM pg_catalog.pg_stat_activity WHERE datname = {} AND usesysid IS NOT NULL \
-         AND COALESCE(backend_type, 'client backend') = 'client backend' AND application_name <> {} AND {} ORDER BY pid",
+        "SELECT a.pid, COALESCE(a.usename, ''), a.application_name, \
+             COALESCE(a.state, 'state not shown to su_username'), {CAN_BE_ENDED} \
+         FROM pg_catalog.pg_stat_activity a WHERE a.datname = {} AND a.usesysid IS NOT NULL \
+         AND COALESCE(a.backend_type, 'client backend') = 'client backend' AND a.application_name <> {} \
+         AND {IS_NO_REPLICATION} ORDER BY a.pid",
         quote_literal(database),
         quote_literal(application),
-        IS_NO_REPLICATION,
     );
     let rows = control.rows(&sql, "list the sessions on the target").await?;
-    let session = |row: &super::session::TextRow| OtherSession {
+    Ok(rows.iter().map(session).collect())
+}
+
+/// A session from a row that begins with process, role, application, state, and [`CAN_BE_ENDED`].
+pub(crate) fn session(row: &TextRow) -> OtherSession {
+    OtherSession {
         pid: row.number(0),
         role: row.text(1).to_owned(),
         application: row.text(2).to_owned(),
         state: row.text(3).to_owned(),
-    };
-    Ok(rows.iter().map(session).collect())
+        can_be_ended: row.is_true(4),
+    }
 }
 
 /// What stands in the way of restoring in a database itself, as `username`: each line says what, and what to do about
@@ -239,6 +254,12 @@ pub(crate) async fn end_sessions(control: &mut Session, pids: impl IntoIterator<
         let sql = format!("SELECT pg_catalog.pg_terminate_backend({pid})");
         let _ = control.execute(&sql, "end a session on the target").await;
     }
+}
+
+/// Cancels what a session does, if it may be; tells whether.
+pub(crate) async fn cancel_statement(control: &mut Session, pid: i32) -> bool {
+    let sql = format!("SELECT pg_catalog.pg_cancel_backend({pid})");
+    control.holds(&sql, "cancel a statement on the target").await.unwrap_or(false)
 }
 
 /// What stands in the way of swapping a database: each line says what, and what to do about it.

@@ -14,7 +14,7 @@ const COUNTED_BYTES: u64 = 256 * 1024 * 1024;
 pub(crate) struct Holdings {
     /// Tables that hold a row, or that cannot be read, which counts as holding one.
     pub(crate) tables: u64,
-    /// Their rows; an estimate for large tables.
+    /// Their rows; an estimate for large tables, and for those that cannot be read.
     pub(crate) rows: u64,
     /// Large objects.
     pub(crate) large_objects: u64,
@@ -39,7 +39,8 @@ pub(crate) async fn holdings(
     for table in tables.iter().filter(|table| table.number::<u64>(2) > 0 && !is_kept(table)) {
         let rows = rows_of(session, table).await;
         holdings.tables += u64::from(rows != Some(0));
-        holdings.rows += rows.unwrap_or_default();
+        // Of one that cannot be read, the planner's estimate is known.
+        holdings.rows += rows.unwrap_or_else(|| table.number::<i64>(3).try_into().unwrap_or_default());
     }
     let sql = "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata";
     holdings.large_objects =

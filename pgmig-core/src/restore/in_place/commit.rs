@@ -1,34 +1,41 @@
 //! The commit, and how it ended when the connection was lost in it.
 
+use super::readers::{Reader, Relations, Sight, readers};
 use super::transaction;
+use super::waiting::Waiting;
 use crate::error::Result;
 use crate::restore::context::Context;
-use crate::restore::error::{Refusal, RestoreError};
+use crate::restore::error::RestoreError;
 use crate::restore::step::Step;
 use crate::sql::quote_literal;
 use crate::target::session::Session;
-use crate::target::{TargetError, catalog};
+use crate::target::{OtherSession, TargetError, catalog};
+use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 const DOING: &str = "commit the restore";
 
 /// How often the server is asked how a commit ended, a second apart.
 const QUESTIONS: u32 = 10;
 
-/// How often sessions with an old snapshot are looked for while they are waited for.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How soon a statement that has been cancelled is looked for again.
+const AFTER_CANCELLING: Duration = Duration::from_millis(20);
 
 /// Waits until nobody is in the way of a commit.
 ///
 /// # Errors
 ///
-/// [`Refusal::InUse`] if somebody stays.
-pub(super) async fn make_ready(context: &mut Context, mut session: Session) -> Result<Session> {
+/// [`Refusal::InUse`](crate::restore::error::Refusal::InUse) if somebody stays.
+pub(super) async fn make_ready(
+    context: &mut Context,
+    mut session: Session,
+    relations: &Relations,
+) -> Result<Session> {
     context.journal.step(Step::Commit);
     context.failpoints.pass(Step::Commit)?;
     session.become_role(None).await?;
-    wait_for_snapshots(context, session.backend_pid()).await?;
+    wait_for_snapshots(context, session.backend_pid(), relations).await?;
     Ok(session)
 }
 
@@ -55,49 +62,62 @@ pub(super) async fn commit(context: &mut Context, mut session: Session) -> Resul
     outcome.find_out(context, error).await
 }
 
-/// Waits for transactions of other sessions on the target that go on to read from a snapshot of before the commit
-/// (isolation level REPEATABLE READ, or an open cursor). Tables made since then would look empty to them. Of other roles'
-/// sessions the server shows no more than that they have a snapshot.
+/// Waits until no other session on the target would see something between the old state and the new one.
 ///
-/// A session that waits for our own lock is not waited for, as that would have no end: mostly it is a statement of
-/// isolation level READ COMMITTED, which sees the new state when it goes on. Only of pg_dump it is known that its snapshot
-/// is of before, and that it would make an empty backup of it.
-async fn wait_for_snapshots(context: &mut Context, own_pid: i32) -> Result<()> {
-    let Context { control, target, options, application, journal, .. } = context;
-    let sql = format!(
-        "SELECT pid FROM pg_catalog.pg_stat_activity WHERE datname = {} AND application_name <> {} \
-         AND backend_xmin IS NOT NULL AND usesysid IS NOT NULL AND {} \
-         AND (application_name LIKE 'pg_dump%' OR {own_pid} <> ALL (pg_catalog.pg_blocking_pids(pid)))",
-        quote_literal(&target.name),
-        quote_literal(application),
-        catalog::IS_NO_REPLICATION,
-    );
-    let deadline = Instant::now() + options.swap_wait;
-    let mut told = false;
+/// Who reads from a snapshot of before is waited for, or ended. Who waits for our own locks can go on only when we
+/// commit: unless it is sure to see the new state, its statement is cancelled. Of the sessions of other roles that the
+/// server shows nothing of, only pg_dump is known to have a snapshot for all of its transaction.
+async fn wait_for_snapshots(context: &mut Context, own_pid: i32, relations: &Relations) -> Result<()> {
+    let mut waiting = Waiting::up_to(context.options.swap_wait);
+    let (mut cancelled, mut hidden) = (BTreeSet::new(), BTreeSet::new());
     loop {
-        let pids = control.rows(&sql, "look for sessions with an old snapshot").await?;
-        if pids.is_empty() {
+        let readers = readers(context, own_pid, relations).await?;
+        let Context { control, target, options, journal, .. } = context;
+        let (mut in_the_way, mut only_cancelled) = (Vec::new(), true);
+        for Reader { session, sight } in readers {
+            match sight {
+                Sight::New => continue,
+                Sight::Hidden => {
+                    if hidden.insert(session.pid) {
+                        journal.notice(going_on(&session));
+                    }
+                    continue;
+                }
+                _ if options.terminate_sessions => catalog::end_sessions(control, [session.pid]).await,
+                Sight::MayBeOld if catalog::cancel_statement(control, session.pid).await => {
+                    if cancelled.insert(session.pid) {
+                        journal.notice(format!(
+                            "cancelled a statement that waited for the restore, and that could have seen neither the old \
+                             state nor the new one: {session}"
+                        ));
+                    }
+                }
+                Sight::MayBeOld | Sight::ReadsOn => only_cancelled = false,
+            }
+            in_the_way.push(session);
+        }
+        if in_the_way.is_empty() {
             return Ok(());
         }
-        if Instant::now() >= deadline {
-            let mut sessions = catalog::other_sessions(control, &target.name, application).await?;
-            sessions.retain(|session| pids.iter().any(|row| row.number::<i32>(0) == session.pid));
-            let (database, waited) = (target.name.clone(), options.swap_wait);
-            return Err(Refusal::InUse { database, sessions, waited }.into());
+        if waiting.is_over() {
+            return Err(waiting.refusal(&target.name, in_the_way).into());
         }
-        if !options.terminate_sessions && !std::mem::replace(&mut told, true) {
-            let pids: Vec<&str> = pids.iter().map(|row| row.text(0)).collect();
-            journal.notice(format!(
-                "waiting up to {} s for transactions that read the target's old state to end: PID {}",
-                options.swap_wait.as_secs(),
-                pids.join(", ")
-            ));
+        if only_cancelled {
+            // At once, before the next one comes.
+            sleep(AFTER_CANCELLING).await;
+        } else {
+            let what = "transactions that read the target's old state to end";
+            waiting.tell(journal, what, &in_the_way);
+            waiting.pause().await;
         }
-        if options.terminate_sessions {
-            catalog::end_sessions(control, pids.iter().map(|row| row.number(0))).await;
-        }
-        sleep(LOOK_EVERY).await;
     }
+}
+
+fn going_on(session: &OtherSession) -> String {
+    format!(
+        "a session waits for the restore of which the server shows su_username no more than this: {session}; in a \
+         transaction of isolation level REPEATABLE READ it finds the tables empty (GRANT pg_read_all_stats shows which)"
+    )
 }
 
 /// What tells how the transaction ended.

@@ -6,8 +6,10 @@ mod commit;
 mod guard;
 mod locks;
 mod preflight;
+mod readers;
 mod run;
 pub(super) mod transaction;
+mod waiting;
 
 pub(super) use clearing::Clearing;
 pub(super) use guard::Guard;

@@ -3,7 +3,9 @@
 use super::clearing::Clearing;
 use super::commit::{commit, make_ready};
 use super::guard::Guard;
+use super::readers::Relations;
 use super::transaction;
+use super::waiting::Waiting;
 use crate::error::Result;
 use crate::restore::build::Build;
 use crate::restore::context::{Context, keep_alive};
@@ -28,9 +30,6 @@ const SETTINGS: &str =
 /// From 14 on: how soon a server process that is at work finds out that its client is gone.
 const CLIENT_CHECK: &str = "SET client_connection_check_interval = '10s'";
 
-/// How often the sessions on the target are looked at while they are waited for.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-
 /// SQLSTATEs of what another session stands in the way of: a lock that was not to be had in time, a deadlock.
 const IN_THE_WAY: [&str; 2] = ["55P03", "40P01"];
 
@@ -40,6 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A restore in place under way.
 pub(in crate::restore) struct InPlace {
     context: Context,
+    /// What the target held.
+    relations: Relations,
 }
 
 impl InPlace {
@@ -47,7 +48,7 @@ impl InPlace {
     pub(in crate::restore) fn new(restore: Restore) -> (Self, Build) {
         let database = restore.database().to_owned();
         let (context, build) = Context::new(restore, database);
-        (Self { context }, build)
+        (Self { context, relations: Relations::default() }, build)
     }
 
     pub(in crate::restore) async fn execute(&mut self, build: Build) -> Result<RestoreReport> {
@@ -64,7 +65,7 @@ impl InPlace {
         };
         let restored = match restored {
             Ok(session) => tokio::select! {
-                ready = make_ready(&mut self.context, session) => ready,
+                ready = make_ready(&mut self.context, session, &self.relations) => ready,
                 () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
             },
             failed => failed,
@@ -111,9 +112,7 @@ impl InPlace {
     /// Begins the transaction and drops what the target holds, when nobody else is there any more.
     async fn clear(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
         self.context.journal.step(Step::Clear);
-        let wait = self.context.options.swap_wait;
-        let deadline = Instant::now() + wait;
-        let mut told = false;
+        let mut waiting = Waiting::up_to(self.context.options.swap_wait);
         loop {
             let Context { control, target, application, .. } = &mut self.context;
             let sessions = catalog::other_sessions(control, &target.name, application).await?;
@@ -121,22 +120,16 @@ impl InPlace {
                 return Ok(());
             }
             let Context { control, target, options, journal, application, .. } = &mut self.context;
-            if Instant::now() >= deadline {
+            if waiting.is_over() {
                 let sessions = catalog::other_sessions(control, &target.name, application).await?;
-                let database = target.name.clone();
-                return Err(Refusal::InUse { database, sessions, waited: wait }.into());
+                return Err(waiting.refusal(&target.name, sessions).into());
             }
             if options.terminate_sessions {
                 catalog::end_sessions(control, sessions.iter().map(|session| session.pid)).await;
-            } else if !std::mem::replace(&mut told, true) {
-                let who: Vec<String> = sessions.iter().take(5).map(ToString::to_string).collect();
-                journal.notice(format!(
-                    "waiting up to {} s for other sessions on the target to end: {}",
-                    wait.as_secs(),
-                    who.join("; ")
-                ));
+            } else {
+                waiting.tell(journal, "other sessions on the target to end", &sessions);
             }
-            sleep(LOOK_EVERY).await;
+            waiting.pause().await;
         }
     }
 
@@ -157,11 +150,17 @@ impl InPlace {
 
     async fn clear_now(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
         let owner = self.context.config.username().to_owned();
-        lock_tables(session, &owner).await?;
+        // A login role may not inherit the rights of `username`.
+        let is_superuser = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user";
+        if !session.holds(is_superuser, "read whether su_username is a superuser").await? {
+            session.become_role(Some(&owner)).await?;
+        }
+        lock_tables(session).await?;
         if self.context.options.erase == Erase::Refuse {
             self.refuse_filled(session).await?;
         }
         build.remember_target(session).await?;
+        self.relations = Relations::of(session).await?;
         let clearing = Clearing::of(session, &owner).await?;
         clearing.clear(session).await?;
         transaction::require(session, "the clearing of the target").await?;
@@ -221,14 +220,9 @@ impl InPlace {
     }
 }
 
-/// Locks every table of ours, as dropping it will: whoever is in the way is met before anything is dropped. A login role
-/// may not inherit the rights of `owner`.
-async fn lock_tables(session: &mut Session, owner: &str) -> Result<()> {
+/// Locks every table of ours, as dropping it will: whoever is in the way is met before anything is dropped.
+async fn lock_tables(session: &mut Session) -> Result<()> {
     let doing = "lock the target's tables";
-    let is_superuser = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user";
-    if !session.holds(is_superuser, doing).await? {
-        session.become_role(Some(owner)).await?;
-    }
     let sql = "SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ' ORDER BY c.oid) \
                FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT c.relisshared \
@@ -239,6 +233,5 @@ async fn lock_tables(session: &mut Session, owner: &str) -> Result<()> {
     if let Some(tables) = session.optional(sql, doing).await? {
         session.execute(&format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"), doing).await?;
     }
-    session.become_role(None).await?;
     Ok(())
 }

@@ -48,7 +48,7 @@ impl Planner<'_> {
         resolve: fn(&Roles, &str, &str, StandardStrings) -> Result<Resolved, SqlError>,
     ) {
         let Some(sql) = sql(entry) else { return };
-        if self.belongs_to_skipped(entry) {
+        if self.belongs_to_skipped(entry, sql) {
             return;
         }
         let resolved = resolve(&self.facts.roles, sql, owner(entry), self.strings);

@@ -2,7 +2,8 @@
 
 use super::{Planner, sql};
 use crate::archive::Entry;
-use crate::restore::plan::{EntrySettings, Half, RunAs, Task};
+use crate::restore::plan::{Half, RunAs, Task};
+use std::sync::Arc;
 
 /// How many large objects are made by one statement, like pg_dump 17's groups.
 const LARGE_OBJECTS_AT_ONCE: usize = 1000;
@@ -29,7 +30,7 @@ impl Planner<'_> {
                 dump_id: *dump_id,
                 label: format!("LARGE OBJECT {first}"),
                 statements: create_large_objects(&oids),
-                settings: EntrySettings::default(),
+                settings: Arc::default(),
                 half: Half::Both,
             });
         }

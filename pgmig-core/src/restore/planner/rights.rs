@@ -1,12 +1,13 @@
 //! Which entries take rights that `username` lacks: found out before anything is dropped, all of them at once.
 
-use super::{Planner, label};
-use crate::archive::{Entry, EntryKind};
+use super::{Planner, label, qualified_name};
+use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::Severity;
 use crate::restore::error::Refusal;
 use crate::restore::plan::RunAs;
 use crate::restore::superuser::{can_be_handed_over, name_after, needs_superuser};
-use crate::sql::quote_ident;
+use crate::sql::{QualifiedName, quote_ident};
+use std::collections::HashSet;
 
 impl Planner<'_> {
     /// Whether an entry has to be created by a superuser, since `username` is none.
@@ -14,7 +15,20 @@ impl Planner<'_> {
         !self.facts.owner_is_superuser
             && !self.has_wrapper(entry, sql)
             && (needs_superuser(entry, sql, self.strings, &self.facts.fresh)
-                || self.is_about_types_of_others(entry))
+                || self.is_about_types_of_others(entry)
+                || self.publishes_schemas(entry))
+    }
+
+    /// The tables of a schema are published by a superuser's hand only: then the publication may be there already, too.
+    fn publishes_schemas(&self, publication: &Entry) -> bool {
+        let publishes = |entry: &&Entry| {
+            let alter = entry.sql().and_then(|sql| sql.to_str().ok()).unwrap_or_default();
+            entry.kind == EntryKind::PublicationTablesInSchema
+                && name_after(alter, self.strings, &["alter", "publication"]).as_deref()
+                    == publication.tag.to_str().ok()
+        };
+        publication.kind == EntryKind::Publication
+            && self.archive.entries().iter().any(|entry| publishes(&entry))
     }
 
     /// A foreign server is made by who may use its wrapper; a superuser may in any case.
@@ -25,46 +39,55 @@ impl Planner<'_> {
             && wrapper().is_some_and(|wrapper| self.facts.fresh.wrappers.contains(&wrapper))
     }
 
-    /// Whether an entry belongs to an object that is there already and not `username`'s.
-    pub(super) fn belongs_to_skipped(&mut self, entry: &Entry) -> bool {
+    /// Whether an entry belongs to an object that is there already and not `username`'s. It names that: scripts have no
+    /// dependencies.
+    pub(super) fn belongs_to_skipped(&mut self, entry: &Entry, sql: &str) -> bool {
         use EntryKind as K;
-        let belongs =
-            matches!(entry.kind, K::PublicationTable | K::PublicationTablesInSchema | K::UserMapping)
-                && self.describes(entry, &self.skipped);
+        let whole: &[&str] = match entry.kind {
+            K::PublicationTable | K::PublicationTablesInSchema => &["alter", "publication"],
+            K::UserMapping => &["server"],
+            _ => return false,
+        };
+        let name = name_after(sql, self.strings, whole);
+        let belongs = self.describes(entry, &self.skipped)
+            || name.is_some_and(|name| self.skipped_wholes.contains(&(entry.kind == K::UserMapping, name)));
         if belongs {
             self.skip(entry, Severity::Warning, "what it belongs to is there already, and is not username's");
         }
         belongs
     }
 
-    /// A cast or a transform is made by who owns one of its types, which are the archive's own as a rule.
+    /// A cast is made by who owns one of its types, which are the archive's own as a rule. Its tag names them: scripts
+    /// have no dependencies.
     fn is_about_types_of_others(&self, entry: &Entry) -> bool {
-        use EntryKind as K;
-        matches!(entry.kind, K::Cast | K::Transform)
-            && !entry.dependencies.iter().filter_map(|id| self.archive.entry(*id)).any(|entry| {
-                matches!(
-                    entry.kind,
-                    K::Type
-                        | K::Domain
-                        | K::ShellType
-                        | K::Table
-                        | K::View
-                        | K::MaterializedView
-                        | K::ForeignTable
-                )
-            })
+        if entry.kind != EntryKind::Cast {
+            return false;
+        }
+        let tag = entry.tag.to_str().unwrap_or_default();
+        let types = tag.strip_prefix("CAST (").and_then(|tag| tag.strip_suffix(')')).unwrap_or_default();
+        // A name may have these letters in it, too.
+        let is_own = |(at, _): (usize, &str)| {
+            let (from, to) = (types.get(..at), types.get(at + " AS ".len()..));
+            let names = [from, to].into_iter().flatten().filter_map(|name| QualifiedName::parse(name).ok());
+            names.into_iter().any(|name| self.types.contains(&name))
+        };
+        !types.match_indices(" AS ").any(is_own)
     }
 
     /// Whether what an entry makes is there already and is not `username`'s. That is what is wanted of what only a
     /// superuser can make, and in the way of everything else.
     pub(super) fn is_of_others(&mut self, entry: &Entry, sql: &str) -> bool {
-        if self.belongs_to_skipped(entry) {
+        if self.belongs_to_skipped(entry, sql) {
             return true;
         }
-        let Some(owner) = self.facts.fresh.of_others.owner_of(entry) else { return false };
+        let Some(owner) = self.facts.fresh.of_others.owner_of(entry, sql, self.strings) else { return false };
         if self.needs_superuser(entry, sql) {
             let why = format!("it is there already, and stays as it is; it belongs to {owner}");
             self.skip(entry, Severity::Notice, &why);
+            if matches!(entry.kind, EntryKind::Publication | EntryKind::Server) {
+                let name = entry.tag.to_str().unwrap_or_default().to_owned();
+                self.skipped_wholes.insert((entry.kind == EntryKind::Server, name));
+            }
         } else {
             self.obstacles.push(format!("{}, which is the archive's, too", of(entry, owner)));
         }
@@ -121,6 +144,18 @@ impl Planner<'_> {
             _ => drop(self.superusers.insert(entry.dump_id)),
         }
     }
+}
+
+/// The types that an archive makes, and those of its relations' rows.
+pub(super) fn created_types(archive: &Archive) -> HashSet<QualifiedName> {
+    use EntryKind as K;
+    let is_type = |entry: &&Entry| {
+        matches!(
+            entry.kind,
+            K::Type | K::Domain | K::ShellType | K::Table | K::View | K::MaterializedView | K::ForeignTable
+        )
+    };
+    archive.entries().iter().filter(is_type).map(qualified_name).collect()
 }
 
 fn of(entry: &Entry, owner: &str) -> String {

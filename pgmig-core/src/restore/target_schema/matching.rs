@@ -69,7 +69,7 @@ impl<'a> Matcher<'a> {
         for load in loads {
             if let Some(into) = self.load(load, types, &mut matched) {
                 taken.insert(into.table.clone());
-                matched.loads.push(TableLoad { into: Some(into), ..load.clone() });
+                matched.loads.push(TableLoad { into: Some(Box::new(into)), ..load.clone() });
             }
         }
         for (name, table) in self.own {

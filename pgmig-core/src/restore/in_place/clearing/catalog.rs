@@ -21,6 +21,8 @@ pub(super) struct Catalog {
     pub(super) obstacles: Vec<Obstacle>,
     /// Objects of others that stay: relations, types, functions and the like, not their parts.
     pub(super) staying: Vec<Object>,
+    /// Indexes, row types and members of extensions that stay: their names are taken, too.
+    pub(super) taken: Vec<Object>,
 }
 
 /// The lowest OID of what users make.
@@ -110,6 +112,10 @@ pub(super) async fn read(session: &mut Session, ours: &str) -> Result<Catalog, T
              CASE a.owner WHEN 0 THEN 'a superuser' ELSE quote_ident(pg_get_userbyid(a.owner)) END \
              FROM attributed a, pg_identify_object(a.classid, a.objid, 0) i \
              WHERE a.objid >= {FIRST_NORMAL_OID} AND NOT a.ours AND a.extension IS NULL AND NOT a.part AND a.visible \
+         UNION ALL SELECT 'taken', a.classid, a.objid, i.type, i.identity, \
+             CASE a.owner WHEN 0 THEN 'a superuser' ELSE quote_ident(pg_get_userbyid(a.owner)) END \
+             FROM attributed a, pg_identify_object(a.classid, a.objid, 0) i \
+             WHERE a.objid >= {FIRST_NORMAL_OID} AND NOT a.ours AND (a.extension IS NOT NULL OR a.part) AND a.visible \
          ORDER BY 1, 2, 3, 4, 5, 6"
     );
     // Names in these statements are the catalogs'; search_path is empty, so what is shown is qualified.
@@ -118,6 +124,7 @@ pub(super) async fn read(session: &mut Session, ours: &str) -> Result<Catalog, T
     for row in &rows {
         catalog.take(row);
     }
+    catalog.obstacles = once_each(catalog.obstacles);
     Ok(catalog)
 }
 
@@ -193,6 +200,16 @@ fn common_expressions(server_version: i32, ours: &str) -> String {
     )
 }
 
+/// A view depends on its schema itself, and its query on tables: it is named once, with a table.
+fn once_each(mut obstacles: Vec<Obstacle>) -> Vec<Obstacle> {
+    let is_schema = |of: &str| of.starts_with("schema ");
+    obstacles.sort_by_key(|obstacle| obstacle.because_of.as_deref().is_none_or(is_schema));
+    let mut seen = BTreeSet::new();
+    obstacles.retain(|obstacle| seen.insert((obstacle.object.clone(), obstacle.owner.clone())));
+    obstacles.sort_by(|a, b| a.object.cmp(&b.object));
+    obstacles
+}
+
 impl Catalog {
     fn take(&mut self, row: &TextRow) {
         let object = |owner: &str| Object {
@@ -204,6 +221,7 @@ impl Catalog {
             "root" => self.roots.push(object("")),
             "kept" => drop(self.kept.insert(row.text(4).to_owned())),
             "stays" => self.staying.push(object(row.text(5))),
+            "taken" => self.taken.push(object(row.text(5))),
             "obstacle" => self.obstacles.push(Obstacle {
                 object: row.text(3).to_owned(),
                 owner: row.text(4).to_owned(),

@@ -52,10 +52,20 @@ impl Clearing {
         let ours = catalog::ours(owner);
         let mut catalog = catalog::read(session, &ours).await?;
         refuse(owner, std::mem::take(&mut catalog.obstacles))?;
-        let staying = Staying::of(session, owner, &catalog.kept, catalog.staying).await?;
+        let staying = Staying::of(session, owner, &catalog).await?;
         let Catalog { roots, going, large_objects, .. } = catalog;
         let owner = owner.to_owned();
         Ok(Self { owner, as_superuser, ours, roots, going: going + large_objects, staying })
+    }
+
+    /// What stands in the way of clearing the target, a line each.
+    ///
+    /// # Errors
+    ///
+    /// The catalogs cannot be read.
+    pub(in crate::restore) async fn obstacles(session: &mut Session, owner: &str) -> Result<Vec<String>> {
+        let catalog = catalog::read(session, &catalog::ours(owner)).await?;
+        Ok(catalog.obstacles.iter().map(ToString::to_string).collect())
     }
 
     /// Tells the planner what is there when all is cleared: before [`Plan::new`](crate::restore::plan::Plan::new).

@@ -36,9 +36,14 @@ pub(super) struct Obstacle {
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.object, self.owner)?;
-        match &self.because_of {
-            Some(of) => write!(f, ", which depends on {of}"),
-            None => Ok(()),
+        if let Some(of) = &self.because_of {
+            write!(f, ", which depends on {of}")?;
         }
+        if self.object.starts_with("event trigger ") {
+            f.write_str(
+                "; only a superuser can drop it, and make it again, afterwards or on a function of its own",
+            )?;
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! What is in the target when all is cleared, and what `username` may do with it.
 
+use super::catalog::Catalog;
 use super::object::Object;
 use crate::progress::{Notice, Severity};
 use crate::restore::plan::Facts;
@@ -25,17 +26,19 @@ pub(super) struct Staying {
     has_subscriptions: bool,
     /// Objects of others.
     objects: Vec<Object>,
+    /// What else of others has a name.
+    taken: Vec<Object>,
 }
 
 impl Staying {
-    /// Asks for it. `kept` are schemas that stay whoever owns them; `objects` are those of others, schemas and
-    /// extensions among them.
+    /// Asks for it.
     pub(super) async fn of(
         session: &mut Session,
         owner: &str,
-        kept: &BTreeSet<String>,
-        objects: Vec<Object>,
+        catalog: &Catalog,
     ) -> Result<Self, TargetError> {
+        let Catalog { kept, staying: objects, taken, .. } = catalog;
+        let (objects, taken) = (objects.clone(), taken.clone());
         let doing = "read what stays in the target";
         let role = quote_literal(owner);
         // Extensions of `username` are dropped: no others than those of `objects` and of the system stay.
@@ -73,7 +76,7 @@ impl Staying {
         let sql = "SELECT EXISTS (SELECT subdbid FROM pg_subscription WHERE subdbid = \
                    (SELECT oid FROM pg_database WHERE datname = current_database()))";
         let has_subscriptions = session.holds(sql, doing).await?;
-        Ok(Self { extensions, schemas, wrappers, creates_in_database, has_subscriptions, objects })
+        Ok(Self { extensions, schemas, wrappers, creates_in_database, has_subscriptions, objects, taken })
     }
 
     /// Tells the planner.
@@ -86,6 +89,7 @@ impl Staying {
         fresh.of_others = self
             .objects
             .iter()
+            .chain(&self.taken)
             .map(|object| (object.kind.as_str(), object.identity.as_str(), object.owner.as_str()))
             .collect();
         facts.owner_owns_public = self.schemas.get("public").is_none_or(|rights| rights.owns);

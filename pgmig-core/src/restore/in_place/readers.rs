@@ -1,0 +1,158 @@
+//! Sessions that hold a snapshot of before the commit: to that, tables that the restore has made look empty.
+//!
+//! A session that does not wait for us goes on to read, and ends. One that waits for our locks goes on when we commit:
+//! then a statement of isolation level READ COMMITTED sees the new state, since the server takes a statement's snapshot
+//! after it has found, and locked, its tables. Not so where the snapshot is older than that: in a transaction of
+//! another isolation level, in COPY, in a function that is not VOLATILE. The isolation level of others the server does
+//! not show, so only what is sure to see the new state is let go on; what else waits is cancelled.
+
+use crate::restore::context::Context;
+use crate::sql::quote_literal;
+use crate::target::TargetError;
+use crate::target::catalog::{self, CAN_BE_ENDED, IS_NO_REPLICATION, OtherSession};
+use crate::target::session::{Session, TextRow};
+use std::collections::HashMap;
+
+/// Words of statements that read from a snapshot which is older than their locks, or that set another isolation level
+/// than READ COMMITTED.
+const OLD_SNAPSHOT: [&str; 6] =
+    ["copy", "isolation", "characteristics", "repeatable", "serializable", "snapshot"];
+
+/// The target's relations before they were dropped: their names by OID.
+#[derive(Debug, Default)]
+pub(super) struct Relations(HashMap<u32, String>);
+
+/// What becomes of a session when we commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// It does not wait for us and reads on from its snapshot.
+    ReadsOn,
+    /// It waits for us, and may see neither the old state nor the new one.
+    MayBeOld,
+    /// It waits for us, and the server does not show `su_username` what it does.
+    Hidden,
+    /// It waits for us, and sees the new state.
+    New,
+}
+
+/// A session with a snapshot.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) session: OtherSession,
+    pub(super) sight: Sight,
+}
+
+/// What a session does that waits for us.
+#[derive(Debug)]
+struct Statement<'a> {
+    text: &'a str,
+    /// Whether `text` is all of it, and all of its transaction so far.
+    is_all: bool,
+    /// Whether a transaction of its role is of level READ COMMITTED if nothing else is said.
+    is_read_committed: bool,
+    /// The name of a relation that it waits for.
+    relation: Option<&'a str>,
+}
+
+impl Relations {
+    /// Reads them, before they are dropped.
+    pub(super) async fn of(session: &mut Session) -> Result<Self, TargetError> {
+        let sql = "SELECT oid, relname FROM pg_catalog.pg_class \
+                   WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND oid >= 16384";
+        let rows = session.rows(sql, "list the target's relations").await?;
+        Ok(Self(rows.iter().map(|row| (row.number(0), row.text(1).to_owned())).collect()))
+    }
+}
+
+/// Sessions on the target with a snapshot, those of this run left out.
+pub(super) async fn readers(
+    context: &mut Context,
+    own_pid: i32,
+    relations: &Relations,
+) -> Result<Vec<Reader>, TargetError> {
+    let Context { control, target, application, .. } = context;
+    // A role's sessions begin with its own settings, or the database's, or the server's.
+    let sql = format!(
+        "SELECT a.pid, COALESCE(a.usename, ''), a.application_name, \
+             COALESCE(a.state, 'state not shown to su_username'), {CAN_BE_ENDED}, \
+             {own_pid} = ANY (pg_catalog.pg_blocking_pids(a.pid)), a.state IS NULL, a.query, \
+             a.xact_start = a.query_start AND pg_catalog.octet_length(a.query) + 1 < (SELECT setting::pg_catalog.int8 \
+                 FROM pg_catalog.pg_settings WHERE name = 'track_activity_query_size'), \
+             s.reset_val = 'read committed' AND NOT EXISTS (SELECT FROM pg_catalog.pg_db_role_setting r, \
+                 pg_catalog.unnest(r.setconfig) c WHERE r.setdatabase IN (0, a.datid) AND r.setrole IN (0, a.usesysid) \
+                 AND c LIKE 'default_transaction_isolation=%' AND c NOT LIKE '%=read committed'), \
+             (SELECT relation FROM pg_catalog.pg_locks l WHERE l.pid = a.pid AND NOT l.granted \
+                 AND l.locktype = 'relation' LIMIT 1) \
+         FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_settings s ON s.name = 'default_transaction_isolation' \
+         WHERE a.datname = {} AND a.application_name <> {} AND a.backend_xmin IS NOT NULL AND a.usesysid IS NOT NULL \
+         AND {IS_NO_REPLICATION} ORDER BY a.pid",
+        quote_literal(&target.name),
+        quote_literal(application),
+    );
+    let rows = control.rows(&sql, "look for sessions with a snapshot of before").await?;
+    Ok(rows
+        .iter()
+        .map(|row| Reader { session: catalog::session(row), sight: sight(row, relations) })
+        .collect())
+}
+
+fn sight(row: &TextRow, relations: &Relations) -> Sight {
+    let is_dump = row.text(2).starts_with("pg_dump");
+    let (waits, is_hidden) = (row.is_true(5), row.is_true(6));
+    match (waits, is_hidden) {
+        (false, _) => Sight::ReadsOn,
+        (true, true) if is_dump => Sight::MayBeOld,
+        (true, true) => Sight::Hidden,
+        (true, false) => {
+            let statement = Statement {
+                text: row.text(7),
+                is_all: row.is_true(8),
+                is_read_committed: row.is_true(9),
+                relation: relations.0.get(&row.number(10)).map(String::as_str),
+            };
+            if statement.sees_the_new_state() { Sight::New } else { Sight::MayBeOld }
+        }
+    }
+}
+
+impl Statement<'_> {
+    /// Whether it is sure to: a transaction of its own, of isolation level READ COMMITTED, that waits for a table which
+    /// it names itself, and not one of its functions.
+    fn sees_the_new_state(&self) -> bool {
+        let text = self.text.to_lowercase();
+        let has_old_snapshot = || OLD_SNAPSHOT.iter().any(|word| text.contains(word));
+        let names = |relation: &str| text.contains(&relation.to_lowercase());
+        self.is_all && self.is_read_committed && self.relation.is_some_and(names) && !has_old_snapshot()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_sure_to_see_the_new_state_is_let_go_on() {
+        let sees = |text, relation| {
+            Statement { text, is_all: true, is_read_committed: true, relation }.sees_the_new_state()
+        };
+        assert!(sees("SELECT count(*) FROM store.Tenant", Some("tenant")));
+        assert!(sees("SET lock_timeout = 0; SELECT count(*) FROM tenant", Some("tenant")));
+        for text in [
+            "COPY store.tenant TO stdout",
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM store.tenant",
+            "set default_transaction_isolation = 'serializable'; SELECT count(*) FROM store.tenant",
+        ] {
+            assert!(!sees(text, Some("tenant")), "{text}");
+        }
+        // It waits in a function, or for a relation that is not known.
+        assert!(!sees("SELECT store.instances()", Some("tenant")));
+        assert!(!sees("SELECT count(*) FROM store.tenant", None));
+        let part = Statement {
+            text: "SELECT count(*) FROM store.tenant",
+            is_all: false,
+            is_read_committed: true,
+            relation: Some("tenant"),
+        };
+        assert!(!part.sees_the_new_state());
+    }
+}
