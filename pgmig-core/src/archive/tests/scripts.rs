@@ -321,7 +321,7 @@ fn a_script_that_was_cut_anywhere_is_refused() {
 fn a_statement_that_was_cut_off_in_a_stream_is_no_statement() {
     let script = script("15_plain_inserts");
     let values = script.find(" VALUES (").unwrap();
-    let cut = Cursor::new(script[..values].as_bytes().to_vec());
+    let cut = Cursor::new(script.as_bytes()[..values].to_vec());
     let error = Archive::from_stream(cut).and_then(read_all_in_order).unwrap_err();
     assert!(matches!(error, ArchiveError::Script { problem: ScriptProblem::CutOff, .. }), "{error}");
     assert_eq!(error.place().unwrap().offset, u64::try_from(script.find("INSERT INTO").unwrap()).unwrap());
