@@ -34,14 +34,17 @@ fn crashes_right_after(conf: &str) {
     let directory = TempDir::new().unwrap();
     let archive = directory.path().join("store.dump");
     source.dump_through_pipe(&[], &archive);
-    let target = Database::create_on(&server, "durable");
-    let pgmig = Pgmig::new().target(&TargetFile::of(&target)).args(["--force", "--keep-ids", "--jobs", "4"]);
-    // The previous database stays: dropping it would be a checkpoint.
-    pgmig.arg("--keep-previous").source(&archive).run().expect_status(0);
-    server.crash();
-    server.start_again();
-    assert_eq!(lines_of(&target), lines_of(&source));
-    target.psql("SET enable_seqscan = off; SELECT count(*) FROM big WHERE note > 'a'");
+    // The previous database of a swap stays: dropping it would be a checkpoint.
+    for strategy in [&["--strategy", "swap", "--keep-previous"][..], &["--strategy", "in-place"]] {
+        let target = Database::create_on(&server, "durable");
+        let pgmig =
+            Pgmig::new().target(&TargetFile::of(&target)).args(["--force", "--keep-ids", "--jobs", "4"]);
+        pgmig.args(strategy.iter().copied()).source(&archive).run().expect_status(0);
+        server.crash();
+        server.start_again();
+        assert_eq!(lines_of(&target), lines_of(&source), "{strategy:?}");
+        target.psql("SET enable_seqscan = off; SELECT count(*) FROM big WHERE note > 'a'");
+    }
 }
 
 /// The lines of its dump, sorted: rows of a table that several connections loaded are in any order.

@@ -49,6 +49,11 @@ fn hidden(database: &Database) -> String {
     )
 }
 
+/// Whether a range type can be binary-coercible, which nothing is any more from PostgreSQL 18 on but base types.
+fn casts_ranges(target: &Database) -> bool {
+    target.server.major_version() < 18
+}
+
 #[test]
 fn everything_that_an_owner_can_make_goes() {
     let fresh = application::empty_database("fresh");
@@ -70,12 +75,15 @@ fn a_superuser_clears_what_is_its_own_and_the_owners() {
         "CREATE EXTENSION pg_trgm; CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler;
          CREATE TEXT SEARCH PARSER store.parser (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end,
              LEXTYPES = prsd_lextype);
-         CREATE CAST (store.span AS tsrange) WITHOUT FUNCTION; CREATE TYPE store.shell;
+         CREATE TYPE store.shell;
          CREATE OPERATOR CLASS store.moods FOR TYPE store.mood USING btree AS FUNCTION 1 btfloat48cmp(float4, float8);
          CREATE EVENT TRIGGER noted ON sql_drop EXECUTE FUNCTION store.on_event();
          CREATE PUBLICATION everything FOR ALL TABLES; CREATE FUNCTION store.c() RETURNS int LANGUAGE internal AS 'now';
          SELECT lo_create(99); ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC",
     );
+    if casts_ranges(&target) {
+        target.psql("CREATE CAST (store.span AS tsrange) WITHOUT FUNCTION");
+    }
     let superuser = TargetFile::of(&target);
     clear_as(&TargetFile { username: APPLICATION.to_owned(), ..superuser }).expect_status(0);
     assert_eq!(target.dump(&[]), fresh.dump(&[]));
@@ -85,7 +93,10 @@ fn a_superuser_clears_what_is_its_own_and_the_owners() {
 #[test]
 fn objects_of_others_are_listed_all_at_once_and_nothing_is_dropped() {
     let target = filled("others");
-    target.psql(&std::fs::read_to_string(fixture("in_place/of_others.sql")).unwrap());
+    let of_others = std::fs::read_to_string(fixture("in_place/of_others.sql")).unwrap();
+    let has_cast = casts_ranges(&target);
+    let lines = of_others.lines().filter(|line| has_cast || !line.starts_with("CREATE CAST"));
+    target.psql(&lines.collect::<Vec<_>>().join("\n"));
     let before = Before::of(&target);
     let outcome = before.is_now(clear(&target).expect_status(3).keeps_secret(PASSWORD));
     let superuser = &target.server.superuser;
@@ -108,7 +119,9 @@ fn objects_of_others_are_listed_all_at_once_and_nothing_is_dropped() {
         "in schema store of {}, which depends on schema store",
         "1 large objects, such as 77 of {}",
     ] {
-        outcome.assert_stderr_has(&object.replace("{}", superuser));
+        if has_cast || !object.starts_with("cast") {
+            outcome.assert_stderr_has(&object.replace("{}", superuser));
+        }
     }
     // What depends on those goes with them, or stays: neither is the owner's concern.
     assert!(!outcome.stderr.contains("on_report"), "{outcome}");

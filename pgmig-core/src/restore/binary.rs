@@ -1,7 +1,7 @@
 //! Instance IDs in bytea and large objects: what is told of those that stay.
 
-use super::crew::Loaded;
 use super::journal::Journal;
+use super::load::crew::Loaded;
 use super::report::LargeObjectIds;
 use crate::rewrite::BinaryRule;
 

@@ -2,12 +2,13 @@
 
 use super::analyze::analyze;
 use super::compare::Objects;
-use super::crew::Loaded;
 use super::error::RestoreError;
 use super::execute::Executor;
 use super::failpoint::Failpoints;
 use super::in_place::Guard;
 use super::journal::Journal;
+use super::load::crew::Loaded;
+use super::load::workers::{Setup, Workers};
 use super::options::{Instances, SchemaMode, ToastCompression};
 use super::plan::{Facts, Plan, RunAs, Task};
 use super::report::MappedInstance;
@@ -15,7 +16,6 @@ use super::resolution::LateInstances;
 use super::step::Step;
 use super::target_schema::TargetSchema;
 use super::upgrade_path::Upgrade;
-use super::workers::{Setup, Workers};
 use super::{compare, tenants, verify};
 use crate::archive::Archive;
 use crate::error::Result;

@@ -2,17 +2,17 @@
 
 use super::binary;
 use super::build::Build;
-use super::crew::{Crew, Job, Loaded};
-use super::graph::Graph;
 use super::journal::Journal;
 use super::late::{LateResolution, resolve_late};
+use super::load::crew::{Crew, Job, Loaded};
+use super::load::graph::Graph;
+use super::load::stream::{self, Discovery, Reading, Redirect, Rewriting, TableColumns};
+use super::load::two_steps::in_two_steps;
+use super::load::watch::Watch;
+use super::load::workers::{Setup, Workers};
 use super::plan::{RowForm, RunAs, TableLoad, Task};
 use super::step::Step;
-use super::stream::{self, Discovery, Reading, Redirect, Rewriting, TableColumns};
 use super::tables::TableFacts;
-use super::two_steps::in_two_steps;
-use super::watch::Watch;
-use super::workers::{Setup, Workers};
 use crate::archive::{Archive, DumpId};
 use crate::error::Result;
 use crate::progress::Progress;

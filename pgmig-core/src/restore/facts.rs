@@ -1,8 +1,8 @@
 //! What is asked of the cluster before a restore is planned, and which rights each strategy takes.
 
 use super::plan::Facts;
-use super::roles::Roles;
-use super::superuser::{Extension, Fresh};
+use super::plan::roles::Roles;
+use super::plan::superuser::{Extension, Fresh};
 use crate::error::Result;
 use crate::sql::quote_literal;
 use crate::target::TargetConfig;

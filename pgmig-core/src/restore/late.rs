@@ -1,13 +1,13 @@
 //! Instances of a stream: known only when their table has come by.
 
 use super::build::{Build, rules_of};
-use super::crew::Loaded;
 use super::error::Refusal;
 use super::execute::Executor;
+use super::load::crew::Loaded;
+use super::load::stream::Resolve;
+use super::load::workers::Workers;
 use super::options::Instances;
 use super::plan::{RunAs, TableLoad};
-use super::stream::Resolve;
-use super::workers::Workers;
 use super::{resolution, tables};
 use crate::error::Result;
 use crate::instance::{InstanceId, Mapping, Resolution};

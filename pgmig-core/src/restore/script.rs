@@ -3,21 +3,21 @@
 
 use super::backup::on_thread;
 use super::build::Build;
-use super::crew::{Crew, Job, Loaded};
 use super::data::Roots;
 use super::discover::instance_columns;
 use super::error::{Refusal, RestoreError};
-use super::graph::Graph;
 use super::journal::Journal;
 use super::late::LateResolution;
+use super::load::crew::{Crew, Job, Loaded};
+use super::load::graph::Graph;
+use super::load::stream::{self, Reading};
+use super::load::workers::{Setup, Workers};
 use super::options::Instances;
-use super::partial;
+use super::plan::partial;
+use super::plan::planner::Planner;
 use super::plan::{Plan, RunAs};
-use super::planner::Planner;
 use super::resolution::LateInstances;
-use super::stream::{self, Reading};
 use super::tables::TableFacts;
-use super::workers::{Setup, Workers};
 use crate::archive::{Archive, ArchiveText, DumpId, EntryKind};
 use crate::error::Result;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,9 +1,9 @@
 //! The SQL that a restore of an archive runs, as a script for psql.
 
 use super::error::RestoreError;
+use super::plan::roles::Roles;
+use super::plan::superuser::Fresh;
 use super::plan::{EntrySettings, Facts, Plan, RowForm, RunAs, TableLoad, Task};
-use super::roles::Roles;
-use super::superuser::Fresh;
 use crate::archive::{Archive, Block, DataReader, DumpId, LargeObjectsReader};
 use crate::copy::{CopyOptions, CopyStatement, EndMarker, RowSplitter, remove_oids};
 use crate::error::Result;

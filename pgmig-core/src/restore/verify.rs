@@ -1,7 +1,7 @@
 //! Does the staging database hold what the archive holds?
 
 use super::error::RestoreError;
-use super::expected::{Expected, ObjectKind};
+use super::plan::expected::{Expected, ObjectKind};
 use crate::error::Result;
 use crate::target::session::{Session, TextRow};
 use std::collections::HashMap;

@@ -22,7 +22,7 @@ const QUESTIONS: u32 = 10;
 /// How soon a statement that has been cancelled is looked for again.
 const AFTER_CANCELLING: Duration = Duration::from_millis(20);
 
-/// Waits until nobody is in the way of a commit.
+/// Makes all ready for the commit, and waits until nobody is in its way.
 ///
 /// # Errors
 ///
@@ -35,6 +35,10 @@ pub(super) async fn make_ready(
     context.journal.step(Step::Commit);
     context.failpoints.pass(Step::Commit)?;
     session.become_role(None).await?;
+    // It must be on disk when the commit returns.
+    session.execute("SET LOCAL synchronous_commit = on", DOING).await?;
+    transaction::require(&mut session, "what was done last").await?;
+    // Last, so that nobody comes between this and the commit.
     wait_for_snapshots(context, session.backend_pid(), relations).await?;
     Ok(session)
 }
@@ -46,9 +50,6 @@ pub(super) async fn make_ready(
 /// [`RestoreError::CommitUnknown`] if the connection was lost in the commit and the server cannot be asked; with every
 /// other error nothing has been committed.
 pub(super) async fn commit(context: &mut Context, mut session: Session) -> Result<()> {
-    // It must be on disk when it returns.
-    session.execute("SET LOCAL synchronous_commit = on", DOING).await?;
-    transaction::require(&mut session, "what was done last").await?;
     let outcome = Outcome::of(&session);
     let Err(error) = session.commit(DOING).await else {
         session.close().await;

@@ -2,12 +2,12 @@
 
 use super::super::build::Build;
 use super::super::compare;
-use super::super::crew::Loaded;
 use super::super::error::RestoreError;
 use super::super::execute::Executor;
 use super::super::journal::Journal;
+use super::super::load::crew::Loaded;
+use super::super::load::workers::Workers;
 use super::super::step::Step;
-use super::super::workers::Workers;
 use super::empty;
 use super::find::TargetSchema;
 use super::lifted::Lifted;

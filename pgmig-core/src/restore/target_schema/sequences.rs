@@ -4,7 +4,7 @@ use super::matching::Matcher;
 use crate::archive::{Archive, DumpId, EntryKind};
 use crate::error::Result;
 use crate::restore::plan::RunAs;
-use crate::restore::planner::qualified_name;
+use crate::restore::plan::planner::qualified_name;
 use crate::sql::{QualifiedName, quote_ident, quote_literal};
 use crate::target::session::Session;
 use std::collections::HashMap;

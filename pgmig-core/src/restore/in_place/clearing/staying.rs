@@ -4,7 +4,7 @@ use super::catalog::Catalog;
 use super::object::Object;
 use crate::progress::{Notice, Severity};
 use crate::restore::plan::Facts;
-use crate::restore::superuser::SchemaRights;
+use crate::restore::plan::superuser::SchemaRights;
 use crate::sql::{quote_ident, quote_literal};
 use crate::target::TargetError;
 use crate::target::session::Session;

@@ -4,18 +4,25 @@
 //! The passes are pg_restore's: pre-data, data, post-data, each in the order of the table of contents, then
 //! privileges, then what must come last (materialized views are filled, event triggers made).
 
+pub(super) mod expected;
+mod of_others;
+pub(super) mod partial;
+pub(super) mod planner;
+pub(super) mod roles;
+pub(super) mod superuser;
+
 use super::error::Refusal;
-use super::expected::Expected;
-use super::planner::Planner;
-use super::roles::Roles;
-use super::superuser::Fresh;
 use crate::archive::{Archive, DumpId};
 use crate::copy::CopyStatement;
 use crate::progress::Notice;
 use crate::rewrite::Shape;
 use crate::sql::QualifiedName;
+use expected::Expected;
+use planner::Planner;
+use roles::Roles;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use superuser::Fresh;
 
 /// What is known of the cluster and of a new database in it.
 #[derive(Debug, Clone, Default)]
@@ -75,7 +82,7 @@ pub(super) struct Task {
     pub(super) half: Half,
 }
 
-/// How much of its entry a task makes: see [`two_steps`](super::two_steps).
+/// How much of its entry a task makes: see [`two_steps`](crate::restore::load::two_steps).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Half {
     #[default]

@@ -1,10 +1,10 @@
 //! A table's COPY stream, as runs of whole rows.
 
-use super::error::RestoreError;
-use super::plan::{RowForm, TableLoad};
 use crate::archive::DataReader;
 use crate::copy::{EndMarker, RowSplitter, remove_oids};
 use crate::error::{Error, Result};
+use crate::restore::error::RestoreError;
+use crate::restore::plan::{RowForm, TableLoad};
 
 /// How much is read at a time. COPY messages of 64 to 256 KiB are best: larger ones only cost memory.
 pub(super) const PIECE_BYTES: usize = 128 * 1024;

@@ -1,9 +1,9 @@
 //! The sessions that build the staging database, all set up alike.
 
 use super::bulk::BulkSettings;
-use super::execute::Executor;
-use super::options::ToastCompression;
 use crate::error::Result;
+use crate::restore::execute::Executor;
+use crate::restore::options::ToastCompression;
 use crate::rewrite::Rules;
 use crate::sql::StandardStrings;
 use crate::target::connect::has_no_slot;
@@ -14,24 +14,24 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 /// How sessions on the staging database are made.
-pub(super) struct Setup {
-    pub(super) config: TargetConfig,
+pub(in crate::restore) struct Setup {
+    pub(in crate::restore) config: TargetConfig,
     /// The staging database.
-    pub(super) database: String,
-    pub(super) application: String,
-    pub(super) strings: StandardStrings,
+    pub(in crate::restore) database: String,
+    pub(in crate::restore) application: String,
+    pub(in crate::restore) strings: StandardStrings,
     /// Whether the archive names objects without their schema, and says no search_path.
-    pub(super) unqualified: bool,
+    pub(in crate::restore) unqualified: bool,
     /// How many work at the same time.
-    pub(super) jobs: NonZeroUsize,
-    pub(super) toast_compression: ToastCompression,
+    pub(in crate::restore) jobs: NonZeroUsize,
+    pub(in crate::restore) toast_compression: ToastCompression,
     /// Rules for the literals of DDL.
-    pub(super) rules: Option<Arc<Rules>>,
+    pub(in crate::restore) rules: Option<Arc<Rules>>,
 }
 
 /// The sessions: one that does what is done once, and others that work beside it.
-pub(super) struct Workers {
-    pub(super) lead: Executor,
+pub(in crate::restore) struct Workers {
+    pub(in crate::restore) lead: Executor,
     others: Vec<Executor>,
     settings: BulkSettings,
     /// Replacements in DDL by sessions that are closed.
@@ -44,7 +44,7 @@ impl Workers {
     /// # Errors
     ///
     /// The server cannot be reached, or refuses the settings.
-    pub(super) async fn open(setup: &Setup) -> Result<Self> {
+    pub(in crate::restore) async fn open(setup: &Setup) -> Result<Self> {
         Self::of(Session::open(&setup.config, &setup.database, &setup.application).await?, setup).await
     }
 
@@ -53,14 +53,14 @@ impl Workers {
     /// # Errors
     ///
     /// The server refuses the settings.
-    pub(super) async fn of(mut session: Session, setup: &Setup) -> Result<Self> {
+    pub(in crate::restore) async fn of(mut session: Session, setup: &Setup) -> Result<Self> {
         let settings = BulkSettings::of_server(&mut session, setup.jobs, setup.toast_compression).await?;
         let lead = setup.executor(session, &settings).await?;
         Ok(Self { lead, others: Vec::new(), settings, replaced: 0 })
     }
 
     /// The session that works alone.
-    pub(super) fn into_lead(self) -> Session {
+    pub(in crate::restore) fn into_lead(self) -> Session {
         self.lead.session
     }
 
@@ -70,7 +70,7 @@ impl Workers {
     /// # Errors
     ///
     /// The server cannot be reached any more, or refuses the settings.
-    pub(super) async fn open_others(&mut self, setup: &Setup) -> Result<usize> {
+    pub(in crate::restore) async fn open_others(&mut self, setup: &Setup) -> Result<usize> {
         let open = || Session::open_another(&setup.config, &setup.database, &setup.application);
         let opened: Vec<Result<Session, TargetError>> = join_all((1..setup.jobs.get()).map(|_| open())).await;
         let mut refused = false;
@@ -89,24 +89,24 @@ impl Workers {
     }
 
     /// Closes the other sessions: what follows needs one only, and perhaps another of its own.
-    pub(super) async fn dismiss_others(&mut self) {
+    pub(in crate::restore) async fn dismiss_others(&mut self) {
         let others = std::mem::take(&mut self.others);
         self.replaced += others.iter().map(|executor| executor.replaced).sum::<u64>();
         join_all(others.into_iter().map(|executor| executor.session.close())).await;
     }
 
     /// All of them.
-    pub(super) fn all(&mut self) -> Vec<&mut Executor> {
+    pub(in crate::restore) fn all(&mut self) -> Vec<&mut Executor> {
         std::iter::once(&mut self.lead).chain(&mut self.others).collect()
     }
 
     /// Replacements in DDL so far, when the others are dismissed.
-    pub(super) fn replaced(&self) -> u64 {
+    pub(in crate::restore) fn replaced(&self) -> u64 {
         self.replaced + self.lead.replaced
     }
 
     /// Says good-bye to the server.
-    pub(super) async fn close(self) {
+    pub(in crate::restore) async fn close(self) {
         let sessions = self.others.into_iter().chain([self.lead]).map(|executor| executor.session.close());
         join_all(sessions).await;
     }

@@ -1,8 +1,8 @@
 //! What is told of a row that the server does not accept: its place and what is wrong with it, none of its values.
 
-use super::error::{RestoreError, RowError};
 use super::feed::Rows;
-use super::plan::TableLoad;
+use crate::restore::error::{RestoreError, RowError};
+use crate::restore::plan::TableLoad;
 use crate::target::{ServerError, TargetError};
 
 /// The rows that one COPY has sent: where each run of them began in the archive, and how many they were.

@@ -12,39 +12,44 @@ const UNTRUSTED_LANGUAGES: [&str; 7] =
 
 /// What the server says of an extension that could be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Extension {
+pub(in crate::restore) struct Extension {
     /// Whether who may create objects in the database may create it.
-    pub(super) for_everyone: bool,
+    pub(in crate::restore) for_everyone: bool,
 }
 
 /// What `username` may do with a schema that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SchemaRights {
+pub(in crate::restore) struct SchemaRights {
     /// Whether it is its own, directly or through a role.
-    pub(super) owns: bool,
+    pub(in crate::restore) owns: bool,
     /// Whether it may create objects in it.
-    pub(super) creates: bool,
+    pub(in crate::restore) creates: bool,
 }
 
 /// What a database holds before anything is restored into it: a new one, or one that has been cleared.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fresh {
+pub(in crate::restore) struct Fresh {
     /// Extensions that are there from the beginning (plpgsql).
-    pub(super) extensions: BTreeSet<String>,
+    pub(in crate::restore) extensions: BTreeSet<String>,
     /// Extensions that the server could create.
-    pub(super) available: BTreeMap<String, Extension>,
+    pub(in crate::restore) available: BTreeMap<String, Extension>,
     /// Schemas that are there, as far as a new database would not have them just so.
-    pub(super) schemas: BTreeMap<String, SchemaRights>,
+    pub(in crate::restore) schemas: BTreeMap<String, SchemaRights>,
     /// Foreign data wrappers that `username` may use.
-    pub(super) wrappers: BTreeSet<String>,
+    pub(in crate::restore) wrappers: BTreeSet<String>,
     /// Objects of others.
-    pub(super) of_others: OfOthers,
+    pub(in crate::restore) of_others: OfOthers,
     /// Whether `username` may not create schemas, extensions and publications.
-    pub(super) closed: bool,
+    pub(in crate::restore) closed: bool,
 }
 
 /// Whether `entry` has to be created by a superuser.
-pub(super) fn needs_superuser(entry: &Entry, sql: &str, strings: StandardStrings, fresh: &Fresh) -> bool {
+pub(in crate::restore) fn needs_superuser(
+    entry: &Entry,
+    sql: &str,
+    strings: StandardStrings,
+    fresh: &Fresh,
+) -> bool {
     use EntryKind as K;
     match entry.kind {
         K::EventTrigger
@@ -77,7 +82,7 @@ pub(super) fn needs_superuser(entry: &Entry, sql: &str, strings: StandardStrings
 }
 
 /// Whether the kind's objects can belong to a role that is no superuser, so that they are handed over.
-pub(super) fn can_be_handed_over(entry: &Entry, sql: &str, strings: StandardStrings) -> bool {
+pub(in crate::restore) fn can_be_handed_over(entry: &Entry, sql: &str, strings: StandardStrings) -> bool {
     use EntryKind as K;
     match entry.kind {
         K::Server
@@ -106,7 +111,7 @@ fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
 }
 
 /// The name that follows these words.
-pub(super) fn name_after(sql: &str, strings: StandardStrings, wanted: &[&str]) -> Option<String> {
+pub(in crate::restore) fn name_after(sql: &str, strings: StandardStrings, wanted: &[&str]) -> Option<String> {
     let tokens = significant(sql, strings);
     let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
     let start = tokens
@@ -117,7 +122,7 @@ pub(super) fn name_after(sql: &str, strings: StandardStrings, wanted: &[&str]) -
 }
 
 /// Whether these words (or symbols) follow each other somewhere outside literals.
-pub(super) fn words(sql: &str, strings: StandardStrings, wanted: &[&str]) -> bool {
+pub(in crate::restore) fn words(sql: &str, strings: StandardStrings, wanted: &[&str]) -> bool {
     let tokens = significant(sql, strings);
     let is = |token: &Token, word: &str| {
         token.is_word(sql.as_bytes(), word) || sql.get(token.span.clone()) == Some(word)

@@ -9,35 +9,35 @@ use std::collections::BTreeSet;
 
 /// The roles of the cluster, and who owns the restored objects.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Roles {
+pub(in crate::restore) struct Roles {
     /// `username`.
-    pub(super) owner: String,
+    pub(in crate::restore) owner: String,
     /// All roles of the cluster.
-    pub(super) existing: BTreeSet<String>,
+    pub(in crate::restore) existing: BTreeSet<String>,
     /// Roles that `su_username` cannot become.
-    pub(super) strangers: BTreeSet<String>,
+    pub(in crate::restore) strangers: BTreeSet<String>,
     /// There is no cluster: every role stays who it is.
-    pub(super) assumes_all: bool,
+    pub(in crate::restore) assumes_all: bool,
 }
 
 /// A statement of an entry after its roles were looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Granted {
+pub(in crate::restore) struct Granted {
     /// The statement, without its semicolon.
-    pub(super) sql: String,
+    pub(in crate::restore) sql: String,
     /// The role that grants where it is not the object's owner.
-    pub(super) grantor: Option<String>,
+    pub(in crate::restore) grantor: Option<String>,
 }
 
 /// An entry's statements after their roles were looked up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Resolved {
+pub(in crate::restore) struct Resolved {
     /// What is left, in order.
-    pub(super) statements: Vec<Granted>,
+    pub(in crate::restore) statements: Vec<Granted>,
     /// Roles that the cluster lacks, each once, in alphabetical order.
-    pub(super) missing: BTreeSet<String>,
+    pub(in crate::restore) missing: BTreeSet<String>,
     /// Roles that would have granted, and that `su_username` cannot become: the owner grants in their place.
-    pub(super) replaced: BTreeSet<String>,
+    pub(in crate::restore) replaced: BTreeSet<String>,
 }
 
 /// Where a statement names its roles.
@@ -57,7 +57,7 @@ impl Roles {
     /// # Errors
     ///
     /// If `sql` cannot be taken apart.
-    pub(super) fn grants(
+    pub(in crate::restore) fn grants(
         &self,
         sql: &str,
         entry_owner: &str,
@@ -98,7 +98,7 @@ impl Roles {
     /// # Errors
     ///
     /// If `sql` cannot be taken apart.
-    pub(super) fn policy(
+    pub(in crate::restore) fn policy(
         &self,
         sql: &str,
         entry_owner: &str,
@@ -112,7 +112,7 @@ impl Roles {
     /// # Errors
     ///
     /// If `sql` cannot be taken apart.
-    pub(super) fn user_mapping(
+    pub(in crate::restore) fn user_mapping(
         &self,
         sql: &str,
         entry_owner: &str,

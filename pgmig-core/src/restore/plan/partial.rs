@@ -1,8 +1,8 @@
 //! Does an archive hold a whole database? A restore replaces all of the target, so a part would erase the rest.
 
-use super::error::Refusal;
 use super::planner::qualified_name;
 use crate::archive::{Entry, EntryKind, Section};
+use crate::restore::error::Refusal;
 use std::collections::HashSet;
 
 /// What an archive defines, as far as its rows and relations need it. Names are in the archive's encoding.
@@ -19,20 +19,20 @@ struct Definitions<'a> {
 }
 
 /// Refuses an archive that holds only a part of a database, or rows that belong to another server.
-pub(super) fn refuse(entries: &[Entry]) -> Result<(), Refusal> {
+pub(in crate::restore) fn refuse(entries: &[Entry]) -> Result<(), Refusal> {
     let definitions = Definitions::of(entries);
     entries.iter().try_for_each(|entry| definitions.check(entry))
 }
 
 /// Refuses rows that belong to another server.
-pub(super) fn refuse_foreign_rows(entries: &[Entry]) -> Result<(), Refusal> {
+pub(in crate::restore) fn refuse_foreign_rows(entries: &[Entry]) -> Result<(), Refusal> {
     let definitions = Definitions::of(entries);
     entries.iter().try_for_each(|entry| definitions.check_foreign(entry))
 }
 
 /// Whether an entry is of what a database holds, not of how it is defined: rows, sequence values, large objects with
 /// their privileges and comments.
-pub(super) fn is_contents(entry: &Entry) -> bool {
+pub(in crate::restore) fn is_contents(entry: &Entry) -> bool {
     use EntryKind as K;
     match entry.kind {
         K::TableData | K::SequenceSet | K::Blob | K::Blobs | K::BlobMetadata => true,

@@ -5,9 +5,9 @@ use crate::archive::DataReader;
 use crate::error::Result;
 use crate::instance::InstanceCollector;
 use crate::restore::error::RestoreError;
-use crate::restore::feed::{Piece, TableEnd};
+use crate::restore::load::feed::{Piece, TableEnd};
+use crate::restore::load::row_reader::PIECE_BYTES;
 use crate::restore::plan::TableLoad;
-use crate::restore::row_reader::PIECE_BYTES;
 use crate::rewrite::{ColumnRule, LeftoverCounter, rewrite_insert};
 use crate::sql::{
     InsertStatement, Lexer, SqlError, StandardStrings, StatementSplitter, TokenKind, quote_ident,

@@ -1,15 +1,15 @@
 //! The writing side of the load: pieces from the archive go to the server, which acknowledges them.
 
 use super::crew::{ActiveFeed, Hand, Part};
-use super::error::RestoreError;
 use super::feed::{Content, LargeObjectPart, Piece, Rows};
-use super::in_place::transaction;
-use super::plan::{Held, RowForm, RunAs, TableLoad};
 use super::refused_row::{RefusedRow, SentRows};
-use super::step::Step;
 use super::watch::Watch;
 use crate::copy::{CopyOptions, CopyStatement};
 use crate::error::Result;
+use crate::restore::error::RestoreError;
+use crate::restore::in_place::transaction;
+use crate::restore::plan::{Held, RowForm, RunAs, TableLoad};
+use crate::restore::step::Step;
 use crate::sql::{QualifiedName, quote_literal};
 use crate::target::TargetError;
 use bytes::Bytes;
@@ -31,7 +31,7 @@ const TABLES_AT_ONCE: usize = 64;
 
 impl Hand<'_, '_> {
     /// Loads a feed to its end.
-    pub(super) async fn load(&mut self, number: usize, part: Part) -> Result<()> {
+    pub(in crate::restore) async fn load(&mut self, number: usize, part: Part) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
         let (mut alone, mut is_held) = (true, false);
         match active.feed.content {
@@ -51,7 +51,7 @@ impl Hand<'_, '_> {
     }
 
     /// Loads a part of a feed that another connection began.
-    pub(super) async fn help(&mut self, number: usize) -> Result<()> {
+    pub(in crate::restore) async fn help(&mut self, number: usize) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
         // Only tables are shared.
         let Content::Table(index) = active.feed.content else { return Err(cut_short()) };
@@ -62,7 +62,7 @@ impl Hand<'_, '_> {
     }
 
     /// Commits what was loaded; until then nothing can rely on it.
-    pub(super) async fn commit(&mut self) -> Result<()> {
+    pub(in crate::restore) async fn commit(&mut self) -> Result<()> {
         if std::mem::take(&mut self.in_transaction) {
             self.executor.session.commit_part("commit the rows").await?;
         }
@@ -349,12 +349,12 @@ impl Hand<'_, '_> {
 
 /// Large objects as they were loaded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct LargeObjectTotals {
-    pub(super) objects: u64,
-    pub(super) bytes: u64,
+pub(in crate::restore) struct LargeObjectTotals {
+    pub(in crate::restore) objects: u64,
+    pub(in crate::restore) bytes: u64,
     /// IDs found in them, replaced or not, and in how many of them.
-    pub(super) ids: u64,
-    pub(super) with_ids: u64,
+    pub(in crate::restore) ids: u64,
+    pub(in crate::restore) with_ids: u64,
 }
 
 /// Why a COPY ended before its time.
@@ -390,11 +390,11 @@ async fn send(
 }
 
 /// Stands for the reading's own error until that is known.
-pub(super) fn cut_short() -> crate::Error {
+pub(in crate::restore) fn cut_short() -> crate::Error {
     RestoreError::Internal("the data ended in the middle of a table".to_owned()).into()
 }
 
 /// Whether it does.
-pub(super) fn is_cut_short(error: &crate::Error) -> bool {
+pub(in crate::restore) fn is_cut_short(error: &crate::Error) -> bool {
     matches!(error, crate::Error::Restore(RestoreError::Internal(_)))
 }

@@ -5,7 +5,7 @@ use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::Severity;
 use crate::restore::error::Refusal;
 use crate::restore::plan::RunAs;
-use crate::restore::superuser::{can_be_handed_over, name_after, needs_superuser};
+use crate::restore::plan::superuser::{can_be_handed_over, name_after, needs_superuser};
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::HashSet;
 

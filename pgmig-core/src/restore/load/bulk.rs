@@ -1,6 +1,6 @@
 //! Settings of a session that loads much: on the session only, so that nothing of them stays.
 
-use super::options::ToastCompression;
+use crate::restore::options::ToastCompression;
 use crate::target::TargetError;
 use crate::target::session::Session;
 use std::num::NonZeroUsize;

@@ -14,16 +14,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Knows whom to ask about the loading sessions.
 #[derive(Debug)]
-pub(super) struct Watch {
-    pub(super) config: TargetConfig,
-    pub(super) database: String,
-    pub(super) application: String,
+pub(in crate::restore) struct Watch {
+    pub(in crate::restore) config: TargetConfig,
+    pub(in crate::restore) database: String,
+    pub(in crate::restore) application: String,
 }
 
 impl Watch {
     /// Returns when the server process `pid` waits for us to read, which we never will. Slow disks and locks are waited
     /// for.
-    pub(super) async fn stuck(&self, pid: i32) {
+    pub(in crate::restore) async fn stuck(&self, pid: i32) {
         loop {
             sleep(PATIENCE).await;
             if self.asks(pid, "wait_event = 'ClientWrite'").await {
@@ -33,7 +33,7 @@ impl Watch {
     }
 
     /// Ends the server process: nothing else gets its session free.
-    pub(super) async fn end(&self, pid: i32) {
+    pub(in crate::restore) async fn end(&self, pid: i32) {
         self.asks(pid, "pg_catalog.pg_terminate_backend(pid)").await;
     }
 

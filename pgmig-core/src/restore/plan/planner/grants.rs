@@ -3,9 +3,9 @@
 use super::{Planner, label, owner, sql};
 use crate::archive::Entry;
 use crate::progress::{Notice, Severity};
-use crate::restore::expected::Expected;
 use crate::restore::plan::RunAs;
-use crate::restore::roles::{Granted, Resolved, Roles};
+use crate::restore::plan::expected::Expected;
+use crate::restore::plan::roles::{Granted, Resolved, Roles};
 use crate::sql::{SqlError, StandardStrings, quote_ident};
 
 impl Planner<'_> {

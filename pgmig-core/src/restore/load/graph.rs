@@ -5,34 +5,34 @@
 //! constraints and foreign keys are made while other tables are still being loaded, and only on tables whose rows
 //! all come from their own entry; and whatever else there is on a table waits for those that come before it.
 
-use super::plan::{Half, RowForm, TableLoad, Task};
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
+use crate::restore::plan::{Half, RowForm, TableLoad, Task};
 use crate::sql::QualifiedName;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// One entry and what it waits for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Node {
-    pub(super) kind: Kind,
+pub(in crate::restore) struct Node {
+    pub(in crate::restore) kind: Kind,
     /// Entries that must be there, by their places in the graph.
-    pub(super) after: Vec<usize>,
+    pub(in crate::restore) after: Vec<usize>,
     /// Tables whose rows must be there, by their places in the plan.
-    pub(super) after_rows: Vec<usize>,
+    pub(in crate::restore) after_rows: Vec<usize>,
     /// Whether it waits for all rows of all tables.
-    pub(super) after_all_rows: bool,
+    pub(in crate::restore) after_all_rows: bool,
     /// TABLE entries that it locks against everybody.
-    pub(super) exclusive: Vec<DumpId>,
+    pub(in crate::restore) exclusive: Vec<DumpId>,
     /// TABLE entries that it locks against writing: several indexes of a table can be made at a time.
-    pub(super) shared: Vec<DumpId>,
+    pub(in crate::restore) shared: Vec<DumpId>,
     /// Tables that it is about, by their places in the plan: it is as much work as the largest of them.
-    pub(super) tables: Vec<usize>,
+    pub(in crate::restore) tables: Vec<usize>,
     /// Whether it is also about a table without rows of its own: the root of partitions can be much work.
-    pub(super) has_root: bool,
+    pub(in crate::restore) has_root: bool,
 }
 
 /// What an entry makes, as far as it matters for the order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::restore) enum Kind {
     Index,
     /// A primary key, a unique or an exclusion constraint.
     Constraint,
@@ -45,15 +45,15 @@ pub(super) enum Kind {
 
 /// The entries that come after the rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Graph {
-    pub(super) nodes: Vec<Node>,
+pub(in crate::restore) struct Graph {
+    pub(in crate::restore) nodes: Vec<Node>,
     /// The bytes that the rows of each table of the plan take in the archive, where that is known.
-    pub(super) table_weights: Vec<Option<u64>>,
+    pub(in crate::restore) table_weights: Vec<Option<u64>>,
 }
 
 impl Graph {
     /// The graph of these tasks, which keep their places. Rows of tables among `moved` can end in other tables.
-    pub(super) fn of(
+    pub(in crate::restore) fn of(
         archive: &Archive,
         tables: &[TableLoad],
         tasks: &[&Task],
@@ -76,7 +76,7 @@ impl Graph {
 
 impl Graph {
     /// Only the rows.
-    pub(super) fn without_tasks(&self) -> Self {
+    pub(in crate::restore) fn without_tasks(&self) -> Self {
         Self { nodes: Vec::new(), table_weights: self.table_weights.clone() }
     }
 }

@@ -5,23 +5,23 @@ mod large_objects;
 mod pass;
 mod rights;
 
-use super::error::Refusal;
 use super::expected::Expected;
-use super::in_place::locks_of_entry;
 use super::partial;
-use super::plan::{EntrySettings, Facts, Half, Plan, RowForm, RunAs, TableLoad, Task};
 use super::roles::Roles;
 use super::superuser::words;
+use super::{EntrySettings, Facts, Half, Plan, RowForm, RunAs, TableLoad, Task};
 use crate::archive::{Archive, DumpId, Entry, EntryKind, Oid, Section};
 use crate::copy::CopyStatement;
 use crate::progress::{Notice, Severity};
+use crate::restore::error::Refusal;
+use crate::restore::in_place::locks_of_entry;
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use pass::{Pass, pass};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Goes through the table of contents once.
-pub(super) struct Planner<'a> {
+pub(in crate::restore) struct Planner<'a> {
     facts: &'a Facts,
     archive: &'a Archive,
     strings: StandardStrings,
@@ -59,7 +59,7 @@ pub(super) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     /// Plans the restore of an archive.
-    pub(super) fn plan(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
+    pub(in crate::restore) fn plan(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
         partial::refuse(archive.entries())?;
         let mut planner = Self::new(archive, facts);
         for entry in archive.entries() {
@@ -69,14 +69,18 @@ impl<'a> Planner<'a> {
     }
 
     /// Plans the rows of one entry.
-    pub(super) fn table_of(archive: &'a Archive, facts: &'a Facts, entry: &Entry) -> Option<TableLoad> {
+    pub(in crate::restore) fn table_of(
+        archive: &'a Archive,
+        facts: &'a Facts,
+        entry: &Entry,
+    ) -> Option<TableLoad> {
         let mut planner = Self::new(archive, facts);
         planner.table_data(entry);
         Arc::make_mut(&mut planner.plan.tables).pop()
     }
 
     /// Plans the restore of what an archive holds, into tables that are there: rows, large objects, sequence values.
-    pub(super) fn plan_contents(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
+    pub(in crate::restore) fn plan_contents(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
         partial::refuse_foreign_rows(archive.entries())?;
         let mut planner = Self::new(archive, facts);
         let with_oids = archive.entries().iter().filter(|entry| entry.with_oids);
@@ -414,7 +418,7 @@ fn owner(entry: &Entry) -> &str {
     entry.owner.as_ref().and_then(|owner| owner.to_str().ok()).unwrap_or_default()
 }
 
-pub(super) fn qualified_name(entry: &Entry) -> QualifiedName {
+pub(in crate::restore) fn qualified_name(entry: &Entry) -> QualifiedName {
     let name = entry.tag.to_str().unwrap_or_default();
     match entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).filter(|schema| !schema.is_empty())
     {

@@ -1,8 +1,8 @@
 //! Keys and foreign keys of big tables are made in two statements, of which the long one locks less: so several
 //! indexes of one table can be built, and several foreign keys to one table checked, at the same time. Pure.
 
-use super::plan::{Half, Task};
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
+use crate::restore::plan::{Half, Task};
 use crate::sql::{Parser, QualifiedName, SqlError, StandardStrings, quote_ident, split_statements};
 use std::collections::HashMap;
 
@@ -18,7 +18,11 @@ struct TwoSteps {
 
 /// Takes apart what is worth it: keys of big tables that have other indexes too, and foreign keys of big tables. Only on
 /// tables with rows of their own: constraints of partitioned ones are made through their partitions.
-pub(super) fn in_two_steps(archive: &Archive, tasks: Vec<Task>, strings: StandardStrings) -> Vec<Task> {
+pub(in crate::restore) fn in_two_steps(
+    archive: &Archive,
+    tasks: Vec<Task>,
+    strings: StandardStrings,
+) -> Vec<Task> {
     let tables = Tables::of(archive, &tasks);
     let mut all = Vec::with_capacity(tasks.len());
     all.extend(tasks.into_iter().flat_map(|task| apart(task, archive, &tables, strings)));
