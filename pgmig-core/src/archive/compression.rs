@@ -4,10 +4,9 @@
 //! that everywhere, and loops or loses data where they do not.
 
 use super::{
-    chunks::Chunks, decoders::ZstdDecoder, error::ArchiveError, gathered::Gathered, header::Compression,
+    chunks::Chunks, decoders::ZstdDecoder, error::ArchiveError, header::Compression, inflate::Inflate,
     reader::Reader, window,
 };
-use flate2::{Decompress, FlushDecompress, Status};
 use std::io::{self, Read};
 use zstd::stream::raw::{Decoder, Operation};
 
@@ -22,9 +21,6 @@ pub(super) enum Coding {
     Lz4,
     Zstd,
 }
-
-/// Window of zlib's own streams, as a power of two: the largest that there is.
-const GZIP_WINDOW_LOG: u8 = 15;
 
 impl Coding {
     /// The coding of the custom format's items.
@@ -68,17 +64,18 @@ enum Codec<'a> {
     Between,
 }
 
-/// A decoder of zlib's, and what it is to unpack next.
-struct Inflate {
-    decoder: Decompress,
-    input: Gathered,
+/// What one step of a decoder did.
+pub(super) struct Step {
+    pub(super) consumed: usize,
+    pub(super) produced: usize,
+    pub(super) ended: bool,
 }
 
-/// What one step of a decoder did.
-struct Step {
-    consumed: usize,
-    produced: usize,
-    ended: bool,
+impl Step {
+    /// At the item's end a decoder is asked once more: it may hold back what had no room before.
+    pub(super) fn is_unfinished(&self, at_end: bool) -> bool {
+        at_end && !self.ended && self.produced == 0
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +123,7 @@ impl<'a> Item<'a> {
 
     /// Place in the archive of the byte that is unpacked next.
     pub(super) fn offset(&self) -> Option<u64> {
-        let gathered = if let Codec::Zlib(_, inflate) = &self.codec { inflate.input.offset() } else { None };
+        let gathered = if let Codec::Zlib(_, inflate) = &self.codec { inflate.offset() } else { None };
         gathered.or_else(|| self.reader().map(Reader::offset))
     }
 
@@ -176,7 +173,7 @@ impl<'a> Item<'a> {
         let codec = self.coding.compression();
         let offset = self.offset();
         let is_at_end = match &mut self.codec {
-            Codec::Zlib(chunks, inflate) => inflate.input.input(chunks)?.is_empty(),
+            Codec::Zlib(chunks, inflate) => inflate.is_at_end(chunks)?,
             other => match other.leave() {
                 Some(chunks) => chunks.chunk()?.is_empty(),
                 None => return Err(ArchiveError::AfterError),
@@ -196,9 +193,7 @@ impl<'a> Codec<'a> {
     fn new(chunks: Chunks<'a>, coding: Coding) -> Self {
         match coding {
             Coding::Stored => Self::Stored(chunks),
-            Coding::Zlib | Coding::Gzip => {
-                Self::Zlib(chunks, Box::new(Inflate { decoder: decoder(coding), input: Gathered::default() }))
-            }
+            Coding::Zlib | Coding::Gzip => Self::Zlib(chunks, Box::new(Inflate::new(coding))),
             Coding::Lz4 => Self::Lz4Idle(chunks),
             Coding::Zstd => Self::Zstd(chunks, None),
         }
@@ -257,11 +252,7 @@ impl<'a> Codec<'a> {
         match self {
             Self::Stored(_) => Ok(()),
             Self::Zlib(_, inflate) => {
-                inflate.input.forget();
-                match coding {
-                    Coding::Zlib => inflate.decoder.reset(true),
-                    _ => inflate.decoder = decoder(coding),
-                }
+                inflate.restart(coding);
                 Ok(())
             }
             // The next frame's window may be another.
@@ -281,7 +272,7 @@ impl<'a> Codec<'a> {
     fn step(&mut self, out: &mut [u8], compression: Compression) -> Result<Step, ArchiveError> {
         match self {
             Self::Stored(chunks) => stored_step(chunks, out),
-            Self::Zlib(chunks, inflate) => inflate_step(chunks, inflate, out),
+            Self::Zlib(chunks, inflate) => inflate.step(chunks, out),
             Self::Zstd(chunks, decoder) => match decoder.as_mut().and_then(ZstdDecoder::raw) {
                 Some(raw) => zstd_push(chunks, raw, out),
                 None => {
@@ -319,10 +310,6 @@ impl<'a> Codec<'a> {
     }
 }
 
-fn decoder(coding: Coding) -> Decompress {
-    if coding == Coding::Gzip { Decompress::new_gzip(GZIP_WINDOW_LOG) } else { Decompress::new(true) }
-}
-
 /// A decoder for the frame that begins here.
 fn begin_zstd(chunks: &mut Chunks<'_>) -> Result<ZstdDecoder, ArchiveError> {
     let decoders = chunks.decoders();
@@ -349,31 +336,6 @@ fn stored_step(chunks: &mut Chunks<'_>, out: &mut [u8]) -> Result<Step, ArchiveE
     Ok(Step { consumed: length, produced: length, ended })
 }
 
-fn inflate_step(
-    chunks: &mut Chunks<'_>,
-    inflate: &mut Inflate,
-    out: &mut [u8],
-) -> Result<Step, ArchiveError> {
-    let input = inflate.input.input(chunks)?;
-    let at_end = input.is_empty();
-    let step = zlib_step(&mut inflate.decoder, input, out);
-    let codec = Compression::Gzip;
-    let place = || {
-        let reader = chunks.reader();
-        reader.place_at(inflate.input.offset().unwrap_or_else(|| reader.offset()))
-    };
-    match step {
-        Ok(step) if is_unfinished(at_end, &step) => {
-            Err(ArchiveError::StreamUnfinished { place: place(), codec })
-        }
-        Ok(step) => {
-            inflate.input.consume(step.consumed);
-            Ok(step)
-        }
-        Err(source) => Err(ArchiveError::Decompress { place: place(), codec, source }),
-    }
-}
-
 fn zstd_push(
     chunks: &mut Chunks<'_>,
     raw: &mut Decoder<'static>,
@@ -383,7 +345,7 @@ fn zstd_push(
     let at_end = input.is_empty();
     let codec = Compression::Zstd;
     match zstd_step(raw, input, out) {
-        Ok(step) if is_unfinished(at_end, &step) => {
+        Ok(step) if step.is_unfinished(at_end) => {
             Err(ArchiveError::StreamUnfinished { place: chunks.reader().place(), codec })
         }
         Ok(step) => {
@@ -392,23 +354,6 @@ fn zstd_push(
         }
         Err(error) => Err(decode_error(chunks, codec, error)),
     }
-}
-
-/// At the item's end a decoder is asked once more: it may hold back what had no room before.
-fn is_unfinished(at_end: bool, step: &Step) -> bool {
-    at_end && !step.ended && step.produced == 0
-}
-
-fn zlib_step(inflate: &mut Decompress, input: &[u8], out: &mut [u8]) -> io::Result<Step> {
-    let (read_before, written_before) = (inflate.total_in(), inflate.total_out());
-    let status = inflate.decompress(input, out, FlushDecompress::None)?;
-    let consumed = usize::try_from(inflate.total_in() - read_before).unwrap_or(usize::MAX);
-    let produced = usize::try_from(inflate.total_out() - written_before).unwrap_or(usize::MAX);
-    let ended = status == Status::StreamEnd;
-    if consumed == 0 && produced == 0 && !ended && !input.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the decoder makes no progress"));
-    }
-    Ok(Step { consumed, produced, ended })
 }
 
 fn zstd_step(decoder: &mut Decoder<'static>, input: &[u8], out: &mut [u8]) -> io::Result<Step> {

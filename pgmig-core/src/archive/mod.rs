@@ -38,6 +38,7 @@ mod file;
 mod format;
 mod gathered;
 mod header;
+mod inflate;
 mod list;
 mod locate;
 mod member;

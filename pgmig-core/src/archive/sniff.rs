@@ -101,6 +101,7 @@ fn script(head: &[u8]) -> Result<Format, Foreign> {
         let other = before.split(|&byte| byte == b'\n').position(|line| !is_of_script(line));
         return match other {
             None => Ok(Format::Plain),
+            Some(_) if !is_text(before) => Err(Foreign::Damaged),
             Some(_) => Err(Foreign::TextBefore(before.strip_suffix(b"--\n").unwrap_or(before).len())),
         };
     }
@@ -167,6 +168,7 @@ mod tests {
             (b"Defaulted container\r\nPGDMP\x01", Foreign::TextBefore(21)),
             (b"Defaulted container\n--\n-- PostgreSQL database dump\n", Foreign::TextBefore(20)),
             (b"\x05\x22\x4d\x18\x64\x40\xa7PGDMP\x01", Foreign::Damaged),
+            (b"\x05\x22\x4d\x18\x64\x40\xa7\0--\n-- PostgreSQL database dump\n", Foreign::Damaged),
             (b"PGDMX", Foreign::Unknown),
         ] {
             assert_eq!(recognise(head), Err(found));

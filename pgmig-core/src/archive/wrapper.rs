@@ -125,24 +125,7 @@ impl<R: Read> Stream<R> {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
-    use std::io::Write;
-
-    fn packed(bytes: &[u8], wrapper: Compression) -> Vec<u8> {
-        match wrapper {
-            Compression::None => bytes.to_vec(),
-            Compression::Gzip => {
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-                encoder.write_all(bytes).unwrap();
-                encoder.finish().unwrap()
-            }
-            Compression::Lz4 => {
-                let mut encoder = lz4::EncoderBuilder::new().build(Vec::new()).unwrap();
-                encoder.write_all(bytes).unwrap();
-                encoder.finish().0
-            }
-            Compression::Zstd => zstd::encode_all(bytes, 3).unwrap(),
-        }
-    }
+    use crate::archive::tests::builder::pack_file as packed;
 
     fn unpacked(bytes: &[u8], wrapper: Compression) -> io::Result<Vec<u8>> {
         let mut out = Vec::new();

@@ -54,7 +54,7 @@ pub(super) fn read_wrapped(
     Ok(read)
 }
 
-/// What is left of a reader's input, for a decoder. An [`ArchiveError`](super::super::ArchiveError) travels inside the [`io::Error`].
+/// What is left of a reader's input, for a decoder. An [`ArchiveError`](crate::archive::ArchiveError) travels inside the [`io::Error`].
 pub(super) struct Rest(pub(super) Reader);
 
 impl Read for Rest {

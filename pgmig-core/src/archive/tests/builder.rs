@@ -236,7 +236,7 @@ impl Builder {
 }
 
 /// A file of its own, compressed.
-pub(super) fn pack_file(bytes: &[u8], compression: Compression) -> Vec<u8> {
+pub(in crate::archive) fn pack_file(bytes: &[u8], compression: Compression) -> Vec<u8> {
     if compression != Compression::Gzip {
         return pack(bytes, compression);
     }

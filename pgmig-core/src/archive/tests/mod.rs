@@ -1,7 +1,7 @@
 //! Tests of the whole reader, on archives made by pg_dump and on damaged ones.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
-mod builder;
+pub(super) mod builder;
 mod corpus;
 mod forms;
 mod malformed;
