@@ -49,6 +49,7 @@ fn a_changed_byte_that_breaks_a_row_is_found() {
         ("gr\u{fc}n\t170", "gr\u{fc}n\t17\r", RowFault::CarriageReturn, 2),
         ("plum\t\\N\t60", "plum\t\\N\t6\0", RowFault::NulByte, 3),
         ("red\t150", "red\t15\\", RowFault::EscapedLineEnd, 1),
+        ("red\t150", "re\\\t150", RowFault::EscapedTab, 1),
         ("plum\t\\N", "\\.um\t\\N", RowFault::StrayEndMarker, 3),
     ] {
         let (database, _directory, archive) = dumped(&["-Z0"]);

@@ -4,8 +4,14 @@
 //! that everywhere, and loops or loses data where they do not.
 
 use super::{
-    chunks::Chunks, decoders::ZstdDecoder, error::ArchiveError, header::Compression, inflate::Inflate,
-    reader::Reader, window,
+    chunks::Chunks,
+    decoders::ZstdDecoder,
+    error::ArchiveError,
+    header::Compression,
+    inflate::Inflate,
+    lz4_frame::{self, Lz4Frame},
+    reader::Reader,
+    window,
 };
 use std::io::{self, Read};
 use zstd::stream::raw::{Decoder, Operation};
@@ -54,8 +60,7 @@ impl Coding {
 enum Codec<'a> {
     Stored(Chunks<'a>),
     Zlib(Chunks<'a>, Box<Inflate>),
-    /// Buffers a block of the frame, 4 MiB at most, and the 64 KiB before it.
-    Lz4(Box<lz4::Decoder<Chunks<'a>>>),
+    Lz4(Box<Lz4Frame<Chunks<'a>>>),
     /// An lz4 item whose frame has not begun, has ended, or is left.
     Lz4Idle(Chunks<'a>),
     /// The decoder is there once its frame has begun: which one, the frame tells.
@@ -204,7 +209,7 @@ impl<'a> Codec<'a> {
             Self::Stored(chunks) | Self::Zlib(chunks, _) | Self::Lz4Idle(chunks) | Self::Zstd(chunks, _) => {
                 Some(chunks)
             }
-            Self::Lz4(decoder) => Some(decoder.reader()),
+            Self::Lz4(decoder) => Some(decoder.input()),
             Self::Between => None,
         }
     }
@@ -238,10 +243,18 @@ impl<'a> Codec<'a> {
     /// Begins an lz4 frame.
     fn begin_lz4(&mut self) -> Result<(), ArchiveError> {
         match std::mem::replace(self, Self::Between) {
-            Self::Lz4Idle(chunks) => {
+            Self::Lz4Idle(mut chunks) => {
+                let head = chunks.chunk()?;
+                // A decoder would take frames as well that are to be passed over, which pg_dump never writes.
+                if head.is_empty()
+                    || !head.starts_with(lz4_frame::MAGIC) && !lz4_frame::MAGIC.starts_with(head)
+                {
+                    let source = io::Error::new(io::ErrorKind::InvalidData, "no lz4 frame begins here");
+                    return Err(decode_error(&chunks, Compression::Lz4, source));
+                }
                 let place = chunks.reader().place();
                 let failed = |source| ArchiveError::Decompress { place, codec: Compression::Lz4, source };
-                *self = Self::Lz4(Box::new(lz4::Decoder::new(chunks).map_err(failed)?));
+                *self = Self::Lz4(Box::new(Lz4Frame::new(chunks).map_err(failed)?));
             }
             other => *self = other,
         }

@@ -41,6 +41,7 @@ mod header;
 mod inflate;
 mod list;
 mod locate;
+mod lz4_frame;
 mod member;
 mod objects;
 mod open;

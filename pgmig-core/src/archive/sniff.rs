@@ -115,9 +115,11 @@ fn script(head: &[u8]) -> Result<Format, Foreign> {
 
 /// Whether these are messages: text, and the escapes that a terminal takes.
 fn is_text(bytes: &[u8]) -> bool {
-    let is_control =
-        |c: char| c.is_control() && !c.is_whitespace() && c != '\u{1b}' && c != '\u{7}' && c != '\u{8}';
-    std::str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(is_control))
+    let is_control = |byte: &u8| {
+        byte.is_ascii_control() && !byte.is_ascii_whitespace() && !b"\x07\x08\x0b\x1b".contains(byte)
+    };
+    // In whatever encoding the terminal had.
+    !bytes.iter().any(is_control)
 }
 
 fn unpacker(head: &[u8]) -> Option<&'static str> {

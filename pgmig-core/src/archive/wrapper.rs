@@ -4,6 +4,7 @@
 //! `pzstd` and `cat a.gz b.gz` write them.
 
 use super::header::Compression;
+use super::lz4_frame::{self, Lz4Frame};
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
@@ -19,7 +20,7 @@ pub(super) fn recognise(head: &[u8]) -> Option<Compression> {
     const MAGICS: [(&[u8], Compression); 3] = [
         (b"\x1f\x8b", Compression::Gzip),
         (b"\x28\xb5\x2f\xfd", Compression::Zstd),
-        (b"\x04\x22\x4d\x18", Compression::Lz4),
+        (lz4_frame::MAGIC, Compression::Lz4),
     ];
     MAGICS.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, wrapper)| *wrapper)
 }
@@ -36,7 +37,7 @@ enum Stream<R: Read> {
     /// Nothing to unpack.
     Stored(BufReader<R>),
     Gzip(Box<GzDecoder<BufReader<R>>>),
-    Lz4(Box<lz4::Decoder<BufReader<R>>>),
+    Lz4(Box<Lz4Frame<BufReader<R>>>),
     /// Takes windows of up to 128 MiB, zstd's own default limit.
     Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<R>>>),
 }
@@ -51,15 +52,15 @@ impl<R: Read> Unpacker<R> {
 
     /// Begins the stream that follows another one.
     fn go_on(&mut self, mut input: BufReader<R>) -> io::Result<()> {
+        while self.wrapper != Compression::Gzip && is_skippable(input.fill_buf()?) {
+            skip_frame(&mut input)?;
+        }
         let rest = input.fill_buf()?;
         if rest.is_empty() {
             return Ok(());
         }
-        let is_skippable = self.wrapper != Compression::Gzip
-            && rest.first().is_some_and(|first| first & 0xf0 == 0x50)
-            && rest.get(1..).is_some_and(|rest| rest.starts_with(SKIPPABLE));
         // A few bytes of a magic number may be all that has come through a pipe so far: these the decoder judges.
-        if !is_skippable && rest.len() >= 4 && recognise(rest) != Some(self.wrapper) {
+        if rest.len() >= 4 && recognise(rest) != Some(self.wrapper) {
             return Err(io::Error::new(
                 ErrorKind::InvalidData,
                 "the compressed data end here, and something else follows: it was appended to the file",
@@ -72,16 +73,35 @@ impl<R: Read> Unpacker<R> {
 
 impl<R: Read> Read for Unpacker<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some(mut stream) = self.stream.take() {
+        loop {
+            let Some(stream) = &mut self.stream else { return Ok(0) };
             let read = stream.read(buffer)?;
             if read > 0 || buffer.is_empty() {
-                self.stream = Some(stream);
                 return Ok(read);
             }
-            self.go_on(stream.finish()?)?;
+            if let Some(stream) = self.stream.take() {
+                self.go_on(stream.finish()?)?;
+            }
         }
-        Ok(0)
     }
+}
+
+/// Whether a frame begins here that is to be passed over.
+fn is_skippable(head: &[u8]) -> bool {
+    head.first().is_some_and(|first| first & 0xf0 == 0x50)
+        && head.get(1..).is_some_and(|rest| rest.starts_with(SKIPPABLE))
+}
+
+/// Passes over such a frame: its magic number, four bytes that say how many follow, and these.
+fn skip_frame(input: &mut impl BufRead) -> io::Result<()> {
+    let mut head = [0; 8];
+    input.read_exact(&mut head)?;
+    let [_, _, _, _, length @ ..] = head;
+    let length = u64::from(u32::from_le_bytes(length));
+    if io::copy(&mut input.take(length), &mut io::sink())? < length {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
+    Ok(())
 }
 
 impl<R: Read> Stream<R> {
@@ -89,7 +109,7 @@ impl<R: Read> Stream<R> {
         Ok(match wrapper {
             Compression::None => Self::Stored(input),
             Compression::Gzip => Self::Gzip(Box::new(GzDecoder::new(input))),
-            Compression::Lz4 => Self::Lz4(Box::new(lz4::Decoder::new(input)?)),
+            Compression::Lz4 => Self::Lz4(Box::new(Lz4Frame::new(input)?)),
             Compression::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(input)?;
                 Self::Zstd(Box::new(decoder.single_frame()))
@@ -112,11 +132,10 @@ impl<R: Read> Stream<R> {
             Self::Stored(input) => Ok(input),
             Self::Gzip(decoder) => Ok(decoder.into_inner()),
             Self::Zstd(decoder) => Ok(decoder.finish()),
-            Self::Lz4(decoder) => match decoder.finish() {
-                (input, Ok(())) => Ok(input),
-                // This decoder says 0 as well where its input ends within a frame.
-                (_, Err(_)) => Err(ErrorKind::UnexpectedEof.into()),
-            },
+            Self::Lz4(decoder) => {
+                let (input, end) = decoder.finish();
+                end.map(|()| input)
+            }
         }
     }
 }
@@ -125,7 +144,7 @@ impl<R: Read> Stream<R> {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::archive::tests::builder::pack_file as packed;
+    use crate::archive::tests::builder::{noise, pack_file as packed};
 
     fn unpacked(bytes: &[u8], wrapper: Compression) -> io::Result<Vec<u8>> {
         let mut out = Vec::new();
@@ -135,7 +154,8 @@ mod tests {
 
     #[test]
     fn several_streams_are_one_file_and_a_cut_one_is_none() {
-        let bytes: Vec<u8> = (0..300_000_u32).flat_map(|n| (n % 977).to_le_bytes()).collect();
+        let text: Vec<u8> = (0..200_000_u32).flat_map(|n| (n % 977).to_le_bytes()).collect();
+        let bytes = [noise(200_000), text, noise(200_000)].concat();
         let (first, second) = bytes.split_at(bytes.len() / 3);
         for wrapper in [Compression::Gzip, Compression::Lz4, Compression::Zstd] {
             let one = packed(&bytes, wrapper);
@@ -143,6 +163,21 @@ mod tests {
             assert!(unpacked(&one, wrapper).unwrap() == bytes, "{wrapper}");
             let two = [packed(first, wrapper), packed(second, wrapper)].concat();
             assert!(unpacked(&two, wrapper).unwrap() == bytes, "{wrapper}, two streams");
+            let mut slowly = Unpacker::new(&two[..], wrapper).unwrap();
+            let mut out = Vec::new();
+            while slowly.by_ref().take(4096).read_to_end(&mut out).unwrap() > 0 {}
+            assert!(out == bytes, "{wrapper}, two streams, a little at a time");
+            if wrapper != Compression::Gzip {
+                let skipped = [
+                    packed(first, wrapper),
+                    b"\x50\x2a\x4d\x18\x02\0\0\0xy".to_vec(),
+                    packed(second, wrapper),
+                ];
+                assert!(
+                    unpacked(&skipped.concat(), wrapper).unwrap() == bytes,
+                    "{wrapper}, with a frame to pass over"
+                );
+            }
             let garbage = [&one[..], b"appended"].concat();
             let error = unpacked(&garbage, wrapper).unwrap_err();
             assert!(error.to_string().contains("something else follows"), "{wrapper}: {error}");

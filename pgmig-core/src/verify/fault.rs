@@ -166,6 +166,9 @@ pub enum RowFault {
     /// A backslash at the end of the line, which would join it with the next.
     #[error("a backslash before the end of the line")]
     EscapedLineEnd,
+    /// A backslash before a tab, which would join two fields.
+    #[error("a backslash before a tab")]
+    EscapedTab,
     /// `\.` that is not alone on its line.
     #[error("an end-of-data marker that is not alone on its line")]
     StrayEndMarker,

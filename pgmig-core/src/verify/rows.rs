@@ -228,6 +228,10 @@ impl RowScanner {
                 sound.fault(at, RowFault::EscapedLineEnd);
                 return Ok(0);
             }
+            (Some(b'\t'), _) => {
+                sound.fault(at, RowFault::EscapedTab);
+                return Ok(0);
+            }
             (Some(b'\r'), _) => {
                 sound.fault(at + 1, RowFault::CarriageReturn);
                 return Ok(0);
@@ -416,6 +420,7 @@ mod tests {
             (b"a\\x00\n\\.\n", 1, F::NulByte, 1, 1),
             (b"a\r\n\\.\n", 1, F::CarriageReturn, 1, 1),
             (b"a\\\nb\n\\.\n", 1, F::EscapedLineEnd, 1, 1),
+            (b"a\n1\\\t2\n\\.\n", 1, F::EscapedTab, 2, 3),
             (b"a\nb\\.\n\\.\n", 1, F::StrayEndMarker, 2, 3),
             (b"\\.x\n\\.\n", 1, F::StrayEndMarker, 1, 0),
             (b"a\n", 1, F::MissingEndMarker, 2, 2),

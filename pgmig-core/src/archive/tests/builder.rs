@@ -245,8 +245,14 @@ pub(in crate::archive) fn pack_file(bytes: &[u8], compression: Compression) -> V
     encoder.finish().unwrap()
 }
 
+/// Bytes that do not compress, always the same.
+pub(in crate::archive) fn noise(length: usize) -> Vec<u8> {
+    let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+    std::iter::successors(Some(1), next).map(|state| state.to_be_bytes()[0]).take(length).collect()
+}
+
 /// One item, compressed.
-pub(super) fn pack(bytes: &[u8], compression: Compression) -> Vec<u8> {
+pub(in crate::archive) fn pack(bytes: &[u8], compression: Compression) -> Vec<u8> {
     match compression {
         Compression::None => bytes.to_vec(),
         Compression::Gzip => {
