@@ -246,9 +246,7 @@ impl<'a> Codec<'a> {
             Self::Lz4Idle(mut chunks) => {
                 let head = chunks.chunk()?;
                 // A decoder would take frames as well that are to be passed over, which pg_dump never writes.
-                if head.is_empty()
-                    || !head.starts_with(lz4_frame::MAGIC) && !lz4_frame::MAGIC.starts_with(head)
-                {
+                if !head.starts_with(lz4_frame::MAGIC) && !lz4_frame::MAGIC.starts_with(head) {
                     let source = io::Error::new(io::ErrorKind::InvalidData, "no lz4 frame begins here");
                     return Err(decode_error(&chunks, Compression::Lz4, source));
                 }
