@@ -140,6 +140,28 @@ fn a_commit_whose_outcome_cannot_be_found_out() {
     backup.assert_restored(&target);
 }
 
+/// The first interruption is told that it comes too late; who signals twice is not told that the target is untouched.
+#[test]
+fn an_interrupt_during_the_commit() {
+    let backup = Backup::of_oldest_release();
+    let target = application::target("interrupt_commit");
+    let before = Before::of(&target);
+    let proxy = Proxy::start(&target.server, Cut::Held);
+    let file = proxy.target(application::target_file(&target));
+    let running = backup.restore(Pgmig::new().target(&file).arg("--force")).spawn();
+    wait_until(|| proxy.has_cut());
+    running.signal("INT");
+    running.signal("TERM");
+    let outcome = running.wait().expect_status(5).stderr_has("too late").stderr_has("look into the target");
+    assert!(!outcome.stderr.contains("untouched"), "{outcome}");
+    let left = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
+        target.name
+    );
+    wait_until(|| target.server.psql("postgres", &left) == "0\n");
+    before.is_now(outcome);
+}
+
 /// What a reader sees of the target: the instances, or nothing while it cannot get a lock at once.
 fn read(target: &Database) -> Option<String> {
     let sql = "SET lock_timeout = '50ms'; SELECT string_agg(tenant_id::text, ' ' ORDER BY tenant_id),
@@ -299,16 +321,24 @@ fn transaction_control_in_an_entry_is_refused() {
     let dump = source.dump(&["--format=plain"]);
     let target = application::target("control");
     let before = Before::of(&target);
-    let hostile = dump.replace("CREATE VIEW public.v AS", "COMMIT;\nCREATE VIEW public.v AS");
-    assert_ne!(dump, hostile);
-    std::fs::write(&script, &hostile).unwrap();
     let file = application::target_file(&target);
-    for stdin in [false, true] {
-        let pgmig = Pgmig::new().target(&file).args(["--force", "--keep-ids", "--schema", "archive"]);
-        let pgmig = if stdin { pgmig.args(["--source", "-"]).stdin(&script) } else { pgmig.source(&script) };
-        let outcome = pgmig.run();
-        assert_ne!(outcome.status.code(), Some(0), "{outcome}");
-        before.is_now(outcome);
+    for statement in [
+        "COMMIT",
+        "VACUUM",
+        "REINDEX (VERBOSE) SCHEMA public",
+        "DO $$ BEGIN COMMIT; END $$",
+        "CREATE INDEX CONCURRENTLY ON t (id)",
+    ] {
+        let hostile =
+            dump.replace("CREATE VIEW public.v AS", &format!("{statement};\nCREATE VIEW public.v AS"));
+        assert_ne!(dump, hostile);
+        std::fs::write(&script, &hostile).unwrap();
+        for stdin in [false, true] {
+            let pgmig = Pgmig::new().target(&file).args(["--force", "--keep-ids", "--schema", "archive"]);
+            let pgmig =
+                if stdin { pgmig.args(["--source", "-"]).stdin(&script) } else { pgmig.source(&script) };
+            before.is_now(pgmig.run().expect_status(3).stderr_has("in one transaction"));
+        }
     }
 }
 

@@ -90,6 +90,26 @@ fn a_superuser_clears_what_is_its_own_and_the_owners() {
     assert_eq!(hidden(&target), hidden(&fresh));
 }
 
+/// A role that others are members of has schemas of its own.
+#[test]
+fn schemas_of_others_keep_their_privileges_and_comments() {
+    let target = application::empty_database("schemas_of_others");
+    let group = format!("group_{}", target.name);
+    let name = quoted(APPLICATION);
+    target.psql(&format!(
+        "CREATE ROLE {group}; GRANT {group} TO {name}; CREATE SCHEMA shared AUTHORIZATION {group};
+         COMMENT ON SCHEMA shared IS 'of the group'; GRANT USAGE ON SCHEMA shared TO pg_monitor;
+         CREATE TABLE shared.big (n integer); ALTER TABLE shared.big OWNER TO {group};
+         SET ROLE {name}; CREATE SCHEMA own; GRANT USAGE ON SCHEMA own TO pg_monitor"
+    ));
+    let state = "SELECT nspname, nspacl::text, obj_description(oid, 'pg_namespace') FROM pg_namespace
+        WHERE nspname IN ('shared', 'own')";
+    let shared = target.psql(state).lines().find(|line| line.starts_with("shared")).unwrap().to_owned();
+    clear(&target).expect_status(0).stderr_has("shared");
+    assert_eq!(target.psql(state).trim_end(), shared);
+    target.psql(&format!("DROP TABLE shared.big; DROP SCHEMA shared; DROP ROLE {group}"));
+}
+
 #[test]
 fn objects_of_others_are_listed_all_at_once_and_nothing_is_dropped() {
     let target = filled("others");

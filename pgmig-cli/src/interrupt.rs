@@ -1,9 +1,11 @@
-//! SIGINT and SIGTERM: the first one asks the library to stop and clean up, a second one ends the program.
+//! SIGINT and SIGTERM: the first one asks the library to stop and clean up, a second one ends the program. While the
+//! restore is being committed, the first one can do nothing.
 
 use crate::failure::exit_status;
 use crate::output::say;
 use anyhow::{Context, Result};
 use pgmig_core::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -16,13 +18,33 @@ pub(crate) fn cancelled_by_signals() -> Result<CancellationToken> {
     Ok(cancel)
 }
 
+/// Set when the restore is being committed.
+static TOO_LATE: AtomicBool = AtomicBool::new(false);
+
+/// From now on an interruption comes too late to leave the target untouched.
+pub(crate) fn comes_too_late() {
+    TOO_LATE.store(true, Ordering::SeqCst);
+}
+
+fn is_too_late() -> bool {
+    TOO_LATE.load(Ordering::SeqCst)
+}
+
 async fn listen(mut interrupts: Signal, mut terminations: Signal, cancel: CancellationToken) {
     next(&mut interrupts, &mut terminations).await;
-    say("interrupted: cleaning up (once more to stop at once; the next run then removes what is left)");
+    say(if is_too_late() {
+        "interrupted: too late, the restore is being committed or has been (once more to stop at once, without knowing)"
+    } else {
+        "interrupted: cleaning up (once more to stop at once; the next run then removes what is left)"
+    });
     cancel.cancel();
     next(&mut interrupts, &mut terminations).await;
+    let kind = if is_too_late() { ErrorKind::OutcomeUnknown } else { ErrorKind::Interrupted };
+    if kind == ErrorKind::OutcomeUnknown {
+        say("stopped while the restore was being committed: look into the target whether it has been");
+    }
     #[allow(clippy::exit, reason = "whoever signals twice does not want to wait for anything")]
-    std::process::exit(exit_status(ErrorKind::Interrupted).into());
+    std::process::exit(exit_status(kind).into());
 }
 
 async fn next(interrupts: &mut Signal, terminations: &mut Signal) {

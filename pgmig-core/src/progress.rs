@@ -37,6 +37,8 @@ pub trait Progress: Send + Sync {
     fn object(&self, _what: &str, _done: usize, _total: usize) {}
     /// A migration has been applied in `took`.
     fn migrated(&self, _version: i64, _description: &str, _took: Duration) {}
+    /// The restore is being committed: from here on an interruption comes too late.
+    fn committing(&self) {}
     /// Something that the operator should know.
     fn notice(&self, _notice: &Notice) {}
 }

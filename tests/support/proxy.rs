@@ -15,6 +15,8 @@ pub(crate) enum Cut {
     Before,
     /// The server gets it, and its answer goes nowhere.
     After,
+    /// The server never gets it, and the client waits for an answer.
+    Held,
     /// As `After`; and from then on nobody reaches the server any more.
     AfterAndForEver,
 }
@@ -85,7 +87,10 @@ fn forward(client: TcpStream, server: TcpStream, cut: Cut, done: Arc<AtomicBool>
                 continue;
             }
             done.store(true, Ordering::SeqCst);
-            if cut != Cut::Before {
+            if cut == Cut::Held {
+                // Until the client is gone.
+                while let Ok(1..) = from.read(&mut buffer) {}
+            } else if cut != Cut::Before {
                 // The answers' thread drops what comes now, and ends when the server does.
                 to.write_all(bytes).expect("the server takes it");
                 to.shutdown(Shutdown::Write).expect("the server is there");

@@ -5,6 +5,7 @@ mod label;
 mod lines;
 
 use crate::args::{Args, LogLevel};
+use crate::interrupt;
 use crate::output::say;
 use bars::Bars;
 use lines::Lines;
@@ -117,6 +118,10 @@ impl Progress for Display {
             Form::Lines(lines) => lines.migrated(version, description, took),
             Form::Bars(bars) => bars.migrated(version, description, took),
         }
+    }
+
+    fn committing(&self) {
+        interrupt::comes_too_late();
     }
 
     fn notice(&self, notice: &Notice) {

@@ -130,9 +130,9 @@ pub enum Refusal {
         /// Why, and what to do about it.
         reasons: Vec<String>,
     },
-    /// Entries that begin or end transactions.
+    /// Entries that begin or end transactions, or take one of their own.
     #[error(
-        "the archive has transaction control, with which nothing can be restored in one transaction; pg_dump does not write \
+        "the archive has what cannot be restored in one transaction; pg_dump does not write \
          it; a swap restores it, which takes a su_username that may create databases:\n{}",
         Lines(.0)
     )]

@@ -159,6 +159,7 @@ impl Run {
             terminate_sessions: self.context.options.terminate_sessions,
             failpoints: self.context.failpoints,
             cancel: &self.context.cancel,
+            progress: self.context.journal.progress.as_ref(),
         };
         swap.run(&mut self.context.control).await?;
         if self.context.options.keep_previous {

@@ -7,6 +7,7 @@ use super::marker::{Marker, State};
 use super::staging::mark_statement;
 use super::step::Step;
 use crate::error::Result;
+use crate::progress::Progress;
 use crate::sql::{quote_ident, quote_literal};
 use crate::target::catalog::{DatabaseFacts, database_facts, end_sessions, other_sessions, swap_obstacles};
 use crate::target::lock::lock_target;
@@ -41,6 +42,7 @@ pub(super) struct Swap<'a> {
     pub(super) terminate_sessions: bool,
     pub(super) failpoints: Failpoints,
     pub(super) cancel: &'a CancellationToken,
+    pub(super) progress: &'a dyn Progress,
 }
 
 /// How one attempt ended.
@@ -158,6 +160,7 @@ impl Swap<'_> {
     }
 
     async fn commit(&self, control: &mut Session) -> Result<()> {
+        self.progress.committing();
         let Err(error) = control.commit("commit the swap").await else { return Ok(()) };
         if error.is_answer() {
             // It did not commit.

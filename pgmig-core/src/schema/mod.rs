@@ -27,3 +27,4 @@ pub use migrations::{MigrationFile, MigrationSet};
 pub use one_transaction::check_in_one_transaction;
 pub use plan::{Goal, UpgradePlan};
 pub use run::{Migrated, SplitStatements, Upgrade, apply, check, migrate_empty};
+pub(crate) use words::why_alone;

@@ -34,6 +34,14 @@ const ALONE_CONCURRENTLY: [&[&str]; 5] = [
     &["alter", "table"],
 ];
 
+const NOT_WITHIN: &str = "the server does not run it within a transaction";
+
+/// Why the server refuses a statement in a transaction that goes on, if it does.
+pub(crate) fn why_alone(sql: &str) -> Option<&'static str> {
+    let words = Words::of(sql);
+    words.why_alone().or_else(|| words.need_no_transaction().then_some(NOT_WITHIN))
+}
+
 /// A statement's tokens that mean something.
 pub(super) struct Words<'a> {
     sql: &'a str,
@@ -117,7 +125,7 @@ impl<'a> Words<'a> {
     /// knows.
     pub(super) fn why_alone(&self) -> Option<&'static str> {
         if self.stand_alone() || ALONE_OR_FIRST.iter().any(|alone| self.begin(alone)) {
-            return Some("the server does not run it within a transaction");
+            return Some(NOT_WITHIN);
         }
         if self.detach_concurrently() {
             return Some("without CONCURRENTLY it does something else");

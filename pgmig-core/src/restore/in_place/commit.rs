@@ -12,12 +12,15 @@ use crate::target::session::Session;
 use crate::target::{OtherSession, TargetError, catalog};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 const DOING: &str = "commit the restore";
 
 /// How often the server is asked how a commit ended, a second apart.
 const QUESTIONS: u32 = 10;
+
+/// How long an answer to one of them may take.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// How soon a statement that has been cancelled is looked for again.
 const AFTER_CANCELLING: Duration = Duration::from_millis(20);
@@ -51,6 +54,7 @@ pub(super) async fn make_ready(
 /// other error nothing has been committed.
 pub(super) async fn commit(context: &mut Context, mut session: Session) -> Result<()> {
     let outcome = Outcome::of(&session);
+    context.journal.progress.committing();
     let Err(error) = session.commit(DOING).await else {
         session.close().await;
         return Ok(());
@@ -71,10 +75,11 @@ pub(super) async fn commit(context: &mut Context, mut session: Session) -> Resul
 async fn wait_for_snapshots(context: &mut Context, own_pid: i32, relations: &Relations) -> Result<()> {
     let mut waiting = Waiting::up_to(context.options.swap_wait);
     let (mut cancelled, mut hidden) = (BTreeSet::new(), BTreeSet::new());
+    let mut first = true;
     loop {
         let readers = readers(context, own_pid, relations).await?;
         let Context { control, target, options, journal, .. } = context;
-        let (mut in_the_way, mut only_cancelled) = (Vec::new(), true);
+        let (mut in_the_way, mut only_ended) = (Vec::new(), true);
         for Reader { session, sight } in readers {
             match sight {
                 Sight::New => continue,
@@ -84,7 +89,9 @@ async fn wait_for_snapshots(context: &mut Context, own_pid: i32, relations: &Rel
                     }
                     continue;
                 }
-                _ if options.terminate_sessions => catalog::end_sessions(control, [session.pid]).await,
+                _ if options.terminate_sessions && session.can_be_ended => {
+                    catalog::end_sessions(control, [session.pid]).await;
+                }
                 Sight::MayBeOld if catalog::cancel_statement(control, session.pid).await => {
                     if cancelled.insert(session.pid) {
                         journal.notice(format!(
@@ -93,18 +100,20 @@ async fn wait_for_snapshots(context: &mut Context, own_pid: i32, relations: &Rel
                         ));
                     }
                 }
-                Sight::MayBeOld | Sight::ReadsOn => only_cancelled = false,
+                Sight::MayBeOld | Sight::ReadsOn => only_ended = false,
             }
             in_the_way.push(session);
         }
         if in_the_way.is_empty() {
             return Ok(());
         }
-        if waiting.is_over() {
+        // Who has just been cancelled or ended is looked for once more.
+        if waiting.is_over() && !(only_ended && first) {
             return Err(waiting.refusal(&target.name, in_the_way).into());
         }
-        if only_cancelled {
+        if only_ended {
             // At once, before the next one comes.
+            first = false;
             sleep(AFTER_CANCELLING).await;
         } else {
             let what = "transactions that read the target's old state to end";
@@ -142,11 +151,12 @@ impl Outcome {
             if question > 0 {
                 sleep(Duration::from_secs(1)).await;
             }
-            let status = control.value(&self.query, "find out how the commit ended").await;
-            match status.as_deref() {
-                Ok("committed") => return Ok(()),
-                Ok("aborted") => return Err(lost.into()),
-                Ok(_) => {
+            let answer = control.value(&self.query, "find out how the commit ended");
+            let status = timeout(ANSWER, answer).await;
+            match status.as_ref().map(|status| status.as_deref()) {
+                Ok(Ok("committed")) => return Ok(()),
+                Ok(Ok("aborted")) => return Err(lost.into()),
+                Ok(Ok(_)) => {
                     let sql = format!(
                         "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
                          WHERE pid = {} AND application_name = {} AND state = 'idle in transaction'",
@@ -156,7 +166,7 @@ impl Outcome {
                     // Whether that helped, the next answer tells.
                     let _ = control.execute(&sql, "end the transaction").await;
                 }
-                Err(_) => {
+                Ok(Err(_)) | Err(_) => {
                     if let Ok(again) = Session::open(config, maintenance, application).await {
                         *control = again;
                     }

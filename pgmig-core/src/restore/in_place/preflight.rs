@@ -39,14 +39,18 @@ pub(in crate::restore) fn notices(clearing: &Clearing) -> Vec<Notice> {
     clearing.notices()
 }
 
-/// pg_dump writes no transaction control but around large objects in a plain script, which is no entry.
+/// pg_dump writes no transaction control but around large objects in a plain script, which is no entry; nor anything else
+/// that cannot be in a transaction.
 fn refuse_transaction_control(plan: &Plan, strings: StandardStrings) -> Result<(), Refusal> {
     let entries: Vec<String> = plan.tasks().filter_map(|task| control_in(task, strings)).collect();
     if entries.is_empty() { Ok(()) } else { Err(Refusal::TransactionControl(entries)) }
 }
 
-/// The entry and its transaction control, if it has any.
+/// The entry and what of it cannot be in a transaction that goes on, if it has any.
 pub(in crate::restore) fn control_in(task: &Task, strings: StandardStrings) -> Option<String> {
-    let control = task.statements.iter().find_map(|(_, sql)| transaction_control(sql, strings))?;
+    let control = task.statements.iter().find_map(|(_, sql)| {
+        let control = transaction_control(sql, strings);
+        control.or_else(|| schema::why_alone(sql).map(str::to_owned))
+    })?;
     Some(format!("{}: {control}", task.label))
 }

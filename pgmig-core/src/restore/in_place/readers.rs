@@ -7,20 +7,25 @@
 //! not show, so only what is sure to see the new state is let go on; what else waits is cancelled.
 
 use crate::restore::context::Context;
-use crate::sql::quote_literal;
+use crate::sql::{Lexer, StandardStrings, Token, TokenKind, quote_literal};
 use crate::target::TargetError;
 use crate::target::catalog::{self, CAN_BE_ENDED, IS_NO_REPLICATION, OtherSession};
 use crate::target::session::{Session, TextRow};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Words of statements that read from a snapshot which is older than their locks, or that set another isolation level
 /// than READ COMMITTED.
-const OLD_SNAPSHOT: [&str; 6] =
-    ["copy", "isolation", "characteristics", "repeatable", "serializable", "snapshot"];
+const OLD_SNAPSHOT: [&str; 7] =
+    ["copy", "execute", "isolation", "characteristics", "repeatable", "serializable", "snapshot"];
 
-/// The target's relations before they were dropped: their names by OID.
+/// What the target held, by name, before it was dropped.
 #[derive(Debug, Default)]
-pub(super) struct Relations(HashMap<u32, String>);
+pub(super) struct Relations {
+    /// Relations, by OID.
+    relations: HashMap<u32, String>,
+    /// Functions that are not the server's own.
+    functions: HashSet<String>,
+}
 
 /// What becomes of a session when we commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +57,8 @@ struct Statement<'a> {
     is_read_committed: bool,
     /// The name of a relation that it waits for.
     relation: Option<&'a str>,
+    /// Functions that may read tables.
+    functions: &'a HashSet<String>,
 }
 
 impl Relations {
@@ -60,7 +67,11 @@ impl Relations {
         let sql = "SELECT oid, relname FROM pg_catalog.pg_class \
                    WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND oid >= 16384";
         let rows = session.rows(sql, "list the target's relations").await?;
-        Ok(Self(rows.iter().map(|row| (row.number(0), row.text(1).to_owned())).collect()))
+        let relations = rows.iter().map(|row| (row.number(0), row.text(1).to_owned())).collect();
+        let sql = "SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE oid >= 16384";
+        let rows = session.rows(sql, "list the target's functions").await?;
+        let functions = rows.iter().map(|row| row.text(0).to_owned()).collect();
+        Ok(Self { relations, functions })
     }
 }
 
@@ -108,7 +119,8 @@ fn sight(row: &TextRow, relations: &Relations) -> Sight {
                 text: row.text(7),
                 is_all: row.is_true(8),
                 is_read_committed: row.is_true(9),
-                relation: relations.0.get(&row.number(10)).map(String::as_str),
+                relation: relations.relations.get(&row.number(10)).map(String::as_str),
+                functions: &relations.functions,
             };
             if statement.sees_the_new_state() { Sight::New } else { Sight::MayBeOld }
         }
@@ -117,13 +129,36 @@ fn sight(row: &TextRow, relations: &Relations) -> Sight {
 
 impl Statement<'_> {
     /// Whether it is sure to: a transaction of its own, of isolation level READ COMMITTED, that waits for a table which
-    /// it names itself, and not one of its functions.
+    /// it names itself, and calls no function that may be what waits.
     fn sees_the_new_state(&self) -> bool {
-        let text = self.text.to_lowercase();
-        let has_old_snapshot = || OLD_SNAPSHOT.iter().any(|word| text.contains(word));
-        let names = |relation: &str| text.contains(&relation.to_lowercase());
-        self.is_all && self.is_read_committed && self.relation.is_some_and(names) && !has_old_snapshot()
+        let Some(relation) = self.relation.filter(|_| self.is_all && self.is_read_committed) else {
+            return false;
+        };
+        let lower = self.text.to_lowercase();
+        if OLD_SNAPSHOT.iter().any(|word| lower.contains(word)) {
+            return false;
+        }
+        let Some(names) = names(self.text) else { return false };
+        names.iter().any(|(name, _)| name == relation)
+            && !names.iter().any(|(name, is_called)| *is_called && self.functions.contains(name))
     }
+}
+
+/// The names in a text, and whether an opening parenthesis follows. `None` if it is not SQL.
+fn names(text: &str) -> Option<Vec<(String, bool)>> {
+    let tokens: Result<Vec<Token>, _> = Lexer::new(text.as_bytes(), StandardStrings::On).collect();
+    let tokens: Vec<Token> = tokens.ok()?.into_iter().filter(|token| !token.kind.is_blank()).collect();
+    let name = |(place, token): (usize, &Token)| {
+        let body = text.get(token.body.clone())?;
+        let name = match token.kind {
+            TokenKind::Word => body.to_lowercase(),
+            TokenKind::QuotedIdent { unicode: false } => body.replace("\"\"", "\""),
+            _ => return None,
+        };
+        let is_called = tokens.get(place + 1).is_some_and(|next| next.kind == TokenKind::Symbol(b'('));
+        Some((name, is_called))
+    };
+    Some(tokens.iter().enumerate().filter_map(name).collect())
 }
 
 #[cfg(test)]
@@ -132,9 +167,15 @@ mod tests {
 
     #[test]
     fn only_what_is_sure_to_see_the_new_state_is_let_go_on() {
-        let sees = |text, relation| {
-            Statement { text, is_all: true, is_read_committed: true, relation }.sees_the_new_state()
+        let functions = HashSet::from(["instances".to_owned(), "tenant_count".to_owned()]);
+        let statement = |text, relation| Statement {
+            text,
+            is_all: true,
+            is_read_committed: true,
+            relation,
+            functions: &functions,
         };
+        let sees = |text, relation| statement(text, relation).sees_the_new_state();
         assert!(sees("SELECT count(*) FROM store.Tenant", Some("tenant")));
         assert!(sees("SET lock_timeout = 0; SELECT count(*) FROM tenant", Some("tenant")));
         for text in [
@@ -145,14 +186,25 @@ mod tests {
             assert!(!sees(text, Some("tenant")), "{text}");
         }
         // It waits in a function, or for a relation that is not known.
-        assert!(!sees("SELECT store.instances()", Some("tenant")));
+        for text in [
+            "SELECT store.instances()",
+            "SELECT store.tenant_count()",
+            "SELECT store.instances() AS tenant",
+            "SELECT \"instances\" () FROM tenant",
+            "SELECT store.other() -- tenant",
+            "SELECT 'tenant'",
+            "EXECUTE tenant",
+            "SELECT 'tenant",
+        ] {
+            assert!(!sees(text, Some("tenant")), "{text}");
+        }
+        assert!(sees(
+            "SELECT count(*), 'instances' FROM \"tenant\" WHERE name IN (upper('x'))",
+            Some("tenant")
+        ));
         assert!(!sees("SELECT count(*) FROM store.tenant", None));
-        let part = Statement {
-            text: "SELECT count(*) FROM store.tenant",
-            is_all: false,
-            is_read_committed: true,
-            relation: Some("tenant"),
-        };
+        let part =
+            Statement { is_all: false, ..statement("SELECT count(*) FROM store.tenant", Some("tenant")) };
         assert!(!part.sees_the_new_state());
     }
 }

@@ -1,6 +1,6 @@
 //! A restore from beginning to end, strategy in-place.
 
-use super::clearing::Clearing;
+use super::clearing::{self, Clearing};
 use super::commit::{commit, make_ready};
 use super::guard::Guard;
 use super::readers::Relations;
@@ -23,7 +23,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// Settings of the session that does everything. Whoever waits for a lock keeps others from it, so no waiting for long.
-/// Compiling the queries of the catalogs takes longer than running them. While the archive is slow to come, nothing between here and the server may take the connection for dead.
+/// Compiling the queries of the catalogs takes longer than running them. While the archive is slow to come, nothing
+/// between here and the server may take the connection for dead.
 const SETTINGS: &str =
     "SET lock_timeout = '5s'; SET jit = off; SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10";
 
@@ -155,7 +156,7 @@ impl InPlace {
         if !session.holds(is_superuser, "read whether su_username is a superuser").await? {
             session.become_role(Some(&owner)).await?;
         }
-        lock_tables(session).await?;
+        clearing::lock_tables(session, &owner).await?;
         if self.context.options.erase == Erase::Refuse {
             self.refuse_filled(session).await?;
         }
@@ -218,20 +219,4 @@ impl InPlace {
         }
         Ok(())
     }
-}
-
-/// Locks every table of ours, as dropping it will: whoever is in the way is met before anything is dropped.
-async fn lock_tables(session: &mut Session) -> Result<()> {
-    let doing = "lock the target's tables";
-    let sql = "SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ' ORDER BY c.oid) \
-               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-               WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT c.relisshared \
-               AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' \
-               AND pg_catalog.pg_has_role(c.relowner, 'USAGE') \
-               AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = c.oid \
-                   AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass)";
-    if let Some(tables) = session.optional(sql, doing).await? {
-        session.execute(&format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"), doing).await?;
-    }
-    Ok(())
 }

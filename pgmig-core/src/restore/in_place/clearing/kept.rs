@@ -62,17 +62,17 @@ fn default_privileges(row: &TextRow) -> Vec<String> {
     statements
 }
 
-/// Sets the comments and privileges of the schemas that stay, and that `owner` owns, to what they are in a new
-/// database.
-pub(super) async fn reset_schemas(session: &mut Session, owner: &str) -> Result<(), TargetError> {
+/// Sets the comments and privileges of the schemas that stay to what they are in a new database: of those of the roles that
+/// `ours` selects, and of schema public, if `owner` answers for it.
+pub(super) async fn reset_schemas(session: &mut Session, owner: &str, ours: &str) -> Result<(), TargetError> {
     let doing = "set back the schemas that stay";
     let sql = format!(
         "SELECT DISTINCT n.nspname, pg_get_userbyid(n.nspowner), x.grantee IS NOT NULL, \
              CASE WHEN x.grantee <> 0 THEN pg_get_userbyid(x.grantee) END \
          FROM pg_namespace n LEFT JOIN LATERAL aclexplode(n.nspacl) x ON true \
          WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
-         AND pg_has_role({}, n.nspowner, 'USAGE') AND NOT EXISTS (SELECT FROM pg_depend d \
-             WHERE (d.classid, d.objid) = ('pg_namespace'::regclass, n.oid) AND d.deptype = 'e') ORDER BY 1, 2, 3, 4",
+         AND (n.nspowner IN ({ours}) OR n.nspname = 'public' AND pg_has_role({}, n.nspowner, 'USAGE')) \
+         AND NOT EXISTS (SELECT FROM pg_depend d WHERE (d.classid, d.objid) = ('pg_namespace'::regclass, n.oid) AND d.deptype = 'e') ORDER BY 1, 2, 3, 4",
         quote_literal(owner)
     );
     let rows = session.rows(&sql, doing).await?;

@@ -95,7 +95,7 @@ impl Clearing {
         kept::unlink_large_objects(session, &self.ours).await?;
         kept::make_public(session).await?;
         kept::reset_default_privileges(session, &self.ours).await?;
-        kept::reset_schemas(session, &self.owner).await?;
+        kept::reset_schemas(session, &self.owner, &self.ours).await?;
         Ok(())
     }
 
@@ -120,6 +120,25 @@ impl Clearing {
         };
         refuse(&self.owner, lost.chain(left).collect())
     }
+}
+
+/// Locks every table of ours, as dropping it will: whoever is in the way is met before anything is dropped.
+pub(super) async fn lock_tables(session: &mut Session, owner: &str) -> Result<()> {
+    let doing = "lock the target's tables";
+    let sql = format!(
+        "SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ' ORDER BY c.oid) \
+               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+               WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT c.relisshared \
+               AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' \
+               AND c.relowner IN ({}) \
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = c.oid \
+                   AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass)",
+        catalog::ours(owner)
+    );
+    if let Some(tables) = session.optional(&sql, doing).await? {
+        session.execute(&format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"), doing).await?;
+    }
+    Ok(())
 }
 
 fn refuse(owner: &str, obstacles: Vec<Obstacle>) -> Result<()> {
