@@ -319,7 +319,11 @@ fn transaction_control_in_an_entry_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let script = directory.path().join("control.sql");
     let dump = source.dump(&["--format=plain"]);
-    let target = application::target("control");
+    let target = application::empty_database("control");
+    target.psql(&format!(
+        "SET ROLE {}; CREATE TABLE kept AS SELECT 1 AS n",
+        crate::support::database::quoted(APPLICATION)
+    ));
     let before = Before::of(&target);
     let file = application::target_file(&target);
     for statement in [
