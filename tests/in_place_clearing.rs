@@ -137,7 +137,7 @@ fn objects_of_others_are_listed_all_at_once_and_nothing_is_dropped() {
         "event trigger of_superuser of {}, which depends on function store.on_event()",
         "foreign table store.far_away of {}, which depends on schema store",
         "in schema store of {}, which depends on schema store",
-        "1 large objects, such as 77 of {}",
+        "1 large object, 77 of {}",
     ] {
         if has_cast || !object.starts_with("cast") {
             outcome.assert_stderr_has(&object.replace("{}", superuser));

@@ -11,8 +11,8 @@ use std::time::Duration;
 use crate::commands::releases;
 use crate::failure::Usage;
 
-/// Restores a pg_dump -Fc backup of a multi-tenant store on another cluster, under the instance IDs that were
-/// provisioned there, upgraded to the target's release: all or nothing.
+/// Restores what pg_dump has written, in whatever format, on another cluster: all or nothing. The backup of a multi-tenant
+/// store is restored under the instance IDs that were provisioned there, and upgraded to the target's release.
 #[derive(Debug, Parser)]
 #[command(
     name = "pgmig",

@@ -79,11 +79,13 @@ impl Roles {
                     resolved.replaced.insert(role);
                 }
             } else if !grantor_missing {
-                let lists: &[RoleList] = if words.begin_with(&["alter", "default", "privileges"]) {
-                    &[RoleList::Grantees, RoleList::For]
-                } else {
-                    &[RoleList::Grantees]
-                };
+                let is_default = words.begin_with(&["alter", "default", "privileges"]);
+                let lists: &[RoleList] =
+                    if is_default { &[RoleList::Grantees, RoleList::For] } else { &[RoleList::Grantees] };
+                // Default privileges are their role's own: that is the entry's owner, though --no-owner does not say so.
+                let of_role =
+                    words.first_role(RoleList::For).filter(|_| is_default && entry_owner.is_empty());
+                let entry_owner = of_role.as_deref().unwrap_or(entry_owner);
                 if let Some(sql) = self.with_roles(&words, lists, entry_owner, &mut resolved.missing) {
                     let grantor = grantor.clone().filter(|grantor| *grantor != self.owner);
                     resolved.statements.push(Granted { sql, grantor });
@@ -248,6 +250,13 @@ impl<'a> Words<'a> {
         })
     }
 
+    fn first_role(&self, list: RoleList) -> Option<String> {
+        match self.role_list(list)?.roles.into_iter().next()? {
+            NamedRole::Role(role) => Some(role),
+            NamedRole::Public => None,
+        }
+    }
+
     fn role_list(&self, list: RoleList) -> Option<NamedRoles> {
         let before = match list {
             RoleList::Grantees => {
@@ -357,6 +366,22 @@ mod tests {
             ["app_rw: GRANT SELECT ON TABLE t TO app_ro", "GRANT SELECT ON TABLE t TO PUBLIC"]
         );
         assert_eq!(missing, ["gone"]);
+    }
+
+    #[test]
+    fn default_privileges_without_an_owner_are_their_roles() {
+        let sql = "ALTER DEFAULT PRIVILEGES FOR ROLE gone IN SCHEMA s GRANT SELECT ON TABLES TO app_ro;\n\
+             ALTER DEFAULT PRIVILEGES FOR ROLE gone IN SCHEMA s GRANT ALL ON TABLES TO gone;";
+        let resolved = roles().grants(sql, "", StandardStrings::On).unwrap();
+        assert!(resolved.missing.is_empty());
+        let statements: Vec<String> = resolved.statements.into_iter().map(|granted| granted.sql).collect();
+        assert_eq!(
+            statements,
+            [
+                "ALTER DEFAULT PRIVILEGES FOR ROLE dbadmin IN SCHEMA s GRANT SELECT ON TABLES TO app_ro",
+                "ALTER DEFAULT PRIVILEGES FOR ROLE dbadmin IN SCHEMA s GRANT ALL ON TABLES TO dbadmin",
+            ]
+        );
     }
 
     #[test]

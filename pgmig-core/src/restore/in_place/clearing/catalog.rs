@@ -105,7 +105,8 @@ pub(super) async fn read(session: &mut Session, ours: &str) -> Result<Catalog, T
              LEFT JOIN attributed a ON (a.classid, a.objid) = (d.classid, d.objid) \
              WHERE NOT EXISTS (SELECT FROM going o WHERE (o.classid, o.objid) = (d.classid, d.objid)) \
              ORDER BY d.classid, d.objid, d.objsubid, d.refclassid = 'pg_namespace'::regclass, 6 DESC) \
-         UNION ALL SELECT 'obstacle', 0, 0, count(*) || ' large objects, such as ' || min(oid), \
+         UNION ALL SELECT 'obstacle', 0, 0, count(*) || CASE count(*) WHEN 1 THEN ' large object, ' \
+                 ELSE ' large objects, such as ' END || min(oid), \
              quote_ident(pg_get_userbyid(lomowner)), '' \
              FROM pg_largeobject_metadata WHERE lomowner NOT IN (SELECT oid FROM ours) GROUP BY lomowner \
          UNION ALL SELECT 'stays', a.classid, a.objid, i.type, i.identity, \
