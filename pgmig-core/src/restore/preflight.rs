@@ -70,6 +70,8 @@ pub(super) async fn open_control(config: &TargetConfig, application: &str) -> Re
 /// Connects to the target, to look into it: as `username` where `su_username` does not inherit its rights.
 pub(super) async fn open_inside(config: &TargetConfig, application: &str) -> Result<Session> {
     let mut session = Session::open(config, config.database(), application).await?;
+    // Compiling the queries of the catalogs takes longer than running them.
+    session.execute("SET jit = off", "set up the session").await?;
     let owner = config.username();
     let inherits = format!("SELECT pg_catalog.pg_has_role(session_user, {}, 'USAGE')", quote_literal(owner));
     // From 16 on, membership alone does not allow SET ROLE.
@@ -117,11 +119,7 @@ pub(super) async fn run(
         session => session?,
     };
     let clearing = match decision.strategy {
-        Strategy::InPlace => {
-            // Compiling its query takes longer than running it.
-            session.execute("SET jit = off", "set up the session").await?;
-            Some(Clearing::of(&mut session, config.username()).await?)
-        }
+        Strategy::InPlace => Some(Clearing::of(&mut session, config.username()).await?),
         Strategy::Swap => None,
     };
     if let Some(clearing) = &clearing {

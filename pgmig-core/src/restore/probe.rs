@@ -58,7 +58,6 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
     let mut inside = open_inside(config, &application).await?;
     let profile = Profile::builtin("assistant")?;
     let contents = target_contents(&mut inside, &target, Some(&profile), &HashSet::new()).await?;
-    inside.execute("SET jit = off", "set up the session").await?;
     let in_the_way = Clearing::obstacles(&mut inside, config.username()).await?;
     obstacles.in_place.extend(
         in_the_way.into_iter().map(|obstacle| format!("{obstacle} (it would have to be dropped, too)")),

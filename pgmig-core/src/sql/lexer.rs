@@ -81,6 +81,16 @@ impl Token {
         self.kind == TokenKind::Word
             && input.get(self.span.clone()).is_some_and(|text| text.eq_ignore_ascii_case(word.as_bytes()))
     }
+
+    /// The name that this spells, folded as the server folds it; `None` if it is none, or of the `U&` form.
+    pub fn name(&self, input: &str) -> Option<String> {
+        let body = input.get(self.body.clone())?;
+        match self.kind {
+            TokenKind::Word => Some(body.to_ascii_lowercase()),
+            TokenKind::QuotedIdent { unicode: false } => Some(body.replace("\"\"", "\"")),
+            _ => None,
+        }
+    }
 }
 
 /// The tokens of a complete text, without gaps. Ends after the first error.

@@ -90,14 +90,8 @@ impl<'a> Parser<'a> {
     pub(crate) fn ident(&mut self) -> Result<String, SqlError> {
         let is_ident =
             |token: &Token| matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdent { unicode: false });
-        let Some(token) = self.next_if(is_ident) else {
-            return Err(self.unexpected("a name"));
-        };
-        let body = self.sql.get(token.body.clone()).unwrap_or_default();
-        Ok(match token.kind {
-            TokenKind::Word => body.to_ascii_lowercase(),
-            _ => body.replace("\"\"", "\""),
-        })
+        let name = self.next_if(is_ident).and_then(|token| token.name(self.sql));
+        name.ok_or_else(|| self.unexpected("a name"))
     }
 
     /// `name` or `schema.name`.

@@ -247,6 +247,12 @@ fn prepared_transactions(database: &str) -> String {
     )
 }
 
+/// Whether `su_username`, who has logged in, is a superuser.
+pub(crate) async fn is_superuser(session: &mut Session) -> Result<bool, TargetError> {
+    let sql = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user";
+    session.holds(sql, "read whether su_username is a superuser").await
+}
+
 /// Ends sessions. One by one: whoever may not be ended (a superuser's session) must not save the others, and is found
 /// out by staying.
 pub(crate) async fn end_sessions(control: &mut Session, pids: impl IntoIterator<Item = i32>) {

@@ -10,10 +10,6 @@ mod block;
 mod encoding;
 mod expectation;
 mod fault;
-#[cfg(target_arch = "x86_64")]
-mod glance;
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "no_glance.rs"]
 mod glance;
 mod inserts;
 mod report;

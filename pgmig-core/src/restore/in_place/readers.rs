@@ -149,12 +149,7 @@ fn names(text: &str) -> Option<Vec<(String, bool)>> {
     let tokens: Result<Vec<Token>, _> = Lexer::new(text.as_bytes(), StandardStrings::On).collect();
     let tokens: Vec<Token> = tokens.ok()?.into_iter().filter(|token| !token.kind.is_blank()).collect();
     let name = |(place, token): (usize, &Token)| {
-        let body = text.get(token.body.clone())?;
-        let name = match token.kind {
-            TokenKind::Word => body.to_lowercase(),
-            TokenKind::QuotedIdent { unicode: false } => body.replace("\"\"", "\""),
-            _ => return None,
-        };
+        let name = token.name(text)?;
         let is_called = tokens.get(place + 1).is_some_and(|next| next.kind == TokenKind::Symbol(b'('));
         Some((name, is_called))
     };

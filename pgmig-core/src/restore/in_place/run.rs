@@ -152,8 +152,7 @@ impl InPlace {
     async fn clear_now(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
         let owner = self.context.config.username().to_owned();
         // A login role may not inherit the rights of `username`.
-        let is_superuser = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user";
-        if !session.holds(is_superuser, "read whether su_username is a superuser").await? {
+        if !catalog::is_superuser(session).await? {
             session.become_role(Some(&owner)).await?;
         }
         clearing::lock_tables(session, &owner).await?;

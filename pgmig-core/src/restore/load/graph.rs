@@ -191,7 +191,7 @@ fn keep_order(nodes: &mut [Node]) {
     }
 }
 
-fn is_table(archive: &Archive, id: DumpId) -> bool {
+pub(super) fn is_table(archive: &Archive, id: DumpId) -> bool {
     archive.entry(id).is_some_and(|entry| entry.kind == EntryKind::Table)
 }
 

@@ -1,6 +1,7 @@
 //! Keys and foreign keys of big tables are made in two statements, of which the long one locks less: so several
 //! indexes of one table can be built, and several foreign keys to one table checked, at the same time. Pure.
 
+use super::graph::is_table;
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
 use crate::restore::plan::{Half, Task};
 use crate::sql::{Parser, QualifiedName, SqlError, StandardStrings, quote_ident, split_statements};
@@ -55,8 +56,8 @@ impl Tables {
         let mut tables = Self { bytes: HashMap::new(), indexes: HashMap::new() };
         for rows in archive.entries().iter().filter(|entry| entry.kind == EntryKind::TableData) {
             let bytes = archive.stored_bytes(rows.dump_id).unwrap_or_default();
-            let is_table = |id: &&DumpId| archive.entry(**id).is_some_and(|e| e.kind == EntryKind::Table);
-            tables.bytes.extend(rows.dependencies.iter().filter(is_table).map(|table| (*table, bytes)));
+            let of = rows.dependencies.iter().filter(|id| is_table(archive, **id));
+            tables.bytes.extend(of.map(|table| (*table, bytes)));
         }
         for entry in tasks.iter().filter_map(|task| archive.entry(task.dump_id)) {
             if matches!(entry.kind, EntryKind::Index | EntryKind::Constraint) {

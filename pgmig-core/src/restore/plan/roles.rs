@@ -229,12 +229,10 @@ impl<'a> Words<'a> {
 
     /// The name that an identifier spells.
     fn name(&self, token: &Token) -> String {
-        let body = self.sql.get(token.body.clone()).unwrap_or_default();
-        match token.kind {
-            TokenKind::QuotedIdent { .. } => body.replace("\"\"", "\""),
-            // pg_dump quotes what folding would change, so this is only for the sake of hand-made ones.
-            _ => body.to_lowercase(),
-        }
+        // pg_dump writes no names of the `U&` form; what they spell is nobody's name here.
+        token
+            .name(self.sql)
+            .unwrap_or_else(|| self.sql.get(token.body.clone()).unwrap_or_default().to_owned())
     }
 
     /// The tokens outside parentheses.

@@ -72,7 +72,8 @@ pub(super) async fn reset_schemas(session: &mut Session, owner: &str, ours: &str
          FROM pg_namespace n LEFT JOIN LATERAL aclexplode(n.nspacl) x ON true \
          WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
          AND (n.nspowner IN ({ours}) OR n.nspname = 'public' AND pg_has_role({}, n.nspowner, 'USAGE')) \
-         AND NOT EXISTS (SELECT FROM pg_depend d WHERE (d.classid, d.objid) = ('pg_namespace'::regclass, n.oid) AND d.deptype = 'e') ORDER BY 1, 2, 3, 4",
+         AND NOT EXISTS (SELECT FROM pg_depend d WHERE (d.classid, d.objid) = ('pg_namespace'::regclass, n.oid) \
+             AND d.deptype = 'e') ORDER BY 1, 2, 3, 4",
         quote_literal(owner)
     );
     let rows = session.rows(&sql, doing).await?;

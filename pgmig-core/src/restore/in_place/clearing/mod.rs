@@ -16,6 +16,7 @@ use crate::progress::Notice;
 use crate::restore::error::Refusal;
 use crate::restore::plan::Facts;
 use crate::sql::quote_ident;
+use crate::target::catalog::is_superuser;
 use crate::target::session::Session;
 use catalog::Catalog;
 use object::{Object, Obstacle};
@@ -45,10 +46,7 @@ impl Clearing {
     /// [`Refusal::CannotClear`], with everything at once: objects of others that would be dropped with those of
     /// `owner`, or are in their way.
     pub(in crate::restore) async fn of(session: &mut Session, owner: &str) -> Result<Self> {
-        // Compiling the queries of the catalogs takes longer than running them.
-        session.execute("SET jit = off", "set up the session").await?;
-        let sql = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user";
-        let as_superuser = session.holds(sql, "read whether su_username is a superuser").await?;
+        let as_superuser = is_superuser(session).await?;
         let ours = catalog::ours(owner);
         let mut catalog = catalog::read(session, &ours).await?;
         refuse(owner, std::mem::take(&mut catalog.obstacles))?;
@@ -127,12 +125,12 @@ pub(super) async fn lock_tables(session: &mut Session, owner: &str) -> Result<()
     let doing = "lock the target's tables";
     let sql = format!(
         "SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ' ORDER BY c.oid) \
-               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-               WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT c.relisshared \
-               AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' \
-               AND c.relowner IN ({}) \
-               AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = c.oid \
-                   AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass)",
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT c.relisshared \
+         AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' \
+         AND c.relowner IN ({}) \
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = c.oid \
+             AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass)",
         catalog::ours(owner)
     );
     if let Some(tables) = session.optional(&sql, doing).await? {
