@@ -29,7 +29,7 @@ VERSIONS := $(subst $(comma), ,$(PGMIG_PG))
 FIRST := $(firstword $(VERSIONS))
 OTHERS := $(wordlist 2,$(words $(VERSIONS)),$(VERSIONS))
 
-.PHONY: help demo test integration binary test-corpus rewriting check doctest fuzz memory bench fixtures
+.PHONY: help demo test integration binary test-corpus rewriting check deny sbom doctest fuzz memory bench fixtures
 
 help:
 	@echo "make demo         the main job end to end, on a private PostgreSQL cluster"
@@ -37,7 +37,9 @@ help:
 	@echo "make integration  the integration tests only; TESTS='corpus:: jobs::' chooses some, PGMIG_PG as above"
 	@echo "make test-corpus  restore every archive under PGMIG_CORPUS=DIR and compare with pg_restore"
 	@echo "make rewriting    restore ROWS=N generated rows and compare each with what PostgreSQL says (10 million)"
-	@echo "make check        formatting, lints, documentation, unit tests"
+	@echo "make check        formatting, lints, documentation, unit tests, deny.toml without its advisories"
+	@echo "make deny         all of deny.toml, by cargo-deny; needs the network"
+	@echo "make sbom         the crates that pgmig is made of, as target/pgmig.cdx.json (CycloneDX)"
 	@echo "make fuzz         run each fuzz target RUNS=20000 times and print the number of executions"
 	@echo "make bench        times of restores and of verify, beside pg_restore's"
 	@echo "make fixtures     make the archives of each release anew (fixtures/releases)"
@@ -72,6 +74,17 @@ check:
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 	$(CARGO) test --workspace --lib --bins $(FEATURES)
+
+# Not part of check: cargo-deny takes long to build, and it downloads the known vulnerabilities. A test of supply-chain/
+# enforces the rest of deny.toml.
+deny:
+	$(CARGO) deny --version || { echo "make deny requires: cargo install cargo-deny --locked" >&2; exit 1; }
+	$(CARGO) deny --locked check
+
+sbom:
+	$(CARGO) build --workspace $(FEATURES) --bin pgmig-supply-chain
+	target/debug/pgmig-supply-chain sbom > target/pgmig.cdx.json.new
+	mv target/pgmig.cdx.json.new target/pgmig.cdx.json
 
 doctest:
 	$(CARGO) test --workspace --doc $(FEATURES)
