@@ -2,16 +2,17 @@
 //! that were provisioned there, upgraded to the target's release: all or nothing.
 //!
 //! Modules, in the order that data flows: [`archive`] reads the file, [`sql`] and [`copy`] take its contents
-//! apart, [`instance`] finds who lives in it, [`rewrite`] gives them their new IDs, [`target`] talks to
-//! PostgreSQL, [`schema`] upgrades, and [`restore`] does the whole job. [`progress`] tells how it goes.
+//! apart, [`instance`] finds who lives in it, [`rewrite`] gives them their new IDs, [`server`] talks to
+//! PostgreSQL, [`migrations`] upgrades, and [`restore`] does the whole job. [`progress`] tells how it goes.
 //!
 //! The library never prints, prompts, reads the environment or exits.
 //!
 //! ```no_run
 //! use pgmig_core::instance::Mapping;
 //! use pgmig_core::progress::NoProgress;
-//! use pgmig_core::restore::{Backup, Erase, Instances, Restore, RestoreOptions, Source};
-//! use pgmig_core::target::{TargetConfig, TargetEnvironment};
+//! use pgmig_core::backup::{Backup, Source};
+//! use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions};
+//! use pgmig_core::server::{TargetConfig, TargetEnvironment};
 //! use std::sync::Arc;
 //!
 //! async fn restore() -> pgmig_core::Result<()> {
@@ -27,20 +28,25 @@
 //! ```
 
 pub mod archive;
+pub mod backup;
 pub mod copy;
 pub mod error;
 pub mod instance;
+pub mod migrations;
+mod outcome;
 pub mod profile;
 pub mod progress;
 pub mod resource_controller;
 pub mod restore;
 pub mod rewrite;
-pub mod schema;
+
+pub mod server;
 pub mod sql;
-pub mod target;
+mod thread;
 pub mod verify;
 
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, Result};
+pub use outcome::ErrorKind;
 
 #[cfg(test)]
 mod tests {

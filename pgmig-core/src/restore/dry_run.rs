@@ -1,27 +1,30 @@
 //! The dry run: what is known of a prepared restore, and what is still to be asked, put into a [`RestorePlan`].
 
-use super::error::{Refusal, RestoreError};
-use super::names::staging_name;
-use super::options::{Instances, Source};
+use super::error::RestoreError;
+use super::options::Instances;
 use super::plan::{Plan, Task};
 use super::preflight::Inside;
 use super::prepared::Restore;
-use super::restore_plan::{
-    Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
-    PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan, Strategy,
-};
-use super::run::sessions_notice;
+use super::refusal::Refusal;
 use super::staging;
-use super::upgrade_path::Upgrade;
 use crate::archive::{Archive, EntryKind};
+use crate::backup::Source;
 use crate::error::Result;
 use crate::instance::ResolvedInstance;
+use crate::migrations::{Goal, MigrationFile, UpgradePlan};
 use crate::profile::{Profile, SchemaVersion};
 use crate::progress::{Notice, Severity};
-use crate::schema::{Goal, MigrationFile, UpgradePlan};
-use crate::target::OtherSession;
-use crate::target::catalog::{self, ServerFacts};
-use crate::target::lock::lock_holder;
+use crate::restore::options::Strategy;
+use crate::restore::preflight::upgrade_path::Upgrade;
+use crate::restore::report::planned::{
+    Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
+    PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan,
+};
+use crate::restore::sessions::sessions_notice;
+use crate::restore::staging::names::staging_name;
+use crate::server::OtherSession;
+use crate::server::catalog::{self, ServerFacts};
+use crate::server::lock::lock_holder;
 use std::collections::BTreeSet;
 
 /// What is asked of the server for a plan alone.

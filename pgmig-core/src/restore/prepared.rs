@@ -1,19 +1,21 @@
 //! A restore that has been prepared: what is asked of it before it runs.
 
-use super::backup::Backup;
-use super::error::{Refusal, RestoreError};
+use super::error::RestoreError;
 use super::failpoint::Failpoints;
 use super::in_place::InPlace;
 use super::options::{Erase, RestoreOptions};
 use super::preflight::{self, Preflight};
-use super::report::{RestoreReport, TargetContents};
-use super::restore_plan::Strategy;
-use super::run::Run;
-use super::step::Step;
+use super::refusal::Refusal;
 use super::target_schema::TargetSchema;
+use crate::backup::Backup;
 use crate::error::Result;
+use crate::progress::Step;
 use crate::progress::{Progress, Severity};
-use crate::target::TargetConfig;
+use crate::restore::options::Strategy;
+use crate::restore::report::contents::TargetContents;
+use crate::restore::report::restored::RestoreReport;
+use crate::restore::swap::Run;
+use crate::server::TargetConfig;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,15 +26,15 @@ use tokio_util::sync::CancellationToken;
 /// Dropping it, or the future of [`run`](Self::run), is safe at any time: the target is as it was or completely
 /// restored. A staging database can then be left behind, which the next restore of the same target removes.
 pub struct Restore {
-    pub(super) config: TargetConfig,
-    pub(super) options: RestoreOptions,
-    pub(super) progress: Arc<dyn Progress>,
-    pub(super) cancel: CancellationToken,
-    pub(super) application: String,
-    pub(super) run_id: String,
-    pub(super) failpoints: Failpoints,
-    pub(super) started: Instant,
-    pub(super) preflight: Preflight,
+    pub(crate) config: TargetConfig,
+    pub(crate) options: RestoreOptions,
+    pub(crate) progress: Arc<dyn Progress>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) application: String,
+    pub(crate) run_id: String,
+    pub(crate) failpoints: Failpoints,
+    pub(crate) started: Instant,
+    pub(crate) preflight: Preflight,
 }
 
 impl std::fmt::Debug for Restore {

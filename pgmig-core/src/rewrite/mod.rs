@@ -29,7 +29,7 @@ mod shape;
 mod token;
 
 #[cfg(test)]
-mod reference;
+mod specification;
 
 pub use ddl::rewrite_ddl;
 pub use insert::{RewrittenInsert, rewrite_insert};

@@ -2,14 +2,14 @@
 
 use super::readers::{Reader, Relations, Sight, readers};
 use super::transaction;
-use super::waiting::Waiting;
 use crate::error::Result;
-use crate::restore::context::Context;
+use crate::progress::Step;
 use crate::restore::error::RestoreError;
-use crate::restore::step::Step;
+use crate::restore::run::Context;
+use crate::restore::sessions::Waiting;
+use crate::server::session::Session;
+use crate::server::{OtherSession, TargetError, catalog};
 use crate::sql::quote_literal;
-use crate::target::session::Session;
-use crate::target::{OtherSession, TargetError, catalog};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -29,8 +29,8 @@ const AFTER_CANCELLING: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 ///
-/// [`Refusal::InUse`](crate::restore::error::Refusal::InUse) if somebody stays.
-pub(super) async fn make_ready(
+/// [`Refusal::InUse`](crate::restore::Refusal::InUse) if somebody stays.
+pub(crate) async fn make_ready(
     context: &mut Context,
     mut session: Session,
     relations: &Relations,
@@ -52,7 +52,7 @@ pub(super) async fn make_ready(
 ///
 /// [`RestoreError::CommitUnknown`] if the connection was lost in the commit and the server cannot be asked; with every
 /// other error nothing has been committed.
-pub(super) async fn commit(context: &mut Context, mut session: Session) -> Result<()> {
+pub(crate) async fn commit(context: &mut Context, mut session: Session) -> Result<()> {
     let outcome = Outcome::of(&session);
     context.journal.progress.committing();
     let Err(error) = session.commit(DOING).await else {

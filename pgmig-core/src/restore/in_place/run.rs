@@ -1,23 +1,25 @@
 //! A restore from beginning to end, strategy in-place.
 
-use super::clearing::{self, Clearing};
 use super::commit::{commit, make_ready};
-use super::guard::Guard;
 use super::readers::Relations;
 use super::transaction;
-use super::waiting::Waiting;
 use crate::error::Result;
+use crate::progress::Step;
 use crate::restore::build::Build;
-use crate::restore::context::{Context, keep_alive};
-use crate::restore::error::{Refusal, RestoreError};
+use crate::restore::build::commit_guard::Guard;
+use crate::restore::clearing::{self, Clearing};
+use crate::restore::error::RestoreError;
 use crate::restore::options::Erase;
 use crate::restore::prepared::Restore;
-use crate::restore::report::{RestoreReport, TargetContents};
-use crate::restore::step::Step;
+use crate::restore::refusal::Refusal;
+use crate::restore::report::contents::TargetContents;
+use crate::restore::report::restored::RestoreReport;
+use crate::restore::run::{Context, keep_alive};
+use crate::restore::sessions::Waiting;
+use crate::server::contents::{self, Holdings};
+use crate::server::session::Session;
+use crate::server::{TargetError, catalog};
 use crate::sql::quote_literal;
-use crate::target::contents::{self, Holdings};
-use crate::target::session::Session;
-use crate::target::{TargetError, catalog};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -38,7 +40,7 @@ const IN_THE_WAY: [&str; 2] = ["55P03", "40P01"];
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A restore in place under way.
-pub(in crate::restore) struct InPlace {
+pub(crate) struct InPlace {
     context: Context,
     /// What the target held.
     relations: Relations,
@@ -46,13 +48,13 @@ pub(in crate::restore) struct InPlace {
 
 impl InPlace {
     /// Takes a prepared restore apart: what fills the target, and what goes on around that.
-    pub(in crate::restore) fn new(restore: Restore) -> (Self, Build) {
+    pub(crate) fn new(restore: Restore) -> (Self, Build) {
         let database = restore.database().to_owned();
         let (context, build) = Context::new(restore, database);
         (Self { context, relations: Relations::default() }, build)
     }
 
-    pub(in crate::restore) async fn execute(&mut self, build: Build) -> Result<RestoreReport> {
+    pub(crate) async fn execute(&mut self, build: Build) -> Result<RestoreReport> {
         self.context.lock().await?;
         // Of runs that took the other strategy.
         self.context.clean_leftovers().await?;

@@ -2,14 +2,14 @@
 
 use crate::error::Result;
 use crate::restore::error::RestoreError;
-use crate::target::session::Session;
+use crate::server::session::Session;
 
 /// Makes sure, where one transaction is to hold everything, that `culprit` has not ended it.
 ///
 /// # Errors
 ///
 /// [`RestoreError::TransactionEnded`].
-pub(in crate::restore) async fn require(session: &mut Session, culprit: &str) -> Result<()> {
+pub(crate) async fn require(session: &mut Session, culprit: &str) -> Result<()> {
     if !session.is_one_transaction() || session.is_same_transaction().await? {
         return Ok(());
     }
