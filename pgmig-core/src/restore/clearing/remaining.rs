@@ -4,7 +4,7 @@ use crate::progress::{Notice, Severity};
 use crate::restore::clearing::catalog::Catalog;
 use crate::restore::clearing::object::Object;
 use crate::restore::plan::Facts;
-use crate::restore::plan::superuser::SchemaRights;
+use crate::restore::plan::facts::SchemaRights;
 use crate::server::TargetError;
 use crate::server::session::Session;
 use crate::sql::{quote_ident, quote_literal};

@@ -1,6 +1,6 @@
 //! Objects of others that are in the database when a restore begins, and which entries of an archive make the same.
 
-use super::superuser::{name_after, words};
+use super::words::{name_after, words};
 use crate::archive::{Entry, EntryKind};
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! Does an archive hold a whole database? A restore replaces all of the target, so a part would erase the rest.
 
-use super::planner::qualified_name;
+use super::entry::qualified_name;
 use crate::archive::{Entry, EntryKind, Section};
 use crate::restore::refusal::Refusal;
 use std::collections::HashSet;

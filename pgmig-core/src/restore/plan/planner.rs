@@ -5,15 +5,16 @@ mod large_objects;
 mod pass;
 mod rights;
 
+use super::entry::{label, qualified_name, sql};
 use super::expected::Expected;
+use super::locks::of_entry as locks_of_entry;
 use super::partial;
 use super::roles::Roles;
-use super::superuser::words;
+use super::words::words;
 use super::{EntrySettings, Facts, Half, Plan, RowForm, RunAs, TableLoad, Task};
 use crate::archive::{Archive, DumpId, Entry, EntryKind, Oid, Section};
 use crate::copy::CopyStatement;
 use crate::progress::{Notice, Severity};
-use crate::restore::preflight::lock_table::of_entry as locks_of_entry;
 use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use pass::{Pass, pass};
@@ -404,30 +405,4 @@ fn is_about_database(entry: &Entry) -> bool {
 fn created_tables(archive: &Archive) -> HashSet<QualifiedName> {
     let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table);
     tables.map(qualified_name).collect()
-}
-
-fn sql(entry: &Entry) -> Option<&str> {
-    entry.sql()?.to_str().ok()
-}
-
-fn owner(entry: &Entry) -> &str {
-    entry.owner.as_ref().and_then(|owner| owner.to_str().ok()).unwrap_or_default()
-}
-
-pub(crate) fn qualified_name(entry: &Entry) -> QualifiedName {
-    let name = entry.tag.to_str().unwrap_or_default();
-    match entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).filter(|schema| !schema.is_empty())
-    {
-        Some(schema) => QualifiedName::new(schema, name),
-        None => QualifiedName::unqualified(name),
-    }
-}
-
-/// What messages call an entry: `INDEX store.tenant_name`.
-fn label(entry: &Entry) -> String {
-    let label = entry.label();
-    match label.namespace.filter(|schema| !schema.is_empty()) {
-        Some(schema) => format!("{} {schema}.{}", label.desc, label.tag),
-        None => format!("{} {}", label.desc, label.tag),
-    }
 }

@@ -1,47 +1,14 @@
 //! Which entries only a superuser can create: by a list of kinds, never because the attempt as owner failed.
 
-use super::of_others::OfOthers;
+use super::facts::Fresh;
+use super::words::{significant, words};
 use crate::archive::{Entry, EntryKind};
-use crate::sql::{Lexer, QualifiedName, StandardStrings, Token, TokenKind};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sql::{StandardStrings, Token};
 
 /// Languages whose functions only a superuser may create (`lanpltrusted` is false): PostgreSQL's own two and
 /// the untrusted variants of those that come with it.
 const UNTRUSTED_LANGUAGES: [&str; 7] =
     ["c", "internal", "plperlu", "plpythonu", "plpython2u", "plpython3u", "pltclu"];
-
-/// What the server says of an extension that could be created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Extension {
-    /// Whether who may create objects in the database may create it.
-    pub(crate) for_everyone: bool,
-}
-
-/// What `username` may do with a schema that is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SchemaRights {
-    /// Whether it is its own, directly or through a role.
-    pub(crate) owns: bool,
-    /// Whether it may create objects in it.
-    pub(crate) creates: bool,
-}
-
-/// What a database holds before anything is restored into it: a new one, or one that has been cleared.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Fresh {
-    /// Extensions that are there from the beginning (plpgsql).
-    pub(crate) extensions: BTreeSet<String>,
-    /// Extensions that the server could create.
-    pub(crate) available: BTreeMap<String, Extension>,
-    /// Schemas that are there, as far as a new database would not have them just so.
-    pub(crate) schemas: BTreeMap<String, SchemaRights>,
-    /// Foreign data wrappers that `username` may use.
-    pub(crate) wrappers: BTreeSet<String>,
-    /// Objects of others.
-    pub(crate) of_others: OfOthers,
-    /// Whether `username` may not create schemas, extensions and publications.
-    pub(crate) closed: bool,
-}
 
 /// Whether `entry` has to be created by a superuser.
 pub(crate) fn needs_superuser(entry: &Entry, sql: &str, strings: StandardStrings, fresh: &Fresh) -> bool {
@@ -105,32 +72,6 @@ fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
         })
 }
 
-/// The name that follows these words.
-pub(crate) fn name_after(sql: &str, strings: StandardStrings, wanted: &[&str]) -> Option<String> {
-    let tokens = significant(sql, strings);
-    let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
-    let start = tokens
-        .windows(wanted.len())
-        .position(|window| window.iter().zip(wanted).all(|(token, word)| is(token, word)))?;
-    let name = tokens.get(start + wanted.len())?;
-    Some(QualifiedName::parse(sql.get(name.span.clone())?).ok()?.name)
-}
-
-/// Whether these words (or symbols) follow each other somewhere outside literals.
-pub(crate) fn words(sql: &str, strings: StandardStrings, wanted: &[&str]) -> bool {
-    let tokens = significant(sql, strings);
-    let is = |token: &Token, word: &str| {
-        token.is_word(sql.as_bytes(), word) || sql.get(token.span.clone()) == Some(word)
-    };
-    tokens.windows(wanted.len()).any(|window| window.iter().zip(wanted).all(|(token, word)| is(token, word)))
-}
-
-/// The tokens that mean something, up to the first that cannot be read: the server will say what is wrong.
-fn significant(sql: &str, strings: StandardStrings) -> Vec<Token> {
-    let tokens = Lexer::new(sql.as_bytes(), strings).map_while(Result::ok);
-    tokens.filter(|token| !token.kind.is_blank() && !matches!(token.kind, TokenKind::Parameter)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,13 +85,5 @@ mod tests {
         assert!(!privileged(
             "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ LANGUAGE c leakproof $$;"
         ));
-    }
-
-    #[test]
-    fn words_are_found_outside_literals_only() {
-        let all_tables = |sql| words(sql, StandardStrings::On, &["for", "all", "tables"]);
-        assert!(all_tables("CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'insert');"));
-        assert!(!all_tables("CREATE PUBLICATION \"FOR ALL TABLES\" WITH (publish = 'FOR ALL TABLES');"));
-        assert!(words("CREATE TYPE t (\n    INPUT = f,\n  x);", StandardStrings::On, &["input", "="]));
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::restore::plan::Facts;
+use crate::restore::plan::facts::{Extension, Fresh};
 use crate::restore::plan::roles::Roles;
-use crate::restore::plan::superuser::{Extension, Fresh};
 use crate::server::TargetConfig;
 use crate::server::catalog::{DatabaseFacts, RoleFacts};
 use crate::server::session::Session;

@@ -1,9 +1,10 @@
 //! Plans what names roles: grants, default privileges, policies, user mappings.
 
-use super::{Planner, label, owner, sql};
+use super::Planner;
 use crate::archive::Entry;
 use crate::progress::{Notice, Severity};
 use crate::restore::plan::RunAs;
+use crate::restore::plan::entry::{label, owner, sql};
 use crate::restore::plan::expected::Expected;
 use crate::restore::plan::roles::{Granted, Resolved, Roles};
 use crate::sql::{SqlError, StandardStrings, quote_ident};

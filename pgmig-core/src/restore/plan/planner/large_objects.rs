@@ -1,7 +1,8 @@
 //! Plans the making of large objects; their contents are data.
 
-use super::{Planner, sql};
+use super::Planner;
 use crate::archive::Entry;
+use crate::restore::plan::entry::sql;
 use crate::restore::plan::{Half, RunAs, Task};
 use std::sync::Arc;
 

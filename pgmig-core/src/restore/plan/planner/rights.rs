@@ -1,10 +1,12 @@
 //! Which entries take rights that `username` lacks: found out before anything is dropped, all of them at once.
 
-use super::{Planner, label, qualified_name};
+use super::Planner;
 use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::Severity;
 use crate::restore::plan::RunAs;
-use crate::restore::plan::superuser::{can_be_handed_over, name_after, needs_superuser};
+use crate::restore::plan::entry::{label, qualified_name};
+use crate::restore::plan::superuser::{can_be_handed_over, needs_superuser};
+use crate::restore::plan::words::name_after;
 use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::HashSet;
