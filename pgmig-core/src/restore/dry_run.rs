@@ -17,8 +17,8 @@ use crate::progress::{Notice, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::preflight::upgrade_path::Upgrade;
 use crate::restore::report::planned::{
-    Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
-    PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan,
+    OnlyInTarget, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration, PlannedObjects,
+    PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WhyThatId,
 };
 use crate::restore::sessions::sessions_notice;
 use crate::restore::staging::names::staging_name;
@@ -162,10 +162,10 @@ impl Restore {
             source: instance.source.clone(),
             target: instance.target,
             because: match instance {
-                _ if keep => Fate::KeepIds,
-                instance if instance.mapped => Fate::Mapped,
-                instance if instance.source.deleted => Fate::Deleted,
-                _ => Fate::System,
+                _ if keep => WhyThatId::KeepIds,
+                instance if instance.mapped => WhyThatId::Mapped,
+                instance if instance.source.deleted => WhyThatId::Deleted,
+                _ => WhyThatId::System,
             },
         };
         Some(resolution.iter().flat_map(|resolution| &resolution.instances).map(planned).collect())
@@ -268,12 +268,12 @@ fn large_objects(archive: &Archive, plan: &Plan) -> PlannedLargeObjects {
 
 /// Objects by pass and kind, each kind where its first object is. Large objects are counted on their own.
 fn objects(archive: &Archive, plan: &Plan) -> Vec<PlannedObjects> {
-    let passes: [(Pass, &[&[Task]]); 5] = [
-        (Pass::PreData, &[&plan.pre_data]),
-        (Pass::Data, &[&plan.data_first, &plan.data_last]),
-        (Pass::PostData, &[&plan.post_data]),
-        (Pass::Privileges, &[&plan.privileges]),
-        (Pass::Last, &[&plan.last, &plan.event_triggers]),
+    let passes: [(RestorePass, &[&[Task]]); 5] = [
+        (RestorePass::PreData, &[&plan.pre_data]),
+        (RestorePass::Data, &[&plan.data_first, &plan.data_last]),
+        (RestorePass::PostData, &[&plan.post_data]),
+        (RestorePass::Privileges, &[&plan.privileges]),
+        (RestorePass::Last, &[&plan.last, &plan.event_triggers]),
     ];
     let mut objects: Vec<PlannedObjects> = Vec::new();
     for (pass, tasks) in passes {

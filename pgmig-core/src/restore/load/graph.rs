@@ -6,7 +6,7 @@
 //! all come from their own entry; and whatever else there is on a table waits for those that come before it.
 
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
-use crate::restore::plan::{Half, RowForm, TableLoad, Task};
+use crate::restore::plan::{EntryStep, RowForm, TableLoad, Task};
 use crate::sql::QualifiedName;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -64,7 +64,7 @@ impl Graph {
         let places: HashMap<DumpId, usize> =
             tasks.iter().enumerate().map(|(place, task)| (task.dump_id, place)).collect();
         let mut nodes: Vec<Node> = tasks.iter().map(|task| node(archive, task, &places, &rows)).collect();
-        for (place, _) in tasks.iter().enumerate().filter(|(_, task)| task.half == Half::Second) {
+        for (place, _) in tasks.iter().enumerate().filter(|(_, task)| task.step == EntryStep::Second) {
             if let (Some(node), Some(first)) = (nodes.get_mut(place), place.checked_sub(1)) {
                 node.after.push(first);
             }
@@ -129,10 +129,10 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     } else {
         node.after_all_rows = true;
     }
-    match (node.kind, task.half) {
-        (Kind::Index, _) | (Kind::Constraint, Half::First) => node.shared = tables,
+    match (node.kind, task.step) {
+        (Kind::Index, _) | (Kind::Constraint, EntryStep::First) => node.shared = tables,
         // VALIDATE only reads the table that is referred to.
-        (Kind::ForeignKey, Half::Second) => {
+        (Kind::ForeignKey, EntryStep::Second) => {
             (node.exclusive, node.shared) = tables.into_iter().partition(|id| is_on(archive, entry, *id));
         }
         _ => node.exclusive = tables,

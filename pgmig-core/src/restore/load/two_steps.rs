@@ -3,7 +3,7 @@
 
 use super::graph::is_table;
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
-use crate::restore::plan::{Half, Task};
+use crate::restore::plan::{EntryStep, Task};
 use crate::sql::{Parser, QualifiedName, SqlError, StandardStrings, quote_ident, split_statements};
 use std::collections::HashMap;
 
@@ -35,8 +35,8 @@ fn apart(task: Task, archive: &Archive, tables: &Tables, strings: StandardString
         _ => None,
     });
     let Some(TwoSteps { first, second }) = steps else { return vec![task] };
-    let half = |half, sql| Task { half, statements: vec![(run_as.clone(), sql)], ..task.clone() };
-    vec![half(Half::First, first), half(Half::Second, second)]
+    let part = |step, sql| Task { step, statements: vec![(run_as.clone(), sql)], ..task.clone() };
+    vec![part(EntryStep::First, first), part(EntryStep::Second, second)]
 }
 
 /// TABLE entries whose rows have an entry.

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::progress::Step;
 use crate::restore::error::RestoreError;
 use crate::restore::in_place::transaction;
-use crate::restore::plan::{Held, RowForm, RunAs, TableLoad};
+use crate::restore::plan::{RowForm, RunAs, TableLoad, TempTable};
 use crate::server::TargetError;
 use crate::sql::{QualifiedName, quote_literal};
 use bytes::Bytes;
@@ -33,18 +33,19 @@ impl Hand<'_, '_> {
     /// Loads a feed to its end.
     pub(crate) async fn load(&mut self, number: usize, part: Part) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
-        let (mut alone, mut is_held) = (true, false);
+        let (mut alone, mut is_buffered) = (true, false);
         match active.feed.content {
             Content::Table(index) => {
                 let Some(load) = self.crew.job.tables.get(index) else { return Err(cut_short()) };
                 self.crew.job.progress.table(&load.table.to_string());
                 self.table(load, &active, part).await?;
-                (alone, is_held) = (load.alone || load.last, load.held().is_some());
+                (alone, is_buffered) = (load.alone || load.last, load.temp_table().is_some());
             }
             Content::LargeObjects(_) => self.large_objects(&active).await?,
         }
         self.pending.push(number);
-        if alone || is_held || self.pending.len() >= TABLES_AT_ONCE || active.bytes() > SMALL_TABLE_BYTES {
+        if alone || is_buffered || self.pending.len() >= TABLES_AT_ONCE || active.bytes() > SMALL_TABLE_BYTES
+        {
             self.commit().await?;
         }
         Ok(())
@@ -73,23 +74,28 @@ impl Hand<'_, '_> {
     }
 
     async fn table(&mut self, load: &TableLoad, active: &ActiveFeed, part: Part) -> Result<()> {
-        if load.held().is_some() {
-            // The table that holds rows goes with its transaction.
+        if load.temp_table().is_some() {
+            // The temporary table is dropped when its transaction ends.
             self.commit().await?;
         }
         match &load.form {
             RowForm::Copy(copy) => self.copy(load, copy, active, part).await?,
             RowForm::Inserts { schema } => self.inserts(load, schema.as_deref(), active).await?,
         }
-        match load.held().filter(|_| self.in_transaction) {
-            Some(held) => self.insert_held(load, held, active).await,
+        match load.temp_table().filter(|_| self.in_transaction) {
+            Some(buffer) => self.insert_buffered(load, buffer, active).await,
             None => Ok(()),
         }
     }
 
-    /// Inserts the rows that were held into the target's table, every one of them.
-    async fn insert_held(&mut self, load: &TableLoad, held: &Held, active: &ActiveFeed) -> Result<()> {
-        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(held.insert.clone()));
+    /// Inserts the rows of the temporary table into the target's table, every one of them.
+    async fn insert_buffered(
+        &mut self,
+        load: &TableLoad,
+        buffer: &TempTable,
+        active: &ActiveFeed,
+    ) -> Result<()> {
+        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(buffer.insert.clone()));
         let target = load.destination(self.crew.job.roots);
         let inserted = match sql.execute(self.executor.session.conn()).await {
             Ok(done) => done.rows_affected(),
@@ -115,8 +121,8 @@ impl Hand<'_, '_> {
         if !self.in_transaction {
             self.executor.session.begin_part(doing).await?;
             self.in_transaction = true;
-            if let Some(held) = load.held() {
-                self.executor.session.execute(&held.create, doing).await?;
+            if let Some(buffer) = load.temp_table() {
+                self.executor.session.execute(&buffer.create, doing).await?;
             }
         }
         Ok(())
@@ -182,8 +188,8 @@ impl Hand<'_, '_> {
             let target = job.roots.get(&copy.table).unwrap_or(&copy.table);
             return (target, copy.to_sql(target, &options));
         };
-        let sql = match &into.held {
-            Some(held) => copy.to_sql(&held.table, &options),
+        let sql = match &into.temp_table {
+            Some(buffer) => copy.to_sql(&buffer.table, &options),
             None => {
                 let columns = copy.columns.as_ref().map(|_| into.columns.clone());
                 CopyStatement { columns, ..copy.clone() }.to_sql(&into.table, &options)

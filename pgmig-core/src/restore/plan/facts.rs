@@ -1,6 +1,6 @@
 //! What the planner knows of the cluster and of the database that it restores into.
 
-use super::of_others::OfOthers;
+use super::not_ours::NotOurs;
 use super::roles::Roles;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub(crate) struct Facts {
     /// Tablespaces.
     pub(crate) tablespaces: BTreeSet<String>,
     /// What a new database holds.
-    pub(crate) fresh: Fresh,
+    pub(crate) database: EmptyDatabase,
 }
 
 /// What the server says of an extension that could be created.
@@ -43,7 +43,7 @@ pub(crate) struct SchemaRights {
 
 /// What a database holds before anything is restored into it: a new one, or one that has been cleared.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Fresh {
+pub(crate) struct EmptyDatabase {
     /// Extensions that are there from the beginning (plpgsql).
     pub(crate) extensions: BTreeSet<String>,
     /// Extensions that the server could create.
@@ -53,7 +53,7 @@ pub(crate) struct Fresh {
     /// Foreign data wrappers that `username` may use.
     pub(crate) wrappers: BTreeSet<String>,
     /// Objects of others.
-    pub(crate) of_others: OfOthers,
+    pub(crate) not_ours: NotOurs,
     /// Whether `username` may not create schemas, extensions and publications.
     pub(crate) closed: bool,
 }

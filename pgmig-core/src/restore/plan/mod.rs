@@ -8,7 +8,7 @@ pub(crate) mod entry;
 pub(crate) mod expected;
 pub(crate) mod facts;
 mod locks;
-mod of_others;
+mod not_ours;
 pub(crate) mod partial;
 pub(crate) mod planner;
 pub(crate) mod roles;
@@ -20,8 +20,8 @@ pub(crate) mod transaction_control;
 mod words;
 
 pub(crate) use facts::Facts;
-pub(crate) use table_load::{Destination, Held, RowForm, TableLoad};
-pub(crate) use task::{EntrySettings, Half, RunAs, Task};
+pub(crate) use table_load::{Destination, RowForm, TableLoad, TempTable};
+pub(crate) use task::{EntrySettings, EntryStep, RunAs, Task};
 
 use crate::archive::{Archive, DumpId};
 use crate::progress::Notice;

@@ -11,13 +11,13 @@ use super::locks::of_entry as locks_of_entry;
 use super::partial;
 use super::roles::Roles;
 use super::words::words;
-use super::{EntrySettings, Facts, Half, Plan, RowForm, RunAs, TableLoad, Task};
+use super::{EntrySettings, EntryStep, Facts, Plan, RowForm, RunAs, TableLoad, Task};
 use crate::archive::{Archive, DumpId, Entry, EntryKind, Oid, Section};
 use crate::copy::CopyStatement;
 use crate::progress::{Notice, Severity};
 use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
-use pass::{Pass, pass};
+use pass::{PlanPass, pass};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(crate) struct Planner<'a> {
     /// Publications, and foreign servers (true), among them.
     skipped_wholes: HashSet<(bool, String)>,
     /// Entries whose objects are there already and belong to somebody else.
-    foreign: HashSet<DumpId>,
+    not_ours: HashSet<DumpId>,
     /// OIDs of the large objects of a BLOB METADATA entry.
     groups: HashMap<DumpId, Vec<u32>>,
     /// Large objects of BLOB entries that wait to be made together.
@@ -103,7 +103,7 @@ impl<'a> Planner<'a> {
             superusers: HashSet::new(),
             skipped: HashSet::new(),
             skipped_wholes: HashSet::new(),
-            foreign: HashSet::new(),
+            not_ours: HashSet::new(),
             groups: HashMap::new(),
             blobs: Vec::new(),
             tables: created_tables(archive),
@@ -136,9 +136,9 @@ impl<'a> Planner<'a> {
                 "subscriptions connect to another server and are not restored; make it again where it is wanted",
             ),
             K::StatisticsData if self.facts.server_version < 180_000 => self.statistics += 1,
-            K::Schema if self.is_present_schema(entry) => self.foreign_unless_owned(entry),
-            K::Extension if self.is_present_extension(entry) => drop(self.foreign.insert(entry.dump_id)),
-            K::ProceduralLanguage if self.is_present_extension(entry) => drop(self.foreign.insert(entry.dump_id)),
+            K::Schema if self.is_present_schema(entry) => self.not_ours_unless_owned(entry),
+            K::Extension if self.is_present_extension(entry) => drop(self.not_ours.insert(entry.dump_id)),
+            K::ProceduralLanguage if self.is_present_extension(entry) => drop(self.not_ours.insert(entry.dump_id)),
             K::Acl | K::AclLanguage | K::DefaultAcl => self.grants(entry),
             K::Policy => self.with_roles(entry, Roles::policy),
             K::UserMapping => self.with_roles(entry, Roles::user_mapping),
@@ -225,7 +225,7 @@ impl<'a> Planner<'a> {
     /// Everything that has SQL and nothing special about it.
     fn object(&mut self, entry: &Entry) {
         let Some(sql) = sql(entry) else { return };
-        if self.is_of_others(entry, sql) {
+        if self.is_not_ours(entry, sql) {
             return;
         }
         self.note_closed_schema(entry);
@@ -256,7 +256,7 @@ impl<'a> Planner<'a> {
         if is_about_database(entry) || self.describes(entry, &self.skipped) {
             return None;
         }
-        if self.describes(entry, &self.foreign) {
+        if self.describes(entry, &self.not_ours) {
             let why = format!("{} does not own it", quote_ident(&self.facts.roles.owner));
             self.skip(entry, Severity::Notice, &why);
             return None;
@@ -308,25 +308,25 @@ impl<'a> Planner<'a> {
         let name = entry.tag.to_str().unwrap_or_default();
         // pg_dump 11 and newer write a comment instead of CREATE SCHEMA for public, older ones do create it.
         name == "public"
-            || self.facts.fresh.schemas.contains_key(name)
+            || self.facts.database.schemas.contains_key(name)
             || sql(entry).is_some_and(|sql| sql.trim_start().starts_with("--"))
     }
 
-    fn foreign_unless_owned(&mut self, entry: &Entry) {
+    fn not_ours_unless_owned(&mut self, entry: &Entry) {
         let name = entry.tag.to_str().unwrap_or_default();
-        let is_own = match self.facts.fresh.schemas.get(name) {
+        let is_own = match self.facts.database.schemas.get(name) {
             Some(rights) => rights.owns,
             None => self.facts.owner_owns_public,
         };
         if !is_own && !self.facts.owner_is_superuser {
-            self.foreign.insert(entry.dump_id);
+            self.not_ours.insert(entry.dump_id);
         }
     }
 
     fn is_present_extension(&self, entry: &Entry) -> bool {
         let name = entry.tag.to_str().unwrap_or_default();
-        !self.facts.owner_is_superuser && self.facts.fresh.extensions.contains(name)
-            || entry.kind == EntryKind::ProceduralLanguage && self.facts.fresh.extensions.contains(name)
+        !self.facts.owner_is_superuser && self.facts.database.extensions.contains(name)
+            || entry.kind == EntryKind::ProceduralLanguage && self.facts.database.extensions.contains(name)
     }
 
     fn skip(&mut self, entry: &Entry, severity: Severity, why: &str) {
@@ -345,7 +345,7 @@ impl<'a> Planner<'a> {
             self.settings = Arc::new(settings);
         }
         let settings = Arc::clone(&self.settings);
-        Task { dump_id: entry.dump_id, label: label(entry), statements, settings, half: Half::Both }
+        Task { dump_id: entry.dump_id, label: label(entry), statements, settings, step: EntryStep::Whole }
     }
 
     fn push(&mut self, entry: &Entry, statements: Vec<(RunAs, String)>) {
@@ -357,12 +357,12 @@ impl<'a> Planner<'a> {
         let task = self.task(entry, statements);
         let plan = &mut self.plan;
         match (pass(entry), self.section) {
-            (Pass::Privileges, _) => plan.privileges.push(task),
-            (Pass::Last, _) => plan.last.push(task),
-            (Pass::EventTriggers, _) => plan.event_triggers.push(task),
-            (Pass::Main, Section::PreData | Section::None) => plan.pre_data.push(task),
-            (Pass::Main, Section::Data) => plan.data_last.push(task),
-            (Pass::Main, Section::PostData) => plan.post_data.push(task),
+            (PlanPass::Privileges, _) => plan.privileges.push(task),
+            (PlanPass::Last, _) => plan.last.push(task),
+            (PlanPass::EventTriggers, _) => plan.event_triggers.push(task),
+            (PlanPass::Main, Section::PreData | Section::None) => plan.pre_data.push(task),
+            (PlanPass::Main, Section::Data) => plan.data_last.push(task),
+            (PlanPass::Main, Section::PostData) => plan.post_data.push(task),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which entries only a superuser can create: by a list of kinds, never because the attempt as owner failed.
 
-use super::facts::Fresh;
+use super::facts::EmptyDatabase;
 use super::words::{significant, words};
 use crate::archive::{Entry, EntryKind};
 use crate::sql::{StandardStrings, Token};
@@ -11,7 +11,12 @@ const UNTRUSTED_LANGUAGES: [&str; 7] =
     ["c", "internal", "plperlu", "plpythonu", "plpython2u", "plpython3u", "pltclu"];
 
 /// Whether `entry` has to be created by a superuser.
-pub(crate) fn needs_superuser(entry: &Entry, sql: &str, strings: StandardStrings, fresh: &Fresh) -> bool {
+pub(crate) fn needs_superuser(
+    entry: &Entry,
+    sql: &str,
+    strings: StandardStrings,
+    database: &EmptyDatabase,
+) -> bool {
     use EntryKind as K;
     match entry.kind {
         K::EventTrigger
@@ -28,7 +33,7 @@ pub(crate) fn needs_superuser(entry: &Entry, sql: &str, strings: StandardStrings
         // By who owns its functions, which are in C.
         | K::Transform
         | K::ShellType => true,
-        K::Extension => match entry.tag.to_str().ok().and_then(|name| fresh.available.get(name)) {
+        K::Extension => match entry.tag.to_str().ok().and_then(|name| database.available.get(name)) {
             Some(extension) => !extension.for_everyone,
             // The server lacks it: creating it fails for everybody, with the server's own words.
             None => false,

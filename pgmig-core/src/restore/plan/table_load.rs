@@ -29,8 +29,8 @@ pub(crate) struct TableLoad {
 
 impl TableLoad {
     /// Where its rows are held before they go to their table.
-    pub(crate) fn held(&self) -> Option<&Held> {
-        self.into.as_ref()?.held.as_ref()
+    pub(crate) fn temp_table(&self) -> Option<&TempTable> {
+        self.into.as_ref()?.temp_table.as_ref()
     }
 
     /// The table that holds the rows in the end. Partitions can have their rows go to a root instead.
@@ -55,12 +55,12 @@ pub(crate) struct Destination {
     /// The archive's columns, in that order, and what their values are made of.
     pub(crate) from: Vec<(String, Shape)>,
     /// Set where rows have to be converted: they are held in a temporary table first.
-    pub(crate) held: Option<Held>,
+    pub(crate) temp_table: Option<TempTable>,
 }
 
 /// A temporary table with the archive's columns, from which rows are inserted into the target's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct TempTable {
     /// Its name.
     pub(crate) table: QualifiedName,
     /// The statement that makes it, for the time of a transaction.

@@ -15,7 +15,7 @@ pub(crate) struct Task {
     /// Settings that they need, shared with other entries'.
     pub(crate) settings: Arc<EntrySettings>,
     /// How much of the entry they make.
-    pub(crate) half: Half,
+    pub(crate) step: EntryStep,
 }
 
 /// As whom a statement runs.
@@ -42,9 +42,9 @@ pub(crate) struct EntrySettings {
 
 /// How much of its entry a task makes: see [`two_steps`](crate::restore::load::two_steps).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Half {
+pub(crate) enum EntryStep {
     #[default]
-    Both,
+    Whole,
     First,
     Second,
 }

@@ -140,14 +140,14 @@ pub struct PlannedInstance {
     /// Its ID in the target; equal to the source's where it is not mapped.
     pub target: InstanceId,
     /// Why it gets that ID.
-    pub because: Fate,
+    pub because: WhyThatId,
 }
 
 /// Why an instance gets its ID in the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Fate {
+pub enum WhyThatId {
     /// The mapping says so.
     Mapped,
     /// All instances keep their IDs, as was asked for.
@@ -226,7 +226,7 @@ pub struct PlannedLargeObjects {
 #[non_exhaustive]
 pub struct PlannedObjects {
     /// When.
-    pub pass: Pass,
+    pub pass: RestorePass,
     /// As the archive calls them: `INDEX`, `FK CONSTRAINT`.
     pub kind: String,
     /// How many.
@@ -237,7 +237,7 @@ pub struct PlannedObjects {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Pass {
+pub enum RestorePass {
     /// Definitions that data needs.
     PreData,
     /// What goes with rows: sequence values.

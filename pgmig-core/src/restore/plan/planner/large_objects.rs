@@ -3,7 +3,7 @@
 use super::Planner;
 use crate::archive::Entry;
 use crate::restore::plan::entry::sql;
-use crate::restore::plan::{Half, RunAs, Task};
+use crate::restore::plan::{EntryStep, RunAs, Task};
 use std::sync::Arc;
 
 /// How many large objects are made by one statement, like pg_dump 17's groups.
@@ -32,7 +32,7 @@ impl Planner<'_> {
                 label: format!("LARGE OBJECT {first}"),
                 statements: create_large_objects(&oids),
                 settings: Arc::default(),
-                half: Half::Both,
+                step: EntryStep::Whole,
             });
         }
     }

@@ -3,7 +3,7 @@
 use crate::archive::{Entry, EntryKind, Section};
 
 /// pg_restore's passes.
-pub(crate) enum Pass {
+pub(crate) enum PlanPass {
     Main,
     Privileges,
     Last,
@@ -12,16 +12,16 @@ pub(crate) enum Pass {
 }
 
 /// The pass of an entry.
-pub(crate) fn pass(entry: &Entry) -> Pass {
+pub(crate) fn pass(entry: &Entry) -> PlanPass {
     use EntryKind as K;
     let of_event_trigger = entry.tag.as_bytes().starts_with(b"EVENT TRIGGER ");
     match entry.kind {
-        K::Acl | K::AclLanguage | K::DefaultAcl => Pass::Privileges,
-        K::MaterializedViewData => Pass::Last,
-        K::EventTrigger => Pass::EventTriggers,
-        K::Comment | K::SecurityLabel if of_event_trigger => Pass::EventTriggers,
+        K::Acl | K::AclLanguage | K::DefaultAcl => PlanPass::Privileges,
+        K::MaterializedViewData => PlanPass::Last,
+        K::EventTrigger => PlanPass::EventTriggers,
+        K::Comment | K::SecurityLabel if of_event_trigger => PlanPass::EventTriggers,
         // Statistics of materialized views come after these are filled.
-        K::StatisticsData if entry.section == Section::PostData => Pass::Last,
-        _ => Pass::Main,
+        K::StatisticsData if entry.section == Section::PostData => PlanPass::Last,
+        _ => PlanPass::Main,
     }
 }

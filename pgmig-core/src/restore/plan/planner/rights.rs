@@ -16,8 +16,8 @@ impl Planner<'_> {
     pub(crate) fn needs_superuser(&self, entry: &Entry, sql: &str) -> bool {
         !self.facts.owner_is_superuser
             && !self.has_wrapper(entry, sql)
-            && (needs_superuser(entry, sql, self.strings, &self.facts.fresh)
-                || self.is_about_types_of_others(entry)
+            && (needs_superuser(entry, sql, self.strings, &self.facts.database)
+                || self.is_about_types_that_are_not_ours(entry)
                 || self.publishes_schemas(entry))
     }
 
@@ -38,7 +38,7 @@ impl Planner<'_> {
         let wrapper = || name_after(sql, self.strings, &["foreign", "data", "wrapper"]);
         entry.kind == EntryKind::Server
             && !self.facts.is_superuser
-            && wrapper().is_some_and(|wrapper| self.facts.fresh.wrappers.contains(&wrapper))
+            && wrapper().is_some_and(|wrapper| self.facts.database.wrappers.contains(&wrapper))
     }
 
     /// Whether an entry belongs to an object that is there already and not `username`'s. It names that: scripts have no
@@ -61,7 +61,7 @@ impl Planner<'_> {
 
     /// A cast is made by who owns one of its types, which are the archive's own as a rule. Its tag names them: scripts
     /// have no dependencies.
-    fn is_about_types_of_others(&self, entry: &Entry) -> bool {
+    fn is_about_types_that_are_not_ours(&self, entry: &Entry) -> bool {
         if entry.kind != EntryKind::Cast {
             return false;
         }
@@ -78,11 +78,13 @@ impl Planner<'_> {
 
     /// Whether what an entry makes is there already and is not `username`'s. That is what is wanted of what only a
     /// superuser can make, and in the way of everything else.
-    pub(crate) fn is_of_others(&mut self, entry: &Entry, sql: &str) -> bool {
+    pub(crate) fn is_not_ours(&mut self, entry: &Entry, sql: &str) -> bool {
         if self.belongs_to_skipped(entry, sql) {
             return true;
         }
-        let Some(owner) = self.facts.fresh.of_others.owner_of(entry, sql, self.strings) else { return false };
+        let Some(owner) = self.facts.database.not_ours.owner_of(entry, sql, self.strings) else {
+            return false;
+        };
         if self.needs_superuser(entry, sql) {
             let why = format!("it is there already, and stays as it is; it belongs to {owner}");
             self.skip(entry, Severity::Notice, &why);
@@ -98,15 +100,15 @@ impl Planner<'_> {
 
     /// Remembers a schema of others in which `username` may not create what the archive has in it.
     pub(crate) fn note_closed_schema(&mut self, entry: &Entry) {
-        let fresh = &self.facts.fresh;
+        let database = &self.facts.database;
         let into_database =
             matches!(entry.kind, EntryKind::Schema | EntryKind::Extension | EntryKind::Publication);
-        if into_database && fresh.closed && !self.facts.owner_is_superuser {
+        if into_database && database.closed && !self.facts.owner_is_superuser {
             let owner = quote_ident(&self.facts.roles.owner);
             self.impossible.push(format!("{}, as {owner} may not create in the database", label(entry)));
         }
         let Some(schema) = entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()) else { return };
-        let is_closed = fresh.schemas.get(schema).is_some_and(|rights| !rights.creates);
+        let is_closed = database.schemas.get(schema).is_some_and(|rights| !rights.creates);
         if is_closed && !self.facts.is_superuser && !self.closed_schemas.contains_key(schema) {
             self.closed_schemas.insert(schema.to_owned(), label(entry));
         }

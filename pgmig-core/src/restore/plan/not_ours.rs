@@ -11,7 +11,7 @@ const RELATIONS: [&str; 7] =
 
 /// Objects by what `pg_identify_object` says of them, and their owners as SQL.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct OfOthers(HashMap<(&'static str, String), String>);
+pub(crate) struct NotOurs(HashMap<(&'static str, String), String>);
 
 /// Kinds that are looked for: as `pg_identify_object` calls them, and as they are kept here, where all that share names
 /// are one kind.
@@ -45,7 +45,7 @@ fn shared_names(kind: &str) -> Option<&'static str> {
     }
 }
 
-impl<'a> FromIterator<(&'a str, &'a str, &'a str)> for OfOthers {
+impl<'a> FromIterator<(&'a str, &'a str, &'a str)> for NotOurs {
     /// Kind, identity and owner of each.
     fn from_iter<T: IntoIterator<Item = (&'a str, &'a str, &'a str)>>(objects: T) -> Self {
         let key = |(kind, identity, owner): (&str, &str, &str)| {
@@ -56,7 +56,7 @@ impl<'a> FromIterator<(&'a str, &'a str, &'a str)> for OfOthers {
     }
 }
 
-impl OfOthers {
+impl NotOurs {
     /// Who owns the object that is there already under a name that `entry` takes, if there is one.
     pub(crate) fn owner_of(&self, entry: &Entry, sql: &str, strings: StandardStrings) -> Option<&str> {
         if self.0.is_empty() {
