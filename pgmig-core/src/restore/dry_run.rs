@@ -2,6 +2,7 @@
 
 use super::error::RestoreError;
 use super::options::Instances;
+use super::plan::kinds::{self, Made};
 use super::plan::{Plan, Task};
 use super::preflight::Inside;
 use super::prepared::Restore;
@@ -291,7 +292,7 @@ fn objects(archive: &Archive, plan: &Plan) -> Vec<PlannedObjects> {
 
 fn kind(archive: &Archive, task: &Task) -> Option<String> {
     let entry = archive.entry(task.dump_id)?;
-    let is_large_object = matches!(entry.kind, EntryKind::Blob | EntryKind::BlobMetadata);
+    let is_large_object = matches!(kinds::of(entry.kind).made, Made::LargeObject | Made::LargeObjectGroup);
     (!is_large_object).then(|| entry.desc.to_string())
 }
 

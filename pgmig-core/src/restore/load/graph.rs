@@ -6,6 +6,7 @@
 //! all come from their own entry; and whatever else there is on a table waits for those that come before it.
 
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
+use crate::restore::plan::kinds::{self, TableWork};
 use crate::restore::plan::{EntryStep, RowForm, TableLoad, Task};
 use crate::sql::QualifiedName;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -149,14 +150,12 @@ fn is_on(archive: &Archive, constraint: &Entry, table: DumpId) -> bool {
 }
 
 fn kind(kind: EntryKind, has_no_table: bool) -> Kind {
-    use EntryKind as K;
-    match kind {
-        K::Index => Kind::Index,
-        K::Constraint => Kind::Constraint,
-        K::FkConstraint => Kind::ForeignKey,
-        // pg_dump 10 and older did not write the table among the dependencies.
-        K::RowSecurity | K::Policy | K::Rule | K::Trigger if has_no_table => Kind::Barrier,
-        _ => Kind::Other,
+    match kinds::of(kind).work {
+        TableWork::Index => Kind::Index,
+        TableWork::Key => Kind::Constraint,
+        TableWork::ForeignKey => Kind::ForeignKey,
+        TableWork::OtherAtUnknownTable if has_no_table => Kind::Barrier,
+        TableWork::Other | TableWork::OtherAtUnknownTable => Kind::Other,
     }
 }
 

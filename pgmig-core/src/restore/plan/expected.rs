@@ -1,6 +1,7 @@
 //! Objects that must exist after a restore, as the table of contents names them.
 
-use crate::archive::{Entry, EntryKind};
+use super::kinds::{self, Verified};
+use crate::archive::Entry;
 use crate::sql::{Lexer, StandardStrings};
 
 /// What kind of object, as far as catalogs tell them apart by name.
@@ -53,25 +54,6 @@ impl ObjectKind {
             _ => return None,
         })
     }
-
-    fn of(kind: EntryKind) -> Option<Self> {
-        use EntryKind as K;
-        Some(match kind {
-            K::Table | K::ForeignTable => Self::Table,
-            K::View | K::MaterializedView => Self::View,
-            K::Sequence => Self::Sequence,
-            K::Index => Self::Index,
-            K::Schema => Self::Schema,
-            K::Extension => Self::Extension,
-            K::Type | K::Domain => Self::Type,
-            K::Constraint | K::CheckConstraint | K::FkConstraint => Self::Constraint,
-            K::Trigger => Self::Trigger,
-            K::Policy => Self::Policy,
-            K::Rule => Self::Rule,
-            K::Function | K::Procedure | K::Aggregate => Self::Function,
-            _ => return None,
-        })
-    }
 }
 
 impl Expected {
@@ -82,7 +64,7 @@ impl Expected {
 
     /// What `entry` makes, if catalogs can be asked for it by name.
     pub(crate) fn of(entry: &Entry, sql: &str, strings: StandardStrings) -> Option<Self> {
-        let kind = ObjectKind::of(entry.kind)?;
+        let Verified::Listed(kind) = kinds::of(entry.kind).verified else { return None };
         let tag = entry.tag.to_str().ok()?;
         let schema = entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).unwrap_or_default();
         let without_schema = matches!(kind, ObjectKind::Schema | ObjectKind::Extension);

@@ -7,9 +7,11 @@
 pub(crate) mod entry;
 pub(crate) mod expected;
 pub(crate) mod facts;
+pub(crate) mod kinds;
 mod locks;
 mod not_ours;
 pub(crate) mod partial;
+mod pass;
 pub(crate) mod planner;
 pub(crate) mod roles;
 pub(crate) mod script;

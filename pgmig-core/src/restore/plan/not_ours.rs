@@ -1,47 +1,38 @@
 //! Objects of others that are in the database when a restore begins, and which entries of an archive make the same.
 
+use super::kinds::{self, Names};
 use super::words::{name_after, words};
-use crate::archive::{Entry, EntryKind};
+use crate::archive::Entry;
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use std::collections::HashMap;
 
-/// The names that relations share.
-const RELATIONS: [&str; 7] =
-    ["table", "view", "materialized view", "sequence", "foreign table", "index", "composite type"];
+/// Kinds of which several kinds of entries take names.
+const RELATION: &str = "relation";
+const TYPE: &str = "type";
+const ROUTINE: &str = "routine";
+const CAST: &str = "cast";
+const TRANSFORM: &str = "transform";
 
 /// Objects by what `pg_identify_object` says of them, and their owners as SQL.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NotOurs(HashMap<(&'static str, String), String>);
 
-/// Kinds that are looked for: as `pg_identify_object` calls them, and as they are kept here, where all that share names
-/// are one kind.
-fn shared_names(kind: &str) -> Option<&'static str> {
-    if RELATIONS.contains(&kind) {
-        return Some("relation");
+/// The kind under which an object is kept here, from the kind that `pg_identify_object` reports. Kinds that share names are
+/// one kind. `None`: no entry is compared with objects of that kind.
+fn shared_names(identified: &str) -> Option<&'static str> {
+    // It has a row type, but no entry is of this kind.
+    if identified == "composite type" {
+        return Some(RELATION);
     }
-    const OTHERS: [&str; 16] = [
-        "type",
-        "operator class",
-        "operator family",
-        "collation",
-        "conversion",
-        "text search configuration",
-        "text search dictionary",
-        "text search parser",
-        "text search template",
-        "statistics object",
-        "event trigger",
-        "foreign-data wrapper",
-        "server",
-        "language",
-        "access method",
-        "publication",
-    ];
-    match kind {
-        "function" | "procedure" | "aggregate" => Some("routine"),
-        "cast" => Some("cast"),
-        "transform" => Some("transform"),
-        kind => OTHERS.into_iter().find(|known| *known == kind),
+    let place = &kinds::identified(identified)?.place;
+    match place.names {
+        Names::RelationAndRowType | Names::Relation => Some(RELATION),
+        Names::Type | Names::TypeOrRowType => Some(TYPE),
+        Names::Routine => Some(ROUTINE),
+        Names::Cast => Some(CAST),
+        Names::Transform => Some(TRANSFORM),
+        Names::InSchema | Names::InDatabase => Some(place.identified),
+        Names::None | Names::IndexOfConstraint => None,
     }
 }
 
@@ -62,7 +53,7 @@ impl NotOurs {
         if self.0.is_empty() {
             return None;
         }
-        let Names(first, second) = names(entry, sql, strings)?;
+        let Taken(first, second) = names(entry, sql, strings)?;
         let owner = |name| self.0.get(&name).map(String::as_str);
         owner(first).or_else(|| second.and_then(owner))
     }
@@ -75,61 +66,43 @@ fn normal(kind: &str, identity: &str) -> String {
         "operator class" | "operator family" => {
             identity.rsplit_once(" USING ").map_or(identity, |(name, _)| name).to_owned()
         }
-        "routine" | "cast" | "transform" => identity.replace(", ", ",").replace("pg_catalog.", ""),
+        ROUTINE | CAST | TRANSFORM => identity.replace(", ", ",").replace("pg_catalog.", ""),
         _ => identity.to_owned(),
     }
 }
 
 /// The names that an object takes, each with its kind.
-struct Names((&'static str, String), Option<(&'static str, String)>);
+struct Taken((&'static str, String), Option<(&'static str, String)>);
 
-fn names(entry: &Entry, sql: &str, strings: StandardStrings) -> Option<Names> {
-    use EntryKind as K;
+fn names(entry: &Entry, sql: &str, strings: StandardStrings) -> Option<Taken> {
     let tag = entry.tag.to_str().ok()?;
     let schema = entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).unwrap_or_default();
     let qualified = || QualifiedName::new(schema, tag).to_string();
-    let only = |kind, name| Some(Names((kind, name), None));
-    match entry.kind {
-        // Its rows are of a type of this name.
-        K::Table | K::View | K::MaterializedView | K::ForeignTable => {
-            Some(Names(("relation", qualified()), Some(("type", qualified()))))
-        }
-        K::Sequence | K::Index => only("relation", qualified()),
-        // Its index has its name; its tag is the table's and its own.
-        K::Constraint => {
+    let only = |kind, name| Some(Taken((kind, name), None));
+    let place = &kinds::of(entry.kind).place;
+    match place.names {
+        Names::RelationAndRowType => Some(Taken((RELATION, qualified()), Some((TYPE, qualified())))),
+        Names::Relation => only(RELATION, qualified()),
+        // The tag of a constraint is `table constraint`.
+        Names::IndexOfConstraint => {
             let name = name_after(sql, strings, &["add", "constraint"])?;
-            only("relation", QualifiedName::new(schema, &name).to_string())
+            only(RELATION, QualifiedName::new(schema, &name).to_string())
         }
-        K::Type if words(sql, strings, &["as", "("]) => {
-            Some(Names(("type", qualified()), Some(("relation", qualified()))))
+        Names::TypeOrRowType if words(sql, strings, &["as", "("]) => {
+            Some(Taken((TYPE, qualified()), Some((RELATION, qualified()))))
         }
-        K::Type | K::Domain | K::ShellType => only("type", qualified()),
-        // Its tag is its signature, as SQL.
-        K::Function | K::Procedure | K::Aggregate => {
-            only("routine", normal("routine", &format!("{}.{tag}", quote_ident(schema))))
-        }
-        K::Cast => only("cast", normal("cast", tag.strip_prefix("CAST ")?)),
-        K::Transform => {
+        Names::Type | Names::TypeOrRowType => only(TYPE, qualified()),
+        // The tag of a routine is its signature, as SQL.
+        Names::Routine => only(ROUTINE, normal(ROUTINE, &format!("{}.{tag}", quote_ident(schema)))),
+        Names::Cast => only(CAST, normal(CAST, tag.strip_prefix("CAST ")?)),
+        Names::Transform => {
             let (of, language) = tag.strip_prefix("TRANSFORM ").unwrap_or(tag).split_once(" LANGUAGE ")?;
             let of = of.strip_prefix("FOR ")?;
-            only("transform", normal("transform", &format!("for {of} language {language}")))
+            only(TRANSFORM, normal(TRANSFORM, &format!("for {of} language {language}")))
         }
-        K::OperatorClass => only("operator class", qualified()),
-        K::OperatorFamily => only("operator family", qualified()),
-        K::Collation => only("collation", qualified()),
-        K::Conversion => only("conversion", qualified()),
-        K::TextSearchConfiguration => only("text search configuration", qualified()),
-        K::TextSearchDictionary => only("text search dictionary", qualified()),
-        K::TextSearchParser => only("text search parser", qualified()),
-        K::TextSearchTemplate => only("text search template", qualified()),
-        K::Statistics => only("statistics object", qualified()),
-        K::EventTrigger => only("event trigger", quote_ident(tag)),
-        K::ForeignDataWrapper => only("foreign-data wrapper", quote_ident(tag)),
-        K::Server => only("server", quote_ident(tag)),
-        K::ProceduralLanguage => only("language", quote_ident(tag)),
-        K::AccessMethod => only("access method", quote_ident(tag)),
-        K::Publication => only("publication", quote_ident(tag)),
-        _ => None,
+        Names::InSchema => only(place.identified, qualified()),
+        Names::InDatabase => only(place.identified, quote_ident(tag)),
+        Names::None => None,
     }
 }
 

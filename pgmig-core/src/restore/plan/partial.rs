@@ -1,6 +1,7 @@
 //! Does an archive hold a whole database? A restore replaces all of the target, so a part would erase the rest.
 
 use super::entry::qualified_name;
+use super::kinds::{self, Part};
 use crate::archive::{Entry, EntryKind, Section};
 use crate::restore::refusal::Refusal;
 use std::collections::HashSet;
@@ -33,11 +34,10 @@ pub(crate) fn refuse_foreign_rows(entries: &[Entry]) -> Result<(), Refusal> {
 /// Whether an entry is of what a database holds, not of how it is defined: rows, sequence values, large objects with
 /// their privileges and comments.
 pub(crate) fn is_contents(entry: &Entry) -> bool {
-    use EntryKind as K;
-    match entry.kind {
-        K::TableData | K::SequenceSet | K::Blob | K::Blobs | K::BlobMetadata => true,
-        K::Acl | K::Comment | K::SecurityLabel => entry.tag.as_bytes().starts_with(b"LARGE OBJECT"),
-        _ => false,
+    match kinds::of(entry.kind).part {
+        Part::Contents => true,
+        Part::OfItsObject => entry.tag.as_bytes().starts_with(b"LARGE OBJECT"),
+        Part::Session | Part::Definition => false,
     }
 }
 
@@ -53,7 +53,8 @@ impl<'a> Definitions<'a> {
                 EntryKind::Extension => definitions.extensions |= entry.tag != "plpgsql",
                 _ => {}
             }
-            definitions.any |= entry.section == Section::PreData && !is_session_entry(entry.kind);
+            definitions.any |=
+                entry.section == Section::PreData && kinds::of(entry.kind).part != Part::Session;
         }
         definitions
     }
@@ -95,12 +96,6 @@ impl<'a> Definitions<'a> {
 
 fn schema(entry: &Entry) -> &[u8] {
     entry.namespace.as_ref().map(|schema| schema.as_bytes()).unwrap_or_default()
-}
-
-/// Entries that are about the session or the database, not about what is in it.
-fn is_session_entry(kind: EntryKind) -> bool {
-    use EntryKind as K;
-    matches!(kind, K::Encoding | K::StdStrings | K::SearchPath | K::Database | K::DatabaseProperties)
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 mod grants;
 mod large_objects;
-mod pass;
 mod rights;
 
 use super::entry::{label, qualified_name, sql};
 use super::expected::Expected;
+use super::kinds::{self, Made};
 use super::locks::of_entry as locks_of_entry;
 use super::partial;
+use super::pass::{PlanPass, pass};
 use super::roles::Roles;
 use super::words::words;
 use super::{EntrySettings, EntryStep, Facts, Plan, RowForm, RunAs, TableLoad, Task};
@@ -17,7 +18,7 @@ use crate::copy::CopyStatement;
 use crate::progress::{Notice, Severity};
 use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
-use pass::{PlanPass, pass};
+use rights::SkippedWholes;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -37,8 +38,8 @@ pub(crate) struct Planner<'a> {
     superusers: HashSet<DumpId>,
     /// Entries that were skipped; what describes them is skipped too.
     skipped: HashSet<DumpId>,
-    /// Publications, and foreign servers (true), among them.
-    skipped_wholes: HashSet<(bool, String)>,
+    /// The objects among them that other entries name.
+    skipped_wholes: SkippedWholes,
     /// Entries whose objects are there already and belong to somebody else.
     not_ours: HashSet<DumpId>,
     /// OIDs of the large objects of a BLOB METADATA entry.
@@ -102,7 +103,7 @@ impl<'a> Planner<'a> {
             settings: Arc::default(),
             superusers: HashSet::new(),
             skipped: HashSet::new(),
-            skipped_wholes: HashSet::new(),
+            skipped_wholes: SkippedWholes::default(),
             not_ours: HashSet::new(),
             groups: HashMap::new(),
             blobs: Vec::new(),
@@ -123,27 +124,28 @@ impl<'a> Planner<'a> {
         if entry.kind != EntryKind::Blob {
             self.flush_blobs();
         }
-        use EntryKind as K;
-        match entry.kind {
-            K::Encoding | K::StdStrings | K::SearchPath | K::Database | K::DatabaseProperties => {}
-            K::TableData => self.table_data(entry),
-            K::Blob => self.blobs.push((entry.dump_id, entry.catalog_id.oid.0)),
-            K::Blobs => self.plan.large_objects.extend(entry.has_data().then_some(entry.dump_id)),
-            K::BlobMetadata => self.blob_metadata(entry),
-            K::Subscription | K::SubscriptionTable => self.skip(
+        match kinds::of(entry.kind).made {
+            Made::Never => {}
+            Made::Rows => self.table_data(entry),
+            Made::LargeObject => self.blobs.push((entry.dump_id, entry.catalog_id.oid.0)),
+            Made::LargeObjectGroup => self.blob_metadata(entry),
+            Made::LargeObjectData => self.plan.large_objects.extend(entry.has_data().then_some(entry.dump_id)),
+            Made::Subscription => self.skip(
                 entry,
                 Severity::Notice,
                 "subscriptions connect to another server and are not restored; make it again where it is wanted",
             ),
-            K::StatisticsData if self.facts.server_version < 180_000 => self.statistics += 1,
-            K::Schema if self.is_present_schema(entry) => self.not_ours_unless_owned(entry),
-            K::Extension if self.is_present_extension(entry) => drop(self.not_ours.insert(entry.dump_id)),
-            K::ProceduralLanguage if self.is_present_extension(entry) => drop(self.not_ours.insert(entry.dump_id)),
-            K::Acl | K::AclLanguage | K::DefaultAcl => self.grants(entry),
-            K::Policy => self.with_roles(entry, Roles::policy),
-            K::UserMapping => self.with_roles(entry, Roles::user_mapping),
-            K::Comment | K::SecurityLabel => self.description(entry),
-            _ => self.object(entry),
+            Made::Statistics if self.facts.server_version < 180_000 => self.statistics += 1,
+            Made::Schema if self.is_present_schema(entry) => self.not_ours_unless_owned(entry),
+            Made::Extension if self.is_present_extension(entry) => drop(self.not_ours.insert(entry.dump_id)),
+            Made::Language if self.is_present_language(entry) => drop(self.not_ours.insert(entry.dump_id)),
+            Made::Privileges => self.grants(entry),
+            Made::Policy => self.with_roles(entry, Roles::policy),
+            Made::UserMapping => self.with_roles(entry, Roles::user_mapping),
+            Made::Description => self.description(entry),
+            Made::Object | Made::Statistics | Made::Schema | Made::Extension | Made::Language => {
+                self.object(entry);
+            }
         }
     }
 
@@ -324,9 +326,16 @@ impl<'a> Planner<'a> {
     }
 
     fn is_present_extension(&self, entry: &Entry) -> bool {
-        let name = entry.tag.to_str().unwrap_or_default();
-        !self.facts.owner_is_superuser && self.facts.database.extensions.contains(name)
-            || entry.kind == EntryKind::ProceduralLanguage && self.facts.database.extensions.contains(name)
+        !self.facts.owner_is_superuser && self.has_extension(entry)
+    }
+
+    /// A language that comes with an extension of its name (plpgsql).
+    fn is_present_language(&self, entry: &Entry) -> bool {
+        self.has_extension(entry)
+    }
+
+    fn has_extension(&self, entry: &Entry) -> bool {
+        self.facts.database.extensions.contains(entry.tag.to_str().unwrap_or_default())
     }
 
     fn skip(&mut self, entry: &Entry, severity: Severity, why: &str) {

@@ -1,8 +1,9 @@
 //! Which entries only a superuser can create: by a list of kinds, never because the attempt as owner failed.
 
 use super::facts::EmptyDatabase;
+use super::kinds::{self, Creator, Owner};
 use super::words::{significant, words};
-use crate::archive::{Entry, EntryKind};
+use crate::archive::Entry;
 use crate::sql::{StandardStrings, Token};
 
 /// Languages whose functions only a superuser may create (`lanpltrusted` is false): PostgreSQL's own two and
@@ -17,54 +18,49 @@ pub(crate) fn needs_superuser(
     strings: StandardStrings,
     database: &EmptyDatabase,
 ) -> bool {
-    use EntryKind as K;
-    match entry.kind {
-        K::EventTrigger
-        | K::ForeignDataWrapper
-        // Not a superuser's by itself, but it takes a right on its wrapper, which is a superuser's as a rule.
-        | K::Server
-        | K::PublicationTablesInSchema
-        | K::ProceduralLanguage
-        | K::AccessMethod
-        | K::OperatorClass
-        | K::OperatorFamily
-        | K::TextSearchParser
-        | K::TextSearchTemplate
-        // By who owns its functions, which are in C.
-        | K::Transform
-        | K::ShellType => true,
-        K::Extension => match entry.tag.to_str().ok().and_then(|name| database.available.get(name)) {
+    match kinds::of(entry.kind).creator {
+        Creator::Anyone => false,
+        Creator::Superuser => true,
+        Creator::SuperuserIf(needs) => needs(sql, strings),
+        Creator::ByExtension => match entry.tag.to_str().ok().and_then(|name| database.available.get(name)) {
             Some(extension) => !extension.for_everyone,
-            // The server lacks it: creating it fails for everybody, with the server's own words.
+            // The server does not have it. CREATE EXTENSION fails for every role, with a message of the server.
             None => false,
         },
-        K::Publication => words(sql, strings, &["for", "all", "tables"]),
-        K::Function | K::Procedure => is_privileged_function(sql, strings),
-        K::Cast => words(sql, strings, &["without", "function"]),
-        K::Type => words(sql, strings, &["input", "="]),
-        // pg_dump writes each clause so.
-        K::Aggregate => words(sql, strings, &["stype", "=", "internal"]),
-        _ => false,
     }
 }
 
-/// Whether the kind's objects can belong to a role that is no superuser, so that they are handed over.
+/// Whether an object that a superuser has created can be given to a role that is not one.
 pub(crate) fn can_be_handed_over(entry: &Entry, sql: &str, strings: StandardStrings) -> bool {
-    use EntryKind as K;
-    match entry.kind {
-        K::Server
-        | K::ProceduralLanguage
-        | K::OperatorClass
-        | K::OperatorFamily
-        | K::Function
-        | K::Procedure
-        | K::Type => true,
-        K::Publication => !words(sql, strings, &["for", "all", "tables"]),
-        _ => false,
+    match kinds::of(entry.kind).owner {
+        Owner::Anyone(_) => true,
+        Owner::AnyoneUnless(is_exception, _) => !is_exception(sql, strings),
+        Owner::Superuser | Owner::Creator | Owner::Nobody => false,
     }
 }
 
-fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
+/// A publication FOR ALL TABLES.
+pub(crate) fn publishes_all_tables(sql: &str, strings: StandardStrings) -> bool {
+    words(sql, strings, &["for", "all", "tables"])
+}
+
+/// A cast WITHOUT FUNCTION, which takes the bytes of one type for those of the other.
+pub(crate) fn is_without_function(sql: &str, strings: StandardStrings) -> bool {
+    words(sql, strings, &["without", "function"])
+}
+
+/// A base type, with functions in C.
+pub(crate) fn is_base_type(sql: &str, strings: StandardStrings) -> bool {
+    words(sql, strings, &["input", "="])
+}
+
+/// An aggregate whose state is of type internal. pg_dump writes each clause in this way.
+pub(crate) fn is_over_internal(sql: &str, strings: StandardStrings) -> bool {
+    words(sql, strings, &["stype", "=", "internal"])
+}
+
+/// A function in an untrusted language, or a LEAKPROOF one.
+pub(crate) fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
     let tokens = significant(sql, strings);
     let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
     tokens.iter().any(|token| is(token, "leakproof"))

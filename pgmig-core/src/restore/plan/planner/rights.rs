@@ -5,11 +5,38 @@ use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::Severity;
 use crate::restore::plan::RunAs;
 use crate::restore::plan::entry::{label, qualified_name};
+use crate::restore::plan::kinds::{self, Whole};
 use crate::restore::plan::superuser::{can_be_handed_over, needs_superuser};
 use crate::restore::plan::words::name_after;
 use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::HashSet;
+
+/// The names of objects that were skipped and that other entries name in their SQL. Scripts have no dependencies.
+#[derive(Default)]
+pub(crate) struct SkippedWholes {
+    publications: HashSet<String>,
+    servers: HashSet<String>,
+}
+
+impl SkippedWholes {
+    /// Notes an entry that was skipped, if others can name it.
+    fn note(&mut self, entry: &Entry) {
+        let names = match entry.kind {
+            EntryKind::Publication => &mut self.publications,
+            EntryKind::Server => &mut self.servers,
+            _ => return,
+        };
+        names.insert(entry.tag.to_str().unwrap_or_default().to_owned());
+    }
+
+    fn of(&self, whole: Whole) -> &HashSet<String> {
+        match whole {
+            Whole::Publication => &self.publications,
+            Whole::Server => &self.servers,
+        }
+    }
+}
 
 impl Planner<'_> {
     /// Whether an entry has to be created by a superuser, since `username` is none.
@@ -44,15 +71,13 @@ impl Planner<'_> {
     /// Whether an entry belongs to an object that is there already and not `username`'s. It names that: scripts have no
     /// dependencies.
     pub(crate) fn belongs_to_skipped(&mut self, entry: &Entry, sql: &str) -> bool {
-        use EntryKind as K;
-        let whole: &[&str] = match entry.kind {
-            K::PublicationTable | K::PublicationTablesInSchema => &["alter", "publication"],
-            K::UserMapping => &["server"],
-            _ => return false,
+        let Some(whole) = kinds::of(entry.kind).whole else { return false };
+        let name = match whole {
+            Whole::Publication => name_after(sql, self.strings, &["alter", "publication"]),
+            Whole::Server => name_after(sql, self.strings, &["server"]),
         };
-        let name = name_after(sql, self.strings, whole);
         let belongs = self.describes(entry, &self.skipped)
-            || name.is_some_and(|name| self.skipped_wholes.contains(&(entry.kind == K::UserMapping, name)));
+            || name.is_some_and(|name| self.skipped_wholes.of(whole).contains(&name));
         if belongs {
             self.skip(entry, Severity::Warning, "what it belongs to is there already, and is not username's");
         }
@@ -88,10 +113,7 @@ impl Planner<'_> {
         if self.needs_superuser(entry, sql) {
             let why = format!("it is there already, and stays as it is; it belongs to {owner}");
             self.skip(entry, Severity::Notice, &why);
-            if matches!(entry.kind, EntryKind::Publication | EntryKind::Server) {
-                let name = entry.tag.to_str().unwrap_or_default().to_owned();
-                self.skipped_wholes.insert((entry.kind == EntryKind::Server, name));
-            }
+            self.skipped_wholes.note(entry);
         } else {
             self.obstacles.push(format!("{}, which is the archive's, too", of(entry, owner)));
         }
@@ -101,9 +123,7 @@ impl Planner<'_> {
     /// Remembers a schema of others in which `username` may not create what the archive has in it.
     pub(crate) fn note_closed_schema(&mut self, entry: &Entry) {
         let database = &self.facts.database;
-        let into_database =
-            matches!(entry.kind, EntryKind::Schema | EntryKind::Extension | EntryKind::Publication);
-        if into_database && database.closed && !self.facts.owner_is_superuser {
+        if kinds::of(entry.kind).in_database && database.closed && !self.facts.owner_is_superuser {
             let owner = quote_ident(&self.facts.roles.owner);
             self.impossible.push(format!("{}, as {owner} may not create in the database", label(entry)));
         }
@@ -152,13 +172,7 @@ impl Planner<'_> {
 
 /// The types that an archive makes, and those of its relations' rows.
 pub(crate) fn created_types(archive: &Archive) -> HashSet<QualifiedName> {
-    use EntryKind as K;
-    let is_type = |entry: &&Entry| {
-        matches!(
-            entry.kind,
-            K::Type | K::Domain | K::ShellType | K::Table | K::View | K::MaterializedView | K::ForeignTable
-        )
-    };
+    let is_type = |entry: &&Entry| kinds::of(entry.kind).place.names.include_type();
     archive.entries().iter().filter(is_type).map(qualified_name).collect()
 }
 
@@ -166,9 +180,12 @@ fn of(entry: &Entry, owner: &str) -> String {
     format!("{} of {owner}", label(entry))
 }
 
+/// ALTER names the object as DROP does.
 fn hand_over(entry: &Entry, role: &str) -> Option<String> {
     let drop = entry.drop_statement.as_ref()?.to_str().ok()?.trim().strip_suffix(';')?;
     let object = drop.strip_prefix("DROP ")?;
     let object = object.strip_prefix("IF EXISTS ").unwrap_or(object);
-    Some(format!("ALTER {object} OWNER TO {}", quote_ident(role)))
+    let word = kinds::of(entry.kind).owner.alter_word()?;
+    let name = object.strip_prefix(word)?;
+    Some(format!("ALTER {word}{name} OWNER TO {}", quote_ident(role)))
 }
