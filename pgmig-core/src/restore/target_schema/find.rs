@@ -172,6 +172,11 @@ fn kept(own: &OwnTables, profile: Option<&Profile>) -> HashSet<QualifiedName> {
 }
 
 impl TargetSchema {
+    /// The statement by which the target's own code finds its tables.
+    pub(crate) fn set_search_path(&self) -> String {
+        format!("SET search_path = {}", self.search_path)
+    }
+
     /// Whether a table keeps the target's rows.
     pub(crate) fn keeps(&self, table: &QualifiedName) -> bool {
         self.kept.contains(table)
