@@ -10,8 +10,9 @@ use crate::restore::build::late_instances::LateResolution;
 use crate::restore::catalogs::tables::TableFacts;
 use crate::restore::error::RestoreError;
 use crate::restore::journal::Journal;
-use crate::restore::load::crew::{Crew, Job, Loaded};
+use crate::restore::load::crew::{Crew, LoadWork};
 use crate::restore::load::graph::Graph;
+use crate::restore::load::loaded::Loaded;
 use crate::restore::load::sessions::{Sessions, Setup};
 use crate::restore::load::stream::{self, Reading};
 use crate::restore::options::Instances;
@@ -105,7 +106,7 @@ impl Build {
         let progress = Arc::clone(&journal.progress);
         let on_bytes = || progress.archive_bytes(counter.get(), None);
         let feeds = stream::start_next(Arc::clone(archive), reading)?;
-        let job = Job { encoding, on_bytes: &on_bytes, ..self.job(setup, roots, progress.as_ref()) };
+        let job = LoadWork { encoding, on_bytes: &on_bytes, ..self.job(setup, roots, progress.as_ref()) };
         let connections = sessions.all();
         Crew::new(&job, graph, connections.len()).run(connections, Some(feeds)).await
     }
@@ -138,7 +139,7 @@ impl Build {
         let roots = Roots::new();
         let graph = Graph::of(&locked(archive), &self.known.plan.tables, &self.tasks_after_rows(), &roots);
         let progress = Arc::clone(&journal.progress);
-        let job = Job { tasks: self.tasks_after_rows(), ..self.job(setup, &roots, progress.as_ref()) };
+        let job = LoadWork { tasks: self.tasks_after_rows(), ..self.job(setup, &roots, progress.as_ref()) };
         let connections = sessions.all();
         Crew::new(&job, graph, connections.len()).run(connections, None).await?;
         Ok(())
