@@ -16,7 +16,7 @@ use crate::archive::Archive;
 use crate::backup::Backup;
 use crate::error::Result;
 use crate::progress::Step;
-use crate::progress::{Progress, Severity};
+use crate::progress::{Event, Progress, Reporter, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
@@ -69,7 +69,8 @@ impl Restore {
         let failpoints = Failpoints::new(options.failpoint);
         let run_id = uuid::Uuid::new_v4().simple().to_string();
         let application = application_name(config.application_name().unwrap_or("pgmig"), &run_id);
-        progress.step(Step::Preflight);
+        let progress: Arc<dyn Progress> = Arc::new(Reporter::new(progress));
+        progress.event(&Event::StepBegan { step: Step::Preflight });
         failpoints.pass(Step::Preflight)?;
         let looking = preflight::run(backup, &config, &options, &application);
         let preflight = tokio::select! {

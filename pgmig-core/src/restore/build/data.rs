@@ -2,8 +2,8 @@
 
 use crate::archive::{Archive, DumpId};
 use crate::error::Result;
-use crate::progress::Progress;
 use crate::progress::Step;
+use crate::progress::{Event, Progress};
 use crate::restore::build::Build;
 use crate::restore::build::binary_ids;
 use crate::restore::build::late_instances::{LateResolution, resolve_late};
@@ -62,7 +62,8 @@ impl Build {
         let encoding = archive.encoding().filter(|encoding| *encoding != "UTF8").map(str::to_owned);
         let (counter, size) = (archive.bytes_read(), archive.size());
         let progress = Arc::clone(&journal.progress);
-        let on_bytes = move || progress.archive_bytes(counter.get(), size);
+        let on_bytes =
+            move || progress.event(&Event::ArchiveRead { bytes: counter.get(), total: size, left: None });
         let feeds = stream::start(archive, reading, setup.jobs)?;
         let tasks = if afterwards.is_none() { self.tasks_after_rows() } else { Vec::new() };
         let progress = Arc::clone(&journal.progress);

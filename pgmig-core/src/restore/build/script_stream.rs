@@ -4,6 +4,7 @@
 use crate::archive::{Archive, ArchiveText, DumpId, EntryKind};
 use crate::backup::store::instance_columns;
 use crate::error::Result;
+use crate::progress::Event;
 use crate::restore::build::Build;
 use crate::restore::build::data::Roots;
 use crate::restore::build::late_instances::LateResolution;
@@ -104,7 +105,8 @@ impl Build {
             (graph, encoding, archive.bytes_read())
         };
         let progress = Arc::clone(&journal.progress);
-        let on_bytes = || progress.archive_bytes(counter.get(), None);
+        let on_bytes =
+            || progress.event(&Event::ArchiveRead { bytes: counter.get(), total: None, left: None });
         let feeds = stream::start_next(Arc::clone(archive), reading)?;
         let job = LoadWork { encoding, on_bytes: &on_bytes, ..self.job(setup, roots, progress.as_ref()) };
         let connections = sessions.all();

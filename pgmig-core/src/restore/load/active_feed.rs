@@ -52,6 +52,11 @@ impl ActiveFeed {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
+    /// The bytes of rows that connections have taken from it.
+    pub(super) fn bytes_taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// Its size in bytes, once it has been read.
     pub(crate) fn bytes(&self) -> u64 {
         self.end.get().map_or(0, |end| end.bytes)

@@ -9,8 +9,7 @@ use super::loaded::{LargeObjectTotals, Loaded, cut_short, report};
 use super::schedule::{Offer, Schedule, Work};
 use super::watch::Watch;
 use crate::error::Result;
-use crate::progress::Progress;
-use crate::progress::Step;
+use crate::progress::{Event, Progress, Step};
 use crate::restore::error::RestoreError;
 use crate::restore::failpoint::Failpoints;
 use crate::restore::plan::{RowForm, TableLoad, Task};
@@ -176,11 +175,12 @@ impl<'a> Crew<'a> {
     pub(super) fn note_tasks(&self, tasks: &[&Task]) -> Result<()> {
         let total = self.work.tasks.len();
         if self.schedule().all_rows_loaded() && !self.told_of_post_data.swap(true, Ordering::Relaxed) {
-            self.work.progress.step(Step::PostData);
+            self.work.progress.event(&Event::StepBegan { step: Step::PostData });
         }
         let begun = self.tasks_begun.fetch_add(tasks.len(), Ordering::Relaxed);
         if let Some(task) = tasks.first() {
-            self.work.progress.object(&task.label, begun, total);
+            let number = begun.saturating_add(1);
+            self.work.progress.event(&Event::EntryBegan { entry: &task.label, number, total });
         }
         if (begun..begun.saturating_add(tasks.len())).contains(&(total / 2)) {
             self.work.failpoints.pass(Step::PostData)?;

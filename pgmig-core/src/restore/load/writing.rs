@@ -8,7 +8,7 @@ use super::watch::Watch;
 use super::worker::Worker;
 use crate::copy::{CopyOptions, CopyStatement};
 use crate::error::Result;
-use crate::progress::Step;
+use crate::progress::{Event, Step};
 use crate::restore::error::RestoreError;
 use crate::restore::executor::require_same_transaction;
 use crate::restore::plan::{Held, RowForm, RunAs, TableLoad};
@@ -39,7 +39,8 @@ impl Worker<'_, '_> {
         match active.feed.content {
             Content::Table(index) => {
                 let Some(load) = self.crew.work.tables.get(index) else { return Err(cut_short()) };
-                self.crew.work.progress.table(&load.table.to_string());
+                let table = load.table.to_string();
+                self.crew.work.progress.event(&Event::TableBegan { table: &table });
                 self.table(load, &active, share).await?;
                 (alone, is_held) = (load.alone || load.last, load.held().is_some());
             }
@@ -131,7 +132,7 @@ impl Worker<'_, '_> {
         active: &ActiveFeed,
         share: Share,
     ) -> Result<()> {
-        let job = self.crew.work;
+        let work = self.crew.work;
         let (target, sql) = self.copy_sql(load, copy, share);
         let name = load.table.to_string();
         let mut truncate = self.is_frozen(load, share);
@@ -148,7 +149,11 @@ impl Worker<'_, '_> {
             }
             let mut sent = SentRows::default();
             match self.segment(&sql, rows, active, share, &mut sent).await {
-                Ok(acknowledged) => job.progress.rows(&name, active.acknowledge(acknowledged)),
+                Ok(acknowledged) => {
+                    let rows = active.acknowledge(acknowledged);
+                    let event = Event::TableRows { table: &name, rows, bytes: active.bytes_taken() };
+                    work.progress.event(&event);
+                }
                 Err(Failure::Server(error)) => {
                     return Err(self.refused(load, target, &error, &sent, bounds).await);
                 }
@@ -178,10 +183,10 @@ impl Worker<'_, '_> {
     where
         Self: 'l,
     {
-        let job = self.crew.work;
-        let options = CopyOptions { encoding: job.encoding.clone(), freeze: self.is_frozen(load, share) };
+        let work = self.crew.work;
+        let options = CopyOptions { encoding: work.encoding.clone(), freeze: self.is_frozen(load, share) };
         let Some(into) = &load.into else {
-            let target = job.roots.get(&copy.table).unwrap_or(&copy.table);
+            let target = work.roots.get(&copy.table).unwrap_or(&copy.table);
             return (target, copy.to_sql(target, &options));
         };
         let sql = match &into.held {
@@ -274,7 +279,7 @@ impl Worker<'_, '_> {
     }
 
     async fn inserts(&mut self, load: &TableLoad, schema: Option<&str>, active: &ActiveFeed) -> Result<()> {
-        let job = self.crew.work;
+        let work = self.crew.work;
         let name = load.table.to_string();
         let doing = format!("load table {name}");
         self.executor.become_role(&load.run_as).await?;
@@ -286,8 +291,8 @@ impl Worker<'_, '_> {
             let done = self.executor.session.execute(&sql, &doing).await;
             let rows = active.acknowledge(done.map_err(TargetError::without_message)?);
             require_same_transaction(&mut self.executor.session, &name).await?;
-            job.progress.rows(&name, rows);
-            job.failpoints.pass(Step::Data)?;
+            work.progress.event(&Event::TableRows { table: &name, rows, bytes: active.bytes_taken() });
+            work.failpoints.pass(Step::Data)?;
         }
         Ok(())
     }
