@@ -10,7 +10,7 @@ use crate::progress::Display;
 use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::migrations::MigrationSet;
-use pgmig_core::progress::{Notice, Progress as _, Severity};
+use pgmig_core::progress::{Event, Notice, Progress as _, Severity};
 use pgmig_core::restore::{
     Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, StrategyMode, ToastCompression,
 };
@@ -72,7 +72,7 @@ async fn restore(
     }
     if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
         let text = "in place everything goes over one connection, whatever --jobs says".to_owned();
-        display.notice(&Notice { severity: Severity::Notice, text });
+        display.event(&Event::Notice(&Notice { severity: Severity::Notice, text }));
     }
     restore.run().await.map_err(Failure::of)
 }

@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 ///
 /// ```no_run
 /// # async fn check() -> pgmig_core::Result<()> {
-/// use pgmig_core::{progress::NoProgress, restore::Source, verify};
+/// use pgmig_core::{backup::Source, progress::NoProgress, verify};
 /// let jobs = std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
 /// let sound = verify::verify(Source::File("store.dump".into()), jobs, std::sync::Arc::new(NoProgress)).await?;
 /// println!("{} rows in {} tables", sound.rows(), sound.tables.len());
