@@ -1,10 +1,10 @@
-//! What the planner knows of the cluster and of the database that it restores into.
+//! The facts about the cluster, and about the database to restore into, that a plan depends on.
 
 use super::not_ours::NotOurs;
 use super::roles::Roles;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is known of the cluster and of a new database in it.
+/// The facts about the cluster, and about the database before anything is restored.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     /// The server's version as a number, 150018 for 15.18.
@@ -13,46 +13,46 @@ pub(crate) struct Facts {
     pub(crate) login: String,
     /// Whether it is a superuser.
     pub(crate) is_superuser: bool,
-    /// Whether `username` owns schema public of a new database, directly or through a role.
+    /// Whether `username` owns schema public, directly or through a role.
     pub(crate) owner_owns_public: bool,
-    /// Whether `username` is a superuser, and so owns everything.
+    /// Whether `username` is a superuser.
     pub(crate) owner_is_superuser: bool,
-    /// Roles.
+    /// The roles of the cluster.
     pub(crate) roles: Roles,
-    /// Tablespaces.
+    /// The tablespaces that `username` can use.
     pub(crate) tablespaces: BTreeSet<String>,
-    /// What a new database holds.
+    /// The database to restore into.
     pub(crate) database: EmptyDatabase,
 }
 
-/// What the server says of an extension that could be created.
+/// An extension that the server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extension {
-    /// Whether who may create objects in the database may create it.
+    /// Whether any role with CREATE on the database may create it (a trusted extension).
     pub(crate) for_everyone: bool,
 }
 
-/// What `username` may do with a schema that is there.
+/// The rights of `username` on a schema that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SchemaRights {
-    /// Whether it is its own, directly or through a role.
+    /// Whether `username` owns it, directly or through a role.
     pub(crate) owns: bool,
-    /// Whether it may create objects in it.
+    /// Whether `username` may create objects in it.
     pub(crate) creates: bool,
 }
 
-/// What a database holds before anything is restored into it: a new one, or one that has been cleared.
+/// A database before anything is restored into it: a new one, or the target after clearing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EmptyDatabase {
-    /// Extensions that are there from the beginning (plpgsql).
+    /// Extensions that exist (plpgsql).
     pub(crate) extensions: BTreeSet<String>,
-    /// Extensions that the server could create.
+    /// Extensions that the server has.
     pub(crate) available: BTreeMap<String, Extension>,
-    /// Schemas that are there, as far as a new database would not have them just so.
+    /// Schemas that exist and that a new database would not have in this state.
     pub(crate) schemas: BTreeMap<String, SchemaRights>,
     /// Foreign data wrappers that `username` may use.
     pub(crate) wrappers: BTreeSet<String>,
-    /// Objects of others.
+    /// Objects of other roles.
     pub(crate) not_ours: NotOurs,
     /// Whether `username` may not create schemas, extensions and publications.
     pub(crate) closed: bool,

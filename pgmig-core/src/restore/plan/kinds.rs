@@ -259,7 +259,8 @@ pub(crate) enum Cleared {
     Kept,
 }
 
-/// The kind whose objects `pg_identify_object` calls `identified`. Kinds that share a word share what is asked of them here.
+/// The kind whose objects `pg_identify_object` calls `identified`. Kinds that share this word share the answers, too: they
+/// are dropped alike, and take the same names.
 pub(crate) fn identified(identified: &str) -> Option<&'static Kind> {
     let mut all = table::ALL.iter().map(|kind| of(*kind));
     all.find(|kind| !identified.is_empty() && kind.place.identified == identified)

@@ -1,8 +1,9 @@
-//! What a restore will run, in which order and as whom: from the archive's table of contents and what is known
-//! of the cluster. Pure: no network, no clock.
+//! Plans a restore: which statements run, in which order and as which role. The plan follows from the archive's table of
+//! contents and from the facts about the cluster. Pure: no network, no clock.
 //!
-//! The passes are pg_restore's: pre-data, data, post-data, each in the order of the table of contents, then
-//! privileges, then what must come last (materialized views are filled, event triggers made).
+//! The passes are those of pg_restore: pre-data, data and post-data, each in the order of the table of contents. Then
+//! come privileges, the contents of materialized views, and event triggers. What pgmig knows of each kind of entry is in
+//! [`kinds`].
 
 pub(crate) mod entry;
 pub(crate) mod expected;
@@ -36,24 +37,24 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) pre_data: Vec<Task>,
-    /// Entries of section data that make something which data needs (large objects).
+    /// Entries of section data that come before the rows: they make large objects, whose contents are data.
     pub(crate) data_first: Vec<Task>,
-    /// Shared with those who read them.
+    /// Shared with the threads that read the rows.
     pub(crate) tables: Arc<Vec<TableLoad>>,
     /// Entries that own a block of large objects.
     pub(crate) large_objects: Vec<DumpId>,
-    /// How many large objects entries make; where none does, they are made when their data come (archives older
-    /// than 1.12).
+    /// The number of large objects that entries make. If it is 0, each large object is made when its contents come: in
+    /// archives older than 1.12.
     pub(crate) large_objects_made: u64,
-    /// Entries of section data that come after the rows: sequence values.
+    /// Entries of section data that come after the rows: sequence values and statistics.
     pub(crate) data_last: Vec<Task>,
     pub(crate) post_data: Vec<Task>,
     pub(crate) privileges: Vec<Task>,
     pub(crate) last: Vec<Task>,
-    /// After all else, since event triggers fire on whatever the restore still does.
+    /// After everything else, because event triggers fire on each later statement.
     pub(crate) event_triggers: Vec<Task>,
     pub(crate) expected: Vec<Expected>,
-    /// Locks that making all of it takes, where it is one transaction.
+    /// The number of locks that one transaction needs for all objects of the plan.
     pub(crate) locks: u64,
     pub(crate) notices: Vec<Notice>,
 }
@@ -65,17 +66,17 @@ impl Plan {
         [pre_data, data_first, data_last, post_data, privileges, last, event_triggers].into_iter().flatten()
     }
 
-    /// Plans the restore of `archive` (whose texts are UTF-8 by now).
+    /// Plans the restore of `archive`, whose texts must be UTF-8.
     ///
     /// # Errors
     ///
-    /// A [`Refusal`] if the archive is a partial one, holds rows of foreign tables, or has entries that only a
-    /// superuser can create and there is none.
+    /// A [`Refusal`] if the archive is a partial one or holds rows of foreign tables; or if only a superuser can create
+    /// some entry, and pgmig does not connect as one.
     pub(crate) fn new(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
         Planner::plan(archive, facts)
     }
 
-    /// Plans the restore of what `archive` holds into tables that are there, whatever it defines itself.
+    /// Plans the restore of the contents of `archive` into tables that exist. Its own definitions are not restored.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Objects of others that are in the database when a restore begins, and which entries of an archive make the same.
+//! Objects of other roles that exist when a restore begins, and the entries of an archive that would make the same.
 
 use super::kinds::{self, Names};
 use super::words::{name_after, words};
@@ -6,21 +6,21 @@ use crate::archive::Entry;
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use std::collections::HashMap;
 
-/// Kinds of which several kinds of entries take names.
+/// Groups of kinds that share names.
 const RELATION: &str = "relation";
 const TYPE: &str = "type";
 const ROUTINE: &str = "routine";
 const CAST: &str = "cast";
 const TRANSFORM: &str = "transform";
 
-/// Objects by what `pg_identify_object` says of them, and their owners as SQL.
+/// Objects by kind and identity, each with its owner as SQL. `pg_identify_object` reports kind and identity.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NotOurs(HashMap<(&'static str, String), String>);
 
-/// The kind under which an object is kept here, from the kind that `pg_identify_object` reports. Kinds that share names are
-/// one kind. `None`: no entry is compared with objects of that kind.
+/// The group of a kind that `pg_identify_object` reports, or the kind itself. `None`: no entry is compared with objects of
+/// that kind.
 fn shared_names(identified: &str) -> Option<&'static str> {
-    // It has a row type, but no entry is of this kind.
+    // The relation behind a composite type. No entry is of this kind.
     if identified == "composite type" {
         return Some(RELATION);
     }
@@ -48,7 +48,7 @@ impl<'a> FromIterator<(&'a str, &'a str, &'a str)> for NotOurs {
 }
 
 impl NotOurs {
-    /// Who owns the object that is there already under a name that `entry` takes, if there is one.
+    /// The owner of an existing object whose name `entry` takes.
     pub(crate) fn owner_of(&self, entry: &Entry, sql: &str, strings: StandardStrings) -> Option<&str> {
         if self.0.is_empty() {
             return None;
@@ -59,8 +59,8 @@ impl NotOurs {
     }
 }
 
-/// An identity without what archives write otherwise: blanks between arguments, the schema of PostgreSQL's own types, the
-/// access method of an operator class.
+/// An identity in the spelling of archives: without blanks between arguments, the schema of PostgreSQL's own types, and
+/// the access method of an operator class.
 fn normal(kind: &str, identity: &str) -> String {
     match kind {
         "operator class" | "operator family" => {
@@ -71,7 +71,7 @@ fn normal(kind: &str, identity: &str) -> String {
     }
 }
 
-/// The names that an object takes, each with its kind.
+/// The names that an object takes, one or two, each with its kind.
 struct Taken((&'static str, String), Option<(&'static str, String)>);
 
 fn names(entry: &Entry, sql: &str, strings: StandardStrings) -> Option<Taken> {

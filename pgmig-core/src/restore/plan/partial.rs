@@ -1,4 +1,4 @@
-//! Does an archive hold a whole database? A restore replaces all of the target, so a part would erase the rest.
+//! Refuses archives that hold a part of a database. A restore replaces the whole target, so it would lose the other part.
 
 use super::entry::qualified_name;
 use super::kinds::{self, Part};
@@ -6,16 +6,16 @@ use crate::archive::{Entry, EntryKind, Section};
 use crate::restore::refusal::Refusal;
 use std::collections::HashSet;
 
-/// What an archive defines, as far as its rows and relations need it. Names are in the archive's encoding.
+/// The definitions of an archive that its rows and relations require. Names are in the archive's encoding.
 #[derive(Default)]
 struct Definitions<'a> {
     /// Schema and name.
     tables: HashSet<(&'a [u8], &'a [u8])>,
     foreign_tables: HashSet<(&'a [u8], &'a [u8])>,
     schemas: HashSet<&'a [u8]>,
-    /// Anything at all in section pre-data.
+    /// Whether there is any definition in section pre-data.
     any: bool,
-    /// Extensions can bring schemas and tables with them.
+    /// Whether there is an extension, which can bring schemas and tables with it.
     extensions: bool,
 }
 
@@ -31,8 +31,8 @@ pub(crate) fn refuse_foreign_rows(entries: &[Entry]) -> Result<(), Refusal> {
     entries.iter().try_for_each(|entry| definitions.check_foreign(entry))
 }
 
-/// Whether an entry is of what a database holds, not of how it is defined: rows, sequence values, large objects with
-/// their privileges and comments.
+/// Whether an entry belongs to the contents of a database: rows, sequence values, and large objects with their privileges
+/// and comments.
 pub(crate) fn is_contents(entry: &Entry) -> bool {
     match kinds::of(entry.kind).part {
         Part::Contents => true,

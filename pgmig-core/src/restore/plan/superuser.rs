@@ -1,4 +1,4 @@
-//! Which entries only a superuser can create: by a list of kinds, never because the attempt as owner failed.
+//! Decides which entries a superuser creates: by their kind and text, never because the attempt as owner failed.
 
 use super::facts::EmptyDatabase;
 use super::kinds::{self, Creator, Owner};
@@ -6,8 +6,8 @@ use super::words::{significant, words};
 use crate::archive::Entry;
 use crate::sql::{StandardStrings, Token};
 
-/// Languages whose functions only a superuser may create (`lanpltrusted` is false): PostgreSQL's own two and
-/// the untrusted variants of those that come with it.
+/// Languages whose functions only a superuser may create (`lanpltrusted` is false): PostgreSQL's own two, and the
+/// untrusted ones that come with it.
 const UNTRUSTED_LANGUAGES: [&str; 7] =
     ["c", "internal", "plperlu", "plpythonu", "plpython2u", "plpython3u", "pltclu"];
 
@@ -44,7 +44,7 @@ pub(crate) fn publishes_all_tables(sql: &str, strings: StandardStrings) -> bool 
     words(sql, strings, &["for", "all", "tables"])
 }
 
-/// A cast WITHOUT FUNCTION, which takes the bytes of one type for those of the other.
+/// A cast WITHOUT FUNCTION: it reads the bytes of one type as a value of the other.
 pub(crate) fn is_without_function(sql: &str, strings: StandardStrings) -> bool {
     words(sql, strings, &["without", "function"])
 }

@@ -1,4 +1,4 @@
-//! The rows of one table: how the archive gives them, and where they go.
+//! The rows of one table: their form in the archive, and the table that they go to.
 
 use super::task::RunAs;
 use crate::archive::DumpId;
@@ -14,26 +14,26 @@ pub(crate) struct TableLoad {
     pub(crate) dump_id: DumpId,
     /// The table that the entry belongs to, with its schema.
     pub(crate) table: QualifiedName,
-    /// How its rows are given.
+    /// The form of its rows.
     pub(crate) form: RowForm,
-    /// Who loads them: an extension's tables belong to whoever created it.
+    /// The role that loads them. A table of an extension belongs to the role that created the extension.
     pub(crate) run_as: RunAs,
-    /// Loaded in the archive's order while nothing else is: rows that others can refer to already, by the
-    /// constraints of an extension's tables.
+    /// Loaded in the archive's order, while nothing else is loaded. The tables of an extension have their constraints
+    /// already, so their rows can refer to each other.
     pub(crate) alone: bool,
-    /// Loaded alone, after all others: triggers fire for its rows, and may look for what is in other tables.
+    /// Loaded alone, after all other tables: triggers fire for its rows, and can read other tables.
     pub(crate) last: bool,
-    /// Where they go in the target's own schema; `None`: into the table itself, as the archive has defined it.
+    /// The destination in the target's own schema. `None`: the table itself, as the archive defines it.
     pub(crate) into: Option<Box<Destination>>,
 }
 
 impl TableLoad {
-    /// Where its rows are held before they go to their table.
+    /// The temporary table that buffers the rows before they go to their table.
     pub(crate) fn temp_table(&self) -> Option<&TempTable> {
         self.into.as_ref()?.temp_table.as_ref()
     }
 
-    /// The table that holds the rows in the end. Partitions can have their rows go to a root instead.
+    /// The table that the rows go to. `roots` names the root for partitions whose rows must go through it.
     pub(crate) fn destination<'a>(
         &'a self,
         roots: &'a HashMap<QualifiedName, QualifiedName>,
@@ -45,16 +45,16 @@ impl TableLoad {
     }
 }
 
-/// Where rows go in a schema that is not the archive's.
+/// The destination of rows in a schema that is not the archive's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Destination {
     /// The target's table.
     pub(crate) table: QualifiedName,
     /// The target's columns, in the order of the rows' fields.
     pub(crate) columns: Vec<String>,
-    /// The archive's columns, in that order, and what their values are made of.
+    /// The archive's columns, in that order, with the shape of their values.
     pub(crate) from: Vec<(String, Shape)>,
-    /// Set where rows have to be converted: they are held in a temporary table first.
+    /// Set if rows have to be converted: a temporary table buffers them.
     pub(crate) temp_table: Option<TempTable>,
 }
 
@@ -63,17 +63,17 @@ pub(crate) struct Destination {
 pub(crate) struct TempTable {
     /// Its name.
     pub(crate) table: QualifiedName,
-    /// The statement that makes it, for the time of a transaction.
+    /// The statement that makes it. The end of the transaction drops it.
     pub(crate) create: String,
-    /// The statement that inserts its rows.
+    /// The statement that inserts its rows into the destination.
     pub(crate) insert: String,
 }
 
-/// How the rows of a TABLE DATA entry are given.
+/// The form of the rows of a TABLE DATA entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RowForm {
-    /// A COPY stream; the statement names the table with its schema (which can be a partition root).
+    /// A COPY stream. The statement names the table with its schema; it can be the root of a partition.
     Copy(CopyStatement),
-    /// INSERT statements (`pg_dump --inserts`), with the schema for search_path where they need one.
+    /// INSERT statements (`pg_dump --inserts`), with the schema of search_path if they need one.
     Inserts { schema: Option<String> },
 }

@@ -1,4 +1,4 @@
-//! What the restore of one entry runs: its statements, as whom, and with which settings.
+//! The statements that restore one entry, with the role and the settings of each.
 
 use crate::archive::DumpId;
 use std::sync::Arc;
@@ -8,39 +8,39 @@ use std::sync::Arc;
 pub(crate) struct Task {
     /// The entry.
     pub(crate) dump_id: DumpId,
-    /// What it makes: `INDEX store.tenant_name`.
+    /// The object that it makes: `INDEX store.tenant_name`.
     pub(crate) label: String,
-    /// Its statements and as whom each runs.
+    /// Its statements, each with the role that runs it.
     pub(crate) statements: Vec<(RunAs, String)>,
-    /// Settings that they need, shared with other entries'.
+    /// The settings of all its statements. Neighbouring entries mostly share them.
     pub(crate) settings: Arc<EntrySettings>,
-    /// How much of the entry they make.
+    /// The step of the entry that the statements are.
     pub(crate) step: EntryStep,
 }
 
-/// As whom a statement runs.
+/// The role that runs a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RunAs {
-    /// As `username`.
+    /// `username`.
     Owner,
-    /// As `su_username`.
+    /// `su_username`.
     Superuser,
-    /// As a role that grants what is not its own.
+    /// A role that grants privileges on an object of another role.
     Grantor(String),
 }
 
 /// Settings of the session for one entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct EntrySettings {
-    /// Schema to put first in search_path; archives older than 1.13 name objects without their schema.
+    /// The first schema of search_path. Archives older than 1.13 name objects without their schema.
     pub(crate) schema: Option<String>,
-    /// Tablespace; "" is the database's own.
+    /// The tablespace; "" is the database's own.
     pub(crate) tablespace: Option<String>,
-    /// Table access method.
+    /// The table access method.
     pub(crate) access_method: Option<String>,
 }
 
-/// How much of its entry a task makes: see [`two_steps`](crate::restore::load::two_steps).
+/// The step of an entry that a task makes. [`two_steps`](crate::restore::load::two_steps) splits some entries in two.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum EntryStep {
     #[default]

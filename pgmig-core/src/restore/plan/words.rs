@@ -1,4 +1,4 @@
-//! Words of a statement: looked for outside literals and comments.
+//! Finds words of a statement outside literals and comments.
 
 use crate::sql::{Lexer, QualifiedName, StandardStrings, Token, TokenKind};
 
@@ -22,7 +22,7 @@ pub(crate) fn words(sql: &str, strings: StandardStrings, wanted: &[&str]) -> boo
     tokens.windows(wanted.len()).any(|window| window.iter().zip(wanted).all(|(token, word)| is(token, word)))
 }
 
-/// The tokens that mean something, up to the first that cannot be read: the server will say what is wrong.
+/// The tokens that are not blank, up to the first one that is no SQL: the server will report it.
 pub(crate) fn significant(sql: &str, strings: StandardStrings) -> Vec<Token> {
     let tokens = Lexer::new(sql.as_bytes(), strings).map_while(Result::ok);
     tokens.filter(|token| !token.kind.is_blank() && !matches!(token.kind, TokenKind::Parameter)).collect()

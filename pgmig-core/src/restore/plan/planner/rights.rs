@@ -1,4 +1,4 @@
-//! Which entries take rights that `username` lacks: found out before anything is dropped, all of them at once.
+//! Finds the entries that require rights that `username` does not have: all of them, before anything is dropped.
 
 use super::Planner;
 use crate::archive::{Archive, Entry, EntryKind};
@@ -12,7 +12,7 @@ use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::HashSet;
 
-/// The names of objects that were skipped and that other entries name in their SQL. Scripts have no dependencies.
+/// The names of skipped objects that other entries name in their SQL. Scripts have no dependencies to follow.
 #[derive(Default)]
 pub(crate) struct SkippedWholes {
     publications: HashSet<String>,
@@ -39,7 +39,7 @@ impl SkippedWholes {
 }
 
 impl Planner<'_> {
-    /// Whether an entry has to be created by a superuser, since `username` is none.
+    /// Whether a superuser has to create the entry's object, and `username` is not one.
     pub(crate) fn needs_superuser(&self, entry: &Entry, sql: &str) -> bool {
         !self.facts.owner_is_superuser
             && !self.has_wrapper(entry, sql)
@@ -48,7 +48,8 @@ impl Planner<'_> {
                 || self.publishes_schemas(entry))
     }
 
-    /// The tables of a schema are published by a superuser's hand only: then the publication may be there already, too.
+    /// Whether another entry publishes the tables of a schema in this publication. Only a superuser can do that, so the
+    /// publication may exist already, too.
     fn publishes_schemas(&self, publication: &Entry) -> bool {
         let publishes = |entry: &&Entry| {
             let alter = entry.sql().and_then(|sql| sql.to_str().ok()).unwrap_or_default();
@@ -60,7 +61,7 @@ impl Planner<'_> {
             && self.archive.entries().iter().any(|entry| publishes(&entry))
     }
 
-    /// A foreign server is made by who may use its wrapper; a superuser may in any case.
+    /// Whether the entry is a foreign server whose wrapper `username` may use. A superuser needs no such right.
     fn has_wrapper(&self, entry: &Entry, sql: &str) -> bool {
         let wrapper = || name_after(sql, self.strings, &["foreign", "data", "wrapper"]);
         entry.kind == EntryKind::Server
@@ -68,8 +69,8 @@ impl Planner<'_> {
             && wrapper().is_some_and(|wrapper| self.facts.database.wrappers.contains(&wrapper))
     }
 
-    /// Whether an entry belongs to an object that is there already and not `username`'s. It names that: scripts have no
-    /// dependencies.
+    /// Whether an entry belongs to an object that exists and is not `username`'s. Then the entry is skipped. Its SQL names
+    /// the object, because scripts have no dependencies.
     pub(crate) fn belongs_to_skipped(&mut self, entry: &Entry, sql: &str) -> bool {
         let Some(whole) = kinds::of(entry.kind).whole else { return false };
         let name = match whole {
@@ -84,15 +85,15 @@ impl Planner<'_> {
         belongs
     }
 
-    /// A cast is made by who owns one of its types, which are the archive's own as a rule. Its tag names them: scripts
-    /// have no dependencies.
+    /// Whether the entry is a cast between types that the archive does not make. Only the owner of one of its types can make
+    /// a cast. The tag names the types, because scripts have no dependencies.
     fn is_about_types_that_are_not_ours(&self, entry: &Entry) -> bool {
         if entry.kind != EntryKind::Cast {
             return false;
         }
         let tag = entry.tag.to_str().unwrap_or_default();
         let types = tag.strip_prefix("CAST (").and_then(|tag| tag.strip_suffix(')')).unwrap_or_default();
-        // A name may have these letters in it, too.
+        // The name of a type can contain " AS ", so each place is tried.
         let is_own = |(at, _): (usize, &str)| {
             let (from, to) = (types.get(..at), types.get(at + " AS ".len()..));
             let names = [from, to].into_iter().flatten().filter_map(|name| QualifiedName::parse(name).ok());
@@ -101,8 +102,8 @@ impl Planner<'_> {
         !types.match_indices(" AS ").any(is_own)
     }
 
-    /// Whether what an entry makes is there already and is not `username`'s. That is what is wanted of what only a
-    /// superuser can make, and in the way of everything else.
+    /// Whether the entry's object exists and is not `username`'s. Such an object is welcome if only a superuser can make it;
+    /// else it is an obstacle.
     pub(crate) fn is_not_ours(&mut self, entry: &Entry, sql: &str) -> bool {
         if self.belongs_to_skipped(entry, sql) {
             return true;
@@ -120,7 +121,7 @@ impl Planner<'_> {
         true
     }
 
-    /// Remembers a schema of others in which `username` may not create what the archive has in it.
+    /// Notes the schema of an entry, or the database, if `username` may not create objects in it.
     pub(crate) fn note_closed_schema(&mut self, entry: &Entry) {
         let database = &self.facts.database;
         if kinds::of(entry.kind).in_database && database.closed && !self.facts.owner_is_superuser {
@@ -134,7 +135,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Refuses what was found, all at once.
+    /// Refuses everything that was noted, at once.
     pub(crate) fn refuse_what_lacks_rights(&mut self) -> Result<(), Refusal> {
         let owner = quote_ident(&self.facts.roles.owner);
         for (schema, first) in &self.closed_schemas {
@@ -154,7 +155,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// The statements of an entry that has to be created by a superuser.
+    /// The statements of an entry whose object a superuser has to create: it is then handed over, if that is possible.
     pub(crate) fn as_superuser(&mut self, entry: &Entry, sql: &str, statements: &mut Vec<(RunAs, String)>) {
         if !self.facts.is_superuser {
             self.impossible.push(label(entry));
@@ -170,7 +171,7 @@ impl Planner<'_> {
     }
 }
 
-/// The types that an archive makes, and those of its relations' rows.
+/// The types that an archive makes, including the row types of its relations.
 pub(crate) fn created_types(archive: &Archive) -> HashSet<QualifiedName> {
     let is_type = |entry: &&Entry| kinds::of(entry.kind).place.names.include_type();
     archive.entries().iter().filter(is_type).map(qualified_name).collect()
@@ -180,7 +181,7 @@ fn of(entry: &Entry, owner: &str) -> String {
     format!("{} of {owner}", label(entry))
 }
 
-/// ALTER names the object as DROP does.
+/// The statement that gives an object to `role`. It names the object as the DROP statement of the entry does.
 fn hand_over(entry: &Entry, role: &str) -> Option<String> {
     let drop = entry.drop_statement.as_ref()?.to_str().ok()?.trim().strip_suffix(';')?;
     let object = drop.strip_prefix("DROP ")?;
