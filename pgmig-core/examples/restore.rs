@@ -1,6 +1,8 @@
 //! Restores a backup under its own instance IDs, shows each step, and stops on Ctrl-C:
 //! `cargo run -p pgmig-core --example restore -- store.dump postgres.yaml`
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its user")]
+
 use pgmig_core::backup::{Backup, Source};
 use pgmig_core::progress::{Event, Progress};
 use pgmig_core::restore::{Instances, Restore, RestoreOptions};
