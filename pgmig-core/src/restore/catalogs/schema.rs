@@ -1,7 +1,7 @@
 //! Compares the schemas of two databases.
 //!
-//! pgmig does this for stores whose migration history it does not know: only a store with the same schema may
-//! replace them.
+//! pgmig does this for stores whose migration history it does not know: only a store with the same schema may replace
+//! them.
 
 use crate::error::Result;
 use crate::restore::report::difference::SchemaDifference;

@@ -142,8 +142,7 @@ async fn ancestors(staging: &mut Session) -> Result<HashMap<QualifiedName, Vec<Q
 
 /// Finds the partitions whose rows may belong to another partition after IDs are replaced, each with the root of its
 /// tree. A row surely stays only if all partition keys have types that cannot hold an ID. In all other cases,
-/// expressions
-/// included, the server routes the row again.
+/// expressions included, the server routes the row again.
 pub(crate) async fn partition_roots(staging: &mut Session) -> Result<HashMap<QualifiedName, QualifiedName>> {
     let sql = "\
         WITH RECURSIVE up AS ( \

@@ -31,8 +31,7 @@ const FIRST_NORMAL_OID: u32 = 16_384;
 /// All objects that have an owner, and those without an owner that only a superuser can create.
 ///
 /// Owner 0 stands for "a superuser". It is given to access methods, to parsers and templates of text search, and to
-/// casts
-/// without a function: only a superuser can create these.
+/// casts without a function: only a superuser can create these.
 const OWNED: &str = "\
     SELECT 'pg_namespace'::regclass::oid AS classid, oid AS objid, nspowner AS owner, oid AS nsp FROM pg_namespace \
     UNION ALL SELECT 'pg_class'::regclass, oid, relowner, relnamespace FROM pg_class \
@@ -85,8 +84,7 @@ const PUBLISHED_SCHEMAS: &str = " \
 /// Reads the catalogs.
 ///
 /// Each obstacle is shown with one object that it depends on, a table or a type rather than the schema. `ours` is a
-/// query
-/// for the OIDs of the roles whose objects are dropped.
+/// query for the OIDs of the roles whose objects are dropped.
 pub(crate) async fn read(session: &mut Session, ours: &str) -> Result<Catalog, TargetError> {
     let doing = "read what the target holds, and whose it is";
     let with = common_expressions(session.server_version(), ours);
@@ -145,8 +143,8 @@ pub(crate) async fn others(session: &mut Session, ours: &str) -> Result<BTreeSet
     Ok(rows.iter().map(|row| Address { class: row.number(0), object: row.number(1) }).collect())
 }
 
-/// A query for the roles whose objects are dropped: `username`, and `su_username` if it is a superuser. A
-/// superuser owns what it had to create in place of `username`.
+/// A query for the roles whose objects are dropped: `username`, and `su_username` if it is a superuser. A superuser
+/// owns what it had to create in place of `username`.
 pub(crate) fn ours(owner: &str) -> String {
     format!(
         "SELECT oid FROM pg_roles WHERE rolname = {} OR rolname = session_user AND rolsuper \
@@ -158,8 +156,8 @@ pub(crate) fn ours(owner: &str) -> String {
 /// The common table expressions of both queries.
 ///
 /// - `attributed`: every object with the role that answers for it. That is the owner of its extension, else the owner
-///   of the
-/// object it belongs to, else its own owner. (The constructors of a range type belong to the bootstrap superuser.)
+///   of the object it belongs to, else its own owner. (The constructors of a range type belong to the bootstrap
+///   superuser.)
 /// - `kept`: schemas that stay, whether ours or not.
 /// - `going`: objects that are dropped; `root` marks those that a DROP names.
 ///

@@ -2,10 +2,8 @@
 //!
 //! Objects depend on each other in circles (a default calls a function whose argument is the table's row), so most
 //! are dropped with CASCADE. CASCADE drops nothing extra: with all tables locked we first check that every dependent
-//! object
-//! is being dropped too, and afterwards that everything else still exists. The last kinds must be empty by then, and
-//! are
-//! dropped with RESTRICT.
+//! object is being dropped too, and afterwards that everything else still exists. The last kinds must be empty by
+//! then, and are dropped with RESTRICT.
 
 use crate::restore::clearing::object::Object;
 

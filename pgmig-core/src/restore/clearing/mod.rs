@@ -5,9 +5,8 @@
 //! database.
 //!
 //! pgmig drops no object of another role. It refuses to clear if such an object would be dropped along with ours, or
-//! blocks
-//! the DROP. `DROP OWNED` does not fit: it would also revoke the role's privileges on other roles' objects, and drop
-//! schema `public`.
+//! blocks the DROP. `DROP OWNED` does not fit: it would also revoke the role's privileges on other roles' objects,
+//! and drop schema `public`.
 
 mod catalog;
 mod drop;
@@ -48,8 +47,7 @@ impl Clearing {
     /// # Errors
     ///
     /// [`Refusal::CannotClear`], which lists all obstacles at once: objects of other roles that would be dropped
-    /// along with
-    /// those of `owner`, or that block the DROP.
+    /// along with those of `owner`, or that block the DROP.
     pub(crate) async fn of(session: &mut Session, owner: &str) -> Result<Self> {
         let as_superuser = is_superuser(session).await?;
         let ours = catalog::ours(owner);

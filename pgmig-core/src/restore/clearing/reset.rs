@@ -38,8 +38,8 @@ pub(crate) async fn reset_default_privileges(session: &mut Session, ours: &str) 
     Ok(())
 }
 
-/// The statements that revoke the default privileges of one grantee, and grant again those that a new database
-/// has. The server forgets an entry in which nothing else is left.
+/// The statements that revoke the default privileges of one grantee, and grant again those that a new database has.
+/// The server forgets an entry in which nothing else is left.
 fn default_privileges(row: &TextRow) -> Vec<String> {
     let role = quote_ident(row.text(0));
     let objects = match row.text(2) {

@@ -71,8 +71,8 @@ pub(crate) async fn commit(run: &mut Run, mut session: Session) -> Result<()> {
 ///
 /// Sessions with an older snapshot are waited for, or terminated. Sessions blocked on our locks resume only when we
 /// commit. pgmig cancels their statements, except those that are sure to see the new state. For some sessions of
-/// other roles
-/// the server shows no statement. Of these, only pg_dump is known to keep one snapshot for its whole transaction.
+/// other roles the server shows no statement. Of these, only pg_dump is known to keep one snapshot for its whole
+/// transaction.
 async fn wait_for_snapshots(run: &mut Run, own_pid: i32, relations: &Relations) -> Result<()> {
     let mut waiting = Waiting::up_to(run.options.swap_wait);
     let (mut cancelled, mut hidden) = (BTreeSet::new(), BTreeSet::new());

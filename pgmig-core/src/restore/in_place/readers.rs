@@ -1,9 +1,8 @@
 //! Sessions whose snapshot predates the commit: they would see the new tables as empty.
 //!
 //! A session that does not wait for us reads on from its snapshot, until its transaction ends. A session that waits
-//! for our
-//! locks resumes when we commit. A statement of isolation level READ COMMITTED then sees the new state: the server
-//! takes its snapshot after it has found and locked the tables.
+//! for our locks resumes when we commit. A statement of isolation level READ COMMITTED then sees the new state: the
+//! server takes its snapshot after it has found and locked the tables.
 //!
 //! Three kinds of statements have a snapshot that is older than their locks: a statement in a transaction of another
 //! isolation level, COPY, and a statement in a function that is not VOLATILE. The server does not show the isolation

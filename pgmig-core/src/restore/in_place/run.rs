@@ -27,9 +27,8 @@ use tokio::time::{Instant, sleep};
 /// Settings of the session that does the whole restore.
 ///
 /// A waiter on a lock blocks everyone behind it, so `lock_timeout` is short. Compiling the catalog queries takes
-/// longer
-/// than running them, so `jit` is off. The keepalives stop firewalls and proxies from dropping the connection as dead
-/// while the archive is slow to arrive.
+/// longer than running them, so `jit` is off. The keepalives stop firewalls and proxies from dropping the connection
+/// as dead while the archive is slow to arrive.
 const SETTINGS: &str =
     "SET lock_timeout = '5s'; SET jit = off; SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10";
 

@@ -157,8 +157,8 @@ impl<'a> Columns<'a, '_> {
         Some(column)
     }
 
-    /// The type in which expressions of the profile see a column: the archive's type, with domains resolved.
-    /// It is `text` for types that a user has defined, since the target's type of that name may be another one.
+    /// The type in which expressions of the profile see a column: the archive's type, with domains resolved. It is
+    /// `text` for types that a user has defined, since the target's type of that name may be another one.
     fn seen_type(&self, from: &FromColumn) -> String {
         let definitions = self.matcher.definitions;
         let base = from.type_name.as_deref().map(|of| definitions.base_type(&self.load.table, of));
@@ -201,8 +201,7 @@ impl<'a> Columns<'a, '_> {
     }
 
     /// Decides by the types, and returns the type in which the column is held. Values that are loaded as text are
-    /// held
-    /// as the target's type: so they are parsed in the same way whether rows are held or not.
+    /// held as the target's type: so they are parsed in the same way whether rows are held or not.
     fn convert(&mut self, from: &FromColumn, column: &OwnColumn) -> String {
         let as_target = column.type_name.clone();
         let Some(archive) = from.type_name.clone() else { return as_target };

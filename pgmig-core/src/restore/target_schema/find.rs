@@ -236,10 +236,8 @@ impl TargetSchema {
     }
 
     /// Decides which of the target's triggers fire. Triggers that the archive also has have already done their work
-    /// on
-    /// its rows. The others fire, since they belong to the schema that the rows get. Their tables are loaded last, so
-    /// that
-    /// the rows which these triggers read are there.
+    /// on its rows. The others fire, since they belong to the schema that the rows get. Their tables are loaded last,
+    /// so that the rows which these triggers read are there.
     fn fire(
         &mut self,
         triggers: Vec<InsertTrigger>,

@@ -9,8 +9,7 @@ use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident};
 
 /// The tables and columns that certainly differ. An empty result does not mean that constraints, indexes and
-/// functions
-/// agree: they are not compared.
+/// functions agree: they are not compared.
 pub(crate) async fn certain_differences(
     target: &mut Session,
     archive: &Archive,

@@ -84,8 +84,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// The target's table for rows of a table of the archive. The profile's rule decides, else the name. A
-    /// partition's
-    /// rows always go through its root, since the target's bounds may differ from the archive's.
+    /// partition's rows always go through its root, since the target's bounds may differ from the archive's.
     pub(crate) fn destination(&self, table: &QualifiedName) -> Option<(&'a QualifiedName, &'a OwnTable)> {
         let in_target = |name: &QualifiedName| {
             let name = self.rules.table(name).unwrap_or_else(|| name.clone());

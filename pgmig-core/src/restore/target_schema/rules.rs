@@ -16,7 +16,7 @@ type Place<'r> = (&'r Option<String>, &'r str, Option<&'r str>);
 pub(crate) struct Findings {
     /// Rules that cannot be followed.
     pub(crate) faults: Vec<String>,
-    /// Rules that do nothing.
+    /// Rules that have no effect.
     pub(crate) idle: Vec<String>,
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct SequenceValue {
     pub(crate) name: QualifiedName,
     /// The target's sequence; `None` if it has no matching one.
     pub(crate) sequence: Option<QualifiedName>,
-    /// The table that the target's belongs to.
+    /// The table that owns the target's sequence.
     pub(crate) owner: Option<QualifiedName>,
 }
 

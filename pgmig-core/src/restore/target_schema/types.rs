@@ -122,8 +122,8 @@ impl Kinds<'_> {
         }
     }
 
-    /// Values are loaded as text where that gives the same result as the assignment. Otherwise they are assigned:
-    /// the text of a bool is `t`, but its assignment to text gives `true`.
+    /// Values are loaded as text where that gives the same result as the assignment. Otherwise they are assigned: the
+    /// text of a bool is `t`, but its assignment to text gives `true`.
     fn conversion(&self) -> Conversion {
         let (target, category) = self.target;
         let Some((archive, archive_category)) = self.archive else {
