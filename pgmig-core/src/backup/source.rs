@@ -1,12 +1,12 @@
-//! Where an archive comes from.
+//! The source of an archive.
 
 use std::path::PathBuf;
 
-/// Where the archive comes from.
+/// The source of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A file.
     File(PathBuf),
-    /// Standard input: read once, in order, never spooled to disk.
+    /// Standard input, which is read once, in order, and never stored on disk.
     Stdin,
 }
