@@ -63,7 +63,7 @@ impl Releases {
     ///
     /// # Errors
     ///
-    /// A key is not a release, a value is not a migration version, there is no release at all, or a release has an
+    /// A key is not a release, or a value is not a migration version. There is no release at all, or a release has an
     /// older schema than the previous one.
     ///
     /// ```
