@@ -54,10 +54,7 @@ pub async fn verify(source: Source, jobs: NonZeroUsize, progress: Arc<dyn Progre
     let stop = CancellationToken::new();
     let _stop_when_dropped = stop.clone().drop_guard();
     on_thread("pgmig-verify", move || {
-        let mut archive = match &source {
-            Source::File(path) => Archive::open(path).map_err(Fault::from)?,
-            Source::Stdin => Archive::from_stream(std::io::stdin()).map_err(Fault::from)?,
-        };
+        let mut archive = source.open().map_err(Fault::from)?;
         Ok(verify_archive(&mut archive, jobs, &*progress, &stop)?)
     })
     .await
