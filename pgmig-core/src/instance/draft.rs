@@ -41,8 +41,8 @@ pub struct MappingDraft<'a> {
 }
 
 impl<'a> MappingDraft<'a> {
-    /// Begins with the pairs of `given`. Two kinds of candidates are not free: those that one of these pairs uses,
-    /// and those with the ID of a backup instance that keeps its ID (a deleted one, or one of `system_regions`).
+    /// Begins with the pairs of `given`. A candidate is not free if one of these pairs uses it, or if its ID belongs to
+    /// an instance of the backup that keeps it. Deleted instances and those of `system_regions` keep their IDs.
     ///
     /// # Errors
     ///

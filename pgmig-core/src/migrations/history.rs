@@ -36,7 +36,7 @@ impl AppliedMigration {
     ///
     /// # Errors
     ///
-    /// [`SchemaError::HistoryRow`] for a column that is missing, or is not what sqlx writes.
+    /// [`SchemaError::HistoryRow`] for a column that is missing, or does not have sqlx's form.
     ///
     /// ```
     /// # use pgmig_core::migrations::AppliedMigration;
@@ -71,7 +71,7 @@ impl AppliedMigration {
 }
 
 impl History {
-    /// Sorts and checks the rows of a history table.
+    /// Checks the rows of a history table, which may be in any order.
     ///
     /// # Errors
     ///

@@ -33,7 +33,7 @@ impl Waiting {
         Refusal::InUse { database: database.to_owned(), sessions, waited: self.limit }
     }
 
-    /// Reports, only the first time, what pgmig waits for: `other sessions on the target to end`.
+    /// Reports, only the first time, the condition for which pgmig waits: `other sessions on the target to end`.
     pub(crate) fn tell(&mut self, journal: &mut Journal, what: &str, sessions: &[OtherSession]) {
         if std::mem::replace(&mut self.told, true) {
             return;

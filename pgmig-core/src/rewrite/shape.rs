@@ -113,8 +113,8 @@ fn inside(value: &[Unit]) -> &[Unit] {
 }
 
 /// The attributes of a composite value, or the bounds of a range, without quotes. Commas separate them. A doubled
-/// quote inside quotes stands for a quote, and a character after a backslash for itself (the manual, "Composite Type
-/// Input and Output Syntax", "Range Input/Output").
+/// quote inside quotes stands for a quote, and a character after a backslash for itself. See the manual, "Composite
+/// Type Input and Output Syntax" and "Range Input/Output".
 fn parts(value: &[Unit]) -> Vec<Vec<Unit>> {
     let mut parts = vec![Vec::new()];
     let mut push = |unit: Option<Unit>| match (unit, parts.last_mut()) {

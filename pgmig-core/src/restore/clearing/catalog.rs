@@ -144,7 +144,7 @@ pub(crate) async fn others(session: &mut Session, ours: &str) -> Result<BTreeSet
 }
 
 /// A query for the roles whose objects are dropped: `username`, and `su_username` if it is a superuser. A superuser
-/// owns what it had to create in place of `username`.
+/// owns the objects that it had to create in place of `username`.
 pub(crate) fn ours(owner: &str) -> String {
     format!(
         "SELECT oid FROM pg_roles WHERE rolname = {} OR rolname = session_user AND rolsuper \

@@ -110,7 +110,7 @@ impl InPlaceRestore {
         Ok(session)
     }
 
-    /// Begins the transaction and drops what the target holds, as soon as no other session is in the target.
+    /// Begins the transaction and drops the objects of the target, as soon as no other session is in the target.
     async fn clear(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
         self.run.journal.step(Step::Clear);
         let mut waiting = Waiting::up_to(self.run.options.swap_wait);
