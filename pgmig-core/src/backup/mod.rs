@@ -55,7 +55,7 @@ impl Backup {
     ///
     /// # Errors
     ///
-    /// The archive cannot be read, or its instance table does not fit the profile.
+    /// The archive cannot be read, or its table of instances does not fit the profile.
     pub async fn open(source: Source, profile: Option<Profile>) -> Result<Self> {
         on_thread("pgmig-open", move || {
             let path = source.path().map(Path::to_owned);

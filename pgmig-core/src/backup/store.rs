@@ -64,12 +64,12 @@ impl<'a> Store<'a> {
         (entry.kind == EntryKind::TableData).then_some(entry.dump_id)
     }
 
-    /// The columns of the instance table, by role.
+    /// The columns of the table of instances, by role.
     pub(crate) fn instance_columns(&self) -> Option<InstanceColumns> {
         self.profile.tenant().map(instance_columns)
     }
 
-    /// A collector for the rows of the instance table; `None` if there is no such table.
+    /// A collector for the rows of the table of instances; `None` if there is no such table.
     pub(crate) fn collector(&self) -> Result<Option<InstanceCollector>> {
         let (Some(table), Some(columns)) = (&self.tenants, self.instance_columns()) else { return Ok(None) };
         Ok(Some(InstanceCollector::new(&table.columns, &columns)?))
@@ -334,7 +334,7 @@ pub(crate) fn columns(archive: &Archive, entry: &Entry) -> Vec<String> {
     })
 }
 
-/// The columns of an instance table, by role.
+/// The columns of an table of instances, by role.
 pub(crate) fn instance_columns(tenant: &TenantTable) -> InstanceColumns {
     InstanceColumns {
         id: tenant.id.clone(),

@@ -1,4 +1,4 @@
-//! Reads the instances in an archive from the rows of its instance table.
+//! Reads the instances in an archive from the rows of its table of instances.
 
 use super::{DiscoverError, IdError, InstanceId};
 use crate::copy::{decode_field, fields};
@@ -84,7 +84,7 @@ impl Instance {
     }
 }
 
-/// The columns of the instance table, by role.
+/// The columns of the table of instances, by role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceColumns {
     /// The ID.
@@ -109,7 +109,7 @@ struct Positions {
     deleted: Option<usize>,
 }
 
-/// Collects instances from the rows of the instance table.
+/// Collects instances from the rows of the table of instances.
 #[derive(Debug)]
 #[must_use]
 pub struct InstanceCollector {

@@ -1,4 +1,4 @@
-//! Errors of an instance ID, a mapping, or the instance table.
+//! Errors of an instance ID, a mapping, or the table of instances.
 
 use super::InstanceId;
 use crate::outcome::ErrorKind;
@@ -223,7 +223,7 @@ impl MappingError {
     }
 }
 
-/// An error in the rows of the instance table. Row numbers are 1-based; values are not shown.
+/// An error in the rows of the table of instances. Row numbers are 1-based; values are not shown.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DiscoverError {

@@ -14,14 +14,14 @@ use std::path::Path;
 const PROFILE_FILE: &str = "profile.yaml";
 const RELEASES_FILE: &str = "releases.yaml";
 
-/// The profile of a store: its instance table, its migration history and its releases.
+/// The profile of a store: its table of instances, its migration history and its releases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     file: ProfileFile,
     releases: Releases,
 }
 
-/// The instance table and its columns. Names are unquoted, as in the catalog.
+/// The table of instances and its columns. Names are unquoted, as in the catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantTable {
@@ -194,7 +194,7 @@ impl Profile {
         self.file.search_path.iter().map(String::as_str).collect()
     }
 
-    /// The instance table; `None` for a store of a single instance, which contains no instance IDs.
+    /// The table of instances; `None` for a store of a single instance, which contains no instance IDs.
     pub fn tenant(&self) -> Option<&TenantTable> {
         self.file.tenant.as_ref()
     }
@@ -271,7 +271,7 @@ impl Profile {
         &self.file.global_tables
     }
 
-    /// The profile of a store in the target's own schema, with the target's names for the instance table.
+    /// The profile of a store in the target's own schema, with the target's names for the table of instances.
     pub(crate) fn in_target(mut self) -> Self {
         let Some(tenant) = &mut self.file.tenant else { return self };
         let rules = &self.file.target_schema;
@@ -288,7 +288,7 @@ impl Profile {
         self
     }
 
-    /// Whether the instance table is one of the global tables.
+    /// Whether the table of instances is one of the global tables.
     pub(crate) fn keeps_instances(&self) -> bool {
         self.tenant().is_some_and(|tenant| {
             self.is_global(&QualifiedName { schema: tenant.schema.clone(), name: tenant.table.clone() })
@@ -307,7 +307,7 @@ impl Profile {
 }
 
 impl TenantTable {
-    /// Whether this is the instance table.
+    /// Whether this is the table of instances.
     pub fn is(&self, schema: &str, table: &str) -> bool {
         self.table == table && self.schema.as_deref().is_none_or(|own| own == schema)
     }

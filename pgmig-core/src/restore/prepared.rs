@@ -202,8 +202,7 @@ impl RestoreBuilder {
         self
     }
 
-    /// Ends the preparation, or the restore, soon after `cancel` is cancelled. The target is then
-    /// unchanged.
+    /// Ends the preparation, or the restore, soon after `cancel` is cancelled. The target is then unchanged.
     pub fn cancel(mut self, cancel: CancellationToken) -> Self {
         self.cancel = cancel;
         self

@@ -56,8 +56,8 @@ pub(crate) struct BlockChecker<'a> {
 }
 
 impl BlockChecker<'_> {
-    /// Reads `block`, which belongs to the entry `label`. `again` opens the block again, to find the place of a
-    /// fault in the file.
+    /// Reads `block`, which belongs to the entry `label`. `again` opens the block again, to find the place of a fault
+    /// in the file.
     pub(crate) fn check(
         &self,
         label: &EntryLabel,

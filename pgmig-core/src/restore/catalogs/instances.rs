@@ -35,7 +35,7 @@ pub(crate) async fn target_contents(
     })
 }
 
-/// The instances in the instance table of a live database.
+/// Reads the table of instances of a live database.
 pub(crate) async fn instances_of(session: &mut Session, profile: &Profile) -> Result<Vec<Instance>> {
     let Some(tenant) = profile.tenant() else { return Ok(Vec::new()) };
     let schema = match &tenant.schema {

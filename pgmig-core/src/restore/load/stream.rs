@@ -58,7 +58,7 @@ pub(crate) struct Redirect {
 /// Called when all instances of a stream are known; returns the rules that apply from then on.
 pub(crate) type Resolve = Box<dyn FnOnce(Vec<Instance>) -> Result<Arc<Rules>> + Send>;
 
-/// The instance table of a stream. Its rows are held back until the instances are resolved.
+/// The table of instances of a stream. Its rows are held back until the instances are resolved.
 pub(crate) struct Discovery {
     pub(crate) dump_id: DumpId,
     pub(crate) columns: InstanceColumns,
@@ -300,7 +300,7 @@ impl Reader {
         Ok(end)
     }
 
-    /// The rows of a stream's instance table: all are read before the first is sent.
+    /// The rows of a stream's table of instances: all are read before the first is sent.
     fn instance_rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
         let Some(discovery) = self.reading.discovery.take() else { return self.rows(table, data) };
         let mut rows = RowReader::new(table, data);

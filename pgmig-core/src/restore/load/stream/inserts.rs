@@ -29,7 +29,7 @@ impl Reader {
         Ok(end)
     }
 
-    /// The rows of a stream's instance table, as INSERT statements: all are read before the first is sent.
+    /// The rows of a stream's table of instances, as INSERT statements: all are read before the first is sent.
     pub(crate) fn instance_statements(
         &mut self,
         table: &TableLoad,
