@@ -334,7 +334,7 @@ pub(crate) fn columns(archive: &Archive, entry: &Entry) -> Vec<String> {
     })
 }
 
-/// The columns of an table of instances, by role.
+/// The columns of a table of instances, by role.
 pub(crate) fn instance_columns(tenant: &TenantTable) -> InstanceColumns {
     InstanceColumns {
         id: tenant.id.clone(),
