@@ -38,6 +38,8 @@ pub mod progress;
 pub mod resource_controller;
 pub mod restore;
 pub mod rewrite;
+#[cfg(test)]
+mod rooms;
 
 pub mod server;
 pub mod sql;

@@ -48,14 +48,14 @@ impl Backup {
         on_thread("pgmig-inspect", move || {
             let (instances, profile) = (self.instances().to_vec(), self.profile().cloned());
             let mut archive = self.into_archive();
-            Pass::new(&archive, &instances, profile.as_ref(), &*progress, &stop)?.run(&mut archive)
+            InspectPass::new(&archive, &instances, profile.as_ref(), &*progress, &stop)?.run(&mut archive)
         })
         .await
     }
 }
 
 /// One pass over an archive's data.
-struct Pass<'a> {
+struct InspectPass<'a> {
     progress: &'a dyn Progress,
     stop: &'a CancellationToken,
     /// The store's tables that are read in the same pass.
@@ -84,7 +84,7 @@ struct OtherHistory {
     reader: ForeignReader,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> InspectPass<'a> {
     fn new(
         archive: &Archive,
         instances: &'a [Instance],

@@ -2,6 +2,7 @@
 
 use super::error::RestoreError;
 use super::options::Instances;
+use super::plan::kinds::{self, Made};
 use super::plan::{Plan, Task};
 use super::preflight::Known;
 use super::prepared::Restore;
@@ -16,8 +17,8 @@ use crate::progress::{Notice, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::preflight::upgrade_path::Upgrade;
 use crate::restore::report::planned::{
-    Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
-    PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan,
+    OnlyInTarget, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration, PlannedObjects,
+    PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WhyThatId,
 };
 use crate::restore::sessions::sessions_notice;
 use crate::restore::staging::names::staging_name;
@@ -160,10 +161,10 @@ impl Restore {
             source: instance.source.clone(),
             target: instance.target,
             because: match instance {
-                _ if keep => Fate::KeepIds,
-                instance if instance.mapped => Fate::Mapped,
-                instance if instance.source.deleted => Fate::Deleted,
-                _ => Fate::System,
+                _ if keep => WhyThatId::KeepIds,
+                instance if instance.mapped => WhyThatId::Mapped,
+                instance if instance.source.deleted => WhyThatId::Deleted,
+                _ => WhyThatId::System,
             },
         };
         Some(resolution.iter().flat_map(|resolution| &resolution.instances).map(planned).collect())
@@ -265,12 +266,12 @@ fn large_objects(archive: &Archive, plan: &Plan) -> PlannedLargeObjects {
 
 /// Objects by pass and kind, each kind in the place of its first object. Large objects are counted separately.
 fn objects(archive: &Archive, plan: &Plan) -> Vec<PlannedObjects> {
-    let passes: [(Pass, &[&[Task]]); 5] = [
-        (Pass::PreData, &[&plan.pre_data]),
-        (Pass::Data, &[&plan.data_first, &plan.data_last]),
-        (Pass::PostData, &[&plan.post_data]),
-        (Pass::Privileges, &[&plan.privileges]),
-        (Pass::Last, &[&plan.last, &plan.event_triggers]),
+    let passes: [(RestorePass, &[&[Task]]); 5] = [
+        (RestorePass::PreData, &[&plan.pre_data]),
+        (RestorePass::Data, &[&plan.data_first, &plan.data_last]),
+        (RestorePass::PostData, &[&plan.post_data]),
+        (RestorePass::Privileges, &[&plan.privileges]),
+        (RestorePass::Last, &[&plan.last, &plan.event_triggers]),
     ];
     let mut objects: Vec<PlannedObjects> = Vec::new();
     for (pass, tasks) in passes {
@@ -288,7 +289,7 @@ fn objects(archive: &Archive, plan: &Plan) -> Vec<PlannedObjects> {
 
 fn kind(archive: &Archive, task: &Task) -> Option<String> {
     let entry = archive.entry(task.dump_id)?;
-    let is_large_object = matches!(entry.kind, EntryKind::Blob | EntryKind::BlobMetadata);
+    let is_large_object = matches!(kinds::of(entry.kind).made, Made::LargeObject | Made::LargeObjectGroup);
     (!is_large_object).then(|| entry.desc.to_string())
 }
 

@@ -6,8 +6,17 @@ use crate::restore::journal::Journal;
 use crate::restore::options::{RestoreOptions, Strategy};
 use crate::restore::refusal::Refusal;
 use crate::server::OtherSession;
+use crate::server::catalog::{end_sessions, other_sessions};
+use crate::server::session::Session;
+use std::convert::Infallible;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+
+/// SQLSTATE of "database is being accessed by other users".
+pub(crate) const OBJECT_IN_USE: &str = "55006";
+
+/// How often sessions are ended while the server waits for the database to become free (it waits 5 s).
+const TERMINATE_EVERY: Duration = Duration::from_millis(200);
 
 /// Polling interval.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -71,4 +80,13 @@ pub(crate) fn sessions_notice(
         }
     };
     (!sessions.is_empty()).then_some(Notice { severity, text })
+}
+
+/// Ends the other sessions on a database, again and again.
+pub(crate) async fn keep_ending(helper: &mut Session, database: &str, application: &str) -> Infallible {
+    loop {
+        let sessions = other_sessions(helper, database, application).await;
+        end_sessions(helper, sessions.unwrap_or_default().iter().map(|session| session.pid)).await;
+        sleep(TERMINATE_EVERY).await;
+    }
 }

@@ -6,6 +6,8 @@
 //! then, and are dropped with RESTRICT.
 
 use crate::restore::clearing::object::Object;
+use crate::restore::plan::kinds::{self, Cleared};
+use std::borrow::Cow;
 
 /// The most objects in one statement: for each object, PostgreSQL searches all objects that the statement drops.
 const AT_ONCE: usize = 100;
@@ -63,19 +65,17 @@ fn rank(kind: &str) -> usize {
     }
 }
 
-/// The words in DROP for the kind that `pg_identify_object` calls `kind`.
-fn keywords(kind: &str) -> String {
-    match kind {
-        // ROUTINE has the same argument list for all three; DROP AGGREGATE has a syntax of its own.
-        "function" | "procedure" | "aggregate" => "ROUTINE".to_owned(),
-        "statistics object" => "STATISTICS".to_owned(),
-        "foreign-data wrapper" => "FOREIGN DATA WRAPPER".to_owned(),
-        kind => kind.to_uppercase(),
+/// What DROP calls a kind of object that `pg_identify_object` calls `kind`.
+fn keywords(kind: &str) -> Cow<'static, str> {
+    match kinds::identified(kind).map(|kind| kind.cleared) {
+        Some(Cleared::Dropped { word, .. }) => Cow::Borrowed(word),
+        // A kind that is in no archive.
+        _ => Cow::Owned(kind.to_uppercase()),
     }
 }
 
 fn names_several(kind: &str) -> bool {
-    !matches!(kind, "operator class" | "operator family" | "cast")
+    !matches!(kinds::identified(kind).map(|kind| kind.cleared), Some(Cleared::Dropped { several: false, .. }))
 }
 
 #[cfg(test)]
@@ -116,5 +116,13 @@ mod tests {
         assert_eq!(statements(&objects).len(), 3);
         let objects = [object("cast", "(a AS b)"), object("cast", "(b AS a)")];
         assert_eq!(statements(&objects).len(), 2);
+    }
+
+    #[test]
+    fn every_kind_in_the_order_is_one_that_is_dropped() {
+        for kind in WITH_CASCADE.iter().chain(&LAST) {
+            let cleared = kinds::identified(kind).map(|kind| kind.cleared);
+            assert!(matches!(cleared, Some(Cleared::Dropped { .. })), "{kind}");
+        }
     }
 }

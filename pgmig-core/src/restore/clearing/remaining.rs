@@ -4,7 +4,7 @@ use crate::progress::{Notice, Severity};
 use crate::restore::clearing::catalog::Catalog;
 use crate::restore::clearing::object::Object;
 use crate::restore::plan::Facts;
-use crate::restore::plan::superuser::SchemaRights;
+use crate::restore::plan::facts::SchemaRights;
 use crate::server::TargetError;
 use crate::server::session::Session;
 use crate::sql::{quote_ident, quote_literal};
@@ -49,19 +49,19 @@ impl Staying {
                 .collect()
         };
         let (mut extensions, mut schemas) = (BTreeSet::new(), BTreeMap::new());
-        let of_others = names("extension");
+        let not_ours = names("extension");
         let rows = session.rows("SELECT extname, oid < 16384 FROM pg_extension", doing).await?;
-        for row in rows.iter().filter(|row| row.is_true(1) || of_others.contains(&quote_ident(row.text(0)))) {
+        for row in rows.iter().filter(|row| row.is_true(1) || not_ours.contains(&quote_ident(row.text(0)))) {
             extensions.insert(row.text(0).to_owned());
         }
-        let of_others = names("schema");
+        let not_ours = names("schema");
         let sql = format!(
             "SELECT nspname, pg_has_role({role}, nspowner, 'USAGE'), has_schema_privilege({role}, oid, 'CREATE') \
              FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
         );
         for row in session.rows(&sql, doing).await? {
             let name = row.text(0);
-            if kept.contains(name) || of_others.contains(&quote_ident(name)) {
+            if kept.contains(name) || not_ours.contains(&quote_ident(name)) {
                 let rights = SchemaRights { owns: row.is_true(1), creates: row.is_true(1) || row.is_true(2) };
                 schemas.insert(name.to_owned(), rights);
             }
@@ -80,12 +80,12 @@ impl Staying {
 
     /// Adds this to the facts of the planner.
     pub(crate) fn describe(&self, facts: &mut Facts) {
-        let fresh = &mut facts.fresh;
-        fresh.extensions.clone_from(&self.extensions);
-        fresh.schemas.clone_from(&self.schemas);
-        fresh.wrappers.clone_from(&self.wrappers);
-        fresh.closed = !self.creates_in_database;
-        fresh.of_others = self
+        let database = &mut facts.database;
+        database.extensions.clone_from(&self.extensions);
+        database.schemas.clone_from(&self.schemas);
+        database.wrappers.clone_from(&self.wrappers);
+        database.closed = !self.creates_in_database;
+        database.not_ours = self
             .objects
             .iter()
             .chain(&self.taken)

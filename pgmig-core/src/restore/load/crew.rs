@@ -69,9 +69,14 @@ impl<'a> Crew<'a> {
             Content::Table(table) => {
                 let load = self.work.tables.get(table);
                 let alone = load.is_some_and(|load| load.alone || load.last);
-                let is_held = load.is_some_and(|load| load.held().is_some());
+                let is_buffered = load.is_some_and(|load| load.temp_table().is_some());
                 let is_copy = load.is_some_and(|load| matches!(load.form, RowForm::Copy(_)));
-                Offer { feed: number, table: Some(table), alone, shareable: is_copy && !alone && !is_held }
+                Offer {
+                    feed: number,
+                    table: Some(table),
+                    alone,
+                    shareable: is_copy && !alone && !is_buffered,
+                }
             }
             // Two connections that write into one large object would write the same page of it.
             Content::LargeObjects(_) => Offer { feed: number, table: None, alone: false, shareable: false },

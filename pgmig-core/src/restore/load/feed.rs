@@ -114,7 +114,7 @@ impl FeedSender {
 
 /// The sending end of one feed.
 pub(crate) struct PieceSender {
-    pieces: mpsc::Sender<(Piece, Held)>,
+    pieces: mpsc::Sender<(Piece, BudgetGuard)>,
     budget: Arc<Budget>,
 }
 
@@ -135,7 +135,7 @@ pub(crate) struct Feed {
     pub(crate) content: Content,
     /// Its place in the order in which feeds were begun, from 0.
     pub(crate) number: usize,
-    pieces: tokio::sync::Mutex<mpsc::Receiver<(Piece, Held)>>,
+    pieces: tokio::sync::Mutex<mpsc::Receiver<(Piece, BudgetGuard)>>,
 }
 
 impl Feed {
@@ -213,20 +213,20 @@ struct Budget {
     released: Condvar,
 }
 
-/// Bytes that count as under way until this is dropped together with the piece, taken or not.
-struct Held {
+/// Bytes that count until this is dropped: with the piece, taken or not.
+struct BudgetGuard {
     budget: Arc<Budget>,
     bytes: usize,
 }
 
 impl Budget {
-    fn hold(budget: &Arc<Self>, bytes: usize) -> Held {
+    fn hold(budget: &Arc<Self>, bytes: usize) -> BudgetGuard {
         let mut held = budget.lock();
         while *held > 0 && held.saturating_add(bytes) > BYTES_AHEAD {
             held = budget.released.wait(held).unwrap_or_else(PoisonError::into_inner);
         }
         *held = held.saturating_add(bytes);
-        Held { budget: Arc::clone(budget), bytes }
+        BudgetGuard { budget: Arc::clone(budget), bytes }
     }
 
     fn lock(&self) -> MutexGuard<'_, usize> {
@@ -234,7 +234,7 @@ impl Budget {
     }
 }
 
-impl Drop for Held {
+impl Drop for BudgetGuard {
     fn drop(&mut self) {
         let mut held = self.budget.lock();
         *held = held.saturating_sub(self.bytes);

@@ -7,7 +7,8 @@
 //! - Every other entry of a table waits for the entries of that table that precede it.
 
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
-use crate::restore::plan::{Half, RowForm, TableLoad, Task};
+use crate::restore::plan::kinds::{self, TableWork};
+use crate::restore::plan::{EntryStep, RowForm, TableLoad, Task};
 use crate::sql::QualifiedName;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -65,7 +66,7 @@ impl Graph {
         let places: HashMap<DumpId, usize> =
             tasks.iter().enumerate().map(|(place, task)| (task.dump_id, place)).collect();
         let mut nodes: Vec<Node> = tasks.iter().map(|task| node(archive, task, &places, &rows)).collect();
-        for (place, _) in tasks.iter().enumerate().filter(|(_, task)| task.half == Half::Second) {
+        for (place, _) in tasks.iter().enumerate().filter(|(_, task)| task.step == EntryStep::Second) {
             if let (Some(node), Some(first)) = (nodes.get_mut(place), place.checked_sub(1)) {
                 node.after.push(first);
             }
@@ -131,10 +132,10 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     } else {
         node.after_all_rows = true;
     }
-    match (node.kind, task.half) {
-        (Kind::Index, _) | (Kind::Constraint, Half::First) => node.shared = tables,
-        // VALIDATE only reads the table to which the key refers.
-        (Kind::ForeignKey, Half::Second) => {
+    match (node.kind, task.step) {
+        (Kind::Index, _) | (Kind::Constraint, EntryStep::First) => node.shared = tables,
+        // VALIDATE only reads the table that is referred to.
+        (Kind::ForeignKey, EntryStep::Second) => {
             (node.exclusive, node.shared) = tables.into_iter().partition(|id| is_on(archive, entry, *id));
         }
         _ => node.exclusive = tables,
@@ -152,14 +153,12 @@ fn is_on(archive: &Archive, constraint: &Entry, table: DumpId) -> bool {
 }
 
 fn kind(kind: EntryKind, has_no_table: bool) -> Kind {
-    use EntryKind as K;
-    match kind {
-        K::Index => Kind::Index,
-        K::Constraint => Kind::Constraint,
-        K::FkConstraint => Kind::ForeignKey,
-        // pg_dump 10 and older did not list the table as a dependency.
-        K::RowSecurity | K::Policy | K::Rule | K::Trigger if has_no_table => Kind::Barrier,
-        _ => Kind::Other,
+    match kinds::of(kind).work {
+        TableWork::Index => Kind::Index,
+        TableWork::Key => Kind::Constraint,
+        TableWork::ForeignKey => Kind::ForeignKey,
+        TableWork::OtherAtUnknownTable if has_no_table => Kind::Barrier,
+        TableWork::Other | TableWork::OtherAtUnknownTable => Kind::Other,
     }
 }
 

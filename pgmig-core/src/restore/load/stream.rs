@@ -304,7 +304,7 @@ impl Reader {
     fn instance_rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
         let Some(discovery) = self.reading.discovery.take() else { return self.rows(table, data) };
         let mut rows = RowReader::new(table, data);
-        let mut held = Vec::new();
+        let mut buffered = Vec::new();
         let mut size = 0;
         let mut collector = InstanceCollector::new(copy_columns(table), &discovery.columns)?;
         while let Some((bytes, count)) = rows.next()? {
@@ -315,12 +315,12 @@ impl Reader {
             for row in crate::copy::rows(&bytes) {
                 collector.push_row(row)?;
             }
-            held.push((bytes, count));
+            buffered.push((bytes, count));
         }
         self.resolve(discovery.resolve, collector)?;
         let mut rewriter = self.rewriter(table);
         let mut end = TableEnd::default();
-        for (bytes, count) in held {
+        for (bytes, count) in buffered {
             self.send_rows(bytes, count, rewriter.as_mut(), &mut end)?;
         }
         if let Some(rewriter) = rewriter {
@@ -351,8 +351,8 @@ impl Reader {
                 let mut bytes = rewriter.push(bytes);
                 let mut ids = 0;
                 if is_end {
-                    let (held, found) = rewriter.finish();
-                    bytes.extend_from_slice(&held);
+                    let (rest, found) = rewriter.finish();
+                    bytes.extend_from_slice(&rest);
                     ids = found;
                 }
                 let length = bytes.len() as u64;

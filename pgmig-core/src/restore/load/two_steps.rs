@@ -4,7 +4,8 @@
 
 use super::graph::is_table;
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
-use crate::restore::plan::{Half, Task};
+use crate::restore::plan::kinds::{self, TableWork};
+use crate::restore::plan::{EntryStep, Task};
 use crate::sql::{Parser, QualifiedName, SqlError, StandardStrings, quote_ident, split_statements};
 use std::collections::HashMap;
 
@@ -31,14 +32,14 @@ pub(crate) fn in_two_steps(archive: &Archive, tasks: Vec<Task>, strings: Standar
 fn apart(task: Task, archive: &Archive, tables: &Tables, strings: StandardStrings) -> Vec<Task> {
     let entry = archive.entry(task.dump_id);
     let [(run_as, sql)] = task.statements.as_slice() else { return vec![task] };
-    let steps = entry.and_then(|entry| match entry.kind {
-        EntryKind::Constraint if tables.have_other_indexes(entry) => key(sql, strings),
-        EntryKind::FkConstraint if tables.are_big(entry) => foreign_key(sql, strings),
+    let steps = entry.and_then(|entry| match kinds::of(entry.kind).work {
+        TableWork::Key if tables.have_other_indexes(entry) => key(sql, strings),
+        TableWork::ForeignKey if tables.are_big(entry) => foreign_key(sql, strings),
         _ => None,
     });
     let Some(TwoSteps { first, second }) = steps else { return vec![task] };
-    let half = |half, sql| Task { half, statements: vec![(run_as.clone(), sql)], ..task.clone() };
-    vec![half(Half::First, first), half(Half::Second, second)]
+    let part = |step, sql| Task { step, statements: vec![(run_as.clone(), sql)], ..task.clone() };
+    vec![part(EntryStep::First, first), part(EntryStep::Second, second)]
 }
 
 /// TABLE entries whose rows have an entry.
@@ -58,7 +59,7 @@ impl Tables {
             tables.bytes.extend(of.map(|table| (*table, bytes)));
         }
         for entry in tasks.iter().filter_map(|task| archive.entry(task.dump_id)) {
-            if matches!(entry.kind, EntryKind::Index | EntryKind::Constraint) {
+            if matches!(kinds::of(entry.kind).work, TableWork::Index | TableWork::Key) {
                 for table in &entry.dependencies {
                     *tables.indexes.entry(*table).or_default() += 1;
                 }

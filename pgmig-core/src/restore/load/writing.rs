@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::progress::{Event, Step};
 use crate::restore::error::RestoreError;
 use crate::restore::executor::require_same_transaction;
-use crate::restore::plan::{Held, RowForm, RunAs, TableLoad};
+use crate::restore::plan::{RowForm, RunAs, TableLoad, TempTable};
 use crate::server::TargetError;
 use crate::sql::{QualifiedName, quote_literal};
 use bytes::Bytes;
@@ -34,19 +34,20 @@ const TABLES_AT_ONCE: usize = 64;
 impl Worker<'_, '_> {
     pub(crate) async fn load(&mut self, number: usize, share: Share) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
-        let (mut alone, mut is_held) = (true, false);
+        let (mut alone, mut is_buffered) = (true, false);
         match active.feed.content {
             Content::Table(index) => {
                 let Some(load) = self.crew.work.tables.get(index) else { return Err(cut_short()) };
                 let table = load.table.to_string();
                 self.crew.work.progress.event(&Event::TableBegan { table: &table });
                 self.table(load, &active, share).await?;
-                (alone, is_held) = (load.alone || load.last, load.held().is_some());
+                (alone, is_buffered) = (load.alone || load.last, load.temp_table().is_some());
             }
             Content::LargeObjects(_) => self.large_objects(&active).await?,
         }
         self.pending.push(number);
-        if alone || is_held || self.pending.len() >= TABLES_AT_ONCE || active.bytes() > SMALL_TABLE_BYTES {
+        if alone || is_buffered || self.pending.len() >= TABLES_AT_ONCE || active.bytes() > SMALL_TABLE_BYTES
+        {
             self.commit().await?;
         }
         Ok(())
@@ -75,23 +76,28 @@ impl Worker<'_, '_> {
     }
 
     async fn table(&mut self, load: &TableLoad, active: &ActiveFeed, share: Share) -> Result<()> {
-        if load.held().is_some() {
-            // The temporary table that holds rows exists only until the end of its transaction.
+        if load.temp_table().is_some() {
+            // The temporary table is dropped when its transaction ends.
             self.commit().await?;
         }
         match &load.form {
             RowForm::Copy(copy) => self.copy(load, copy, active, share).await?,
             RowForm::Inserts { schema } => self.inserts(load, schema.as_deref(), active).await?,
         }
-        match load.held().filter(|_| self.in_transaction) {
-            Some(held) => self.insert_held(load, held, active).await,
+        match load.temp_table().filter(|_| self.in_transaction) {
+            Some(buffer) => self.insert_buffered(load, buffer, active).await,
             None => Ok(()),
         }
     }
 
-    /// Inserts all held rows into the target's table.
-    async fn insert_held(&mut self, load: &TableLoad, held: &Held, active: &ActiveFeed) -> Result<()> {
-        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(held.insert.clone()));
+    /// Inserts the rows of the temporary table into the target's table, every one of them.
+    async fn insert_buffered(
+        &mut self,
+        load: &TableLoad,
+        buffer: &TempTable,
+        active: &ActiveFeed,
+    ) -> Result<()> {
+        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(buffer.insert.clone()));
         let target = load.destination(self.crew.work.roots);
         let inserted = match sql.execute(self.executor.session.conn()).await {
             Ok(done) => done.rows_affected(),
@@ -117,8 +123,8 @@ impl Worker<'_, '_> {
         if !self.in_transaction {
             self.executor.session.begin_part(doing).await?;
             self.in_transaction = true;
-            if let Some(held) = load.held() {
-                self.executor.session.execute(&held.create, doing).await?;
+            if let Some(buffer) = load.temp_table() {
+                self.executor.session.execute(&buffer.create, doing).await?;
             }
         }
         Ok(())
@@ -188,8 +194,8 @@ impl Worker<'_, '_> {
             let target = work.roots.get(&copy.table).unwrap_or(&copy.table);
             return (target, copy.to_sql(target, &options));
         };
-        let sql = match &into.held {
-            Some(held) => copy.to_sql(&held.table, &options),
+        let sql = match &into.temp_table {
+            Some(buffer) => copy.to_sql(&buffer.table, &options),
             None => {
                 let columns = copy.columns.as_ref().map(|_| into.columns.clone());
                 CopyStatement { columns, ..copy.clone() }.to_sql(&into.table, &options)

@@ -140,16 +140,16 @@ pub struct PlannedInstance {
     pub source: Instance,
     /// Its ID in the target; equal to the source's ID if it is not mapped.
     pub target: InstanceId,
-    /// Why it gets this ID.
-    pub because: Fate,
+    /// Why it gets that ID.
+    pub because: WhyThatId,
 }
 
 /// Why an instance gets its ID in the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Fate {
-    /// The mapping gives it this ID.
+pub enum WhyThatId {
+    /// The mapping says so.
     Mapped,
     /// The user has asked to keep the IDs of all instances.
     KeepIds,
@@ -226,9 +226,9 @@ pub struct PlannedLargeObjects {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PlannedObjects {
-    /// The pass.
-    pub pass: Pass,
-    /// The kind, by the archive's name for it: `INDEX`, `FK CONSTRAINT`.
+    /// When.
+    pub pass: RestorePass,
+    /// As the archive calls them: `INDEX`, `FK CONSTRAINT`.
     pub kind: String,
     /// The number of objects.
     pub count: u64,
@@ -238,8 +238,8 @@ pub struct PlannedObjects {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Pass {
-    /// Definitions that the data requires.
+pub enum RestorePass {
+    /// Definitions that data needs.
     PreData,
     /// Sequence values, which belong to the rows.
     Data,

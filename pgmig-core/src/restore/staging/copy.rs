@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::restore::refusal::Refusal;
+use crate::restore::sessions::{OBJECT_IN_USE, keep_ending};
 use crate::restore::staging::marker::STAGING_CONNECTION_LIMIT;
-use crate::restore::swap::rename::{OBJECT_IN_USE, keep_ending};
 use crate::server::catalog::{DatabaseFacts, other_sessions};
 use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};

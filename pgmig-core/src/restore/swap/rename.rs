@@ -7,29 +7,23 @@ use crate::progress::{Event, Progress};
 use crate::restore::error::RestoreError;
 use crate::restore::failpoint::Failpoints;
 use crate::restore::refusal::Refusal;
+use crate::restore::sessions::{OBJECT_IN_USE, keep_ending};
 use crate::restore::staging::mark_statement;
 use crate::restore::staging::marker::{Marker, State};
 use crate::restore::swap::carry_over;
-use crate::server::catalog::{DatabaseFacts, database_facts, end_sessions, other_sessions, swap_obstacles};
+use crate::server::catalog::{DatabaseFacts, database_facts, other_sessions, swap_obstacles};
 use crate::server::lock::lock_target;
 use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
 use crate::sql::{quote_ident, quote_literal};
-use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// SQLSTATE of "database is being accessed by other users".
-pub(crate) const OBJECT_IN_USE: &str = "55006";
-
-/// SQLSTATE of a lock that was not available in time.
+/// SQLSTATE of a lock that was not to be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-/// How often pgmig terminates sessions while the server waits for the database to become free (up to 5 s).
-const TERMINATE_EVERY: Duration = Duration::from_millis(200);
-
-/// The databases to swap, and how long to wait for sessions.
+/// What is swapped, and how patiently.
 pub(crate) struct Swap<'a> {
     pub(crate) config: &'a TargetConfig,
     pub(crate) maintenance: &'a str,
@@ -190,14 +184,5 @@ impl Swap<'_> {
             return if oid == self.staging_oid.to_string() { Ok(()) } else { Err(lost.into()) };
         }
         Err(RestoreError::OutcomeUnknown { query, swapped_oid: self.staging_oid }.into())
-    }
-}
-
-/// Terminates the other sessions on a database again and again.
-pub(crate) async fn keep_ending(helper: &mut Session, database: &str, application: &str) -> Infallible {
-    loop {
-        let sessions = other_sessions(helper, database, application).await;
-        end_sessions(helper, sessions.unwrap_or_default().iter().map(|session| session.pid)).await;
-        sleep(TERMINATE_EVERY).await;
     }
 }

@@ -2,8 +2,8 @@
 
 use super::user_types::{UserType, UserTypes};
 use crate::archive::{Archive, Entry, EntryKind};
+use crate::restore::plan::entry::qualified_name;
 use crate::restore::plan::expected::is_not_valid;
-use crate::restore::plan::planner::qualified_name;
 use crate::sql::{
     ColumnDefinition, Parser, QualifiedName, StandardStrings, TableDefinition, split_statements,
     table_definition,

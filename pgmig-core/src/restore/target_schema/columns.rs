@@ -5,13 +5,13 @@ use super::matching::Matcher;
 use super::own::{OwnColumn, OwnTable};
 use super::types::{Conversion, TypeMatch, TypeMatches};
 use super::user_types::TypeDifference;
-use crate::restore::plan::{Held, TableLoad};
+use crate::restore::plan::{TableLoad, TempTable};
 use crate::restore::report::difference::{DifferenceKind, Outcome, TableDifference};
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::BTreeSet;
 
-/// The temporary table that holds rows. A session has one at a time.
-const HELD: &str = "pgmig_held";
+/// The temporary table that buffers rows: one at a time in a session.
+const TEMP_TABLE: &str = "pgmig_held";
 
 /// A column in the rows of the archive.
 pub(crate) struct FromColumn {
@@ -24,13 +24,13 @@ pub(crate) struct FromColumn {
     pub(crate) is_nullable: bool,
 }
 
-/// A column of the temporary table that holds rows: name and type, as SQL.
-pub(crate) type HeldColumn = (String, String);
+/// A column of the temporary table: name and type, as SQL.
+pub(crate) type TempColumn = (String, String);
 
 /// A column of the target, and the value that it gets.
 pub(crate) struct Place<'a> {
     pub(crate) column: &'a OwnColumn,
-    /// The value as SQL, used if rows are held.
+    /// SQL, where rows go through the temporary table.
     pub(crate) expression: String,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Columns<'a, 'm> {
     pub(crate) differences: &'m mut BTreeSet<TableDifference>,
     pub(crate) places: Vec<Place<'a>>,
     pub(crate) used: Vec<Used>,
-    pub(crate) is_held: bool,
+    pub(crate) is_buffered: bool,
 }
 
 impl<'a> Columns<'a, '_> {
@@ -74,24 +74,24 @@ impl<'a> Columns<'a, '_> {
         self.differs(column, kind, Outcome::Refused(advice.to_owned()));
     }
 
-    /// Finds the place of a column of the archive. Returns the column of the temporary table that holds it.
-    pub(crate) fn place(&mut self, from: &FromColumn) -> HeldColumn {
+    /// Finds the place of a column of the archive; returns it as one of the table that holds rows.
+    pub(crate) fn place(&mut self, from: &FromColumn) -> TempColumn {
         let name = quote_ident(&from.name);
         let as_it_is = (name.clone(), self.seen_type(from));
         let rules = self.matcher.rules;
         if from.is_generated {
-            self.is_held = true;
+            self.is_buffered = true;
             return as_it_is;
         }
         if self.is_left_out(&from.name) {
-            self.is_held = true;
+            self.is_buffered = true;
             self.accepted(&from.name, DifferenceKind::LeftOut, "its values are not loaded");
             return as_it_is;
         }
         let Some(column) = self.destination(from) else { return as_it_is };
         let cast = rules.cast(&self.load.table, &from.name).or_else(|| rules.cast(self.label, &from.name));
         let default = rules.default_value(self.table, &column.name);
-        let (mut held_type, mut expression) = match cast {
+        let (mut temp_type, mut expression) = match cast {
             Some(using) => {
                 self.cast_by_rule(from, column);
                 self.use_expression("cast", using, column);
@@ -103,19 +103,19 @@ impl<'a> Columns<'a, '_> {
             self.use_expression("default", value, column);
             expression = format!("COALESCE({expression}, ({value}))");
             if self.matcher.own_type(&column.type_name).is_some() {
-                // A domain could refuse the NULL that the default replaces.
-                held_type = as_it_is.1;
+                // A domain could refuse the NULL that is to be replaced.
+                temp_type = as_it_is.1;
             }
         } else if cast.is_none() && from.is_nullable && column.is_not_null {
             let text = format!("a NULL in it stops the restore; {} fills it", self.default_rule(column));
             self.accepted(&from.name, DifferenceKind::Nullable, &text);
         }
         self.places.push(Place { column, expression });
-        (name, held_type)
+        (name, temp_type)
     }
 
     fn use_expression(&mut self, kind: &str, sql: &str, column: &OwnColumn) {
-        self.is_held = true;
+        self.is_buffered = true;
         let rule = format!("{kind} for column {}.{}", self.table, quote_ident(&column.name));
         self.used.push(Used { rule, sql: sql.to_owned(), column: quote_ident(&column.name) });
     }
@@ -236,7 +236,7 @@ impl<'a> Columns<'a, '_> {
         if matched.conversion == Conversion::Text {
             return as_target;
         }
-        self.is_held = true;
+        self.is_buffered = true;
         let base =
             from.type_name.as_deref().map(|of| self.matcher.definitions.base_type(&self.load.table, of));
         base.filter(|_| matched.is_known).unwrap_or_else(|| "text".to_owned())
@@ -316,19 +316,19 @@ impl<'a> Columns<'a, '_> {
     }
 }
 
-/// The statements that hold rows with these columns, and insert them into the table.
-pub(crate) fn held(table: &QualifiedName, columns: &[HeldColumn], places: &[Place<'_>]) -> Held {
-    let held = QualifiedName::new("pg_temp", HELD);
+/// The temporary table of rows with these columns, and the statement that inserts them into the table.
+pub(crate) fn temp_table(table: &QualifiedName, columns: &[TempColumn], places: &[Place<'_>]) -> TempTable {
+    let temp_table = QualifiedName::new("pg_temp", TEMP_TABLE);
     let names: Vec<String> = places.iter().map(|place| quote_ident(&place.column.name)).collect();
     let expressions: Vec<&str> = places.iter().map(|place| place.expression.as_str()).collect();
     let columns: Vec<String> = columns.iter().map(|(name, of)| format!("{name} {of}")).collect();
     let names = if names.is_empty() { String::new() } else { format!("({}) ", names.join(", ")) };
-    Held {
-        create: format!("CREATE TEMPORARY TABLE {HELD} ({}) ON COMMIT DROP", columns.join(", ")),
+    TempTable {
+        create: format!("CREATE TEMPORARY TABLE {TEMP_TABLE} ({}) ON COMMIT DROP", columns.join(", ")),
         insert: format!(
-            "INSERT INTO {table} {names}OVERRIDING SYSTEM VALUE SELECT {} FROM {held}",
+            "INSERT INTO {table} {names}OVERRIDING SYSTEM VALUE SELECT {} FROM {temp_table}",
             expressions.join(", ")
         ),
-        table: held,
+        table: temp_table,
     }
 }

@@ -1,7 +1,7 @@
 //! Matches the tables of the archive to those of the target, column by column. Pure.
 
 use super::archived::Definitions;
-use super::columns::{Columns, FromColumn, HeldColumn, held};
+use super::columns::{Columns, FromColumn, TempColumn, temp_table};
 use super::expressions::Expression;
 use super::own::{OwnTable, OwnTables};
 use super::types::{TypeMatches, TypePair};
@@ -273,15 +273,15 @@ impl<'a> Matcher<'a> {
             differences: &mut matched.differences,
             places: Vec::new(),
             used: Vec::new(),
-            is_held: has_none || matches!(load.form, RowForm::Inserts { .. }),
+            is_buffered: has_none || matches!(load.form, RowForm::Inserts { .. }),
         };
-        let held_columns: Vec<HeldColumn> = from.iter().map(|column| columns.place(column)).collect();
+        let temp_columns: Vec<TempColumn> = from.iter().map(|column| columns.place(column)).collect();
         columns.fill_rest(&from);
-        let Columns { places, used, is_held, .. } = columns;
+        let Columns { places, used, is_buffered, .. } = columns;
         matched.expressions.extend(used.into_iter().map(|used| Expression {
             rule: used.rule,
             sql: used.sql,
-            columns: held_columns.clone(),
+            columns: temp_columns.clone(),
             table: table.clone(),
             column: used.column,
         }));
@@ -290,7 +290,7 @@ impl<'a> Matcher<'a> {
             table: table.clone(),
             columns: places.iter().map(|place| place.column.name.clone()).collect(),
             from: shapes.collect(),
-            held: is_held.then(|| held(table, &held_columns, &places)),
+            temp_table: is_buffered.then(|| temp_table(table, &temp_columns, &places)),
         })
     }
 
@@ -380,7 +380,7 @@ mod tests {
         assert_eq!(refused(&matched), Vec::<String>::new());
         let into = matched.loads[0].into.as_ref().unwrap();
         assert_eq!(
-            (into.columns.as_slice(), &into.held),
+            (into.columns.as_slice(), &into.temp_table),
             (["a".to_owned(), "b".to_owned()].as_slice(), &None)
         );
         let texts: Vec<String> = matched.differences.iter().map(ToString::to_string).collect();
@@ -399,16 +399,16 @@ mod tests {
     }
 
     #[test]
-    fn rules_make_rows_be_held() {
+    fn rules_make_rows_go_through_a_temporary_table() {
         let yaml = "rename: [{table: t, column: b, to: c}]\ndefault: [{table: t, column: c, value: \"'x'\"}]\n\
                     cast: [{table: t, column: a, using: upper(a)}]\n";
         let rules: TargetRules = crate::server::yaml::parse(yaml).unwrap();
         let matched = matched(&[column("a", false, false), column("c", true, false)], &rules);
         assert_eq!(refused(&matched), Vec::<String>::new());
-        let held = matched.loads[0].held().unwrap();
-        assert_eq!(held.create, "CREATE TEMPORARY TABLE pgmig_held (a text, b text) ON COMMIT DROP");
+        let buffer = matched.loads[0].temp_table().unwrap();
+        assert_eq!(buffer.create, "CREATE TEMPORARY TABLE pgmig_held (a text, b text) ON COMMIT DROP");
         assert_eq!(
-            held.insert,
+            buffer.insert,
             "INSERT INTO s.t (a, c) OVERRIDING SYSTEM VALUE SELECT (upper(a)), COALESCE(b, ('x')) FROM \
              pg_temp.pgmig_held"
         );

@@ -4,7 +4,7 @@ use super::matching::Matcher;
 use crate::archive::{Archive, DumpId, EntryKind};
 use crate::error::Result;
 use crate::restore::plan::RunAs;
-use crate::restore::plan::planner::qualified_name;
+use crate::restore::plan::entry::qualified_name;
 use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident, quote_literal};
 use std::collections::HashMap;

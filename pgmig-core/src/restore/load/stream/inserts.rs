@@ -39,7 +39,7 @@ impl Reader {
         let strings = self.reading.strings;
         let columns = self.columns(table).cloned().unwrap_or_default();
         let mut collector = InstanceCollector::new(&columns.names, &discovery.columns)?;
-        let (mut held, mut size) = (Vec::new(), 0);
+        let (mut buffered, mut size) = (Vec::new(), 0);
         each_statement(table, data, strings, &mut |text| {
             size += text.len();
             if size > INSTANCES_BYTES {
@@ -57,12 +57,12 @@ impl Reader {
                 }
                 collector.push_values(&values)?;
             }
-            held.push(text.to_vec());
+            buffered.push(text.to_vec());
             Ok(())
         })?;
         self.resolve(discovery.resolve, collector)?;
         let (mut batch, mut end) = (Vec::new(), TableEnd::default());
-        for text in held {
+        for text in buffered {
             self.statement(table, &text, &mut batch, &mut end)?;
         }
         self.send_statements(batch)?;
