@@ -64,8 +64,8 @@ impl ResourceController {
     /// Accepts, from now on, the certificate with this fingerprint although it cannot be verified. Accepts no other
     /// such certificate.
     ///
-    /// For a caller that got [`ResourceControllerError::UntrustedCertificate`], showed the certificate to a user, and
-    /// was told to continue.
+    /// For a caller that got [`ResourceControllerError::UntrustedCertificate`] and showed the certificate to a user, and
+    /// the user decided to continue.
     pub fn trust(&mut self, fingerprint: Fingerprint) {
         self.requester.connector.trusted = Some(fingerprint);
     }
