@@ -121,17 +121,20 @@ impl DataReader<'_> {
         self.source.fill(buffer)
     }
 
-    /// The memory that unpacking takes for a window, in bytes, as a zstd stream declares it. `None` where that cannot
-    /// be told. Only before anything is read.
-    pub(crate) fn zstd_window(&mut self) -> Result<Option<u64>, ArchiveError> {
+    /// The size in bytes of the window that a zstd stream declares: decompression needs as much memory. 0 for data that
+    /// are not compressed with zstd; `None` if the stream does not say. Call it before anything is read.
+    ///
+    /// # Errors
+    /// The archive cannot be read.
+    pub fn zstd_window(&mut self) -> Result<Option<u64>, ArchiveError> {
         match &mut self.source {
             DataSource::Item(item) => item.zstd_window(),
             DataSource::Script { .. } => Ok(Some(0)),
         }
     }
 
-    /// Bytes of the archive, from its start, up to the end of what has been read so far.
-    pub(crate) fn file_offset(&mut self) -> Option<u64> {
+    /// The place in the archive up to which data have been read, in bytes from its start. `None` if it is not known.
+    pub fn file_offset(&mut self) -> Option<u64> {
         match &mut self.source {
             DataSource::Item(item) => item.offset(),
             DataSource::Script { stream, .. } => Some(stream.reader().offset()),

@@ -12,8 +12,10 @@ use zstd::stream::raw::{DParameter, Decoder, Operation};
 /// frame that declares more is refused instead of allocating what it says.
 const WINDOW_LOG_MAX: u32 = 27;
 
-/// Windows of more than this are wide. pg_dump's own levels take up to 8 MiB, `zstd:long` 128 MiB.
-pub(crate) const WIDE_WINDOW: u64 = 8 * 1024 * 1024;
+/// A zstd window of more bytes than this is called wide. pg_dump's levels need up to 8 MiB, `--compress=zstd:long` 128 MiB.
+///
+/// A program that reads several blocks at once can save memory: it opens blocks with a wide window one at a time.
+pub const WIDE_WINDOW: u64 = 8 * 1024 * 1024;
 
 /// The decoders of one archive that nobody uses now.
 #[derive(Default)]

@@ -91,16 +91,29 @@ pub enum DataState {
 
 macro_rules! entry_kinds {
     ($($variant:ident = $desc:literal),+ $(,)?) => {
-        /// Kind of a TOC entry: its `desc`, where that is one that pg_dump 8.0 to 19 writes.
+        /// Kind of a TOC entry, for every `desc` that pg_dump 8.0 to 19 writes.
+        ///
+        /// The enum is exhaustive on purpose. A program that treats every kind can match without `_`: when a new
+        /// release of PostgreSQL brings a new kind, the compiler then names each place that has to treat it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
         pub enum EntryKind {
             $(#[doc = concat!("`", $desc, "`")] $variant,)+
-            /// Anything else; [`Entry::desc`] has the text.
+            /// Any other kind; [`Entry::desc`] has the text.
             Other,
         }
 
         impl EntryKind {
+            /// Every kind except [`Other`](Self::Other), in alphabetical order.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The text in the archive: [`Entry::desc`]. It is "" for [`Other`](Self::Other).
+            pub const fn desc(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $desc,)+
+                    Self::Other => "",
+                }
+            }
+
             pub(super) fn from_desc(desc: &[u8]) -> Self {
                 $(if desc == $desc.as_bytes() { return Self::$variant; })+
                 Self::Other
@@ -225,6 +238,31 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// An entry without statements, owner, dependencies and data. The archive reader makes its own; this one is for tests
+    /// of code that uses entries.
+    pub fn new(dump_id: DumpId, kind: EntryKind, section: Section, tag: &str) -> Self {
+        Self {
+            dump_id,
+            had_dumper: false,
+            catalog_id: CatalogId::default(),
+            tag: tag.into(),
+            desc: kind.desc().into(),
+            kind,
+            section,
+            definition: None,
+            drop_statement: None,
+            copy_statement: None,
+            namespace: None,
+            tablespace: None,
+            table_access_method: None,
+            relation_kind: None,
+            owner: None,
+            with_oids: false,
+            dependencies: Vec::new(),
+            data: DataState::NoData,
+        }
+    }
+
     /// Keeps one copy of what both say: neighbours mostly agree in kind, schema and owner.
     pub(super) fn share_texts(&mut self, other: &Self) {
         if self.desc == other.desc {
@@ -335,6 +373,15 @@ mod tests {
         assert_eq!(DumpId::new(1).map(DumpId::get), Some(1));
         assert_eq!(DumpId::new(0x7fff_ffff).map(DumpId::get), Some(0x7fff_ffff));
         assert_eq!(DumpId::new(0x8000_0000), None);
+    }
+
+    #[test]
+    fn every_kind_is_found_by_its_desc() {
+        assert!(EntryKind::ALL.len() > 60 && EntryKind::ALL.is_sorted_by_key(|kind| kind.desc()));
+        for kind in EntryKind::ALL {
+            assert_eq!(EntryKind::from_desc(kind.desc().as_bytes()), *kind);
+        }
+        assert_eq!(EntryKind::from_desc(b"FLYING CARPET"), EntryKind::Other);
     }
 
     #[test]

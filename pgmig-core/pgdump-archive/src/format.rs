@@ -1,11 +1,10 @@
 //! The formats that pg_dump writes.
 
-use serde::Serialize;
 use std::fmt;
 
 /// What pg_dump wrote (`--format`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum Format {
     /// One file with a table of contents and data blocks (`-Fc`).

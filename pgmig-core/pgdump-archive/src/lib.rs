@@ -1,14 +1,23 @@
-//! Reads the archives that pg_dump writes: the header, the table of contents (TOC), the data blocks.
+//! Reads what pg_dump writes, in every format, without a server: the entries of the table of contents, and the data.
 //!
-//! Every format that pg_dump writes, container versions 1.10 to 1.16 (PostgreSQL 8.0 to 18), uncompressed or with
-//! gzip, lz4 or zstd; also when the whole file was compressed with one of these. Custom (`-Fc`), directory (`-Fd`), tar
-//! (`-Ft`, and a directory that was packed with tar), plain scripts (`-Fp`). The format is told from the contents, never from a name.
-//! Everything is streamed, and nothing is believed: what pg_dump would not write is an error that says where it is.
+//! | format | `pg_dump` | read from |
+//! |---|---|---|
+//! | custom | `-Fc` | a file, memory, a stream |
+//! | directory | `-Fd` | a directory, or a tar file of it |
+//! | tar | `-Ft` | a file, memory, a stream |
+//! | plain script | `-Fp` | a file, memory, a stream |
 //!
-//! Knows no database and executes nothing: what an entry's SQL means is not looked at here.
+//! Archives of the container versions 1.10 to 1.16 (pg_dump of PostgreSQL 8.0 to 18) are read. Data may be compressed
+//! with gzip, lz4 or zstd, and so may the file as a whole. The contents decide which format it is, never the name.
+//!
+//! Memory does not grow with the archive: data are read in pieces. The reader trusts no byte of the archive. Anything that
+//! pg_dump would not write is an [`ArchiveError`], which names the place.
+//!
+//! An [`Archive`] does not know what the SQL in it means, and executes nothing. The modules [`sql`] and [`copy`] help to
+//! take SQL and rows apart.
 //!
 //! ```no_run
-//! use pgmig_core::archive::{Archive, ArchiveError, Block};
+//! use pgdump_archive::{Archive, ArchiveError, Block};
 //!
 //! # fn main() -> Result<(), ArchiveError> {
 //! let archive = Archive::open("store.dump".as_ref())?;
@@ -24,6 +33,9 @@
 //! # Ok(())
 //! # }
 //! ```
+
+pub mod copy;
+pub mod sql;
 
 mod block;
 mod blocks;
@@ -61,6 +73,7 @@ mod window;
 mod wrapper;
 
 pub use block::{Block, DataReader, LargeObjectsReader};
+pub use decoders::WIDE_WINDOW;
 pub use entry::{CatalogId, DataState, DumpId, Entry, EntryKind, EntryLabel, Oid, Section};
 pub use error::{ArchiveError, MemberProblem, Part, Place, ScriptProblem};
 pub use format::Format;
@@ -71,8 +84,6 @@ pub use sniff::Foreign;
 pub use tail::Tail;
 pub use text::ArchiveText;
 pub use version::ArchiveVersion;
-
-pub(crate) use decoders::WIDE_WINDOW;
 
 use blocks::FileBlocks;
 use custom::StreamBlocks;
@@ -190,8 +201,9 @@ impl Archive {
         Ok(())
     }
 
-    /// Frees the memory of the entries' statements, when they have been planned.
-    pub(crate) fn forget_statements(&mut self) {
+    /// Frees the memory of the entries' statements: their `definition`, `drop_statement` and `copy_statement` become
+    /// `None`. For a program that needs the entries for long, but their statements no more.
+    pub fn forget_statements(&mut self) {
         for entry in &mut self.toc.entries {
             (entry.definition, entry.drop_statement, entry.copy_statement) = (None, None, None);
         }
@@ -327,3 +339,7 @@ fn transcode_text(
     }
     Ok(())
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

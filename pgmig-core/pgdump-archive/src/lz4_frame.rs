@@ -42,8 +42,8 @@ impl<R: Read> Read for Lz4Frame<R> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::archive::Compression;
-    use crate::archive::tests::builder::{noise, pack};
+    use crate::Compression;
+    use crate::tests::builder::{noise, pack};
 
     #[test]
     fn nothing_behind_a_frame_is_taken() {

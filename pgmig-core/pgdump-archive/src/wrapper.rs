@@ -144,7 +144,7 @@ impl<R: Read> Stream<R> {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::archive::tests::builder::{noise, pack_file as packed};
+    use crate::tests::builder::{noise, pack_file as packed};
 
     fn unpacked(bytes: &[u8], wrapper: Compression) -> io::Result<Vec<u8>> {
         let mut out = Vec::new();

@@ -1,14 +1,13 @@
 //! Where a given store keeps its instances, its migration history and its releases: `profile.yaml` and
 //! `releases.yaml` of a directory under `schema-migrations/`, built in or given.
 
-mod builtin;
 mod error;
 mod releases;
 mod schema_version;
 mod store;
 mod target_rules;
 
-pub(crate) use builtin::Builtin;
+pub use crate::rewrite::BinaryRule;
 pub use error::ProfileError;
 pub use releases::{Release, Releases};
 pub use schema_version::SchemaVersion;

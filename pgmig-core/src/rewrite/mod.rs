@@ -31,8 +31,8 @@ mod token;
 #[cfg(test)]
 mod reference;
 
-pub use ddl::rewrite_ddl;
-pub use insert::{RewrittenInsert, rewrite_insert};
+pub(crate) use ddl::rewrite_ddl;
+pub(crate) use insert::rewrite_insert;
 pub use large_object::LargeObjectRewriter;
 pub use leftover::LeftoverCounter;
 pub(crate) use occurrence::ids_in_row;

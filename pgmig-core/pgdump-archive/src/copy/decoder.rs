@@ -33,7 +33,7 @@ pub fn fields(row: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// A backslash before anything that is no escape is left out, as the server does it.
 ///
 /// ```
-/// use pgmig_core::copy::decode_field;
+/// use pgdump_archive::copy::decode_field;
 /// assert_eq!(decode_field(br"a\tb\\\x41\101").as_deref(), Some(b"a\tb\\AA".as_slice()));
 /// assert_eq!(decode_field(br"\N"), None);
 /// ```
@@ -60,9 +60,11 @@ pub fn decode_field(field: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(value))
 }
 
-/// The byte that the escape at the beginning of `text`, which is a backslash, stands for, and its length.
-/// A backslash at the very end stands for itself.
-pub(crate) fn escaped_byte(text: &[u8]) -> (Option<u8>, usize) {
+/// Decodes the escape at the beginning of `text`, whose first byte is a backslash: the byte that it stands for, and the
+/// number of bytes that it takes up.
+///
+/// A backslash at the very end stands for itself. The byte is `None` only where `text` is empty.
+pub fn escaped_byte(text: &[u8]) -> (Option<u8>, usize) {
     let Some(&letter) = text.get(1) else {
         return (text.first().copied(), 1);
     };

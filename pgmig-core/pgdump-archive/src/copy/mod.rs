@@ -10,8 +10,7 @@ mod oids;
 mod row;
 mod statement;
 
-pub(crate) use decoder::escaped_byte;
-pub use decoder::{decode_field, fields, rows};
+pub use decoder::{decode_field, escaped_byte, fields, rows};
 pub use encoder::{encode_field, encode_row};
 pub use error::CopyError;
 pub use oids::remove_oids;

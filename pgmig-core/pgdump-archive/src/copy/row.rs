@@ -18,7 +18,7 @@ pub enum EndMarker {
 /// Cuts a COPY stream, given in chunks of any size, into runs of whole rows.
 ///
 /// ```
-/// use pgmig_core::copy::{EndMarker, RowSplitter};
+/// use pgdump_archive::copy::{EndMarker, RowSplitter};
 /// let mut splitter = RowSplitter::new(EndMarker::Required);
 /// let mut rows = Vec::new();
 /// assert_eq!(splitter.push(b"1\ta\n2", &mut rows)?, 1);
@@ -27,7 +27,7 @@ pub enum EndMarker {
 /// assert_eq!(splitter.push(b"\tb\n\\.\n\n\n", &mut rows)?, 1);
 /// assert_eq!(rows, b"2\tb\n");
 /// assert_eq!(splitter.finish(&mut rows)?, 2);
-/// # Ok::<(), pgmig_core::copy::CopyError>(())
+/// # Ok::<(), pgdump_archive::copy::CopyError>(())
 /// ```
 #[derive(Debug)]
 #[must_use]

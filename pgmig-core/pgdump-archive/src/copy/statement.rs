@@ -32,7 +32,7 @@ impl CopyStatement {
     /// [`SqlError`] if it is anything else.
     ///
     /// ```
-    /// use pgmig_core::copy::{CopyOptions, CopyStatement};
+    /// use pgdump_archive::copy::{CopyOptions, CopyStatement};
     /// let copy = CopyStatement::parse("COPY store.t (id, \"a\"\"b\") FROM stdin;\n")?;
     /// assert_eq!(copy.columns.as_deref(), Some(["id".to_owned(), "a\"b".to_owned()].as_slice()));
     /// let options = CopyOptions { encoding: Some("LATIN1".to_owned()), freeze: true };
@@ -40,7 +40,7 @@ impl CopyStatement {
     ///     copy.to_sql(&copy.table, &options),
     ///     "COPY store.t (id, \"a\"\"b\") FROM STDIN WITH (FREEZE, ENCODING 'LATIN1')"
     /// );
-    /// # Ok::<(), pgmig_core::sql::SqlError>(())
+    /// # Ok::<(), pgdump_archive::sql::SqlError>(())
     /// ```
     pub fn parse(sql: &str) -> Result<Self, SqlError> {
         let mut parser = Parser::new(sql, "COPY statement", StandardStrings::On);

@@ -1,9 +1,9 @@
 //! Makes an entry of what a script says under one comment.
 
 use super::header::EntryHeader;
-use crate::archive::entry::{CatalogId, DataState, DumpId, Entry, EntryKind, Oid, Section};
-use crate::archive::text::ArchiveText;
+use crate::entry::{CatalogId, DataState, DumpId, Entry, EntryKind, Oid, Section};
 use crate::sql::{Lexer, StandardStrings, Token};
+use crate::text::ArchiveText;
 
 /// `pg_database`, by which pg_dump 9.x tells that a comment is about the database.
 const PG_DATABASE: Oid = Oid(1262);

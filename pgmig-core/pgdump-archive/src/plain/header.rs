@@ -3,7 +3,7 @@
 //! After `_printTocEntry` of pg_backup_archiver.c. What a name holds is only kept from ending the line
 //! (`sanitize_line`), so that a name can look like the rest of the comment; the last match is the comment's own.
 
-use crate::archive::text::ArchiveText;
+use crate::text::ArchiveText;
 use memchr::memmem;
 
 /// What the comment says of its entry. Line ends in names have become blanks.

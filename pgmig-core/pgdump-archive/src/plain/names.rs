@@ -1,9 +1,9 @@
 //! What the comments of a script leave out of names, and what a table of contents says of how entries belong
 //! together.
 
-use crate::archive::entry::{DumpId, Entry, EntryKind, Section};
-use crate::archive::text::ArchiveText;
+use crate::entry::{DumpId, Entry, EntryKind, Section};
 use crate::sql::{Lexer, StandardStrings, TokenKind};
+use crate::text::ArchiveText;
 use memchr::memmem;
 use std::collections::HashMap;
 

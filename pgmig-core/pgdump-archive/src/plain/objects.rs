@@ -1,16 +1,16 @@
 //! Large objects in a script: `lo_open`, `lowrite`, `lo_close` in one transaction.
 
 use super::stream::ScriptStream;
-use crate::archive::compression::Item;
-use crate::archive::entry::Oid;
-use crate::archive::error::{ArchiveError, ScriptProblem};
+use crate::compression::Item;
+use crate::entry::Oid;
+use crate::error::{ArchiveError, ScriptProblem};
 use crate::sql::{Parser, SqlError, StandardStrings, StatementSplitter, TokenKind};
 
 /// How much of the script is read at a time.
 const PIECE: usize = 64 * 1024;
 
 /// Where the statements of a transaction come from.
-pub(in crate::archive) enum Statements<'a> {
+pub(crate) enum Statements<'a> {
     /// A part of a script in a file.
     Item { item: Box<Item<'a>>, splitter: Box<StatementSplitter>, ended: bool },
     /// A script in a stream.
@@ -18,7 +18,7 @@ pub(in crate::archive) enum Statements<'a> {
 }
 
 impl<'a> Statements<'a> {
-    pub(in crate::archive) fn of_item(item: Item<'a>, strings: StandardStrings) -> Self {
+    pub(crate) fn of_item(item: Item<'a>, strings: StandardStrings) -> Self {
         Self::Item { item: Box::new(item), splitter: Box::new(StatementSplitter::new(strings)), ended: false }
     }
 
@@ -60,7 +60,7 @@ impl<'a> Statements<'a> {
 }
 
 /// Reads the large objects of one transaction.
-pub(in crate::archive) struct ScriptObjects<'a> {
+pub(crate) struct ScriptObjects<'a> {
     statements: Statements<'a>,
     strings: StandardStrings,
     within_object: bool,
@@ -81,11 +81,11 @@ enum Call {
 }
 
 impl<'a> ScriptObjects<'a> {
-    pub(in crate::archive) fn new(statements: Statements<'a>, strings: StandardStrings) -> Self {
+    pub(crate) fn new(statements: Statements<'a>, strings: StandardStrings) -> Self {
         Self { statements, strings, within_object: false, opened: None, pending: Vec::new(), given: 0 }
     }
 
-    pub(in crate::archive) fn next_object(&mut self) -> Result<Option<Oid>, ArchiveError> {
+    pub(crate) fn next_object(&mut self) -> Result<Option<Oid>, ArchiveError> {
         while self.within_object {
             self.read_more()?;
             self.pending.clear();
@@ -103,11 +103,7 @@ impl<'a> ScriptObjects<'a> {
         Ok(self.opened.take())
     }
 
-    pub(in crate::archive) fn read_into(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        at_most: usize,
-    ) -> Result<usize, ArchiveError> {
+    pub(crate) fn read_into(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
         let mut read = 0;
         while read < at_most {
             let rest = self.pending.get(self.given..).unwrap_or_default();

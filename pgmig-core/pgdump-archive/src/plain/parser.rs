@@ -8,15 +8,15 @@ use super::header::EntryHeader;
 use super::names::{NamesWithLineEnds, Objects};
 use super::reader::{Event, ScriptReader};
 use super::setting::Setting;
-use crate::archive::entry::{DumpId, Entry, EntryKind, Section};
-use crate::archive::error::{ArchiveError, Part, ScriptProblem};
-use crate::archive::format::Format;
-use crate::archive::header::{Compression, Header};
-use crate::archive::reader::Reader;
-use crate::archive::session::SessionSettings;
-use crate::archive::text::ArchiveText;
-use crate::archive::toc::Toc;
+use crate::entry::{DumpId, Entry, EntryKind, Section};
+use crate::error::{ArchiveError, Part, ScriptProblem};
+use crate::format::Format;
+use crate::header::{Compression, Header};
+use crate::reader::Reader;
+use crate::session::SessionSettings;
 use crate::sql::{ScriptPiece, StandardStrings};
+use crate::text::ArchiveText;
+use crate::toc::Toc;
 use data::is_copy;
 
 /// Statements of `--clean` before the first entry, by how they begin; and of `--create`, before the script goes on in

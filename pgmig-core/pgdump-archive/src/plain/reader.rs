@@ -1,9 +1,9 @@
 //! Reads a script piece by piece, and passes over what is not SQL.
 
 use super::header::{EntryHeader, is_header};
-use crate::archive::error::{ArchiveError, Place, ScriptProblem};
-use crate::archive::reader::Reader;
-use crate::archive::sniff::SCRIPT_TITLE;
+use crate::error::{ArchiveError, Place, ScriptProblem};
+use crate::reader::Reader;
+use crate::sniff::SCRIPT_TITLE;
 use crate::sql::{PieceKind, ScriptPiece, ScriptSplitter, SqlError, StandardStrings};
 use memchr::memmem;
 

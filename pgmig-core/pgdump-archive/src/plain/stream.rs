@@ -1,16 +1,16 @@
 //! A plain script that comes in a stream: its entries are known as far as it has been read.
 
 use super::parser::{Found, ScriptParser};
-use crate::archive::block::{Block, DataReader, LargeObjectsReader};
-use crate::archive::entry::DumpId;
-use crate::archive::error::ArchiveError;
-use crate::archive::header::Header;
-use crate::archive::plain::objects::{ScriptObjects, Statements};
-use crate::archive::reader::Reader;
-use crate::archive::toc::Toc;
+use crate::block::{Block, DataReader, LargeObjectsReader};
+use crate::entry::DumpId;
+use crate::error::ArchiveError;
+use crate::header::Header;
+use crate::plain::objects::{ScriptObjects, Statements};
+use crate::reader::Reader;
+use crate::toc::Toc;
 
 /// The data of a script in a stream: each can be read once, in their order.
-pub(in crate::archive) struct ScriptStream {
+pub(crate) struct ScriptStream {
     parser: ScriptParser,
     state: State,
 }
@@ -33,7 +33,7 @@ enum State {
 
 impl ScriptStream {
     /// Reads up to the first data; `reader` is at the start of the script.
-    pub(in crate::archive) fn open(reader: Reader) -> Result<(Header, Toc, Self), ArchiveError> {
+    pub(crate) fn open(reader: Reader) -> Result<(Header, Toc, Self), ArchiveError> {
         let mut stream = Self { parser: ScriptParser::new(reader), state: State::Between };
         let mut toc = Toc::default();
         stream.advance(&mut toc)?;
@@ -41,13 +41,13 @@ impl ScriptStream {
     }
 
     /// Whether all entries are known.
-    pub(in crate::archive) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.state == State::Ended
     }
 
     /// Goes on to the next data, past what is left of the current ones, and says whose they are. The entries up to
     /// there are added to `toc`.
-    pub(in crate::archive) fn advance(&mut self, toc: &mut Toc) -> Result<Option<DumpId>, ArchiveError> {
+    pub(crate) fn advance(&mut self, toc: &mut Toc) -> Result<Option<DumpId>, ArchiveError> {
         match self.state {
             State::Before(found) => return Ok(Some(found.dump_id())),
             State::Ended => return Ok(None),
@@ -64,10 +64,7 @@ impl ScriptStream {
     }
 
     /// The next data.
-    pub(in crate::archive) fn next(
-        &mut self,
-        toc: &mut Toc,
-    ) -> Result<Option<(DumpId, Block<'_>)>, ArchiveError> {
+    pub(crate) fn next(&mut self, toc: &mut Toc) -> Result<Option<(DumpId, Block<'_>)>, ArchiveError> {
         self.advance(toc)?;
         let State::Before(found) = self.state else { return Ok(None) };
         let id = found.dump_id();
@@ -91,11 +88,7 @@ impl ScriptStream {
     }
 
     /// Appends the next rows or statements to `buffer`, about `at_most` bytes; nothing only at their end.
-    pub(in crate::archive) fn read(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        at_most: usize,
-    ) -> Result<usize, ArchiveError> {
+    pub(crate) fn read(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
         let before = buffer.len();
         let state = self.state;
         self.state = State::Failed;
@@ -120,7 +113,7 @@ impl ScriptStream {
     }
 
     /// The next statement of a transaction with large objects.
-    pub(in crate::archive) fn next_statement(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
+    pub(crate) fn next_statement(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
         if self.state != State::Objects {
             return Ok(None);
         }
@@ -131,7 +124,7 @@ impl ScriptStream {
         Ok(statement)
     }
 
-    pub(in crate::archive) fn reader(&mut self) -> &mut Reader {
+    pub(crate) fn reader(&mut self) -> &mut Reader {
         self.parser.script.reader()
     }
 

@@ -1,7 +1,7 @@
 //! Where a reader's bytes come from.
 
 use super::{Reader, to_u64};
-use crate::archive::{
+use crate::{
     file::{ArchiveFile, Cursor},
     header::Compression,
     wrapper::Unpacker,
@@ -54,7 +54,7 @@ pub(super) fn read_wrapped(
     Ok(read)
 }
 
-/// What is left of a reader's input, for a decoder. An [`ArchiveError`](crate::archive::ArchiveError) travels inside the [`io::Error`].
+/// What is left of a reader's input, for a decoder. An [`ArchiveError`](crate::ArchiveError) travels inside the [`io::Error`].
 pub(super) struct Rest(pub(super) Reader);
 
 impl Read for Rest {

@@ -1,7 +1,7 @@
 //! The primitive values of the format: bytes, integers, offsets, strings.
 
 use super::{Reader, to_u64};
-use crate::archive::{error::ArchiveError, text::ArchiveText};
+use crate::{error::ArchiveError, text::ArchiveText};
 
 /// Longest text of a table of contents that is compressed as a whole: memory for it is only bounded by this, and no
 /// definition comes near.
@@ -9,11 +9,7 @@ const LONGEST_UNPACKED_TEXT: u64 = 64 * 1024 * 1024;
 
 impl Reader {
     /// Fills `out`.
-    pub(in crate::archive) fn bytes(
-        &mut self,
-        out: &mut [u8],
-        reading: &'static str,
-    ) -> Result<(), ArchiveError> {
+    pub(crate) fn bytes(&mut self, out: &mut [u8], reading: &'static str) -> Result<(), ArchiveError> {
         self.value_at = self.offset();
         let mut filled = 0;
         while let Some(space) = out.get_mut(filled..).filter(|space| !space.is_empty()) {
@@ -31,7 +27,7 @@ impl Reader {
         Ok(())
     }
 
-    pub(in crate::archive) fn byte(&mut self, reading: &'static str) -> Result<u8, ArchiveError> {
+    pub(crate) fn byte(&mut self, reading: &'static str) -> Result<u8, ArchiveError> {
         self.value_at = self.offset();
         self.next_byte(reading)
     }
@@ -59,7 +55,7 @@ impl Reader {
     }
 
     /// An integer: a sign byte, then the magnitude.
-    pub(in crate::archive) fn int(&mut self, reading: &'static str) -> Result<i64, ArchiveError> {
+    pub(crate) fn int(&mut self, reading: &'static str) -> Result<i64, ArchiveError> {
         self.value_at = self.offset();
         let negative = self.next_byte(reading)? != 0;
         let magnitude = self.magnitude(self.sizes.int, reading)?;
@@ -71,7 +67,7 @@ impl Reader {
     }
 
     /// An integer from `low` to `high`.
-    pub(in crate::archive) fn int_within<T: TryFrom<i64>>(
+    pub(crate) fn int_within<T: TryFrom<i64>>(
         &mut self,
         reading: &'static str,
         low: i64,
@@ -85,13 +81,13 @@ impl Reader {
     }
 
     /// A file offset.
-    pub(in crate::archive) fn unsigned_offset(&mut self, reading: &'static str) -> Result<u64, ArchiveError> {
+    pub(crate) fn unsigned_offset(&mut self, reading: &'static str) -> Result<u64, ArchiveError> {
         self.value_at = self.offset();
         self.magnitude(self.sizes.offset, reading)
     }
 
     /// A string of at most `most` bytes; `None` for NULL.
-    pub(in crate::archive) fn text(
+    pub(crate) fn text(
         &mut self,
         reading: &'static str,
         most: u64,

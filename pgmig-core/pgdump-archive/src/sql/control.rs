@@ -1,4 +1,4 @@
-//! Which statements begin or end transactions, or parts of them.
+//! Finds statements that begin or end a transaction or a savepoint.
 
 use super::lexer::{Lexer, StandardStrings, TokenKind};
 use super::statement::split_statements;
@@ -16,9 +16,11 @@ const CONTROL: [&[&str]; 9] = [
     &["release"],
 ];
 
-/// The first words, in upper case, of the first statement in `sql` that begins or ends a transaction or a savepoint. Text
-/// that cannot be read has none: what a server makes of it is an error.
-pub(crate) fn transaction_control(sql: &str, strings: StandardStrings) -> Option<String> {
+/// The command of the first statement in `sql` that begins or ends a transaction or a savepoint, such as "COMMIT" or
+/// "START TRANSACTION".
+///
+/// Returns `None` for SQL that cannot be split into statements. The server refuses it as well.
+pub fn transaction_control(sql: &str, strings: StandardStrings) -> Option<String> {
     let statements = split_statements(sql, strings).ok()?;
     let control = |statement: &&str| {
         let words = leading_words(statement, strings, 2);

@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// `name` as PostgreSQL would print it: quoted unless it is a lower-case name that is no key word.
 ///
 /// ```
-/// use pgmig_core::sql::quote_ident;
+/// use pgdump_archive::sql::quote_ident;
 /// assert_eq!(quote_ident("tenant"), "tenant");
 /// assert_eq!(quote_ident("select"), "\"select\"");
 /// assert_eq!(quote_ident("a\"b"), "\"a\"\"b\"");
@@ -26,7 +26,7 @@ pub fn quote_ident(name: &str) -> String {
 /// where it holds a backslash.
 ///
 /// ```
-/// use pgmig_core::sql::quote_literal;
+/// use pgdump_archive::sql::quote_literal;
 /// assert_eq!(quote_literal("it's"), "'it''s'");
 /// assert_eq!(quote_literal("a\\b"), "E'a\\\\b'");
 /// ```

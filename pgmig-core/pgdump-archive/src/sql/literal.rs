@@ -3,9 +3,10 @@
 use super::lexer::{StringKind, Token, TokenKind};
 use std::borrow::Cow;
 
-/// The value of the string constant `token` of `sql`; `None` if it is none, or stands for bytes that are not
-/// UTF-8.
-pub(crate) fn decode<'a>(sql: &'a str, token: &Token) -> Option<Cow<'a, str>> {
+/// The value of the string constant `token` of `sql`, in any of PostgreSQL's forms.
+///
+/// Returns `None` if the token is no string constant, or if its value is not UTF-8.
+pub fn decode<'a>(sql: &'a str, token: &Token) -> Option<Cow<'a, str>> {
     let body = sql.get(token.body.clone())?;
     match token.kind {
         TokenKind::String(StringKind::Dollar | StringKind::Bits) => Some(Cow::Borrowed(body)),

@@ -17,14 +17,14 @@ mod script;
 mod statement;
 mod table;
 
+pub use control::transaction_control;
 pub use error::SqlError;
 pub use ident::{QualifiedName, quote_ident, quote_literal};
 pub use insert::InsertStatement;
 pub use lexer::{Lexer, StandardStrings, StringKind, Token, TokenKind};
+pub use literal::decode as decode_literal;
+pub use parser::Parser;
 pub use statement::{MAX_STATEMENT_BYTES, Statement, StatementSplitter, split_statements};
 pub use table::{ColumnDefinition, TableDefinition, table_columns, table_definition};
 
-pub(crate) use control::transaction_control;
-pub(crate) use literal::decode as decode_literal;
-pub(crate) use parser::Parser;
 pub(crate) use script::{PieceKind, ScriptPiece, ScriptSplitter};

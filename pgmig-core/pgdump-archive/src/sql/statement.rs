@@ -25,7 +25,7 @@ pub struct Statement<'a> {
 /// statement plus one chunk.
 ///
 /// ```
-/// use pgmig_core::sql::{StandardStrings, StatementSplitter};
+/// use pgdump_archive::sql::{StandardStrings, StatementSplitter};
 /// let mut splitter = StatementSplitter::new(StandardStrings::On);
 /// let mut statements = Vec::new();
 /// for chunk in [b"INSERT INTO t VALUES (';".as_slice(), b"'); SELECT 1"] {
@@ -39,7 +39,7 @@ pub struct Statement<'a> {
 ///     statements.push(String::from_utf8_lossy(statement.text).into_owned());
 /// }
 /// assert_eq!(statements, ["INSERT INTO t VALUES (';');", "SELECT 1"]);
-/// # Ok::<(), pgmig_core::sql::SqlError>(())
+/// # Ok::<(), pgdump_archive::sql::SqlError>(())
 /// ```
 #[derive(Debug)]
 pub struct StatementSplitter {

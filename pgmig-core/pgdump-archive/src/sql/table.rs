@@ -60,10 +60,10 @@ pub struct ColumnDefinition {
 /// [`SqlError`] if it is no `CREATE TABLE`.
 ///
 /// ```
-/// use pgmig_core::sql::table_columns;
+/// use pgdump_archive::sql::table_columns;
 /// let sql = "CREATE TABLE store.t (\n    id uuid NOT NULL,\n    \"a b\" numeric(4,2) DEFAULT f(1, 2)\n);";
 /// assert_eq!(table_columns(sql)?, ["id", "a b"]);
-/// # Ok::<(), pgmig_core::sql::SqlError>(())
+/// # Ok::<(), pgdump_archive::sql::SqlError>(())
 /// ```
 pub fn table_columns(create_table: &str) -> Result<Vec<String>, SqlError> {
     Ok(table_definition(create_table)?.columns.into_iter().map(|column| column.name).collect())
@@ -77,12 +77,12 @@ pub fn table_columns(create_table: &str) -> Result<Vec<String>, SqlError> {
 /// [`SqlError`] if it is no `CREATE TABLE`.
 ///
 /// ```
-/// use pgmig_core::sql::table_definition;
+/// use pgdump_archive::sql::table_definition;
 /// let sql = "CREATE TABLE t (\n    at timestamp(3) with time zone NOT NULL\n)\nINHERITS (store.base);";
 /// let table = table_definition(sql)?;
 /// assert_eq!(table.columns[0].type_name, "timestamp(3) with time zone");
 /// assert_eq!(table.inherits[0].to_string(), "store.base");
-/// # Ok::<(), pgmig_core::sql::SqlError>(())
+/// # Ok::<(), pgdump_archive::sql::SqlError>(())
 /// ```
 pub fn table_definition(create_table: &str) -> Result<TableDefinition, SqlError> {
     let mut parser = Parser::new(create_table, "CREATE TABLE", StandardStrings::On);

@@ -1,8 +1,8 @@
 //! The header of a tar member: 512 bytes, POSIX (ustar).
 
-use crate::archive::error::{ArchiveError, MemberProblem};
-use crate::archive::reader::Reader;
-use crate::archive::text::ArchiveText;
+use crate::error::{ArchiveError, MemberProblem};
+use crate::reader::Reader;
+use crate::text::ArchiveText;
 use std::ops::Range;
 
 /// Members are padded to blocks of this many bytes.

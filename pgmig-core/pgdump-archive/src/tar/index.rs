@@ -1,10 +1,10 @@
 //! Which members a tar file has, and where.
 
 use super::header::{Member, MemberKind};
-use crate::archive::directory::TOC;
-use crate::archive::error::{ArchiveError, MemberProblem, Part};
-use crate::archive::reader::{Limit, Reader};
-use crate::archive::tail::{Tail, drain_zeros};
+use crate::directory::TOC;
+use crate::error::{ArchiveError, MemberProblem, Part};
+use crate::reader::{Limit, Reader};
+use crate::tail::{Tail, drain_zeros};
 use std::collections::HashMap;
 
 /// Members are refused beyond this many, which is more large objects than pg_dump's own lists of them stay usable
@@ -13,13 +13,13 @@ const MAX_MEMBERS: usize = 8 * 1024 * 1024;
 
 /// The members of a tar file that holds an archive.
 #[derive(Debug)]
-pub(in crate::archive) struct TarIndex {
+pub(crate) struct TarIndex {
     /// Path of the directory that `toc.dat` is in, with a slash; "" for a tar-format archive.
     prefix: String,
     /// First byte and the byte after the last, by path.
     members: HashMap<Box<str>, (u64, u64)>,
-    pub(in crate::archive) tail: Tail,
-    pub(in crate::archive) size: u64,
+    pub(crate) tail: Tail,
+    pub(crate) size: u64,
 }
 
 impl TarIndex {
@@ -27,7 +27,7 @@ impl TarIndex {
     ///
     /// # Errors
     /// It cannot be read, ends too early, has members that an archive has not, or no `toc.dat` or several.
-    pub(in crate::archive) fn read(reader: &mut Reader) -> Result<Self, ArchiveError> {
+    pub(crate) fn read(reader: &mut Reader) -> Result<Self, ArchiveError> {
         let mut members: HashMap<Box<str>, (u64, u64)> = HashMap::new();
         loop {
             reader.enter(Part::Members);
@@ -59,12 +59,12 @@ impl TarIndex {
     }
 
     /// Whether the members are those of a directory-format archive, which somebody has packed.
-    pub(in crate::archive) fn is_directory(&self) -> bool {
+    pub(crate) fn is_directory(&self) -> bool {
         !self.prefix.is_empty()
     }
 
     /// Where a member is, by its name in the archive: its first byte, and the byte after its last.
-    pub(in crate::archive) fn get(&self, name: &str) -> Option<(u64, u64)> {
+    pub(crate) fn get(&self, name: &str) -> Option<(u64, u64)> {
         if self.prefix.is_empty() {
             return self.members.get(name).copied();
         }
@@ -72,7 +72,7 @@ impl TarIndex {
     }
 
     /// Aims `reader` at the table of contents.
-    pub(in crate::archive) fn seek_toc(&self, reader: &mut Reader) {
+    pub(crate) fn seek_toc(&self, reader: &mut Reader) {
         let (start, end) = self.get(TOC).unwrap_or_default();
         reader.seek(start);
         reader.set_limit(Limit::EndOfFile(end));
@@ -90,7 +90,7 @@ fn prefix(members: &HashMap<Box<str>, (u64, u64)>, reader: &Reader) -> Result<St
         }
         (None, _) => Err(ArchiveError::NotAnArchive {
             input: reader.name().to_owned(),
-            found: crate::archive::sniff::Foreign::TarWithoutToc,
+            found: crate::sniff::Foreign::TarWithoutToc,
         }),
     }
 }

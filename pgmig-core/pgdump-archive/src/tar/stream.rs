@@ -1,25 +1,25 @@
 //! A tar-format archive that comes in a stream.
 
 use super::header::{Member, MemberKind};
-use crate::archive::block::{Block, DataReader, LargeObjectsReader};
-use crate::archive::chunks::{Chunks, Framing};
-use crate::archive::compression::{Coding, Item};
-use crate::archive::directory::TOC;
-use crate::archive::entry::{DumpId, Entry, EntryKind, Oid};
-use crate::archive::error::{ArchiveError, MemberProblem, Part};
-use crate::archive::format::Format;
-use crate::archive::header::Header;
-use crate::archive::member::{ObjectList, object_list_name};
-use crate::archive::reader::Reader;
-use crate::archive::tail::{Tail, drain_zeros};
-use crate::archive::toc::Toc;
+use crate::block::{Block, DataReader, LargeObjectsReader};
+use crate::chunks::{Chunks, Framing};
+use crate::compression::{Coding, Item};
+use crate::directory::TOC;
+use crate::entry::{DumpId, Entry, EntryKind, Oid};
+use crate::error::{ArchiveError, MemberProblem, Part};
+use crate::format::Format;
+use crate::header::Header;
+use crate::member::{ObjectList, object_list_name};
+use crate::reader::Reader;
+use crate::tail::{Tail, drain_zeros};
+use crate::toc::Toc;
 use std::collections::{HashMap, HashSet};
 
 /// The members of a tar-format archive in a stream: each can be read once, in their order. `toc.dat` comes first.
 ///
 /// A list of large objects comes after the objects that it lists, so that they belong to the next entry of large
 /// objects that has none yet, which the list then confirms.
-pub(in crate::archive) struct TarStream {
+pub(crate) struct TarStream {
     framing: Framing,
     /// The member that `framing` is in, or has just left: bytes of padding to come.
     padding: u64,
@@ -60,7 +60,7 @@ impl TarStream {
     ///
     /// # Errors
     /// It is not the first member, or is damaged.
-    pub(in crate::archive) fn open(mut reader: Reader) -> Result<(Header, Toc, Self), ArchiveError> {
+    pub(crate) fn open(mut reader: Reader) -> Result<(Header, Toc, Self), ArchiveError> {
         reader.enter(Part::Members);
         let member = Member::read(&mut reader)?.filter(|member| member.path == TOC);
         let Some(member) = member else {
@@ -81,7 +81,7 @@ impl TarStream {
     }
 
     /// What comes after the last member, once that has been read.
-    pub(in crate::archive) fn tail(&self) -> Option<Tail> {
+    pub(crate) fn tail(&self) -> Option<Tail> {
         match self.state {
             State::Ended(tail) => Some(tail),
             State::Reading | State::Failed => None,
@@ -89,10 +89,7 @@ impl TarStream {
     }
 
     /// The next block, after what is left of the one before.
-    pub(in crate::archive) fn next(
-        &mut self,
-        toc: &Toc,
-    ) -> Result<Option<(DumpId, Block<'_>)>, ArchiveError> {
+    pub(crate) fn next(&mut self, toc: &Toc) -> Result<Option<(DumpId, Block<'_>)>, ArchiveError> {
         match self.state {
             State::Ended(_) => return Ok(None),
             State::Failed => return Err(ArchiveError::AfterError),
@@ -274,23 +271,19 @@ fn object_of(path: &str) -> Option<Oid> {
 }
 
 /// The large objects of one block of the stream.
-pub(in crate::archive) struct TarObjects<'a> {
+pub(crate) struct TarObjects<'a> {
     stream: &'a mut TarStream,
 }
 
 impl TarObjects<'_> {
-    pub(in crate::archive) fn next_object(&mut self) -> Result<Option<Oid>, ArchiveError> {
+    pub(crate) fn next_object(&mut self) -> Result<Option<Oid>, ArchiveError> {
         if self.stream.state == State::Failed {
             return Err(ArchiveError::AfterError);
         }
         self.stream.next_object()
     }
 
-    pub(in crate::archive) fn read_into(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        at_most: usize,
-    ) -> Result<usize, ArchiveError> {
+    pub(crate) fn read_into(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
         self.stream.read_object(buffer, at_most)
     }
 }

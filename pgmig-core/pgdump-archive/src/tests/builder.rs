@@ -1,6 +1,6 @@
 //! Writes archives as pg_dump does, in every form that the format allows.
 
-use crate::archive::{ArchiveVersion, Compression};
+use crate::{ArchiveVersion, Compression};
 use std::io::Write;
 
 /// How offsets are written.
@@ -236,7 +236,7 @@ impl Builder {
 }
 
 /// A file of its own, compressed.
-pub(in crate::archive) fn pack_file(bytes: &[u8], compression: Compression) -> Vec<u8> {
+pub(crate) fn pack_file(bytes: &[u8], compression: Compression) -> Vec<u8> {
     if compression != Compression::Gzip {
         return pack(bytes, compression);
     }
@@ -246,13 +246,13 @@ pub(in crate::archive) fn pack_file(bytes: &[u8], compression: Compression) -> V
 }
 
 /// Bytes that do not compress, always the same.
-pub(in crate::archive) fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
     std::iter::successors(Some(1), next).map(|state| state.to_be_bytes()[0]).take(length).collect()
 }
 
 /// One item, compressed.
-pub(in crate::archive) fn pack(bytes: &[u8], compression: Compression) -> Vec<u8> {
+pub(crate) fn pack(bytes: &[u8], compression: Compression) -> Vec<u8> {
     match compression {
         Compression::None => bytes.to_vec(),
         Compression::Gzip => {

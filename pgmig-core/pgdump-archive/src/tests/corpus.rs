@@ -1,7 +1,7 @@
-//! Over a corpus of real archives: that of `fixtures/`, or `PGMIG_CORPUS=DIR cargo test -p pgmig-core corpus`.
+//! Over a corpus of real archives: that of `fixtures/`, or `PGMIG_CORPUS=DIR cargo test -p pgdump-archive corpus`.
 
 use super::{read_all_blocks, read_all_in_order, read_all_streamed};
-use crate::archive::{Archive, Block, EntryKind};
+use crate::{Archive, Block, EntryKind};
 use memchr::memmem;
 use std::{
     fs::File,
@@ -53,7 +53,7 @@ fn table_data_is_what_pg_restore_writes() {
 }
 
 fn corpus() -> PathBuf {
-    let fixtures = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/archives");
+    let fixtures = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/archives");
     std::env::var_os("PGMIG_CORPUS").map_or_else(fixtures, PathBuf::from)
 }
 

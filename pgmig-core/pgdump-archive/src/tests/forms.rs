@@ -5,7 +5,7 @@ use super::{
     builder::{Builder, Data, Offsets, pack},
     read_all_blocks, read_all_in_order,
 };
-use crate::archive::{Archive, ArchiveError, ArchiveVersion, Block, Compression, DumpId, EntryKind, Section};
+use crate::{Archive, ArchiveError, ArchiveVersion, Block, Compression, DumpId, EntryKind, Section};
 use std::{fs, io::Cursor};
 
 const CODECS: [Compression; 4] = [Compression::None, Compression::Gzip, Compression::Lz4, Compression::Zstd];

@@ -1,7 +1,7 @@
 //! Damaged archives: what must be refused is refused, and for the right reason; nothing that is sound is.
 
 use super::{damaged, read_all_blocks, read_all_in_order};
-use crate::archive::{Archive, ArchiveError, Foreign, Part, Tail};
+use crate::{Archive, ArchiveError, Foreign, Part, Tail};
 use std::{fs, io::Write, path::PathBuf};
 
 const EXPECTED: &str = include_str!("../../../../fixtures/malformed/EXPECTED.tsv");

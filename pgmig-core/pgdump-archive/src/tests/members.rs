@@ -3,7 +3,7 @@
 use super::{
     Contents, builder::Builder, fixtures, forms::expected, read_all_blocks, read_all_in_order, read_block,
 };
-use crate::archive::{
+use crate::{
     Archive, ArchiveError, ArchiveVersion, Block, Compression, Entry, EntryKind, Format, MemberProblem, Tail,
 };
 use std::{

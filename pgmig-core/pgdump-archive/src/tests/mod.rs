@@ -25,7 +25,7 @@ type Contents = BTreeMap<(DumpId, u32), Vec<u8>>;
 const PIECE: usize = 7919;
 
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
 }
 
 fn fixture(name: &str) -> PathBuf {
@@ -99,4 +99,17 @@ fn read_all_streamed(path: &Path) -> Result<Contents, ArchiveError> {
     let contents = read_all_in_order(archive)?;
     assert_eq!(read.get(), path.metadata().unwrap().len(), "all of the stream was read");
     Ok(contents)
+}
+
+/// The README's example is the one that is built.
+#[test]
+fn the_readme_shows_the_example() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let example = fs::read_to_string(package.join("examples/list.rs")).unwrap();
+    let (_, code) = example.split_once("\n\n").unwrap();
+    assert!(code.lines().count() < 20, "an example in under 20 lines");
+    assert!(
+        fs::read_to_string(package.join("README.md")).unwrap().contains(code),
+        "the README's example differs"
+    );
 }

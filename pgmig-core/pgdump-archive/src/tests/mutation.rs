@@ -6,7 +6,7 @@ use super::{
     builder::{Builder, Offsets},
     fixture, read_all_in_order, read_block,
 };
-use crate::archive::{Archive, ArchiveError, Compression};
+use crate::{Archive, ArchiveError, Compression};
 use proptest::prelude::*;
 use std::{
     fs::{self, File},

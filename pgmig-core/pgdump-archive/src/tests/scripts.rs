@@ -1,9 +1,7 @@
 //! Plain scripts: what pg_dump made, and what must not be taken for that.
 
 use super::{Contents, fixture, fixtures, read_all_blocks, read_all_in_order, read_block};
-use crate::archive::{
-    Archive, ArchiveError, Block, Compression, Entry, EntryKind, Format, ScriptProblem, Section,
-};
+use crate::{Archive, ArchiveError, Block, Compression, Entry, EntryKind, Format, ScriptProblem, Section};
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -114,7 +112,7 @@ fn a_script_reads_the_same_in_every_way() {
 
 /// What a restore goes by, without what says the same in another form.
 fn essence(entry: &Entry) -> String {
-    let text = |text: &Option<crate::archive::ArchiveText>| {
+    let text = |text: &Option<crate::ArchiveText>| {
         text.as_ref().map(|text| text.to_string()).filter(|text| !text.is_empty())
     };
     let sql = |sql: Option<String>| {

@@ -1,9 +1,7 @@
 //! Sound archives: every container version, codec and way of writing, see fixtures/README.md.
 
 use super::{archives, fixture, read_all_blocks, read_all_in_order, read_all_streamed, read_block};
-use crate::archive::{
-    Archive, ArchiveVersion, Block, Compression, DataState, EntryKind, Format, Section, Tail,
-};
+use crate::{Archive, ArchiveVersion, Block, Compression, DataState, EntryKind, Format, Section, Tail};
 use std::{collections::BTreeMap, fs, io::Read, thread};
 
 /// Its listing was not made: only `pg_restore` 16 and later read it.
@@ -128,8 +126,7 @@ fn derived_sections_keep_the_order_of_the_contents() {
 fn entries_have_the_fields_of_their_version() {
     let pg18 = Archive::open(&fixture("18_file_gz")).unwrap();
     let table = |archive: &Archive| {
-        let is_tenant =
-            |entry: &&crate::archive::Entry| entry.kind == EntryKind::Table && entry.tag == "tenant";
+        let is_tenant = |entry: &&crate::Entry| entry.kind == EntryKind::Table && entry.tag == "tenant";
         archive.entries().iter().find(is_tenant).cloned().unwrap()
     };
     let tenant = table(&pg18);

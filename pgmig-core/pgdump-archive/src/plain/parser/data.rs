@@ -1,19 +1,19 @@
 //! The data in a script: rows, INSERT statements, large objects.
 
 use super::{Found, ScriptParser};
-use crate::archive::entry::EntryKind;
-use crate::archive::error::ArchiveError;
-use crate::archive::plain::reader::Event;
+use crate::entry::EntryKind;
+use crate::error::ArchiveError;
+use crate::plain::reader::Event;
 use crate::sql::ScriptPiece;
 
 impl ScriptParser {
     /// The next INSERT statement of the table whose data have been found; `None` after the last.
-    pub(in crate::archive::plain) fn next_insert(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
+    pub(in crate::plain) fn next_insert(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
         self.next_statement(is_insert)
     }
 
     /// The next statement of the transaction with large objects that has been found.
-    pub(in crate::archive::plain) fn next_of_objects(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
+    pub(in crate::plain) fn next_of_objects(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
         self.next_statement(|_| true)
     }
 
@@ -31,12 +31,12 @@ impl ScriptParser {
     }
 
     /// Passes over the INSERT statements of a table; where the first begins and the last ends.
-    pub(in crate::archive::plain) fn pass_over_inserts(&mut self) -> Result<(u64, u64), ArchiveError> {
+    pub(in crate::plain) fn pass_over_inserts(&mut self) -> Result<(u64, u64), ArchiveError> {
         self.pass_over(is_insert, |_| false)
     }
 
     /// Passes over a transaction with large objects; where it begins and ends.
-    pub(in crate::archive::plain) fn pass_over_objects(&mut self) -> Result<(u64, u64), ArchiveError> {
+    pub(in crate::plain) fn pass_over_objects(&mut self) -> Result<(u64, u64), ArchiveError> {
         self.pass_over(|_| true, |sql| sql.eq_ignore_ascii_case(b"COMMIT;"))
     }
 

@@ -1,13 +1,13 @@
 //! What a script says of the session that it is for.
 
 use super::ScriptParser;
-use crate::archive::entry::Section;
-use crate::archive::error::{ArchiveError, ScriptProblem};
-use crate::archive::plain::entry::OpenEntry;
-use crate::archive::plain::header::EntryHeader;
-use crate::archive::plain::setting::Setting;
-use crate::archive::text::ArchiveText;
+use crate::entry::Section;
+use crate::error::{ArchiveError, ScriptProblem};
+use crate::plain::entry::OpenEntry;
+use crate::plain::header::EntryHeader;
+use crate::plain::setting::Setting;
 use crate::sql::StandardStrings;
+use crate::text::ArchiveText;
 
 /// Client encodings in which a byte of a character can look like a quote's backslash. pg_dump uses them only when
 /// it is told to (`--encoding`), as no server does.
