@@ -8,12 +8,11 @@ use crate::support::relation::{Kind, Relation, Row};
 use crate::support::replacement::{Replacement, Tenant};
 use crate::support::store::{Backup, OLDEST, apply_migrations};
 use crate::support::{Database, Outcome, Pgmig, Server};
+use pgmig_core::backup::Source;
 use pgmig_core::instance::Mapping;
 use pgmig_core::progress::NoProgress;
-use pgmig_core::restore::{
-    self, Erase, Instances, Restore, RestoreOptions, RestoreReport, Source, StrategyMode,
-};
-use pgmig_core::target::{TargetConfig, TargetEnvironment};
+use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions, RestoreReport, StrategyMode};
+use pgmig_core::server::{TargetConfig, TargetEnvironment};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -258,7 +257,7 @@ fn restore_by(
     let source = Source::File(archive.to_owned());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let restored = runtime.block_on(async {
-        let backup = restore::Backup::open(source, None).await?;
+        let backup = pgmig_core::backup::Backup::open(source, None).await?;
         let restore =
             Restore::prepare(backup, config, options, Arc::new(NoProgress), Default::default()).await?;
         restore.run().await

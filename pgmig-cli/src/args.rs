@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use pgmig_core::backup::Source;
 use pgmig_core::profile::Release;
-use pgmig_core::restore::Source;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //! that were provisioned there, upgraded to the target's release: all or nothing.
 //!
 //! Modules, in the order that data flows: [`archive`] (a crate of its own, `pgdump-archive`) reads the file, [`instance`]
-//! finds who lives in it, `rewrite` gives them their new IDs, [`target`] talks to PostgreSQL, [`schema`] upgrades, and
+//! finds who lives in it, `rewrite` gives them their new IDs, [`server`] talks to PostgreSQL, [`migrations`] upgrades, and
 //! [`restore`] does the whole job. [`progress`] tells how it goes.
 //!
 //! The library never prints, prompts, reads the environment or exits.
@@ -10,8 +10,9 @@
 //! ```no_run
 //! use pgmig_core::instance::Mapping;
 //! use pgmig_core::progress::NoProgress;
-//! use pgmig_core::restore::{Backup, Erase, Instances, Restore, RestoreOptions, Source};
-//! use pgmig_core::target::{TargetConfig, TargetEnvironment};
+//! use pgmig_core::backup::{Backup, Source};
+//! use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions};
+//! use pgmig_core::server::{TargetConfig, TargetEnvironment};
 //! use std::sync::Arc;
 //!
 //! async fn restore() -> pgmig_core::Result<()> {
@@ -26,18 +27,22 @@
 //! }
 //! ```
 
+pub mod backup;
 pub mod error;
 pub mod instance;
+pub mod migrations;
+mod outcome;
 pub mod profile;
 pub mod progress;
 pub mod resource_controller;
 pub mod restore;
 mod rewrite;
-pub mod schema;
-pub mod target;
+pub mod server;
+mod thread;
 pub mod verify;
 
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, Result};
+pub use outcome::ErrorKind;
 pub use pgdump_archive as archive;
 pub(crate) use pgdump_archive::{copy, sql};
 

@@ -17,12 +17,13 @@ use crate::support::pgmig::TargetFile;
 use crate::support::replacement::{Replacement, Tenant};
 use crate::support::{Database, Server};
 use case::{Case, Instance, Role, any_case};
+use pgmig_core::backup::{Backup, Source};
 use pgmig_core::instance::Mapping;
 use pgmig_core::progress::NoProgress;
 use pgmig_core::restore::{
-    Backup, Erase, Instances, Replacements, Restore, RestoreOptions, RestoreReport, Source, StrategyMode,
+    Erase, Instances, Replacements, Restore, RestoreOptions, RestoreReport, StrategyMode,
 };
-use pgmig_core::target::{TargetConfig, TargetEnvironment};
+use pgmig_core::server::{TargetConfig, TargetEnvironment};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use random::Random;

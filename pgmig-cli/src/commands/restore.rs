@@ -9,12 +9,12 @@ use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
 use pgmig_core::Error;
+use pgmig_core::migrations::MigrationSet;
 use pgmig_core::progress::{Notice, Progress as _, Severity};
 use pgmig_core::restore::{
     Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, StrategyMode, ToastCompression,
 };
-use pgmig_core::schema::MigrationSet;
-use pgmig_core::target::TargetConfig;
+use pgmig_core::server::TargetConfig;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;

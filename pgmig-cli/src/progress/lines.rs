@@ -2,7 +2,7 @@
 
 use super::label::label;
 use crate::output::{bytes, count, duration, say};
-use pgmig_core::restore::Step;
+use pgmig_core::progress::Step;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 

@@ -9,8 +9,8 @@ use crate::interrupt;
 use crate::output::say;
 use bars::Bars;
 use lines::Lines;
+use pgmig_core::progress::Step;
 use pgmig_core::progress::{Notice, Progress, Severity};
-use pgmig_core::restore::Step;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What is wrong with an instance ID, a mapping, or the table of instances.
 
 use super::InstanceId;
-use crate::error::ErrorKind;
+use crate::outcome::ErrorKind;
 use std::{fmt, io};
 use thiserror::Error;
 

@@ -2,7 +2,7 @@
 
 use super::SchemaVersion;
 use super::error::ProfileError;
-use crate::target::yaml::{self, Entries};
+use crate::server::yaml::{self, Entries};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;

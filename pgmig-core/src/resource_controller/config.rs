@@ -1,6 +1,6 @@
 //! `resourceController.yaml`: where the Resource Controller is, and the tokens that it asks for.
 
-use crate::target::yaml;
+use crate::server::yaml;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::io;

@@ -3,7 +3,7 @@
 use super::ca::CaSource;
 use super::certificate::CertificateInfo;
 use super::config::ResourceControllerConfigError;
-use crate::error::ErrorKind;
+use crate::outcome::ErrorKind;
 use std::fmt;
 use thiserror::Error;
 

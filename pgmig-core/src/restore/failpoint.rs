@@ -1,19 +1,19 @@
 //! Where a test build stops or dies.
 
 use super::error::RestoreError;
-use super::step::{Failpoint, Step};
+use crate::progress::{Failpoint, Step};
 
 /// The failpoint of this run; in builds without the feature `failpoints` there is never one.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Failpoints(Option<Failpoint>);
+pub(crate) struct Failpoints(Option<Failpoint>);
 
 impl Failpoints {
-    pub(super) fn new(failpoint: Option<Failpoint>) -> Self {
+    pub(crate) fn new(failpoint: Option<Failpoint>) -> Self {
         Self(failpoint.filter(|_| cfg!(feature = "failpoints")))
     }
 
     /// Passes the place that is called `step`: returns an error, or kills the process, if a test asked for it.
-    pub(super) fn pass(&self, step: Step) -> Result<(), RestoreError> {
+    pub(crate) fn pass(&self, step: Step) -> Result<(), RestoreError> {
         match self.0 {
             Some(failpoint) if failpoint.step == step => {
                 if failpoint.kill {

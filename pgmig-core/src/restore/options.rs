@@ -1,21 +1,12 @@
 //! What to restore, and how.
 
 use crate::instance::Mapping;
+use crate::migrations::MigrationSet;
 use crate::profile::{Profile, Release};
-use crate::restore::Failpoint;
-use crate::schema::MigrationSet;
+use crate::progress::Failpoint;
+use serde::Serialize;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
-
-/// Where the archive comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A file.
-    File(PathBuf),
-    /// Standard input: read once, in order, never spooled to disk.
-    Stdin,
-}
 
 /// Whether data in the target may be erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,4 +125,16 @@ impl RestoreOptions {
 fn default_jobs() -> NonZeroUsize {
     const MAX: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
     std::thread::available_parallelism().map_or(NonZeroUsize::MIN, |processors| processors.min(MAX))
+}
+
+/// How the target is replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Strategy {
+    /// A new database is built beside the target, and both are renamed in one transaction.
+    #[default]
+    Swap,
+    /// The target itself is emptied and filled anew, in one transaction on one connection.
+    InPlace,
 }

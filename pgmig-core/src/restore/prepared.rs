@@ -1,19 +1,26 @@
 //! A restore that has been prepared: what is asked of it before it runs.
 
-use super::backup::Backup;
-use super::error::{Refusal, RestoreError};
+use super::build::Build;
+use super::error::RestoreError;
 use super::failpoint::Failpoints;
-use super::in_place::InPlace;
+use super::in_place::InPlaceRestore;
+use super::journal::Journal;
 use super::options::{Erase, RestoreOptions};
 use super::preflight::{self, Preflight};
-use super::report::{RestoreReport, TargetContents};
-use super::restore_plan::Strategy;
+use super::refusal::Refusal;
 use super::run::Run;
-use super::step::Step;
+use super::staging::names::staging_name;
+use super::swap::SwapRestore;
 use super::target_schema::TargetSchema;
+use crate::archive::Archive;
+use crate::backup::Backup;
 use crate::error::Result;
+use crate::progress::Step;
 use crate::progress::{Progress, Severity};
-use crate::target::TargetConfig;
+use crate::restore::options::Strategy;
+use crate::restore::report::contents::TargetContents;
+use crate::restore::report::restored::RestoreReport;
+use crate::server::TargetConfig;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,15 +31,15 @@ use tokio_util::sync::CancellationToken;
 /// Dropping it, or the future of [`run`](Self::run), is safe at any time: the target is as it was or completely
 /// restored. A staging database can then be left behind, which the next restore of the same target removes.
 pub struct Restore {
-    pub(super) config: TargetConfig,
-    pub(super) options: RestoreOptions,
-    pub(super) progress: Arc<dyn Progress>,
-    pub(super) cancel: CancellationToken,
-    pub(super) application: String,
-    pub(super) run_id: String,
-    pub(super) failpoints: Failpoints,
-    pub(super) started: Instant,
-    pub(super) preflight: Preflight,
+    pub(crate) config: TargetConfig,
+    pub(crate) options: RestoreOptions,
+    pub(crate) progress: Arc<dyn Progress>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) application: String,
+    pub(crate) run_id: String,
+    pub(crate) failpoints: Failpoints,
+    pub(crate) started: Instant,
+    pub(crate) preflight: Preflight,
 }
 
 impl std::fmt::Debug for Restore {
@@ -92,7 +99,7 @@ impl Restore {
 
     /// What the target holds, and would lose.
     pub fn contents(&self) -> &TargetContents {
-        &self.preflight.inside.contents
+        &self.preflight.known.contents
     }
 
     /// Whether this can be run at all: a plan that shows why not can be made all the same.
@@ -101,7 +108,7 @@ impl Restore {
     ///
     /// [`Refusal::TargetSchema`] if rows of the archive have no place in the target's own schema.
     pub fn check(&self) -> Result<()> {
-        match self.preflight.inside.target_schema.as_ref().and_then(TargetSchema::refusal) {
+        match self.preflight.known.target_schema.as_ref().and_then(TargetSchema::refusal) {
             Some(refusal) => Err(refusal.into()),
             None => Ok(()),
         }
@@ -109,7 +116,7 @@ impl Restore {
 
     /// What is to be known before the target's data is erased.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
-        let notices = self.preflight.inside.notices.iter();
+        let notices = self.preflight.known.notices.iter();
         notices.filter(|notice| notice.severity == Severity::Warning).map(|notice| notice.text.as_str())
     }
 
@@ -137,14 +144,58 @@ impl Restore {
         }
         match self.strategy() {
             Strategy::Swap => {
-                let (mut run, build) = Run::new(self);
-                run.execute(build).await
+                let staging = staging_name(self.database());
+                let (run, build, archive) = self.into_parts(staging.clone());
+                SwapRestore::new(run, staging, &build.known).execute(build, archive).await
             }
             Strategy::InPlace => {
-                let (mut run, build) = InPlace::new(self);
-                run.execute(build).await
+                let database = self.database().to_owned();
+                let (run, build, archive) = self.into_parts(database);
+                InPlaceRestore::new(run).execute(build, archive).await
             }
         }
+    }
+
+    /// Takes the restore apart: what goes on around the filling of `database`, what fills it, and what it is filled
+    /// from.
+    fn into_parts(self, database: String) -> (Run, Build, Archive) {
+        let jobs = self.jobs();
+        let Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight } =
+            self;
+        let Preflight { archive, control, maintenance, target, decision, known, .. } = preflight;
+        let mut journal = Journal::new(progress);
+        journal.report.database.clone_from(&target.name);
+        journal.report.strategy = decision.strategy;
+        journal.report.erased = known.contents.clone();
+        for notice in known.notices.iter().chain(&known.plan.notices) {
+            journal.note(notice.clone());
+        }
+        let build = Build {
+            config: config.clone(),
+            database,
+            target: target.name.clone(),
+            application: application.clone(),
+            failpoints,
+            options: options.clone(),
+            jobs,
+            known,
+            target_objects: None,
+            guard: None,
+        };
+        let run = Run {
+            config,
+            options,
+            cancel,
+            application,
+            run_id,
+            failpoints,
+            started,
+            control,
+            maintenance,
+            target,
+            journal,
+        };
+        (run, build, archive)
     }
 }
 

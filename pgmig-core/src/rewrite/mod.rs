@@ -29,7 +29,7 @@ mod shape;
 mod token;
 
 #[cfg(test)]
-mod reference;
+mod specification;
 
 pub(crate) use ddl::rewrite_ddl;
 pub(crate) use insert::rewrite_insert;

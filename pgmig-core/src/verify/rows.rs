@@ -5,8 +5,8 @@
 
 use super::encoding::{Check, TextEncoding};
 use super::fault::RowFault;
-use super::glance::Glance;
 use crate::copy::{MAX_ROW_BYTES, escaped_byte};
+use crate::verify::fast_scan::Glance;
 use memchr::{memchr_iter, memchr3};
 
 /// The longest escape: `\x41`, `\101`. An escape nearer to the end than this may go on in the next piece.

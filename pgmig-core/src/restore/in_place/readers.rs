@@ -6,11 +6,11 @@
 //! another isolation level, in COPY, in a function that is not VOLATILE. The isolation level of others the server does
 //! not show, so only what is sure to see the new state is let go on; what else waits is cancelled.
 
-use crate::restore::context::Context;
+use crate::restore::run::Run;
+use crate::server::TargetError;
+use crate::server::catalog::{self, CAN_BE_ENDED, IS_NO_REPLICATION, OtherSession};
+use crate::server::session::{Session, TextRow};
 use crate::sql::{Lexer, StandardStrings, Token, TokenKind, quote_literal};
-use crate::target::TargetError;
-use crate::target::catalog::{self, CAN_BE_ENDED, IS_NO_REPLICATION, OtherSession};
-use crate::target::session::{Session, TextRow};
 use std::collections::{HashMap, HashSet};
 
 /// Words of statements that read from a snapshot which is older than their locks, or that set another isolation level
@@ -20,7 +20,7 @@ const OLD_SNAPSHOT: [&str; 7] =
 
 /// What the target held, by name, before it was dropped.
 #[derive(Debug, Default)]
-pub(super) struct Relations {
+pub(crate) struct Relations {
     /// Relations, by OID.
     relations: HashMap<u32, String>,
     /// Functions that are not the server's own.
@@ -29,7 +29,7 @@ pub(super) struct Relations {
 
 /// What becomes of a session when we commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(crate) enum Sight {
     /// It does not wait for us and reads on from its snapshot.
     ReadsOn,
     /// It waits for us, and may see neither the old state nor the new one.
@@ -42,9 +42,9 @@ pub(super) enum Sight {
 
 /// A session with a snapshot.
 #[derive(Debug)]
-pub(super) struct Reader {
-    pub(super) session: OtherSession,
-    pub(super) sight: Sight,
+pub(crate) struct Reader {
+    pub(crate) session: OtherSession,
+    pub(crate) sight: Sight,
 }
 
 /// What a session does that waits for us.
@@ -63,7 +63,7 @@ struct Statement<'a> {
 
 impl Relations {
     /// Reads them, before they are dropped.
-    pub(super) async fn of(session: &mut Session) -> Result<Self, TargetError> {
+    pub(crate) async fn of(session: &mut Session) -> Result<Self, TargetError> {
         let sql = "SELECT oid, relname FROM pg_catalog.pg_class \
                    WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND oid >= 16384";
         let rows = session.rows(sql, "list the target's relations").await?;
@@ -76,12 +76,12 @@ impl Relations {
 }
 
 /// Sessions on the target with a snapshot, those of this run left out.
-pub(super) async fn readers(
-    context: &mut Context,
+pub(crate) async fn readers(
+    run: &mut Run,
     own_pid: i32,
     relations: &Relations,
 ) -> Result<Vec<Reader>, TargetError> {
-    let Context { control, target, application, .. } = context;
+    let Run { control, target, application, .. } = run;
     // A role's sessions begin with its own settings, or the database's, or the server's.
     let sql = format!(
         "SELECT a.pid, COALESCE(a.usename, ''), a.application_name, \

@@ -1,8 +1,8 @@
 //! Settings of a session that loads much: on the session only, so that nothing of them stays.
 
 use crate::restore::options::ToastCompression;
-use crate::target::TargetError;
-use crate::target::session::Session;
+use crate::server::TargetError;
+use crate::server::session::Session;
 use std::num::NonZeroUsize;
 
 /// More than this makes no index faster.
@@ -10,14 +10,14 @@ const MAINTENANCE_WORK_MEM_MAX_KB: u64 = 1024 * 1024;
 
 /// Settings that a bulk load should have on this server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BulkSettings {
+pub(crate) struct BulkSettings {
     maintenance_work_mem_kb: u64,
     lz4: bool,
 }
 
 impl BulkSettings {
     /// Finds out what the server has.
-    pub(super) async fn of_server(
+    pub(crate) async fn of_server(
         session: &mut Session,
         jobs: NonZeroUsize,
         toast: ToastCompression,
@@ -44,7 +44,7 @@ impl BulkSettings {
     }
 
     /// The statements that apply them.
-    pub(super) fn to_sql(&self) -> String {
+    pub(crate) fn to_sql(&self) -> String {
         // What the staging database holds is made durable by the swap's commit, so no commit before has to wait.
         let mut sql = "SET synchronous_commit = off;".to_owned();
         if self.maintenance_work_mem_kb > 0 {

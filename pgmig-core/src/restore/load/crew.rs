@@ -9,12 +9,12 @@ use super::watch::Watch;
 use super::writing::{LargeObjectTotals, cut_short, is_cut_short};
 use crate::error::Result;
 use crate::progress::Progress;
+use crate::progress::Step;
 use crate::restore::error::RestoreError;
-use crate::restore::execute::Executor;
+use crate::restore::executor::Executor;
 use crate::restore::failpoint::Failpoints;
 use crate::restore::plan::{RowForm, TableLoad, Task};
-use crate::restore::report::{Replacements, TableReport};
-use crate::restore::step::Step;
+use crate::restore::report::restored::{Replacements, TableReport};
 use crate::sql::QualifiedName;
 use futures_util::future::{try_join, try_join_all};
 use std::collections::HashMap;
@@ -27,34 +27,34 @@ const FEEDS_WAITING: usize = 64;
 
 /// What the load did.
 #[derive(Debug, Default)]
-pub(in crate::restore) struct Loaded {
+pub(crate) struct Loaded {
     /// Tables, in the order in which they were read.
-    pub(in crate::restore) tables: Vec<TableReport>,
-    pub(in crate::restore) large_objects: LargeObjectTotals,
+    pub(crate) tables: Vec<TableReport>,
+    pub(crate) large_objects: LargeObjectTotals,
     /// Mapping keys that left pgmig though they should not have, by table.
-    pub(in crate::restore) leftovers: Vec<(String, u64)>,
+    pub(crate) leftovers: Vec<(String, u64)>,
 }
 
 /// What there is to do, and what it takes to know.
-pub(in crate::restore) struct Job<'a> {
-    pub(in crate::restore) tables: &'a [TableLoad],
+pub(crate) struct Job<'a> {
+    pub(crate) tables: &'a [TableLoad],
     /// Entries that come after the rows.
-    pub(in crate::restore) tasks: Vec<&'a Task>,
+    pub(crate) tasks: Vec<&'a Task>,
     /// Tables to which rows of a partition go instead, by the partition.
-    pub(in crate::restore) roots: &'a HashMap<QualifiedName, QualifiedName>,
+    pub(crate) roots: &'a HashMap<QualifiedName, QualifiedName>,
     /// The archive's encoding, where it is not the session's UTF-8.
-    pub(in crate::restore) encoding: Option<String>,
+    pub(crate) encoding: Option<String>,
     /// Whether large objects have to be made when their data come.
-    pub(in crate::restore) create_large_objects: bool,
-    pub(in crate::restore) watch: Watch,
-    pub(in crate::restore) failpoints: Failpoints,
-    pub(in crate::restore) progress: &'a dyn Progress,
-    pub(in crate::restore) on_bytes: &'a (dyn Fn() + Sync),
+    pub(crate) create_large_objects: bool,
+    pub(crate) watch: Watch,
+    pub(crate) failpoints: Failpoints,
+    pub(crate) progress: &'a dyn Progress,
+    pub(crate) on_bytes: &'a (dyn Fn() + Sync),
 }
 
 /// Which part of a feed a connection loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::restore) enum Part {
+pub(crate) enum Part {
     /// It began the feed, and goes on until its end.
     Own,
     /// The same, and nobody else takes from it.
@@ -64,8 +64,8 @@ pub(in crate::restore) enum Part {
 }
 
 /// The connections, and how far they are.
-pub(in crate::restore) struct Crew<'a> {
-    pub(in crate::restore) job: &'a Job<'a>,
+pub(crate) struct Crew<'a> {
+    pub(crate) job: &'a Job<'a>,
     schedule: Mutex<Schedule>,
     /// Something has ended or come: whoever waits should ask the schedule again.
     changed: Notify,
@@ -77,8 +77,8 @@ pub(in crate::restore) struct Crew<'a> {
 }
 
 /// A feed that is offered or being loaded.
-pub(in crate::restore) struct ActiveFeed {
-    pub(in crate::restore) feed: Feed,
+pub(crate) struct ActiveFeed {
+    pub(crate) feed: Feed,
     /// Bytes of rows that have been taken from it.
     taken: AtomicU64,
     acknowledged: AtomicU64,
@@ -90,19 +90,19 @@ pub(in crate::restore) struct ActiveFeed {
 const SHARED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// One connection at work.
-pub(in crate::restore) struct Hand<'c, 'a> {
-    pub(in crate::restore) crew: &'c Crew<'a>,
-    pub(in crate::restore) executor: &'c mut Executor,
+pub(crate) struct Hand<'c, 'a> {
+    pub(crate) crew: &'c Crew<'a>,
+    pub(crate) executor: &'c mut Executor,
     /// The server process.
-    pub(in crate::restore) pid: i32,
-    pub(in crate::restore) in_transaction: bool,
+    pub(crate) pid: i32,
+    pub(crate) in_transaction: bool,
     /// Feeds of which this connection has loaded all or a part, and not yet committed it.
-    pub(in crate::restore) pending: Vec<usize>,
+    pub(crate) pending: Vec<usize>,
 }
 
 impl<'a> Crew<'a> {
     /// Nothing is done yet; `graph` is that of the job's tasks.
-    pub(in crate::restore) fn new(job: &'a Job<'a>, graph: Graph, connections: usize) -> Self {
+    pub(crate) fn new(job: &'a Job<'a>, graph: Graph, connections: usize) -> Self {
         Self {
             job,
             schedule: Mutex::new(Schedule::new(graph, connections)),
@@ -119,11 +119,7 @@ impl<'a> Crew<'a> {
     /// # Errors
     ///
     /// The first that any connection met; if that is an end of the data before its time, what ended the reading.
-    pub(in crate::restore) async fn run(
-        self,
-        executors: Vec<&mut Executor>,
-        mut feeds: Option<Feeds>,
-    ) -> Result<Loaded> {
+    pub(crate) async fn run(self, executors: Vec<&mut Executor>, mut feeds: Option<Feeds>) -> Result<Loaded> {
         let work = executors.into_iter().map(|executor| async {
             let pid = executor.session.backend_pid();
             Hand { crew: &self, executor, pid, in_transaction: false, pending: Vec::new() }.work().await
@@ -189,16 +185,12 @@ impl<'a> Crew<'a> {
     }
 
     /// A feed that has not been completed.
-    pub(in crate::restore) fn active(&self, number: usize) -> Option<Arc<ActiveFeed>> {
+    pub(crate) fn active(&self, number: usize) -> Option<Arc<ActiveFeed>> {
         self.feeds().get(&number).cloned()
     }
 
     /// The next piece; `None` at the feed's end, or when there is better to do than to help.
-    pub(in crate::restore) async fn next_piece(
-        &self,
-        active: &ActiveFeed,
-        part: Part,
-    ) -> Result<Option<Piece>> {
+    pub(crate) async fn next_piece(&self, active: &ActiveFeed, part: Part) -> Result<Option<Piece>> {
         let piece = match part {
             Part::Own | Part::Whole => active.feed.next().await,
             Part::Help => loop {
@@ -235,7 +227,7 @@ impl<'a> Crew<'a> {
     }
 
     /// A connection has committed its part of a feed.
-    pub(in crate::restore) fn leave(&self, number: usize) -> Result<()> {
+    pub(crate) fn leave(&self, number: usize) -> Result<()> {
         let Some(active) = self.active(number) else { return Ok(()) };
         let complete = {
             let mut schedule = self.schedule();
@@ -274,7 +266,7 @@ impl<'a> Crew<'a> {
     }
 
     /// Large objects have been loaded.
-    pub(in crate::restore) fn add_large_objects(&self, totals: LargeObjectTotals) {
+    pub(crate) fn add_large_objects(&self, totals: LargeObjectTotals) {
         let (loaded, _) = &mut *self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         loaded.large_objects.objects += totals.objects;
         loaded.large_objects.bytes += totals.bytes;
@@ -325,17 +317,17 @@ impl ActiveFeed {
     }
 
     /// The server has acknowledged so many rows more. Returns how many in all.
-    pub(in crate::restore) fn acknowledge(&self, rows: u64) -> u64 {
+    pub(crate) fn acknowledge(&self, rows: u64) -> u64 {
         self.acknowledged.fetch_add(rows, Ordering::Relaxed).saturating_add(rows)
     }
 
     /// The rows that the server has acknowledged.
-    pub(in crate::restore) fn acknowledged(&self) -> u64 {
+    pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
     /// Its size in bytes, once it has been read.
-    pub(in crate::restore) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.end.get().map_or(0, |end| end.bytes)
     }
 }

@@ -23,7 +23,7 @@ const FEEDS_AHEAD: usize = 32;
 
 /// What a feed holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::restore) enum Content {
+pub(crate) enum Content {
     /// The rows of this table of the plan.
     Table(usize),
     /// The large objects of this entry.
@@ -31,7 +31,7 @@ pub(in crate::restore) enum Content {
 }
 
 /// One piece of a feed.
-pub(in crate::restore) enum Piece {
+pub(crate) enum Piece {
     /// Whole rows as COPY text.
     Rows(Rows),
     /// INSERT statements in the archive's encoding.
@@ -43,39 +43,39 @@ pub(in crate::restore) enum Piece {
 }
 
 /// A run of whole rows.
-pub(in crate::restore) struct Rows {
-    pub(in crate::restore) bytes: Bytes,
+pub(crate) struct Rows {
+    pub(crate) bytes: Bytes,
     /// The number of the first of them in the archive, from 1.
-    pub(in crate::restore) first: u64,
-    pub(in crate::restore) count: u64,
+    pub(crate) first: u64,
+    pub(crate) count: u64,
 }
 
 /// What was read and rewritten of one table.
 #[derive(Debug, Default)]
-pub(in crate::restore) struct TableEnd {
-    pub(in crate::restore) rows: u64,
-    pub(in crate::restore) bytes: u64,
+pub(crate) struct TableEnd {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
     /// The columns, where IDs are replaced.
-    pub(in crate::restore) columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// Replacements by column, in their order.
-    pub(in crate::restore) replaced: Vec<u64>,
+    pub(crate) replaced: Vec<u64>,
     /// IDs found in bytea and left as they are, by column.
-    pub(in crate::restore) left: Vec<u64>,
+    pub(crate) left: Vec<u64>,
     /// Mapping keys that are no values and are still there, outside excluded columns.
-    pub(in crate::restore) leftovers: u64,
+    pub(crate) leftovers: u64,
     /// Some statements' rows could not be counted; `rows` is then too small.
-    pub(in crate::restore) is_uncounted: bool,
+    pub(crate) is_uncounted: bool,
 }
 
 /// A part of a large object.
 #[derive(Debug)]
-pub(in crate::restore) struct LargeObjectPart {
-    pub(in crate::restore) oid: u32,
+pub(crate) struct LargeObjectPart {
+    pub(crate) oid: u32,
     /// Where in the object it begins, in bytes.
-    pub(in crate::restore) offset: u64,
-    pub(in crate::restore) bytes: Vec<u8>,
+    pub(crate) offset: u64,
+    pub(crate) bytes: Vec<u8>,
     /// IDs found in the whole object, replaced or not; with its last part, zero before.
-    pub(in crate::restore) ids: u64,
+    pub(crate) ids: u64,
 }
 
 impl Piece {
@@ -90,7 +90,7 @@ impl Piece {
 }
 
 /// The end of a reading thread: where its feeds begin.
-pub(in crate::restore) struct FeedSender {
+pub(crate) struct FeedSender {
     feeds: mpsc::Sender<Feed>,
     budget: Arc<Budget>,
     /// Feeds of all readers so far.
@@ -103,7 +103,7 @@ impl FeedSender {
     /// # Errors
     ///
     /// The load has ended. What it ended with is the error that counts.
-    pub(in crate::restore) fn begin(&self, content: Content) -> Result<PieceSender> {
+    pub(crate) fn begin(&self, content: Content) -> Result<PieceSender> {
         let (pieces, receiver) = mpsc::channel(PIECES_AHEAD);
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let feed = Feed { content, number, pieces: tokio::sync::Mutex::new(receiver) };
@@ -113,7 +113,7 @@ impl FeedSender {
 }
 
 /// Where the pieces of one feed go.
-pub(in crate::restore) struct PieceSender {
+pub(crate) struct PieceSender {
     pieces: mpsc::Sender<(Piece, Held)>,
     budget: Arc<Budget>,
 }
@@ -124,36 +124,36 @@ impl PieceSender {
     /// # Errors
     ///
     /// The load has ended. What it ended with is the error that counts.
-    pub(in crate::restore) fn send(&self, piece: Piece) -> Result<()> {
+    pub(crate) fn send(&self, piece: Piece) -> Result<()> {
         let held = Budget::hold(&self.budget, piece.bytes());
         self.pieces.blocking_send((piece, held)).map_err(|_| RestoreError::Interrupted.into())
     }
 }
 
 /// The pieces of one table, or of one entry of large objects.
-pub(in crate::restore) struct Feed {
-    pub(in crate::restore) content: Content,
+pub(crate) struct Feed {
+    pub(crate) content: Content,
     /// Its place in the order in which feeds were begun, from 0.
-    pub(in crate::restore) number: usize,
+    pub(crate) number: usize,
     pieces: tokio::sync::Mutex<mpsc::Receiver<(Piece, Held)>>,
 }
 
 impl Feed {
     /// The next piece, for whichever connection asks first. `None` after [`Piece::End`], and where the reading
     /// failed. Nothing is lost if this is given up while it waits.
-    pub(in crate::restore) async fn next(&self) -> Option<Piece> {
+    pub(crate) async fn next(&self) -> Option<Piece> {
         self.pieces.lock().await.recv().await.map(|(piece, _held)| piece)
     }
 }
 
 /// The loading connections' end.
-pub(in crate::restore) struct Feeds {
+pub(crate) struct Feeds {
     feeds: mpsc::Receiver<Feed>,
     outcomes: Vec<oneshot::Receiver<Result<()>>>,
 }
 
 /// What a reading thread does.
-pub(in crate::restore) type Read = Box<dyn FnOnce(FeedSender) -> Result<()> + Send>;
+pub(crate) type Read = Box<dyn FnOnce(FeedSender) -> Result<()> + Send>;
 
 impl Feeds {
     /// Starts each reader on a thread of its own rather than one of the runtime's: a read from a pipe can block
@@ -162,7 +162,7 @@ impl Feeds {
     /// # Errors
     ///
     /// There is no thread to be had.
-    pub(in crate::restore) fn of(readers: Vec<Read>) -> Result<Self> {
+    pub(crate) fn of(readers: Vec<Read>) -> Result<Self> {
         let (sender, feeds) = mpsc::channel(FEEDS_AHEAD);
         let begun = Arc::default();
         let mut outcomes = Vec::new();
@@ -183,12 +183,12 @@ impl Feeds {
     }
 
     /// The next feed, in the order in which they were begun; `None` after the last, and after an error.
-    pub(in crate::restore) async fn next(&mut self) -> Option<Feed> {
+    pub(crate) async fn next(&mut self) -> Option<Feed> {
         self.feeds.recv().await
     }
 
     /// How the reading ended. All feeds must have been dropped, or a reader waits for ever to be rid of its pieces.
-    pub(in crate::restore) async fn finish(self) -> Result<()> {
+    pub(crate) async fn finish(self) -> Result<()> {
         drop(self.feeds);
         let mut failed = None;
         for outcome in self.outcomes {

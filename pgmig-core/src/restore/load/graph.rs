@@ -12,27 +12,27 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// One entry and what it waits for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::restore) struct Node {
-    pub(in crate::restore) kind: Kind,
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
     /// Entries that must be there, by their places in the graph.
-    pub(in crate::restore) after: Vec<usize>,
+    pub(crate) after: Vec<usize>,
     /// Tables whose rows must be there, by their places in the plan.
-    pub(in crate::restore) after_rows: Vec<usize>,
+    pub(crate) after_rows: Vec<usize>,
     /// Whether it waits for all rows of all tables.
-    pub(in crate::restore) after_all_rows: bool,
+    pub(crate) after_all_rows: bool,
     /// TABLE entries that it locks against everybody.
-    pub(in crate::restore) exclusive: Vec<DumpId>,
+    pub(crate) exclusive: Vec<DumpId>,
     /// TABLE entries that it locks against writing: several indexes of a table can be made at a time.
-    pub(in crate::restore) shared: Vec<DumpId>,
+    pub(crate) shared: Vec<DumpId>,
     /// Tables that it is about, by their places in the plan: it is as much work as the largest of them.
-    pub(in crate::restore) tables: Vec<usize>,
+    pub(crate) tables: Vec<usize>,
     /// Whether it is also about a table without rows of its own: the root of partitions can be much work.
-    pub(in crate::restore) has_root: bool,
+    pub(crate) has_root: bool,
 }
 
 /// What an entry makes, as far as it matters for the order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::restore) enum Kind {
+pub(crate) enum Kind {
     Index,
     /// A primary key, a unique or an exclusion constraint.
     Constraint,
@@ -45,15 +45,15 @@ pub(in crate::restore) enum Kind {
 
 /// The entries that come after the rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::restore) struct Graph {
-    pub(in crate::restore) nodes: Vec<Node>,
+pub(crate) struct Graph {
+    pub(crate) nodes: Vec<Node>,
     /// The bytes that the rows of each table of the plan take in the archive, where that is known.
-    pub(in crate::restore) table_weights: Vec<Option<u64>>,
+    pub(crate) table_weights: Vec<Option<u64>>,
 }
 
 impl Graph {
     /// The graph of these tasks, which keep their places. Rows of tables among `moved` can end in other tables.
-    pub(in crate::restore) fn of(
+    pub(crate) fn of(
         archive: &Archive,
         tables: &[TableLoad],
         tasks: &[&Task],
@@ -76,7 +76,7 @@ impl Graph {
 
 impl Graph {
     /// Only the rows.
-    pub(in crate::restore) fn without_tasks(&self) -> Self {
+    pub(crate) fn without_tasks(&self) -> Self {
         Self { nodes: Vec::new(), table_weights: self.table_weights.clone() }
     }
 }
@@ -191,7 +191,7 @@ fn keep_order(nodes: &mut [Node]) {
     }
 }
 
-pub(super) fn is_table(archive: &Archive, id: DumpId) -> bool {
+pub(crate) fn is_table(archive: &Archive, id: DumpId) -> bool {
     archive.entry(id).is_some_and(|entry| entry.kind == EntryKind::Table)
 }
 

@@ -2,14 +2,14 @@
 //! the schedule says who does what next.
 
 mod bulk;
-pub(super) mod crew;
+pub(crate) mod crew;
 mod feed;
-pub(super) mod graph;
+pub(crate) mod graph;
 mod refused_row;
 mod row_reader;
 mod schedule;
-pub(super) mod stream;
-pub(super) mod two_steps;
-pub(super) mod watch;
-pub(super) mod workers;
+pub(crate) mod sessions;
+pub(crate) mod stream;
+pub(crate) mod two_steps;
+pub(crate) mod watch;
 mod writing;

@@ -3,15 +3,15 @@
 use super::feed::Rows;
 use crate::restore::error::{RestoreError, RowError};
 use crate::restore::plan::TableLoad;
-use crate::target::{ServerError, TargetError};
+use crate::server::{ServerError, TargetError};
 
 /// The rows that one COPY has sent: where each run of them began in the archive, and how many they were.
 #[derive(Debug, Default)]
-pub(super) struct SentRows(Vec<(u64, u64)>);
+pub(crate) struct SentRows(Vec<(u64, u64)>);
 
 impl SentRows {
     /// These are sent, too.
-    pub(super) fn push(&mut self, rows: &Rows) {
+    pub(crate) fn push(&mut self, rows: &Rows) {
         self.0.push((rows.first, rows.count));
     }
 
@@ -29,7 +29,7 @@ impl SentRows {
 }
 
 /// Why a COPY was refused.
-pub(super) struct RefusedRow {
+pub(crate) struct RefusedRow {
     server: ServerError,
     sqlstate: String,
 }
@@ -40,7 +40,7 @@ impl RefusedRow {
     /// # Errors
     ///
     /// The error itself, where it is not about rows: a lost connection.
-    pub(super) fn of(error: &sqlx::Error, load: &TableLoad) -> Result<Self, TargetError> {
+    pub(crate) fn of(error: &sqlx::Error, load: &TableLoad) -> Result<Self, TargetError> {
         let server = ServerError::from_sqlx(error, &format!("load table {}", load.table));
         match server.sqlstate.clone() {
             Some(sqlstate) => Ok(Self { server, sqlstate }),
@@ -49,12 +49,12 @@ impl RefusedRow {
     }
 
     /// Whether it fits none of the partitions, which a message then shows.
-    pub(super) fn fits_no_partition(&self) -> bool {
+    pub(crate) fn fits_no_partition(&self) -> bool {
         self.sqlstate == "23514" && self.server.constraint.is_none()
     }
 
     /// The error to be shown.
-    pub(super) fn into_error(self, load: &TableLoad, sent: &SentRows, bounds: Vec<String>) -> RestoreError {
+    pub(crate) fn into_error(self, load: &TableLoad, sent: &SentRows, bounds: Vec<String>) -> RestoreError {
         let context = self.server.context.as_deref().unwrap_or_default();
         let (line, column) = copy_place(context);
         let mut condition = condition(&self.sqlstate, &self.server.message);

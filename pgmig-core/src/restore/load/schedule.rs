@@ -19,20 +19,20 @@ const LOOK_AHEAD: usize = 200;
 
 /// A feed that can be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Offer {
+pub(crate) struct Offer {
     /// The feed's number.
-    pub(super) feed: usize,
+    pub(crate) feed: usize,
     /// The table's place in the plan, if it is a table.
-    pub(super) table: Option<usize>,
+    pub(crate) table: Option<usize>,
     /// Whether nothing else may be loaded meanwhile.
-    pub(super) alone: bool,
+    pub(crate) alone: bool,
     /// Whether several connections can take from it.
-    pub(super) shareable: bool,
+    pub(crate) shareable: bool,
 }
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Work {
+pub(crate) enum Work {
     /// Begin to load this feed, and go on until its end.
     Load(usize),
     /// The same, and nobody will help: the others have enough to do.
@@ -71,7 +71,7 @@ enum State {
 
 /// The work of a restore from the rows on, and how far it is.
 #[derive(Debug)]
-pub(super) struct Schedule {
+pub(crate) struct Schedule {
     connections: usize,
     nodes: Vec<Node>,
     states: Vec<State>,
@@ -103,7 +103,7 @@ struct Locks {
 
 impl Schedule {
     /// Nothing is done yet.
-    pub(super) fn new(graph: Graph, connections: usize) -> Self {
+    pub(crate) fn new(graph: Graph, connections: usize) -> Self {
         let Graph { nodes, table_weights } = graph;
         let mut after_rows = vec![Vec::new(); table_weights.len()];
         let mut after = vec![Vec::new(); nodes.len()];
@@ -146,44 +146,44 @@ impl Schedule {
     }
 
     /// A feed has come.
-    pub(super) fn offer(&mut self, offer: Offer) {
+    pub(crate) fn offer(&mut self, offer: Offer) {
         self.waiting.push_back(offer);
     }
 
     /// How many feeds wait to be begun.
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// No more feeds will come.
-    pub(super) fn feeds_ended(&mut self) {
+    pub(crate) fn feeds_ended(&mut self) {
         self.feeds_ended = true;
         self.end_rows();
     }
 
     /// So much of a feed has been read that other connections may help with the rest.
-    pub(super) fn share(&mut self, feed: usize) {
+    pub(crate) fn share(&mut self, feed: usize) {
         if let Some(active) = self.active.iter_mut().find(|active| active.offer.feed == feed) {
             active.is_long = true;
         }
     }
 
     /// The end of a feed has been read.
-    pub(super) fn feed_ended(&mut self, feed: usize) {
+    pub(crate) fn feed_ended(&mut self, feed: usize) {
         if let Some(active) = self.active.iter_mut().find(|active| active.offer.feed == feed) {
             active.ended = true;
         }
     }
 
     /// How much a table was, where only reading it tells.
-    pub(super) fn weigh(&mut self, table: usize, bytes: u64) {
+    pub(crate) fn weigh(&mut self, table: usize, bytes: u64) {
         if let Some(weight) = self.table_weights.get_mut(table) {
             weight.get_or_insert(bytes);
         }
     }
 
     /// A connection has committed its part of a feed. True if that completes it.
-    pub(super) fn leave(&mut self, feed: usize) -> bool {
+    pub(crate) fn leave(&mut self, feed: usize) -> bool {
         let Some(place) = self.active.iter().position(|active| active.offer.feed == feed) else {
             return false;
         };
@@ -201,7 +201,7 @@ impl Schedule {
     }
 
     /// These entries have been made.
-    pub(super) fn done(&mut self, tasks: &[usize]) {
+    pub(crate) fn done(&mut self, tasks: &[usize]) {
         for &task in tasks {
             self.unlock(task);
             self.running = self.running.saturating_sub(1);
@@ -215,12 +215,12 @@ impl Schedule {
     }
 
     /// Whether all rows of all tables have been loaded.
-    pub(super) fn all_rows_loaded(&self) -> bool {
+    pub(crate) fn all_rows_loaded(&self) -> bool {
         self.all_rows_loaded
     }
 
     /// Whether there is better to do than to help with this feed.
-    pub(super) fn has_better(&self, feed: usize) -> bool {
+    pub(crate) fn has_better(&self, feed: usize) -> bool {
         if self.can_begin() {
             return true;
         }
@@ -230,7 +230,7 @@ impl Schedule {
     }
 
     /// What to do next; it counts as begun.
-    pub(super) fn next(&mut self) -> Work {
+    pub(crate) fn next(&mut self) -> Work {
         let task = self.candidate();
         let task_weight = task.map(|task| self.weight(task));
         let feed = self.waiting.front().copied().filter(|_| self.can_begin());

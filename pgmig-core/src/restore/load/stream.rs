@@ -23,17 +23,17 @@ const INSTANCES_BYTES: usize = 64 * 1024 * 1024;
 
 /// How rows are rewritten; absent where the backup's IDs are kept.
 #[derive(Debug, Clone, Default)]
-pub(in crate::restore) struct Rewriting {
-    pub(in crate::restore) rules: Arc<Rules>,
+pub(crate) struct Rewriting {
+    pub(crate) rules: Arc<Rules>,
     /// The columns of each table's rows.
-    pub(in crate::restore) columns: Arc<HashMap<DumpId, TableColumns>>,
+    pub(crate) columns: Arc<HashMap<DumpId, TableColumns>>,
 }
 
 /// The columns of a table's rows, in their order, and the rule of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::restore) struct TableColumns {
-    pub(in crate::restore) names: Vec<String>,
-    pub(in crate::restore) rules: Vec<ColumnRule>,
+pub(crate) struct TableColumns {
+    pub(crate) names: Vec<String>,
+    pub(crate) rules: Vec<ColumnRule>,
 }
 
 impl TableColumns {
@@ -48,32 +48,32 @@ impl TableColumns {
 
 /// Where the rows of INSERT statements go, and the columns of the table that they name, in its own order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::restore) struct Redirect {
-    pub(in crate::restore) table: QualifiedName,
-    pub(in crate::restore) columns: Vec<String>,
+pub(crate) struct Redirect {
+    pub(crate) table: QualifiedName,
+    pub(crate) columns: Vec<String>,
 }
 
 /// Resolves the instances of a stream when they have come by: returns the rules that hold from then on.
-pub(in crate::restore) type Resolve = Box<dyn FnOnce(Vec<Instance>) -> Result<Arc<Rules>> + Send>;
+pub(crate) type Resolve = Box<dyn FnOnce(Vec<Instance>) -> Result<Arc<Rules>> + Send>;
 
 /// The table of instances in a stream, whose rows are held back until they are resolved.
-pub(in crate::restore) struct Discovery {
-    pub(in crate::restore) dump_id: DumpId,
-    pub(in crate::restore) columns: InstanceColumns,
-    pub(in crate::restore) resolve: Resolve,
+pub(crate) struct Discovery {
+    pub(crate) dump_id: DumpId,
+    pub(crate) columns: InstanceColumns,
+    pub(crate) resolve: Resolve,
 }
 
 /// What the reading side needs to know.
-pub(in crate::restore) struct Reading {
-    pub(in crate::restore) tables: Arc<Vec<TableLoad>>,
+pub(crate) struct Reading {
+    pub(crate) tables: Arc<Vec<TableLoad>>,
     /// The place of each among them.
-    pub(in crate::restore) places: Arc<HashMap<DumpId, usize>>,
-    pub(in crate::restore) large_objects: Vec<DumpId>,
-    pub(in crate::restore) strings: StandardStrings,
-    pub(in crate::restore) rewriting: Option<Rewriting>,
+    pub(crate) places: Arc<HashMap<DumpId, usize>>,
+    pub(crate) large_objects: Vec<DumpId>,
+    pub(crate) strings: StandardStrings,
+    pub(crate) rewriting: Option<Rewriting>,
     /// Tables with INSERT statements whose rows go to another table: a partition's to the root of its tree.
-    pub(in crate::restore) redirected: Arc<HashMap<DumpId, Redirect>>,
-    pub(in crate::restore) discovery: Option<Discovery>,
+    pub(crate) redirected: Arc<HashMap<DumpId, Redirect>>,
+    pub(crate) discovery: Option<Discovery>,
 }
 
 /// Rewrites a table's rows, and looks at what leaves with other eyes.
@@ -93,11 +93,7 @@ impl TableRewriter {
 /// Starts to read: a file on up to `readers` threads, biggest blocks first; a stream on one, as it comes.
 ///
 /// zstd is unpacked on one thread only: each of its streams can take a window of 128 MiB.
-pub(in crate::restore) fn start(
-    mut archive: Archive,
-    reading: Reading,
-    readers: NonZeroUsize,
-) -> Result<Feeds> {
+pub(crate) fn start(mut archive: Archive, reading: Reading, readers: NonZeroUsize) -> Result<Feeds> {
     // Out of order, a file that is compressed as a whole would be unpacked anew for each block.
     if archive.is_sequential() {
         let read: Read = Box::new(move |feeds| Reader::new(feeds, reading).read_stream(&mut archive));
@@ -114,7 +110,7 @@ pub(in crate::restore) fn start(
 }
 
 /// Starts to read the next block of a stream, and no more.
-pub(in crate::restore) fn start_next(archive: Arc<Mutex<Archive>>, reading: Reading) -> Result<Feeds> {
+pub(crate) fn start_next(archive: Arc<Mutex<Archive>>, reading: Reading) -> Result<Feeds> {
     let read: Read = Box::new(move |feeds| {
         let mut archive = archive.lock().unwrap_or_else(PoisonError::into_inner);
         let mut reader = Reader::new(feeds, reading);
@@ -408,7 +404,7 @@ fn copy_columns(table: &TableLoad) -> &[String] {
 
 impl Reading {
     /// What is to be read for a plan.
-    pub(in crate::restore) fn of(plan: &Plan, strings: StandardStrings) -> Self {
+    pub(crate) fn of(plan: &Plan, strings: StandardStrings) -> Self {
         let places = plan.tables.iter().enumerate().map(|(place, table)| (table.dump_id, place));
         Self {
             tables: Arc::clone(&plan.tables),

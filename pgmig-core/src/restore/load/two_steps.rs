@@ -19,11 +19,7 @@ struct TwoSteps {
 
 /// Takes apart what is worth it: keys of big tables that have other indexes too, and foreign keys of big tables. Only on
 /// tables with rows of their own: constraints of partitioned ones are made through their partitions.
-pub(in crate::restore) fn in_two_steps(
-    archive: &Archive,
-    tasks: Vec<Task>,
-    strings: StandardStrings,
-) -> Vec<Task> {
+pub(crate) fn in_two_steps(archive: &Archive, tasks: Vec<Task>, strings: StandardStrings) -> Vec<Task> {
     let tables = Tables::of(archive, &tasks);
     let mut all = Vec::with_capacity(tasks.len());
     all.extend(tasks.into_iter().flat_map(|task| apart(task, archive, &tables, strings)));

@@ -3,9 +3,9 @@
 //! sqlx does not read the socket while it sends COPY data. Messages of the server (RAISE INFO in a constraint's
 //! function, which no setting turns off) then fill the socket until both sides wait for each other for ever.
 
+use crate::server::TargetConfig;
+use crate::server::session::Session;
 use crate::sql::quote_literal;
-use crate::target::TargetConfig;
-use crate::target::session::Session;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -14,16 +14,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Knows whom to ask about the loading sessions.
 #[derive(Debug)]
-pub(in crate::restore) struct Watch {
-    pub(in crate::restore) config: TargetConfig,
-    pub(in crate::restore) database: String,
-    pub(in crate::restore) application: String,
+pub(crate) struct Watch {
+    pub(crate) config: TargetConfig,
+    pub(crate) database: String,
+    pub(crate) application: String,
 }
 
 impl Watch {
     /// Returns when the server process `pid` waits for us to read, which we never will. Slow disks and locks are waited
     /// for.
-    pub(in crate::restore) async fn stuck(&self, pid: i32) {
+    pub(crate) async fn stuck(&self, pid: i32) {
         loop {
             sleep(PATIENCE).await;
             if self.asks(pid, "wait_event = 'ClientWrite'").await {
@@ -33,7 +33,7 @@ impl Watch {
     }
 
     /// Ends the server process: nothing else gets its session free.
-    pub(in crate::restore) async fn end(&self, pid: i32) {
+    pub(crate) async fn end(&self, pid: i32) {
         self.asks(pid, "pg_catalog.pg_terminate_backend(pid)").await;
     }
 

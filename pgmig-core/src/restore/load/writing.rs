@@ -6,12 +6,12 @@ use super::refused_row::{RefusedRow, SentRows};
 use super::watch::Watch;
 use crate::copy::{CopyOptions, CopyStatement};
 use crate::error::Result;
+use crate::progress::Step;
 use crate::restore::error::RestoreError;
-use crate::restore::in_place::transaction;
+use crate::restore::executor::require_same_transaction;
 use crate::restore::plan::{Held, RowForm, RunAs, TableLoad};
-use crate::restore::step::Step;
+use crate::server::TargetError;
 use crate::sql::{QualifiedName, quote_literal};
-use crate::target::TargetError;
 use bytes::Bytes;
 use sqlx::PgConnection;
 use sqlx::postgres::PgCopyIn;
@@ -31,7 +31,7 @@ const TABLES_AT_ONCE: usize = 64;
 
 impl Hand<'_, '_> {
     /// Loads a feed to its end.
-    pub(in crate::restore) async fn load(&mut self, number: usize, part: Part) -> Result<()> {
+    pub(crate) async fn load(&mut self, number: usize, part: Part) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
         let (mut alone, mut is_held) = (true, false);
         match active.feed.content {
@@ -51,7 +51,7 @@ impl Hand<'_, '_> {
     }
 
     /// Loads a part of a feed that another connection began.
-    pub(in crate::restore) async fn help(&mut self, number: usize) -> Result<()> {
+    pub(crate) async fn help(&mut self, number: usize) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
         // Only tables are shared.
         let Content::Table(index) = active.feed.content else { return Err(cut_short()) };
@@ -62,7 +62,7 @@ impl Hand<'_, '_> {
     }
 
     /// Commits what was loaded; until then nothing can rely on it.
-    pub(in crate::restore) async fn commit(&mut self) -> Result<()> {
+    pub(crate) async fn commit(&mut self) -> Result<()> {
         if std::mem::take(&mut self.in_transaction) {
             self.executor.session.commit_part("commit the rows").await?;
         }
@@ -283,7 +283,7 @@ impl Hand<'_, '_> {
             let sql = self.in_utf8(sql, &doing).await?;
             let done = self.executor.session.execute(&sql, &doing).await;
             let rows = active.acknowledge(done.map_err(TargetError::without_message)?);
-            transaction::require(&mut self.executor.session, &name).await?;
+            require_same_transaction(&mut self.executor.session, &name).await?;
             job.progress.rows(&name, rows);
             job.failpoints.pass(Step::Data)?;
         }
@@ -349,12 +349,12 @@ impl Hand<'_, '_> {
 
 /// Large objects as they were loaded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::restore) struct LargeObjectTotals {
-    pub(in crate::restore) objects: u64,
-    pub(in crate::restore) bytes: u64,
+pub(crate) struct LargeObjectTotals {
+    pub(crate) objects: u64,
+    pub(crate) bytes: u64,
     /// IDs found in them, replaced or not, and in how many of them.
-    pub(in crate::restore) ids: u64,
-    pub(in crate::restore) with_ids: u64,
+    pub(crate) ids: u64,
+    pub(crate) with_ids: u64,
 }
 
 /// Why a COPY ended before its time.
@@ -390,11 +390,11 @@ async fn send(
 }
 
 /// Stands for the reading's own error until that is known.
-pub(in crate::restore) fn cut_short() -> crate::Error {
+pub(crate) fn cut_short() -> crate::Error {
     RestoreError::Internal("the data ended in the middle of a table".to_owned()).into()
 }
 
 /// Whether it does.
-pub(in crate::restore) fn is_cut_short(error: &crate::Error) -> bool {
+pub(crate) fn is_cut_short(error: &crate::Error) -> bool {
     matches!(error, crate::Error::Restore(RestoreError::Internal(_)))
 }

@@ -5,7 +5,7 @@ use crate::sql::{Lexer, StandardStrings};
 
 /// What kind of object, as far as catalogs tell them apart by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::restore) enum ObjectKind {
+pub(crate) enum ObjectKind {
     Table,
     View,
     Sequence,
@@ -22,21 +22,21 @@ pub(in crate::restore) enum ObjectKind {
 
 /// An object that must exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::restore) struct Expected {
-    pub(in crate::restore) kind: ObjectKind,
+pub(crate) struct Expected {
+    pub(crate) kind: ObjectKind,
     /// Its schema, "" where it has none.
-    pub(in crate::restore) schema: String,
+    pub(crate) schema: String,
     /// Its name; of what belongs to a table `table name`, or the name alone, as archives of PostgreSQL 9.x have it.
-    pub(in crate::restore) name: String,
+    pub(crate) name: String,
     /// What messages call it.
-    pub(in crate::restore) label: String,
+    pub(crate) label: String,
     /// A constraint that was NOT VALID in the source.
-    pub(in crate::restore) may_be_invalid: bool,
+    pub(crate) may_be_invalid: bool,
 }
 
 impl ObjectKind {
     /// The kind that the verification's query calls `name`.
-    pub(in crate::restore) fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "table" => Self::Table,
             "view" => Self::View,
@@ -76,12 +76,12 @@ impl ObjectKind {
 
 impl Expected {
     /// What the catalogs know it by.
-    pub(in crate::restore) fn key(&self) -> (ObjectKind, &str, &str) {
+    pub(crate) fn key(&self) -> (ObjectKind, &str, &str) {
         (self.kind, &self.schema, &self.name)
     }
 
     /// What `entry` makes, if catalogs can be asked for it by name.
-    pub(in crate::restore) fn of(entry: &Entry, sql: &str, strings: StandardStrings) -> Option<Self> {
+    pub(crate) fn of(entry: &Entry, sql: &str, strings: StandardStrings) -> Option<Self> {
         let kind = ObjectKind::of(entry.kind)?;
         let tag = entry.tag.to_str().ok()?;
         let schema = entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).unwrap_or_default();
@@ -113,7 +113,7 @@ fn function_name(tag: &str) -> String {
 }
 
 /// Whether the statement ends in `NOT VALID` (or has a constraint that is not enforced, which is never valid).
-pub(in crate::restore) fn is_not_valid(sql: &str, strings: StandardStrings) -> bool {
+pub(crate) fn is_not_valid(sql: &str, strings: StandardStrings) -> bool {
     let tokens: Vec<_> = Lexer::new(sql.as_bytes(), strings)
         .map_while(Result::ok)
         .filter(|token| !token.kind.is_blank())

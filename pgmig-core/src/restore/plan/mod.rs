@@ -4,17 +4,18 @@
 //! The passes are pg_restore's: pre-data, data, post-data, each in the order of the table of contents, then
 //! privileges, then what must come last (materialized views are filled, event triggers made).
 
-pub(super) mod expected;
+pub(crate) mod expected;
 mod of_others;
-pub(super) mod partial;
-pub(super) mod planner;
-pub(super) mod roles;
-pub(super) mod superuser;
+pub(crate) mod partial;
+pub(crate) mod planner;
+pub(crate) mod roles;
+pub(crate) mod script;
+pub(crate) mod superuser;
 
-use super::error::Refusal;
 use crate::archive::{Archive, DumpId};
 use crate::copy::CopyStatement;
 use crate::progress::Notice;
+use crate::restore::refusal::Refusal;
 use crate::rewrite::Shape;
 use crate::sql::QualifiedName;
 use expected::Expected;
@@ -26,28 +27,28 @@ use superuser::Fresh;
 
 /// What is known of the cluster and of a new database in it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// The server's version as a number, 150018 for 15.18.
-    pub(super) server_version: i32,
+    pub(crate) server_version: i32,
     /// The role that connects.
-    pub(super) login: String,
+    pub(crate) login: String,
     /// Whether it is a superuser.
-    pub(super) is_superuser: bool,
+    pub(crate) is_superuser: bool,
     /// Whether `username` owns schema public of a new database, directly or through a role.
-    pub(super) owner_owns_public: bool,
+    pub(crate) owner_owns_public: bool,
     /// Whether `username` is a superuser, and so owns everything.
-    pub(super) owner_is_superuser: bool,
+    pub(crate) owner_is_superuser: bool,
     /// Roles.
-    pub(super) roles: Roles,
+    pub(crate) roles: Roles,
     /// Tablespaces.
-    pub(super) tablespaces: BTreeSet<String>,
+    pub(crate) tablespaces: BTreeSet<String>,
     /// What a new database holds.
-    pub(super) fresh: Fresh,
+    pub(crate) fresh: Fresh,
 }
 
 /// As whom a statement runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum RunAs {
+pub(crate) enum RunAs {
     /// As `username`.
     Owner,
     /// As `su_username`.
@@ -58,33 +59,33 @@ pub(super) enum RunAs {
 
 /// Settings of the session for one entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct EntrySettings {
+pub(crate) struct EntrySettings {
     /// Schema to put first in search_path; archives older than 1.13 name objects without their schema.
-    pub(super) schema: Option<String>,
+    pub(crate) schema: Option<String>,
     /// Tablespace; "" is the database's own.
-    pub(super) tablespace: Option<String>,
+    pub(crate) tablespace: Option<String>,
     /// Table access method.
-    pub(super) access_method: Option<String>,
+    pub(crate) access_method: Option<String>,
 }
 
 /// One entry's statements.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Task {
+pub(crate) struct Task {
     /// The entry.
-    pub(super) dump_id: DumpId,
+    pub(crate) dump_id: DumpId,
     /// What it makes: `INDEX store.tenant_name`.
-    pub(super) label: String,
+    pub(crate) label: String,
     /// Its statements and as whom each runs.
-    pub(super) statements: Vec<(RunAs, String)>,
+    pub(crate) statements: Vec<(RunAs, String)>,
     /// Settings that they need, shared with other entries'.
-    pub(super) settings: Arc<EntrySettings>,
+    pub(crate) settings: Arc<EntrySettings>,
     /// How much of the entry they make.
-    pub(super) half: Half,
+    pub(crate) half: Half,
 }
 
 /// How much of its entry a task makes: see [`two_steps`](crate::restore::load::two_steps).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Half {
+pub(crate) enum Half {
     #[default]
     Both,
     First,
@@ -93,56 +94,56 @@ pub(super) enum Half {
 
 /// Rows of one TABLE DATA entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TableLoad {
+pub(crate) struct TableLoad {
     /// The entry.
-    pub(super) dump_id: DumpId,
+    pub(crate) dump_id: DumpId,
     /// The table that the entry belongs to, with its schema.
-    pub(super) table: QualifiedName,
+    pub(crate) table: QualifiedName,
     /// How its rows are given.
-    pub(super) form: RowForm,
+    pub(crate) form: RowForm,
     /// Who loads them: an extension's tables belong to whoever created it.
-    pub(super) run_as: RunAs,
+    pub(crate) run_as: RunAs,
     /// Loaded in the archive's order while nothing else is: rows that others can refer to already, by the
     /// constraints of an extension's tables.
-    pub(super) alone: bool,
+    pub(crate) alone: bool,
     /// Loaded alone, after all others: triggers fire for its rows, and may look for what is in other tables.
-    pub(super) last: bool,
+    pub(crate) last: bool,
     /// Where they go in the target's own schema; `None`: into the table itself, as the archive has defined it.
-    pub(super) into: Option<Box<Destination>>,
+    pub(crate) into: Option<Box<Destination>>,
 }
 
 /// Where rows go in a schema that is not the archive's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Destination {
+pub(crate) struct Destination {
     /// The target's table.
-    pub(super) table: QualifiedName,
+    pub(crate) table: QualifiedName,
     /// The target's columns, in the order of the rows' fields.
-    pub(super) columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// The archive's columns, in that order, and what their values are made of.
-    pub(super) from: Vec<(String, Shape)>,
+    pub(crate) from: Vec<(String, Shape)>,
     /// Set where rows have to be converted: they are held in a temporary table first.
-    pub(super) held: Option<Held>,
+    pub(crate) held: Option<Held>,
 }
 
 /// A temporary table with the archive's columns, from which rows are inserted into the target's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Held {
+pub(crate) struct Held {
     /// Its name.
-    pub(super) table: QualifiedName,
+    pub(crate) table: QualifiedName,
     /// The statement that makes it, for the time of a transaction.
-    pub(super) create: String,
+    pub(crate) create: String,
     /// The statement that inserts its rows.
-    pub(super) insert: String,
+    pub(crate) insert: String,
 }
 
 impl TableLoad {
     /// Where its rows are held before they go to their table.
-    pub(super) fn held(&self) -> Option<&Held> {
+    pub(crate) fn held(&self) -> Option<&Held> {
         self.into.as_ref()?.held.as_ref()
     }
 
     /// The table that holds the rows in the end. Partitions can have their rows go to a root instead.
-    pub(super) fn destination<'a>(
+    pub(crate) fn destination<'a>(
         &'a self,
         roots: &'a HashMap<QualifiedName, QualifiedName>,
     ) -> &'a QualifiedName {
@@ -155,7 +156,7 @@ impl TableLoad {
 
 /// How the rows of a TABLE DATA entry are given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum RowForm {
+pub(crate) enum RowForm {
     /// A COPY stream; the statement names the table with its schema (which can be a partition root).
     Copy(CopyStatement),
     /// INSERT statements (`pg_dump --inserts`), with the schema for search_path where they need one.
@@ -164,33 +165,33 @@ pub(super) enum RowForm {
 
 /// The whole restore.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    pub(super) pre_data: Vec<Task>,
+pub(crate) struct Plan {
+    pub(crate) pre_data: Vec<Task>,
     /// Entries of section data that make something which data needs (large objects).
-    pub(super) data_first: Vec<Task>,
+    pub(crate) data_first: Vec<Task>,
     /// Shared with those who read them.
-    pub(super) tables: Arc<Vec<TableLoad>>,
+    pub(crate) tables: Arc<Vec<TableLoad>>,
     /// Entries that own a block of large objects.
-    pub(super) large_objects: Vec<DumpId>,
+    pub(crate) large_objects: Vec<DumpId>,
     /// How many large objects entries make; where none does, they are made when their data come (archives older
     /// than 1.12).
-    pub(super) large_objects_made: u64,
+    pub(crate) large_objects_made: u64,
     /// Entries of section data that come after the rows: sequence values.
-    pub(super) data_last: Vec<Task>,
-    pub(super) post_data: Vec<Task>,
-    pub(super) privileges: Vec<Task>,
-    pub(super) last: Vec<Task>,
+    pub(crate) data_last: Vec<Task>,
+    pub(crate) post_data: Vec<Task>,
+    pub(crate) privileges: Vec<Task>,
+    pub(crate) last: Vec<Task>,
     /// After all else, since event triggers fire on whatever the restore still does.
-    pub(super) event_triggers: Vec<Task>,
-    pub(super) expected: Vec<Expected>,
+    pub(crate) event_triggers: Vec<Task>,
+    pub(crate) expected: Vec<Expected>,
     /// Locks that making all of it takes, where it is one transaction.
-    pub(super) locks: u64,
-    pub(super) notices: Vec<Notice>,
+    pub(crate) locks: u64,
+    pub(crate) notices: Vec<Notice>,
 }
 
 impl Plan {
     /// Every entry's statements.
-    pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = &Task> {
         let Self { pre_data, data_first, data_last, post_data, privileges, last, event_triggers, .. } = self;
         [pre_data, data_first, data_last, post_data, privileges, last, event_triggers].into_iter().flatten()
     }
@@ -201,7 +202,7 @@ impl Plan {
     ///
     /// A [`Refusal`] if the archive is a partial one, holds rows of foreign tables, or has entries that only a
     /// superuser can create and there is none.
-    pub(super) fn new(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
+    pub(crate) fn new(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
         Planner::plan(archive, facts)
     }
 
@@ -210,7 +211,7 @@ impl Plan {
     /// # Errors
     ///
     /// A [`Refusal`] if the archive holds rows of foreign tables.
-    pub(super) fn of_contents(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
+    pub(crate) fn of_contents(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
         Planner::plan_contents(archive, facts)
     }
 }

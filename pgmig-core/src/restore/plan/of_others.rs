@@ -11,7 +11,7 @@ const RELATIONS: [&str; 7] =
 
 /// Objects by what `pg_identify_object` says of them, and their owners as SQL.
 #[derive(Debug, Clone, Default)]
-pub(in crate::restore) struct OfOthers(HashMap<(&'static str, String), String>);
+pub(crate) struct OfOthers(HashMap<(&'static str, String), String>);
 
 /// Kinds that are looked for: as `pg_identify_object` calls them, and as they are kept here, where all that share names
 /// are one kind.
@@ -58,12 +58,7 @@ impl<'a> FromIterator<(&'a str, &'a str, &'a str)> for OfOthers {
 
 impl OfOthers {
     /// Who owns the object that is there already under a name that `entry` takes, if there is one.
-    pub(in crate::restore) fn owner_of(
-        &self,
-        entry: &Entry,
-        sql: &str,
-        strings: StandardStrings,
-    ) -> Option<&str> {
+    pub(crate) fn owner_of(&self, entry: &Entry, sql: &str, strings: StandardStrings) -> Option<&str> {
         if self.0.is_empty() {
             return None;
         }

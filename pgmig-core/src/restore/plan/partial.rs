@@ -2,7 +2,7 @@
 
 use super::planner::qualified_name;
 use crate::archive::{Entry, EntryKind, Section};
-use crate::restore::error::Refusal;
+use crate::restore::refusal::Refusal;
 use std::collections::HashSet;
 
 /// What an archive defines, as far as its rows and relations need it. Names are in the archive's encoding.
@@ -19,20 +19,20 @@ struct Definitions<'a> {
 }
 
 /// Refuses an archive that holds only a part of a database, or rows that belong to another server.
-pub(in crate::restore) fn refuse(entries: &[Entry]) -> Result<(), Refusal> {
+pub(crate) fn refuse(entries: &[Entry]) -> Result<(), Refusal> {
     let definitions = Definitions::of(entries);
     entries.iter().try_for_each(|entry| definitions.check(entry))
 }
 
 /// Refuses rows that belong to another server.
-pub(in crate::restore) fn refuse_foreign_rows(entries: &[Entry]) -> Result<(), Refusal> {
+pub(crate) fn refuse_foreign_rows(entries: &[Entry]) -> Result<(), Refusal> {
     let definitions = Definitions::of(entries);
     entries.iter().try_for_each(|entry| definitions.check_foreign(entry))
 }
 
 /// Whether an entry is of what a database holds, not of how it is defined: rows, sequence values, large objects with
 /// their privileges and comments.
-pub(in crate::restore) fn is_contents(entry: &Entry) -> bool {
+pub(crate) fn is_contents(entry: &Entry) -> bool {
     use EntryKind as K;
     match entry.kind {
         K::TableData | K::SequenceSet | K::Blob | K::Blobs | K::BlobMetadata => true,

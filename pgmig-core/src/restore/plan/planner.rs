@@ -13,15 +13,15 @@ use super::{EntrySettings, Facts, Half, Plan, RowForm, RunAs, TableLoad, Task};
 use crate::archive::{Archive, DumpId, Entry, EntryKind, Oid, Section};
 use crate::copy::CopyStatement;
 use crate::progress::{Notice, Severity};
-use crate::restore::error::Refusal;
-use crate::restore::in_place::locks_of_entry;
+use crate::restore::preflight::lock_table::of_entry as locks_of_entry;
+use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use pass::{Pass, pass};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Goes through the table of contents once.
-pub(in crate::restore) struct Planner<'a> {
+pub(crate) struct Planner<'a> {
     facts: &'a Facts,
     archive: &'a Archive,
     strings: StandardStrings,
@@ -59,7 +59,7 @@ pub(in crate::restore) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     /// Plans the restore of an archive.
-    pub(in crate::restore) fn plan(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
+    pub(crate) fn plan(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
         partial::refuse(archive.entries())?;
         let mut planner = Self::new(archive, facts);
         for entry in archive.entries() {
@@ -69,18 +69,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Plans the rows of one entry.
-    pub(in crate::restore) fn table_of(
-        archive: &'a Archive,
-        facts: &'a Facts,
-        entry: &Entry,
-    ) -> Option<TableLoad> {
+    pub(crate) fn table_of(archive: &'a Archive, facts: &'a Facts, entry: &Entry) -> Option<TableLoad> {
         let mut planner = Self::new(archive, facts);
         planner.table_data(entry);
         Arc::make_mut(&mut planner.plan.tables).pop()
     }
 
     /// Plans the restore of what an archive holds, into tables that are there: rows, large objects, sequence values.
-    pub(in crate::restore) fn plan_contents(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
+    pub(crate) fn plan_contents(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
         partial::refuse_foreign_rows(archive.entries())?;
         let mut planner = Self::new(archive, facts);
         let with_oids = archive.entries().iter().filter(|entry| entry.with_oids);
@@ -418,7 +414,7 @@ fn owner(entry: &Entry) -> &str {
     entry.owner.as_ref().and_then(|owner| owner.to_str().ok()).unwrap_or_default()
 }
 
-pub(in crate::restore) fn qualified_name(entry: &Entry) -> QualifiedName {
+pub(crate) fn qualified_name(entry: &Entry) -> QualifiedName {
     let name = entry.tag.to_str().unwrap_or_default();
     match entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).filter(|schema| !schema.is_empty())
     {

@@ -9,35 +9,35 @@ use std::collections::BTreeSet;
 
 /// The roles of the cluster, and who owns the restored objects.
 #[derive(Debug, Clone, Default)]
-pub(in crate::restore) struct Roles {
+pub(crate) struct Roles {
     /// `username`.
-    pub(in crate::restore) owner: String,
+    pub(crate) owner: String,
     /// All roles of the cluster.
-    pub(in crate::restore) existing: BTreeSet<String>,
+    pub(crate) existing: BTreeSet<String>,
     /// Roles that `su_username` cannot become.
-    pub(in crate::restore) strangers: BTreeSet<String>,
+    pub(crate) strangers: BTreeSet<String>,
     /// There is no cluster: every role stays who it is.
-    pub(in crate::restore) assumes_all: bool,
+    pub(crate) assumes_all: bool,
 }
 
 /// A statement of an entry after its roles were looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::restore) struct Granted {
+pub(crate) struct Granted {
     /// The statement, without its semicolon.
-    pub(in crate::restore) sql: String,
+    pub(crate) sql: String,
     /// The role that grants where it is not the object's owner.
-    pub(in crate::restore) grantor: Option<String>,
+    pub(crate) grantor: Option<String>,
 }
 
 /// An entry's statements after their roles were looked up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::restore) struct Resolved {
+pub(crate) struct Resolved {
     /// What is left, in order.
-    pub(in crate::restore) statements: Vec<Granted>,
+    pub(crate) statements: Vec<Granted>,
     /// Roles that the cluster lacks, each once, in alphabetical order.
-    pub(in crate::restore) missing: BTreeSet<String>,
+    pub(crate) missing: BTreeSet<String>,
     /// Roles that would have granted, and that `su_username` cannot become: the owner grants in their place.
-    pub(in crate::restore) replaced: BTreeSet<String>,
+    pub(crate) replaced: BTreeSet<String>,
 }
 
 /// Where a statement names its roles.
@@ -57,7 +57,7 @@ impl Roles {
     /// # Errors
     ///
     /// If `sql` cannot be taken apart.
-    pub(in crate::restore) fn grants(
+    pub(crate) fn grants(
         &self,
         sql: &str,
         entry_owner: &str,
@@ -100,7 +100,7 @@ impl Roles {
     /// # Errors
     ///
     /// If `sql` cannot be taken apart.
-    pub(in crate::restore) fn policy(
+    pub(crate) fn policy(
         &self,
         sql: &str,
         entry_owner: &str,
@@ -114,7 +114,7 @@ impl Roles {
     /// # Errors
     ///
     /// If `sql` cannot be taken apart.
-    pub(in crate::restore) fn user_mapping(
+    pub(crate) fn user_mapping(
         &self,
         sql: &str,
         entry_owner: &str,

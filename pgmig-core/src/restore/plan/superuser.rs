@@ -12,44 +12,39 @@ const UNTRUSTED_LANGUAGES: [&str; 7] =
 
 /// What the server says of an extension that could be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::restore) struct Extension {
+pub(crate) struct Extension {
     /// Whether who may create objects in the database may create it.
-    pub(in crate::restore) for_everyone: bool,
+    pub(crate) for_everyone: bool,
 }
 
 /// What `username` may do with a schema that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::restore) struct SchemaRights {
+pub(crate) struct SchemaRights {
     /// Whether it is its own, directly or through a role.
-    pub(in crate::restore) owns: bool,
+    pub(crate) owns: bool,
     /// Whether it may create objects in it.
-    pub(in crate::restore) creates: bool,
+    pub(crate) creates: bool,
 }
 
 /// What a database holds before anything is restored into it: a new one, or one that has been cleared.
 #[derive(Debug, Clone, Default)]
-pub(in crate::restore) struct Fresh {
+pub(crate) struct Fresh {
     /// Extensions that are there from the beginning (plpgsql).
-    pub(in crate::restore) extensions: BTreeSet<String>,
+    pub(crate) extensions: BTreeSet<String>,
     /// Extensions that the server could create.
-    pub(in crate::restore) available: BTreeMap<String, Extension>,
+    pub(crate) available: BTreeMap<String, Extension>,
     /// Schemas that are there, as far as a new database would not have them just so.
-    pub(in crate::restore) schemas: BTreeMap<String, SchemaRights>,
+    pub(crate) schemas: BTreeMap<String, SchemaRights>,
     /// Foreign data wrappers that `username` may use.
-    pub(in crate::restore) wrappers: BTreeSet<String>,
+    pub(crate) wrappers: BTreeSet<String>,
     /// Objects of others.
-    pub(in crate::restore) of_others: OfOthers,
+    pub(crate) of_others: OfOthers,
     /// Whether `username` may not create schemas, extensions and publications.
-    pub(in crate::restore) closed: bool,
+    pub(crate) closed: bool,
 }
 
 /// Whether `entry` has to be created by a superuser.
-pub(in crate::restore) fn needs_superuser(
-    entry: &Entry,
-    sql: &str,
-    strings: StandardStrings,
-    fresh: &Fresh,
-) -> bool {
+pub(crate) fn needs_superuser(entry: &Entry, sql: &str, strings: StandardStrings, fresh: &Fresh) -> bool {
     use EntryKind as K;
     match entry.kind {
         K::EventTrigger
@@ -82,7 +77,7 @@ pub(in crate::restore) fn needs_superuser(
 }
 
 /// Whether the kind's objects can belong to a role that is no superuser, so that they are handed over.
-pub(in crate::restore) fn can_be_handed_over(entry: &Entry, sql: &str, strings: StandardStrings) -> bool {
+pub(crate) fn can_be_handed_over(entry: &Entry, sql: &str, strings: StandardStrings) -> bool {
     use EntryKind as K;
     match entry.kind {
         K::Server
@@ -111,7 +106,7 @@ fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
 }
 
 /// The name that follows these words.
-pub(in crate::restore) fn name_after(sql: &str, strings: StandardStrings, wanted: &[&str]) -> Option<String> {
+pub(crate) fn name_after(sql: &str, strings: StandardStrings, wanted: &[&str]) -> Option<String> {
     let tokens = significant(sql, strings);
     let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
     let start = tokens
@@ -122,7 +117,7 @@ pub(in crate::restore) fn name_after(sql: &str, strings: StandardStrings, wanted
 }
 
 /// Whether these words (or symbols) follow each other somewhere outside literals.
-pub(in crate::restore) fn words(sql: &str, strings: StandardStrings, wanted: &[&str]) -> bool {
+pub(crate) fn words(sql: &str, strings: StandardStrings, wanted: &[&str]) -> bool {
     let tokens = significant(sql, strings);
     let is = |token: &Token, word: &str| {
         token.is_word(sql.as_bytes(), word) || sql.get(token.span.clone()) == Some(word)

@@ -15,7 +15,7 @@ const MOST_ANCESTORS: usize = 32;
 
 /// What an archive defines.
 #[derive(Debug, Default)]
-pub(super) struct Definitions {
+pub(crate) struct Definitions {
     /// Tables that are defined in a way that is not understood.
     unread: HashSet<QualifiedName>,
     tables: HashMap<QualifiedName, TableDefinition>,
@@ -24,18 +24,18 @@ pub(super) struct Definitions {
     /// Triggers: table and name.
     triggers: HashSet<(QualifiedName, String)>,
     /// Foreign keys that are NOT VALID: table and name.
-    pub(super) not_valid: HashSet<(QualifiedName, String)>,
+    pub(crate) not_valid: HashSet<(QualifiedName, String)>,
     /// The table and column that a sequence fills.
     sequences: HashMap<QualifiedName, (QualifiedName, String)>,
     /// Types that users have defined.
     types: UserTypes,
     /// Whether types of a table's own schema are written without it (archives of PostgreSQL 10 and older).
-    pub(super) is_unqualified: bool,
+    pub(crate) is_unqualified: bool,
 }
 
 impl Definitions {
     /// Reads all definitions. What cannot be read is not known, which is no error: the server judges rows.
-    pub(super) fn of(archive: &Archive) -> Self {
+    pub(crate) fn of(archive: &Archive) -> Self {
         let has_search_path = archive.entries().iter().any(|entry| entry.kind == EntryKind::SearchPath);
         let mut definitions = Self { is_unqualified: !has_search_path, ..Self::default() };
         for entry in archive.entries() {
@@ -88,23 +88,23 @@ impl Definitions {
     }
 
     /// The table and column that a sequence fills, where the archive tells.
-    pub(super) fn filled_by(&self, sequence: &QualifiedName) -> Option<&(QualifiedName, String)> {
+    pub(crate) fn filled_by(&self, sequence: &QualifiedName) -> Option<&(QualifiedName, String)> {
         self.sequences.get(sequence)
     }
 
     /// Whether the archive defines any table: one of rows alone tells nothing of triggers either.
-    pub(super) fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         !self.tables.is_empty()
     }
 
     /// Whether the archive's table has a trigger of this name.
-    pub(super) fn has_trigger(&self, table: &QualifiedName, trigger: &str) -> bool {
+    pub(crate) fn has_trigger(&self, table: &QualifiedName, trigger: &str) -> bool {
         self.triggers.contains(&(table.clone(), trigger.to_owned()))
     }
 
     /// Every column of a table, those that it inherits first, as the server orders them; `None` where the archive
     /// does not define them.
-    pub(super) fn columns(&self, table: &QualifiedName) -> Option<Vec<ColumnDefinition>> {
+    pub(crate) fn columns(&self, table: &QualifiedName) -> Option<Vec<ColumnDefinition>> {
         self.columns_within(table, MOST_ANCESTORS)
     }
 
@@ -120,18 +120,18 @@ impl Definitions {
     }
 
     /// Whether the archive defines a table of this name.
-    pub(super) fn knows(&self, table: &QualifiedName) -> bool {
+    pub(crate) fn knows(&self, table: &QualifiedName) -> bool {
         self.tables.contains_key(table) || self.unread.contains(table)
     }
 
     /// The names of all tables whose definitions are understood.
-    pub(super) fn tables(&self) -> impl Iterator<Item = &QualifiedName> {
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &QualifiedName> {
         self.tables.keys()
     }
 
     /// The type of a column, where a user has defined it, and its name without the brackets of an array. Archives of
     /// PostgreSQL 10 and older name it without its schema, which is the table's.
-    pub(super) fn user_type(&self, table: &QualifiedName, of: &str) -> Option<(String, &UserType)> {
+    pub(crate) fn user_type(&self, table: &QualifiedName, of: &str) -> Option<(String, &UserType)> {
         let element = of.trim_end_matches("[]");
         let in_schema = || {
             let schema = table.schema.as_deref().filter(|_| self.is_unqualified)?;
@@ -142,7 +142,7 @@ impl Definitions {
     }
 
     /// The type that a column's values are of, domains taken off.
-    pub(super) fn base_type(&self, table: &QualifiedName, of: &str) -> String {
+    pub(crate) fn base_type(&self, table: &QualifiedName, of: &str) -> String {
         let mut base = of.to_owned();
         for _ in 0..MOST_ANCESTORS {
             let Some((_, UserType::Domain { base: beneath, .. })) = self.user_type(table, &base) else {
@@ -155,7 +155,7 @@ impl Definitions {
     }
 
     /// The tables that a table is a partition of, the nearest first.
-    pub(super) fn parents(&self, table: &QualifiedName) -> Vec<&QualifiedName> {
+    pub(crate) fn parents(&self, table: &QualifiedName) -> Vec<&QualifiedName> {
         let mut parents = Vec::new();
         let mut at = table;
         while let Some(parent) = self.attached.get(at).filter(|_| parents.len() < MOST_ANCESTORS) {

@@ -1,12 +1,12 @@
 //! Which column of the target takes the values of which one of the archive, in one table. Pure.
 
-use super::difference::{DifferenceKind, Outcome, TableDifference};
 use super::fit::Fit;
 use super::matching::Matcher;
 use super::own::{OwnColumn, OwnTable};
 use super::types::{Conversion, TypeMatch, TypeMatches};
 use super::user_types::TypeDifference;
 use crate::restore::plan::{Held, TableLoad};
+use crate::restore::report::difference::{DifferenceKind, Outcome, TableDifference};
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::BTreeSet;
 
@@ -14,47 +14,47 @@ use std::collections::BTreeSet;
 const HELD: &str = "pgmig_held";
 
 /// A column of the archive's rows.
-pub(super) struct FromColumn {
-    pub(super) name: String,
+pub(crate) struct FromColumn {
+    pub(crate) name: String,
     /// As the archive defines it; `None` where it does not.
-    pub(super) type_name: Option<String>,
+    pub(crate) type_name: Option<String>,
     /// Computed in the archive: there is a place for it in the rows, and no value.
-    pub(super) is_generated: bool,
+    pub(crate) is_generated: bool,
     /// Whether the archive's definition lets it be NULL.
-    pub(super) is_nullable: bool,
+    pub(crate) is_nullable: bool,
 }
 
 /// A column of the temporary table that holds rows: name and type, as SQL.
-pub(super) type HeldColumn = (String, String);
+pub(crate) type HeldColumn = (String, String);
 
 /// How a column of the archive gets into the target's.
-pub(super) struct Place<'a> {
-    pub(super) column: &'a OwnColumn,
+pub(crate) struct Place<'a> {
+    pub(crate) column: &'a OwnColumn,
     /// SQL, where rows are held.
-    pub(super) expression: String,
+    pub(crate) expression: String,
 }
 
 /// An expression of the profile that is used for a column.
-pub(super) struct Used {
-    pub(super) rule: String,
-    pub(super) sql: String,
+pub(crate) struct Used {
+    pub(crate) rule: String,
+    pub(crate) sql: String,
     /// The target's column.
-    pub(super) column: String,
+    pub(crate) column: String,
 }
 
 /// The columns of one table being matched.
-pub(super) struct Columns<'a, 'm> {
-    pub(super) matcher: &'m Matcher<'a>,
-    pub(super) load: &'m TableLoad,
+pub(crate) struct Columns<'a, 'm> {
+    pub(crate) matcher: &'m Matcher<'a>,
+    pub(crate) load: &'m TableLoad,
     /// What differences call the table: a partition by the root of its tree, so that each is told once.
-    pub(super) label: &'m QualifiedName,
-    pub(super) table: &'m QualifiedName,
-    pub(super) own: &'a OwnTable,
-    pub(super) types: &'m TypeMatches,
-    pub(super) differences: &'m mut BTreeSet<TableDifference>,
-    pub(super) places: Vec<Place<'a>>,
-    pub(super) used: Vec<Used>,
-    pub(super) is_held: bool,
+    pub(crate) label: &'m QualifiedName,
+    pub(crate) table: &'m QualifiedName,
+    pub(crate) own: &'a OwnTable,
+    pub(crate) types: &'m TypeMatches,
+    pub(crate) differences: &'m mut BTreeSet<TableDifference>,
+    pub(crate) places: Vec<Place<'a>>,
+    pub(crate) used: Vec<Used>,
+    pub(crate) is_held: bool,
 }
 
 impl<'a> Columns<'a, '_> {
@@ -74,7 +74,7 @@ impl<'a> Columns<'a, '_> {
     }
 
     /// Finds the place of a column of the archive; returns it as one of the table that holds rows.
-    pub(super) fn place(&mut self, from: &FromColumn) -> HeldColumn {
+    pub(crate) fn place(&mut self, from: &FromColumn) -> HeldColumn {
         let name = quote_ident(&from.name);
         let as_it_is = (name.clone(), self.seen_type(from));
         let rules = self.matcher.rules;
@@ -270,7 +270,7 @@ impl<'a> Columns<'a, '_> {
     }
 
     /// The target's columns that no column of the archive is for.
-    pub(super) fn fill_rest(&mut self, from: &[FromColumn]) {
+    pub(crate) fn fill_rest(&mut self, from: &[FromColumn]) {
         let own = self.own;
         let computed = self.matcher.definitions.columns(&self.load.table).unwrap_or_default();
         for column in own.columns.iter().filter(|column| !column.is_generated) {
@@ -316,7 +316,7 @@ impl<'a> Columns<'a, '_> {
 }
 
 /// How rows with these columns are held, and inserted into the table.
-pub(super) fn held(table: &QualifiedName, columns: &[HeldColumn], places: &[Place<'_>]) -> Held {
+pub(crate) fn held(table: &QualifiedName, columns: &[HeldColumn], places: &[Place<'_>]) -> Held {
     let held = QualifiedName::new("pg_temp", HELD);
     let names: Vec<String> = places.iter().map(|place| quote_ident(&place.column.name)).collect();
     let expressions: Vec<&str> = places.iter().map(|place| place.expression.as_str()).collect();

@@ -1,23 +1,23 @@
 //! SQL expressions of a profile's rules, asked of the server before anything is changed.
 
 use crate::error::Result;
+use crate::server::TargetError;
+use crate::server::session::Session;
 use crate::sql::{Lexer, QualifiedName, StandardStrings, TokenKind};
-use crate::target::TargetError;
-use crate::target::session::Session;
 
 /// An expression of a rule: what it is made of, and where its values go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Expression {
+pub(crate) struct Expression {
     /// The rule, for messages: `cast of column s.t.c`.
-    pub(super) rule: String,
+    pub(crate) rule: String,
     /// As the profile has it.
-    pub(super) sql: String,
+    pub(crate) sql: String,
     /// The archive's columns as the expression sees them: name and type, as SQL.
-    pub(super) columns: Vec<(String, String)>,
+    pub(crate) columns: Vec<(String, String)>,
     /// The target's table.
-    pub(super) table: QualifiedName,
+    pub(crate) table: QualifiedName,
     /// The target's column, as SQL.
-    pub(super) column: String,
+    pub(crate) column: String,
 }
 
 impl Expression {
@@ -40,7 +40,7 @@ impl Expression {
 }
 
 /// What is wrong with each of these expressions, by the target's own words. Nothing is executed.
-pub(super) async fn faults(
+pub(crate) async fn faults(
     target: &mut Session,
     search_path: &str,
     expressions: &[Expression],

@@ -1,8 +1,6 @@
 //! Looks at the target's own schema before anything is changed, and decides where the archive's rows go.
 
 use super::archived::Definitions;
-use super::difference::{DifferenceKind, Outcome, TableDifference};
-use super::lifted::{InsertTrigger, insert_triggers};
 use super::matching::{Matched, Matcher, of_table};
 use super::obstacles::obstacles;
 use super::own::{self, OwnTables};
@@ -10,16 +8,18 @@ use super::rules::{self, Findings};
 use super::sequences::{self, SequenceValue};
 use super::{expressions, types, user_types};
 use crate::archive::{Archive, DumpId, EntryKind};
+use crate::backup::store::insert_columns;
 use crate::error::Result;
+use crate::migrations;
 use crate::profile::{Profile, TargetRules};
 use crate::progress::{Notice, Severity};
-use crate::restore::discover::insert_columns;
-use crate::restore::error::Refusal;
+use crate::restore::build::lifted::{InsertTrigger, insert_triggers};
+use crate::restore::build::tool_locks;
 use crate::restore::plan::{Facts, Plan, RowForm, RunAs, TableLoad};
-use crate::restore::stale_locks;
-use crate::schema;
+use crate::restore::refusal::Refusal;
+use crate::restore::report::difference::{DifferenceKind, Outcome, TableDifference};
+use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident, quote_literal};
-use crate::target::session::Session;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -28,22 +28,22 @@ const MOST_COUNTED: u64 = 100_000;
 
 /// What is known of the target's own schema, and of how the archive's rows get into it.
 #[derive(Debug, Default)]
-pub(in crate::restore) struct TargetSchema {
+pub(crate) struct TargetSchema {
     /// Every difference; those that are refused are no reason not to look further.
-    pub(in crate::restore) differences: Vec<TableDifference>,
+    pub(crate) differences: Vec<TableDifference>,
     /// Rules of the profile that do nothing.
     idle_rules: Vec<String>,
-    pub(in crate::restore) notices: Vec<Notice>,
+    pub(crate) notices: Vec<Notice>,
     /// The search_path that the target's triggers and defaults can rely on, as SQL.
-    pub(super) search_path: String,
+    pub(crate) search_path: String,
     /// The time zone of the target's sessions.
-    pub(super) time_zone: String,
+    pub(crate) time_zone: String,
     /// Tables that keep the target's rows.
-    pub(in crate::restore) kept: HashSet<QualifiedName>,
+    pub(crate) kept: HashSet<QualifiedName>,
     /// Triggers that the archive does not have: they fire for the loaded rows.
-    pub(super) fired: HashSet<InsertTrigger>,
+    pub(crate) fired: HashSet<InsertTrigger>,
     /// Foreign keys that the archive's own rows need not fulfil: table and name.
-    pub(super) not_valid: HashSet<(QualifiedName, String)>,
+    pub(crate) not_valid: HashSet<(QualifiedName, String)>,
 }
 
 /// Decides where the rows of the plan go, and which of its sequence values are set.
@@ -52,7 +52,7 @@ pub(in crate::restore) struct TargetSchema {
 ///
 /// [`Refusal::TargetObstacles`] if the target cannot be loaded into, whatever the archive holds;
 /// [`Refusal::TargetRules`] if the profile's rules cannot be followed.
-pub(in crate::restore) async fn find(
+pub(crate) async fn find(
     target: &mut Session,
     archive: &Archive,
     plan: &mut Plan,
@@ -97,7 +97,7 @@ pub(in crate::restore) async fn find(
     if archive.is_stream() {
         found.warn_of_order();
     }
-    found.warn_of_rules_and_locks(stale_locks::held(target).await?);
+    found.warn_of_rules_and_locks(tool_locks::held(target).await?);
     let set = sequences::set_by_archive(target, archive, &matcher).await?;
     found.sequences(set, archive, plan);
     Ok(found)
@@ -163,7 +163,7 @@ fn columns_of_inserts(
 /// with their partitions.
 fn kept(own: &OwnTables, profile: Option<&Profile>) -> HashSet<QualifiedName> {
     let is_global = |name: &QualifiedName| {
-        schema::is_tool_table(&name.name) || profile.is_some_and(|profile| profile.is_global(name))
+        migrations::is_tool_table(&name.name) || profile.is_some_and(|profile| profile.is_global(name))
     };
     let kept = own.iter().filter(|(name, table)| {
         table.of_extension || is_global(table.root.as_ref().unwrap_or(name)) || is_global(name)
@@ -172,13 +172,18 @@ fn kept(own: &OwnTables, profile: Option<&Profile>) -> HashSet<QualifiedName> {
 }
 
 impl TargetSchema {
+    /// The statement by which the target's own code finds its tables.
+    pub(crate) fn set_search_path(&self) -> String {
+        format!("SET search_path = {}", self.search_path)
+    }
+
     /// Whether a table keeps the target's rows.
-    pub(super) fn keeps(&self, table: &QualifiedName) -> bool {
+    pub(crate) fn keeps(&self, table: &QualifiedName) -> bool {
         self.kept.contains(table)
     }
 
     /// Why the restore is refused; `None` if all differences can be dealt with.
-    pub(in crate::restore) fn refusal(&self) -> Option<Refusal> {
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
         let (differences, idle_rules) = (&self.differences, &self.idle_rules);
         differences.iter().any(TableDifference::is_refused).then(|| Refusal::TargetSchema {
             differences: differences.clone(),

@@ -5,7 +5,7 @@ const MOST_FRACTION: u32 = 6;
 
 /// How values fit into a column of another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fit {
+pub(crate) enum Fit {
     /// Each of them does.
     Whole,
     /// One that does not is refused by the server.
@@ -68,7 +68,7 @@ impl<'t> Spelled<'t> {
 }
 
 /// How values of one type fit into another, both as `format_type` writes them; of arrays, how their elements do.
-pub(super) fn fit(archive: &str, target: &str) -> Fit {
+pub(crate) fn fit(archive: &str, target: &str) -> Fit {
     let (from, to) = (Spelled::of(archive), Spelled::of(target));
     if let Some(lost) = lost(&from, &to) {
         return Fit::Loses(lost);
@@ -122,7 +122,7 @@ fn has_fraction(spelled: &Spelled<'_>) -> bool {
 }
 
 /// Whether it takes a time zone to store values of one type as another.
-pub(super) fn takes_time_zone(archive: &str, target: &str) -> bool {
+pub(crate) fn takes_time_zone(archive: &str, target: &str) -> bool {
     let zoned = |text: &str| Spelled::of(text).name.ends_with("with time zone");
     let is_date_or_time = |text: &str| {
         let spelled = Spelled::of(text);

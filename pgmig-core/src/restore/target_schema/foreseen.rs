@@ -4,12 +4,12 @@ use super::archived::Definitions;
 use super::own::{self, OwnTables};
 use crate::archive::Archive;
 use crate::error::Result;
-use crate::restore::compare::SchemaDifference;
+use crate::restore::report::difference::SchemaDifference;
+use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident};
-use crate::target::session::Session;
 
 /// The tables and columns that are not the same for certain. None says nothing of constraints, indexes, functions.
-pub(in crate::restore) async fn certain_differences(
+pub(crate) async fn certain_differences(
     target: &mut Session,
     archive: &Archive,
     username: &str,

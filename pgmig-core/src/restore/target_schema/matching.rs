@@ -2,48 +2,48 @@
 
 use super::archived::Definitions;
 use super::columns::{Columns, FromColumn, HeldColumn, held};
-use super::difference::{DifferenceKind, Outcome, TableDifference};
 use super::expressions::Expression;
 use super::own::{OwnTable, OwnTables};
 use super::types::{TypeMatches, TypePair};
 use super::user_types::{UserType, UserTypes};
 use crate::archive::DumpId;
+use crate::migrations;
 use crate::profile::{Profile, TargetRules};
 use crate::restore::plan::{Destination, RowForm, TableLoad};
+use crate::restore::report::difference::{DifferenceKind, Outcome, TableDifference};
 use crate::rewrite::Shape;
-use crate::schema;
 use crate::sql::{ColumnDefinition, QualifiedName};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Says where rows go.
-pub(super) struct Matcher<'a> {
-    pub(super) definitions: &'a Definitions,
+pub(crate) struct Matcher<'a> {
+    pub(crate) definitions: &'a Definitions,
     /// The columns that INSERT statements name, of tables that the archive does not define.
-    pub(super) named: &'a HashMap<DumpId, Vec<String>>,
-    pub(super) own: &'a OwnTables,
-    pub(super) own_types: &'a UserTypes,
-    pub(super) profile: Option<&'a Profile>,
-    pub(super) rules: &'a TargetRules,
+    pub(crate) named: &'a HashMap<DumpId, Vec<String>>,
+    pub(crate) own: &'a OwnTables,
+    pub(crate) own_types: &'a UserTypes,
+    pub(crate) profile: Option<&'a Profile>,
+    pub(crate) rules: &'a TargetRules,
     /// In which times without a zone are those of the target's clocks.
-    pub(super) time_zone: &'a str,
-    pub(super) is_stream: bool,
+    pub(crate) time_zone: &'a str,
+    pub(crate) is_stream: bool,
 }
 
 /// Where all rows go.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Matched {
+pub(crate) struct Matched {
     /// The loads, each with its destination; those of tables that are left out are not among them.
-    pub(super) loads: Vec<TableLoad>,
-    pub(super) differences: BTreeSet<TableDifference>,
+    pub(crate) loads: Vec<TableLoad>,
+    pub(crate) differences: BTreeSet<TableDifference>,
     /// Tables of the target that get no rows, since the archive does not know them.
-    pub(super) new: Vec<QualifiedName>,
+    pub(crate) new: Vec<QualifiedName>,
     /// The profile's expressions that are used.
-    pub(super) expressions: Vec<Expression>,
+    pub(crate) expressions: Vec<Expression>,
 }
 
 impl<'a> Matcher<'a> {
     /// Every pair of types that has to be judged.
-    pub(super) fn type_pairs(&self, loads: &[TableLoad]) -> BTreeSet<TypePair> {
+    pub(crate) fn type_pairs(&self, loads: &[TableLoad]) -> BTreeSet<TypePair> {
         let mut pairs = BTreeSet::new();
         for load in loads {
             let Some((_, table)) = self.destination(&load.table) else { continue };
@@ -56,14 +56,14 @@ impl<'a> Matcher<'a> {
         pairs
     }
 
-    pub(super) fn type_pair(&self, load: &TableLoad, column: &FromColumn, target: &str) -> Option<TypePair> {
+    pub(crate) fn type_pair(&self, load: &TableLoad, column: &FromColumn, target: &str) -> Option<TypePair> {
         let schema = load.table.schema.clone().filter(|_| self.definitions.is_unqualified);
         let archive = self.definitions.base_type(&load.table, column.type_name.as_deref()?);
         Some(TypePair { archive, schema, target: target.to_owned() })
     }
 
     /// Matches all tables.
-    pub(super) fn run(&self, loads: &[TableLoad], types: &TypeMatches) -> Matched {
+    pub(crate) fn run(&self, loads: &[TableLoad], types: &TypeMatches) -> Matched {
         let mut matched = Matched::default();
         let mut taken = HashSet::new();
         for load in loads {
@@ -86,7 +86,7 @@ impl<'a> Matcher<'a> {
 
     /// The target's table for rows of the archive's: by the profile's rule, by its name, or that of which it is a
     /// partition. Rows of a partition always go through the root, since its bounds need not be the archive's.
-    pub(super) fn destination(&self, table: &QualifiedName) -> Option<(&'a QualifiedName, &'a OwnTable)> {
+    pub(crate) fn destination(&self, table: &QualifiedName) -> Option<(&'a QualifiedName, &'a OwnTable)> {
         let in_target = |name: &QualifiedName| {
             let name = self.rules.table(name).unwrap_or_else(|| name.clone());
             let (name, own) = self.own.get_key_value(&name)?;
@@ -98,19 +98,19 @@ impl<'a> Matcher<'a> {
         in_target(table).or_else(|| self.definitions.parents(table).into_iter().find_map(in_target))
     }
 
-    pub(super) fn name_in_target<'n>(&'n self, table: &QualifiedName, column: &'n str) -> &'n str {
+    pub(crate) fn name_in_target<'n>(&'n self, table: &QualifiedName, column: &'n str) -> &'n str {
         let root = self.definitions.parents(table).last().copied();
         let renamed = self.rules.column(table, column);
         renamed.or_else(|| self.rules.column(root?, column)).unwrap_or(column)
     }
 
     /// A type that users have defined in the target, by its name or that of an array of it.
-    pub(super) fn own_type(&self, name: &str) -> Option<&'a UserType> {
+    pub(crate) fn own_type(&self, name: &str) -> Option<&'a UserType> {
         self.own_types.get(name.trim_end_matches("[]"))
     }
 
     /// Whether the archive has such a table, with this column if one is given.
-    pub(super) fn archive_has(
+    pub(crate) fn archive_has(
         &self,
         loads: &[TableLoad],
         is: impl Fn(&QualifiedName) -> bool,
@@ -134,7 +134,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// What the target calls such a table of the archive, where that is another name.
-    pub(super) fn renamed(
+    pub(crate) fn renamed(
         &self,
         loads: &[TableLoad],
         is: impl Fn(&QualifiedName) -> bool,
@@ -147,7 +147,7 @@ impl<'a> Matcher<'a> {
     }
 
     fn is_global_name(&self, name: &QualifiedName) -> bool {
-        schema::is_tool_table(&name.name) || self.profile.is_some_and(|profile| profile.is_global(name))
+        migrations::is_tool_table(&name.name) || self.profile.is_some_and(|profile| profile.is_global(name))
     }
 
     /// The columns of a load's rows, in the order of their fields; `None` if nothing tells them.
@@ -317,7 +317,7 @@ fn type_name(column: &ColumnDefinition) -> Option<String> {
     (!column.type_name.is_empty()).then(|| column.type_name.clone())
 }
 
-pub(super) fn of_table(table: &QualifiedName, kind: DifferenceKind, outcome: Outcome) -> TableDifference {
+pub(crate) fn of_table(table: &QualifiedName, kind: DifferenceKind, outcome: Outcome) -> TableDifference {
     TableDifference { table: table.to_string(), column: None, kind, outcome }
 }
 
@@ -403,7 +403,7 @@ mod tests {
     fn rules_make_rows_be_held() {
         let yaml = "rename: [{table: t, column: b, to: c}]\ndefault: [{table: t, column: c, value: \"'x'\"}]\n\
                     cast: [{table: t, column: a, using: upper(a)}]\n";
-        let rules: TargetRules = crate::target::yaml::parse(yaml).unwrap();
+        let rules: TargetRules = crate::server::yaml::parse(yaml).unwrap();
         let matched = matched(&[column("a", false, false), column("c", true, false)], &rules);
         assert_eq!(refused(&matched), Vec::<String>::new());
         let held = matched.loads[0].held().unwrap();

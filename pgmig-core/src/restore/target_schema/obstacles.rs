@@ -3,12 +3,12 @@
 use super::own::OwnTables;
 use crate::error::Result;
 use crate::restore::plan::Facts;
+use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident};
-use crate::target::session::Session;
 use std::collections::HashSet;
 
 /// Everything that stands in the way, each with what to do about it.
-pub(super) async fn obstacles(
+pub(crate) async fn obstacles(
     target: &mut Session,
     own: &OwnTables,
     kept: &HashSet<QualifiedName>,

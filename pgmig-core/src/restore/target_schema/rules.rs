@@ -12,15 +12,15 @@ type Place<'r> = (&'r Option<String>, &'r str, Option<&'r str>);
 
 /// What is said of rules.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     /// Rules that cannot be followed.
-    pub(super) faults: Vec<String>,
+    pub(crate) faults: Vec<String>,
     /// Rules that do nothing.
-    pub(super) idle: Vec<String>,
+    pub(crate) idle: Vec<String>,
 }
 
 /// Looks at every rule.
-pub(super) fn look(matcher: &Matcher<'_>, loads: &[TableLoad], global: &[TableRef]) -> Findings {
+pub(crate) fn look(matcher: &Matcher<'_>, loads: &[TableLoad], global: &[TableRef]) -> Findings {
     let mut findings = Findings::default();
     findings.contradictions(matcher.rules, global);
     let of_archive = |place: Place<'_>| matcher.archive_has(loads, |table| is(place, table), place.2);

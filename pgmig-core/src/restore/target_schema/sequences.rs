@@ -5,24 +5,24 @@ use crate::archive::{Archive, DumpId, EntryKind};
 use crate::error::Result;
 use crate::restore::plan::RunAs;
 use crate::restore::plan::planner::qualified_name;
+use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident, quote_literal};
-use crate::target::session::Session;
 use std::collections::HashMap;
 
 /// Which sequence of the target takes the value of one of the archive's.
-pub(super) struct SequenceValue {
-    pub(super) dump_id: DumpId,
+pub(crate) struct SequenceValue {
+    pub(crate) dump_id: DumpId,
     /// The archive's.
-    pub(super) name: QualifiedName,
+    pub(crate) name: QualifiedName,
     /// The target's; `None` if it has none for that.
-    pub(super) sequence: Option<QualifiedName>,
+    pub(crate) sequence: Option<QualifiedName>,
     /// The table that the target's belongs to.
-    pub(super) owner: Option<QualifiedName>,
+    pub(crate) owner: Option<QualifiedName>,
 }
 
 impl SequenceValue {
     /// Has the target's sequence set instead of the archive's.
-    pub(super) fn redirect(&self, statements: &mut [(RunAs, String)]) {
+    pub(crate) fn redirect(&self, statements: &mut [(RunAs, String)]) {
         let Some(sequence) = self.sequence.as_ref().filter(|sequence| **sequence != self.name) else {
             return;
         };
@@ -38,7 +38,7 @@ impl SequenceValue {
 
 /// Finds the target's sequence for each value that the archive sets: that of the same name, else that of the column
 /// which the archive's fills, whatever the target calls it.
-pub(super) async fn set_by_archive(
+pub(crate) async fn set_by_archive(
     target: &mut Session,
     archive: &Archive,
     matcher: &Matcher<'_>,
@@ -79,7 +79,7 @@ pub(super) async fn set_by_archive(
 
 /// Moves every sequence that fills a column of numbers past the values that the column has. What the archive says of
 /// a sequence may be missing, or be of a table that has another name here.
-pub(super) async fn advance(staging: &mut Session) -> Result<()> {
+pub(crate) async fn advance(staging: &mut Session) -> Result<()> {
     let doing = "set the sequences beyond the rows";
     let sql = "\
         WITH RECURSIVE base(type, at) AS ( \

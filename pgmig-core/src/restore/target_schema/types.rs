@@ -2,22 +2,22 @@
 
 use super::fit::{Fit, fit, takes_time_zone};
 use crate::error::Result;
+use crate::server::session::Session;
 use crate::sql::quote_literal;
-use crate::target::session::Session;
 use std::collections::{BTreeSet, HashMap};
 
 /// A type in the archive and one in the target, as SQL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct TypePair {
-    pub(super) archive: String,
+pub(crate) struct TypePair {
+    pub(crate) archive: String,
     /// The schema in which the archive's type may be, if its name is not qualified.
-    pub(super) schema: Option<String>,
-    pub(super) target: String,
+    pub(crate) schema: Option<String>,
+    pub(crate) target: String,
 }
 
 /// How values of the archive's type become values of the target's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Conversion {
+pub(crate) enum Conversion {
     /// Their text is that of the target's type.
     Text,
     /// By the assignment that INSERT makes.
@@ -28,23 +28,23 @@ pub(super) enum Conversion {
 
 /// What the server says of a pair of types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TypeMatch {
-    pub(super) conversion: Conversion,
+pub(crate) struct TypeMatch {
+    pub(crate) conversion: Conversion,
     /// Whether the text is JSON.
-    pub(super) is_json: bool,
+    pub(crate) is_json: bool,
     /// Whether the target has the archive's type.
-    pub(super) is_known: bool,
+    pub(crate) is_known: bool,
     /// What becomes of values that do not fit.
-    pub(super) fit: Fit,
+    pub(crate) fit: Fit,
     /// Whether the conversion takes a time zone.
-    pub(super) is_zoned: bool,
+    pub(crate) is_zoned: bool,
 }
 
 /// How pairs of types match.
-pub(super) type TypeMatches = HashMap<TypePair, TypeMatch>;
+pub(crate) type TypeMatches = HashMap<TypePair, TypeMatch>;
 
 /// Asks for each pair. Domains are looked through, and arrays judged by their elements.
-pub(super) async fn matches(target: &mut Session, pairs: &BTreeSet<TypePair>) -> Result<TypeMatches> {
+pub(crate) async fn matches(target: &mut Session, pairs: &BTreeSet<TypePair>) -> Result<TypeMatches> {
     if pairs.is_empty() {
         return Ok(TypeMatches::new());
     }

@@ -1,13 +1,13 @@
 //! Types that users define, in the archive and in the target: of one name, and perhaps not of one meaning.
 
 use crate::error::Result;
+use crate::server::session::Session;
 use crate::sql::{Lexer, StandardStrings, TokenKind, table_definition};
-use crate::target::session::Session;
 use std::collections::{BTreeSet, HashMap};
 
 /// What a type is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum UserType {
+pub(crate) enum UserType {
     /// The labels of an enum.
     Enum(Vec<String>),
     /// A domain.
@@ -23,11 +23,11 @@ pub(super) enum UserType {
 }
 
 /// Types by their names as `format_type` writes them.
-pub(super) type UserTypes = HashMap<String, UserType>;
+pub(crate) type UserTypes = HashMap<String, UserType>;
 
 /// How a type of the target differs from the archive's of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum TypeDifference {
+pub(crate) enum TypeDifference {
     /// Values have no place, or mean something else.
     Other(String),
     /// Values may be refused by what the domain checks.
@@ -37,7 +37,7 @@ pub(super) enum TypeDifference {
 impl UserType {
     /// The type that a `CREATE TYPE` or `CREATE DOMAIN` of pg_dump's makes; `None` for others: of ranges and base types
     /// only the server knows what they are.
-    pub(super) fn of_definition(sql: &str) -> Option<Self> {
+    pub(crate) fn of_definition(sql: &str) -> Option<Self> {
         let words: Vec<&str> = sql.split_whitespace().collect();
         match words.as_slice() {
             ["CREATE", "TYPE", _, "AS", "ENUM", ..] => Some(Self::Enum(strings(sql))),
@@ -48,7 +48,7 @@ impl UserType {
     }
 
     /// How the target's type of the same name differs; `None` if each value of this one is one of that.
-    pub(super) fn difference(&self, target: &Self) -> Option<TypeDifference> {
+    pub(crate) fn difference(&self, target: &Self) -> Option<TypeDifference> {
         match (self, target) {
             (Self::Enum(from), Self::Enum(to)) => {
                 let missing: Vec<String> = from
@@ -143,7 +143,7 @@ fn domain(sql: &str) -> Option<UserType> {
 }
 
 /// Reads the types that users have defined in the target.
-pub(super) async fn read(target: &mut Session) -> Result<UserTypes> {
+pub(crate) async fn read(target: &mut Session) -> Result<UserTypes> {
     let sql = "\
         SELECT pg_catalog.format_type(t.oid, NULL), t.typtype, part.name, part.definition \
         FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \

@@ -20,7 +20,7 @@ const STATEMENTS_BYTES: usize = 64 * 1024;
 
 impl Reader {
     /// The rows of a table that are INSERT statements.
-    pub(super) fn statements(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
+    pub(crate) fn statements(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
         let (mut batch, mut end) = (Vec::new(), TableEnd::default());
         each_statement(table, data, self.reading.strings, &mut |text| {
             self.statement(table, text, &mut batch, &mut end)
@@ -30,7 +30,7 @@ impl Reader {
     }
 
     /// The same of the table of instances in a stream: all are read before the first is sent.
-    pub(super) fn instance_statements(
+    pub(crate) fn instance_statements(
         &mut self,
         table: &TableLoad,
         data: &mut DataReader<'_>,

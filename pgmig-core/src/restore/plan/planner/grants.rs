@@ -10,7 +10,7 @@ use crate::sql::{SqlError, StandardStrings, quote_ident};
 
 impl Planner<'_> {
     /// Grants and default privileges, each as who may grant it.
-    pub(super) fn grants(&mut self, entry: &Entry) {
+    pub(crate) fn grants(&mut self, entry: &Entry) {
         let Some(sql) = self.of_own_object(entry) else { return };
         let run_as = self.describer(entry);
         let resolved = self.facts.roles.grants(sql, owner(entry), self.strings);
@@ -42,7 +42,7 @@ impl Planner<'_> {
     }
 
     /// An entry whose statement names roles.
-    pub(super) fn with_roles(
+    pub(crate) fn with_roles(
         &mut self,
         entry: &Entry,
         resolve: fn(&Roles, &str, &str, StandardStrings) -> Result<Resolved, SqlError>,

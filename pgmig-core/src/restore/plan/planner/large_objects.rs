@@ -10,7 +10,7 @@ const LARGE_OBJECTS_AT_ONCE: usize = 1000;
 
 impl Planner<'_> {
     /// A group of large objects, as pg_dump 17 and newer write them.
-    pub(super) fn blob_metadata(&mut self, entry: &Entry) {
+    pub(crate) fn blob_metadata(&mut self, entry: &Entry) {
         let oids: Vec<u32> =
             sql(entry).unwrap_or_default().split_whitespace().filter_map(|oid| oid.parse().ok()).collect();
         let statements = create_large_objects(&oids);
@@ -21,7 +21,7 @@ impl Planner<'_> {
     }
 
     /// Makes the large objects of the BLOB entries that have come by.
-    pub(super) fn flush_blobs(&mut self) {
+    pub(crate) fn flush_blobs(&mut self) {
         for blobs in std::mem::take(&mut self.blobs).chunks(LARGE_OBJECTS_AT_ONCE) {
             let Some((dump_id, first)) = blobs.first() else { continue };
             let oids: Vec<u32> = blobs.iter().map(|(_, oid)| *oid).collect();

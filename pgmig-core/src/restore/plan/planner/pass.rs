@@ -3,7 +3,7 @@
 use crate::archive::{Entry, EntryKind, Section};
 
 /// pg_restore's passes.
-pub(super) enum Pass {
+pub(crate) enum Pass {
     Main,
     Privileges,
     Last,
@@ -12,7 +12,7 @@ pub(super) enum Pass {
 }
 
 /// The pass of an entry.
-pub(super) fn pass(entry: &Entry) -> Pass {
+pub(crate) fn pass(entry: &Entry) -> Pass {
     use EntryKind as K;
     let of_event_trigger = entry.tag.as_bytes().starts_with(b"EVENT TRIGGER ");
     match entry.kind {

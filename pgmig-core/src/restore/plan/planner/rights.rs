@@ -3,15 +3,15 @@
 use super::{Planner, label, qualified_name};
 use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::Severity;
-use crate::restore::error::Refusal;
 use crate::restore::plan::RunAs;
 use crate::restore::plan::superuser::{can_be_handed_over, name_after, needs_superuser};
+use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::HashSet;
 
 impl Planner<'_> {
     /// Whether an entry has to be created by a superuser, since `username` is none.
-    pub(super) fn needs_superuser(&self, entry: &Entry, sql: &str) -> bool {
+    pub(crate) fn needs_superuser(&self, entry: &Entry, sql: &str) -> bool {
         !self.facts.owner_is_superuser
             && !self.has_wrapper(entry, sql)
             && (needs_superuser(entry, sql, self.strings, &self.facts.fresh)
@@ -41,7 +41,7 @@ impl Planner<'_> {
 
     /// Whether an entry belongs to an object that is there already and not `username`'s. It names that: scripts have no
     /// dependencies.
-    pub(super) fn belongs_to_skipped(&mut self, entry: &Entry, sql: &str) -> bool {
+    pub(crate) fn belongs_to_skipped(&mut self, entry: &Entry, sql: &str) -> bool {
         use EntryKind as K;
         let whole: &[&str] = match entry.kind {
             K::PublicationTable | K::PublicationTablesInSchema => &["alter", "publication"],
@@ -76,7 +76,7 @@ impl Planner<'_> {
 
     /// Whether what an entry makes is there already and is not `username`'s. That is what is wanted of what only a
     /// superuser can make, and in the way of everything else.
-    pub(super) fn is_of_others(&mut self, entry: &Entry, sql: &str) -> bool {
+    pub(crate) fn is_of_others(&mut self, entry: &Entry, sql: &str) -> bool {
         if self.belongs_to_skipped(entry, sql) {
             return true;
         }
@@ -95,7 +95,7 @@ impl Planner<'_> {
     }
 
     /// Remembers a schema of others in which `username` may not create what the archive has in it.
-    pub(super) fn note_closed_schema(&mut self, entry: &Entry) {
+    pub(crate) fn note_closed_schema(&mut self, entry: &Entry) {
         let fresh = &self.facts.fresh;
         let into_database =
             matches!(entry.kind, EntryKind::Schema | EntryKind::Extension | EntryKind::Publication);
@@ -111,7 +111,7 @@ impl Planner<'_> {
     }
 
     /// Refuses what was found, all at once.
-    pub(super) fn refuse_what_lacks_rights(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn refuse_what_lacks_rights(&mut self) -> Result<(), Refusal> {
         let owner = quote_ident(&self.facts.roles.owner);
         for (schema, first) in &self.closed_schemas {
             let schema = quote_ident(schema);
@@ -131,7 +131,7 @@ impl Planner<'_> {
     }
 
     /// The statements of an entry that has to be created by a superuser.
-    pub(super) fn as_superuser(&mut self, entry: &Entry, sql: &str, statements: &mut Vec<(RunAs, String)>) {
+    pub(crate) fn as_superuser(&mut self, entry: &Entry, sql: &str, statements: &mut Vec<(RunAs, String)>) {
         if !self.facts.is_superuser {
             self.impossible.push(label(entry));
             return;
@@ -147,7 +147,7 @@ impl Planner<'_> {
 }
 
 /// The types that an archive makes, and those of its relations' rows.
-pub(super) fn created_types(archive: &Archive) -> HashSet<QualifiedName> {
+pub(crate) fn created_types(archive: &Archive) -> HashSet<QualifiedName> {
     use EntryKind as K;
     let is_type = |entry: &&Entry| {
         matches!(

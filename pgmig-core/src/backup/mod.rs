@@ -1,0 +1,132 @@
+//! A backup that has been opened: which store it is of, and who lives in it.
+
+mod holdings;
+mod inspect;
+mod inspection;
+mod source;
+pub(crate) mod store;
+
+pub use holdings::{Holdings, TableHolding};
+pub use inspection::{
+    ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
+    KindCount,
+};
+pub use source::Source;
+
+use crate::archive::Archive;
+use crate::backup::store::Store;
+use crate::error::Result;
+use crate::instance::{Instance, Mapping, Resolution};
+use crate::profile::Profile;
+use crate::restore::Refusal;
+use crate::thread::on_thread;
+use std::path::Path;
+
+/// An archive and what its data tell before anything is restored.
+///
+/// ```no_run
+/// use pgmig_core::instance::Mapping;
+/// use pgmig_core::backup::{Backup, Source};
+/// # async fn look() -> Result<(), pgmig_core::Error> {
+/// let backup = Backup::open(Source::File("store.dump".into()), None).await?;
+/// for instance in backup.uncovered(&Mapping::default()) {
+///     println!("{} needs an instance on the target", instance.label());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Backup {
+    archive: Archive,
+    source: Source,
+    profile: Option<Profile>,
+    instances: Vec<Instance>,
+}
+
+impl Backup {
+    /// Opens the archive, recognises its store by its tables (or by what `profile` says), and reads the instances
+    /// of a file. Those of a stream are not known before their rows come by in the restore.
+    ///
+    /// Reading happens on a thread of its own, which a cancelled call leaves behind until the read returns.
+    ///
+    /// # Errors
+    ///
+    /// An archive that cannot be read, or a table of instances that is not what the profile says.
+    pub async fn open(source: Source, profile: Option<Profile>) -> Result<Self> {
+        on_thread("pgmig-open", move || {
+            let archive = match &source {
+                Source::File(path) => Archive::open(path)?,
+                Source::Stdin => Archive::from_stream(std::io::stdin())?,
+            };
+            let store = Store::recognise(&archive, profile.as_ref())?;
+            let instances = match &store {
+                Some(store) if !archive.is_stream() => store.instances(&archive)?,
+                _ => Vec::new(),
+            };
+            let profile = store.map(|store| store.profile);
+            Ok(Self { archive, source, profile, instances })
+        })
+        .await
+    }
+
+    /// The archive.
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    /// Whether it can be read only once: standard input, or a file that is a pipe. Its instances are then not known.
+    pub fn is_stream(&self) -> bool {
+        self.archive.is_stream()
+    }
+
+    /// The profile of its store; `None` if it is none that is known, and so has no instances.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
+    }
+
+    /// The instances in it, in the order of their rows, deleted and system ones too; none for a stream.
+    pub fn instances(&self) -> &[Instance] {
+        &self.instances
+    }
+
+    /// The regions whose instances belong to the system, and so need no mapping.
+    pub fn system_regions(&self) -> &[String] {
+        self.profile.as_ref().map(Profile::system_regions).unwrap_or_default()
+    }
+
+    /// The live instances that a mapping does not cover; none for a stream.
+    pub fn uncovered(&self, mapping: &Mapping) -> Vec<&Instance> {
+        mapping.uncovered(&self.instances, self.system_regions())
+    }
+
+    /// Applies a mapping to the instances.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Unmapped`] for live instances that it does not cover, and whatever
+    /// [`Mapping::resolve`] has against it.
+    pub fn resolve(&self, mapping: &Mapping) -> Result<Resolution> {
+        let resolution = mapping.resolve(&self.instances, self.system_regions())?;
+        if resolution.uncovered.is_empty() {
+            return Ok(resolution);
+        }
+        Err(Refusal::Unmapped(resolution.uncovered).into())
+    }
+
+    /// Where the archive comes from.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Where the archive can be read again; `None` for a stream.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File(path) if !self.is_stream() => Some(path),
+            Source::File(_) | Source::Stdin => None,
+        }
+    }
+
+    pub(crate) fn into_archive(self) -> Archive {
+        self.archive
+    }
+}
