@@ -1,6 +1,7 @@
 //! One entry of the table of contents.
 
 use super::text::ArchiveText;
+use crate::sql::QualifiedName;
 use std::{fmt, num::NonZeroU32};
 
 /// Number of a TOC entry within its archive, 1 to 2^31 - 1.
@@ -290,6 +291,26 @@ impl Entry {
         self.definition.as_ref().filter(|text| !text.is_empty())
     }
 
+    /// The name of the object's schema. `None` where the object has no schema, or where the name is not UTF-8; after
+    /// [`Archive::transcode`](super::Archive::transcode) every name is.
+    pub fn schema(&self) -> Option<&str> {
+        self.namespace.as_ref()?.to_str().ok().filter(|schema| !schema.is_empty())
+    }
+
+    /// The [tag](Self::tag): for a relation its name. "" where it is not UTF-8; after
+    /// [`Archive::transcode`](super::Archive::transcode) every tag is.
+    pub fn name(&self) -> &str {
+        self.tag.to_str().unwrap_or_default()
+    }
+
+    /// [`schema`](Self::schema) and [`name`](Self::name) together.
+    pub fn qualified_name(&self) -> QualifiedName {
+        match self.schema() {
+            Some(schema) => QualifiedName::new(schema, self.name()),
+            None => QualifiedName::unqualified(self.name()),
+        }
+    }
+
     /// Its name with its schema, for people: `store.tenant`, not quoted, control characters escaped.
     pub fn relation(&self) -> String {
         match self.namespace.as_ref().filter(|namespace| !namespace.is_empty()) {
@@ -364,8 +385,23 @@ impl fmt::Display for EntryLabel {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_text_where_the_archive_has_utf8() {
+        let id = DumpId::new(1).unwrap();
+        let mut entry = Entry::new(id, EntryKind::Table, Section::PreData, "My table");
+        assert_eq!((entry.schema(), entry.name()), (None, "My table"));
+        assert_eq!(entry.qualified_name(), QualifiedName::unqualified("My table"));
+        entry.namespace = Some("".into());
+        assert_eq!(entry.schema(), None);
+        entry.namespace = Some("store".into());
+        assert_eq!(entry.qualified_name(), QualifiedName::new("store", "My table"));
+        (entry.tag, entry.namespace) = (ArchiveText::new(vec![0xff]), Some(ArchiveText::new(vec![0xff])));
+        assert_eq!((entry.schema(), entry.name()), (None, ""));
+    }
 
     #[test]
     fn dump_ids_are_positive_and_fit_an_int() {
