@@ -2,10 +2,10 @@
 
 use super::{
     chunks::{BlockKind, Chunks},
-    compression::{Coding, Item},
+    compression::Compression,
     entry::Oid,
     error::ArchiveError,
-    header::Compression,
+    item::{Coding, Item},
     objects::PieceObjects,
     plain::{ScriptObjects, ScriptStream},
     tar::TarObjects,

@@ -1,7 +1,7 @@
 //! zstd decoders that are used again. Each has a window of its own, of up to 128 MiB: to get its memory from the system
 //! anew for each table takes longer than to unpack a small one.
 
-use super::window;
+use super::zstd_window;
 use std::{
     fmt, io,
     sync::{Arc, Mutex, PoisonError},
@@ -32,7 +32,7 @@ struct Idle {
 impl ZstdDecoders {
     /// A decoder for the frame whose first bytes these are.
     pub(super) fn take(self: &Arc<Self>, head: &[u8]) -> io::Result<ZstdDecoder> {
-        let is_wide = window::declared(head).is_none_or(|window| window > WIDE_WINDOW);
+        let is_wide = zstd_window::declared(head).is_none_or(|window| window > WIDE_WINDOW);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let found = idle.iter().position(|idle| idle.is_wide == is_wide).map(|found| idle.swap_remove(found));
         drop(idle);

@@ -1,9 +1,9 @@
 //! What can be wrong with an archive.
 
 use super::{
+    compression::Compression,
     entry::{DumpId, EntryLabel},
-    header::Compression,
-    sniff::Foreign,
+    foreign::Foreign,
     version::ArchiveVersion,
 };
 use std::{fmt, io, path::PathBuf};

@@ -1,6 +1,6 @@
 //! A file of bytes that can be read at any place.
 
-use super::{header::Compression, progress::BytesRead};
+use super::{compression::Compression, progress::BytesRead};
 use std::{
     fs::File,
     io::{self, Read},

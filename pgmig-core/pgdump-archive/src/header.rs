@@ -1,10 +1,11 @@
 //! The archive's header.
 
 use super::{
+    compression::Compression,
     error::{ArchiveError, Part},
+    foreign::Foreign,
     format::Format,
     reader::{IntSizes, Reader},
-    sniff::Foreign,
     text::ArchiveText,
     version::ArchiveVersion,
 };
@@ -19,31 +20,6 @@ const FORMAT_DIRECTORY: u8 = 5;
 const MAX_HEADER_TEXT: u64 = 64 * 1024;
 /// Widest integer and offset that fit 64 bits; pg_dump writes 4 and 8.
 const MAX_INT_SIZE: u8 = 8;
-
-/// How data is compressed; the TOC of an archive never is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// A zlib stream for each item of the custom format (pg_dump calls it gzip), a gzip file elsewhere.
-    Gzip,
-    /// An LZ4 frame for each item.
-    Lz4,
-    /// A zstd frame for each item.
-    Zstd,
-}
-
-impl fmt::Display for Compression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::Gzip => "gzip",
-            Self::Lz4 => "lz4",
-            Self::Zstd => "zstd",
-        })
-    }
-}
 
 /// When the archive was made: local time of the machine that pg_dump ran on, fields as in C's `struct tm`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use super::{
     chunks::Chunks,
-    compression::{Coding, Step},
+    compression::Compression,
     error::ArchiveError,
-    gathered::Gathered,
-    header::Compression,
+    item::{Coding, Step},
+    joined_chunks::JoinedChunks,
 };
 use flate2::{Decompress, FlushDecompress, Status};
 use std::io;
@@ -16,13 +16,13 @@ const GZIP_WINDOW_LOG: u8 = 15;
 /// A decoder of zlib's, and what it is to unpack next.
 pub(super) struct Inflate {
     decoder: Decompress,
-    input: Gathered,
+    input: JoinedChunks,
 }
 
 impl Inflate {
     /// For an item of this coding, which is one of zlib's.
     pub(super) fn new(coding: Coding) -> Self {
-        Self { decoder: decoder(coding), input: Gathered::default() }
+        Self { decoder: decoder(coding), input: JoinedChunks::default() }
     }
 
     /// Begins with another item.

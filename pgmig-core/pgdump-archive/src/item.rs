@@ -5,13 +5,13 @@
 
 use super::{
     chunks::Chunks,
+    compression::Compression,
     decoders::ZstdDecoder,
     error::ArchiveError,
-    header::Compression,
     inflate::Inflate,
     lz4_frame::{self, Lz4Frame},
     reader::Reader,
-    window,
+    zstd_window,
 };
 use std::io::{self, Read};
 use zstd::stream::raw::{Decoder, Operation};
@@ -128,15 +128,15 @@ impl<'a> Item<'a> {
 
     /// Place in the archive of the byte that is unpacked next.
     pub(super) fn offset(&self) -> Option<u64> {
-        let gathered = if let Codec::Zlib(_, inflate) = &self.codec { inflate.offset() } else { None };
-        gathered.or_else(|| self.reader().map(Reader::offset))
+        let joined = if let Codec::Zlib(_, inflate) = &self.codec { inflate.offset() } else { None };
+        joined.or_else(|| self.reader().map(Reader::offset))
     }
 
     /// The window that the zstd frame at the start of this item declares, in bytes; 0 for other codecs. `None` where
     /// that cannot be told.
     pub(super) fn zstd_window(&mut self) -> Result<Option<u64>, ArchiveError> {
         match &mut self.codec {
-            Codec::Zstd(chunks, _) => Ok(window::declared(chunks.chunk()?)),
+            Codec::Zstd(chunks, _) => Ok(zstd_window::declared(chunks.chunk()?)),
             _ => Ok(Some(0)),
         }
     }

@@ -1,37 +1,37 @@
-//! The chunks of an item, put together for a decoder that is faster with much at once.
+//! Joins the chunks of an item, for a decoder that is faster with more input at once.
 
 use super::{chunks::Framing, error::ArchiveError, reader::to_u64};
 
-/// How much is put together, in bytes. pg_dump writes gzip's output in chunks of 4 KiB; with sixteen times that zlib-rs, which
-/// begins anew with each input, is faster by a quarter to a half.
-const GATHERED_BYTES: usize = 64 * 1024;
+/// How many bytes are joined. pg_dump writes gzip's output in chunks of 4 KiB. zlib-rs has a cost for each input: with
+/// sixteen chunks at once it is faster by a quarter to a half.
+const JOINED_BYTES: usize = 64 * 1024;
 
-/// Bytes of an item that have been read and not been used.
+/// Bytes of an item that have been read and wait to be used.
 #[derive(Default)]
-pub(super) struct Gathered {
+pub(super) struct JoinedChunks {
     bytes: Vec<u8>,
     used: usize,
     /// The parts of `bytes` that lie in one piece in the archive: where each begins, and its place in the archive.
     parts: Vec<(usize, u64)>,
-    /// What went wrong behind `bytes`.
+    /// The error that ended the reading, after `bytes`.
     failed: Option<ArchiveError>,
 }
 
-impl Gathered {
-    /// The next bytes, none only at the item's end.
+impl JoinedChunks {
+    /// The next bytes. Empty only at the end of the item.
     pub(super) fn input(&mut self, chunks: &mut Framing) -> Result<&[u8], ArchiveError> {
         if self.used == self.bytes.len() {
             if let Some(error) = self.failed.take() {
                 return Err(error);
             }
             self.forget();
-            self.gather(chunks)?;
+            self.join(chunks)?;
         }
         Ok(self.bytes.get(self.used..).unwrap_or_default())
     }
 
-    fn gather(&mut self, chunks: &mut Framing) -> Result<(), ArchiveError> {
-        while self.bytes.len() < GATHERED_BYTES {
+    fn join(&mut self, chunks: &mut Framing) -> Result<(), ArchiveError> {
+        while self.bytes.len() < JOINED_BYTES {
             let length = match chunks.chunk() {
                 Ok([]) => break,
                 Ok(chunk) => {
@@ -39,7 +39,7 @@ impl Gathered {
                     chunk.len()
                 }
                 Err(error) if self.bytes.is_empty() => return Err(error),
-                // What came before can be unpacked, and may be wrong itself.
+                // Decompress the bytes before it first: an error in them comes first.
                 Err(error) => {
                     self.failed = Some(error);
                     break;
@@ -56,7 +56,7 @@ impl Gathered {
         self.used = self.used.saturating_add(length).min(self.bytes.len());
     }
 
-    /// Place in the archive of the next byte; `None` where it has not been read.
+    /// Place in the archive of the next byte. `None` if that byte has not been read.
     pub(super) fn offset(&self) -> Option<u64> {
         if self.used == self.bytes.len() {
             return None;
@@ -65,7 +65,7 @@ impl Gathered {
         Some(offset + to_u64(self.used - start))
     }
 
-    /// Begins with another item.
+    /// Drops all bytes, before another item.
     pub(super) fn forget(&mut self) {
         self.bytes.clear();
         self.parts.clear();

@@ -3,9 +3,9 @@
 use super::{
     blocks::{Files, ObjectPiece},
     chunks::Chunks,
-    compression::Item,
     entry::Oid,
     error::{ArchiveError, Part},
+    item::Item,
     progress::Progress,
 };
 use std::sync::Arc;

@@ -7,9 +7,9 @@ mod input;
 mod values;
 
 use super::{
+    compression::Compression,
     error::{ArchiveError, Part, Place},
     file::ArchiveFile,
-    header::Compression,
     progress::{BytesRead, Progress},
     wrapper::Unpacker,
 };

@@ -3,7 +3,7 @@
 //! Unlike an item of an archive, such a file may hold several streams one after the other, as `gzip`, `pigz`,
 //! `pzstd` and `cat a.gz b.gz` write them.
 
-use super::header::Compression;
+use super::compression::Compression;
 use super::lz4_frame::{self, Lz4Frame};
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};

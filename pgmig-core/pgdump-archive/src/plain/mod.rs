@@ -18,9 +18,9 @@ pub(super) use objects::{ScriptObjects, Statements};
 pub(super) use stream::ScriptStream;
 
 use super::blocks::{LocatedBlock, Piece, Shape};
-use super::compression::Coding;
 use super::error::ArchiveError;
 use super::header::Header;
+use super::item::Coding;
 use super::reader::Reader;
 use super::toc::Toc;
 use parser::{Found, ScriptParser};

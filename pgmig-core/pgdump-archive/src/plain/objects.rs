@@ -1,9 +1,9 @@
 //! Large objects in a script: `lo_open`, `lowrite`, `lo_close` in one transaction.
 
 use super::stream::ScriptStream;
-use crate::compression::Item;
 use crate::entry::Oid;
 use crate::error::{ArchiveError, ScriptProblem};
+use crate::item::Item;
 use crate::sql::{Parser, SqlError, StandardStrings, StatementSplitter, TokenKind};
 
 /// How much of the script is read at a time.

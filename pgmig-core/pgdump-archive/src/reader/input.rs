@@ -2,8 +2,8 @@
 
 use super::{Reader, to_u64};
 use crate::{
+    compression::Compression,
     file::{ArchiveFile, Cursor},
-    header::Compression,
     wrapper::Unpacker,
 };
 use std::{

@@ -90,7 +90,7 @@ fn prefix(members: &HashMap<Box<str>, (u64, u64)>, reader: &Reader) -> Result<St
         }
         (None, _) => Err(ArchiveError::NotAnArchive {
             input: reader.name().to_owned(),
-            found: crate::sniff::Foreign::TarWithoutToc,
+            found: crate::foreign::Foreign::TarWithoutToc,
         }),
     }
 }

@@ -3,12 +3,12 @@
 use super::header::{Member, MemberKind};
 use crate::block::{Block, DataReader, LargeObjectsReader};
 use crate::chunks::{Chunks, Framing};
-use crate::compression::{Coding, Item};
 use crate::directory::TOC;
 use crate::entry::{DumpId, Entry, EntryKind, Oid};
 use crate::error::{ArchiveError, MemberProblem, Part};
 use crate::format::Format;
 use crate::header::Header;
+use crate::item::{Coding, Item};
 use crate::member::{ObjectList, object_list_name};
 use crate::reader::Reader;
 use crate::tail::{Tail, drain_zeros};
