@@ -1,14 +1,14 @@
-//! The data block of one entry, unpacked.
+//! The data block of one entry, unpacked: one interface to the readers of all formats.
 
 use super::{
-    chunks::{BlockKind, Chunks},
-    compression::Compression,
+    blocks::FileBlock,
+    custom::{FramedBlock, FramedObjects},
     entry::Oid,
     error::ArchiveError,
-    item::{Coding, Item},
+    item::Item,
     objects::PieceObjects,
-    plain::{ScriptObjects, ScriptStream},
-    tar::TarObjects,
+    plain::{ScriptBlock, ScriptObjects, ScriptStream},
+    tar::{TarBlock, TarObjects},
 };
 use std::{
     fmt,
@@ -27,22 +27,47 @@ pub enum Block<'a> {
     LargeObjects(LargeObjectsReader<'a>),
 }
 
+impl<'a> From<FramedBlock<'a>> for Block<'a> {
+    fn from(block: FramedBlock<'a>) -> Self {
+        match block {
+            FramedBlock::Data(item) => Self::Data(DataReader::new(item)),
+            FramedBlock::Objects(objects) => Self::objects(Objects::Framed(objects)),
+        }
+    }
+}
+
+impl<'a> From<TarBlock<'a>> for Block<'a> {
+    fn from(block: TarBlock<'a>) -> Self {
+        match block {
+            TarBlock::Data(item) => Self::Data(DataReader::new(item)),
+            TarBlock::Objects(objects) => Self::objects(Objects::Tar(objects)),
+        }
+    }
+}
+
+impl<'a> From<ScriptBlock<'a>> for Block<'a> {
+    fn from(block: ScriptBlock<'a>) -> Self {
+        match block {
+            ScriptBlock::Data(stream) => Self::Data(DataReader::of_script(stream)),
+            ScriptBlock::Objects(objects) => Self::objects(Objects::Statements(Box::new(objects))),
+        }
+    }
+}
+
+impl<'a> From<FileBlock<'a>> for Block<'a> {
+    fn from(block: FileBlock<'a>) -> Self {
+        match block {
+            FileBlock::Framed(block) => block.into(),
+            FileBlock::Piece(item) => Self::Data(DataReader::new(item)),
+            FileBlock::Objects(objects) => Self::objects(Objects::Pieces(Box::new(objects))),
+            FileBlock::Statements(objects) => Self::objects(Objects::Statements(Box::new(objects))),
+        }
+    }
+}
+
 impl<'a> Block<'a> {
-    /// A block of the custom format. `chunks` are after the block's header.
-    pub(super) fn framed(
-        mut chunks: Chunks<'a>,
-        kind: BlockKind,
-        compression: Compression,
-    ) -> Result<Self, ArchiveError> {
-        chunks.begin(kind);
-        let item = Item::new(chunks, Coding::of_item(compression));
-        Ok(match kind {
-            BlockKind::Data | BlockKind::Whole => Self::Data(DataReader::new(item)),
-            BlockKind::LargeObjects => {
-                let objects = Objects::Framed { item: Box::new(item), within_object: false };
-                Self::LargeObjects(LargeObjectsReader { objects })
-            }
-        })
+    fn objects(objects: Objects<'a>) -> Self {
+        Self::LargeObjects(LargeObjectsReader { objects })
     }
 }
 
@@ -91,11 +116,11 @@ impl DataSource<'_> {
 }
 
 impl<'a> DataReader<'a> {
-    pub(super) fn new(item: Item<'a>) -> Self {
+    fn new(item: Item<'a>) -> Self {
         Self { source: DataSource::Item(item) }
     }
 
-    pub(super) fn of_script(stream: &'a mut ScriptStream) -> Self {
+    fn of_script(stream: &'a mut ScriptStream) -> Self {
         Self { source: DataSource::Script { stream, pending: Vec::new(), given: 0 } }
     }
 }
@@ -161,27 +186,13 @@ pub struct LargeObjectsReader<'a> {
 
 enum Objects<'a> {
     /// Items of a block of the custom format.
-    Framed { item: Box<Item<'a>>, within_object: bool },
+    Framed(FramedObjects<'a>),
     /// A file or member each.
     Pieces(Box<PieceObjects<'a>>),
     /// Members of a tar file that comes in a stream.
     Tar(TarObjects<'a>),
     /// Statements of a script.
     Statements(Box<ScriptObjects<'a>>),
-}
-
-impl<'a> LargeObjectsReader<'a> {
-    pub(super) fn of_pieces(pieces: PieceObjects<'a>) -> Self {
-        Self { objects: Objects::Pieces(Box::new(pieces)) }
-    }
-
-    pub(super) fn of_tar(objects: TarObjects<'a>) -> Self {
-        Self { objects: Objects::Tar(objects) }
-    }
-
-    pub(super) fn of_script(objects: ScriptObjects<'a>) -> Self {
-        Self { objects: Objects::Statements(Box::new(objects)) }
-    }
 }
 
 impl LargeObjectsReader<'_> {
@@ -192,17 +203,8 @@ impl LargeObjectsReader<'_> {
     /// The archive cannot be read or is damaged.
     pub fn next_object(&mut self) -> Result<Option<Oid>, ArchiveError> {
         match &mut self.objects {
-            Objects::Framed { item, within_object } => {
-                *within_object = false;
-                let Some(chunks) = item.leave() else { return Err(ArchiveError::AfterError) };
-                let oid = chunks.next_object()?;
-                if oid.is_some() {
-                    item.restart()?;
-                    *within_object = true;
-                }
-                Ok(oid)
-            }
-            Objects::Pieces(pieces) => pieces.next_object(),
+            Objects::Framed(objects) => objects.next_object(),
+            Objects::Pieces(objects) => objects.next_object(),
             Objects::Tar(objects) => objects.next_object(),
             Objects::Statements(objects) => objects.next_object(),
         }
@@ -215,12 +217,8 @@ impl LargeObjectsReader<'_> {
     /// The archive cannot be read or is damaged.
     pub fn read_into(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
         match &mut self.objects {
-            Objects::Framed { item, within_object: true } => append(|out| item.fill(out), buffer, at_most),
-            Objects::Framed { within_object: false, .. } => Ok(0),
-            Objects::Pieces(pieces) => match pieces.item() {
-                Some(item) => append(|out| item.fill(out), buffer, at_most),
-                None => Ok(0),
-            },
+            Objects::Framed(objects) => append_item(objects.item(), buffer, at_most),
+            Objects::Pieces(objects) => append_item(objects.item(), buffer, at_most),
             Objects::Tar(objects) => objects.read_into(buffer, at_most),
             Objects::Statements(objects) => objects.read_into(buffer, at_most),
         }
@@ -230,6 +228,17 @@ impl LargeObjectsReader<'_> {
 impl fmt::Debug for LargeObjectsReader<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LargeObjectsReader").finish_non_exhaustive()
+    }
+}
+
+fn append_item(
+    item: Option<&mut Item<'_>>,
+    buffer: &mut Vec<u8>,
+    at_most: usize,
+) -> Result<usize, ArchiveError> {
+    match item {
+        Some(item) => append(|out| item.fill(out), buffer, at_most),
+        None => Ok(0),
     }
 }
 

@@ -1,10 +1,9 @@
 //! The data of an archive in a file or a directory, as far as it has been found: which bytes are whose.
 
 use super::{
-    block::{Block, DataReader, LargeObjectsReader},
     chunks::{BlockKind, Chunks, Framing},
     compression::Compression,
-    custom::header_length,
+    custom::{FramedBlock, header_length},
     decoders::ZstdDecoders,
     directory::Directory,
     entry::{DumpId, Entry, Oid},
@@ -178,7 +177,7 @@ impl FileBlocks {
     }
 
     /// Opens the block of `entry`.
-    pub(super) fn block(&self, entry: &Entry) -> Result<Block<'static>, ArchiveError> {
+    pub(super) fn block(&self, entry: &Entry) -> Result<FileBlock<'static>, ArchiveError> {
         let located = located(&self.blocks, &self.by_id, entry)?;
         self.opener.open(located, entry, Chunks::Own(Box::new(self.opener.framing())))
     }
@@ -196,7 +195,7 @@ impl FileBlocks {
     }
 
     /// Opens the block of `entry` in a pass over the archive, which does not start over for each block.
-    pub(super) fn block_of_pass(&mut self, entry: &Entry) -> Result<Block<'_>, ArchiveError> {
+    pub(super) fn block_of_pass(&mut self, entry: &Entry) -> Result<FileBlock<'_>, ArchiveError> {
         if !self.is_sequential() {
             return self.block(entry);
         }
@@ -214,6 +213,18 @@ fn located<'b>(
 ) -> Result<&'b LocatedBlock, ArchiveError> {
     let located = by_id.get(&entry.dump_id).and_then(|&index| blocks.get(index));
     located.ok_or_else(|| ArchiveError::NoData(Box::new(entry.label())))
+}
+
+/// The data of one entry, unpacked.
+pub(super) enum FileBlock<'a> {
+    /// A block of the custom format.
+    Framed(FramedBlock<'a>),
+    /// The data of a table, in one piece.
+    Piece(Item<'a>),
+    /// Large objects, a piece each.
+    Objects(PieceObjects<'a>),
+    /// Large objects, made by statements.
+    Statements(ScriptObjects<'a>),
 }
 
 /// Opens blocks.
@@ -244,7 +255,7 @@ impl Opener {
         located: &LocatedBlock,
         entry: &Entry,
         mut chunks: Chunks<'a>,
-    ) -> Result<Block<'a>, ArchiveError> {
+    ) -> Result<FileBlock<'a>, ArchiveError> {
         let part = Part::Block(entry.label());
         let progress = |start, base| Progress::Block {
             start,
@@ -259,18 +270,18 @@ impl Opener {
                 reader.set_limit(Limit::EndOfBlock(*end));
                 reader.seek(start + header_length(self.sizes));
                 reader.set_progress(progress(*start, 0));
-                Block::framed(chunks, *kind, self.compression)
+                Ok(FileBlock::Framed(FramedBlock::new(chunks, *kind, self.compression)))
             }
             Shape::Piece(piece) => {
                 piece.aim(&mut chunks, &self.files, part)?;
                 chunks.reader_mut().set_progress(progress(piece.start, 0));
-                Ok(Block::Data(DataReader::new(piece.item(chunks))))
+                Ok(FileBlock::Piece(piece.item(chunks)))
             }
             Shape::Statements { piece, strings } => {
                 piece.aim(&mut chunks, &self.files, part)?;
                 chunks.reader_mut().set_progress(progress(piece.start, 0));
-                let objects = ScriptObjects::new(Statements::of_item(piece.item(chunks), *strings), *strings);
-                Ok(Block::LargeObjects(LargeObjectsReader::of_script(objects)))
+                let statements = Statements::of_item(piece.item(chunks), *strings);
+                Ok(FileBlock::Statements(ScriptObjects::new(statements, *strings)))
             }
             Shape::Objects(objects) => {
                 let progress = Progress::Block {
@@ -279,9 +290,8 @@ impl Opener {
                     block: Arc::clone(&located.progress),
                     total: self.read.clone(),
                 };
-                let pieces =
-                    PieceObjects::new(self.files.clone(), Arc::clone(objects), part, progress, chunks);
-                Ok(Block::LargeObjects(LargeObjectsReader::of_pieces(pieces)))
+                let objects = Arc::clone(objects);
+                Ok(FileBlock::Objects(PieceObjects::new(self.files.clone(), objects, part, progress, chunks)))
             }
         }
     }

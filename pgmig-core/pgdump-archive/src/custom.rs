@@ -1,14 +1,14 @@
 //! The data blocks of a custom-format archive, in a file or in a stream.
 
 use super::{
-    block::Block,
     blocks::{FileBlocks, Files, Opener},
     chunks::{BlockKind, Chunks, Framing},
     compression::Compression,
-    entry::{DataState, DumpId, Entry, EntryKind},
+    entry::{DataState, DumpId, Entry, EntryKind, Oid},
     error::{ArchiveError, Part},
     file::ArchiveFile,
     header::{Container, Header},
+    item::{Coding, Item},
     locate::Locator,
     reader::{IntSizes, Reader},
     tail::{Tail, read_tail},
@@ -79,7 +79,7 @@ impl StreamBlocks {
     }
 
     /// The next block, after what is left of the one before.
-    pub(super) fn next(&mut self, toc: &Toc) -> Result<Option<(DumpId, Block<'_>)>, ArchiveError> {
+    pub(super) fn next(&mut self, toc: &Toc) -> Result<Option<(DumpId, FramedBlock<'_>)>, ArchiveError> {
         match self.state {
             StreamState::Ended(_) => return Ok(None),
             StreamState::Failed => return Err(ArchiveError::AfterError),
@@ -99,8 +99,52 @@ impl StreamBlocks {
         self.seen.insert(entry.dump_id);
         self.found.push((entry.dump_id, start));
         self.state = StreamState::Reading;
-        let block = Block::framed(Chunks::Shared(&mut self.framing), kind, self.compression)?;
+        let block = FramedBlock::new(Chunks::Shared(&mut self.framing), kind, self.compression);
         Ok(Some((entry.dump_id, block)))
+    }
+}
+
+/// The data of one block, unpacked.
+pub(super) enum FramedBlock<'a> {
+    Data(Item<'a>),
+    Objects(FramedObjects<'a>),
+}
+
+impl<'a> FramedBlock<'a> {
+    /// `chunks` are after the block's header.
+    pub(super) fn new(mut chunks: Chunks<'a>, kind: BlockKind, compression: Compression) -> Self {
+        chunks.begin(kind);
+        let item = Item::new(chunks, Coding::of_item(compression));
+        match kind {
+            BlockKind::Data | BlockKind::Whole => Self::Data(item),
+            BlockKind::LargeObjects => {
+                Self::Objects(FramedObjects { item: Box::new(item), within_object: false })
+            }
+        }
+    }
+}
+
+/// The large objects of one block, an item each.
+pub(super) struct FramedObjects<'a> {
+    item: Box<Item<'a>>,
+    within_object: bool,
+}
+
+impl<'a> FramedObjects<'a> {
+    pub(super) fn next_object(&mut self) -> Result<Option<Oid>, ArchiveError> {
+        self.within_object = false;
+        let Some(chunks) = self.item.leave() else { return Err(ArchiveError::AfterError) };
+        let oid = chunks.next_object()?;
+        if oid.is_some() {
+            self.item.restart()?;
+            self.within_object = true;
+        }
+        Ok(oid)
+    }
+
+    /// The current object; `None` before the first and after the last.
+    pub(super) fn item(&mut self) -> Option<&mut Item<'a>> {
+        self.within_object.then_some(&mut *self.item)
     }
 }
 

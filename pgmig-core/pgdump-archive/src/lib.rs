@@ -305,7 +305,7 @@ impl Archive {
     pub fn block(&self, id: DumpId) -> Result<Block<'static>, ArchiveError> {
         let entry = self.entry(id).ok_or(ArchiveError::NoSuchEntry(id))?;
         match &self.blocks {
-            Blocks::File(blocks) => blocks.block(entry),
+            Blocks::File(blocks) => Ok(blocks.block(entry)?.into()),
             Blocks::Stream(_) | Blocks::Tar(_) | Blocks::Script(_) => Err(ArchiveError::StreamOrder),
         }
     }
@@ -317,13 +317,13 @@ impl Archive {
     /// The archive is damaged, or (in a stream) ends without the data of some entry.
     pub fn next_block(&mut self) -> Result<Option<(DumpId, Block<'_>)>, ArchiveError> {
         match &mut self.blocks {
-            Blocks::Stream(blocks) => exclusive(blocks).next(&self.toc),
-            Blocks::Tar(blocks) => exclusive(blocks).next(&self.toc),
-            Blocks::Script(blocks) => exclusive(blocks).next(&mut self.toc),
+            Blocks::Stream(blocks) => Ok(exclusive(blocks).next(&self.toc)?.map(block_of)),
+            Blocks::Tar(blocks) => Ok(exclusive(blocks).next(&self.toc)?.map(block_of)),
+            Blocks::Script(blocks) => Ok(exclusive(blocks).next(&mut self.toc)?.map(block_of)),
             Blocks::File(blocks) => {
                 let Some(id) = blocks.next_id() else { return Ok(None) };
                 let entry = self.toc.get(id).ok_or(ArchiveError::NoSuchEntry(id))?;
-                Ok(Some((id, blocks.block_of_pass(entry)?)))
+                Ok(Some((id, blocks.block_of_pass(entry)?.into())))
             }
         }
     }
@@ -331,6 +331,11 @@ impl Archive {
 
 fn exclusive<T>(mutex: &mut Mutex<T>) -> &mut T {
     mutex.get_mut().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The common form of a block of any format.
+fn block_of<'a>((id, block): (DumpId, impl Into<Block<'a>>)) -> (DumpId, Block<'a>) {
+    (id, block.into())
 }
 
 fn transcode_text(

@@ -15,7 +15,7 @@ mod setting;
 mod stream;
 
 pub(super) use objects::{ScriptObjects, Statements};
-pub(super) use stream::ScriptStream;
+pub(super) use stream::{ScriptBlock, ScriptStream};
 
 use super::blocks::{LocatedBlock, Piece, Shape};
 use super::error::ArchiveError;

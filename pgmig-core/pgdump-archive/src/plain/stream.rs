@@ -1,7 +1,6 @@
 //! A plain script that comes in a stream: its entries are known as far as it has been read.
 
 use super::parser::{Found, ScriptParser};
-use crate::block::{Block, DataReader, LargeObjectsReader};
 use crate::entry::DumpId;
 use crate::error::ArchiveError;
 use crate::header::Header;
@@ -13,6 +12,13 @@ use crate::toc::Toc;
 pub(crate) struct ScriptStream {
     parser: ScriptParser,
     state: State,
+}
+
+/// The data of one entry.
+pub(crate) enum ScriptBlock<'a> {
+    /// Rows or INSERT statements, which the stream itself reads.
+    Data(&'a mut ScriptStream),
+    Objects(ScriptObjects<'a>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +70,7 @@ impl ScriptStream {
     }
 
     /// The next data.
-    pub(crate) fn next(&mut self, toc: &mut Toc) -> Result<Option<(DumpId, Block<'_>)>, ArchiveError> {
+    pub(crate) fn next(&mut self, toc: &mut Toc) -> Result<Option<(DumpId, ScriptBlock<'_>)>, ArchiveError> {
         self.advance(toc)?;
         let State::Before(found) = self.state else { return Ok(None) };
         let id = found.dump_id();
@@ -82,9 +88,9 @@ impl ScriptStream {
         if is_objects {
             let strings = self.parser.strings;
             let objects = ScriptObjects::new(Statements::Stream(self), strings);
-            return Ok(Some((id, Block::LargeObjects(LargeObjectsReader::of_script(objects)))));
+            return Ok(Some((id, ScriptBlock::Objects(objects))));
         }
-        Ok(Some((id, Block::Data(DataReader::of_script(self)))))
+        Ok(Some((id, ScriptBlock::Data(self))))
     }
 
     /// Appends the next rows or statements to `buffer`, about `at_most` bytes; nothing only at their end.

@@ -8,4 +8,4 @@ mod index;
 mod stream;
 
 pub(super) use index::TarIndex;
-pub(super) use stream::{TarObjects, TarStream};
+pub(super) use stream::{TarBlock, TarObjects, TarStream};

@@ -1,7 +1,6 @@
 //! A tar-format archive that comes in a stream.
 
 use super::header::{Member, MemberKind};
-use crate::block::{Block, DataReader, LargeObjectsReader};
 use crate::chunks::{Chunks, Framing};
 use crate::directory::TOC;
 use crate::entry::{DumpId, Entry, EntryKind, Oid};
@@ -89,7 +88,7 @@ impl TarStream {
     }
 
     /// The next block, after what is left of the one before.
-    pub(crate) fn next(&mut self, toc: &Toc) -> Result<Option<(DumpId, Block<'_>)>, ArchiveError> {
+    pub(crate) fn next(&mut self, toc: &Toc) -> Result<Option<(DumpId, TarBlock<'_>)>, ArchiveError> {
         match self.state {
             State::Ended(_) => return Ok(None),
             State::Failed => return Err(ArchiveError::AfterError),
@@ -110,21 +109,21 @@ impl TarStream {
                 self.enter(&member, Part::Block(entry.label()));
                 self.state = State::Reading;
                 let item = Item::new(Chunks::Shared(&mut self.framing), Coding::Stored);
-                Ok(Some((id, Block::Data(DataReader::new(item)))))
+                Ok(Some((id, TarBlock::Data(item))))
             }
             Next::Object(member, oid) => {
                 let id = self.begin_objects(toc, &member.path, Some(oid))?;
                 let part = self.objects.as_ref().map_or(Part::Members, |objects| objects.part.clone());
                 self.enter(&member, part);
                 self.state = State::Reading;
-                Ok(Some((id, Block::LargeObjects(LargeObjectsReader::of_tar(TarObjects { stream: self })))))
+                Ok(Some((id, TarBlock::Objects(TarObjects { stream: self }))))
             }
             // A list of nothing.
             Next::List(member) => {
                 let id = self.begin_objects(toc, &member.path, None)?;
                 self.list(&member)?;
                 self.state = State::Reading;
-                Ok(Some((id, Block::LargeObjects(LargeObjectsReader::of_tar(TarObjects { stream: self })))))
+                Ok(Some((id, TarBlock::Objects(TarObjects { stream: self }))))
             }
         }
     }
@@ -268,6 +267,12 @@ fn object_of(path: &str) -> Option<Oid> {
     let digits = path.strip_prefix("blob_")?.strip_suffix(".dat")?;
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|oid| is_number && *oid > 0).map(Oid)
+}
+
+/// The data of one entry, unpacked.
+pub(crate) enum TarBlock<'a> {
+    Data(Item<'a>),
+    Objects(TarObjects<'a>),
 }
 
 /// The large objects of one block of the stream.
