@@ -9,18 +9,16 @@
 //!
 //! ```no_run
 //! use pgmig_core::instance::Mapping;
-//! use pgmig_core::progress::NoProgress;
 //! use pgmig_core::backup::{Backup, Source};
 //! use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions};
 //! use pgmig_core::server::{TargetConfig, TargetEnvironment};
-//! use std::sync::Arc;
 //!
 //! async fn restore() -> pgmig_core::Result<()> {
 //!     let target = TargetConfig::from_file("postgres.yaml".as_ref(), &TargetEnvironment::default())?;
 //!     let mut options = RestoreOptions::new(Instances::Map(Mapping::read("enteredMapping.yaml".as_ref())?));
 //!     options.erase = Erase::Allow;
 //!     let backup = Backup::open(Source::File("store.dump".into()), None).await?;
-//!     let restore = Restore::prepare(backup, target, options, Arc::new(NoProgress), Default::default()).await?;
+//!     let restore = Restore::of(backup, target, options).prepare().await?;
 //!     let report = restore.run().await?;
 //!     println!("{} tables in {:?}", report.tables.len(), report.took);
 //!     Ok(())
@@ -30,6 +28,7 @@
 pub mod backup;
 pub mod error;
 pub mod instance;
+mod lines;
 pub mod migrations;
 mod outcome;
 pub mod profile;
@@ -45,6 +44,7 @@ pub use error::{Error, Result};
 pub use outcome::ErrorKind;
 pub use pgdump_archive as archive;
 pub(crate) use pgdump_archive::{copy, sql};
+pub use tokio_util::sync::CancellationToken;
 
 /// The rewriting of IDs, for this crate's benchmark alone: not a part of the interface.
 #[doc(hidden)]

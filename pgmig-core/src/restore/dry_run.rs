@@ -8,7 +8,6 @@ use super::prepared::Restore;
 use super::refusal::Refusal;
 use super::staging;
 use crate::archive::{Archive, EntryKind};
-use crate::backup::Source;
 use crate::error::Result;
 use crate::instance::ResolvedInstance;
 use crate::migrations::{Goal, MigrationFile, UpgradePlan};
@@ -116,10 +115,7 @@ impl Restore {
         let header = archive.header();
         let text = |text: &Option<crate::archive::ArchiveText>| text.as_ref().map(ToString::to_string);
         PlannedArchive {
-            file: match &self.preflight.source {
-                Source::File(path) => Some(path.clone()),
-                Source::Stdin => None,
-            },
+            file: self.preflight.file.clone(),
             is_stream: archive.is_stream(),
             format: header.format,
             container_version: header.container.map(|container| container.version),

@@ -16,7 +16,7 @@ use crate::archive::Archive;
 use crate::backup::Backup;
 use crate::error::Result;
 use crate::progress::Step;
-use crate::progress::{Progress, Severity};
+use crate::progress::{Event, NoProgress, Progress, Reporter, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
@@ -49,34 +49,15 @@ impl std::fmt::Debug for Restore {
 }
 
 impl Restore {
-    /// Looks at the target, and plans. Nothing is changed anywhere.
-    ///
-    /// The options' profile should be the one that the backup was opened with.
-    ///
-    /// # Errors
-    ///
-    /// An archive or a configuration that cannot be used, a server that cannot be reached, and everything that
-    /// can be refused beforehand (see [`Refusal`]), but for data in the target and differences from its schema: ask
-    /// [`needs_confirmation`](Self::needs_confirmation) and [`check`](Self::check) for these.
-    pub async fn prepare(
-        backup: Backup,
-        config: TargetConfig,
-        options: RestoreOptions,
-        progress: Arc<dyn Progress>,
-        cancel: CancellationToken,
-    ) -> Result<Self> {
-        let started = Instant::now();
-        let failpoints = Failpoints::new(options.failpoint);
-        let run_id = uuid::Uuid::new_v4().simple().to_string();
-        let application = application_name(config.application_name().unwrap_or("pgmig"), &run_id);
-        progress.step(Step::Preflight);
-        failpoints.pass(Step::Preflight)?;
-        let looking = preflight::run(backup, &config, &options, &application);
-        let preflight = tokio::select! {
-            preflight = looking => preflight?,
-            () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
-        };
-        Ok(Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight })
+    /// Begins the preparation of a restore of `backup` into the target that `config` describes.
+    pub fn of(backup: Backup, config: TargetConfig, options: RestoreOptions) -> RestoreBuilder {
+        RestoreBuilder {
+            backup,
+            config,
+            options,
+            progress: Arc::new(NoProgress),
+            cancel: CancellationToken::new(),
+        }
     }
 
     /// The target's database name.
@@ -196,6 +177,60 @@ impl Restore {
             journal,
         };
         (run, build, archive)
+    }
+}
+
+/// A restore that is about to be prepared.
+#[must_use = "nothing is looked at until prepare() is called"]
+pub struct RestoreBuilder {
+    backup: Backup,
+    config: TargetConfig,
+    options: RestoreOptions,
+    progress: Arc<dyn Progress>,
+    cancel: CancellationToken,
+}
+
+impl std::fmt::Debug for RestoreBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RestoreBuilder").field("database", &self.config.database()).finish_non_exhaustive()
+    }
+}
+
+impl RestoreBuilder {
+    /// Sends the events of the preparation and of the restore to `progress`.
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Ends the preparation, or the restore, soon after `cancel` is cancelled. The target is then as it was.
+    pub fn cancel(mut self, cancel: CancellationToken) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// Looks at the target, and plans. Nothing is changed anywhere.
+    ///
+    /// # Errors
+    ///
+    /// An archive or a configuration that cannot be used, a server that cannot be reached, and everything that
+    /// can be refused beforehand (see [`Refusal`]), except data in the target and differences from its schema: ask
+    /// [`Restore::needs_confirmation`] and [`Restore::check`] for these.
+    pub async fn prepare(self) -> Result<Restore> {
+        let Self { backup, config, options, progress, cancel } = self;
+        let started = Instant::now();
+        let failpoints = Failpoints::new(options.failpoint);
+        let run_id = uuid::Uuid::new_v4().simple().to_string();
+        let application = application_name(config.application_name().unwrap_or("pgmig"), &run_id);
+        let progress: Arc<dyn Progress> = Arc::new(Reporter::new(progress));
+        progress.event(&Event::StepBegan { step: Step::Preflight });
+        failpoints.pass(Step::Preflight)?;
+        let looking = preflight::run(backup, &config, &options, &application);
+        let preflight = tokio::select! {
+            preflight = looking => preflight?,
+            () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
+        };
+        Ok(Restore { config, options, progress, cancel, application, run_id, failpoints, started, preflight })
     }
 }
 

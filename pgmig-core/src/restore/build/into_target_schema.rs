@@ -4,15 +4,15 @@ use crate::error::Result;
 use crate::migrations::newest_finished;
 use crate::profile::Profile;
 use crate::progress::Step;
-use crate::restore::build::empty;
 use crate::restore::build::lifted::Lifted;
 use crate::restore::build::{Build, Prepared};
+use crate::restore::build::{empty, sequences};
 use crate::restore::catalogs::schema;
 use crate::restore::error::RestoreError;
 use crate::restore::executor::Executor;
 use crate::restore::journal::Journal;
 use crate::restore::target_schema::find::TargetSchema;
-use crate::restore::target_schema::{own, sequences};
+use crate::restore::target_schema::own;
 use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_literal};
 

@@ -7,14 +7,15 @@ mod data;
 mod empty;
 mod into_target_schema;
 mod late_instances;
-pub(crate) mod lifted;
+mod lifted;
 mod only_in_target;
 mod pre_data;
 mod privileges;
 mod public_schema;
 mod rules;
 mod script_stream;
-pub(crate) mod tool_locks;
+mod sequences;
+mod tool_locks;
 mod upgrade;
 mod verify;
 
