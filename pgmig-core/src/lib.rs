@@ -36,6 +36,8 @@ pub mod progress;
 pub mod resource_controller;
 pub mod restore;
 mod rewrite;
+#[cfg(test)]
+mod rooms;
 pub mod server;
 mod thread;
 pub mod verify;

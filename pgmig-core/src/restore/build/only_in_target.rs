@@ -22,7 +22,7 @@ impl Build {
             self.known.extras.extensions.iter().filter(|(name, _)| !present.contains(name.as_str()))
         {
             let everyone =
-                self.known.facts.fresh.available.get(name).is_some_and(|extension| extension.for_everyone);
+                self.known.facts.database.available.get(name).is_some_and(|extension| extension.for_everyone);
             executor.become_role(if everyone { &RunAs::Owner } else { &RunAs::Superuser }).await?;
             match create_again(executor, name, schema).await {
                 Ok(_) => journal.notice(format!(
