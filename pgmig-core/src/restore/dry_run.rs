@@ -1,4 +1,4 @@
-//! The dry run: what is known of a prepared restore, and what is still to be asked, put into a [`RestorePlan`].
+//! The dry run: puts the facts of a prepared restore, and some more from the server, into a [`RestorePlan`].
 
 use super::error::RestoreError;
 use super::options::Instances;
@@ -27,7 +27,7 @@ use crate::server::catalog::{self, ServerFacts};
 use crate::server::lock::lock_holder;
 use std::collections::BTreeSet;
 
-/// What is asked of the server for a plan alone.
+/// Facts that only a plan needs from the server.
 struct Asked {
     server: ServerFacts,
     sessions: Vec<OtherSession>,
@@ -35,14 +35,15 @@ struct Asked {
 }
 
 impl Restore {
-    /// What [`run`](Self::run) would do, as far as that is known before it begins. Asks the server, takes no lock,
-    /// makes and changes nothing; the restore can be run afterwards. That data would be erased is in the plan
-    /// rather than an error.
+    /// The plan of [`run`](Self::run), as far as it is known before the run begins.
+    ///
+    /// Asks the server, but takes no lock and changes nothing; the restore can be run afterwards. If data would be
+    /// erased, that is part of the plan, not an error.
     ///
     /// # Errors
     ///
-    /// What a restore would be refused for right at its beginning: another restore of the same target that is under
-    /// way, a database that has the staging database's name. Or the server cannot be asked.
+    /// A restore would be refused at its very beginning: another restore of the same target is under way, or a
+    /// database has the staging database's name. Or the server cannot be asked.
     ///
     /// ```no_run
     /// # use pgmig_core::restore::Restore;
@@ -62,7 +63,7 @@ impl Restore {
         Ok(self.planned(asked))
     }
 
-    /// Says good-bye to the server instead of running.
+    /// Closes the connection to the server without running the restore.
     pub async fn close(self) {
         self.preflight.control.close().await;
     }
@@ -235,7 +236,7 @@ fn migrate(plan: &UpgradePlan, profile: &Profile) -> PlannedSchema {
     }
 }
 
-/// Where an upgrade ends, by the profile's releases.
+/// The version at which an upgrade ends, by the profile's releases.
 fn end(goal: Goal, profile: &Profile) -> Option<SchemaVersion> {
     let releases = profile.releases();
     let version = match goal {
@@ -263,7 +264,7 @@ fn large_objects(archive: &Archive, plan: &Plan) -> PlannedLargeObjects {
     }
 }
 
-/// Objects by pass and kind, each kind where its first object is. Large objects are counted on their own.
+/// Objects by pass and kind, each kind in the place of its first object. Large objects are counted separately.
 fn objects(archive: &Archive, plan: &Plan) -> Vec<PlannedObjects> {
     let passes: [(RestorePass, &[&[Task]]); 5] = [
         (RestorePass::PreData, &[&plan.pre_data]),
@@ -292,9 +293,9 @@ fn kind(archive: &Archive, task: &Task) -> Option<String> {
     (!is_large_object).then(|| entry.desc.to_string())
 }
 
-/// What the target has and no entry of the archive makes.
+/// Objects of the target that no entry of the archive creates.
 fn only_in_target(archive: &Archive, known: &Known) -> OnlyInTarget {
-    // A copy of the target has everything that the target has.
+    // A copy of the target has all objects of the target.
     if known.target_schema.is_some() {
         return OnlyInTarget::default();
     }

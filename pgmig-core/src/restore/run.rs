@@ -1,4 +1,4 @@
-//! A restore under way: what is the same whichever way the target is replaced.
+//! The parts of a running restore that both strategies share.
 
 use crate::error::Result;
 use crate::progress::Step;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 /// How often the connection that holds the lock is used while a database is filled.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
-/// What both strategies have around the filling of a database.
+/// The state that both strategies need around the filling of a database.
 pub(crate) struct Run {
     pub(crate) config: TargetConfig,
     pub(crate) options: RestoreOptions,
@@ -29,7 +29,7 @@ pub(crate) struct Run {
     pub(crate) run_id: String,
     pub(crate) failpoints: Failpoints,
     pub(crate) started: Instant,
-    /// Holds the lock on the target's name; connected to `maintenance`.
+    /// Holds the lock on the target's name; connected to the database `maintenance`.
     pub(crate) control: Session,
     pub(crate) maintenance: String,
     pub(crate) target: DatabaseFacts,
@@ -37,7 +37,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Takes the lock on the target's name, and looks whether it is still the database that was looked at.
+    /// Takes the lock on the target's name, and checks that the target is still the database that the preflight
+    /// examined.
     pub(crate) async fn lock(&mut self) -> Result<()> {
         self.journal.step(Step::Lock);
         let holder = tokio::select! {
@@ -56,7 +57,7 @@ impl Run {
         Ok(())
     }
 
-    /// Stops a strict restore that has warned of something.
+    /// Stops a strict restore that has given warnings.
     pub(crate) fn refuse_warnings(&self) -> Result<()> {
         let warnings = self.journal.warnings();
         if self.options.strict && warnings > 0 {
@@ -72,8 +73,8 @@ impl Run {
         report
     }
 
-    /// Removes what earlier runs left beside the target. Returns whether a database that is not ours has the staging
-    /// database's name.
+    /// Removes databases that earlier runs left beside the target. Returns whether a database that is not ours has
+    /// the staging database's name.
     pub(crate) async fn clean_leftovers(&mut self) -> Result<bool> {
         self.journal.step(Step::CleanLeftovers);
         let beside = staging::look_beside(&mut self.control, &self.target).await?;
@@ -86,8 +87,8 @@ impl Run {
     }
 }
 
-/// Uses the connection that holds the lock from time to time, so that nothing between here and the server takes
-/// it for dead. Returns only when it is lost: then so is the lock.
+/// Uses the connection that holds the lock from time to time, so that no firewall or proxy drops it as dead. Returns
+/// only when the connection is lost, and the lock with it.
 pub(crate) async fn keep_alive(control: &mut Session) -> TargetError {
     loop {
         tokio::time::sleep(KEEP_ALIVE).await;

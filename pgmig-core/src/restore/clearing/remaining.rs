@@ -1,4 +1,4 @@
-//! What is in the target when all is cleared, and what `username` may do with it.
+//! The objects that remain in the cleared target, and the rights that `username` has on them.
 
 use crate::progress::{Notice, Severity};
 use crate::restore::clearing::catalog::Catalog;
@@ -10,28 +10,27 @@ use crate::server::session::Session;
 use crate::sql::{quote_ident, quote_literal};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many objects a notice names.
 const NAMED: usize = 10;
 
-/// What stays.
+/// The objects that stay, and the rights of `username`.
 #[derive(Debug, Default)]
 pub(crate) struct Staying {
     extensions: BTreeSet<String>,
     schemas: BTreeMap<String, SchemaRights>,
-    /// Foreign data wrappers that `username` may make servers with.
+    /// Foreign data wrappers for which `username` may create servers.
     wrappers: BTreeSet<String>,
     /// Whether `username` may create schemas, extensions and publications.
     creates_in_database: bool,
     /// Whether there are subscriptions in the database.
     has_subscriptions: bool,
-    /// Objects of others.
+    /// Objects of other roles.
     objects: Vec<Object>,
-    /// What else of others has a name.
+    /// Their indexes, row types and members of extensions, which also take names.
     taken: Vec<Object>,
 }
 
 impl Staying {
-    /// Asks for it.
+    /// Asks the server.
     pub(crate) async fn of(
         session: &mut Session,
         owner: &str,
@@ -41,7 +40,7 @@ impl Staying {
         let (objects, taken) = (objects.clone(), taken.clone());
         let doing = "read what stays in the target";
         let role = quote_literal(owner);
-        // Extensions of `username` are dropped: no others than those of `objects` and of the system stay.
+        // Extensions of `username` are dropped. Only the system's extensions and those in `objects` stay.
         let names = |kind: &str| -> BTreeSet<String> {
             objects
                 .iter()
@@ -79,7 +78,7 @@ impl Staying {
         Ok(Self { extensions, schemas, wrappers, creates_in_database, has_subscriptions, objects, taken })
     }
 
-    /// Tells the planner.
+    /// Adds this to the facts of the planner.
     pub(crate) fn describe(&self, facts: &mut Facts) {
         let database = &mut facts.database;
         database.extensions.clone_from(&self.extensions);
@@ -95,7 +94,7 @@ impl Staying {
         facts.owner_owns_public = self.schemas.get("public").is_none_or(|rights| rights.owns);
     }
 
-    /// What is said of it.
+    /// Notices about the objects and subscriptions that stay.
     pub(crate) fn notices(&self, owner: &str) -> Vec<Notice> {
         let mut notices = Vec::new();
         let named = |object: &Object| format!("{} {} of {}", object.kind, object.identity, object.owner);

@@ -1,4 +1,4 @@
-//! The writing side of the load: pieces from the archive go to the server, which acknowledges them.
+//! The writing side of the load: sends pieces to the server, which acknowledges them.
 
 use super::active_feed::{ActiveFeed, Share};
 use super::feed::{Content, LargeObjectPart, Piece, Rows};
@@ -18,21 +18,20 @@ use bytes::Bytes;
 use sqlx::PgConnection;
 use sqlx::postgres::PgCopyIn;
 
-/// A COPY is ended and begun anew, within its transaction, after this many bytes: the server reports a bad row only
-/// at a COPY's end, and acknowledges no row before.
+/// pgmig ends a COPY after this many bytes, and begins the next in the same transaction. The server reports a bad
+/// row, and acknowledges rows, only at the end of a COPY.
 const COPY_BYTES: usize = 16 * 1024 * 1024;
 
 /// The largest COPY message.
 const MESSAGE_BYTES: usize = 256 * 1024;
 
-/// Tables up to this size are loaded several in a transaction.
+/// Up to this size, several tables are loaded in one transaction.
 const SMALL_TABLE_BYTES: u64 = 256 * 1024;
 
-/// How many; each takes locks until its end.
+/// How many of them; each holds locks until the end of the transaction.
 const TABLES_AT_ONCE: usize = 64;
 
 impl Worker<'_, '_> {
-    /// Loads a feed to its end.
     pub(crate) async fn load(&mut self, number: usize, share: Share) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
         let (mut alone, mut is_buffered) = (true, false);
@@ -65,7 +64,7 @@ impl Worker<'_, '_> {
         self.commit().await
     }
 
-    /// Commits what was loaded; until then nothing can rely on it.
+    /// Commits the loaded rows; no other work may rely on them before.
     pub(crate) async fn commit(&mut self) -> Result<()> {
         if std::mem::take(&mut self.in_transaction) {
             self.executor.session.commit_part("commit the rows").await?;
@@ -118,7 +117,7 @@ impl Worker<'_, '_> {
         Err(RestoreError::Verification(vec![fault]).into())
     }
 
-    /// Opens a transaction, unless one is open. Nobody else writes, so a failure undoes no more than it must.
+    /// Opens a transaction, unless one is open. Only pgmig writes, so a failure undoes no more than it must.
     async fn begin(&mut self, load: &TableLoad, doing: &str) -> Result<()> {
         self.executor.become_role(&load.run_as).await?;
         if !self.in_transaction {
@@ -142,7 +141,7 @@ impl Worker<'_, '_> {
         let (target, sql) = self.copy_sql(load, copy, share);
         let name = load.table.to_string();
         let mut truncate = self.is_frozen(load, share);
-        // After a failure nothing can be asked in the one transaction.
+        // After a failure, no query is possible in the restore's one transaction.
         let ask_now = self.executor.session.is_one_transaction() && *target != load.table;
         let bounds = if ask_now { self.bounds_now(target).await } else { Vec::new() };
         // A table without rows needs no COPY.
@@ -169,17 +168,17 @@ impl Worker<'_, '_> {
         Ok(())
     }
 
-    /// Whether rows are frozen at once, so that no vacuum has to visit them again: the server does that where the same
-    /// transaction has emptied the table, and nobody else loads it.
+    /// Whether COPY can freeze the rows, so that no vacuum has to visit them again. The server allows that if the
+    /// same transaction has emptied the table and no other session loads it.
     fn is_frozen(&self, load: &TableLoad, share: Share) -> bool {
         let copied = matches!(&load.form, RowForm::Copy(copy) if copy.table == load.table);
         let stays = *load.destination(self.crew.work.roots) == load.table;
-        // In the target itself a frozen row would be seen by readers whose snapshot is older.
+        // In the target itself, readers with an older snapshot would see frozen rows.
         let is_staged = !self.executor.session.is_one_transaction();
         is_staged && share == Share::Whole && copied && stays && load.into.is_none()
     }
 
-    /// The table that rows are copied into, or whose rows they become, and the statement.
+    /// The table into which the rows finally go, and the COPY statement.
     fn copy_sql<'l>(
         &self,
         load: &'l TableLoad,
@@ -205,7 +204,8 @@ impl Worker<'_, '_> {
         (&into.table, sql)
     }
 
-    /// One COPY: up to [`COPY_BYTES`], or to the feed's end. Returns the rows that the server acknowledged.
+    /// One COPY, up to [`COPY_BYTES`] or the end of the feed. Returns the number of rows that the server
+    /// acknowledged.
     async fn segment(
         &mut self,
         sql: &str,
@@ -233,7 +233,7 @@ impl Worker<'_, '_> {
                 Ok(Some(Piece::Rows(rows))) => Some(rows),
                 Ok(None) => None,
                 Ok(Some(_)) | Err(_) => {
-                    // An error would only hide the reason why the pieces ended.
+                    // An error here would only hide the reason why the pieces ended.
                     let _ = copy.abort("the archive could not be read on").await;
                     return Err(Failure::Other(cut_short()));
                 }
@@ -242,7 +242,7 @@ impl Worker<'_, '_> {
         Ok(copy.finish().await?)
     }
 
-    /// Makes the error of a refused row, without any of its values.
+    /// Makes the error for a refused row, without any of its values.
     async fn refused(
         &mut self,
         load: &TableLoad,
@@ -263,10 +263,10 @@ impl Worker<'_, '_> {
         refused.into_error(load, sent, bounds).into()
     }
 
-    /// The partitions of a table and their bounds, for an error message: after the load has been undone.
+    /// The partitions of a table and their bounds, for an error message. Undoes the load first.
     async fn bounds(&mut self, table: &QualifiedName) -> Vec<String> {
         let session = &mut self.executor.session;
-        // In the one transaction nothing can be asked any more; after it the partitions are others.
+        // The restore's one transaction accepts no query after a failure, and after it the partitions are other ones.
         if session.is_one_transaction() || session.rollback("undo the load").await.is_err() {
             return Vec::new();
         }
@@ -303,7 +303,7 @@ impl Worker<'_, '_> {
         Ok(())
     }
 
-    /// SQL text of the archive in the session's encoding: the server converts it, as it does with COPY data.
+    /// SQL text of the archive in the session's encoding. The server converts it, as it converts COPY data.
     async fn in_utf8(&mut self, sql: Vec<u8>, doing: &str) -> Result<String> {
         let session = &mut self.executor.session;
         match (String::from_utf8(sql), &self.crew.work.encoding) {
@@ -319,7 +319,7 @@ impl Worker<'_, '_> {
     }
 
     async fn large_objects(&mut self, active: &ActiveFeed) -> Result<()> {
-        // Each statement is a transaction of its own.
+        // Each statement is its own transaction.
         self.commit().await?;
         self.executor.become_role(&RunAs::Owner).await?;
         while let Some(piece) = self.crew.next_piece(active, Share::Own).await? {
@@ -360,7 +360,7 @@ impl Worker<'_, '_> {
     }
 }
 
-/// Why a COPY ended before its time.
+/// Why a COPY ended too early.
 enum Failure {
     Server(sqlx::Error),
     Other(crate::Error),
@@ -372,14 +372,14 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// Sends COPY data to the server process `pid`; what it has against them is only read at the end.
+/// Sends COPY data to the server process `pid`. The server's errors are only read at the end.
 async fn send(
     copy: &mut PgCopyIn<&mut PgConnection>,
     bytes: Bytes,
     watch: &Watch,
     pid: i32,
 ) -> std::result::Result<(), Failure> {
-    // One piece can hold a single huge row; sqlx keeps a buffer of the largest message that it was given.
+    // One piece can hold a single huge row, and sqlx keeps a buffer as large as the largest message.
     for message in bytes.chunks(MESSAGE_BYTES) {
         tokio::select! {
             sent = copy.send(message) => drop(sent?),
