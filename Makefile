@@ -75,7 +75,7 @@ check:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 	$(CARGO) test --workspace --lib --bins $(FEATURES)
 
-# Not part of check: cargo-deny takes long to build, and it downloads the known vulnerabilities. A test of supply-chain/
+# Not part of check: cargo-deny takes long to build, and it downloads the known vulnerabilities. A test of tests/supply-chain/
 # enforces the rest of deny.toml.
 deny:
 	$(CARGO) deny --version || { echo "make deny requires: cargo install cargo-deny --locked" >&2; exit 1; }

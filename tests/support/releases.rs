@@ -60,7 +60,7 @@ pub(crate) fn schema_of(database: &Database) -> String {
 }
 
 /// `id bigint CONSTRAINT old_id_not_null NOT NULL` -> `id bigint NOT NULL`
-fn without_names_of_not_null(dump: &str) -> String {
+pub(crate) fn without_names_of_not_null(dump: &str) -> String {
     let without = |line: &str| {
         let (column, constraint) = line.split_once(" CONSTRAINT ")?;
         let (name, rest) = constraint.split_once(" NOT NULL")?;
