@@ -413,7 +413,8 @@ fn a_prepared_restore_can_be_planned_and_then_run() {
     let prepare = async |cancel: CancellationToken| {
         let config =
             TargetConfig::from_yaml(&yaml, "postgres.yaml".as_ref(), &TargetEnvironment::default()).unwrap();
-        let opened = pgmig_core::backup::Backup::open(Source::File(backup.archive.clone()), None).await.unwrap();
+        let opened =
+            pgmig_core::backup::Backup::open(Source::File(backup.archive.clone()), None).await.unwrap();
         let options = RestoreOptions::new(Instances::Map(mapping.clone()));
         Restore::prepare(opened, config, options, Arc::new(NoProgress), cancel).await.unwrap()
     };

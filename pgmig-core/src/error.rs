@@ -19,6 +19,9 @@ pub enum Error {
     /// The instances in the archive cannot be read.
     #[error(transparent)]
     Discover(#[from] crate::instance::DiscoverError),
+    /// The backup cannot be looked into, or does not fit its mapping.
+    #[error(transparent)]
+    Backup(#[from] crate::backup::BackupError),
     /// A configuration file is not acceptable.
     #[error(transparent)]
     Config(#[from] crate::server::ConfigError),
@@ -54,6 +57,7 @@ impl Error {
         match self {
             Error::Archive(_) | Error::Verify(_) | Error::Discover(_) | Error::Target(_) => ErrorKind::Failed,
             Error::Config(_) | Error::Profile(_) => ErrorKind::Usage,
+            Error::Backup(error) => error.kind(),
             Error::Mapping(error) => error.kind(),
             Error::ResourceController(error) => error.kind(),
             Error::Schema(error) => error.kind(),

@@ -32,6 +32,7 @@ pub mod backup;
 pub mod copy;
 pub mod error;
 pub mod instance;
+mod lines;
 pub mod migrations;
 mod outcome;
 pub mod profile;

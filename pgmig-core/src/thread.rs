@@ -1,7 +1,7 @@
 //! Blocking work on a thread of its own.
 
+use crate::backup::BackupError;
 use crate::error::Result;
-use crate::restore::RestoreError;
 
 /// Runs what may block on a thread of its own rather than one of the runtime's: a read from a pipe can block for
 /// ever, and must not keep a program from ending.
@@ -16,6 +16,6 @@ pub(crate) async fn on_thread<T: Send + 'static>(
             // Nobody listens any more if the call was cancelled.
             let _ = tell.send(work());
         })
-        .map_err(|error| RestoreError::Internal(format!("no thread to read the archive: {error}")))?;
-    told.await.map_err(|_| RestoreError::Internal("the thread that reads the archive has died".to_owned()))?
+        .map_err(BackupError::NoThread)?;
+    told.await.map_err(|_| BackupError::ThreadDied)?
 }

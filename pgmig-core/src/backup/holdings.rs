@@ -2,13 +2,13 @@
 
 use crate::archive::{Archive, Block, BytesRead, DataReader, DumpId, Entry, EntryKind};
 use crate::backup::Backup;
+use crate::backup::BackupError;
 use crate::backup::store::ArchivedTable;
 use crate::copy::{decode_field, fields};
 use crate::error::Result;
 use crate::instance::{Alias, Instance, InstanceId};
 use crate::profile::Profile;
 use crate::progress::Progress;
-use crate::restore::RestoreError;
 use crate::rewrite::ids_in_row;
 use crate::thread::on_thread;
 use serde::Serialize;
@@ -103,7 +103,7 @@ impl Survey {
     fn look(&self, read: &BytesRead, size: Option<u64>) -> Result<()> {
         self.progress.archive_bytes(read.get(), size);
         // Nobody sees this error: who would have is gone.
-        if self.stop.is_cancelled() { Err(RestoreError::Interrupted.into()) } else { Ok(()) }
+        if self.stop.is_cancelled() { Err(BackupError::Interrupted.into()) } else { Ok(()) }
     }
 }
 

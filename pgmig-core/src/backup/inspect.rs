@@ -2,6 +2,7 @@
 
 use crate::archive::{Archive, Block, DumpId, Entry, EntryKind, LargeObjectsReader};
 use crate::backup::Backup;
+use crate::backup::BackupError;
 use crate::backup::holdings::{TableHolding, Tally};
 use crate::backup::inspection::{
     ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
@@ -13,7 +14,6 @@ use crate::instance::{Instance, InstanceCollector};
 use crate::migrations::{AppliedMigration, ForeignReader};
 use crate::profile::Profile;
 use crate::progress::Progress;
-use crate::restore::RestoreError;
 use crate::thread::on_thread;
 use crate::verify::LargeObjects;
 use std::collections::HashMap;
@@ -126,7 +126,7 @@ impl<'a> Pass<'a> {
         let look = || {
             progress.archive_bytes(read.get(), total);
             // Nobody sees this error: who would have is gone.
-            if stop.is_cancelled() { Err(RestoreError::Interrupted.into()) } else { Ok(()) }
+            if stop.is_cancelled() { Err(BackupError::Interrupted.into()) } else { Ok(()) }
         };
         loop {
             // Entries of a script in a stream come with their data.

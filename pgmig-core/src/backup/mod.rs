@@ -1,11 +1,13 @@
 //! A backup that has been opened: which store it is of, and who lives in it.
 
+mod error;
 mod holdings;
 mod inspect;
 mod inspection;
 mod source;
 pub(crate) mod store;
 
+pub use error::BackupError;
 pub use holdings::{Holdings, TableHolding};
 pub use inspection::{
     ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
@@ -18,7 +20,6 @@ use crate::backup::store::Store;
 use crate::error::Result;
 use crate::instance::{Instance, Mapping, Resolution};
 use crate::profile::Profile;
-use crate::restore::Refusal;
 use crate::thread::on_thread;
 use std::path::Path;
 
@@ -103,14 +104,14 @@ impl Backup {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Unmapped`] for live instances that it does not cover, and whatever
+    /// [`BackupError::Unmapped`] for live instances that it does not cover, and whatever
     /// [`Mapping::resolve`] has against it.
     pub fn resolve(&self, mapping: &Mapping) -> Result<Resolution> {
         let resolution = mapping.resolve(&self.instances, self.system_regions())?;
         if resolution.uncovered.is_empty() {
             return Ok(resolution);
         }
-        Err(Refusal::Unmapped(resolution.uncovered).into())
+        Err(BackupError::Unmapped(resolution.uncovered).into())
     }
 
     /// Where the archive comes from.

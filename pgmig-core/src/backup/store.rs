@@ -2,12 +2,12 @@
 //! in it, which migrations it has had.
 
 use crate::archive::{Archive, Block, DataReader, DumpId, Entry, EntryKind};
+use crate::backup::BackupError;
 use crate::copy::{CopyStatement, EndMarker, RowSplitter, decode_field, encode_row, fields, rows};
 use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector, InstanceColumns};
 use crate::migrations::{AppliedMigration, ForeignHistory, ForeignReader, History, UnknownHistory};
 use crate::profile::{Profile, TenantTable};
-use crate::restore::RestoreError;
 use crate::sql::{InsertStatement, StandardStrings, StatementSplitter, table_columns};
 
 /// How much of a block is inflated at a time.
@@ -255,8 +255,8 @@ impl<'a> ArchivedTable<'a> {
             .into())
     }
 
-    fn broken(&self, reason: &dyn std::fmt::Display) -> RestoreError {
-        RestoreError::Data { table: self.name(), reason: reason.to_string() }
+    fn broken(&self, reason: &dyn std::fmt::Display) -> BackupError {
+        BackupError::Data { table: self.name(), reason: reason.to_string() }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::error::RestoreError;
 use super::options::Instances;
 use super::plan::{Plan, Task};
-use super::preflight::Inside;
+use super::preflight::Known;
 use super::prepared::Restore;
 use super::refusal::Refusal;
 use super::staging;
@@ -84,19 +84,20 @@ impl Restore {
     }
 
     fn planned(&self, asked: Asked) -> RestorePlan {
-        let (archive, plan, inside) = (&self.preflight.archive, &self.preflight.plan, &self.preflight.inside);
-        let only_in_target = only_in_target(archive, inside);
+        let (archive, plan, known) =
+            (&self.preflight.archive, &self.preflight.known.plan, &self.preflight.known);
+        let only_in_target = only_in_target(archive, known);
         RestorePlan {
             archive: self.archive(),
             strategy: self.preflight.decision.strategy,
             strategy_reason: self.preflight.decision.reason.clone(),
             jobs: self.jobs(),
             keep_previous: self.options.keep_previous,
-            profile: inside.profile.as_ref().map(|profile| profile.name().to_owned()),
+            profile: known.profile.as_ref().map(|profile| profile.name().to_owned()),
             instances: self.instances(),
-            erased: inside.contents.clone(),
+            erased: known.contents.clone(),
             needs_confirmation: self.needs_confirmation(),
-            schema: schema(inside),
+            schema: schema(known),
             tables: tables(archive, plan),
             large_objects: large_objects(archive, plan),
             objects: objects(archive, plan),
@@ -143,8 +144,8 @@ impl Restore {
             database: target.name.clone(),
             database_owner: target.owner.clone(),
             username: self.config.username().to_owned(),
-            su_username: self.preflight.facts.login.clone(),
-            su_is_superuser: self.preflight.facts.is_superuser,
+            su_username: self.preflight.known.facts.login.clone(),
+            su_is_superuser: self.preflight.known.facts.is_superuser,
             staging_database: match self.preflight.decision.strategy {
                 Strategy::Swap => Some(staging_name(&target.name)),
                 Strategy::InPlace => None,
@@ -153,7 +154,7 @@ impl Restore {
     }
 
     fn instances(&self) -> Option<Vec<PlannedInstance>> {
-        let Inside { profile, resolution, .. } = &self.preflight.inside;
+        let Known { profile, resolution, .. } = &self.preflight.known;
         if profile.is_some() && self.preflight.archive.is_stream() {
             return None;
         }
@@ -172,8 +173,8 @@ impl Restore {
     }
 
     fn notices(&self, sessions: &[OtherSession], only: &OnlyInTarget) -> Vec<Notice> {
-        let mut notices = self.preflight.inside.notices.clone();
-        notices.extend(self.preflight.plan.notices.iter().cloned());
+        let mut notices = self.preflight.known.notices.clone();
+        notices.extend(self.preflight.known.plan.notices.iter().cloned());
         notices.extend(sessions_notice(sessions, &self.options, self.preflight.decision.strategy));
         let warning = |text| Notice { severity: Severity::Warning, text };
         notices.extend(only.warnings(self.config.username()).into_iter().map(warning));
@@ -181,9 +182,9 @@ impl Restore {
     }
 
     fn unknown(&self) -> Vec<String> {
-        let inside = &self.preflight.inside;
+        let known = &self.preflight.known;
         let mut unknown = Vec::new();
-        if self.preflight.archive.is_stream() && inside.profile.is_some() {
+        if self.preflight.archive.is_stream() && known.profile.is_some() {
             unknown.push(match &self.options.instances {
                 Instances::Keep => "which instances the backup holds: a stream is read only once".to_owned(),
                 Instances::Map(mapping) => format!(
@@ -193,13 +194,12 @@ impl Restore {
                 ),
             });
         }
-        if let Upgrade::Later { .. } = &inside.upgrade {
+        if let Upgrade::Later { .. } = &known.upgrade {
             let text =
                 "the release of the backup, and so the migrations: they are known when its rows are loaded";
             unknown.push(text.to_owned());
         }
-        if matches!(inside.upgrade, Upgrade::NotAStore | Upgrade::AsItIs { .. })
-            && !inside.contents.is_empty()
+        if matches!(known.upgrade, Upgrade::NotAStore | Upgrade::AsItIs { .. }) && !known.contents.is_empty()
         {
             let text = "whether the archive's schema is that of the target in all: tables and columns are the same; \
                          constraints, indexes, functions and the rest are compared when it is restored, and another \
@@ -210,12 +210,12 @@ impl Restore {
     }
 }
 
-fn schema(inside: &Inside) -> PlannedSchema {
+fn schema(known: &Known) -> PlannedSchema {
     let as_it_is = |reason: String| PlannedSchema::AsItIs { reason };
-    if let Some(own) = &inside.target_schema {
+    if let Some(own) = &known.target_schema {
         return PlannedSchema::Target { differences: own.differences.clone() };
     }
-    match (&inside.upgrade, &inside.profile) {
+    match (&known.upgrade, &known.profile) {
         (Upgrade::NotWanted, _) => as_it_is("--schema archive asks for it".to_owned()),
         (Upgrade::Planned { plan }, Some(profile)) => migrate(plan, profile),
         (Upgrade::Later { goal, .. }, Some(profile)) => PlannedSchema::Later { to: end(*goal, profile) },
@@ -296,14 +296,14 @@ fn kind(archive: &Archive, task: &Task) -> Option<String> {
 }
 
 /// What the target has and no entry of the archive makes.
-fn only_in_target(archive: &Archive, inside: &Inside) -> OnlyInTarget {
+fn only_in_target(archive: &Archive, known: &Known) -> OnlyInTarget {
     // A copy of the target has everything that the target has.
-    if inside.target_schema.is_some() {
+    if known.target_schema.is_some() {
         return OnlyInTarget::default();
     }
     let names = |kind: EntryKind| -> BTreeSet<&str> {
         let entries = archive.entries().iter().filter(|entry| entry.kind == kind);
         entries.filter_map(|entry| entry.tag.to_str().ok()).collect()
     };
-    OnlyInTarget::new(&inside.extras, &names(EntryKind::Extension), &names(EntryKind::Publication))
+    OnlyInTarget::new(&known.extras, &names(EntryKind::Extension), &names(EntryKind::Publication))
 }

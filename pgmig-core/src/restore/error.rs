@@ -1,7 +1,8 @@
 //! Why a restore was refused, or failed.
 
-use super::refusal::{Lines, Refusal, count};
+use super::refusal::Refusal;
 use crate::archive::DumpId;
+use crate::lines::{Lines, count};
 use crate::outcome::ErrorKind;
 use crate::progress::Step;
 use std::fmt;

@@ -3,7 +3,6 @@
 use crate::archive::DumpId;
 use crate::error::Result;
 use crate::restore::error::RestoreError;
-use crate::restore::in_place::transaction;
 use crate::restore::plan::{RunAs, Task};
 use crate::restore::preflight::in_place::control_in;
 use crate::restore::refusal::Refusal;
@@ -159,7 +158,7 @@ impl Executor {
         match ended {
             Err(error) if error.is_answer() => Err(RestoreError::TransactionEnded(culprit).into()),
             ended => {
-                transaction::require(&mut self.session, &culprit).await?;
+                require_same_transaction(&mut self.session, &culprit).await?;
                 Ok(done.and(ended)?)
             }
         }
@@ -192,7 +191,7 @@ impl Executor {
             let sql = self.rewritten(sql).into_owned();
             let done = self.session.execute(&sql, &format!("create {}", task.label)).await;
             if done.is_ok() {
-                transaction::require(&mut self.session, &task.label).await?;
+                require_same_transaction(&mut self.session, &task.label).await?;
             } else if self.session.is_one_transaction()
                 && matches!(self.session.is_same_transaction().await, Ok(false))
             {
@@ -274,6 +273,18 @@ impl Executor {
         }
         Ok(())
     }
+}
+
+/// Makes sure, where one transaction is to hold everything, that `culprit` has not ended it.
+///
+/// # Errors
+///
+/// [`RestoreError::TransactionEnded`].
+pub(crate) async fn require_same_transaction(session: &mut Session, culprit: &str) -> Result<()> {
+    if !session.is_one_transaction() || session.is_same_transaction().await? {
+        return Ok(());
+    }
+    Err(RestoreError::TransactionEnded(culprit.to_owned()).into())
 }
 
 /// Who runs all statements of a task, if that is one role for all.

@@ -1,12 +1,18 @@
 //! A restore that has been prepared: what is asked of it before it runs.
 
+use super::build::Build;
 use super::error::RestoreError;
 use super::failpoint::Failpoints;
-use super::in_place::InPlace;
+use super::in_place::InPlaceRestore;
+use super::journal::Journal;
 use super::options::{Erase, RestoreOptions};
 use super::preflight::{self, Preflight};
 use super::refusal::Refusal;
+use super::run::Run;
+use super::staging::names::staging_name;
+use super::swap::SwapRestore;
 use super::target_schema::TargetSchema;
+use crate::archive::Archive;
 use crate::backup::Backup;
 use crate::error::Result;
 use crate::progress::Step;
@@ -14,7 +20,6 @@ use crate::progress::{Progress, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
-use crate::restore::swap::Run;
 use crate::server::TargetConfig;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -94,7 +99,7 @@ impl Restore {
 
     /// What the target holds, and would lose.
     pub fn contents(&self) -> &TargetContents {
-        &self.preflight.inside.contents
+        &self.preflight.known.contents
     }
 
     /// Whether this can be run at all: a plan that shows why not can be made all the same.
@@ -103,7 +108,7 @@ impl Restore {
     ///
     /// [`Refusal::TargetSchema`] if rows of the archive have no place in the target's own schema.
     pub fn check(&self) -> Result<()> {
-        match self.preflight.inside.target_schema.as_ref().and_then(TargetSchema::refusal) {
+        match self.preflight.known.target_schema.as_ref().and_then(TargetSchema::refusal) {
             Some(refusal) => Err(refusal.into()),
             None => Ok(()),
         }
@@ -111,7 +116,7 @@ impl Restore {
 
     /// What is to be known before the target's data is erased.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
-        let notices = self.preflight.inside.notices.iter();
+        let notices = self.preflight.known.notices.iter();
         notices.filter(|notice| notice.severity == Severity::Warning).map(|notice| notice.text.as_str())
     }
 
@@ -139,14 +144,58 @@ impl Restore {
         }
         match self.strategy() {
             Strategy::Swap => {
-                let (mut run, build) = Run::new(self);
-                run.execute(build).await
+                let staging = staging_name(self.database());
+                let (run, build, archive) = self.into_parts(staging.clone());
+                SwapRestore::new(run, staging, &build.known).execute(build, archive).await
             }
             Strategy::InPlace => {
-                let (mut run, build) = InPlace::new(self);
-                run.execute(build).await
+                let database = self.database().to_owned();
+                let (run, build, archive) = self.into_parts(database);
+                InPlaceRestore::new(run).execute(build, archive).await
             }
         }
+    }
+
+    /// Takes the restore apart: what goes on around the filling of `database`, what fills it, and what it is filled
+    /// from.
+    fn into_parts(self, database: String) -> (Run, Build, Archive) {
+        let jobs = self.jobs();
+        let Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight } =
+            self;
+        let Preflight { archive, control, maintenance, target, decision, known, .. } = preflight;
+        let mut journal = Journal::new(progress);
+        journal.report.database.clone_from(&target.name);
+        journal.report.strategy = decision.strategy;
+        journal.report.erased = known.contents.clone();
+        for notice in known.notices.iter().chain(&known.plan.notices) {
+            journal.note(notice.clone());
+        }
+        let build = Build {
+            config: config.clone(),
+            database,
+            target: target.name.clone(),
+            application: application.clone(),
+            failpoints,
+            options: options.clone(),
+            jobs,
+            known,
+            target_objects: None,
+            guard: None,
+        };
+        let run = Run {
+            config,
+            options,
+            cancel,
+            application,
+            run_id,
+            failpoints,
+            started,
+            control,
+            maintenance,
+            target,
+            journal,
+        };
+        (run, build, archive)
     }
 }
 

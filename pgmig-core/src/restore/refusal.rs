@@ -2,7 +2,7 @@
 
 use super::error::RestoreError;
 use super::report::difference::{SchemaDifference, TableDifference};
-use crate::instance::Instance;
+use crate::lines::{AllLines, Lines, count, write_lines};
 use crate::profile::{Profile, Release};
 use crate::server::{LockHolder, OtherSession};
 use crate::sql::{QualifiedName, quote_ident};
@@ -10,9 +10,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 use thiserror::Error;
-
-/// How many things a message names before it says how many more there are.
-const NAMED: usize = 20;
 
 /// Why a restore was refused before anything of the target was changed.
 #[derive(Debug, Error)]
@@ -29,15 +26,6 @@ pub enum Refusal {
         /// What it holds, in words.
         contents: String,
     },
-    /// Live instances of the backup have no target.
-    #[error(
-        "the mapping does not cover {} of the backup:\n{}\nadd a line \"source: target\" for each to the mapping \
-         file; or give --resourceController, to be asked (not with a backup from standard input); or use --keep-ids \
-         to restore under the backup's own IDs",
-        count(.0.len(), "instance"),
-        Instances(.0)
-    )]
-    Unmapped(Vec<Instance>),
     /// The mapping contradicts itself or the backup.
     #[error("the mapping cannot be used with this backup: {0}")]
     Mapping(String),
@@ -316,30 +304,6 @@ impl From<Refusal> for crate::Error {
     }
 }
 
-pub(super) fn count(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
-}
-
-/// Indented lines, the first [`NAMED`] of them.
-pub(super) struct Lines<'a>(pub(super) &'a [String]);
-
-impl fmt::Display for Lines<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_lines(f, self.0.iter())
-    }
-}
-
-/// Indented lines, all of them: an operator has to deal with each.
-pub(super) struct AllLines<'a>(pub(super) &'a [String]);
-
-impl fmt::Display for AllLines<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.0.iter().map(|line| format!("  {line}")).collect();
-        f.write_str(&lines.join("\n"))
-    }
-}
-
 /// All of them: an operator has to deal with each.
 struct Differences<'a>(&'a [SchemaDifference]);
 
@@ -347,18 +311,6 @@ impl fmt::Display for Differences<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<String> = self.0.iter().map(|difference| format!("  {difference}")).collect();
         f.write_str(&lines.join("\n"))
-    }
-}
-
-struct Instances<'a>(&'a [Instance]);
-
-impl fmt::Display for Instances<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |instance: &Instance| match &instance.name {
-            Some(name) => format!("{} ({name:?})", instance.id),
-            None => format!("{} (no name)", instance.id),
-        };
-        write_lines(f, self.0.iter().map(line))
     }
 }
 
@@ -387,16 +339,4 @@ fn who_ends(sessions: &[OtherSession]) -> String {
     }
     let others: Vec<String> = others.into_iter().collect();
     format!("let a superuser end those of role {}, which su_username may not", others.join(", "))
-}
-
-fn write_lines<L: fmt::Display>(
-    f: &mut fmt::Formatter<'_>,
-    lines: impl ExactSizeIterator<Item = L>,
-) -> fmt::Result {
-    let all = lines.len();
-    for (index, line) in lines.take(NAMED).enumerate() {
-        let end = if index > 0 { "\n" } else { "" };
-        write!(f, "{end}  {line}")?;
-    }
-    if all > NAMED { write!(f, "\n  and {} more", all - NAMED) } else { Ok(()) }
 }

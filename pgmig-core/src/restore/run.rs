@@ -2,13 +2,10 @@
 
 use crate::error::Result;
 use crate::progress::Step;
-use crate::restore::build::Build;
 use crate::restore::error::RestoreError;
 use crate::restore::failpoint::Failpoints;
 use crate::restore::journal::Journal;
 use crate::restore::options::RestoreOptions;
-use crate::restore::preflight::{Inside, Preflight};
-use crate::restore::prepared::Restore;
 use crate::restore::refusal::Refusal;
 use crate::restore::report::restored::RestoreReport;
 use crate::restore::staging;
@@ -24,14 +21,14 @@ use tokio_util::sync::CancellationToken;
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// What both strategies have around the filling of a database.
-pub(crate) struct Context {
+pub(crate) struct Run {
     pub(crate) config: TargetConfig,
     pub(crate) options: RestoreOptions,
     pub(crate) cancel: CancellationToken,
     pub(crate) application: String,
     pub(crate) run_id: String,
     pub(crate) failpoints: Failpoints,
-    started: Instant,
+    pub(crate) started: Instant,
     /// Holds the lock on the target's name; connected to `maintenance`.
     pub(crate) control: Session,
     pub(crate) maintenance: String,
@@ -39,71 +36,7 @@ pub(crate) struct Context {
     pub(crate) journal: Journal,
 }
 
-impl Context {
-    /// Takes a prepared restore apart: what fills `database`, and what goes on around that.
-    pub(crate) fn new(restore: Restore, database: String) -> (Self, Build) {
-        let jobs = restore.jobs();
-        let Restore {
-            config,
-            options,
-            progress,
-            cancel,
-            application,
-            run_id,
-            failpoints,
-            started,
-            preflight,
-        } = restore;
-        let Preflight { archive, plan, facts, control, maintenance, target, decision, inside, .. } =
-            preflight;
-        let mut journal = Journal::new(progress);
-        journal.report.database.clone_from(&target.name);
-        journal.report.strategy = decision.strategy;
-        journal.report.erased = inside.contents.clone();
-        for notice in inside.notices.iter().chain(&plan.notices) {
-            journal.note(notice.clone());
-        }
-        let Inside { extras, profile, migrations, upgrade, resolution, late, target_schema, .. } = inside;
-        let build = Build {
-            config: config.clone(),
-            database,
-            target: target.name.clone(),
-            target_is_empty: journal.report.erased.is_empty(),
-            application: application.clone(),
-            failpoints,
-            archive: Some(archive),
-            plan,
-            facts,
-            profile,
-            migrations,
-            upgrade,
-            resolution,
-            late,
-            instances: options.instances.clone(),
-            schema: options.schema,
-            target_schema,
-            extras,
-            jobs,
-            toast_compression: options.toast_compression,
-            target_objects: None,
-            guard: None,
-        };
-        let context = Self {
-            config,
-            options,
-            cancel,
-            application,
-            run_id,
-            failpoints,
-            started,
-            control,
-            maintenance,
-            target,
-            journal,
-        };
-        (context, build)
-    }
-
+impl Run {
     /// Takes the lock on the target's name, and looks whether it is still the database that was looked at.
     pub(crate) async fn lock(&mut self) -> Result<()> {
         self.journal.step(Step::Lock);

@@ -1,5 +1,6 @@
 //! Waiting for other sessions, up to a limit, of which the operator is told once.
 
+use crate::lines::inline;
 use crate::progress::{Notice, Severity};
 use crate::restore::journal::Journal;
 use crate::restore::options::{RestoreOptions, Strategy};
@@ -10,9 +11,6 @@ use tokio::time::Instant;
 
 /// How often is looked whether they have ended.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// How many sessions a notice names.
-const NAMED: usize = 5;
 
 /// One wait, which may take many looks.
 pub(crate) struct Waiting {
@@ -40,10 +38,8 @@ impl Waiting {
         if std::mem::replace(&mut self.told, true) {
             return;
         }
-        let who: Vec<String> = sessions.iter().take(NAMED).map(ToString::to_string).collect();
-        let more = if sessions.len() > NAMED { "; ..." } else { "" };
         let limit = self.limit.as_secs();
-        journal.notice(format!("waiting up to {limit} s for {what}: {}{more}", who.join("; ")));
+        journal.notice(format!("waiting up to {limit} s for {what}: {}", inline(sessions.iter())));
     }
 
     /// Until the next look.
@@ -58,9 +54,7 @@ pub(crate) fn sessions_notice(
     options: &RestoreOptions,
     strategy: Strategy,
 ) -> Option<Notice> {
-    const NAMED: usize = 5;
-    let who: Vec<String> = sessions.iter().take(NAMED).map(ToString::to_string).collect();
-    let who = format!("{}{}", who.join("; "), if sessions.len() > NAMED { "; ..." } else { "" });
+    let who = inline(sessions.iter());
     let wait = options.swap_wait.as_secs();
     let others = "other sessions on the target";
     let (severity, text) = match (options.terminate_sessions, strategy) {

@@ -11,7 +11,7 @@ use crate::restore::catalogs::tables::TableFacts;
 use crate::restore::journal::Journal;
 use crate::restore::load::crew::{Crew, Job, Loaded};
 use crate::restore::load::graph::Graph;
-use crate::restore::load::sessions::{Setup, Workers};
+use crate::restore::load::sessions::{Sessions, Setup};
 use crate::restore::load::stream::{self, Discovery, Reading, Redirect, Rewriting, TableColumns};
 use crate::restore::load::two_steps::in_two_steps;
 use crate::restore::load::watch::Watch;
@@ -30,31 +30,31 @@ impl Build {
     pub(crate) async fn rows_and_post_data(
         &mut self,
         archive: Archive,
-        workers: &mut Workers,
+        sessions: &mut Sessions,
         journal: &mut Journal,
         setup: &Setup,
     ) -> Result<Loaded> {
         if !archive.has_all_entries() {
-            return self.rows_of_script(archive, workers, journal, setup).await;
+            return self.rows_of_script(archive, sessions, journal, setup).await;
         }
         if setup.jobs.get() > 1 {
-            let tasks = std::mem::take(&mut self.plan.post_data);
-            self.plan.post_data = in_two_steps(&archive, tasks, setup.strings);
+            let tasks = std::mem::take(&mut self.known.plan.post_data);
+            self.known.plan.post_data = in_two_steps(&archive, tasks, setup.strings);
         }
-        workers.lead.become_role(&RunAs::Superuser).await?;
+        sessions.lead.become_role(&RunAs::Superuser).await?;
         let late = LateResolution::default();
         let rules = setup.rules.clone();
         let facts = match rules {
-            Some(_) => TableFacts::read(&mut workers.lead.session).await?,
+            Some(_) => TableFacts::read(&mut sessions.lead.session).await?,
             None => TableFacts::default(),
         };
         let reading = self.reading(&facts, setup.strings, rules, &late);
         let roots = facts.roots;
         // What was made is asked for once more only where instances or entries come later.
         if reading.discovery.is_none() && archive.has_all_entries() {
-            self.plan.pre_data = Vec::new();
+            self.known.plan.pre_data = Vec::new();
         }
-        let graph = Graph::of(&archive, &self.plan.tables, &self.tasks_after_rows(), &roots);
+        let graph = Graph::of(&archive, &self.known.plan.tables, &self.tasks_after_rows(), &roots);
         let (now, afterwards) =
             if reading.discovery.is_some() { (graph.without_tasks(), Some(graph)) } else { (graph, None) };
 
@@ -66,21 +66,21 @@ impl Build {
         let tasks = if afterwards.is_none() { self.tasks_after_rows() } else { Vec::new() };
         let progress = Arc::clone(&journal.progress);
         let job = Job { encoding, tasks, on_bytes: &on_bytes, ..self.job(setup, &roots, progress.as_ref()) };
-        let connections = workers.all();
+        let connections = sessions.all();
         let loaded = Crew::new(&job, now, connections.len()).run(connections, Some(feeds)).await?;
         on_bytes();
         journal.report.large_objects = (loaded.large_objects.objects, loaded.large_objects.bytes);
 
         if let Some(graph) = afterwards {
-            self.note_late(workers, &late, &loaded).await?;
+            self.note_late(sessions, &late, &loaded).await?;
             let job = Job { tasks: self.tasks_after_rows(), ..self.job(setup, &roots, progress.as_ref()) };
-            let connections = workers.all();
+            let connections = sessions.all();
             Crew::new(&job, graph, connections.len()).run(connections, None).await?;
         }
-        if let Some(rules) = &workers.lead.rules {
+        if let Some(rules) = &sessions.lead.rules {
             binary_ids::note(journal, &loaded, rules.large_objects());
         }
-        if self.plan.data_last.is_empty() && self.plan.post_data.is_empty() {
+        if self.known.plan.data_last.is_empty() && self.known.plan.post_data.is_empty() {
             self.failpoints.pass(Step::PostData)?;
         }
         Ok(loaded)
@@ -88,16 +88,16 @@ impl Build {
 
     /// What comes after the rows: sequences' values, then indexes, constraints, triggers.
     pub(crate) fn tasks_after_rows(&self) -> Vec<&Task> {
-        self.plan.data_last.iter().chain(&self.plan.post_data).collect()
+        self.known.plan.data_last.iter().chain(&self.known.plan.post_data).collect()
     }
 
     pub(crate) fn job<'a>(&'a self, setup: &Setup, roots: &'a Roots, progress: &'a dyn Progress) -> Job<'a> {
         Job {
-            tables: &self.plan.tables,
+            tables: &self.known.plan.tables,
             tasks: Vec::new(),
             roots,
             encoding: None,
-            create_large_objects: self.plan.large_objects_made == 0,
+            create_large_objects: self.known.plan.large_objects_made == 0,
             watch: Watch {
                 config: setup.config.clone(),
                 database: setup.database.clone(),
@@ -117,7 +117,7 @@ impl Build {
         rules: Option<Arc<Rules>>,
         late: &LateResolution,
     ) -> Reading {
-        let mut reading = Reading::of(&self.plan, strings);
+        let mut reading = Reading::of(&self.known.plan, strings);
         let mut redirected = HashMap::new();
         if let Some(rules) = rules {
             let columns = self.column_rules(facts, &rules);
@@ -126,10 +126,10 @@ impl Build {
         }
         redirected.extend(self.insert_destinations());
         reading.redirected = Arc::new(redirected);
-        reading.discovery = self.late.take().map(|found| Discovery {
+        reading.discovery = self.known.late.take().map(|found| Discovery {
             dump_id: found.dump_id,
             columns: found.columns,
-            resolve: resolve_late(&self.instances, self.profile.clone(), Arc::clone(late)),
+            resolve: resolve_late(&self.options.instances, self.known.profile.clone(), Arc::clone(late)),
         });
         reading
     }
@@ -140,7 +140,8 @@ impl Build {
         columns: &HashMap<DumpId, TableColumns>,
         roots: &Roots,
     ) -> HashMap<DumpId, Redirect> {
-        let inserts = self.plan.tables.iter().filter(|load| matches!(load.form, RowForm::Inserts { .. }));
+        let inserts =
+            self.known.plan.tables.iter().filter(|load| matches!(load.form, RowForm::Inserts { .. }));
         let root = |load: &TableLoad| {
             let table = roots.get(&load.table)?.clone();
             Some((load.dump_id, Redirect { table, columns: columns.get(&load.dump_id)?.names.clone() }))
@@ -150,7 +151,7 @@ impl Build {
 
     /// Tables whose rows are INSERT statements and are held before they go into the target's own tables.
     fn insert_destinations(&self) -> impl Iterator<Item = (DumpId, Redirect)> {
-        self.plan.tables.iter().filter_map(|load| {
+        self.known.plan.tables.iter().filter_map(|load| {
             let into = load.into.as_ref().filter(|_| matches!(load.form, RowForm::Inserts { .. }))?;
             let columns = into.from.iter().map(|(name, _)| name.clone()).collect();
             let table = into.held.as_ref().map_or(&into.table, |held| &held.table).clone();
@@ -180,6 +181,6 @@ impl Build {
             let rules = names.iter().map(rule).collect();
             (load.dump_id, TableColumns { names, rules })
         };
-        self.plan.tables.iter().map(columns).collect()
+        self.known.plan.tables.iter().map(columns).collect()
     }
 }

@@ -7,7 +7,7 @@ use crate::restore::build::{Build, rules_of};
 use crate::restore::catalogs::tables;
 use crate::restore::executor::Executor;
 use crate::restore::load::crew::Loaded;
-use crate::restore::load::sessions::Workers;
+use crate::restore::load::sessions::Sessions;
 use crate::restore::load::stream::Resolve;
 use crate::restore::options::Instances;
 use crate::restore::plan::{RunAs, TableLoad};
@@ -24,27 +24,27 @@ impl Build {
     /// Takes over what the reading of a stream found out, and makes sure that nothing of it came too late.
     pub(crate) async fn note_late(
         &mut self,
-        workers: &mut Workers,
+        sessions: &mut Sessions,
         late: &LateResolution,
         loaded: &Loaded,
     ) -> Result<()> {
         let Some(resolution) = late.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return Ok(());
         };
-        let Instances::Map(mapping) = &self.instances else { return Ok(()) };
+        let Instances::Map(mapping) = &self.options.instances else { return Ok(()) };
         let known: BTreeSet<InstanceId> = mapping.pairs().iter().map(|(source, _)| *source).collect();
         let new: Vec<_> =
             resolution.pairs.iter().filter(|(source, _)| !known.contains(source)).copied().collect();
-        let rules = Arc::new(rules_of(&resolution, self.profile.as_ref()));
-        for executor in workers.all() {
+        let rules = Arc::new(rules_of(&resolution, self.known.profile.as_ref()));
+        for executor in sessions.all() {
             executor.rules = Some(Arc::clone(&rules));
         }
         if !new.is_empty() {
-            let executor = &mut workers.lead;
+            let executor = &mut sessions.lead;
             executor.become_role(&RunAs::Superuser).await?;
             self.refuse_late_aliases(executor, &new, loaded).await?;
         }
-        self.resolution = Some(resolution);
+        self.known.resolution = Some(resolution);
         Ok(())
     }
 
@@ -74,7 +74,7 @@ impl Build {
         rules: &Rules,
         loaded: &Loaded,
     ) -> Result<Option<String>> {
-        let mut made = self.plan.pre_data.iter().chain(&self.plan.data_first);
+        let mut made = self.known.plan.pre_data.iter().chain(&self.known.plan.data_first);
         match made.find(|task| executor.replacements(task, rules) > 0) {
             Some(task) => Ok(Some(task.label.clone())),
             None => self.loaded_with(executor, rules, loaded).await,
@@ -88,10 +88,10 @@ impl Build {
         rules: &Rules,
         loaded: &Loaded,
     ) -> Result<Option<String>> {
-        let tenant = self.profile.as_ref().and_then(Profile::tenant);
+        let tenant = self.known.profile.as_ref().and_then(Profile::tenant);
         let roots = tables::partition_roots(&mut executor.session).await?;
         let loads: HashMap<String, &TableLoad> =
-            self.plan.tables.iter().map(|load| (load.table.to_string(), load)).collect();
+            self.known.plan.tables.iter().map(|load| (load.table.to_string(), load)).collect();
         for report in &loaded.tables {
             let Some(load) = loads.get(&report.table) else { continue };
             let schema = load.table.schema.as_deref().unwrap_or_default();

@@ -4,24 +4,11 @@
 use crate::error::Result;
 use crate::restore::error::RestoreError;
 use crate::restore::target_schema::find::TargetSchema;
+use crate::restore::target_schema::triggers::{InsertTrigger, USER_TABLES};
 use crate::server::TargetError;
 use crate::server::session::{Session, TextRow};
 use crate::sql::{QualifiedName, quote_ident, quote_literal};
 use std::collections::{HashMap, HashSet};
-
-/// The tables of users, as they are asked for below.
-const USER_TABLES: &str = "\
-    pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' \
-    AND n.nspname !~ '^pg_' AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend e \
-        WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid AND e.deptype = 'e')";
-
-/// A trigger that fires when a row is inserted.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct InsertTrigger {
-    pub(crate) table: QualifiedName,
-    pub(crate) name: String,
-}
 
 /// What was lifted.
 #[derive(Debug, Default)]
@@ -41,24 +28,6 @@ struct ForeignKey {
     constraint: (QualifiedName, String),
     /// Those of its triggers that are not simply on, and how they are: table and function tell them.
     triggers: Vec<(String, String)>,
-}
-
-/// The triggers of the session's database that are on and fire when a row is inserted.
-pub(crate) async fn insert_triggers(session: &mut Session) -> Result<Vec<InsertTrigger>> {
-    // 4 is TRIGGER_TYPE_INSERT of tgtype.
-    let sql = format!(
-        "SELECT n.nspname, c.relname, g.tgname FROM pg_catalog.pg_trigger g \
-         JOIN (SELECT c.oid, c.relname, c.relnamespace FROM {USER_TABLES}) c ON c.oid = g.tgrelid \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE g.tgenabled IN ('O', 'A') AND (NOT g.tgisinternal OR g.tgconstraint = 0) AND g.tgtype & 4 <> 0 \
-         ORDER BY 1, 2, 3"
-    );
-    let rows = session.rows(&sql, "list the target's triggers").await?;
-    let trigger = |row: &TextRow| InsertTrigger {
-        table: QualifiedName::new(row.text(0), row.text(1)),
-        name: row.text(2).to_owned(),
-    };
-    Ok(rows.iter().map(trigger).collect())
 }
 
 impl Lifted {

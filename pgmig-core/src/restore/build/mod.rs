@@ -7,46 +7,43 @@ mod data;
 mod empty;
 mod into_target_schema;
 mod late_instances;
-pub(crate) mod lifted;
+mod lifted;
 mod only_in_target;
+mod pre_data;
+mod privileges;
+mod public_schema;
+mod rules;
 mod script_stream;
-pub(crate) mod tool_locks;
+mod sequences;
+mod tool_locks;
 mod upgrade;
 mod verify;
 
 use crate::archive::Archive;
 use crate::error::Result;
-use crate::instance::{Instance, InstanceId, Resolution};
-use crate::migrations::{self, MigrationSet};
-use crate::profile::{ColumnRef, Profile};
+use crate::migrations;
 use crate::progress::Step;
 use crate::restore::build::commit_guard::Guard;
+use crate::restore::catalogs::schema;
 use crate::restore::catalogs::schema::Objects;
-use crate::restore::catalogs::{instances, schema};
-use crate::restore::error::RestoreError;
 use crate::restore::executor::Executor;
 use crate::restore::failpoint::Failpoints;
 use crate::restore::journal::Journal;
-use crate::restore::load::crew::Loaded;
-use crate::restore::load::sessions::{Setup, Workers};
-use crate::restore::options::{Instances, SchemaMode, ToastCompression};
-use crate::restore::plan::{Facts, Plan, RunAs, Task};
-use crate::restore::preflight::instances::LateInstances;
+use crate::restore::load::sessions::{Sessions, Setup};
+use crate::restore::options::{Instances, RestoreOptions};
+use crate::restore::plan::RunAs;
+use crate::restore::preflight::Known;
 use crate::restore::preflight::upgrade_path::Upgrade;
-use crate::restore::report::restored::MappedInstance;
 use crate::restore::target_schema::TargetSchema;
-use crate::rewrite::{ColumnSelector, Rules};
+use crate::rewrite::Rules;
 use crate::server::TargetConfig;
-use crate::server::contents::Extras;
 use crate::server::session::Session;
-use crate::sql::{StandardStrings, quote_ident, quote_literal};
+use crate::sql::{StandardStrings, quote_ident};
 use analyze::analyze;
-use std::collections::BTreeSet;
+use lifted::Lifted;
+use rules::rules_of;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-
-/// How many entries are run before the progress is told of the next.
-const TASKS_TOLD: usize = 256;
 
 /// Everything that it takes to build the staging database.
 pub(crate) struct Build {
@@ -54,117 +51,163 @@ pub(crate) struct Build {
     /// The staging database.
     pub(crate) database: String,
     pub(crate) target: String,
-    pub(crate) target_is_empty: bool,
     pub(crate) application: String,
     pub(crate) failpoints: Failpoints,
-    /// Until the reading thread takes it.
-    pub(crate) archive: Option<Archive>,
-    pub(crate) plan: Plan,
-    pub(crate) facts: Facts,
-    pub(crate) profile: Option<Profile>,
-    pub(crate) migrations: Option<MigrationSet>,
-    pub(crate) upgrade: Upgrade,
-    pub(crate) resolution: Option<Resolution>,
-    pub(crate) late: Option<LateInstances>,
-    pub(crate) instances: Instances,
-    pub(crate) schema: SchemaMode,
-    /// The target's own schema, where it is the authority.
-    pub(crate) target_schema: Option<TargetSchema>,
-    pub(crate) extras: Extras,
+    pub(crate) options: RestoreOptions,
+    /// How many connections load rows at the same time.
     pub(crate) jobs: NonZeroUsize,
-    pub(crate) toast_compression: ToastCompression,
+    pub(crate) known: Known,
     /// In place: the target's objects before they were dropped, where they have to be compared with the archive's.
     pub(crate) target_objects: Option<Objects>,
     /// In place: what makes a commit fail until all of the archive has been restored.
     pub(crate) guard: Option<Guard>,
 }
 
+/// Into whose schema the rows go, and what was done beforehand for that.
+enum Prepared {
+    /// The archive's own, made from its definitions.
+    ArchiveSchema {
+        /// Whether `username` was granted the right to create objects in schema public.
+        opened_public: bool,
+    },
+    /// The target's, in a copy of it that was emptied.
+    TargetSchema {
+        schema: Box<TargetSchema>,
+        /// Foreign keys, triggers and rules that are out of the way of the rows.
+        lifted: Lifted,
+    },
+}
+
 impl Build {
-    /// Builds it. When this returns, all is in the staging database and no session of ours is.
-    pub(crate) async fn run(mut self, journal: &mut Journal) -> Result<()> {
-        let Some(archive) = self.archive.take() else { return Ok(()) };
-        if let Some(schema) = self.target_schema.take() {
-            return self.run_in_target_schema(archive, schema, journal).await;
-        }
-        let strings =
-            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
-        let setup = self.setup(&archive, strings);
-        let mut workers = Workers::open(&setup).await?;
-        self.fill(archive, &setup, &mut workers, journal).await?;
-        workers.close().await;
+    /// Fills the staging database. When this returns, everything is in it and no session of ours is.
+    ///
+    /// # Errors
+    ///
+    /// The archive cannot be read, the server refuses a statement or a row, or verification finds a difference.
+    pub(crate) async fn run(mut self, archive: Archive, journal: &mut Journal) -> Result<()> {
+        let setup = self.setup(&archive);
+        let mut sessions = Sessions::open(&setup).await?;
+        self.fill(archive, &setup, &mut sessions, journal).await?;
+        sessions.close().await;
         Ok(())
     }
 
-    /// Restores everything over one session, in the transaction that it has open and that stays open.
-    pub(crate) async fn run_in(mut self, session: Session, journal: &mut Journal) -> Result<Session> {
-        let Some(archive) = self.archive.take() else { return Ok(session) };
-        let strings =
-            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
-        let setup = self.setup(&archive, strings);
-        let mut workers = Workers::of(session, &setup).await?;
-        self.fill(archive, &setup, &mut workers, journal).await?;
-        Ok(workers.into_lead())
-    }
-
-    /// Notes what the target's objects are, if they will have to be compared with the archive's.
-    pub(crate) async fn remember_target(&mut self, session: &mut Session) -> Result<()> {
-        if !self.target_is_empty && !matches!(self.upgrade, Upgrade::Planned { .. }) {
-            self.target_objects = Some(schema::objects(session).await?);
-        }
-        Ok(())
+    /// Restores everything over one session, in the transaction that the session has open and that stays open.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub(crate) async fn run_in(
+        mut self,
+        session: Session,
+        archive: Archive,
+        journal: &mut Journal,
+    ) -> Result<Session> {
+        let setup = self.setup(&archive);
+        let mut sessions = Sessions::of(session, &setup).await?;
+        self.fill(archive, &setup, &mut sessions, journal).await?;
+        Ok(sessions.into_lead())
     }
 
     async fn fill(
         &mut self,
         mut archive: Archive,
         setup: &Setup,
-        workers: &mut Workers,
+        sessions: &mut Sessions,
         journal: &mut Journal,
     ) -> Result<()> {
-        // What is planned need not be kept twice: of many thousand tables it is many MiB.
-        if archive.has_all_entries() {
-            archive.forget_statements();
-        }
-        let opened = self.open_public(&mut workers.lead).await?;
-
         journal.step(Step::PreData);
-        self.tasks(&mut workers.lead, journal, &self.plan.pre_data, Step::PreData).await?;
-        workers.lead.run_all(&self.plan.data_first.iter().collect::<Vec<_>>()).await?;
-        self.more_workers(workers, setup, journal).await?;
+        let prepared = match self.known.target_schema.take() {
+            Some(schema) => self.prepare_target_schema(schema, &mut sessions.lead).await?,
+            None => self.prepare_archive_schema(&mut archive, &mut sessions.lead, journal).await?,
+        };
+        self.more_sessions(sessions, setup, journal).await?;
+
         journal.step(Step::Data);
-        let loaded = self.rows_and_post_data(archive, workers, journal, setup).await?;
-        workers.dismiss_others().await;
-
-        let executor = &mut workers.lead;
-        // Before the archive's own grants, which may give the same right.
-        self.close_public(executor, opened).await?;
-        journal.step(Step::Privileges);
-        self.tasks(executor, journal, &self.plan.privileges, Step::Privileges).await?;
-        self.last(executor).await?;
-        self.extras(executor, journal).await?;
-
-        executor.become_role(&RunAs::Superuser).await?;
-        verify::objects(&mut executor.session, &self.plan.expected).await?;
-        for task in &self.plan.event_triggers {
-            executor.run(task).await?;
+        if let Prepared::TargetSchema { schema, .. } = &prepared {
+            into_target_schema::set_up(sessions.all(), schema).await?;
         }
-        journal.report.ddl_replacements = workers.replaced();
-        let executor = &mut workers.lead;
-        self.settle(executor).await?;
-        let opened = self.open_public(executor).await?;
-        self.upgrade(executor, journal).await?;
-        self.close_public(executor, opened).await?;
-        self.release_stale_locks(executor, journal).await?;
+        let loaded = self.rows_and_post_data(archive, sessions, journal, setup).await?;
+        let target_schema = match prepared {
+            Prepared::ArchiveSchema { opened_public } => {
+                self.finish_archive_schema(opened_public, sessions, journal).await?;
+                None
+            }
+            Prepared::TargetSchema { schema, lifted } => {
+                self.finish_target_schema(&schema, lifted, &mut sessions.lead, journal).await?;
+                Some(schema)
+            }
+        };
 
         journal.step(Step::Verify);
-        self.verify(executor, journal, &loaded).await?;
+        if let Some(schema) = &target_schema {
+            self.verify_target_schema(schema, &mut sessions.lead, journal).await?;
+        }
+        self.verify(&mut sessions.lead, journal, &loaded).await?;
         journal.report.tables = loaded.tables;
         self.failpoints.pass(Step::Verify)?;
 
         journal.step(Step::Analyze);
-        workers.open_others(setup).await?;
-        analyze(workers.all(), self.strongest()).await?;
+        if target_schema.is_none() {
+            sessions.open_others(setup).await?;
+        }
+        analyze(sessions.all(), self.strongest()).await?;
         self.failpoints.pass(Step::Analyze)?;
+        Ok(())
+    }
+
+    /// Makes the archive's schemas, types, functions and tables.
+    async fn prepare_archive_schema(
+        &self,
+        archive: &mut Archive,
+        executor: &mut Executor,
+        journal: &Journal,
+    ) -> Result<Prepared> {
+        // What is planned need not be kept twice: of many thousand tables it is many MiB.
+        if archive.has_all_entries() {
+            archive.forget_statements();
+        }
+        let opened_public = self.open_public(executor).await?;
+        self.tasks(executor, journal, &self.known.plan.pre_data, Step::PreData).await?;
+        executor.run_all(&self.known.plan.data_first.iter().collect::<Vec<_>>()).await?;
+        Ok(Prepared::ArchiveSchema { opened_public })
+    }
+
+    /// Everything between the rows and the verification, where the schema is the archive's.
+    async fn finish_archive_schema(
+        &mut self,
+        opened_public: bool,
+        sessions: &mut Sessions,
+        journal: &mut Journal,
+    ) -> Result<()> {
+        sessions.dismiss_others().await;
+        let executor = &mut sessions.lead;
+        // Before the archive's own grants, which may give the same right.
+        self.close_public(executor, opened_public).await?;
+        journal.step(Step::Privileges);
+        self.tasks(executor, journal, &self.known.plan.privileges, Step::Privileges).await?;
+        self.last(executor).await?;
+        self.extras(executor, journal).await?;
+
+        executor.become_role(&RunAs::Superuser).await?;
+        verify::objects(&mut executor.session, &self.known.plan.expected).await?;
+        for task in &self.known.plan.event_triggers {
+            executor.run(task).await?;
+        }
+        journal.report.ddl_replacements = sessions.replaced();
+        let executor = &mut sessions.lead;
+        self.settle(executor).await?;
+        let opened_public = self.open_public(executor).await?;
+        self.upgrade(executor, journal).await?;
+        self.close_public(executor, opened_public).await?;
+        self.release_stale_locks(executor, journal).await
+    }
+
+    /// Notes what the target's objects are, if they will have to be compared with the archive's.
+    pub(crate) async fn remember_target(&mut self, session: &mut Session) -> Result<()> {
+        if !self.known.contents.is_empty() && !matches!(self.known.upgrade, Upgrade::Planned { .. }) {
+            self.target_objects = Some(schema::objects(session).await?);
+        }
         Ok(())
     }
 
@@ -177,7 +220,9 @@ impl Build {
         Ok(migrations::settle_constraints(executor.session.conn()).await?)
     }
 
-    pub(crate) fn setup(&self, archive: &Archive, strings: StandardStrings) -> Setup {
+    pub(crate) fn setup(&self, archive: &Archive) -> Setup {
+        let strings =
+            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
         Setup {
             config: self.config.clone(),
             database: self.database.clone(),
@@ -185,19 +230,19 @@ impl Build {
             strings,
             unqualified: archive.search_path_statement().is_none(),
             jobs: self.jobs,
-            toast_compression: self.toast_compression,
+            toast_compression: self.options.toast_compression,
             rules: self.rules(),
         }
     }
 
     /// The other sessions. Fewer than were asked for are only slower.
-    pub(crate) async fn more_workers(
+    async fn more_sessions(
         &self,
-        workers: &mut Workers,
+        sessions: &mut Sessions,
         setup: &Setup,
         journal: &mut Journal,
     ) -> Result<()> {
-        let admitted = workers.open_others(setup).await?;
+        let admitted = sessions.open_others(setup).await?;
         let wanted = setup.jobs.get();
         if admitted < wanted {
             journal.notice(format!(
@@ -209,205 +254,14 @@ impl Build {
         Ok(())
     }
 
-    /// Who may do the most with what was restored: who is no superuser only with what is its own, and that is
-    /// `username`'s.
+    /// The most privileged role that pgmig can act as: the superuser, else `username`, which owns everything restored.
     pub(crate) fn strongest(&self) -> &'static RunAs {
-        if self.facts.is_superuser { &RunAs::Superuser } else { &RunAs::Owner }
+        if self.known.facts.is_superuser { &RunAs::Superuser } else { &RunAs::Owner }
     }
 
     pub(crate) fn rules(&self) -> Option<Arc<Rules>> {
-        let resolution = self.resolution.as_ref().filter(|_| !matches!(self.instances, Instances::Keep))?;
-        Some(Arc::new(rules_of(resolution, self.profile.as_ref())))
+        let resolution =
+            self.known.resolution.as_ref().filter(|_| !matches!(self.options.instances, Instances::Keep))?;
+        Some(Arc::new(rules_of(resolution, self.known.profile.as_ref())))
     }
-
-    /// Lets `username` create objects in schema public, where it may not: from PostgreSQL 15 on only the
-    /// database's owner may, and an archive may take the right away. Returns whether that took a grant, which
-    /// [`Build::close_public`] takes back.
-    async fn open_public(&self, executor: &mut Executor) -> Result<bool> {
-        if self.facts.owner_owns_public || !self.facts.is_superuser {
-            return Ok(false);
-        }
-        let doing = "let username create objects in schema public";
-        executor.become_role(&RunAs::Superuser).await?;
-        let sql = format!(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public' \
-             AND NOT pg_catalog.has_schema_privilege({}, oid, 'CREATE'))",
-            quote_literal(self.config.username())
-        );
-        let is_closed = executor.session.holds(&sql, doing).await?;
-        if is_closed {
-            let owner = quote_ident(self.config.username());
-            executor.session.execute(&format!("GRANT CREATE ON SCHEMA public TO {owner}"), doing).await?;
-        }
-        Ok(is_closed)
-    }
-
-    /// Takes back what [`Build::open_public`] granted.
-    async fn close_public(&self, executor: &mut Executor, was_granted: bool) -> Result<()> {
-        if was_granted {
-            executor.become_role(&RunAs::Superuser).await?;
-            let sql = format!("REVOKE CREATE ON SCHEMA public FROM {}", quote_ident(self.config.username()));
-            executor.session.execute(&sql, "close schema public again").await?;
-        }
-        Ok(())
-    }
-
-    /// Runs tasks; passes the step's failpoint in their middle.
-    async fn tasks(
-        &self,
-        executor: &mut Executor,
-        journal: &Journal,
-        tasks: &[Task],
-        step: Step,
-    ) -> Result<()> {
-        let middle = tasks.len() / 2;
-        let (first, second) = tasks.split_at_checked(middle).unwrap_or((tasks, &[]));
-        self.some_tasks(executor, journal, first, (0, tasks.len())).await?;
-        self.failpoints.pass(step)?;
-        self.some_tasks(executor, journal, second, (middle, tasks.len())).await
-    }
-
-    /// Runs tasks that come after `done` ones of `total`.
-    async fn some_tasks(
-        &self,
-        executor: &mut Executor,
-        journal: &Journal,
-        tasks: &[Task],
-        (mut done, total): (usize, usize),
-    ) -> Result<()> {
-        for some in tasks.chunks(TASKS_TOLD) {
-            if let Some(task) = some.first() {
-                journal.progress.object(&task.label, done, total);
-            }
-            executor.run_all(&some.iter().collect::<Vec<_>>()).await?;
-            done += some.len();
-        }
-        Ok(())
-    }
-}
-
-impl Build {
-    /// The last pass. Filling a materialized view reads tables as its owner, which FORCE ROW LEVEL SECURITY
-    /// would forbid; it is lifted for that and set back in the same transaction.
-    async fn last(&self, executor: &mut Executor) -> Result<()> {
-        let forced = self.forced_tables(executor).await?;
-        if forced.is_empty() {
-            for task in &self.plan.last {
-                executor.run(task).await?;
-            }
-            return Ok(());
-        }
-        let doing = "lift FORCE ROW LEVEL SECURITY while materialized views are filled";
-        let alter = |how: &str| -> String {
-            forced.iter().map(|table| format!("ALTER TABLE {table} {how} ROW LEVEL SECURITY;")).collect()
-        };
-        executor.become_role(&RunAs::Owner).await?;
-        executor.session.begin(doing).await?;
-        executor.session.execute(&alter("NO FORCE"), doing).await?;
-        for task in &self.plan.last {
-            executor.run(task).await?;
-        }
-        executor.become_role(&RunAs::Owner).await?;
-        executor.session.execute(&alter("FORCE"), doing).await?;
-        executor.session.commit(doing).await?;
-        Ok(())
-    }
-
-    async fn forced_tables(&self, executor: &mut Executor) -> Result<Vec<String>> {
-        // With the schema, whatever search_path is.
-        let sql = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c \
-                   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                   WHERE c.relforcerowsecurity AND pg_catalog.pg_get_userbyid(c.relowner) = current_user";
-        executor.become_role(&RunAs::Owner).await?;
-        let rows = executor.session.rows(sql, "list the tables with FORCE ROW LEVEL SECURITY").await?;
-        Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
-    }
-
-    pub(crate) async fn verify(
-        &self,
-        executor: &mut Executor,
-        journal: &mut Journal,
-        loaded: &Loaded,
-    ) -> Result<()> {
-        // The archive may have taken their owner's right to read large objects.
-        executor.become_role(self.strongest()).await?;
-        let objects = loaded.large_objects;
-        // A dump of definitions only makes large objects, and has nothing to fill them with.
-        let has_contents = !self.plan.large_objects.is_empty();
-        let count = if has_contents { objects.objects } else { self.plan.large_objects_made };
-        verify::large_objects(&mut executor.session, count, objects.bytes).await?;
-        if !loaded.leftovers.is_empty() {
-            let fault = |(table, count): &(String, u64)| {
-                format!("table {table}: {count} instance IDs were left that should have been replaced")
-            };
-            let faults = loaded.leftovers.iter().map(fault).collect();
-            return Err(RestoreError::Verification(faults).into());
-        }
-        self.verify_instances(executor, journal).await
-    }
-
-    /// Reads the table of instances. A superuser sees all rows; from its owner FORCE ROW LEVEL SECURITY would hide
-    /// some, so for an owner it is lifted in a transaction that is rolled back.
-    async fn instances_in_staging(
-        &self,
-        executor: &mut Executor,
-        profile: &Profile,
-    ) -> Result<Vec<Instance>> {
-        if self.facts.is_superuser {
-            executor.become_role(&RunAs::Superuser).await?;
-            return instances::instances_of(&mut executor.session, profile).await;
-        }
-        let doing = "read the restored instances";
-        let forced = self.forced_tables(executor).await?;
-        executor.session.begin(doing).await?;
-        for table in &forced {
-            let lift = format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY");
-            executor.session.execute(&lift, doing).await?;
-        }
-        let found = instances::instances_of(&mut executor.session, profile).await?;
-        executor.session.rollback(doing).await?;
-        Ok(found)
-    }
-
-    /// The instances in staging are the mapped ones' targets and those that needed no mapping.
-    async fn verify_instances(&self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
-        let (Some(resolution), Some(profile)) = (&self.resolution, &self.profile) else { return Ok(()) };
-        let found = self.instances_in_staging(executor, profile).await?;
-        let found: BTreeSet<InstanceId> = found.into_iter().map(|instance| instance.id).collect();
-        let wanted: BTreeSet<InstanceId> =
-            resolution.instances.iter().map(|instance| instance.target).collect();
-        let mut faults: Vec<String> =
-            wanted.difference(&found).map(|id| format!("instance {id} is missing")).collect();
-        faults.extend(found.difference(&wanted).map(|id| format!("instance {id} should not be there")));
-        if !faults.is_empty() {
-            return Err(RestoreError::Verification(faults).into());
-        }
-        let mapped = resolution.instances.iter();
-        journal.report.instances = mapped
-            .map(|instance| MappedInstance { source: instance.source.clone(), target: instance.target })
-            .collect();
-        Ok(())
-    }
-}
-
-/// The rules that a mapping amounts to in a store of this profile.
-pub(crate) fn rules_of(resolution: &Resolution, profile: Option<&Profile>) -> Rules {
-    let rules = Rules::from_resolution(resolution);
-    match profile {
-        Some(profile) => {
-            let excluded = profile.excluded_columns().iter().cloned().map(selector);
-            let bytea = profile.bytea_columns().iter();
-            let bytea = bytea.map(|column| (selector(column.column_ref()), column.ids));
-            rules
-                .with_excluded(excluded)
-                .with_alias_columns(profile.alias_columns().map(selector))
-                .with_bytea(profile.bytea(), bytea)
-                .with_large_objects(profile.large_objects())
-        }
-        None => rules,
-    }
-}
-
-fn selector(column: ColumnRef) -> ColumnSelector {
-    ColumnSelector { schema: column.schema, table: column.table, column: column.column }
 }

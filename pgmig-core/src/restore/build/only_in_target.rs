@@ -19,10 +19,10 @@ impl Build {
         let rows = executor.session.rows(sql, "list the restored extensions").await?;
         let present: BTreeSet<&str> = rows.iter().map(|row| row.text(0)).collect();
         for (name, schema) in
-            self.extras.extensions.iter().filter(|(name, _)| !present.contains(name.as_str()))
+            self.known.extras.extensions.iter().filter(|(name, _)| !present.contains(name.as_str()))
         {
             let everyone =
-                self.facts.fresh.available.get(name).is_some_and(|extension| extension.for_everyone);
+                self.known.facts.fresh.available.get(name).is_some_and(|extension| extension.for_everyone);
             executor.become_role(if everyone { &RunAs::Owner } else { &RunAs::Superuser }).await?;
             match create_again(executor, name, schema).await {
                 Ok(_) => journal.notice(format!(
@@ -43,7 +43,7 @@ impl Build {
         let sql = "SELECT pubname FROM pg_catalog.pg_publication";
         let rows = executor.session.rows(sql, "list the restored publications").await?;
         let present: BTreeSet<&str> = rows.iter().map(|row| row.text(0)).collect();
-        let only = OnlyInTarget::new(&self.extras, &BTreeSet::new(), &present);
+        let only = OnlyInTarget::new(&self.known.extras, &BTreeSet::new(), &present);
         for warning in only.warnings(self.config.username()) {
             journal.warn(warning);
         }

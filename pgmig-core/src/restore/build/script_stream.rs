@@ -12,7 +12,7 @@ use crate::restore::error::RestoreError;
 use crate::restore::journal::Journal;
 use crate::restore::load::crew::{Crew, Job, Loaded};
 use crate::restore::load::graph::Graph;
-use crate::restore::load::sessions::{Setup, Workers};
+use crate::restore::load::sessions::{Sessions, Setup};
 use crate::restore::load::stream::{self, Reading};
 use crate::restore::options::Instances;
 use crate::restore::plan::partial;
@@ -31,7 +31,7 @@ impl Build {
     pub(crate) async fn rows_of_script(
         &mut self,
         archive: Archive,
-        workers: &mut Workers,
+        sessions: &mut Sessions,
         journal: &mut Journal,
         setup: &Setup,
     ) -> Result<Loaded> {
@@ -42,25 +42,25 @@ impl Build {
         let archive = Arc::new(Mutex::new(archive));
         let (mut rules, no_roots) = (setup.rules.clone(), Roots::new());
         let mut loaded = Loaded::default();
-        workers.lead.become_role(&RunAs::Superuser).await?;
+        sessions.lead.become_role(&RunAs::Superuser).await?;
         // Which tables there are is known by now; which rules there will be is not.
-        let facts = TableFacts::read(&mut workers.lead.session).await?;
+        let facts = TableFacts::read(&mut sessions.lead.session).await?;
         while let Some(id) = read_on(&archive).await? {
             self.plan_data(&locked(&archive), id)?;
             let late = LateResolution::default();
             let reading = self.reading(&facts, setup.strings, rules.clone(), &late);
             let roots = if rules.is_some() { &facts.roots } else { &no_roots };
-            let some = self.load_next(&archive, workers, journal, setup, reading, roots).await?;
+            let some = self.load_next(&archive, sessions, journal, setup, reading, roots).await?;
             add(&mut loaded, some);
             journal.report.large_objects = (loaded.large_objects.objects, loaded.large_objects.bytes);
-            self.note_late(workers, &late, &loaded).await?;
+            self.note_late(sessions, &late, &loaded).await?;
             rules = self.rules();
         }
         self.plan_rest(&archive, journal)?;
         if loaded.large_objects.objects == 0 {
-            workers.lead.run_all(&self.plan.data_first.iter().collect::<Vec<_>>()).await?;
+            sessions.lead.run_all(&self.known.plan.data_first.iter().collect::<Vec<_>>()).await?;
         }
-        self.make_rest(&archive, workers, journal, setup).await?;
+        self.make_rest(&archive, sessions, journal, setup).await?;
         Ok(loaded)
     }
 
@@ -69,15 +69,19 @@ impl Build {
         partial::refuse(archive.entries())?;
         let Some(entry) = archive.entry(id) else { return Ok(()) };
         if entry.kind == EntryKind::Blobs {
-            self.plan.large_objects.push(id);
+            self.known.plan.large_objects.push(id);
             return Ok(());
         }
-        Arc::make_mut(&mut self.plan.tables).extend(Planner::table_of(archive, &self.facts, entry));
-        if let (Instances::Map(_), Some(profile)) = (&self.instances, &self.profile)
+        Arc::make_mut(&mut self.known.plan.tables).extend(Planner::table_of(
+            archive,
+            &self.known.facts,
+            entry,
+        ));
+        if let (Instances::Map(_), Some(profile)) = (&self.options.instances, &self.known.profile)
             && let Some(tenant) = profile.tenant()
             && tenant.is(text(entry.namespace.as_ref()), entry.tag.to_str().unwrap_or_default())
         {
-            self.late = Some(LateInstances { dump_id: id, columns: instance_columns(tenant) });
+            self.known.late = Some(LateInstances { dump_id: id, columns: instance_columns(tenant) });
         }
         Ok(())
     }
@@ -85,16 +89,16 @@ impl Build {
     async fn load_next(
         &self,
         archive: &Arc<Mutex<Archive>>,
-        workers: &mut Workers,
+        sessions: &mut Sessions,
         journal: &Journal,
         setup: &Setup,
         reading: Reading,
         roots: &Roots,
     ) -> Result<Loaded> {
-        workers.lead.become_role(&RunAs::Superuser).await?;
+        sessions.lead.become_role(&RunAs::Superuser).await?;
         let (graph, encoding, counter) = {
             let archive = locked(archive);
-            let graph = Graph::of(&archive, &self.plan.tables, &[], roots);
+            let graph = Graph::of(&archive, &self.known.plan.tables, &[], roots);
             let encoding = archive.encoding().filter(|encoding| *encoding != "UTF8").map(str::to_owned);
             (graph, encoding, archive.bytes_read())
         };
@@ -102,7 +106,7 @@ impl Build {
         let on_bytes = || progress.archive_bytes(counter.get(), None);
         let feeds = stream::start_next(Arc::clone(archive), reading)?;
         let job = Job { encoding, on_bytes: &on_bytes, ..self.job(setup, roots, progress.as_ref()) };
-        let connections = workers.all();
+        let connections = sessions.all();
         Crew::new(&job, graph, connections.len()).run(connections, Some(feeds)).await
     }
 
@@ -112,30 +116,30 @@ impl Build {
         archive.transcode(&mut |bytes| {
             String::from_utf8(bytes.to_vec()).map_err(|_| "it is not valid UTF-8".to_owned())
         })?;
-        let plan = Plan::new(&archive, &self.facts)?;
-        if plan.pre_data != self.plan.pre_data {
+        let plan = Plan::new(&archive, &self.known.facts)?;
+        if plan.pre_data != self.known.plan.pre_data {
             let reason = "the script's definitions are not what they were before its rows".to_owned();
             return Err(RestoreError::Internal(reason).into());
         }
-        for notice in plan.notices.iter().filter(|notice| !self.plan.notices.contains(notice)) {
+        for notice in plan.notices.iter().filter(|notice| !self.known.plan.notices.contains(notice)) {
             journal.note(notice.clone());
         }
-        self.plan = plan;
+        self.known.plan = plan;
         Ok(())
     }
 
     async fn make_rest(
         &mut self,
         archive: &Arc<Mutex<Archive>>,
-        workers: &mut Workers,
+        sessions: &mut Sessions,
         journal: &Journal,
         setup: &Setup,
     ) -> Result<()> {
         let roots = Roots::new();
-        let graph = Graph::of(&locked(archive), &self.plan.tables, &self.tasks_after_rows(), &roots);
+        let graph = Graph::of(&locked(archive), &self.known.plan.tables, &self.tasks_after_rows(), &roots);
         let progress = Arc::clone(&journal.progress);
         let job = Job { tasks: self.tasks_after_rows(), ..self.job(setup, &roots, progress.as_ref()) };
-        let connections = workers.all();
+        let connections = sessions.all();
         Crew::new(&job, graph, connections.len()).run(connections, None).await?;
         Ok(())
     }

@@ -18,8 +18,8 @@ impl Build {
     /// Brings the store to the target's release.
     pub(crate) async fn upgrade(&mut self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
         journal.step(Step::Upgrade);
-        let upgrade = std::mem::replace(&mut self.upgrade, Upgrade::NotAStore);
-        let Some(profile) = self.profile.clone() else {
+        let upgrade = std::mem::replace(&mut self.known.upgrade, Upgrade::NotAStore);
+        let Some(profile) = self.known.profile.clone() else {
             self.failpoints.pass(Step::Upgrade)?;
             if matches!(upgrade, Upgrade::NotWanted) {
                 return Ok(());
@@ -30,9 +30,10 @@ impl Build {
             Upgrade::Later { goal, own } => {
                 executor.become_role(&RunAs::Owner).await?;
                 let history = History::read(executor.session.conn(), &profile).await?;
-                let upgrade = upgrade_path::decide(history, goal, &profile, self.migrations.as_ref())?;
+                let upgrade = upgrade_path::decide(history, goal, &profile, self.known.migrations.as_ref())?;
                 if let Upgrade::AsItIs { obstacle } = &upgrade {
-                    let warnings = upgrade_path::warnings(obstacle, self.migrations.as_ref(), own.as_ref());
+                    let warnings =
+                        upgrade_path::warnings(obstacle, self.known.migrations.as_ref(), own.as_ref());
                     warnings.into_iter().for_each(|notice| journal.note(notice));
                 }
                 upgrade
@@ -59,7 +60,7 @@ impl Build {
             Upgrade::AsItIs { obstacle } => obstacle,
             _ => Obstacle::NoHistory,
         };
-        upgrade_path::require(self.schema, &obstacle)?;
+        upgrade_path::require(self.options.schema, &obstacle)?;
         self.refuse_other_schema(executor, &obstacle).await?;
         journal.notice(format!("the archive's schema was restored as it is, without an upgrade: {obstacle}"));
         Ok(())
@@ -114,7 +115,7 @@ impl Build {
 
     /// What is no store, or one whose history is unknown, replaces an empty target or one that looks the same.
     async fn refuse_other_schema(&mut self, executor: &mut Executor, obstacle: &Obstacle) -> Result<()> {
-        if self.target_is_empty {
+        if self.known.contents.is_empty() {
             return Ok(());
         }
         executor.become_role(&RunAs::Superuser).await?;

@@ -1,10 +1,19 @@
 //! Does the staging database hold what the archive holds?
 
+use super::Build;
 use crate::error::Result;
+use crate::instance::{Instance, InstanceId};
+use crate::profile::Profile;
+use crate::restore::catalogs::instances;
 use crate::restore::error::RestoreError;
+use crate::restore::executor::Executor;
+use crate::restore::journal::Journal;
+use crate::restore::load::crew::Loaded;
+use crate::restore::plan::RunAs;
 use crate::restore::plan::expected::{Expected, ObjectKind};
+use crate::restore::report::restored::MappedInstance;
 use crate::server::session::{Session, TextRow};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// How many large objects are opened by one statement: each takes memory until its end.
 const LARGE_OBJECTS_AT_ONCE: usize = 1000;
@@ -125,4 +134,74 @@ pub(crate) async fn large_objects(staging: &mut Session, count: u64, bytes: u64)
     }
     let fault = format!("{found} large objects with {length} bytes instead of {count} with {bytes}");
     Err(RestoreError::Verification(vec![fault]).into())
+}
+
+impl Build {
+    pub(super) async fn verify(
+        &self,
+        executor: &mut Executor,
+        journal: &mut Journal,
+        loaded: &Loaded,
+    ) -> Result<()> {
+        // The archive may have taken their owner's right to read large objects.
+        executor.become_role(self.strongest()).await?;
+        let objects = loaded.large_objects;
+        // A dump of definitions only makes large objects, and has nothing to fill them with.
+        let has_contents = !self.known.plan.large_objects.is_empty();
+        let count = if has_contents { objects.objects } else { self.known.plan.large_objects_made };
+        large_objects(&mut executor.session, count, objects.bytes).await?;
+        if !loaded.leftovers.is_empty() {
+            let fault = |(table, count): &(String, u64)| {
+                format!("table {table}: {count} instance IDs were left that should have been replaced")
+            };
+            let faults = loaded.leftovers.iter().map(fault).collect();
+            return Err(RestoreError::Verification(faults).into());
+        }
+        self.verify_instances(executor, journal).await
+    }
+
+    /// Reads the table of instances. A superuser sees all rows; from its owner FORCE ROW LEVEL SECURITY would hide
+    /// some, so for an owner it is lifted in a transaction that is rolled back.
+    async fn instances_in_staging(
+        &self,
+        executor: &mut Executor,
+        profile: &Profile,
+    ) -> Result<Vec<Instance>> {
+        if self.known.facts.is_superuser {
+            executor.become_role(&RunAs::Superuser).await?;
+            return instances::instances_of(&mut executor.session, profile).await;
+        }
+        let doing = "read the restored instances";
+        let forced = self.forced_tables(executor).await?;
+        executor.session.begin(doing).await?;
+        for table in &forced {
+            let lift = format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY");
+            executor.session.execute(&lift, doing).await?;
+        }
+        let found = instances::instances_of(&mut executor.session, profile).await?;
+        executor.session.rollback(doing).await?;
+        Ok(found)
+    }
+
+    /// The instances in staging are the mapped ones' targets and those that needed no mapping.
+    async fn verify_instances(&self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
+        let (Some(resolution), Some(profile)) = (&self.known.resolution, &self.known.profile) else {
+            return Ok(());
+        };
+        let found = self.instances_in_staging(executor, profile).await?;
+        let found: BTreeSet<InstanceId> = found.into_iter().map(|instance| instance.id).collect();
+        let wanted: BTreeSet<InstanceId> =
+            resolution.instances.iter().map(|instance| instance.target).collect();
+        let mut faults: Vec<String> =
+            wanted.difference(&found).map(|id| format!("instance {id} is missing")).collect();
+        faults.extend(found.difference(&wanted).map(|id| format!("instance {id} should not be there")));
+        if !faults.is_empty() {
+            return Err(RestoreError::Verification(faults).into());
+        }
+        let mapped = resolution.instances.iter();
+        journal.report.instances = mapped
+            .map(|instance| MappedInstance { source: instance.source.clone(), target: instance.target })
+            .collect();
+        Ok(())
+    }
 }

@@ -3,3 +3,4 @@
 pub(crate) mod instances;
 pub(crate) mod schema;
 pub(crate) mod tables;
+pub(crate) mod tool_locks;

@@ -1,11 +1,11 @@
 //! The commit, and how it ended when the connection was lost in it.
 
 use super::readers::{Reader, Relations, Sight, readers};
-use super::transaction;
 use crate::error::Result;
 use crate::progress::Step;
 use crate::restore::error::RestoreError;
-use crate::restore::run::Context;
+use crate::restore::executor::require_same_transaction;
+use crate::restore::run::Run;
 use crate::restore::sessions::Waiting;
 use crate::server::session::Session;
 use crate::server::{OtherSession, TargetError, catalog};
@@ -31,18 +31,18 @@ const AFTER_CANCELLING: Duration = Duration::from_millis(20);
 ///
 /// [`Refusal::InUse`](crate::restore::Refusal::InUse) if somebody stays.
 pub(crate) async fn make_ready(
-    context: &mut Context,
+    run: &mut Run,
     mut session: Session,
     relations: &Relations,
 ) -> Result<Session> {
-    context.journal.step(Step::Commit);
-    context.failpoints.pass(Step::Commit)?;
+    run.journal.step(Step::Commit);
+    run.failpoints.pass(Step::Commit)?;
     session.become_role(None).await?;
     // It must be on disk when the commit returns.
     session.execute("SET LOCAL synchronous_commit = on", DOING).await?;
-    transaction::require(&mut session, "what was done last").await?;
+    require_same_transaction(&mut session, "what was done last").await?;
     // Last, so that nobody comes between this and the commit.
-    wait_for_snapshots(context, session.backend_pid(), relations).await?;
+    wait_for_snapshots(run, session.backend_pid(), relations).await?;
     Ok(session)
 }
 
@@ -52,9 +52,9 @@ pub(crate) async fn make_ready(
 ///
 /// [`RestoreError::CommitUnknown`] if the connection was lost in the commit and the server cannot be asked; with every
 /// other error nothing has been committed.
-pub(crate) async fn commit(context: &mut Context, mut session: Session) -> Result<()> {
+pub(crate) async fn commit(run: &mut Run, mut session: Session) -> Result<()> {
     let outcome = Outcome::of(&session);
-    context.journal.progress.committing();
+    run.journal.progress.committing();
     let Err(error) = session.commit(DOING).await else {
         session.close().await;
         return Ok(());
@@ -64,7 +64,7 @@ pub(crate) async fn commit(context: &mut Context, mut session: Session) -> Resul
         return Err(error.into());
     }
     drop(session);
-    outcome.find_out(context, error).await
+    outcome.find_out(run, error).await
 }
 
 /// Waits until no other session on the target would see something between the old state and the new one.
@@ -72,13 +72,13 @@ pub(crate) async fn commit(context: &mut Context, mut session: Session) -> Resul
 /// Who reads from a snapshot of before is waited for, or ended. Who waits for our own locks can go on only when we
 /// commit: unless it is sure to see the new state, its statement is cancelled. Of the sessions of other roles that the
 /// server shows nothing of, only pg_dump is known to have a snapshot for all of its transaction.
-async fn wait_for_snapshots(context: &mut Context, own_pid: i32, relations: &Relations) -> Result<()> {
-    let mut waiting = Waiting::up_to(context.options.swap_wait);
+async fn wait_for_snapshots(run: &mut Run, own_pid: i32, relations: &Relations) -> Result<()> {
+    let mut waiting = Waiting::up_to(run.options.swap_wait);
     let (mut cancelled, mut hidden) = (BTreeSet::new(), BTreeSet::new());
     let mut first = true;
     loop {
-        let readers = readers(context, own_pid, relations).await?;
-        let Context { control, target, options, journal, .. } = context;
+        let readers = readers(run, own_pid, relations).await?;
+        let Run { control, target, options, journal, .. } = run;
         let (mut in_the_way, mut only_ended) = (Vec::new(), true);
         for Reader { session, sight } in readers {
             match sight {
@@ -145,8 +145,8 @@ impl Outcome {
 
     /// Asks until it is decided. A server process that waits for a commit which never came is ended: then it never
     /// comes.
-    async fn find_out(&self, context: &mut Context, lost: TargetError) -> Result<()> {
-        let Context { config, control, maintenance, application, .. } = context;
+    async fn find_out(&self, run: &mut Run, lost: TargetError) -> Result<()> {
+        let Run { config, control, maintenance, application, .. } = run;
         for question in 0..QUESTIONS {
             if question > 0 {
                 sleep(Duration::from_secs(1)).await;

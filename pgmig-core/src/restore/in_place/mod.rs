@@ -4,6 +4,5 @@
 mod commit;
 mod readers;
 mod run;
-pub(crate) mod transaction;
 
-pub(crate) use run::InPlace;
+pub(crate) use run::InPlaceRestore;

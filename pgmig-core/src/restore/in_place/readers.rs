@@ -6,7 +6,7 @@
 //! another isolation level, in COPY, in a function that is not VOLATILE. The isolation level of others the server does
 //! not show, so only what is sure to see the new state is let go on; what else waits is cancelled.
 
-use crate::restore::run::Context;
+use crate::restore::run::Run;
 use crate::server::TargetError;
 use crate::server::catalog::{self, CAN_BE_ENDED, IS_NO_REPLICATION, OtherSession};
 use crate::server::session::{Session, TextRow};
@@ -77,11 +77,11 @@ impl Relations {
 
 /// Sessions on the target with a snapshot, those of this run left out.
 pub(crate) async fn readers(
-    context: &mut Context,
+    run: &mut Run,
     own_pid: i32,
     relations: &Relations,
 ) -> Result<Vec<Reader>, TargetError> {
-    let Context { control, target, application, .. } = context;
+    let Run { control, target, application, .. } = run;
     // A role's sessions begin with its own settings, or the database's, or the server's.
     let sql = format!(
         "SELECT a.pid, COALESCE(a.usename, ''), a.application_name, \

@@ -2,19 +2,19 @@
 
 use super::commit::{commit, make_ready};
 use super::readers::Relations;
-use super::transaction;
+use crate::archive::Archive;
 use crate::error::Result;
 use crate::progress::Step;
 use crate::restore::build::Build;
 use crate::restore::build::commit_guard::Guard;
 use crate::restore::clearing::{self, Clearing};
 use crate::restore::error::RestoreError;
+use crate::restore::executor::require_same_transaction;
 use crate::restore::options::Erase;
-use crate::restore::prepared::Restore;
 use crate::restore::refusal::Refusal;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
-use crate::restore::run::{Context, keep_alive};
+use crate::restore::run::{Run, keep_alive};
 use crate::restore::sessions::Waiting;
 use crate::server::contents::{self, Holdings};
 use crate::server::session::Session;
@@ -40,35 +40,32 @@ const IN_THE_WAY: [&str; 2] = ["55P03", "40P01"];
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A restore in place under way.
-pub(crate) struct InPlace {
-    context: Context,
+pub(crate) struct InPlaceRestore {
+    run: Run,
     /// What the target held.
     relations: Relations,
 }
 
-impl InPlace {
-    /// Takes a prepared restore apart: what fills the target, and what goes on around that.
-    pub(crate) fn new(restore: Restore) -> (Self, Build) {
-        let database = restore.database().to_owned();
-        let (context, build) = Context::new(restore, database);
-        (Self { context, relations: Relations::default() }, build)
+impl InPlaceRestore {
+    pub(crate) fn new(run: Run) -> Self {
+        Self { run, relations: Relations::default() }
     }
 
-    pub(crate) async fn execute(&mut self, build: Build) -> Result<RestoreReport> {
-        self.context.lock().await?;
+    pub(crate) async fn execute(mut self, build: Build, archive: Archive) -> Result<RestoreReport> {
+        self.run.lock().await?;
         // Of runs that took the other strategy.
-        self.context.clean_leftovers().await?;
-        self.context.failpoints.pass(Step::CleanLeftovers)?;
+        self.run.clean_leftovers().await?;
+        self.run.failpoints.pass(Step::CleanLeftovers)?;
         let session = self.open().await?;
         let pid = session.backend_pid();
-        let cancel = self.context.cancel.clone();
+        let cancel = self.run.cancel.clone();
         let restored = tokio::select! {
-            restored = self.restore(session, build) => restored,
+            restored = self.restore(session, build, archive) => restored,
             () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
         };
         let restored = match restored {
             Ok(session) => tokio::select! {
-                ready = make_ready(&mut self.context, session, &self.relations) => ready,
+                ready = make_ready(&mut self.run, session, &self.relations) => ready,
                 () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
             },
             failed => failed,
@@ -81,16 +78,16 @@ impl InPlace {
             }
         };
         // From here on an interruption comes too late.
-        let committed = commit(&mut self.context, session).await;
+        let committed = commit(&mut self.run, session).await;
         if !matches!(committed, Ok(()) | Err(crate::Error::Restore(RestoreError::CommitUnknown { .. }))) {
             self.end(pid).await;
         }
         committed?;
-        Ok(self.context.report())
+        Ok(self.run.report())
     }
 
     async fn open(&self) -> Result<Session> {
-        let Context { config, target, application, .. } = &self.context;
+        let Run { config, target, application, .. } = &self.run;
         let mut session = Session::open(config, &target.name, application).await?;
         session.execute(SETTINGS, "set up the session").await?;
         if session.server_version() >= 140_000 {
@@ -101,28 +98,28 @@ impl InPlace {
     }
 
     /// Everything but the commit, for which the session is returned.
-    async fn restore(&mut self, mut session: Session, mut build: Build) -> Result<Session> {
+    async fn restore(&mut self, mut session: Session, mut build: Build, archive: Archive) -> Result<Session> {
         self.clear(&mut session, &mut build).await?;
-        let Context { control, journal, .. } = &mut self.context;
+        let Run { control, journal, .. } = &mut self.run;
         let session = tokio::select! {
-            built = build.run_in(session, journal) => built?,
+            built = build.run_in(session, archive, journal) => built?,
             lost = keep_alive(control) => return Err(lost.into()),
         };
-        self.context.refuse_warnings()?;
+        self.run.refuse_warnings()?;
         Ok(session)
     }
 
     /// Begins the transaction and drops what the target holds, when nobody else is there any more.
     async fn clear(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
-        self.context.journal.step(Step::Clear);
-        let mut waiting = Waiting::up_to(self.context.options.swap_wait);
+        self.run.journal.step(Step::Clear);
+        let mut waiting = Waiting::up_to(self.run.options.swap_wait);
         loop {
-            let Context { control, target, application, .. } = &mut self.context;
+            let Run { control, target, application, .. } = &mut self.run;
             let sessions = catalog::other_sessions(control, &target.name, application).await?;
             if sessions.is_empty() && self.try_to_clear(session, build).await? {
                 return Ok(());
             }
-            let Context { control, target, options, journal, application, .. } = &mut self.context;
+            let Run { control, target, options, journal, application, .. } = &mut self.run;
             if waiting.is_over() {
                 let sessions = catalog::other_sessions(control, &target.name, application).await?;
                 return Err(waiting.refusal(&target.name, sessions).into());
@@ -152,23 +149,23 @@ impl InPlace {
     }
 
     async fn clear_now(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
-        let owner = self.context.config.username().to_owned();
+        let owner = self.run.config.username().to_owned();
         // A login role may not inherit the rights of `username`.
         if !catalog::is_superuser(session).await? {
             session.become_role(Some(&owner)).await?;
         }
         clearing::lock_tables(session, &owner).await?;
-        if self.context.options.erase == Erase::Refuse {
+        if self.run.options.erase == Erase::Refuse {
             self.refuse_filled(session).await?;
         }
         build.remember_target(session).await?;
         self.relations = Relations::of(session).await?;
         let clearing = Clearing::of(session, &owner).await?;
         clearing.clear(session).await?;
-        transaction::require(session, "the clearing of the target").await?;
+        require_same_transaction(session, "the clearing of the target").await?;
         session.become_role(Some(&owner)).await?;
         build.guard = Some(Guard::set(session).await?);
-        self.context.failpoints.pass(Step::Clear)?;
+        self.run.failpoints.pass(Step::Clear)?;
         Ok(())
     }
 
@@ -178,7 +175,7 @@ impl InPlace {
         session.begin(doing).await?;
         let holdings = contents::holdings(session, &HashSet::new()).await;
         session.rollback(doing).await?;
-        let database = self.context.target.name.clone();
+        let database = self.run.target.name.clone();
         let Holdings { tables, rows, large_objects } = match holdings {
             Err(error) if error.is_answer() => {
                 let contents = "rows that cannot be read".to_owned();
@@ -197,14 +194,14 @@ impl InPlace {
     /// unlocked when this returns.
     async fn end(&mut self, pid: i32) {
         if let Err(error) = self.try_to_end(pid).await {
-            self.context.journal.notice(format!(
+            self.run.journal.notice(format!(
                 "server process {pid} may hold its locks on the target until it has rolled back ({error})"
             ));
         }
     }
 
     async fn try_to_end(&mut self, pid: i32) -> Result<(), TargetError> {
-        let Context { config, control, application, maintenance, .. } = &mut self.context;
+        let Run { config, control, application, maintenance, .. } = &mut self.run;
         if control.execute("SELECT 1", "reach the server").await.is_err() {
             *control = Session::open(config, maintenance, application).await?;
         }

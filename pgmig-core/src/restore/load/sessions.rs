@@ -30,7 +30,7 @@ pub(crate) struct Setup {
 }
 
 /// The sessions: one that does what is done once, and others that work beside it.
-pub(crate) struct Workers {
+pub(crate) struct Sessions {
     pub(crate) lead: Executor,
     others: Vec<Executor>,
     settings: BulkSettings,
@@ -38,7 +38,7 @@ pub(crate) struct Workers {
     replaced: u64,
 }
 
-impl Workers {
+impl Sessions {
     /// Opens the first session.
     ///
     /// # Errors

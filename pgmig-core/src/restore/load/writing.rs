@@ -8,7 +8,7 @@ use crate::copy::{CopyOptions, CopyStatement};
 use crate::error::Result;
 use crate::progress::Step;
 use crate::restore::error::RestoreError;
-use crate::restore::in_place::transaction;
+use crate::restore::executor::require_same_transaction;
 use crate::restore::plan::{Held, RowForm, RunAs, TableLoad};
 use crate::server::TargetError;
 use crate::sql::{QualifiedName, quote_literal};
@@ -283,7 +283,7 @@ impl Hand<'_, '_> {
             let sql = self.in_utf8(sql, &doing).await?;
             let done = self.executor.session.execute(&sql, &doing).await;
             let rows = active.acknowledge(done.map_err(TargetError::without_message)?);
-            transaction::require(&mut self.executor.session, &name).await?;
+            require_same_transaction(&mut self.executor.session, &name).await?;
             job.progress.rows(&name, rows);
             job.failpoints.pass(Step::Data)?;
         }

@@ -6,7 +6,7 @@ use crate::migrations;
 use crate::progress::Notice;
 use crate::restore::clearing::Clearing;
 use crate::restore::plan::{Plan, Task};
-use crate::restore::preflight::Inside;
+use crate::restore::preflight::Known;
 use crate::restore::preflight::lock_table;
 use crate::restore::preflight::upgrade_path::{Upgrade, split_migration};
 use crate::restore::refusal::Refusal;
@@ -21,17 +21,16 @@ use crate::sql::{StandardStrings, transaction_control};
 pub(crate) async fn preflight(
     session: &mut Session,
     archive: &Archive,
-    plan: &Plan,
-    inside: &Inside,
+    known: &Known,
     clearing: &Clearing,
 ) -> Result<()> {
     let strings =
         if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
-    refuse_transaction_control(plan, strings)?;
-    if let Upgrade::Planned { plan } = &inside.upgrade {
+    refuse_transaction_control(&known.plan, strings)?;
+    if let Upgrade::Planned { plan } = &known.upgrade {
         migrations::check_in_one_transaction(plan, split_migration, session.server_version())?;
     }
-    lock_table::preflight(session, plan, inside, clearing).await
+    lock_table::preflight(session, known, clearing).await
 }
 
 /// What is said of a restore in place beforehand.

@@ -1,6 +1,7 @@
 //! What becomes of the instances of a backup, as far as it is known before its rows are loaded.
 
 use crate::archive::{Archive, DumpId};
+use crate::backup::BackupError;
 use crate::backup::store::Store;
 use crate::error::Result;
 use crate::instance::{Instance, InstanceColumns, Mapping, Resolution, ResolvedInstance};
@@ -58,7 +59,7 @@ pub(crate) fn resolve(
     let regions = profile.map(Profile::system_regions).unwrap_or_default();
     let resolution = mapping.resolve(instances, regions)?;
     if !resolution.uncovered.is_empty() {
-        return Err(Refusal::Unmapped(resolution.uncovered).into());
+        return Err(BackupError::Unmapped(resolution.uncovered).into());
     }
     notices.extend(unknown_sources(&resolution));
     Ok(resolution)

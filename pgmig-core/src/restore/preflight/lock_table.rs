@@ -7,8 +7,7 @@ use crate::archive::{Entry, EntryKind};
 use crate::error::Result;
 use crate::migrations::{MigrationFile, MigrationSet};
 use crate::restore::clearing::Clearing;
-use crate::restore::plan::Plan;
-use crate::restore::preflight::Inside;
+use crate::restore::preflight::Known;
 use crate::restore::preflight::upgrade_path::Upgrade;
 use crate::restore::refusal::Refusal;
 use crate::server::TargetError;
@@ -67,14 +66,9 @@ fn capacity(per_transaction: u64, slots: u64) -> u64 {
 /// # Errors
 ///
 /// [`Refusal::TooManyLocks`] with the setting that is needed.
-pub(crate) async fn preflight(
-    session: &mut Session,
-    plan: &Plan,
-    inside: &Inside,
-    clearing: &Clearing,
-) -> Result<()> {
-    let upgrade = of_upgrade(&inside.upgrade, inside.migrations.as_ref());
-    let needed = CATALOGS + clearing.going() + plan.locks + upgrade;
+pub(crate) async fn preflight(session: &mut Session, known: &Known, clearing: &Clearing) -> Result<()> {
+    let upgrade = of_upgrade(&known.upgrade, known.migrations.as_ref());
+    let needed = CATALOGS + clearing.going() + known.plan.locks + upgrade;
     let table = lock_table(session).await?;
     if needed <= table.free() {
         return Ok(());

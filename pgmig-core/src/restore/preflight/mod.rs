@@ -1,6 +1,8 @@
 //! What has to be known before anything is changed, and what is refused.
 
+mod connect;
 mod facts;
+mod found;
 pub(crate) mod in_place;
 pub(crate) mod instances;
 pub(crate) mod lock_table;
@@ -11,10 +13,8 @@ pub(crate) mod upgrade_path;
 
 use crate::archive::{Archive, Entry, Tail};
 use crate::backup::Backup;
-use crate::backup::Source;
 use crate::backup::store::Store;
 use crate::error::Result;
-use crate::instance::Resolution;
 use crate::migrations::MigrationSet;
 use crate::profile::Profile;
 use crate::progress::{Notice, Severity};
@@ -23,85 +23,20 @@ use crate::restore::clearing::Clearing;
 use crate::restore::options::Strategy;
 use crate::restore::options::{RestoreOptions, SchemaMode};
 use crate::restore::plan::{Facts, Plan};
-use crate::restore::preflight::instances::LateInstances;
-use crate::restore::preflight::strategy::{Decision, Obstacles};
+use crate::restore::preflight::strategy::Obstacles;
 use crate::restore::preflight::transcode::transcode;
 use crate::restore::preflight::upgrade_path::{Obstacle, Upgrade};
 use crate::restore::refusal::Refusal;
-use crate::restore::report::contents::TargetContents;
-use crate::restore::target_schema::{self, TargetSchema};
+use crate::restore::target_schema::{self};
 use crate::server::catalog::{self, DatabaseFacts, RoleFacts};
-use crate::server::contents::{self, Extras};
+use crate::server::contents::{self};
 use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
-use crate::sql::{quote_ident, quote_literal};
+use crate::sql::quote_ident;
 use std::collections::HashSet;
 
-/// Everything that is known before the restore.
-pub(crate) struct Preflight {
-    pub(crate) source: Source,
-    pub(crate) archive: Archive,
-    pub(crate) plan: Plan,
-    pub(crate) facts: Facts,
-    pub(crate) control: Session,
-    pub(crate) maintenance: String,
-    pub(crate) target: DatabaseFacts,
-    pub(crate) decision: Decision,
-    pub(crate) inside: Inside,
-}
-
-/// What was found in the target database and in the archive's data.
-pub(crate) struct Inside {
-    pub(crate) contents: TargetContents,
-    pub(crate) extras: Extras,
-    pub(crate) profile: Option<Profile>,
-    pub(crate) migrations: Option<MigrationSet>,
-    pub(crate) upgrade: Upgrade,
-    pub(crate) resolution: Option<Resolution>,
-    pub(crate) late: Option<LateInstances>,
-    /// The target's own schema, where it is the authority.
-    pub(crate) target_schema: Option<TargetSchema>,
-    pub(crate) notices: Vec<Notice>,
-}
-
-/// Connects to the maintenance database: `postgres`, else `template1`. Where `su_username` may connect to neither, to
-/// the target itself, which then cannot be renamed.
-pub(crate) async fn open_control(config: &TargetConfig, application: &str) -> Result<(Session, String)> {
-    for database in MAINTENANCE.into_iter().filter(|database| *database != config.database()) {
-        match Session::open(config, database, application).await {
-            Err(error) if is_closed(&error) => {}
-            session => return Ok((session?, database.to_owned())),
-        }
-    }
-    Ok((Session::open(config, config.database(), application).await?, config.database().to_owned()))
-}
-
-/// Connects to the target, to look into it: as `username` where `su_username` does not inherit its rights.
-pub(crate) async fn open_inside(config: &TargetConfig, application: &str) -> Result<Session> {
-    let mut session = Session::open(config, config.database(), application).await?;
-    // Compiling the queries of the catalogs takes longer than running them.
-    session.execute("SET jit = off", "set up the session").await?;
-    let owner = config.username();
-    let inherits = format!("SELECT pg_catalog.pg_has_role(session_user, {}, 'USAGE')", quote_literal(owner));
-    // From 16 on, membership alone does not allow SET ROLE.
-    let right = if session.server_version() >= 160_000 { "SET" } else { "MEMBER" };
-    let becomes = format!("SELECT pg_catalog.pg_has_role(session_user, {}, '{right}')", quote_literal(owner));
-    let doing = "read whether su_username has the rights of username";
-    if !session.holds(&inherits, doing).await? && session.holds(&becomes, doing).await? {
-        session.become_role(Some(owner)).await?;
-    }
-    Ok(session)
-}
-
-/// Databases to be connected to while another one is replaced, the best first.
-const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
-
-/// Whether another database may be open to us where this one is not.
-fn is_closed(error: &TargetError) -> bool {
-    const INSUFFICIENT_PRIVILEGE: &str = "42501";
-    matches!(error, TargetError::UnknownDatabase { .. } | TargetError::NotAdmitted { .. })
-        || error.sqlstate() == Some(INSUFFICIENT_PRIVILEGE)
-}
+pub(crate) use connect::{open_control, open_inside};
+pub(crate) use found::{Known, Preflight};
 
 /// Finds out everything, in the order in which it is cheapest to be refused.
 pub(crate) async fn run(
@@ -134,47 +69,48 @@ pub(crate) async fn run(
     if let Some(clearing) = &clearing {
         clearing.describe(&mut facts);
     }
-    let mut plan = match options.schema {
+    let plan = match options.schema {
         SchemaMode::Target => Plan::of_contents(&archive, &facts)?,
         _ => Plan::new(&archive, &facts)?,
     };
-    let mut inside = look_inside(&mut session, config, &archive, options, &target).await?;
+    let mut known = look_inside(&mut session, config, &archive, options, &target, (plan, facts)).await?;
     if options.schema == SchemaMode::Target {
-        let profile = inside.profile.as_ref().or(options.profile.as_ref());
-        let found = target_schema::find(&mut session, &archive, &mut plan, profile, &facts).await?;
-        inside.notices.extend(found.notices.iter().cloned());
+        let profile = known.profile.as_ref().or(options.profile.as_ref());
+        let found =
+            target_schema::find(&mut session, &archive, &mut known.plan, profile, &known.facts).await?;
+        known.notices.extend(found.notices.iter().cloned());
         // What is kept is not erased.
         let in_target = profile.map(|profile| profile.clone().in_target());
         let erased = in_target.filter(|profile| !profile.keeps_instances());
-        inside.contents = target_contents(&mut session, &target, erased.as_ref(), &found.kept).await?;
-        inside.target_schema = Some(found);
+        known.contents = target_contents(&mut session, &target, erased.as_ref(), &found.kept).await?;
+        known.target_schema = Some(found);
     }
-    refuse_other_schema(&mut session, &archive, &inside, config.username()).await?;
-    inside.notices.extend(archive_notices(&mut archive, &facts));
+    refuse_other_schema(&mut session, &archive, &known, config.username()).await?;
+    known.notices.extend(archive_notices(&mut archive, &known.facts));
     if let Some(clearing) = &clearing {
         // They are refused, or they stay.
-        inside.extras.of_others.clear();
-        in_place::preflight(&mut session, &archive, &plan, &inside, clearing).await?;
-        inside.notices.extend(in_place::notices(clearing));
+        known.extras.of_others.clear();
+        in_place::preflight(&mut session, &archive, &known, clearing).await?;
+        known.notices.extend(in_place::notices(clearing));
     }
     session.close().await;
-    inside.notices.insert(0, decision.notice());
-    Ok(Preflight { source, archive, plan, facts, control, maintenance, target, decision, inside })
+    known.notices.insert(0, decision.notice());
+    Ok(Preflight { source, archive, control, maintenance, target, decision, known })
 }
 
 /// What replaces only a target of the same schema need not be loaded to see that it is another one.
 async fn refuse_other_schema(
     session: &mut Session,
     archive: &Archive,
-    inside: &Inside,
+    known: &Known,
     username: &str,
 ) -> Result<()> {
-    let obstacle = match &inside.upgrade {
+    let obstacle = match &known.upgrade {
         Upgrade::NotAStore => &Obstacle::NoStore,
         Upgrade::AsItIs { obstacle } => obstacle,
         _ => return Ok(()),
     };
-    if inside.contents.is_empty() || !archive.has_all_entries() {
+    if known.contents.is_empty() || !archive.has_all_entries() {
         return Ok(());
     }
     let differences = target_schema::certain_differences(session, archive, username).await?;
@@ -211,7 +147,8 @@ async fn look_inside(
     archive: &Archive,
     options: &RestoreOptions,
     target: &DatabaseFacts,
-) -> Result<Inside> {
+    (plan, facts): (Plan, Facts),
+) -> Result<Known> {
     let store = Store::recognise(archive, options.profile.as_ref())?;
     let mut notices = Vec::new();
     if let Some(profile) = options.profile.as_ref().filter(|_| archive.has_all_entries()) {
@@ -239,7 +176,9 @@ async fn look_inside(
     }
     let set = migrations.as_ref();
     let upgrade = upgrade_path::find(inside, archive, store.as_ref(), set, options, &mut notices).await?;
-    Ok(Inside {
+    Ok(Known {
+        plan,
+        facts,
         extras: contents::extras(inside, config.username()).await?,
         profile: store.map(|store| store.profile),
         contents,

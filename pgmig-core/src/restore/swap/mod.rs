@@ -4,4 +4,4 @@ mod carry_over;
 pub(crate) mod rename;
 mod run;
 
-pub(crate) use run::Run;
+pub(crate) use run::SwapRestore;

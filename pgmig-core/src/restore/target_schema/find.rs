@@ -6,6 +6,7 @@ use super::obstacles::obstacles;
 use super::own::{self, OwnTables};
 use super::rules::{self, Findings};
 use super::sequences::{self, SequenceValue};
+use super::triggers::{InsertTrigger, insert_triggers};
 use super::{expressions, types, user_types};
 use crate::archive::{Archive, DumpId, EntryKind};
 use crate::backup::store::insert_columns;
@@ -13,8 +14,7 @@ use crate::error::Result;
 use crate::migrations;
 use crate::profile::{Profile, TargetRules};
 use crate::progress::{Notice, Severity};
-use crate::restore::build::lifted::{InsertTrigger, insert_triggers};
-use crate::restore::build::tool_locks;
+use crate::restore::catalogs::tool_locks;
 use crate::restore::plan::{Facts, Plan, RowForm, RunAs, TableLoad};
 use crate::restore::refusal::Refusal;
 use crate::restore::report::difference::{DifferenceKind, Outcome, TableDifference};
@@ -172,6 +172,11 @@ fn kept(own: &OwnTables, profile: Option<&Profile>) -> HashSet<QualifiedName> {
 }
 
 impl TargetSchema {
+    /// The statement by which the target's own code finds its tables.
+    pub(crate) fn set_search_path(&self) -> String {
+        format!("SET search_path = {}", self.search_path)
+    }
+
     /// Whether a table keeps the target's rows.
     pub(crate) fn keeps(&self, table: &QualifiedName) -> bool {
         self.kept.contains(table)

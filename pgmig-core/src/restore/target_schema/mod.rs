@@ -15,6 +15,7 @@ mod obstacles;
 pub(crate) mod own;
 mod rules;
 pub(crate) mod sequences;
+pub(crate) mod triggers;
 mod types;
 mod user_types;
 
