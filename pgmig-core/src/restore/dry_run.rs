@@ -64,7 +64,14 @@ impl Restore {
 
     /// Says good-bye to the server instead of running.
     pub async fn close(self) {
-        self.preflight.control.close().await;
+        let Self { mut preflight, config, application, progress, .. } = self;
+        let role = preflight.login.role().map(|role| role.name().to_owned()).unwrap_or_default();
+        if let Err(error) = preflight.login.end(&mut preflight.control, &config, &application).await {
+            let text =
+                format!("the temporary role {role} is left behind ({error}); the next restore of the target removes it");
+            progress.notice(&Notice { severity: Severity::Warning, text });
+        }
+        preflight.control.close().await;
     }
 
     async fn ask(&mut self) -> Result<Asked> {
@@ -145,7 +152,7 @@ impl Restore {
             database_owner: target.owner.clone(),
             username: self.config.username().to_owned(),
             su_username: self.preflight.known.facts.login.clone(),
-            su_is_superuser: self.preflight.known.facts.is_superuser,
+            su_is_superuser: self.preflight.known.facts.login_is_superuser,
             staging_database: match self.preflight.decision.strategy {
                 Strategy::Swap => Some(staging_name(&target.name)),
                 Strategy::InPlace => None,
@@ -269,7 +276,7 @@ fn large_objects(archive: &Archive, plan: &Plan) -> PlannedLargeObjects {
 /// Objects by pass and kind, each kind where its first object is. Large objects are counted on their own.
 fn objects(archive: &Archive, plan: &Plan) -> Vec<PlannedObjects> {
     let passes: [(Pass, &[&[Task]]); 5] = [
-        (Pass::PreData, &[&plan.pre_data]),
+        (Pass::PreData, &[&plan.first, &plan.pre_data]),
         (Pass::Data, &[&plan.data_first, &plan.data_last]),
         (Pass::PostData, &[&plan.post_data]),
         (Pass::Privileges, &[&plan.privileges]),

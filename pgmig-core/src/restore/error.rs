@@ -97,6 +97,36 @@ pub enum RestoreError {
          belong into a backup"
     )]
     TransactionEnded(String),
+    /// A statement committed the transaction that everything is restored in, before everything was.
+    #[error(
+        "{culprit} committed the transaction in which everything is restored, before all of it was: {what}; restore a backup \
+         of the target"
+    )]
+    CommittedEarly {
+        /// The entry whose statement did it, as far as that is known.
+        culprit: String,
+        /// What is known of the target now.
+        what: String,
+    },
+    /// A statement changed something of its session that pgmig relies on.
+    #[error("{culprit} changed {what} of the session that restores it, which does not belong into a backup")]
+    SessionChanged {
+        /// The entry or the table whose code did it.
+        culprit: String,
+        /// What it changed.
+        what: &'static str,
+    },
+    /// Objects that may be the archive's are where an extension's script would find them.
+    #[error(
+        "extension {extension} cannot be made by a superuser: schema {schema} holds objects of other roles already, which its \
+         script could take for its own"
+    )]
+    ExtensionSchema {
+        /// The extension.
+        extension: String,
+        /// Its schema.
+        schema: String,
+    },
     /// Interrupted.
     #[error("interrupted; the target is untouched")]
     Interrupted,
@@ -160,9 +190,9 @@ impl RestoreError {
         match self {
             RestoreError::Refused(_) => ErrorKind::Refused,
             RestoreError::Strict(_) => ErrorKind::Strict,
-            RestoreError::OutcomeUnknown { .. } | RestoreError::CommitUnknown { .. } => {
-                ErrorKind::OutcomeUnknown
-            }
+            RestoreError::OutcomeUnknown { .. }
+            | RestoreError::CommitUnknown { .. }
+            | RestoreError::CommittedEarly { .. } => ErrorKind::OutcomeUnknown,
             RestoreError::Interrupted => ErrorKind::Interrupted,
             _ => ErrorKind::Failed,
         }

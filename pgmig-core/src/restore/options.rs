@@ -5,6 +5,7 @@ use crate::migrations::MigrationSet;
 use crate::profile::{Profile, Release};
 use crate::progress::Failpoint;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -95,6 +96,11 @@ pub struct RestoreOptions {
     pub jobs: NonZeroUsize,
     /// How large values are compressed.
     pub toast_compression: ToastCompression,
+    /// Run code of the archive in sessions of `su_username`, as PostgreSQL's own tools do, and let it make what only a
+    /// superuser can make.
+    pub trust_archive: bool,
+    /// Extensions that pgmig creates as a superuser, besides those that are harmless in an untrusted archive.
+    pub allow_extensions: BTreeSet<String>,
     /// Test builds only: where to stop or die. Ignored without the feature `failpoints`.
     pub failpoint: Option<Failpoint>,
 }
@@ -117,6 +123,8 @@ impl RestoreOptions {
             terminate_sessions: false,
             jobs: default_jobs(),
             toast_compression: ToastCompression::default(),
+            trust_archive: false,
+            allow_extensions: BTreeSet::new(),
             failpoint: None,
         }
     }

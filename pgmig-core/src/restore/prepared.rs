@@ -12,11 +12,13 @@ use super::run::Run;
 use super::staging::names::staging_name;
 use super::swap::SwapRestore;
 use super::target_schema::TargetSchema;
+use super::archive_login::ArchiveLogin;
+use super::preflight::open_control;
 use crate::archive::Archive;
 use crate::backup::Backup;
 use crate::error::Result;
 use crate::progress::Step;
-use crate::progress::{Progress, Severity};
+use crate::progress::{Notice, Progress, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
@@ -71,10 +73,18 @@ impl Restore {
         let application = application_name(config.application_name().unwrap_or("pgmig"), &run_id);
         progress.step(Step::Preflight);
         failpoints.pass(Step::Preflight)?;
-        let looking = preflight::run(backup, &config, &options, &application);
+        let mut login = ArchiveLogin::default();
+        let looking = preflight::run(backup, &config, &options, (&run_id, &application), &mut login);
         let preflight = tokio::select! {
-            preflight = looking => preflight?,
-            () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
+            preflight = looking => preflight,
+            () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+        };
+        let preflight = match preflight {
+            Ok(preflight) => preflight,
+            Err(error) => {
+                end_anew(login, &config, &application, progress.as_ref()).await;
+                return Err(error);
+            }
         };
         Ok(Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight })
     }
@@ -137,10 +147,9 @@ impl Restore {
     ///
     /// Whatever goes wrong; see [`Error::kind`](crate::Error::kind) for what to conclude.
     pub async fn run(self) -> Result<RestoreReport> {
-        self.check()?;
-        if self.needs_confirmation() {
-            let (database, contents) = (self.database().to_owned(), self.contents().describe());
-            return Err(Refusal::WouldErase { database, contents }.into());
+        if let Err(refusal) = self.may_run() {
+            self.close().await;
+            return Err(refusal);
         }
         match self.strategy() {
             Strategy::Swap => {
@@ -156,13 +165,22 @@ impl Restore {
         }
     }
 
+    fn may_run(&self) -> Result<()> {
+        self.check()?;
+        if self.needs_confirmation() {
+            let (database, contents) = (self.database().to_owned(), self.contents().describe());
+            return Err(Refusal::WouldErase { database, contents }.into());
+        }
+        Ok(())
+    }
+
     /// Takes the restore apart: what goes on around the filling of `database`, what fills it, and what it is filled
     /// from.
     fn into_parts(self, database: String) -> (Run, Build, Archive) {
         let jobs = self.jobs();
         let Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight } =
             self;
-        let Preflight { archive, control, maintenance, target, decision, known, .. } = preflight;
+        let Preflight { archive, control, maintenance, target, decision, login, known, .. } = preflight;
         let mut journal = Journal::new(progress);
         journal.report.database.clone_from(&target.name);
         journal.report.strategy = decision.strategy;
@@ -171,7 +189,9 @@ impl Restore {
             journal.note(notice.clone());
         }
         let build = Build {
-            config: config.clone(),
+            config: login.config(&config).clone(),
+            admin: config.clone(),
+            has_superuser_beside: login.role().is_some(),
             database,
             target: target.name.clone(),
             application: application.clone(),
@@ -193,9 +213,29 @@ impl Restore {
             control,
             maintenance,
             target,
+            login,
             journal,
         };
         (run, build, archive)
+    }
+}
+
+/// Removes the temporary role after a preflight that failed, whose connection is gone.
+async fn end_anew(mut login: ArchiveLogin, config: &TargetConfig, application: &str, progress: &dyn Progress) {
+    let Some(name) = login.role().map(|role| role.name().to_owned()) else { return };
+    let ended = match open_control(config, application).await {
+        Ok((mut control, _)) => {
+            let ended = login.end(&mut control, config, application).await;
+            control.close().await;
+            ended.map_err(crate::Error::from)
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = ended {
+        progress.notice(&Notice {
+            severity: Severity::Warning,
+            text: format!("the temporary role {name} is left behind ({error}); the next restore of the target removes it"),
+        });
     }
 }
 

@@ -5,6 +5,7 @@ mod binary_ids;
 pub(crate) mod commit_guard;
 mod data;
 mod empty;
+mod extensions;
 mod into_target_schema;
 mod late_instances;
 mod lifted;
@@ -47,7 +48,12 @@ use std::sync::Arc;
 
 /// Everything that it takes to build the staging database.
 pub(crate) struct Build {
+    /// For sessions that run code of the archive or of the target.
     pub(crate) config: TargetConfig,
+    /// For sessions that run pgmig's own statements only: `su_username`'s.
+    pub(crate) admin: TargetConfig,
+    /// Whether a superuser's session beside those makes what only a superuser can make.
+    pub(crate) has_superuser_beside: bool,
     /// The staging database.
     pub(crate) database: String,
     pub(crate) target: String,
@@ -152,6 +158,10 @@ impl Build {
             sessions.open_others(setup).await?;
         }
         analyze(sessions.all(), self.strongest()).await?;
+        // After every statement of ours: they would fire on it.
+        for task in &self.known.plan.event_triggers {
+            sessions.lead.run(task).await?;
+        }
         self.failpoints.pass(Step::Analyze)?;
         Ok(())
     }
@@ -161,12 +171,13 @@ impl Build {
         &self,
         archive: &mut Archive,
         executor: &mut Executor,
-        journal: &Journal,
+        journal: &mut Journal,
     ) -> Result<Prepared> {
         // What is planned need not be kept twice: of many thousand tables it is many MiB.
         if archive.has_all_entries() {
             archive.forget_statements();
         }
+        self.make_extensions(executor, journal).await?;
         let opened_public = self.open_public(executor).await?;
         self.tasks(executor, journal, &self.known.plan.pre_data, Step::PreData).await?;
         executor.run_all(&self.known.plan.data_first.iter().collect::<Vec<_>>()).await?;
@@ -191,9 +202,6 @@ impl Build {
 
         executor.become_role(&RunAs::Superuser).await?;
         verify::objects(&mut executor.session, &self.known.plan.expected).await?;
-        for task in &self.known.plan.event_triggers {
-            executor.run(task).await?;
-        }
         journal.report.ddl_replacements = sessions.replaced();
         let executor = &mut sessions.lead;
         self.settle(executor).await?;
@@ -225,6 +233,8 @@ impl Build {
             if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
         Setup {
             config: self.config.clone(),
+            admin: self.admin.clone(),
+            has_superuser_beside: self.has_superuser_beside,
             database: self.database.clone(),
             application: self.application.clone(),
             strings,
@@ -248,7 +258,7 @@ impl Build {
             journal.notice(format!(
                 "the server admits {admitted} of the {wanted} connections that --jobs asks for (max_connections, or \
                  the connection limit of {}); the restore goes on with {admitted}",
-                quote_ident(self.config.su_username())
+                quote_ident(self.admin.su_username())
             ));
         }
         Ok(())
@@ -256,7 +266,12 @@ impl Build {
 
     /// The most privileged role that pgmig can act as: the superuser, else `username`, which owns everything restored.
     pub(crate) fn strongest(&self) -> &'static RunAs {
-        if self.known.facts.is_superuser { &RunAs::Superuser } else { &RunAs::Owner }
+        if self.sessions_are_superusers() { &RunAs::Superuser } else { &RunAs::Owner }
+    }
+
+    /// Whether the sessions that fill the database are a superuser's.
+    pub(crate) fn sessions_are_superusers(&self) -> bool {
+        self.known.facts.login_is_superuser && !self.has_superuser_beside
     }
 
     pub(crate) fn rules(&self) -> Option<Arc<Rules>> {

@@ -1,6 +1,6 @@
 //! A restore from beginning to end, strategy in-place.
 
-use super::commit::{commit, make_ready};
+use super::commit::{commit, make_ready, xact_status};
 use super::readers::Relations;
 use crate::archive::Archive;
 use crate::error::Result;
@@ -44,14 +44,23 @@ pub(crate) struct InPlaceRestore {
     run: Run,
     /// What the target held.
     relations: Relations,
+    /// The ID of the transaction.
+    transaction: Option<String>,
 }
 
 impl InPlaceRestore {
     pub(crate) fn new(run: Run) -> Self {
-        Self { run, relations: Relations::default() }
+        Self { run, relations: Relations::default(), transaction: None }
     }
 
     pub(crate) async fn execute(mut self, build: Build, archive: Archive) -> Result<RestoreReport> {
+        let restored = self.lock_and_restore(build, archive).await;
+        self.run.end_login().await;
+        restored?;
+        Ok(self.run.report())
+    }
+
+    async fn lock_and_restore(&mut self, build: Build, archive: Archive) -> Result<()> {
         self.run.lock().await?;
         // Of runs that took the other strategy.
         self.run.clean_leftovers().await?;
@@ -74,7 +83,7 @@ impl InPlaceRestore {
             Ok(session) => session,
             Err(error) => {
                 self.end(pid).await;
-                return Err(error);
+                return Err(self.look_after(error).await);
             }
         };
         // From here on an interruption comes too late.
@@ -82,13 +91,12 @@ impl InPlaceRestore {
         if !matches!(committed, Ok(()) | Err(crate::Error::Restore(RestoreError::CommitUnknown { .. }))) {
             self.end(pid).await;
         }
-        committed?;
-        Ok(self.run.report())
+        committed
     }
 
     async fn open(&self) -> Result<Session> {
-        let Run { config, target, application, .. } = &self.run;
-        let mut session = Session::open(config, &target.name, application).await?;
+        let Run { target, application, .. } = &self.run;
+        let mut session = Session::open(self.run.archive_config(), &target.name, application).await?;
         session.execute(SETTINGS, "set up the session").await?;
         if session.server_version() >= 140_000 {
             // Not every platform has it.
@@ -97,13 +105,30 @@ impl InPlaceRestore {
         Ok(session)
     }
 
+    /// Where a statement has ended the transaction: whether anything of it was committed, which only the server can tell.
+    async fn look_after(&mut self, error: crate::Error) -> crate::Error {
+        let crate::Error::Restore(RestoreError::TransactionEnded(culprit)) = error else { return error };
+        let xid = self.transaction.as_deref().unwrap_or_default();
+        let query = xact_status(self.run.control.server_version(), xid);
+        let status = self.run.control.value(&query, "find out how the transaction ended").await;
+        let what = match status.as_deref() {
+            Ok("aborted") => return RestoreError::TransactionEnded(culprit).into(),
+            Ok("committed") => "a part of the backup is in the target, and what the target held is gone".to_owned(),
+            _ => format!(
+                "whether anything of it was committed is not known; when the server can be reached, this tells: {query} -- \
+                 \"aborted\" means that the target is untouched"
+            ),
+        };
+        RestoreError::CommittedEarly { culprit, what }.into()
+    }
+
     /// Everything but the commit, for which the session is returned.
     async fn restore(&mut self, mut session: Session, mut build: Build, archive: Archive) -> Result<Session> {
         self.clear(&mut session, &mut build).await?;
-        let Run { control, journal, .. } = &mut self.run;
+        let Run { control, journal, login, .. } = &mut self.run;
         let session = tokio::select! {
             built = build.run_in(session, archive, journal) => built?,
-            lost = keep_alive(control) => return Err(lost.into()),
+            lost = keep_alive(control, login) => return Err(lost.into()),
         };
         self.run.refuse_warnings()?;
         Ok(session)
@@ -136,6 +161,7 @@ impl InPlaceRestore {
     /// False if somebody else is in the way; then nothing has been changed.
     async fn try_to_clear(&mut self, session: &mut Session, build: &mut Build) -> Result<bool> {
         session.begin_one_transaction("begin the restore").await?;
+        self.transaction = session.one_transaction().map(str::to_owned);
         let cleared = self.clear_now(session, build).await;
         match cleared {
             Err(crate::Error::Target(error))

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 /// How long one message may take before the server is asked why.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Knows whom to ask about the loading sessions.
+/// Knows whom to ask about the loading sessions: as `su_username`, which sees them.
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) config: TargetConfig,

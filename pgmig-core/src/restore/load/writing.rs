@@ -8,7 +8,6 @@ use crate::copy::{CopyOptions, CopyStatement};
 use crate::error::Result;
 use crate::progress::Step;
 use crate::restore::error::RestoreError;
-use crate::restore::executor::require_same_transaction;
 use crate::restore::plan::{Held, RowForm, RunAs, TableLoad};
 use crate::server::TargetError;
 use crate::sql::{QualifiedName, quote_literal};
@@ -64,7 +63,9 @@ impl Hand<'_, '_> {
     /// Commits what was loaded; until then nothing can rely on it.
     pub(crate) async fn commit(&mut self) -> Result<()> {
         if std::mem::take(&mut self.in_transaction) {
+            self.executor.require_unchanged("code that runs when rows are loaded").await?;
             self.executor.session.commit_part("commit the rows").await?;
+            self.executor.take_back().await?;
         }
         for number in std::mem::take(&mut self.pending) {
             self.crew.leave(number)?;
@@ -112,6 +113,9 @@ impl Hand<'_, '_> {
     /// Opens a transaction, unless one is open. Nobody else writes, so a failure undoes no more than it must.
     async fn begin(&mut self, load: &TableLoad, doing: &str) -> Result<()> {
         self.executor.become_role(&load.run_as).await?;
+        if load.run_as == RunAs::Superuser {
+            self.executor.lend(load.destination(self.crew.job.roots)).await?;
+        }
         if !self.in_transaction {
             self.executor.session.begin_part(doing).await?;
             self.in_transaction = true;
@@ -163,7 +167,9 @@ impl Hand<'_, '_> {
         let stays = *load.destination(self.crew.job.roots) == load.table;
         // In the target itself a frozen row would be seen by readers whose snapshot is older.
         let is_staged = !self.executor.session.is_one_transaction();
-        is_staged && part == Part::Whole && copied && stays && load.into.is_none()
+        // To empty a table of an extension takes a right that `username` is not given.
+        let is_own = load.run_as == RunAs::Owner;
+        is_staged && is_own && part == Part::Whole && copied && stays && load.into.is_none()
     }
 
     /// The table that rows are copied into, or whose rows they become, and the statement.
@@ -283,7 +289,7 @@ impl Hand<'_, '_> {
             let sql = self.in_utf8(sql, &doing).await?;
             let done = self.executor.session.execute(&sql, &doing).await;
             let rows = active.acknowledge(done.map_err(TargetError::without_message)?);
-            require_same_transaction(&mut self.executor.session, &name).await?;
+            self.executor.require_unchanged(&name).await?;
             job.progress.rows(&name, rows);
             job.failpoints.pass(Step::Data)?;
         }

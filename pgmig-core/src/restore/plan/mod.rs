@@ -11,6 +11,7 @@ pub(crate) mod planner;
 pub(crate) mod roles;
 pub(crate) mod script;
 pub(crate) mod superuser;
+pub(crate) mod untrusted;
 
 use crate::archive::{Archive, DumpId};
 use crate::copy::CopyStatement;
@@ -24,6 +25,7 @@ use roles::Roles;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use superuser::Fresh;
+use untrusted::{PlannedExtension, Trust};
 
 /// What is known of the cluster and of a new database in it.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +35,8 @@ pub(crate) struct Facts {
     /// The role that connects.
     pub(crate) login: String,
     /// Whether it is a superuser.
+    pub(crate) login_is_superuser: bool,
+    /// Whether a superuser makes what only a superuser can make.
     pub(crate) is_superuser: bool,
     /// Whether `username` owns schema public of a new database, directly or through a role.
     pub(crate) owner_owns_public: bool,
@@ -44,6 +48,8 @@ pub(crate) struct Facts {
     pub(crate) tablespaces: BTreeSet<String>,
     /// What a new database holds.
     pub(crate) fresh: Fresh,
+    /// How far the archive is trusted.
+    pub(crate) trust: Trust,
 }
 
 /// As whom a statement runs.
@@ -166,6 +172,12 @@ pub(crate) enum RowForm {
 /// The whole restore.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
+    /// Made before all else, from parsed names.
+    pub(crate) extensions: Vec<PlannedExtension>,
+    /// Schemas of the archive that are made with these.
+    pub(crate) extension_schemas: BTreeSet<String>,
+    /// The entries that these come from.
+    pub(crate) first: Vec<Task>,
     pub(crate) pre_data: Vec<Task>,
     /// Entries of section data that make something which data needs (large objects).
     pub(crate) data_first: Vec<Task>,
@@ -192,8 +204,9 @@ pub(crate) struct Plan {
 impl Plan {
     /// Every entry's statements.
     pub(crate) fn tasks(&self) -> impl Iterator<Item = &Task> {
-        let Self { pre_data, data_first, data_last, post_data, privileges, last, event_triggers, .. } = self;
-        [pre_data, data_first, data_last, post_data, privileges, last, event_triggers].into_iter().flatten()
+        let Self { first, pre_data, data_first, data_last, post_data, privileges, last, event_triggers, .. } =
+            self;
+        [first, pre_data, data_first, data_last, post_data, privileges, last, event_triggers].into_iter().flatten()
     }
 
     /// Plans the restore of `archive` (whose texts are UTF-8 by now).
@@ -203,7 +216,13 @@ impl Plan {
     /// A [`Refusal`] if the archive is a partial one, holds rows of foreign tables, or has entries that only a
     /// superuser can create and there is none.
     pub(crate) fn new(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
-        Planner::plan(archive, facts)
+        match Planner::plan(archive, facts) {
+            // In a transaction of `username`'s no superuser makes anything.
+            Err(Refusal::NeedsSuperuser { entries, .. }) if facts.trust != Trust::Full && facts.login_is_superuser => {
+                Err(Refusal::NeedsTrust { entries, is_swap: false })
+            }
+            plan => untrusted::restrict(plan?, archive, facts),
+        }
     }
 
     /// Plans the restore of what `archive` holds into tables that are there, whatever it defines itself.
