@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails may panic")]
 
+mod archive_login;
 mod bad_input;
 mod bad_migrations;
 mod bad_rows;

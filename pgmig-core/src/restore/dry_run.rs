@@ -100,6 +100,7 @@ impl Restore {
             strategy_reason: self.preflight.decision.reason.clone(),
             jobs: self.jobs(),
             keep_previous: self.options.keep_previous,
+            trusts_archive: self.options.trust_archive,
             profile: known.profile.as_ref().map(|profile| profile.name().to_owned()),
             instances: self.instances(),
             erased: known.contents.clone(),

@@ -2,7 +2,7 @@
 
 use super::refusal::Refusal;
 use crate::archive::DumpId;
-use crate::lines::{Lines, count};
+use crate::lines::{AllLines, Lines, count};
 use crate::outcome::ErrorKind;
 use crate::progress::Step;
 use std::fmt;
@@ -108,6 +108,24 @@ pub enum RestoreError {
         /// What is known of the target now.
         what: String,
     },
+    /// What belongs to the target database itself, or to `username`, is not as it was.
+    #[error(
+        "{because}while the restore was under way, code in the backup, or somebody else, changed what belongs to the target \
+         database or to its owner:\n{}\nset that back; what the target holds is as it was",
+        AllLines(changes)
+    )]
+    StateChanged {
+        /// The error that ended the restore before, with what follows it; or nothing.
+        because: String,
+        /// What was changed, in words without values.
+        changes: Vec<String>,
+    },
+    /// What belongs to the target database itself, or to a role, would have been changed by the commit.
+    #[error(
+        "code in the backup changes what is not the backup's, and with it nothing of the restore was committed:\n{}",
+        AllLines(.0)
+    )]
+    StateWouldChange(Vec<String>),
     /// A statement changed something of its session that pgmig relies on.
     #[error("{culprit} changed {what} of the session that restores it, which does not belong into a backup")]
     SessionChanged {
@@ -194,6 +212,7 @@ impl RestoreError {
             | RestoreError::CommitUnknown { .. }
             | RestoreError::CommittedEarly { .. } => ErrorKind::OutcomeUnknown,
             RestoreError::Interrupted => ErrorKind::Interrupted,
+            RestoreError::StateChanged { .. } => ErrorKind::Touched,
             _ => ErrorKind::Failed,
         }
     }

@@ -20,6 +20,7 @@ mod report;
 mod run;
 mod sessions;
 mod staging;
+mod state;
 mod superuser_session;
 mod swap;
 mod target_schema;

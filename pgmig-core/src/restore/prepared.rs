@@ -181,9 +181,11 @@ impl Restore {
         let Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight } =
             self;
         let Preflight { archive, control, maintenance, target, decision, login, known, .. } = preflight;
+        let is_superuser = known.facts.login_is_superuser;
         let mut journal = Journal::new(progress);
         journal.report.database.clone_from(&target.name);
         journal.report.strategy = decision.strategy;
+        journal.report.trusts_archive = options.trust_archive;
         journal.report.erased = known.contents.clone();
         for notice in known.notices.iter().chain(&known.plan.notices) {
             journal.note(notice.clone());
@@ -194,6 +196,7 @@ impl Restore {
             has_superuser_beside: login.role().is_some(),
             database,
             target: target.name.clone(),
+            target_oid: target.oid,
             application: application.clone(),
             failpoints,
             options: options.clone(),
@@ -201,6 +204,7 @@ impl Restore {
             known,
             target_objects: None,
             guard: None,
+            state: None,
         };
         let run = Run {
             config,
@@ -214,6 +218,8 @@ impl Restore {
             maintenance,
             target,
             login,
+            is_superuser,
+            state: None,
             journal,
         };
         (run, build, archive)

@@ -10,6 +10,7 @@ use crate::restore::options::RestoreOptions;
 use crate::restore::refusal::Refusal;
 use crate::restore::report::restored::RestoreReport;
 use crate::restore::staging;
+use crate::restore::state::{State, Subject};
 use crate::server::archive_role;
 use crate::server::catalog::{self, DatabaseFacts};
 use crate::server::lock::lock_target;
@@ -40,6 +41,10 @@ pub(crate) struct Run {
     pub(crate) target: DatabaseFacts,
     /// Who runs code of the archive and of the target.
     pub(crate) login: ArchiveLogin,
+    /// Whether `su_username` is a superuser.
+    pub(crate) is_superuser: bool,
+    /// What belongs to the target database and to `username`, before the restore.
+    pub(crate) state: Option<State>,
     pub(crate) journal: Journal,
 }
 
@@ -59,8 +64,49 @@ impl Run {
         if now.is_none_or(|now| now.oid != self.target.oid) {
             return Err(Refusal::Changed { database: self.target.name.clone() }.into());
         }
+        let subject =
+            Subject { database: self.target.oid, username: self.config.username(), is_superuser: self.is_superuser };
+        self.state = Some(State::read(&mut self.control, subject).await?);
         self.failpoints.pass(Step::Lock)?;
         Ok(())
+    }
+
+    /// What belongs to the target database and to `username`, and is not as it was before the restore.
+    pub(crate) async fn changes(&mut self) -> Result<Vec<String>> {
+        let Some(before) = self.state.take() else { return Ok(Vec::new()) };
+        let subject =
+            Subject { database: self.target.oid, username: self.config.username(), is_superuser: self.is_superuser };
+        let mut changes = before.changes(&State::read(&mut self.control, subject).await?);
+        self.state = Some(before);
+        if let ArchiveLogin::Username(config) = &self.login {
+            match Session::open(config, &self.maintenance, &self.application).await {
+                Ok(session) => session.close().await,
+                Err(TargetError::WrongPassword { .. }) => {
+                    changes.push(format!("the password of role {} was changed", quote_ident(config.username())));
+                }
+                // It may connect to the target only.
+                Err(_) => {}
+            }
+        }
+        Ok(changes)
+    }
+
+    /// The error of a restore that failed, with what it has changed all the same.
+    pub(crate) async fn with_changes(&mut self, error: crate::Error) -> crate::Error {
+        use RestoreError::{CommitUnknown, CommittedEarly, OutcomeUnknown, StateChanged};
+        if let crate::Error::Restore(
+            CommitUnknown { .. } | CommittedEarly { .. } | OutcomeUnknown { .. } | StateChanged { .. },
+        ) = &error
+        {
+            return error;
+        }
+        match self.changes().await {
+            Ok(changes) if !changes.is_empty() => {
+                RestoreError::StateChanged { because: format!("{error}; "), changes }.into()
+            }
+            // What cannot be asked is not known to be changed.
+            _ => error,
+        }
     }
 
     /// Stops a strict restore that has warned of something.
@@ -81,10 +127,11 @@ impl Run {
 
     /// Roles that runs of this target have left behind. Only a superuser has made any, and can remove them.
     async fn remove_roles_of_earlier_runs(&mut self) -> Result<()> {
-        if self.login.role().is_none() {
+        if !self.is_superuser {
             return Ok(());
         }
-        for role in archive_role::leftovers(&mut self.control, &self.target.name).await? {
+        let own = self.login.role();
+        for role in archive_role::leftovers(&mut self.control, &self.target.name, own).await? {
             let removed = role.remove(&mut self.control, &self.config, &self.application).await;
             let name = role.name();
             match removed {

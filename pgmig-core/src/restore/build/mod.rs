@@ -16,13 +16,13 @@ mod public_schema;
 mod rules;
 mod script_stream;
 mod sequences;
+mod settle;
 mod tool_locks;
 mod upgrade;
 mod verify;
 
 use crate::archive::Archive;
 use crate::error::Result;
-use crate::migrations;
 use crate::progress::Step;
 use crate::restore::build::commit_guard::Guard;
 use crate::restore::catalogs::schema;
@@ -35,6 +35,7 @@ use crate::restore::options::{Instances, RestoreOptions};
 use crate::restore::plan::RunAs;
 use crate::restore::preflight::Known;
 use crate::restore::preflight::upgrade_path::Upgrade;
+use crate::restore::state::State;
 use crate::restore::target_schema::TargetSchema;
 use crate::rewrite::Rules;
 use crate::server::TargetConfig;
@@ -57,6 +58,7 @@ pub(crate) struct Build {
     /// The staging database.
     pub(crate) database: String,
     pub(crate) target: String,
+    pub(crate) target_oid: u32,
     pub(crate) application: String,
     pub(crate) failpoints: Failpoints,
     pub(crate) options: RestoreOptions,
@@ -67,6 +69,8 @@ pub(crate) struct Build {
     pub(crate) target_objects: Option<Objects>,
     /// In place: what makes a commit fail until all of the archive has been restored.
     pub(crate) guard: Option<Guard>,
+    /// In place: what belongs to the target database and to `username`, at the beginning of the transaction.
+    pub(crate) state: Option<State>,
 }
 
 /// Into whose schema the rows go, and what was done beforehand for that.
@@ -217,15 +221,6 @@ impl Build {
             self.target_objects = Some(schema::objects(session).await?);
         }
         Ok(())
-    }
-
-    /// Where one transaction holds everything: all of the archive has been restored, so checks that wait for the commit
-    /// are made now, and nothing of the archive runs any more that could commit early.
-    async fn settle(&mut self, executor: &mut Executor) -> Result<()> {
-        let Some(guard) = self.guard.take() else { return Ok(()) };
-        executor.become_role(&RunAs::Owner).await?;
-        guard.lift(&mut executor.session).await?;
-        Ok(migrations::settle_constraints(executor.session.conn()).await?)
     }
 
     pub(crate) fn setup(&self, archive: &Archive) -> Setup {

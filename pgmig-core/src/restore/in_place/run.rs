@@ -16,6 +16,7 @@ use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
 use crate::restore::run::{Run, keep_alive};
 use crate::restore::sessions::Waiting;
+use crate::restore::state::{State, Subject, require_unchanged};
 use crate::server::contents::{self, Holdings};
 use crate::server::session::Session;
 use crate::server::{TargetError, catalog};
@@ -46,15 +47,20 @@ pub(crate) struct InPlaceRestore {
     relations: Relations,
     /// The ID of the transaction.
     transaction: Option<String>,
+    /// What belongs to the target database and to `username`, at its beginning.
+    state: Option<State>,
 }
 
 impl InPlaceRestore {
     pub(crate) fn new(run: Run) -> Self {
-        Self { run, relations: Relations::default(), transaction: None }
+        Self { run, relations: Relations::default(), transaction: None, state: None }
     }
 
     pub(crate) async fn execute(mut self, build: Build, archive: Archive) -> Result<RestoreReport> {
-        let restored = self.lock_and_restore(build, archive).await;
+        let restored = match self.lock_and_restore(build, archive).await {
+            Err(error) => Err(self.run.with_changes(error).await),
+            restored => restored,
+        };
         self.run.end_login().await;
         restored?;
         Ok(self.run.report())
@@ -71,6 +77,10 @@ impl InPlaceRestore {
         let restored = tokio::select! {
             restored = self.restore(session, build, archive) => restored,
             () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+        };
+        let restored = match restored {
+            Ok(session) => self.require_same_state(session).await,
+            failed => failed,
         };
         let restored = match restored {
             Ok(session) => tokio::select! {
@@ -103,6 +113,21 @@ impl InPlaceRestore {
             let _ = session.execute(CLIENT_CHECK, "set up the session").await;
         }
         Ok(session)
+    }
+
+    /// The commit must change nothing but the target's contents. Migrations, which are not the archive's, may change more.
+    async fn require_same_state(&self, mut session: Session) -> Result<Session> {
+        let Some(state) = self.state.as_ref().filter(|_| self.run.journal.report.migrations.is_empty()) else {
+            return Ok(session);
+        };
+        session.execute("SET search_path = ''", "set search_path").await?;
+        require_unchanged(&mut session, state, self.subject()).await?;
+        Ok(session)
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        let username = self.run.config.username();
+        Subject { database: self.run.target.oid, username, is_superuser: false }
     }
 
     /// Where a statement has ended the transaction: whether anything of it was committed, which only the server can tell.
@@ -191,6 +216,9 @@ impl InPlaceRestore {
         require_same_transaction(session, "the clearing of the target").await?;
         session.become_role(Some(&owner)).await?;
         build.guard = Some(Guard::set(session).await?);
+        let state = State::read(session, self.subject()).await?;
+        build.state = Some(state.clone());
+        self.state = Some(state);
         self.run.failpoints.pass(Step::Clear)?;
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! privileges, then what must come last (materialized views are filled, event triggers made).
 
 pub(crate) mod expected;
+mod hand_over;
 mod of_others;
 pub(crate) mod partial;
 pub(crate) mod planner;
@@ -22,7 +23,7 @@ use crate::sql::QualifiedName;
 use expected::Expected;
 use planner::Planner;
 use roles::Roles;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use superuser::Fresh;
 use untrusted::{PlannedExtension, Trust};
@@ -183,6 +184,8 @@ pub(crate) struct Plan {
     pub(crate) data_first: Vec<Task>,
     /// Shared with those who read them.
     pub(crate) tables: Arc<Vec<TableLoad>>,
+    /// Tables of the archive whose rows are in partitions: data of a partition may be inserted into them.
+    pub(crate) partitioned: Arc<HashSet<QualifiedName>>,
     /// Entries that own a block of large objects.
     pub(crate) large_objects: Vec<DumpId>,
     /// How many large objects entries make; where none does, they are made when their data come (archives older
@@ -221,7 +224,7 @@ impl Plan {
             Err(Refusal::NeedsSuperuser { entries, .. }) if facts.trust != Trust::Full && facts.login_is_superuser => {
                 Err(Refusal::NeedsTrust { entries, is_swap: false })
             }
-            plan => untrusted::restrict(plan?, archive, facts),
+            plan => Ok(untrusted::restrict(plan?, archive, facts)?.with_partitioned(archive)),
         }
     }
 
@@ -231,6 +234,11 @@ impl Plan {
     ///
     /// A [`Refusal`] if the archive holds rows of foreign tables.
     pub(crate) fn of_contents(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
-        Planner::plan_contents(archive, facts)
+        Ok(Planner::plan_contents(archive, facts)?.with_partitioned(archive))
+    }
+
+    fn with_partitioned(mut self, archive: &Archive) -> Self {
+        self.partitioned = Arc::new(planner::partitioned_tables(archive));
+        self
     }
 }

@@ -215,10 +215,8 @@ impl<'a> Planner<'a> {
         self.plan.notices.push(Notice { severity: Severity::Warning, text });
     }
 
-    /// A partitioned table has no rows of its own. Containers before 1.16 tell it only by its definition.
     fn is_partitioned(&self, entry: &Entry) -> bool {
-        let by = ["partition", "by"];
-        entry.relation_kind == Some('p') || sql(entry).is_some_and(|sql| words(sql, self.strings, &by))
+        is_partitioned(entry, self.strings)
     }
 
     /// Everything that has SQL and nothing special about it.
@@ -392,6 +390,20 @@ impl<'a> Planner<'a> {
         let method = entry.table_access_method.as_ref()?.to_str().ok()?;
         (!method.is_empty() && self.facts.server_version >= 120_000).then(|| method.to_owned())
     }
+}
+
+/// The partitioned tables that an archive makes.
+pub(crate) fn partitioned_tables(archive: &Archive) -> HashSet<QualifiedName> {
+    let strings =
+        if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+    let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table);
+    tables.filter(|entry| is_partitioned(entry, strings)).map(qualified_name).collect()
+}
+
+/// A partitioned table has no rows of its own. Containers before 1.16 tell it only by its definition.
+fn is_partitioned(entry: &Entry, strings: StandardStrings) -> bool {
+    let by = ["partition", "by"];
+    entry.relation_kind == Some('p') || sql(entry).is_some_and(|sql| words(sql, strings, &by))
 }
 
 /// Whether an entry describes the database itself, which only a restore with `--create` would restore. pg_dump

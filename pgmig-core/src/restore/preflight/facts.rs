@@ -1,6 +1,7 @@
 //! What is asked of the cluster before a restore is planned, and which rights each strategy takes.
 
 use crate::error::Result;
+use crate::profile::Profile;
 use crate::restore::archive_login::ArchiveLogin;
 use crate::restore::options::{RestoreOptions, SchemaMode, Strategy};
 use crate::restore::plan::Facts;
@@ -59,7 +60,8 @@ pub(crate) fn restrict(facts: &mut Facts, login: &ArchiveLogin, options: &Restor
     if login.role().is_none() {
         return;
     }
-    facts.trust = Trust::Extensions(options.allow_extensions.clone());
+    let of_profile = options.profile.iter().flat_map(Profile::allow_extensions);
+    facts.trust = Trust::Extensions(options.allow_extensions.iter().chain(of_profile).cloned().collect());
     // In the one transaction, and in a copy of the target, everything is made by `username`.
     facts.is_superuser = strategy == Strategy::Swap && options.schema != SchemaMode::Target;
 }

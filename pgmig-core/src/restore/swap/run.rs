@@ -44,7 +44,10 @@ impl SwapRestore {
     }
 
     pub(crate) async fn execute(mut self, build: Build, archive: Archive) -> Result<RestoreReport> {
-        let restored = self.restore(build, archive).await;
+        let restored = match self.restore(build, archive).await {
+            Err(error) => Err(self.run.with_changes(error).await),
+            restored => restored,
+        };
         self.run.end_login().await;
         restored?;
         Ok(self.run.report())
@@ -85,6 +88,10 @@ impl SwapRestore {
         }
         self.run.refuse_warnings()?;
         self.refuse_filled().await?;
+        let changes = self.run.changes().await?;
+        if !changes.is_empty() {
+            return Err(RestoreError::StateChanged { because: String::new(), changes }.into());
+        }
         self.swap(staging_oid).await
     }
 

@@ -7,7 +7,7 @@
 mod admission;
 mod marker;
 
-pub(crate) use admission::{Admission, NotAdmitted};
+pub(crate) use admission::Admission;
 
 use crate::server::lock::{is_role_in_use, keep_role_in_use, let_go_of_role};
 use crate::server::login::Login;
@@ -90,11 +90,6 @@ impl ArchiveRole {
         &self.name
     }
 
-    /// The role's OID.
-    pub(crate) fn oid(&self) -> u32 {
-        self.oid
-    }
-
     /// Lets it log in for another while.
     ///
     /// # Errors
@@ -125,7 +120,10 @@ impl ArchiveRole {
         for database in self.databases(control, &doing).await? {
             let mut session = Session::open(config, &database, application).await?;
             let owner = quote_ident(config.username());
-            let sql = format!("REASSIGN OWNED BY {role} TO {owner}; DROP OWNED BY {role}");
+            // No event trigger fires for it.
+            let sql = format!(
+                "SET session_replication_role = replica; REASSIGN OWNED BY {role} TO {owner}; DROP OWNED BY {role}"
+            );
             let tidied = session.execute(&sql, &doing).await;
             session.close().await;
             tidied?;
@@ -161,15 +159,22 @@ impl ArchiveRole {
     }
 }
 
-/// The roles that ended runs for this target have left behind. Call it under the lock on the target only.
-pub(crate) async fn leftovers(control: &mut Session, target: &str) -> Result<Vec<ArchiveRole>, TargetError> {
+/// The roles that ended runs for this target have left behind; `own` is that of this run. Call it under the lock on the
+/// target only.
+pub(crate) async fn leftovers(
+    control: &mut Session,
+    target: &str,
+    own: Option<&ArchiveRole>,
+) -> Result<Vec<ArchiveRole>, TargetError> {
     let sql = "SELECT r.rolname, r.oid, pg_catalog.shobj_description(r.oid, 'pg_authid') FROM pg_catalog.pg_roles r \
                WHERE r.rolname ~ '^pgmig_[0-9a-f]{16}$' ORDER BY r.rolname";
     let mut left = Vec::new();
     for row in control.rows(sql, "look for temporary roles of earlier runs").await? {
         let marker = row.get(2).and_then(Marker::from_comment);
         let is_of_target = marker.is_some_and(|marker| marker.target == target && name(&marker.run) == row.text(0));
-        if is_of_target && !is_role_in_use(control, row.text(0)).await? {
+        // The session that holds a lock would get it again.
+        let is_own = own.is_some_and(|own| own.name == row.text(0));
+        if is_of_target && !is_own && !is_role_in_use(control, row.text(0)).await? {
             left.push(ArchiveRole { name: row.text(0).to_owned(), oid: row.number(1) });
         }
     }

@@ -4,6 +4,7 @@ use super::{Planner, label, qualified_name};
 use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::Severity;
 use crate::restore::plan::RunAs;
+use crate::restore::plan::hand_over::hand_over;
 use crate::restore::plan::superuser::{can_be_handed_over, name_after, needs_superuser};
 use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, quote_ident};
@@ -137,7 +138,7 @@ impl Planner<'_> {
             return;
         }
         statements.push((RunAs::Superuser, sql.to_owned()));
-        match hand_over(entry, &self.facts.roles.owner) {
+        match hand_over(entry, sql, self.strings, &self.facts.roles.owner) {
             Some(hand_over) if can_be_handed_over(entry, sql, self.strings) => {
                 statements.push((RunAs::Superuser, hand_over));
             }
@@ -160,11 +161,4 @@ pub(crate) fn created_types(archive: &Archive) -> HashSet<QualifiedName> {
 
 fn of(entry: &Entry, owner: &str) -> String {
     format!("{} of {owner}", label(entry))
-}
-
-fn hand_over(entry: &Entry, role: &str) -> Option<String> {
-    let drop = entry.drop_statement.as_ref()?.to_str().ok()?.trim().strip_suffix(';')?;
-    let object = drop.strip_prefix("DROP ")?;
-    let object = object.strip_prefix("IF EXISTS ").unwrap_or(object);
-    Some(format!("ALTER {object} OWNER TO {}", quote_ident(role)))
 }
