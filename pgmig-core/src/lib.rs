@@ -9,18 +9,16 @@
 //!
 //! ```no_run
 //! use pgmig_core::instance::Mapping;
-//! use pgmig_core::progress::NoProgress;
 //! use pgmig_core::backup::{Backup, Source};
 //! use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions};
 //! use pgmig_core::server::{TargetConfig, TargetEnvironment};
-//! use std::sync::Arc;
 //!
 //! async fn restore() -> pgmig_core::Result<()> {
 //!     let target = TargetConfig::from_file("postgres.yaml".as_ref(), &TargetEnvironment::default())?;
 //!     let mut options = RestoreOptions::new(Instances::Map(Mapping::read("enteredMapping.yaml".as_ref())?));
 //!     options.erase = Erase::Allow;
 //!     let backup = Backup::open(Source::File("store.dump".into()), None).await?;
-//!     let restore = Restore::prepare(backup, target, options, Arc::new(NoProgress), Default::default()).await?;
+//!     let restore = Restore::of(backup, target, options).prepare().await?;
 //!     let report = restore.run().await?;
 //!     println!("{} tables in {:?}", report.tables.len(), report.took);
 //!     Ok(())
@@ -48,6 +46,7 @@ pub mod verify;
 
 pub use error::{Error, Result};
 pub use outcome::ErrorKind;
+pub use tokio_util::sync::CancellationToken;
 
 #[cfg(test)]
 mod tests {

@@ -82,13 +82,7 @@ async fn on_archive<T: Send + 'static>(
     cancel: &CancellationToken,
     work: impl FnOnce(Archive) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let done = tokio::task::spawn_blocking(move || {
-        let archive = match source {
-            Source::File(path) => Archive::open(&path),
-            Source::Stdin => Archive::from_stream(io::stdin()),
-        };
-        work(archive.map_err(Error::from)?)
-    });
+    let done = tokio::task::spawn_blocking(move || work(source.open().map_err(Error::from)?));
     tokio::select! {
         done = done => done.context("the thread that reads the archive has died")?,
         () = cancel.cancelled() => Err(Interrupted.into()),

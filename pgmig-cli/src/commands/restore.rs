@@ -10,7 +10,7 @@ use crate::progress::Display;
 use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::migrations::MigrationSet;
-use pgmig_core::progress::{Notice, Progress as _, Severity};
+use pgmig_core::progress::{Event, Notice, Progress as _, Severity};
 use pgmig_core::restore::{
     Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, StrategyMode, ToastCompression,
 };
@@ -105,7 +105,8 @@ pub(super) async fn prepare(
     args.backup.source()?;
     let target = TargetConfig::from_file(args.target()?, &environment.target).map_err(Error::from)?;
     let mut options = options(args, environment)?;
-    let backup = mapping::open(&args.backup, options.profile.clone(), display, cancel).await?;
+    let profile = mapping::profile(&args.backup)?;
+    let backup = mapping::open(&args.backup, profile, display, cancel).await?;
     let (mut mapping_file, mut provisioned) = (None, None);
     if !args.keep_ids {
         let mapper = Mapper { args: &args.backup, quiet: args.quiet, environment, display, cancel };
@@ -114,7 +115,8 @@ pub(super) async fn prepare(
         (mapping_file, provisioned) = (mapped.written, mapped.provisioned);
     }
     let progress = Arc::clone(display);
-    let restore = Restore::prepare(backup, target, options, progress, cancel.clone()).await?;
+    let restore =
+        Restore::of(backup, target, options).progress(progress).cancel(cancel.clone()).prepare().await?;
     Ok(Prepared { restore, mapping_file, provisioned })
 }
 
@@ -122,7 +124,6 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     // Which mapping, is found out when the backup is open.
     let mut options = RestoreOptions::new(Instances::Keep);
     options.erase = if args.force { Erase::Allow } else { Erase::Refuse };
-    options.profile = mapping::profile(&args.backup)?;
     options.migrations =
         args.migrations.as_deref().map(MigrationSet::from_dir).transpose().map_err(Error::from)?;
     options.schema = match args.schema {

@@ -8,7 +8,7 @@ use crate::copy::{decode_field, fields};
 use crate::error::Result;
 use crate::instance::{Alias, Instance, InstanceId};
 use crate::profile::Profile;
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 use crate::rewrite::ids_in_row;
 use crate::thread::on_thread;
 use serde::Serialize;
@@ -90,7 +90,7 @@ impl Survey {
         while let Some((id, block)) = archive.next_block()? {
             let (Some(table), Block::Data(mut data)) = (tables.get(&id), block) else { continue };
             let name = table.name();
-            self.progress.table(&name);
+            self.progress.event(&Event::TableBegan { table: &name });
             let counts = count(table, &mut data, &mut tally, &look)?;
             for (instance, rows) in instances.iter().zip(counts).filter(|(_, rows)| *rows > 0) {
                 let holding = TableHolding { table: name.clone(), rows };
@@ -101,7 +101,7 @@ impl Survey {
     }
 
     fn look(&self, read: &BytesRead, size: Option<u64>) -> Result<()> {
-        self.progress.archive_bytes(read.get(), size);
+        self.progress.event(&Event::ArchiveRead { bytes: read.get(), total: size, left: None });
         // Nobody sees this error: who would have is gone.
         if self.stop.is_cancelled() { Err(BackupError::Interrupted.into()) } else { Ok(()) }
     }

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::instance::{Instance, InstanceCollector};
 use crate::migrations::{AppliedMigration, ForeignReader};
 use crate::profile::Profile;
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 use crate::thread::on_thread;
 use crate::verify::LargeObjects;
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ impl Backup {
     ///
     /// ```no_run
     /// # async fn look() -> pgmig_core::Result<()> {
-    /// use pgmig_core::{progress::NoProgress, restore::{Backup, Source}};
+    /// use pgmig_core::{backup::{Backup, Source}, progress::NoProgress};
     /// let backup = Backup::open(Source::File("store.dump".into()), None).await?;
     /// let inspection = backup.inspect(std::sync::Arc::new(NoProgress)).await?;
     /// for table in &inspection.tables {
@@ -124,7 +124,7 @@ impl<'a> Pass<'a> {
             entries.keys().filter_map(|id| Some((*id, archive.stored_bytes(*id)?))).collect();
         let (progress, stop) = (self.progress, self.stop);
         let look = || {
-            progress.archive_bytes(read.get(), total);
+            progress.event(&Event::ArchiveRead { bytes: read.get(), total, left: None });
             // Nobody sees this error: who would have is gone.
             if stop.is_cancelled() { Err(BackupError::Interrupted.into()) } else { Ok(()) }
         };
@@ -142,7 +142,7 @@ impl<'a> Pass<'a> {
             match (block, late.as_ref().or_else(|| tables.get(&id))) {
                 (Block::LargeObjects(objects), _) => self.large_objects(objects, &look)?,
                 (Block::Data(mut data), Some(table)) => {
-                    self.progress.table(&table.name());
+                    self.progress.event(&Event::TableBegan { table: &table.name() });
                     self.table(table, &mut data, stored.get(&id).copied(), &look)?;
                 }
                 (Block::Data(_), None) => {}

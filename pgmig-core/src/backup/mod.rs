@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::instance::{Instance, Mapping, Resolution};
 use crate::profile::Profile;
 use crate::thread::on_thread;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// An archive and what its data tell before anything is restored.
 ///
@@ -39,7 +39,10 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Backup {
     archive: Archive,
-    source: Source,
+    /// The path that was given; a stream has none.
+    path: Option<PathBuf>,
+    /// The profile that the caller asked for.
+    asked: Option<Profile>,
     profile: Option<Profile>,
     instances: Vec<Instance>,
 }
@@ -55,17 +58,16 @@ impl Backup {
     /// An archive that cannot be read, or a table of instances that is not what the profile says.
     pub async fn open(source: Source, profile: Option<Profile>) -> Result<Self> {
         on_thread("pgmig-open", move || {
-            let archive = match &source {
-                Source::File(path) => Archive::open(path)?,
-                Source::Stdin => Archive::from_stream(std::io::stdin())?,
-            };
+            let path = source.path().map(Path::to_owned);
+            let archive = source.open()?;
             let store = Store::recognise(&archive, profile.as_ref())?;
             let instances = match &store {
                 Some(store) if !archive.is_stream() => store.instances(&archive)?,
                 _ => Vec::new(),
             };
+            let asked = profile;
             let profile = store.map(|store| store.profile);
-            Ok(Self { archive, source, profile, instances })
+            Ok(Self { archive, path, asked, profile, instances })
         })
         .await
     }
@@ -114,17 +116,19 @@ impl Backup {
         Err(BackupError::Unmapped(resolution.uncovered).into())
     }
 
-    /// Where the archive comes from.
-    pub(crate) fn source(&self) -> &Source {
-        &self.source
+    /// The path that the backup was opened with; `None` for a stream that has none.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The profile that the caller asked for when the backup was opened.
+    pub(crate) fn asked(&self) -> Option<&Profile> {
+        self.asked.as_ref()
     }
 
     /// Where the archive can be read again; `None` for a stream.
     pub(crate) fn file(&self) -> Option<&Path> {
-        match &self.source {
-            Source::File(path) if !self.is_stream() => Some(path),
-            Source::File(_) | Source::Stdin => None,
-        }
+        self.path().filter(|_| !self.is_stream())
     }
 
     pub(crate) fn into_archive(self) -> Archive {

@@ -1,12 +1,50 @@
 //! Where an archive comes from.
 
-use std::path::PathBuf;
+use crate::archive::{Archive, ArchiveError};
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 /// Where the archive comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Source {
-    /// A file.
+    /// A file, or the directory of a directory-format archive.
     File(PathBuf),
     /// Standard input: read once, in order, never spooled to disk.
     Stdin,
+    /// Any other stream, read as standard input is.
+    Reader(Box<dyn Read + Send>),
+}
+
+impl Source {
+    /// Opens the archive. Blocks while its table of contents is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Archive::open`] and [`Archive::from_stream`].
+    pub fn open(self) -> Result<Archive, ArchiveError> {
+        match self {
+            Self::File(path) => Archive::open(&path),
+            Self::Stdin => Archive::from_stream(std::io::stdin()),
+            Self::Reader(reader) => Archive::from_stream(reader),
+        }
+    }
+
+    /// The file's path; `None` for a stream.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Stdin | Self::Reader(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Stdin => f.write_str("Stdin"),
+            Self::Reader(_) => f.write_str("Reader"),
+        }
+    }
 }

@@ -25,6 +25,6 @@ pub(crate) use history::newest_finished;
 pub use history::{AppliedMigration, History};
 pub use one_transaction::check_in_one_transaction;
 pub use plan::{Goal, UpgradePlan};
-pub use run::{Migrated, SplitStatements, Upgrade, apply, check, migrate_empty};
+pub use run::{Migrated, SplitStatements, Upgrade, check};
 pub use set::{MigrationFile, MigrationSet};
 pub(crate) use transaction_block::why_alone;

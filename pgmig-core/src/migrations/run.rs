@@ -2,18 +2,17 @@
 
 use super::constraints;
 use super::error::SchemaError;
-use super::history::{self, History};
+use super::history;
 use super::lock::MigrationLock;
 use super::one_transaction::{LeftBehind, without_concurrently};
-use super::plan::{Goal, UpgradePlan};
+use super::plan::UpgradePlan;
 use super::reindex;
 use super::row_security::{self, Lifted};
-use super::set::{MigrationFile, MigrationSet};
+use super::set::MigrationFile;
 use super::settings::Settings;
 use crate::migrations::statement_lines::{self, PlacedStatement};
 use crate::migrations::transaction_block::Words;
 use crate::profile::Profile;
-use crate::progress::Progress;
 use crate::server::{ServerError, TargetError, transaction};
 use sqlx::migrate::{Migrate, MigrateError};
 use sqlx::postgres::PgConnection;
@@ -49,49 +48,6 @@ pub struct Upgrade<'a> {
     before: Settings,
     /// What each migration begins with.
     own: Settings,
-}
-
-/// Applies the whole plan, and tells `progress` of each migration.
-///
-/// # Errors
-///
-/// See [`Upgrade::begin`] and [`Upgrade::next`].
-pub async fn apply(
-    connection: &mut PgConnection,
-    profile: &Profile,
-    plan: &UpgradePlan,
-    split: SplitStatements,
-    progress: &dyn Progress,
-) -> Result<(), SchemaError> {
-    let mut upgrade = Upgrade::begin(connection, profile, plan, split).await?;
-    loop {
-        match upgrade.next().await {
-            Ok(Some(done)) => progress.migrated(done.version, &done.description, done.took),
-            Ok(None) => return upgrade.finish().await,
-            Err(error) => {
-                // The first error is the one to report; a broken connection has no lock any more.
-                let _ = upgrade.finish().await;
-                return Err(error);
-            }
-        }
-    }
-}
-
-/// Makes a store in an empty database: every migration up to `goal`.
-///
-/// # Errors
-///
-/// See [`UpgradePlan::new`] and [`apply`].
-pub async fn migrate_empty(
-    connection: &mut PgConnection,
-    profile: &Profile,
-    set: &MigrationSet,
-    goal: Goal,
-    split: SplitStatements,
-    progress: &dyn Progress,
-) -> Result<(), SchemaError> {
-    let plan = UpgradePlan::new(profile, set, &History::None, goal)?;
-    apply(connection, profile, &plan, split, progress).await
 }
 
 /// Checks the texts of a plan's migrations: that each can be split into statements, that none copies rows from the
@@ -132,6 +88,11 @@ impl<'a> Upgrade<'a> {
                 Err(error)
             }
         }
+    }
+
+    /// The migration that [`next`](Self::next) will apply; `None` after the last.
+    pub fn upcoming(&self) -> Option<&'a MigrationFile> {
+        self.pending.as_slice().first()
     }
 
     /// Applies the next migration; `None` when all have been applied.

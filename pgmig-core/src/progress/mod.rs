@@ -1,11 +1,14 @@
-//! How a restore tells what it does: a trait whose methods all do nothing by default.
+//! How a long call reports what it does: events as data, and the trait that receives them.
 
+mod event;
+mod reporter;
 mod step;
 
+pub use event::Event;
+pub(crate) use reporter::Reporter;
 pub use step::{Failpoint, Step};
 
 use serde::Serialize;
-use std::time::Duration;
 
 /// How much a [`Notice`] matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -26,28 +29,16 @@ pub struct Notice {
     pub text: String,
 }
 
-/// Receives the events of a restore. Called from several threads; must not block.
+/// Receives the events of a restore, of a verification, or of another long call.
 pub trait Progress: Send + Sync {
-    /// A step begins.
-    fn step(&self, _step: Step) {}
-    /// `read` bytes of the archive have been read so far, of `total` where its size is known.
-    fn archive_bytes(&self, _read: u64, _total: Option<u64>) {}
-    /// The rows of this table are being loaded from now on.
-    fn table(&self, _table: &str) {}
-    /// The server has acknowledged `rows` rows of this table so far. Several tables can be loaded at a time.
-    fn rows(&self, _table: &str, _rows: u64) {}
-    /// A post-data object (index, constraint, ...) is being made: number `done` + 1 of `total`.
-    fn object(&self, _what: &str, _done: usize, _total: usize) {}
-    /// A migration has been applied in `took`.
-    fn migrated(&self, _version: i64, _description: &str, _took: Duration) {}
-    /// The restore is being committed: from here on an interruption comes too late.
-    fn committing(&self) {}
-    /// Something that the operator should know.
-    fn notice(&self, _notice: &Notice) {}
+    /// Something has happened. Called from several threads; must not block.
+    fn event(&self, event: &Event<'_>);
 }
 
 /// Listens to nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoProgress;
 
-impl Progress for NoProgress {}
+impl Progress for NoProgress {
+    fn event(&self, _event: &Event<'_>) {}
+}

@@ -1,5 +1,6 @@
 //! The named steps of a restore, in order. Test builds can stop or die at each of them.
 
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -90,6 +91,12 @@ impl Step {
             Step::Swapped => "swapped",
             Step::DropPrevious => "drop-previous",
         }
+    }
+}
+
+impl Serialize for Step {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

@@ -4,16 +4,15 @@ use super::error::RestoreError;
 use super::options::Instances;
 use super::plan::{Plan, Task};
 use super::preflight::Known;
-use super::prepared::Restore;
+use super::prepared::{Restore, left_behind};
 use super::refusal::Refusal;
 use super::staging;
 use crate::archive::{Archive, EntryKind};
-use crate::backup::Source;
 use crate::error::Result;
 use crate::instance::ResolvedInstance;
 use crate::migrations::{Goal, MigrationFile, UpgradePlan};
 use crate::profile::{Profile, SchemaVersion};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Event, Notice, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::preflight::upgrade_path::Upgrade;
 use crate::restore::report::planned::{
@@ -67,9 +66,7 @@ impl Restore {
         let Self { mut preflight, config, application, progress, .. } = self;
         let role = preflight.login.role().map(|role| role.name().to_owned()).unwrap_or_default();
         if let Err(error) = preflight.login.end(&mut preflight.control, &config, &application).await {
-            let text =
-                format!("the temporary role {role} is left behind ({error}); the next restore of the target removes it");
-            progress.notice(&Notice { severity: Severity::Warning, text });
+            progress.event(&Event::Notice(&left_behind(&role, &error)));
         }
         preflight.control.close().await;
     }
@@ -124,10 +121,7 @@ impl Restore {
         let header = archive.header();
         let text = |text: &Option<crate::archive::ArchiveText>| text.as_ref().map(ToString::to_string);
         PlannedArchive {
-            file: match &self.preflight.source {
-                Source::File(path) => Some(path.clone()),
-                Source::Stdin => None,
-            },
+            file: self.preflight.file.clone(),
             is_stream: archive.is_stream(),
             format: header.format,
             container_version: header.container.map(|container| container.version),

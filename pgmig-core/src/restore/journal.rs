@@ -1,7 +1,6 @@
 //! What a restore has to tell: to whoever listens now, and in the report at the end.
 
-use crate::progress::Step;
-use crate::progress::{Notice, Progress, Severity};
+use crate::progress::{Event, Notice, Progress, Severity, Step};
 use crate::restore::report::restored::RestoreReport;
 use std::sync::Arc;
 
@@ -18,11 +17,11 @@ impl Journal {
 
     pub(crate) fn step(&self, step: Step) {
         tracing::debug!(%step, "step");
-        self.progress.step(step);
+        self.progress.event(&Event::StepBegan { step });
     }
 
     pub(crate) fn note(&mut self, notice: Notice) {
-        self.progress.notice(&notice);
+        self.progress.event(&Event::Notice(&notice));
         self.report.notices.push(notice);
     }
 

@@ -29,7 +29,7 @@ pub use error::{RestoreError, RowError};
 pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Strategy, StrategyMode, ToastCompression};
 pub use plan::script::script;
 pub use preflight::probe::{Probe, probe};
-pub use prepared::Restore;
+pub use prepared::{Restore, RestoreBuilder};
 pub use refusal::Refusal;
 pub use report::contents::TargetContents;
 pub use report::difference::{DifferenceKind, Outcome, SchemaDifference, TableDifference};

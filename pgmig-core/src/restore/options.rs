@@ -2,7 +2,7 @@
 
 use crate::instance::Mapping;
 use crate::migrations::MigrationSet;
-use crate::profile::{Profile, Release};
+use crate::profile::Release;
 use crate::progress::Failpoint;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -73,8 +73,6 @@ pub struct RestoreOptions {
     pub instances: Instances,
     /// Whether data in the target may be erased.
     pub erase: Erase,
-    /// Where the store keeps its instances; `None` recognises a store by its tables.
-    pub profile: Option<Profile>,
     /// Migrations to use instead of those built in for the profile.
     pub migrations: Option<MigrationSet>,
     /// Whose schema the restored database gets.
@@ -112,7 +110,6 @@ impl RestoreOptions {
         Self {
             instances,
             erase: Erase::Refuse,
-            profile: None,
             migrations: None,
             schema: SchemaMode::Auto,
             to_release: None,

@@ -18,7 +18,7 @@ use crate::archive::Archive;
 use crate::backup::Backup;
 use crate::error::Result;
 use crate::progress::Step;
-use crate::progress::{Notice, Progress, Severity};
+use crate::progress::{Event, NoProgress, Notice, Progress, Reporter, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
@@ -51,42 +51,15 @@ impl std::fmt::Debug for Restore {
 }
 
 impl Restore {
-    /// Looks at the target, and plans. Nothing is changed anywhere.
-    ///
-    /// The options' profile should be the one that the backup was opened with.
-    ///
-    /// # Errors
-    ///
-    /// An archive or a configuration that cannot be used, a server that cannot be reached, and everything that
-    /// can be refused beforehand (see [`Refusal`]), but for data in the target and differences from its schema: ask
-    /// [`needs_confirmation`](Self::needs_confirmation) and [`check`](Self::check) for these.
-    pub async fn prepare(
-        backup: Backup,
-        config: TargetConfig,
-        options: RestoreOptions,
-        progress: Arc<dyn Progress>,
-        cancel: CancellationToken,
-    ) -> Result<Self> {
-        let started = Instant::now();
-        let failpoints = Failpoints::new(options.failpoint);
-        let run_id = uuid::Uuid::new_v4().simple().to_string();
-        let application = application_name(config.application_name().unwrap_or("pgmig"), &run_id);
-        progress.step(Step::Preflight);
-        failpoints.pass(Step::Preflight)?;
-        let mut login = ArchiveLogin::default();
-        let looking = preflight::run(backup, &config, &options, (&run_id, &application), &mut login);
-        let preflight = tokio::select! {
-            preflight = looking => preflight,
-            () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
-        };
-        let preflight = match preflight {
-            Ok(preflight) => preflight,
-            Err(error) => {
-                end_anew(login, &config, &application, progress.as_ref()).await;
-                return Err(error);
-            }
-        };
-        Ok(Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight })
+    /// Begins the preparation of a restore of `backup` into the target that `config` describes.
+    pub fn of(backup: Backup, config: TargetConfig, options: RestoreOptions) -> RestoreBuilder {
+        RestoreBuilder {
+            backup,
+            config,
+            options,
+            progress: Arc::new(NoProgress),
+            cancel: CancellationToken::new(),
+        }
     }
 
     /// The target's database name.
@@ -226,6 +199,68 @@ impl Restore {
     }
 }
 
+/// A restore that is about to be prepared.
+#[must_use = "nothing is looked at until prepare() is called"]
+pub struct RestoreBuilder {
+    backup: Backup,
+    config: TargetConfig,
+    options: RestoreOptions,
+    progress: Arc<dyn Progress>,
+    cancel: CancellationToken,
+}
+
+impl std::fmt::Debug for RestoreBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RestoreBuilder").field("database", &self.config.database()).finish_non_exhaustive()
+    }
+}
+
+impl RestoreBuilder {
+    /// Sends the events of the preparation and of the restore to `progress`.
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Ends the preparation, or the restore, soon after `cancel` is cancelled. The target is then as it was.
+    pub fn cancel(mut self, cancel: CancellationToken) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// Looks at the target, and plans. Nothing is changed anywhere.
+    ///
+    /// # Errors
+    ///
+    /// An archive or a configuration that cannot be used, a server that cannot be reached, and everything that
+    /// can be refused beforehand (see [`Refusal`]), except data in the target and differences from its schema: ask
+    /// [`Restore::needs_confirmation`] and [`Restore::check`] for these.
+    pub async fn prepare(self) -> Result<Restore> {
+        let Self { backup, config, options, progress, cancel } = self;
+        let started = Instant::now();
+        let failpoints = Failpoints::new(options.failpoint);
+        let run_id = uuid::Uuid::new_v4().simple().to_string();
+        let application = application_name(config.application_name().unwrap_or("pgmig"), &run_id);
+        let progress: Arc<dyn Progress> = Arc::new(Reporter::new(progress));
+        progress.event(&Event::StepBegan { step: Step::Preflight });
+        failpoints.pass(Step::Preflight)?;
+        let mut login = ArchiveLogin::default();
+        let looking = preflight::run(backup, &config, &options, (&run_id, &application), &mut login);
+        let preflight = tokio::select! {
+            preflight = looking => preflight,
+            () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+        };
+        let preflight = match preflight {
+            Ok(preflight) => preflight,
+            Err(error) => {
+                end_anew(login, &config, &application, progress.as_ref()).await;
+                return Err(error);
+            }
+        };
+        Ok(Restore { config, options, progress, cancel, application, run_id, failpoints, started, preflight })
+    }
+}
+
 /// Removes the temporary role after a preflight that failed, whose connection is gone.
 async fn end_anew(mut login: ArchiveLogin, config: &TargetConfig, application: &str, progress: &dyn Progress) {
     let Some(name) = login.role().map(|role| role.name().to_owned()) else { return };
@@ -238,11 +273,14 @@ async fn end_anew(mut login: ArchiveLogin, config: &TargetConfig, application: &
         Err(error) => Err(error),
     };
     if let Err(error) = ended {
-        progress.notice(&Notice {
-            severity: Severity::Warning,
-            text: format!("the temporary role {name} is left behind ({error}); the next restore of the target removes it"),
-        });
+        progress.event(&Event::Notice(&left_behind(&name, &error)));
     }
+}
+
+/// What is said of a temporary role that could not be removed.
+pub(crate) fn left_behind(name: &str, error: &dyn std::fmt::Display) -> Notice {
+    let text = format!("the temporary role {name} is left behind ({error}); the next restore of the target removes it");
+    Notice { severity: Severity::Warning, text }
 }
 
 /// The name that our sessions have: what was asked for and a part of the run's ID, so that they can be told from

@@ -1,7 +1,7 @@
 //! Waiting for other sessions, up to a limit, of which the operator is told once.
 
 use crate::lines::inline;
-use crate::progress::{Notice, Severity};
+use crate::progress::{Event, Notice, Severity};
 use crate::restore::journal::Journal;
 use crate::restore::options::{RestoreOptions, Strategy};
 use crate::restore::refusal::Refusal;
@@ -38,6 +38,8 @@ impl Waiting {
         if std::mem::replace(&mut self.told, true) {
             return;
         }
+        let event = Event::Waiting { what, sessions: sessions.len(), limit: self.limit };
+        journal.progress.event(&event);
         let limit = self.limit.as_secs();
         journal.notice(format!("waiting up to {limit} s for {what}: {}", inline(sessions.iter())));
     }

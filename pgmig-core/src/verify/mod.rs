@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 ///
 /// ```no_run
 /// # async fn check() -> pgmig_core::Result<()> {
-/// use pgmig_core::{progress::NoProgress, restore::Source, verify};
+/// use pgmig_core::{backup::Source, progress::NoProgress, verify};
 /// let jobs = std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
 /// let sound = verify::verify(Source::File("store.dump".into()), jobs, std::sync::Arc::new(NoProgress)).await?;
 /// println!("{} rows in {} tables", sound.rows(), sound.tables.len());
@@ -51,10 +51,7 @@ pub async fn verify(source: Source, jobs: NonZeroUsize, progress: Arc<dyn Progre
     let stop = CancellationToken::new();
     let _stop_when_dropped = stop.clone().drop_guard();
     on_thread("pgmig-verify", move || {
-        let mut archive = match &source {
-            Source::File(path) => Archive::open(path).map_err(Fault::from)?,
-            Source::Stdin => Archive::from_stream(std::io::stdin()).map_err(Fault::from)?,
-        };
+        let mut archive = source.open().map_err(Fault::from)?;
         Ok(verify_archive(&mut archive, jobs, &*progress, &stop)?)
     })
     .await

@@ -5,7 +5,7 @@ use super::expectation::Expectations;
 use super::fault::Fault;
 use super::threads::Threads;
 use crate::archive::{Archive, ArchiveError, DumpId};
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,7 +48,7 @@ impl Schedule<'_> {
             }
             let Some((id, block)) = archive.next_block()? else { return Ok(blocks) };
             let expected = expectations.block(id).ok_or(ArchiveError::NoSuchEntry(id))?;
-            self.progress.table(&expected.relation);
+            self.progress.event(&Event::TableBegan { table: &expected.relation });
             let checker = self.checker(expectations, &each_piece);
             blocks.push((id, checker.check(&expected.label, block, None)?));
         }
@@ -114,7 +114,7 @@ impl Schedule<'_> {
         in_vain: &(dyn Fn() -> bool + Sync),
     ) -> Result<Checked, Fault> {
         let Some(entry) = archive.entry(id) else { return Ok(Checked::default()) };
-        self.progress.table(&entry.relation());
+        self.progress.event(&Event::TableBegan { table: &entry.relation() });
         let (read, total) = (archive.bytes_read(), archive.size());
         let each_piece = || {
             if in_vain() {
@@ -135,7 +135,7 @@ impl Schedule<'_> {
     }
 
     fn look(&self, read: u64, total: Option<u64>) -> Result<(), Fault> {
-        self.progress.archive_bytes(read, total);
+        self.progress.event(&Event::ArchiveRead { bytes: read, total, left: None });
         if self.stop.is_cancelled() { Err(Fault::Stopped) } else { Ok(()) }
     }
 }

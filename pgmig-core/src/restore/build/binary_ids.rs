@@ -1,7 +1,7 @@
 //! Instance IDs in bytea and large objects: what is told of those that stay.
 
 use crate::restore::journal::Journal;
-use crate::restore::load::crew::Loaded;
+use crate::restore::load::loaded::Loaded;
 use crate::restore::report::restored::LargeObjectIds;
 use crate::rewrite::BinaryRule;
 

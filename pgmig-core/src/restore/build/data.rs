@@ -2,15 +2,16 @@
 
 use crate::archive::{Archive, DumpId};
 use crate::error::Result;
-use crate::progress::Progress;
 use crate::progress::Step;
+use crate::progress::{Event, Progress};
 use crate::restore::build::Build;
 use crate::restore::build::binary_ids;
 use crate::restore::build::late_instances::{LateResolution, resolve_late};
 use crate::restore::catalogs::tables::TableFacts;
 use crate::restore::journal::Journal;
-use crate::restore::load::crew::{Crew, Job, Loaded};
+use crate::restore::load::crew::{Crew, LoadWork};
 use crate::restore::load::graph::Graph;
+use crate::restore::load::loaded::Loaded;
 use crate::restore::load::sessions::{Sessions, Setup};
 use crate::restore::load::stream::{self, Discovery, Reading, Redirect, Rewriting, TableColumns};
 use crate::restore::load::two_steps::in_two_steps;
@@ -61,11 +62,13 @@ impl Build {
         let encoding = archive.encoding().filter(|encoding| *encoding != "UTF8").map(str::to_owned);
         let (counter, size) = (archive.bytes_read(), archive.size());
         let progress = Arc::clone(&journal.progress);
-        let on_bytes = move || progress.archive_bytes(counter.get(), size);
+        let on_bytes =
+            move || progress.event(&Event::ArchiveRead { bytes: counter.get(), total: size, left: None });
         let feeds = stream::start(archive, reading, setup.jobs)?;
         let tasks = if afterwards.is_none() { self.tasks_after_rows() } else { Vec::new() };
         let progress = Arc::clone(&journal.progress);
-        let job = Job { encoding, tasks, on_bytes: &on_bytes, ..self.job(setup, &roots, progress.as_ref()) };
+        let job =
+            LoadWork { encoding, tasks, on_bytes: &on_bytes, ..self.job(setup, &roots, progress.as_ref()) };
         let connections = sessions.all();
         let loaded = Crew::new(&job, now, connections.len()).run(connections, Some(feeds)).await?;
         on_bytes();
@@ -73,7 +76,8 @@ impl Build {
 
         if let Some(graph) = afterwards {
             self.note_late(sessions, &late, &loaded).await?;
-            let job = Job { tasks: self.tasks_after_rows(), ..self.job(setup, &roots, progress.as_ref()) };
+            let job =
+                LoadWork { tasks: self.tasks_after_rows(), ..self.job(setup, &roots, progress.as_ref()) };
             let connections = sessions.all();
             Crew::new(&job, graph, connections.len()).run(connections, None).await?;
         }
@@ -91,8 +95,13 @@ impl Build {
         self.known.plan.data_last.iter().chain(&self.known.plan.post_data).collect()
     }
 
-    pub(crate) fn job<'a>(&'a self, setup: &Setup, roots: &'a Roots, progress: &'a dyn Progress) -> Job<'a> {
-        Job {
+    pub(crate) fn job<'a>(
+        &'a self,
+        setup: &Setup,
+        roots: &'a Roots,
+        progress: &'a dyn Progress,
+    ) -> LoadWork<'a> {
+        LoadWork {
             tables: &self.known.plan.tables,
             tasks: Vec::new(),
             roots,

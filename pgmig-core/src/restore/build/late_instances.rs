@@ -6,7 +6,7 @@ use crate::profile::Profile;
 use crate::restore::build::{Build, rules_of};
 use crate::restore::catalogs::tables;
 use crate::restore::executor::Executor;
-use crate::restore::load::crew::Loaded;
+use crate::restore::load::loaded::Loaded;
 use crate::restore::load::sessions::Sessions;
 use crate::restore::load::stream::Resolve;
 use crate::restore::options::Instances;

@@ -2,7 +2,7 @@
 
 use super::Build;
 use crate::error::Result;
-use crate::progress::Step;
+use crate::progress::{Event, Step};
 use crate::restore::executor::Executor;
 use crate::restore::journal::Journal;
 use crate::restore::plan::Task;
@@ -36,7 +36,8 @@ impl Build {
     ) -> Result<()> {
         for some in tasks.chunks(TASKS_TOLD) {
             if let Some(task) = some.first() {
-                journal.progress.object(&task.label, done, total);
+                let number = done + 1;
+                journal.progress.event(&Event::EntryBegan { entry: &task.label, number, total });
             }
             executor.run_all(&some.iter().collect::<Vec<_>>()).await?;
             done += some.len();

@@ -4,14 +4,16 @@
 use crate::archive::{Archive, ArchiveText, DumpId, EntryKind};
 use crate::backup::store::instance_columns;
 use crate::error::Result;
+use crate::progress::Event;
 use crate::restore::build::Build;
 use crate::restore::build::data::Roots;
 use crate::restore::build::late_instances::LateResolution;
 use crate::restore::catalogs::tables::TableFacts;
 use crate::restore::error::RestoreError;
 use crate::restore::journal::Journal;
-use crate::restore::load::crew::{Crew, Job, Loaded};
+use crate::restore::load::crew::{Crew, LoadWork};
 use crate::restore::load::graph::Graph;
+use crate::restore::load::loaded::Loaded;
 use crate::restore::load::sessions::{Sessions, Setup};
 use crate::restore::load::stream::{self, Reading};
 use crate::restore::options::Instances;
@@ -103,9 +105,10 @@ impl Build {
             (graph, encoding, archive.bytes_read())
         };
         let progress = Arc::clone(&journal.progress);
-        let on_bytes = || progress.archive_bytes(counter.get(), None);
+        let on_bytes =
+            || progress.event(&Event::ArchiveRead { bytes: counter.get(), total: None, left: None });
         let feeds = stream::start_next(Arc::clone(archive), reading)?;
-        let job = Job { encoding, on_bytes: &on_bytes, ..self.job(setup, roots, progress.as_ref()) };
+        let job = LoadWork { encoding, on_bytes: &on_bytes, ..self.job(setup, roots, progress.as_ref()) };
         let connections = sessions.all();
         Crew::new(&job, graph, connections.len()).run(connections, Some(feeds)).await
     }
@@ -138,7 +141,7 @@ impl Build {
         let roots = Roots::new();
         let graph = Graph::of(&locked(archive), &self.known.plan.tables, &self.tasks_after_rows(), &roots);
         let progress = Arc::clone(&journal.progress);
-        let job = Job { tasks: self.tasks_after_rows(), ..self.job(setup, &roots, progress.as_ref()) };
+        let job = LoadWork { tasks: self.tasks_after_rows(), ..self.job(setup, &roots, progress.as_ref()) };
         let connections = sessions.all();
         Crew::new(&job, graph, connections.len()).run(connections, None).await?;
         Ok(())

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::migrations::{self, History, UpgradePlan};
 use crate::profile::Profile;
-use crate::progress::Step;
+use crate::progress::{Event, Step};
 use crate::restore::build::Build;
 use crate::restore::catalogs::schema;
 use crate::restore::executor::Executor;
@@ -102,8 +102,15 @@ impl Build {
         session.become_role(Some(self.config.username())).await?;
         let mut upgrade =
             migrations::Upgrade::begin(session.conn(), profile, plan, upgrade_path::split_migration).await?;
-        while let Some(done) = upgrade.next().await? {
-            journal.progress.migrated(done.version, &done.description, done.took);
+        let total = plan.migrations().len();
+        let mut number = 0;
+        while let Some(next) = upgrade.upcoming() {
+            number += 1;
+            let (version, description) = (next.version(), next.description());
+            journal.progress.event(&Event::MigrationBegan { version, description, number, total });
+            let Some(done) = upgrade.next().await? else { break };
+            let (version, description, took) = (done.version, &*done.description, done.took);
+            journal.progress.event(&Event::MigrationEnded { version, description, took });
             let (version, description, took) = (done.version, done.description, done.took);
             journal.report.migrations.push(MigrationReport { version, description, took });
             self.failpoints.pass(Step::Upgrade)?;

@@ -8,7 +8,7 @@ use crate::restore::catalogs::instances;
 use crate::restore::error::RestoreError;
 use crate::restore::executor::Executor;
 use crate::restore::journal::Journal;
-use crate::restore::load::crew::Loaded;
+use crate::restore::load::loaded::Loaded;
 use crate::restore::plan::RunAs;
 use crate::restore::plan::expected::{Expected, ObjectKind};
 use crate::restore::report::restored::MappedInstance;

@@ -2,7 +2,7 @@
 
 use super::readers::{Reader, Relations, Sight, readers};
 use crate::error::Result;
-use crate::progress::Step;
+use crate::progress::{Event, Step};
 use crate::restore::error::RestoreError;
 use crate::restore::executor::require_same_transaction;
 use crate::restore::run::Run;
@@ -54,7 +54,7 @@ pub(crate) async fn make_ready(
 /// other error nothing has been committed.
 pub(crate) async fn commit(run: &mut Run, mut session: Session) -> Result<()> {
     let outcome = Outcome::of(&session);
-    run.journal.progress.committing();
+    run.journal.progress.event(&Event::Committing);
     let Err(error) = session.commit(DOING).await else {
         session.close().await;
         return Ok(());

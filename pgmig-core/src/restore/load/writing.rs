@@ -1,12 +1,14 @@
 //! The writing side of the load: pieces from the archive go to the server, which acknowledges them.
 
-use super::crew::{ActiveFeed, Hand, Part};
+use super::active_feed::{ActiveFeed, Share};
 use super::feed::{Content, LargeObjectPart, Piece, Rows};
+use super::loaded::{LargeObjectTotals, cut_short};
 use super::refused_row::{RefusedRow, SentRows};
 use super::watch::Watch;
+use super::worker::Worker;
 use crate::copy::{CopyOptions, CopyStatement};
 use crate::error::Result;
-use crate::progress::Step;
+use crate::progress::{Event, Step};
 use crate::restore::error::RestoreError;
 use crate::restore::plan::{Held, RowForm, RunAs, TableLoad};
 use crate::server::TargetError;
@@ -28,16 +30,17 @@ const SMALL_TABLE_BYTES: u64 = 256 * 1024;
 /// How many; each takes locks until its end.
 const TABLES_AT_ONCE: usize = 64;
 
-impl Hand<'_, '_> {
+impl Worker<'_, '_> {
     /// Loads a feed to its end.
-    pub(crate) async fn load(&mut self, number: usize, part: Part) -> Result<()> {
+    pub(crate) async fn load(&mut self, number: usize, share: Share) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
         let (mut alone, mut is_held) = (true, false);
         match active.feed.content {
             Content::Table(index) => {
-                let Some(load) = self.crew.job.tables.get(index) else { return Err(cut_short()) };
-                self.crew.job.progress.table(&load.table.to_string());
-                self.table(load, &active, part).await?;
+                let Some(load) = self.crew.work.tables.get(index) else { return Err(cut_short()) };
+                let table = load.table.to_string();
+                self.crew.work.progress.event(&Event::TableBegan { table: &table });
+                self.table(load, &active, share).await?;
                 (alone, is_held) = (load.alone || load.last, load.held().is_some());
             }
             Content::LargeObjects(_) => self.large_objects(&active).await?,
@@ -49,13 +52,13 @@ impl Hand<'_, '_> {
         Ok(())
     }
 
-    /// Loads a part of a feed that another connection began.
+    /// Loads a share of a feed that another connection began.
     pub(crate) async fn help(&mut self, number: usize) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
         // Only tables are shared.
         let Content::Table(index) = active.feed.content else { return Err(cut_short()) };
-        let Some(load) = self.crew.job.tables.get(index) else { return Err(cut_short()) };
-        self.table(load, &active, Part::Help).await?;
+        let Some(load) = self.crew.work.tables.get(index) else { return Err(cut_short()) };
+        self.table(load, &active, Share::Help).await?;
         self.pending.push(number);
         self.commit().await
     }
@@ -73,13 +76,13 @@ impl Hand<'_, '_> {
         Ok(())
     }
 
-    async fn table(&mut self, load: &TableLoad, active: &ActiveFeed, part: Part) -> Result<()> {
+    async fn table(&mut self, load: &TableLoad, active: &ActiveFeed, share: Share) -> Result<()> {
         if load.held().is_some() {
             // The table that holds rows goes with its transaction.
             self.commit().await?;
         }
         match &load.form {
-            RowForm::Copy(copy) => self.copy(load, copy, active, part).await?,
+            RowForm::Copy(copy) => self.copy(load, copy, active, share).await?,
             RowForm::Inserts { schema } => self.inserts(load, schema.as_deref(), active).await?,
         }
         match load.held().filter(|_| self.in_transaction) {
@@ -91,7 +94,7 @@ impl Hand<'_, '_> {
     /// Inserts the rows that were held into the target's table, every one of them.
     async fn insert_held(&mut self, load: &TableLoad, held: &Held, active: &ActiveFeed) -> Result<()> {
         let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(held.insert.clone()));
-        let target = load.destination(self.crew.job.roots);
+        let target = load.destination(self.crew.work.roots);
         let inserted = match sql.execute(self.executor.session.conn()).await {
             Ok(done) => done.rows_affected(),
             Err(error) => {
@@ -114,7 +117,7 @@ impl Hand<'_, '_> {
     async fn begin(&mut self, load: &TableLoad, doing: &str) -> Result<()> {
         self.executor.become_role(&load.run_as).await?;
         if load.run_as == RunAs::Superuser {
-            self.executor.lend(load.destination(self.crew.job.roots)).await?;
+            self.executor.lend(load.destination(self.crew.work.roots)).await?;
         }
         if !self.in_transaction {
             self.executor.session.begin_part(doing).await?;
@@ -131,17 +134,17 @@ impl Hand<'_, '_> {
         load: &TableLoad,
         copy: &CopyStatement,
         active: &ActiveFeed,
-        part: Part,
+        share: Share,
     ) -> Result<()> {
-        let job = self.crew.job;
-        let (target, sql) = self.copy_sql(load, copy, part);
+        let work = self.crew.work;
+        let (target, sql) = self.copy_sql(load, copy, share);
         let name = load.table.to_string();
-        let mut truncate = self.is_frozen(load, part);
+        let mut truncate = self.is_frozen(load, share);
         // After a failure nothing can be asked in the one transaction.
         let ask_now = self.executor.session.is_one_transaction() && *target != load.table;
         let bounds = if ask_now { self.bounds_now(target).await } else { Vec::new() };
         // A table without rows needs no COPY.
-        while let Some(piece) = self.crew.next_piece(active, part).await? {
+        while let Some(piece) = self.crew.next_piece(active, share).await? {
             let Piece::Rows(rows) = piece else { return Err(cut_short()) };
             let doing = format!("load table {name}");
             self.begin(load, &doing).await?;
@@ -149,8 +152,12 @@ impl Hand<'_, '_> {
                 self.executor.session.execute(&format!("TRUNCATE ONLY {target}"), &doing).await?;
             }
             let mut sent = SentRows::default();
-            match self.segment(&sql, rows, active, part, &mut sent).await {
-                Ok(acknowledged) => job.progress.rows(&name, active.acknowledge(acknowledged)),
+            match self.segment(&sql, rows, active, share, &mut sent).await {
+                Ok(acknowledged) => {
+                    let rows = active.acknowledge(acknowledged);
+                    let event = Event::TableRows { table: &name, rows, bytes: active.bytes_taken() };
+                    work.progress.event(&event);
+                }
                 Err(Failure::Server(error)) => {
                     return Err(self.refused(load, target, &error, &sent, bounds).await);
                 }
@@ -162,14 +169,14 @@ impl Hand<'_, '_> {
 
     /// Whether rows are frozen at once, so that no vacuum has to visit them again: the server does that where the same
     /// transaction has emptied the table, and nobody else loads it.
-    fn is_frozen(&self, load: &TableLoad, part: Part) -> bool {
+    fn is_frozen(&self, load: &TableLoad, share: Share) -> bool {
         let copied = matches!(&load.form, RowForm::Copy(copy) if copy.table == load.table);
-        let stays = *load.destination(self.crew.job.roots) == load.table;
+        let stays = *load.destination(self.crew.work.roots) == load.table;
         // In the target itself a frozen row would be seen by readers whose snapshot is older.
         let is_staged = !self.executor.session.is_one_transaction();
         // To empty a table of an extension takes a right that `username` is not given.
         let is_own = load.run_as == RunAs::Owner;
-        is_staged && is_own && part == Part::Whole && copied && stays && load.into.is_none()
+        is_staged && is_own && share == Share::Whole && copied && stays && load.into.is_none()
     }
 
     /// The table that rows are copied into, or whose rows they become, and the statement.
@@ -177,15 +184,15 @@ impl Hand<'_, '_> {
         &self,
         load: &'l TableLoad,
         copy: &'l CopyStatement,
-        part: Part,
+        share: Share,
     ) -> (&'l QualifiedName, String)
     where
         Self: 'l,
     {
-        let job = self.crew.job;
-        let options = CopyOptions { encoding: job.encoding.clone(), freeze: self.is_frozen(load, part) };
+        let work = self.crew.work;
+        let options = CopyOptions { encoding: work.encoding.clone(), freeze: self.is_frozen(load, share) };
         let Some(into) = &load.into else {
-            let target = job.roots.get(&copy.table).unwrap_or(&copy.table);
+            let target = work.roots.get(&copy.table).unwrap_or(&copy.table);
             return (target, copy.to_sql(target, &options));
         };
         let sql = match &into.held {
@@ -204,7 +211,7 @@ impl Hand<'_, '_> {
         sql: &str,
         first: Rows,
         active: &ActiveFeed,
-        part: Part,
+        share: Share,
         sent: &mut SentRows,
     ) -> std::result::Result<u64, Failure> {
         let (crew, pid) = (self.crew, self.pid);
@@ -214,15 +221,15 @@ impl Hand<'_, '_> {
         while let Some(rows) = next.take() {
             sent.push(&rows);
             bytes_sent += rows.bytes.len();
-            send(&mut copy, rows.bytes, &crew.job.watch, pid).await?;
-            if let Err(stop) = crew.job.failpoints.pass(Step::Data) {
+            send(&mut copy, rows.bytes, &crew.work.watch, pid).await?;
+            if let Err(stop) = crew.work.failpoints.pass(Step::Data) {
                 let _ = copy.abort("stopped at a failpoint").await;
                 return Err(Failure::Other(stop.into()));
             }
             if bytes_sent >= COPY_BYTES {
                 break;
             }
-            next = match crew.next_piece(active, part).await {
+            next = match crew.next_piece(active, share).await {
                 Ok(Some(Piece::Rows(rows))) => Some(rows),
                 Ok(None) => None,
                 Ok(Some(_)) | Err(_) => {
@@ -278,20 +285,20 @@ impl Hand<'_, '_> {
     }
 
     async fn inserts(&mut self, load: &TableLoad, schema: Option<&str>, active: &ActiveFeed) -> Result<()> {
-        let job = self.crew.job;
+        let work = self.crew.work;
         let name = load.table.to_string();
         let doing = format!("load table {name}");
         self.executor.become_role(&load.run_as).await?;
         self.executor.set_schema(schema).await?;
-        while let Some(piece) = self.crew.next_piece(active, Part::Own).await? {
+        while let Some(piece) = self.crew.next_piece(active, Share::Own).await? {
             let Piece::Statements(sql) = piece else { return Err(cut_short()) };
             self.begin(load, &doing).await?;
             let sql = self.in_utf8(sql, &doing).await?;
             let done = self.executor.session.execute(&sql, &doing).await;
             let rows = active.acknowledge(done.map_err(TargetError::without_message)?);
             self.executor.require_unchanged(&name).await?;
-            job.progress.rows(&name, rows);
-            job.failpoints.pass(Step::Data)?;
+            work.progress.event(&Event::TableRows { table: &name, rows, bytes: active.bytes_taken() });
+            work.failpoints.pass(Step::Data)?;
         }
         Ok(())
     }
@@ -299,7 +306,7 @@ impl Hand<'_, '_> {
     /// SQL text of the archive in the session's encoding: the server converts it, as it does with COPY data.
     async fn in_utf8(&mut self, sql: Vec<u8>, doing: &str) -> Result<String> {
         let session = &mut self.executor.session;
-        match (String::from_utf8(sql), &self.crew.job.encoding) {
+        match (String::from_utf8(sql), &self.crew.work.encoding) {
             (Ok(sql), None) => Ok(sql),
             (Ok(sql), Some(_)) if sql.is_ascii() => Ok(sql),
             (Ok(sql), Some(encoding)) => Ok(session.convert(sql.as_bytes(), encoding, doing).await?),
@@ -315,10 +322,10 @@ impl Hand<'_, '_> {
         // Each statement is a transaction of its own.
         self.commit().await?;
         self.executor.become_role(&RunAs::Owner).await?;
-        while let Some(piece) = self.crew.next_piece(active, Part::Own).await? {
+        while let Some(piece) = self.crew.next_piece(active, Share::Own).await? {
             let Piece::LargeObjects(parts) = piece else { return Err(cut_short()) };
             self.large_object_parts(parts).await?;
-            self.crew.job.failpoints.pass(Step::LargeObjects)?;
+            self.crew.work.failpoints.pass(Step::LargeObjects)?;
         }
         Ok(())
     }
@@ -326,17 +333,17 @@ impl Hand<'_, '_> {
     async fn large_object_parts(&mut self, parts: Vec<LargeObjectPart>) -> Result<()> {
         let (mut oids, mut offsets, mut contents) = (Vec::new(), Vec::new(), Vec::new());
         let mut totals = LargeObjectTotals::default();
-        for part in parts {
-            totals.objects += u64::from(part.offset == 0);
-            totals.bytes += part.bytes.len() as u64;
-            totals.ids += part.ids;
-            totals.with_ids += u64::from(part.ids > 0);
-            oids.push(i64::from(part.oid));
-            offsets.push(i64::try_from(part.offset).unwrap_or(i64::MAX));
-            contents.push(part.bytes);
+        for share in parts {
+            totals.objects += u64::from(share.offset == 0);
+            totals.bytes += share.bytes.len() as u64;
+            totals.ids += share.ids;
+            totals.with_ids += u64::from(share.ids > 0);
+            oids.push(i64::from(share.oid));
+            offsets.push(i64::try_from(share.offset).unwrap_or(i64::MAX));
+            contents.push(share.bytes);
         }
         let doing = "load large objects";
-        if self.crew.job.create_large_objects {
+        if self.crew.work.create_large_objects {
             let sql = "SELECT count(pg_catalog.lo_create(o::pg_catalog.oid)) \
                        FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS t(o, b) \
                        WHERE b = 0";
@@ -351,16 +358,6 @@ impl Hand<'_, '_> {
         self.crew.add_large_objects(totals);
         Ok(())
     }
-}
-
-/// Large objects as they were loaded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct LargeObjectTotals {
-    pub(crate) objects: u64,
-    pub(crate) bytes: u64,
-    /// IDs found in them, replaced or not, and in how many of them.
-    pub(crate) ids: u64,
-    pub(crate) with_ids: u64,
 }
 
 /// Why a COPY ended before its time.
@@ -393,14 +390,4 @@ async fn send(
         }
     }
     Ok(())
-}
-
-/// Stands for the reading's own error until that is known.
-pub(crate) fn cut_short() -> crate::Error {
-    RestoreError::Internal("the data ended in the middle of a table".to_owned()).into()
-}
-
-/// Whether it does.
-pub(crate) fn is_cut_short(error: &crate::Error) -> bool {
-    matches!(error, crate::Error::Restore(RestoreError::Internal(_)))
 }

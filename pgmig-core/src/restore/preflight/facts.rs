@@ -1,7 +1,6 @@
 //! What is asked of the cluster before a restore is planned, and which rights each strategy takes.
 
 use crate::error::Result;
-use crate::profile::Profile;
 use crate::restore::archive_login::ArchiveLogin;
 use crate::restore::options::{RestoreOptions, SchemaMode, Strategy};
 use crate::restore::plan::Facts;
@@ -56,12 +55,11 @@ fn cannot_become_owner(config: &TargetConfig, roles: &RoleFacts) -> Option<Strin
 }
 
 /// What follows from who runs code of the archive.
-pub(crate) fn restrict(facts: &mut Facts, login: &ArchiveLogin, options: &RestoreOptions, strategy: Strategy) {
+pub(crate) fn restrict(facts: &mut Facts, login: &ArchiveLogin, options: &RestoreOptions, allowed: &[String], strategy: Strategy) {
     if login.role().is_none() {
         return;
     }
-    let of_profile = options.profile.iter().flat_map(Profile::allow_extensions);
-    facts.trust = Trust::Extensions(options.allow_extensions.iter().chain(of_profile).cloned().collect());
+    facts.trust = Trust::Extensions(options.allow_extensions.iter().chain(allowed).cloned().collect());
     // In the one transaction, and in a copy of the target, everything is made by `username`.
     facts.is_superuser = strategy == Strategy::Swap && options.schema != SchemaMode::Target;
 }

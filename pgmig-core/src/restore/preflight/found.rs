@@ -1,7 +1,6 @@
 //! What the preflight has found out.
 
 use crate::archive::Archive;
-use crate::backup::Source;
 use crate::instance::Resolution;
 use crate::migrations::MigrationSet;
 use crate::profile::Profile;
@@ -16,10 +15,12 @@ use crate::restore::target_schema::TargetSchema;
 use crate::server::catalog::DatabaseFacts;
 use crate::server::contents::Extras;
 use crate::server::session::Session;
+use std::path::PathBuf;
 
 /// What a restore starts from.
 pub(crate) struct Preflight {
-    pub(crate) source: Source,
+    /// The backup's path; `None` for a stream.
+    pub(crate) file: Option<PathBuf>,
     pub(crate) archive: Archive,
     /// Connected to `maintenance`.
     pub(crate) control: Session,

@@ -36,6 +36,7 @@ use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
 use crate::sql::quote_ident;
 use std::collections::HashSet;
+use std::path::Path;
 
 pub(crate) use connect::{open_control, open_inside};
 pub(crate) use found::{Known, Preflight};
@@ -48,7 +49,8 @@ pub(crate) async fn run(
     (run_id, application): (&str, &str),
     login: &mut ArchiveLogin,
 ) -> Result<Preflight> {
-    let source = backup.source().clone();
+    let file = backup.path().map(Path::to_owned);
+    let asked = backup.asked().cloned();
     let mut archive = backup.into_archive();
     let (mut control, maintenance) = open_control(config, application).await?;
     let (target, roles, obstacles) = look_at_target(&mut control, config, &maintenance).await?;
@@ -59,7 +61,8 @@ pub(crate) async fn run(
     transcode(&mut archive, &mut control).await?;
     login.choose(&mut control, &Choice::new(config, &roles, options, run_id, application)).await?;
     let mut facts = facts::ask(&mut control, config, &target, &roles, login.is_separate()).await?;
-    facts::restrict(&mut facts, login, options, decision.strategy);
+    let allowed = asked.as_ref().map(Profile::allow_extensions).unwrap_or_default();
+    facts::restrict(&mut facts, login, options, allowed, decision.strategy);
     let mut session = match open_inside(login.config(config), application).await {
         // It was there a moment ago: another restore has just renamed it.
         Err(crate::Error::Target(TargetError::UnknownDatabase { .. })) => {
@@ -78,9 +81,10 @@ pub(crate) async fn run(
         SchemaMode::Target => Plan::of_contents(&archive, &facts)?,
         _ => Plan::new(&archive, &facts)?,
     };
-    let mut known = look_inside(&mut session, config, &archive, options, &target, (plan, facts)).await?;
+    let looking = Looking { config, options, asked: asked.as_ref(), target: &target };
+    let mut known = looking.inside(&mut session, &archive, (plan, facts)).await?;
     if options.schema == SchemaMode::Target {
-        let profile = known.profile.as_ref().or(options.profile.as_ref());
+        let profile = known.profile.as_ref().or(asked.as_ref());
         let found =
             target_schema::find(&mut session, &archive, &mut known.plan, profile, &known.facts).await?;
         known.notices.extend(found.notices.iter().cloned());
@@ -105,7 +109,7 @@ pub(crate) async fn run(
     known.notices.insert(0, decision.notice());
     known.notices.extend(login.notice(config, roles.is_superuser));
     let login = std::mem::take(login);
-    Ok(Preflight { source, archive, control, maintenance, target, decision, login, known })
+    Ok(Preflight { file, archive, control, maintenance, target, decision, login, known })
 }
 
 /// What replaces only a target of the same schema need not be loaded to see that it is another one.
@@ -151,54 +155,66 @@ async fn look_at_target(
     Ok((target, roles, obstacles))
 }
 
-async fn look_inside(
-    inside: &mut Session,
-    config: &TargetConfig,
-    archive: &Archive,
-    options: &RestoreOptions,
-    target: &DatabaseFacts,
-    (plan, facts): (Plan, Facts),
-) -> Result<Known> {
-    let store = Store::recognise(archive, options.profile.as_ref())?;
-    let mut notices = Vec::new();
-    if let Some(profile) = options.profile.as_ref().filter(|_| archive.has_all_entries()) {
-        if store.is_none() && !(options.schema == SchemaMode::Target && profile.keeps_instances()) {
-            return Err(Refusal::no_instances(profile).into());
+/// What a look into the target starts from.
+struct Looking<'a> {
+    config: &'a TargetConfig,
+    options: &'a RestoreOptions,
+    /// The profile that the caller asked for.
+    asked: Option<&'a Profile>,
+    target: &'a DatabaseFacts,
+}
+
+impl Looking<'_> {
+    /// Looks into the target, and at what the archive's store means for it.
+    async fn inside(
+        &self,
+        inside: &mut Session,
+        archive: &Archive,
+        (plan, facts): (Plan, Facts),
+    ) -> Result<Known> {
+        let Self { config, options, asked, target } = *self;
+        let store = Store::recognise(archive, asked)?;
+        let mut notices = Vec::new();
+        if let Some(profile) = asked.filter(|_| archive.has_all_entries()) {
+            if store.is_none() && !(options.schema == SchemaMode::Target && profile.keeps_instances()) {
+                return Err(Refusal::no_instances(profile).into());
+            }
+            notices.extend(no_such_schema(archive, profile));
         }
-        notices.extend(no_such_schema(archive, profile));
+        let (resolution, late) =
+            instances::of_backup(archive, store.as_ref(), &options.instances, &mut notices)?;
+        let migrations = match (&options.migrations, &store) {
+            (Some(set), _) => Some(set.clone()),
+            (None, Some(store)) => MigrationSet::builtin(store.profile.name()).ok(),
+            (None, None) => None,
+        };
+        let profile_for_target = match (&store, asked) {
+            (Some(store), _) => Some(store.profile.clone()),
+            (None, Some(profile)) => Some(profile.clone()),
+            (None, None) => Some(Profile::builtin("assistant")?),
+        };
+        let contents = target_contents(inside, target, profile_for_target.as_ref(), &HashSet::new()).await?;
+        if let (None, Some(profile)) = (&store, &profile_for_target)
+            && !(options.schema == SchemaMode::Target && profile.keeps_instances())
+        {
+            refuse_over_store(inside, profile, &contents).await?;
+        }
+        let set = migrations.as_ref();
+        let upgrade = upgrade_path::find(inside, archive, store.as_ref(), set, options, &mut notices).await?;
+        Ok(Known {
+            plan,
+            facts,
+            extras: contents::extras(inside, config.username()).await?,
+            profile: store.map(|store| store.profile),
+            contents,
+            migrations,
+            upgrade,
+            resolution,
+            late,
+            target_schema: None,
+            notices,
+        })
     }
-    let (resolution, late) = instances::of_backup(archive, store.as_ref(), &options.instances, &mut notices)?;
-    let migrations = match (&options.migrations, &store) {
-        (Some(set), _) => Some(set.clone()),
-        (None, Some(store)) => MigrationSet::builtin(store.profile.name()).ok(),
-        (None, None) => None,
-    };
-    let profile_for_target = match (&store, &options.profile) {
-        (Some(store), _) => Some(store.profile.clone()),
-        (None, Some(profile)) => Some(profile.clone()),
-        (None, None) => Some(Profile::builtin("assistant")?),
-    };
-    let contents = target_contents(inside, target, profile_for_target.as_ref(), &HashSet::new()).await?;
-    if let (None, Some(profile)) = (&store, &profile_for_target)
-        && !(options.schema == SchemaMode::Target && profile.keeps_instances())
-    {
-        refuse_over_store(inside, profile, &contents).await?;
-    }
-    let set = migrations.as_ref();
-    let upgrade = upgrade_path::find(inside, archive, store.as_ref(), set, options, &mut notices).await?;
-    Ok(Known {
-        plan,
-        facts,
-        extras: contents::extras(inside, config.username()).await?,
-        profile: store.map(|store| store.profile),
-        contents,
-        migrations,
-        upgrade,
-        resolution,
-        late,
-        target_schema: None,
-        notices,
-    })
 }
 
 /// A warning of a profile whose schema the archive does not have.

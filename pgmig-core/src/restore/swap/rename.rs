@@ -1,8 +1,8 @@
 //! The swap: in one transaction the target gets its previous-name and the staging database the target's.
 
 use crate::error::Result;
-use crate::progress::Progress;
 use crate::progress::Step;
+use crate::progress::{Event, Progress};
 use crate::restore::error::RestoreError;
 use crate::restore::failpoint::Failpoints;
 use crate::restore::refusal::Refusal;
@@ -161,7 +161,7 @@ impl Swap<'_> {
     }
 
     async fn commit(&self, control: &mut Session) -> Result<()> {
-        self.progress.committing();
+        self.progress.event(&Event::Committing);
         let Err(error) = control.commit("commit the swap").await else { return Ok(()) };
         if error.is_answer() {
             // It did not commit.
