@@ -67,7 +67,7 @@ async fn restore(
     }
     if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
         let text = "in place everything goes over one connection, whatever --jobs says".to_owned();
-        display.notice(&Notice { severity: Severity::Notice, text });
+        display.event(&Event::Notice(&Notice { severity: Severity::Notice, text }));
     }
     restore.run().await.map_err(Failure::of)
 }

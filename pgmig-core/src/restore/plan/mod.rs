@@ -51,6 +51,8 @@ pub(crate) struct Facts {
     pub(crate) fresh: Fresh,
     /// How far the archive is trusted.
     pub(crate) trust: Trust,
+    /// The server's own time zone, where it could be read.
+    pub(crate) time_zone: Option<String>,
 }
 
 /// As whom a statement runs.

@@ -85,6 +85,7 @@ fn assumed(archive: &Archive) -> Facts {
         tablespaces: tablespaces.map(ToOwned::to_owned).collect(),
         fresh: Fresh { extensions: BTreeSet::from(["plpgsql".to_owned()]), ..Fresh::default() },
         trust: Trust::Full,
+        time_zone: None,
     }
 }
 

@@ -117,5 +117,15 @@ pub(crate) async fn ask(
         tablespaces,
         fresh: Fresh { extensions: ["plpgsql".to_owned()].into(), available, ..Fresh::default() },
         trust: Trust::Full,
+        time_zone: time_zone(control, roles.is_superuser).await?,
     })
+}
+
+/// The time zone of postgresql.conf, which only a superuser can read.
+async fn time_zone(control: &mut Session, is_superuser: bool) -> Result<Option<String>> {
+    if !is_superuser {
+        return Ok(None);
+    }
+    let sql = "SELECT setting FROM pg_catalog.pg_file_settings WHERE pg_catalog.lower(name) = 'timezone' AND applied";
+    Ok(control.optional(sql, "read the server's time zone").await?)
 }

@@ -59,17 +59,13 @@ pub(crate) async fn run(
         return Err(Refusal::ScriptStream.into());
     }
     transcode(&mut archive, &mut control).await?;
-    login.choose(&mut control, &Choice::new(config, &roles, options, run_id, application)).await?;
+    let choice = Choice::new(config, &roles, options, run_id, application);
+    login.choose(&mut control, &choice).await.map_err(|error| gone(error, &target.name))?;
     let mut facts = facts::ask(&mut control, config, &target, &roles, login.is_separate()).await?;
     let allowed = asked.as_ref().map(Profile::allow_extensions).unwrap_or_default();
     facts::restrict(&mut facts, login, options, allowed, decision.strategy);
-    let mut session = match open_inside(login.config(config), application).await {
-        // It was there a moment ago: another restore has just renamed it.
-        Err(crate::Error::Target(TargetError::UnknownDatabase { .. })) => {
-            return Err(Refusal::Changed { database: target.name }.into());
-        }
-        session => session?,
-    };
+    let session = open_inside(login.config(config), application).await;
+    let mut session = session.map_err(|error| gone(error, &target.name))?;
     let clearing = match decision.strategy {
         Strategy::InPlace => Some(Clearing::of(&mut session, config.username()).await?),
         Strategy::Swap => None,
@@ -110,6 +106,16 @@ pub(crate) async fn run(
     known.notices.extend(login.notice(config, roles.is_superuser));
     let login = std::mem::take(login);
     Ok(Preflight { file, archive, control, maintenance, target, decision, login, known })
+}
+
+/// The error of a database that was there a moment ago: another restore has just renamed it.
+fn gone(error: crate::Error, database: &str) -> crate::Error {
+    match error {
+        crate::Error::Target(TargetError::UnknownDatabase { .. }) => {
+            Refusal::Changed { database: database.to_owned() }.into()
+        }
+        error => error,
+    }
 }
 
 /// What replaces only a target of the same schema need not be loaded to see that it is another one.
