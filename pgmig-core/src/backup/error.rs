@@ -1,15 +1,15 @@
-//! Why it failed to look into a backup.
+//! Errors of reading a backup.
 
 use crate::instance::Instance;
 use crate::lines::{Lines, count};
 use crate::outcome::ErrorKind;
 use thiserror::Error;
 
-/// Why a backup could not be read, or cannot be restored with a mapping. Nothing was changed anywhere.
+/// A backup could not be read, or cannot be restored with a mapping. Nothing was changed anywhere.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BackupError {
-    /// Live instances of the backup have no target.
+    /// The mapping has no target for live instances of the backup.
     #[error(
         "the mapping does not cover {} of the backup:\n{}\nadd a line \"source: target\" for each to the mapping \
          file; or give --resourceController, to be asked (not with a backup from standard input); or use --keep-ids \
@@ -18,31 +18,31 @@ pub enum BackupError {
         Lines(&instance_lines(.0))
     )]
     Unmapped(Vec<Instance>),
-    /// The data of a table are damaged.
+    /// The data of a table is damaged.
     #[error(
         "the data of table {table} cannot be read: {reason}; the archive is damaged, take the backup again"
     )]
     Data {
         /// The table.
         table: String,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
-    /// The operating system gave no thread to read the archive on.
+    /// The operating system cannot create the thread that reads the archive.
     #[error(
         "no thread can be started to read the archive: {0}; raise the limit of processes (ulimit -u) and try again"
     )]
     NoThread(#[source] std::io::Error),
-    /// The thread that reads the archive ended without a result: a bug.
+    /// The thread that reads the archive ended without a result, which is a bug.
     #[error("internal error: the thread that reads the archive has died; please report it")]
     ThreadDied,
-    /// Interrupted.
+    /// The user or the caller interrupted the operation.
     #[error("interrupted")]
     Interrupted,
 }
 
 impl BackupError {
-    /// What a caller should conclude.
+    /// The kind of the error, from which the caller can draw its conclusion.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Unmapped(_) => ErrorKind::Refused,
@@ -52,7 +52,7 @@ impl BackupError {
     }
 }
 
-/// A line for each instance: its ID, and its name where it has one.
+/// A line for each instance: its ID, and its name if it has one.
 fn instance_lines(instances: &[Instance]) -> Vec<String> {
     let line = |instance: &Instance| match &instance.name {
         Some(name) => format!("{} ({name:?})", instance.id),

@@ -1,4 +1,4 @@
-//! How much each instance of a backup holds: one pass over the archive's rows.
+//! Counts the rows of each instance in a backup, in one pass over the archive.
 
 use crate::archive::{Archive, Block, BytesRead, DataReader, DumpId, Entry, EntryKind};
 use crate::backup::Backup;
@@ -16,46 +16,46 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// How many rows go by between two looks at whether the caller is still there.
+/// How many rows are read before pgmig checks again whether the caller still waits.
 const ROWS_BETWEEN_LOOKS: u64 = 1024;
 
-/// The rows of one table that mention an instance.
+/// The number of rows in one table that mention an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableHolding {
     /// The table: `schema.table`, not quoted.
     pub table: String,
-    /// Its rows in which the instance's ID or one of its aliases occurs, each once.
+    /// Rows in which the instance's ID or one of its aliases occurs; each row counts once.
     pub rows: u64,
 }
 
-/// What each instance of a backup holds.
+/// The rows of each instance in a backup.
 #[derive(Debug, Clone, Default)]
 pub struct Holdings {
     by_instance: HashMap<InstanceId, Vec<TableHolding>>,
 }
 
 impl Holdings {
-    /// What an instance holds, in the archive's order of tables; those without a row are left out.
+    /// The tables with rows of an instance, in the archive's order of tables.
     pub fn of(&self, id: InstanceId) -> &[TableHolding] {
         self.by_instance.get(&id).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The number of rows of all tables in which an instance occurs.
+    /// The number of rows in all tables in which an instance occurs.
     pub fn rows(&self, id: InstanceId) -> u64 {
         self.of(id).iter().map(|holding| holding.rows).sum()
     }
 }
 
 impl Backup {
-    /// Counts, for every instance, the rows in which it occurs: its ID or an alias as a whole token. Reads the
-    /// archive once from its beginning to its end, apart from the restore; memory does not grow with it. Large
-    /// objects belong to nobody. Of a stream nothing can be told.
+    /// Counts, for every instance, the rows in which its ID or an alias occurs as a whole token.
     ///
-    /// When the future is dropped, the reading stops soon.
+    /// Reads the whole archive once, independently of the restore; memory does not grow with the archive. Large
+    /// objects belong to no instance. For a stream the result is empty. When the future is dropped, the reading soon
+    /// stops.
     ///
     /// # Errors
     ///
-    /// An archive that cannot be read, or is damaged.
+    /// The archive cannot be read, or is damaged.
     pub async fn holdings(&self, progress: Arc<dyn Progress>) -> Result<Holdings> {
         let Some(path) = self.file().map(ToOwned::to_owned) else { return Ok(Holdings::default()) };
         let instances = self.instances().to_vec();
@@ -63,7 +63,7 @@ impl Backup {
         let stop = CancellationToken::new();
         let _stop_when_dropped = stop.clone().drop_guard();
         on_thread("pgmig-survey", move || {
-            // Opened anew, so that the restore's own progress begins at zero.
+            // The file is opened again, so that the restore's own progress begins at zero.
             let archive = Archive::open(&path)?;
             let tally = Tally::new(&instances, profile.as_ref());
             Survey { progress, stop }.run(archive, &instances, tally)
@@ -78,7 +78,8 @@ struct Survey {
 }
 
 impl Survey {
-    /// In the archive's own order, the only one that a compressed file can be read in without starting over.
+    /// Reads in the archive's own order: a compressed file would have to be decompressed from the start for any
+    /// other.
     fn run(&self, mut archive: Archive, instances: &[Instance], mut tally: Tally<'_>) -> Result<Holdings> {
         let mut holdings = Holdings::default();
         let is_rows = |entry: &&Entry| entry.kind == EntryKind::TableData;
@@ -102,12 +103,12 @@ impl Survey {
 
     fn look(&self, read: &BytesRead, size: Option<u64>) -> Result<()> {
         self.progress.event(&Event::ArchiveRead { bytes: read.get(), total: size, left: None });
-        // Nobody sees this error: who would have is gone.
+        // No caller sees this error: the future that would return it was dropped.
         if self.stop.is_cancelled() { Err(BackupError::Interrupted.into()) } else { Ok(()) }
     }
 }
 
-/// The rows of one table by instance, in their order.
+/// Counts the rows of one table, for each instance, in the order of instances.
 fn count(
     table: &ArchivedTable<'_>,
     data: &mut DataReader<'_>,
@@ -128,19 +129,19 @@ fn count(
     Ok(counts.rows)
 }
 
-/// Tells which instances a row belongs to.
+/// Finds the instances to which a row belongs.
 pub(crate) struct Tally<'a> {
     keys: Keys,
     profile: Option<&'a Profile>,
-    /// The instances of a row, by their place; kept for its memory.
+    /// The instances of the present row, by their place in the list; kept to reuse its memory.
     found: Vec<usize>,
 }
 
-/// The rows of one table by instance.
+/// The rows of one table, counted by instance.
 pub(crate) struct Counts {
     /// In the order of the instances.
     pub(crate) rows: Vec<u64>,
-    /// Where the table's alias columns are in its rows.
+    /// The positions of the table's alias columns in its rows.
     aliases: Vec<usize>,
 }
 
@@ -149,12 +150,12 @@ impl<'a> Tally<'a> {
         Self { keys: Keys::new(instances), profile, found: Vec::new() }
     }
 
-    /// No rows of this table yet.
+    /// Counts of zero for this table.
     pub(crate) fn counts(&self, table: &ArchivedTable<'_>) -> Counts {
         Counts { rows: vec![0; self.keys.instances], aliases: self.alias_positions(table) }
     }
 
-    /// Counts a row, once for each instance that occurs in it.
+    /// Counts a row once for each instance that occurs in it.
     pub(crate) fn row(&mut self, row: &[u8], counts: &mut Counts) {
         let mut found = std::mem::take(&mut self.found);
         found.clear();
@@ -181,7 +182,7 @@ impl<'a> Tally<'a> {
         columns.filter(|(_, column)| is_alias(column)).map(|(position, _)| position).collect()
     }
 
-    /// The instances whose numbers stand in these fields of a row.
+    /// The instances whose numeric aliases are in these fields of a row.
     fn numbers(&self, row: &[u8], positions: &[usize]) -> impl Iterator<Item = usize> {
         positions.iter().filter_map(|&position| {
             let value = decode_field(fields(row).nth(position)?)?;
@@ -190,7 +191,7 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// Finds instances, by their place in their list, by what rows call them.
+/// Finds an instance's place in the list by any name that rows use for it.
 struct Keys {
     instances: usize,
     by_id: HashMap<InstanceId, usize>,
@@ -210,7 +211,7 @@ impl Keys {
                 }
             }
         }
-        // An ID that is another instance's alias, too, is the one's whose ID it is.
+        // If an ID is also an alias of another instance, it means the instance with that ID.
         by_id.extend(instances.iter().enumerate().map(|(place, instance)| (instance.id, place)));
         Self { instances: instances.len(), by_id, by_number }
     }

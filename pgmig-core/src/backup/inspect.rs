@@ -1,4 +1,4 @@
-//! Looks into a backup: one pass over all that is in it.
+//! Inspects a backup: one pass over the whole archive.
 
 use crate::archive::{Archive, Block, DumpId, Entry, EntryKind, LargeObjectsReader};
 use crate::backup::Backup;
@@ -20,16 +20,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// How much of a large object is unpacked at a time.
+/// How many bytes of a large object are decompressed at a time.
 const PIECE_BYTES: usize = 64 * 1024;
 
 impl Backup {
-    /// Reads everything once and says what there is. Of a stream all is told but the rows of each instance. When the
-    /// future is dropped, the reading stops soon.
+    /// Reads the whole archive once and reports its contents. For a stream, the report does not have the rows of each
+    /// instance. When the future is dropped, the reading soon stops.
     ///
     /// # Errors
     ///
-    /// An archive that cannot be read, or is damaged.
+    /// The archive cannot be read, or is damaged.
     ///
     /// ```no_run
     /// # async fn look() -> pgmig_core::Result<()> {
@@ -48,17 +48,17 @@ impl Backup {
         on_thread("pgmig-inspect", move || {
             let (instances, profile) = (self.instances().to_vec(), self.profile().cloned());
             let mut archive = self.into_archive();
-            Pass::new(&archive, &instances, profile.as_ref(), &*progress, &stop)?.run(&mut archive)
+            InspectPass::new(&archive, &instances, profile.as_ref(), &*progress, &stop)?.run(&mut archive)
         })
         .await
     }
 }
 
 /// One pass over an archive's data.
-struct Pass<'a> {
+struct InspectPass<'a> {
     progress: &'a dyn Progress,
     stop: &'a CancellationToken,
-    /// The store's tables that are read on the way.
+    /// The store's tables that are read in the same pass.
     store: Option<StoreTables<'a>>,
     other_history: Option<OtherHistory>,
     tally: Tally<'a>,
@@ -67,14 +67,14 @@ struct Pass<'a> {
     holdings: Vec<Vec<TableHolding>>,
 }
 
-/// What is read of the store.
+/// The data of the store that are read.
 struct StoreTables<'a> {
     profile: &'a Profile,
     tenants: Option<DumpId>,
     collector: Option<InstanceCollector>,
     history: Option<DumpId>,
     applied: Vec<AppliedMigration>,
-    /// The instances, where they are known before.
+    /// The instances, if they are known before the pass.
     instances: &'a [Instance],
 }
 
@@ -84,7 +84,7 @@ struct OtherHistory {
     reader: ForeignReader,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> InspectPass<'a> {
     fn new(
         archive: &Archive,
         instances: &'a [Instance],
@@ -108,7 +108,7 @@ impl<'a> Pass<'a> {
         let is_stream = archive.is_stream();
         let total = archive.size();
         let read = archive.bytes_read();
-        // A block that is read from a stream borrows the archive, and so its entry must be beside it.
+        // A block of a stream borrows the archive, so its entry must be stored separately.
         let entries: HashMap<DumpId, Entry> = archive
             .entries()
             .iter()
@@ -125,11 +125,11 @@ impl<'a> Pass<'a> {
         let (progress, stop) = (self.progress, self.stop);
         let look = || {
             progress.event(&Event::ArchiveRead { bytes: read.get(), total, left: None });
-            // Nobody sees this error: who would have is gone.
+            // No caller sees this error: the future that would return it was dropped.
             if stop.is_cancelled() { Err(BackupError::Interrupted.into()) } else { Ok(()) }
         };
         loop {
-            // Entries of a script in a stream come with their data.
+            // Entries of a script in a stream arrive together with their data.
             let next = if archive.has_all_entries() { None } else { archive.read_entries()? };
             let late =
                 next.and_then(|id| archive.entry(id)).filter(|entry| entry.kind == EntryKind::TableData);
@@ -230,7 +230,7 @@ impl OtherHistory {
 impl<'a> StoreTables<'a> {
     fn of(archive: &Archive, profile: &'a Profile, instances: &'a [Instance]) -> Result<Option<Self>> {
         let Some(store) = Store::recognise(archive, Some(profile))? else { return Ok(None) };
-        // Those of a file have been read when it was opened.
+        // The instances of a file were read when it was opened.
         let collector = if archive.is_stream() { store.collector()? } else { None };
         Ok(Some(Self {
             profile,
@@ -242,7 +242,7 @@ impl<'a> StoreTables<'a> {
         }))
     }
 
-    /// A table of a script in a stream, whose rows come next.
+    /// Notes a table of a script in a stream, whose rows come next.
     fn note(&mut self, table: &ArchivedTable<'_>) -> Result<()> {
         if let Some(tenant) = self.profile.tenant().filter(|tenant| tenant.is(table.schema(), table.tag())) {
             self.tenants = Some(table.dump_id());

@@ -1,4 +1,4 @@
-//! What is in a backup: the report of [`Backup::inspect`](super::Backup::inspect).
+//! The contents of a backup: the report of [`Backup::inspect`](super::Backup::inspect).
 
 use crate::archive::{Archive, ArchiveText};
 use crate::backup::holdings::TableHolding;
@@ -8,40 +8,40 @@ use crate::verify::LargeObjects;
 use serde::Serialize;
 use std::collections::HashMap;
 
-/// What is in a backup.
+/// The contents of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// What the archive says of itself.
+    /// Facts from the archive's header.
     pub archive: ArchiveFacts,
-    /// How many entries of each kind the table of contents has, most first.
+    /// The number of entries of each kind in the table of contents, the most frequent kind first.
     pub entries: Vec<KindCount>,
-    /// The tables whose rows are in it, largest first.
+    /// The tables with rows in the archive, the largest first.
     pub tables: Vec<InspectedTable>,
     /// The large objects.
     pub large_objects: LargeObjects,
-    /// The migration history of another tool, in words: whose it is and which version it tells. `None` if there is none,
-    /// or one of pgmig's.
+    /// The migration history of another tool, in words: the tool and the version it shows. `None` if there is no such
+    /// history, or if it is sqlx's, which pgmig continues.
     pub other_history: Option<String>,
-    /// The store that is in it; `None` if it is none that is known.
+    /// The store in the archive; `None` if no known profile matches.
     pub store: Option<InspectedStore>,
 }
 
-/// What an archive says of itself. Texts are as they are in it, with what is not UTF-8 replaced.
+/// Facts from an archive's header. Texts are unchanged, except that invalid UTF-8 is replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ArchiveFacts {
     /// `custom`, `directory`, `tar` or `plain`.
     pub format: String,
-    /// The container's version, such as `1.14`.
+    /// The version of the archive format, such as `1.14`.
     pub container_version: Option<String>,
     /// How pg_dump compressed the data: `none`, `gzip`, `lz4` or `zstd`.
     pub compression: String,
-    /// How the whole file was compressed on top of that, in the same words.
+    /// How the file as a whole was compressed in addition, in the same words.
     pub file_compression: String,
-    /// Size in bytes; unknown for a stream.
+    /// The size in bytes; unknown for a stream.
     pub bytes: Option<u64>,
-    /// When it was made, by the clock of the machine that pg_dump ran on: `2026-11-20 12:16:20`.
+    /// When it was made, by the clock of the machine that ran pg_dump: `2026-11-20 12:16:20`.
     pub created: Option<String>,
     /// The version of pg_dump.
     pub pg_dump_version: Option<String>,
@@ -51,30 +51,30 @@ pub struct ArchiveFacts {
     pub database: Option<String>,
     /// The encoding, by PostgreSQL's name.
     pub encoding: Option<String>,
-    /// Entries of the table of contents.
+    /// The number of entries in the table of contents.
     pub entries: usize,
 }
 
-/// How many entries are of a kind.
+/// The number of entries of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KindCount {
-    /// As the archive says it: `TABLE DATA`, `INDEX` ...
+    /// The kind, by the archive's name for it: `TABLE DATA`, `INDEX` ...
     pub kind: String,
-    /// How many.
+    /// The number of entries.
     pub count: u64,
 }
 
-/// A table whose rows are in the archive.
+/// A table with rows in the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct InspectedTable {
     /// `schema.table`, not quoted.
     pub table: String,
-    /// Its rows.
+    /// The number of its rows.
     pub rows: u64,
-    /// Bytes of its data, unpacked.
+    /// The bytes of its data, decompressed.
     pub data_bytes: u64,
-    /// Bytes that they take in the archive; unknown for a stream.
+    /// The bytes of its data in the archive; unknown for a stream.
     pub archive_bytes: Option<u64>,
 }
 
@@ -84,47 +84,48 @@ pub struct InspectedTable {
 pub struct InspectedStore {
     /// The name of its profile.
     pub profile: String,
-    /// The version of its schema, and the releases that have it; `None` without a migration history that can be read.
+    /// The version of its schema, and the releases with that version; `None` if pgmig cannot read a migration
+    /// history.
     pub schema: Option<SchemaVersion>,
-    /// The migrations that it has had, oldest first.
+    /// The migrations that were applied to it, oldest first.
     pub migrations: Vec<InspectedMigration>,
     /// Its instances, in the order of their rows.
     pub instances: Vec<InspectedInstance>,
 }
 
-/// A migration that a store has had.
+/// A migration that was applied to a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct InspectedMigration {
-    /// Its version.
+    /// The migration's version.
     pub version: i64,
-    /// Its description.
+    /// The migration's description.
     pub description: String,
-    /// False if it was under way, or had failed half way, when the backup was taken.
+    /// False if it was running, or had failed half way, when the backup was made.
     pub finished: bool,
 }
 
-/// An instance of the store, and how much of it there is.
+/// An instance of the store, and how many rows it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct InspectedInstance {
     /// The instance.
     #[serde(flatten)]
     pub instance: Instance,
-    /// The tables with rows in which its ID or an alias occurs. `None` for a stream: when its instances are known, most
-    /// rows have gone by.
+    /// The tables with rows in which its ID or an alias occurs. `None` for a stream: most rows have already passed
+    /// when its instances are known.
     pub tables: Option<Vec<TableHolding>>,
 }
 
 impl InspectedInstance {
-    /// The rows of all tables in which it occurs.
+    /// The number of rows in all tables in which it occurs.
     pub fn rows(&self) -> Option<u64> {
         Some(self.tables.as_ref()?.iter().map(|table| table.rows).sum())
     }
 }
 
 impl ArchiveFacts {
-    /// The facts of an archive; reads no data.
+    /// Reads the facts of an archive, but no data.
     pub fn of(archive: &Archive) -> Self {
         let header = archive.header();
         let text = |text: &Option<ArchiveText>| {
@@ -147,7 +148,7 @@ impl ArchiveFacts {
 }
 
 impl KindCount {
-    /// The entries of an archive by kind, most first.
+    /// Counts the entries of an archive by kind, the most frequent kind first.
     pub fn of(archive: &Archive) -> Vec<Self> {
         let mut counts: HashMap<String, u64> = HashMap::new();
         for entry in archive.entries() {

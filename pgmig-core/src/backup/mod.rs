@@ -1,4 +1,4 @@
-//! A backup that has been opened: which store it is of, and who lives in it.
+//! An opened backup: its store and the instances in it.
 
 mod error;
 mod holdings;
@@ -23,7 +23,7 @@ use crate::profile::Profile;
 use crate::thread::on_thread;
 use std::path::{Path, PathBuf};
 
-/// An archive and what its data tell before anything is restored.
+/// An archive, and the facts that its data shows before anything is restored.
 ///
 /// ```no_run
 /// use pgmig_core::instance::Mapping;
@@ -48,14 +48,14 @@ pub struct Backup {
 }
 
 impl Backup {
-    /// Opens the archive, recognises its store by its tables (or by what `profile` says), and reads the instances
-    /// of a file. Those of a stream are not known before their rows come by in the restore.
+    /// Opens the archive, recognises its store by its tables (or by `profile`), and reads the instances of a file.
+    /// The instances of a stream are not known before the restore reads their rows.
     ///
-    /// Reading happens on a thread of its own, which a cancelled call leaves behind until the read returns.
+    /// The reading runs on its own thread. If the call is cancelled, that thread continues until the read returns.
     ///
     /// # Errors
     ///
-    /// An archive that cannot be read, or a table of instances that is not what the profile says.
+    /// The archive cannot be read, or its table of instances does not fit the profile.
     pub async fn open(source: Source, profile: Option<Profile>) -> Result<Self> {
         on_thread("pgmig-open", move || {
             let path = source.path().map(Path::to_owned);
@@ -82,12 +82,12 @@ impl Backup {
         self.archive.is_stream()
     }
 
-    /// The profile of its store; `None` if it is none that is known, and so has no instances.
+    /// The profile of its store; `None` if no known profile matches, and so there are no instances.
     pub fn profile(&self) -> Option<&Profile> {
         self.profile.as_ref()
     }
 
-    /// The instances in it, in the order of their rows, deleted and system ones too; none for a stream.
+    /// The instances in the order of their rows, including deleted and system instances; none for a stream.
     pub fn instances(&self) -> &[Instance] {
         &self.instances
     }
@@ -106,8 +106,8 @@ impl Backup {
     ///
     /// # Errors
     ///
-    /// [`BackupError::Unmapped`] for live instances that it does not cover, and whatever
-    /// [`Mapping::resolve`] has against it.
+    /// [`BackupError::Unmapped`] for live instances that the mapping does not cover, and the errors of
+    /// [`Mapping::resolve`].
     pub fn resolve(&self, mapping: &Mapping) -> Result<Resolution> {
         let resolution = mapping.resolve(&self.instances, self.system_regions())?;
         if resolution.uncovered.is_empty() {
@@ -126,7 +126,7 @@ impl Backup {
         self.asked.as_ref()
     }
 
-    /// Where the archive can be read again; `None` for a stream.
+    /// The file, which can be read again; `None` for a stream.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.path().filter(|_| !self.is_stream())
     }

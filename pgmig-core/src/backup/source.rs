@@ -1,16 +1,16 @@
-//! Where an archive comes from.
+//! The source of an archive.
 
 use crate::archive::{Archive, ArchiveError};
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Where the archive comes from.
+/// The source of an archive.
 #[non_exhaustive]
 pub enum Source {
     /// A file, or the directory of a directory-format archive.
     File(PathBuf),
-    /// Standard input: read once, in order, never spooled to disk.
+    /// Standard input, which is read once, in order, and never stored on disk.
     Stdin,
     /// Any other stream, read as standard input is.
     Reader(Box<dyn Read + Send>),

@@ -1,5 +1,4 @@
-//! What the archive tells of its store before anything is restored: which profile it is, which instances live
-//! in it, which migrations it has had.
+//! The archive's store, read before the restore: its profile, its instances and its applied migrations.
 
 use crate::archive::{Archive, Block, DataReader, DumpId, Entry, EntryKind};
 use crate::backup::BackupError;
@@ -10,10 +9,11 @@ use crate::migrations::{AppliedMigration, ForeignHistory, ForeignReader, History
 use crate::profile::{Profile, TenantTable};
 use crate::sql::{InsertStatement, StandardStrings, StatementSplitter, table_columns};
 
-/// How much of a block is inflated at a time.
+/// How many bytes of a block are decompressed at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// Tables that are read before a restore hold a row per instance or per migration. More than this is not that.
+/// The size limit of tables that are read before the restore. They hold a row per instance or per migration; a larger
+/// table must be something else.
 const TABLE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// A table of the archive whose rows are read before the restore.
@@ -33,7 +33,7 @@ pub(crate) struct Store<'a> {
 }
 
 impl<'a> Store<'a> {
-    /// Recognises the store by its tables, or by what `profile` says; `None` if it is none that is known.
+    /// Recognises the store by its tables, or by `profile`; `None` if no known profile matches.
     pub(crate) fn recognise(archive: &'a Archive, profile: Option<&Profile>) -> Result<Option<Self>> {
         let profile = match profile {
             Some(profile) => profile.clone(),
@@ -43,39 +43,39 @@ impl<'a> Store<'a> {
             schema(entry) == profile.schema() && name(entry) == profile.history_table()
         });
         let Some(tenant) = profile.tenant() else {
-            // Nothing tells such a store, so it is what the caller says.
+            // Such a store cannot be recognised, so the caller's word counts.
             return Ok(Some(Self { profile, tenants: None, history }));
         };
         let is_tenants = |entry: &Entry| {
             let columns = columns(archive, entry);
             tenant.is(schema(entry), name(entry)) && tenant.columns().all(|column| columns.contains(column))
         };
-        // Without rows (a dump of definitions) it is a store all the same.
+        // A dump of definitions, without rows, is a store, too.
         let tenants = find(archive, EntryKind::TableData, is_tenants).or_else(|| {
             find(archive, EntryKind::Table, |entry| entry.relation_kind != Some('p') && is_tenants(entry))
         });
-        // A profile that was not asked for holds only for a store that looks like it.
+        // A profile that the caller did not name applies only to a store with such a table.
         Ok(tenants.map(|tenants| Self { profile: profile.clone(), tenants: Some(tenants), history }))
     }
 
-    /// The entry with the instances' rows; `None` for a dump without them.
+    /// The entry with the rows of the instances; `None` for a dump without them.
     pub(crate) fn tenant_entry(&self) -> Option<DumpId> {
         let entry = self.tenants.as_ref()?.entry;
         (entry.kind == EntryKind::TableData).then_some(entry.dump_id)
     }
 
-    /// Which columns of the table of instances are what.
+    /// The columns of the table of instances, by role.
     pub(crate) fn instance_columns(&self) -> Option<InstanceColumns> {
         self.profile.tenant().map(instance_columns)
     }
 
-    /// What collects the instances from the rows of their table; `None` if there is no such table.
+    /// A collector for the rows of the table of instances; `None` if there is no such table.
     pub(crate) fn collector(&self) -> Result<Option<InstanceCollector>> {
         let (Some(table), Some(columns)) = (&self.tenants, self.instance_columns()) else { return Ok(None) };
         Ok(Some(InstanceCollector::new(&table.columns, &columns)?))
     }
 
-    /// The instances; for a file only, since a stream can be read but once.
+    /// The instances. For a file only, since a stream can be read only once.
     pub(crate) fn instances(&self, archive: &Archive) -> Result<Vec<Instance>> {
         let (Some(table), Some(mut collector)) = (&self.tenants, self.collector()?) else {
             return Ok(Vec::new());
@@ -89,7 +89,7 @@ impl<'a> Store<'a> {
         self.history.as_ref().map(ArchivedTable::dump_id)
     }
 
-    /// The migrations that the store has had; for a file only.
+    /// The migrations that were applied to the store; for a file only.
     pub(crate) fn history(&self, archive: &Archive) -> Result<History> {
         let Some(table) = &self.history else {
             return Ok(History::Unknown(foreign_history(archive)?));
@@ -104,39 +104,38 @@ impl<'a> Store<'a> {
 }
 
 impl<'a> ArchivedTable<'a> {
-    /// The table of a TABLE DATA entry, of any size.
+    /// The table of a TABLE DATA entry, without a size limit.
     pub(crate) fn new(archive: &Archive, entry: &'a Entry) -> Self {
         let strings =
             if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
         Self { entry, columns: columns(archive, entry), strings, limit: u64::MAX }
     }
 
-    /// Its schema; empty where the archive gives none.
+    /// The schema; empty if the archive gives none.
     pub(crate) fn schema(&self) -> &str {
         schema(self.entry)
     }
 
-    /// Its name without the schema.
+    /// The name without the schema.
     pub(crate) fn tag(&self) -> &str {
         name(self.entry)
     }
 
-    /// Its name and schema, for people.
+    /// The schema and name, for messages.
     pub(crate) fn name(&self) -> String {
         format!("{}.{}", schema(self.entry), name(self.entry))
     }
 
-    /// Its columns, in the order of the rows' fields.
+    /// The columns, in the order of the rows' fields.
     pub(crate) fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    /// The entry.
     pub(crate) fn dump_id(&self) -> DumpId {
         self.entry.dump_id
     }
 
-    /// The migration that a row of the history table tells of.
+    /// Parses a row of the history table.
     pub(crate) fn applied_migration(&self, row: &[u8]) -> Result<AppliedMigration> {
         let values: Vec<_> = fields(row).map(decode_field).collect();
         let value = |column: &str| {
@@ -146,7 +145,7 @@ impl<'a> ArchivedTable<'a> {
         Ok(AppliedMigration::from_fields(value)?)
     }
 
-    /// Gives a row of another tool's history to its reader.
+    /// Passes a row of another tool's history to its reader.
     pub(crate) fn foreign_row(&self, row: &[u8], reader: &mut ForeignReader) {
         let values: Vec<_> = fields(row).map(decode_field).collect();
         reader.push(&|column| {
@@ -164,7 +163,8 @@ impl<'a> ArchivedTable<'a> {
         self.rows_of(&mut data, each).map(drop)
     }
 
-    /// As [`each_row`](Self::each_row), of its data block, from the block's start. Returns the bytes of its data.
+    /// Like [`each_row`](Self::each_row), for a data block of the table, from its start. Returns the bytes of its
+    /// data.
     pub(crate) fn rows_of(
         &self,
         data: &mut DataReader<'_>,
@@ -234,7 +234,7 @@ impl<'a> ArchivedTable<'a> {
         }
     }
 
-    /// An INSERT's values as a COPY row with this table's columns.
+    /// Converts the values of an INSERT to a COPY row with this table's columns.
     fn as_copy_row(&self, named: Option<&[String]>, values: &[Option<String>]) -> Vec<u8> {
         let named = named.unwrap_or(&self.columns);
         let value = |column: &String| {
@@ -260,8 +260,8 @@ impl<'a> ArchivedTable<'a> {
     }
 }
 
-/// The columns that the first INSERT statement of an entry names; `None` if it names none, or there is none, or in a
-/// stream.
+/// The columns that the first INSERT statement of an entry names. `None` if it names none, if there is no such
+/// statement, and for a stream.
 pub(crate) fn insert_columns(archive: &Archive, dump_id: DumpId) -> Result<Option<Vec<String>>> {
     if archive.is_stream() {
         return Ok(None);
@@ -277,7 +277,7 @@ pub(crate) fn insert_columns(archive: &Archive, dump_id: DumpId) -> Result<Optio
         } else if splitter.feed(&chunk).is_err() {
             return Ok(None);
         }
-        // What cannot be read is found out when it is loaded.
+        // A statement that cannot be read is reported when it is loaded.
         match splitter.next_statement() {
             Ok(Some(statement)) => {
                 let sql = std::str::from_utf8(statement.text).ok();
@@ -290,7 +290,7 @@ pub(crate) fn insert_columns(archive: &Archive, dump_id: DumpId) -> Result<Optio
     }
 }
 
-/// What the history of another tool tells; for a file only.
+/// The migration history of another tool; for a file only.
 pub(crate) fn foreign_history(archive: &Archive) -> Result<ForeignHistory> {
     let (mut reader, table) = foreign_table(archive);
     if let Some(table) = table {
@@ -302,7 +302,7 @@ pub(crate) fn foreign_history(archive: &Archive) -> Result<ForeignHistory> {
     Ok(reader.finish())
 }
 
-/// What reads the history of another tool, and the table that has its rows.
+/// A reader for the history of another tool, and the table with its rows.
 pub(crate) fn foreign_table(archive: &Archive) -> (ForeignReader, Option<ArchivedTable<'_>>) {
     let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table).map(name);
     let (tool, table) = UnknownHistory::recognise(tables);
@@ -334,7 +334,7 @@ pub(crate) fn columns(archive: &Archive, entry: &Entry) -> Vec<String> {
     })
 }
 
-/// Which columns of a table of instances are what.
+/// The columns of a table of instances, by role.
 pub(crate) fn instance_columns(tenant: &TenantTable) -> InstanceColumns {
     InstanceColumns {
         id: tenant.id.clone(),

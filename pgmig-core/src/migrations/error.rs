@@ -1,4 +1,4 @@
-//! Why a schema cannot be upgraded.
+//! Errors of a schema upgrade.
 
 use super::foreign::ForeignHistory;
 use crate::outcome::ErrorKind;
@@ -16,24 +16,24 @@ pub enum SchemaError {
     Read {
         /// The file or directory.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: std::io::Error,
     },
-    /// A file is not text.
+    /// A file is not UTF-8 text.
     #[error("{}, line {line}: not UTF-8, which migrations are written in; convert the file", path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,
-        /// 1-based line of the first byte that is none.
+        /// 1-based line of the first invalid byte.
         line: usize,
     },
-    /// A file begins with a byte order mark, which the server would take for a part of the first statement.
+    /// A file begins with a byte order mark, which the server would read as a part of the first statement.
     #[error("{}: begins with a byte order mark, which PostgreSQL does not understand; save the file as UTF-8 without one", path.display())]
     ByteOrderMark {
         /// The file.
         path: PathBuf,
     },
-    /// A file that is meant as a migration has another name than migrations have.
+    /// A file looks like a migration, but its name does not have the form of a migration's name.
     #[error("{}: misnamed migration, expected NNNN_description.sql with a number from 1", path.display())]
     MisnamedFile {
         /// The file.
@@ -50,29 +50,29 @@ pub enum SchemaError {
     DuplicateVersion {
         /// The version.
         version: i64,
-        /// A file's name.
+        /// The name of one file.
         first: String,
-        /// The other file's name.
+        /// The name of the other file.
         second: String,
     },
     /// A number is missing between two files.
     #[error("there is no migration {version} in {origin}, but there are later ones; is a file missing?")]
     MissingVersion {
-        /// The first version that is missing.
+        /// The first missing version.
         version: i64,
         /// The directory or built-in set.
         origin: String,
     },
-    /// There are no migrations.
+    /// The directory or set contains no migrations.
     #[error("there are no migrations (NNNN_description.sql) in {origin}")]
     NoMigrations {
         /// The directory or built-in set.
         origin: String,
     },
-    /// No such set is built in.
+    /// The build does not include a set of this name.
     #[error("there are no built-in migrations for {name:?}; give a directory of migrations")]
     UnknownSet {
-        /// The name that was asked for.
+        /// The name that the caller gave.
         name: String,
     },
     /// `releases.yaml` names a migration that does not exist.
@@ -80,28 +80,28 @@ pub enum SchemaError {
     ReleaseWithoutMigration {
         /// The release.
         release: Release,
-        /// Its version.
+        /// The version of its last migration.
         version: i64,
         /// The directory or built-in set.
         origin: String,
     },
-    /// A release that `releases.yaml` does not know.
+    /// `releases.yaml` does not contain this release.
     #[error("unknown release {release}; known are: {known}")]
     UnknownRelease {
         /// The release.
         release: Release,
-        /// The releases that there are.
+        /// The releases that it contains.
         known: String,
     },
-    /// A row of the migration history is not what sqlx writes.
+    /// A row of the migration history does not have sqlx's form.
     #[error("the migration history cannot be read: column {column} of {row} is not what sqlx writes")]
     HistoryRow {
         /// The column.
         column: &'static str,
-        /// Which row: `migration 3`, or `a row` while the version is not known.
+        /// The row: `migration 3`, or `a row` while the version is not known.
         row: String,
     },
-    /// A migration of the history was begun and not finished.
+    /// A migration in the history was begun and not finished.
     #[error(
         "migration {version} ({description}) was left half way in this store; repair the store that was backed up, and back it up again"
     )]
@@ -123,19 +123,19 @@ pub enum SchemaError {
         /// The directory or built-in set.
         origin: String,
     },
-    /// An earlier migration was never applied, a later one was.
+    /// The history does not have an earlier migration, although it has a later one.
     #[error(
         "migration {version} ({description}) was never applied to the store, but migration {later} was; the history has a gap"
     )]
     HistoryGap {
-        /// The version that is missing.
+        /// The missing version.
         version: i64,
         /// The migration's description.
         description: String,
-        /// A later version that is there.
+        /// A later version that the history has.
         later: i64,
     },
-    /// The history has a migration that no file has.
+    /// The history has a migration for which there is no file.
     #[error("the store has migration {version} ({description}), which is not in {origin}; {advice}")]
     UnknownVersion {
         /// The version.
@@ -144,10 +144,10 @@ pub enum SchemaError {
         description: String,
         /// The directory or built-in set.
         origin: String,
-        /// What to do about it.
+        /// Advice for the operator.
         advice: &'static str,
     },
-    /// The store is newer than what it should become.
+    /// The store is newer than the goal of the upgrade.
     #[error(
         "the backup has schema {backup}, newer than {target}; restore it to a target of that release or a later one, or say \
          with --to-release that the restored store is to have that release"
@@ -158,7 +158,7 @@ pub enum SchemaError {
         /// The target's version and releases.
         target: String,
     },
-    /// The history is not one that pgmig upgrades.
+    /// pgmig cannot upgrade stores with this kind of history.
     #[error(
         "the schema cannot be upgraded, since migrations continue sqlx's history only: the store's is {0}; use --schema target to load the rows into the target's own schema"
     )]
@@ -174,10 +174,10 @@ pub enum SchemaError {
     Split {
         /// The file's name.
         file: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A migration that runs in a transaction of pgmig's begins or ends one itself.
+    /// A migration that runs in pgmig's transaction begins or ends a transaction itself.
     #[error("{file}{}: {keyword} in a migration, which runs in a transaction already; remove it, or begin the file with `-- no-transaction`", OnLine(*line))]
     TransactionControl {
         /// The file's name.
@@ -187,7 +187,7 @@ pub enum SchemaError {
         /// The statement's first word.
         keyword: &'static str,
     },
-    /// A migration copies rows from or to a client, as scripts of psql can.
+    /// A migration copies rows from or to a client, as psql scripts can.
     #[error("{file}{}: a migration cannot have COPY FROM STDIN or TO STDOUT, since it is no script of psql; use INSERT", OnLine(*line))]
     CopyThroughClient {
         /// The file's name.
@@ -195,14 +195,14 @@ pub enum SchemaError {
         /// 1-based line of the statement.
         line: Option<usize>,
     },
-    /// A migration that runs in a transaction has a statement that cannot.
+    /// A migration that runs in a transaction has a statement that the server does not run in one.
     #[error("{file}{}: {statement}: this cannot run in a transaction; begin the file with `-- no-transaction`, in its very first line, and leave in it only what needs that", OnLine(*line))]
     OutsideTransaction {
         /// The file's name.
         file: String,
         /// 1-based line of the statement.
         line: Option<usize>,
-        /// Its first words.
+        /// The first words of the statement.
         statement: String,
     },
     /// A migration cannot be applied within the one transaction of a restore in place.
@@ -218,41 +218,41 @@ pub enum SchemaError {
         line: Option<usize>,
         /// The statement, or its beginning.
         statement: String,
-        /// Why not.
+        /// The reason.
         why: &'static str,
     },
-    /// A migration failed; it left nothing behind, unless it runs without a transaction.
+    /// A migration failed. It left no changes behind, unless it runs without a transaction.
     #[error("migration {version} ({description}) failed{}{}: {error}", OnLine(*line), InBrackets(statement.as_deref()))]
     Migration {
         /// The version.
         version: i64,
         /// The migration's description.
         description: String,
-        /// 1-based line of the failing statement in the file, where the server or the splitter tells.
+        /// 1-based line of the failing statement in the file, if the server or the splitter reports it.
         line: Option<usize>,
-        /// The failing statement's first words.
+        /// The first words of the failing statement.
         statement: Option<String>,
-        /// What the server said.
+        /// The server's error.
         error: Box<ServerError>,
     },
-    /// The server refused something else, or the connection was lost.
+    /// The server refused another statement, or the connection was lost.
     #[error(transparent)]
     Target(#[from] TargetError),
 }
 
 impl SchemaError {
-    /// Whether the server has answered, and can be asked again.
+    /// Whether the server has answered, so that further statements are possible.
     pub(super) fn is_answer(&self) -> bool {
         matches!(self, Self::Migration { error, .. } if error.sqlstate.is_some() && !error.connection_lost)
     }
 
-    /// Whether a table was to be altered while checks of its rows wait.
+    /// Whether a migration tried to alter a table with pending checks of its rows.
     pub(super) fn is_pending(&self) -> bool {
         const OBJECT_IN_USE: &str = "55006";
         matches!(self, Self::Migration { error, .. } if error.is(OBJECT_IN_USE))
     }
 
-    /// What a caller should conclude.
+    /// The kind of the error, from which the caller can draw its conclusion.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Read { .. }

@@ -1,4 +1,4 @@
-//! Histories of other migration tools: recognised and shown, not continued.
+//! Migration histories of other tools: pgmig recognises and shows them, but does not continue them.
 
 use super::error::SchemaError;
 use crate::server::TargetError;
@@ -6,22 +6,22 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use std::fmt;
 
-/// What a store has instead of sqlx's history.
+/// The history that a store has instead of sqlx's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignHistory {
-    /// Whose it is.
+    /// The tool that wrote the history.
     pub tool: UnknownHistory,
-    /// The version that it says the schema has, in the tool's own words; `None` where it says none that is understood.
+    /// The schema version in the tool's own words; `None` if the history shows none that pgmig understands.
     pub version: Option<String>,
-    /// Whether a migration was left half way.
+    /// Whether a migration was left unfinished.
     pub is_dirty: bool,
 }
 
-/// Whose history a store has instead of sqlx's.
+/// The tool whose history a store has instead of sqlx's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownHistory {
-    /// No table of a migration tool is known in it.
+    /// The store has no table of a known migration tool.
     Missing,
     /// `flyway_schema_history`.
     Flyway,
@@ -29,7 +29,7 @@ pub enum UnknownHistory {
     Liquibase,
     /// `schema_migrations` with a column `dirty`.
     GolangMigrate,
-    /// `schema_migrations` without: Rails, dbmate.
+    /// `schema_migrations` without a column `dirty`: Rails, dbmate.
     SchemaMigrations,
     /// `alembic_version`.
     Alembic,
@@ -39,7 +39,8 @@ pub enum UnknownHistory {
     EntityFramework,
 }
 
-/// The tables of the tools, which may be in upper case; which one of two wrote `schema_migrations` its columns tell.
+/// The history tables of the tools; their names may be in upper case. Two tools use `schema_migrations`, with
+/// different columns.
 const TABLES: [(&str, UnknownHistory); 6] = [
     ("flyway_schema_history", UnknownHistory::Flyway),
     ("databasechangelog", UnknownHistory::Liquibase),
@@ -49,21 +50,23 @@ const TABLES: [(&str, UnknownHistory); 6] = [
     ("__EFMigrationsHistory", UnknownHistory::EntityFramework),
 ];
 
-/// Tables of migration tools beside their histories.
+/// Other tables of migration tools.
 const OTHER_TABLES: [&str; 4] =
     ["databasechangeloglock", "ar_internal_metadata", "knex_migrations_lock", "_sqlx_migrations"];
 
-/// Histories are short. Of a longer one the last rows may be missing, and then no version is told.
+/// The most rows that are read. Histories are short; of a longer one the last rows may be missing, so that no version
+/// is reported.
 const MOST_ROWS: usize = 100_000;
 
-/// Whether a table of this name belongs to a migration tool, so that its rows tell of the schema that they are in.
+/// Whether a table of this name belongs to a migration tool. Its rows then describe the schema in which they are
+/// stored.
 pub(crate) fn is_tool_table(name: &str) -> bool {
     let mut tables = TABLES.iter().map(|(known, _)| *known).chain(OTHER_TABLES);
     tables.any(|known| known.eq_ignore_ascii_case(name))
 }
 
 impl UnknownHistory {
-    /// What the tool calls a step of the history.
+    /// The tool's word for a step of the history.
     fn step(self) -> &'static str {
         match self {
             Self::Liquibase => "changeset",
@@ -73,7 +76,7 @@ impl UnknownHistory {
         }
     }
 
-    /// Tells by the names of a store's tables which tool has migrated it, and by which of them.
+    /// Recognises the tool by the names of a store's tables. Also returns the table that identified it.
     pub fn recognise<'a>(tables: impl IntoIterator<Item = &'a str>) -> (Self, Option<&'a str>) {
         let known = |table: &'a str| {
             let (_, tool) = TABLES.iter().find(|(name, _)| name.eq_ignore_ascii_case(table))?;
@@ -83,8 +86,8 @@ impl UnknownHistory {
     }
 }
 
-/// A row of a history: the value of each column by its name in whichever case, `None` for null and for a column that is
-/// not there.
+/// A row of a history. Returns the value of a column by name, regardless of case; `None` for NULL and for a missing
+/// column.
 pub type HistoryRow<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Reads a history row by row, in any order.
@@ -92,7 +95,7 @@ pub type HistoryRow<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub struct ForeignReader {
     tool: UnknownHistory,
     rows: usize,
-    /// The order of the newest row so far, and its version.
+    /// The sort key of the newest row so far, and its version.
     newest: Option<((i64, String), String)>,
     is_dirty: bool,
 }
@@ -109,7 +112,7 @@ impl ForeignReader {
         Self { tool, rows: 0, newest: None, is_dirty: false }
     }
 
-    /// Takes a row.
+    /// Adds a row.
     pub fn push(&mut self, row: HistoryRow<'_>) {
         self.rows += 1;
         let is = |column: &str, value: &str| row(column).is_some_and(|found| found == value);
@@ -138,12 +141,12 @@ impl ForeignReader {
         }
     }
 
-    /// Whether no table of a migration tool is known in the store.
+    /// Whether the store has no table of a known migration tool.
     pub fn is_missing(&self) -> bool {
         self.tool == UnknownHistory::Missing
     }
 
-    /// What it says.
+    /// The history that the rows show.
     pub fn finish(self) -> ForeignHistory {
         let version = self.newest.filter(|_| self.rows <= MOST_ROWS).map(|(_, version)| version);
         ForeignHistory { tool: self.tool, version, is_dirty: self.is_dirty }
@@ -156,7 +159,7 @@ pub(crate) async fn foreign_history(connection: &mut PgConnection) -> Result<For
     read(connection, &tables).await
 }
 
-/// Reads the history that one of these tables (schema and name) of the connected database holds.
+/// Reads the history from one of these tables (schema and name) of the connected database.
 pub(super) async fn read(
     connection: &mut PgConnection,
     tables: &[(String, String)],
@@ -179,7 +182,7 @@ pub(super) async fn read(
     .map_err(TargetError::doing(doing))?;
     let quote = crate::sql::quote_ident;
     let list: Vec<String> = columns.iter().map(|name| format!("{}::text", quote(name))).collect();
-    // COPY's form of a bool is the archive's, too.
+    // A bool then has the same form as in the archive's COPY data.
     let sql = format!(
         "SELECT ARRAY[{}]::text[] FROM {}.{} LIMIT {}",
         list.join(", "),
@@ -202,7 +205,7 @@ pub(super) async fn read(
     Ok(reader.finish())
 }
 
-/// A bool's cast to text is `true`, its form in COPY data `t`.
+/// The cast of a bool to text gives `true`; its form in COPY data is `t`.
 fn as_copied(text: &str) -> String {
     match text {
         "true" => "t",
@@ -212,7 +215,7 @@ fn as_copied(text: &str) -> String {
     .to_owned()
 }
 
-/// Whose it is, as the end of `its migration history: ...`.
+/// The tool, as the end of `its migration history: ...`.
 impl fmt::Display for UnknownHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -263,7 +266,7 @@ mod tests {
         assert_eq!(kind(&["schema_migrations"]), UnknownHistory::SchemaMigrations);
         assert_eq!(kind(&["tenant"]), UnknownHistory::Missing);
         assert!(is_tool_table("databasechangeloglock") && !is_tool_table("tenant"));
-        // Liquibase can be told to quote its names.
+        // Liquibase can be configured to quote its names.
         assert_eq!(kind(&["DATABASECHANGELOG"]), UnknownHistory::Liquibase);
         assert!(is_tool_table("DATABASECHANGELOGLOCK"));
     }

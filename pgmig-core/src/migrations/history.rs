@@ -1,4 +1,4 @@
-//! Which migrations a store has had: rows of `_sqlx_migrations`, from the database or from an archive.
+//! The migrations that were applied to a store: rows of `_sqlx_migrations`, from the database or from an archive.
 
 use super::error::SchemaError;
 use super::foreign::{self, ForeignHistory};
@@ -6,37 +6,37 @@ use crate::profile::Profile;
 use crate::server::TargetError;
 use sqlx::postgres::PgConnection;
 
-/// A migration that a store has had, as its history tells.
+/// A migration that was applied to a store, from its history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppliedMigration {
     /// The migration's version.
     pub version: i64,
     /// Its description.
     pub description: String,
-    /// False while it is under way, and after it failed half way.
+    /// False while the migration runs, and after it failed half way.
     pub success: bool,
-    /// sqlx's checksum of its text.
+    /// sqlx's checksum of the migration's text.
     pub checksum: Vec<u8>,
 }
 
-/// What is known of a store's history.
+/// The migration history of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum History {
-    /// There is no store yet: an empty database.
+    /// The database is empty: there is no store yet.
     None,
-    /// sqlx's history, oldest first, every migration finished.
+    /// sqlx's history, oldest first; every migration is finished.
     Known(Vec<AppliedMigration>),
-    /// There is a store, and no history that can be read.
+    /// There is a store, but no history that pgmig can read.
     Unknown(ForeignHistory),
 }
 
 impl AppliedMigration {
-    /// Takes a row from COPY data: the value of each column by the column's name, `None` for null, COPY's escapes
-    /// already taken off.
+    /// Parses a row of COPY data. `field` returns the value of a column by name, `None` for NULL, with COPY's escapes
+    /// already removed.
     ///
     /// # Errors
     ///
-    /// [`SchemaError::HistoryRow`] for a column that is missing, or is not what sqlx writes.
+    /// [`SchemaError::HistoryRow`] for a column that is missing, or does not have sqlx's form.
     ///
     /// ```
     /// # use pgmig_core::migrations::AppliedMigration;
@@ -59,7 +59,7 @@ impl AppliedMigration {
         Ok(Self {
             version,
             description: text("description").ok_or_else(|| bad("description", &row))?.to_owned(),
-            // In words where the archive has INSERT statements.
+            // INSERT statements have `true` and `false`.
             success: match text("success") {
                 Some("t" | "true") => true,
                 Some("f" | "false") => false,
@@ -71,11 +71,11 @@ impl AppliedMigration {
 }
 
 impl History {
-    /// Takes the rows of a history table, in any order.
+    /// Checks the rows of a history table, which may be in any order.
     ///
     /// # Errors
     ///
-    /// [`SchemaError::Dirty`] if one is not finished.
+    /// [`SchemaError::Dirty`] if a migration is not finished.
     pub fn from_applied(mut applied: Vec<AppliedMigration>) -> Result<Self, SchemaError> {
         applied.sort_by_key(|migration| migration.version);
         match applied.iter().find(|migration| !migration.success) {
@@ -86,12 +86,11 @@ impl History {
         }
     }
 
-    /// Reads the history of the database that is connected to. A database without tables (but those
-    /// of extensions) has none.
+    /// Reads the history of the connected database. A database without tables (except those of extensions) has none.
     ///
     /// # Errors
     ///
-    /// A statement that the server refuses, or an unfinished migration.
+    /// The server refuses a statement, or a migration is unfinished.
     pub async fn read(connection: &mut PgConnection, profile: &Profile) -> Result<Self, SchemaError> {
         match find(connection, profile).await? {
             Found::NoTables => Ok(Self::None),
@@ -100,7 +99,7 @@ impl History {
         }
     }
 
-    /// The newest version that the store has had.
+    /// The newest version that was applied to the store.
     pub fn newest(&self) -> Option<i64> {
         match self {
             Self::Known(applied) => applied.last().map(|migration| migration.version),
@@ -109,8 +108,8 @@ impl History {
     }
 }
 
-/// The newest migration that the store of the connected database has finished; `None` without any. Unlike
-/// [`History::read`], it does not mind one that was left half way.
+/// The newest migration that the store of the connected database has finished; `None` if there is none. Unlike
+/// [`History::read`], it accepts an unfinished migration.
 pub(crate) async fn newest_finished(
     connection: &mut PgConnection,
     profile: &Profile,
@@ -125,7 +124,7 @@ fn newest_of(applied: &[AppliedMigration]) -> Option<i64> {
     applied.iter().filter(|migration| migration.success).map(|migration| migration.version).max()
 }
 
-/// What a database shows of its history.
+/// The history that a database shows.
 enum Found {
     NoTables,
     Unknown(ForeignHistory),
@@ -133,7 +132,7 @@ enum Found {
     Rows(Vec<AppliedMigration>),
 }
 
-/// Schema and name of each table of the connected database, but for those of extensions.
+/// Schema and name of each table of the connected database, except those of extensions.
 pub(super) async fn tables(connection: &mut PgConnection) -> Result<Vec<(String, String)>, TargetError> {
     sqlx::query_as(
         "SELECT n.nspname::text, c.relname::text
@@ -194,7 +193,7 @@ pub(super) async fn qualified(
         .map_err(TargetError::doing("name the migration history"))
 }
 
-/// bytea in hex form, as pg_dump always writes it.
+/// Parses bytea in hex form, which pg_dump always writes.
 fn bytea_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.strip_prefix("\\x")?.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {

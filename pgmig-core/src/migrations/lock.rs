@@ -1,4 +1,4 @@
-//! sqlx's advisory lock on a database's migrations, taken with a limit instead of waiting for ever.
+//! sqlx's advisory lock on a database's migrations, with a time limit.
 
 use super::error::SchemaError;
 use crate::server::TargetError;
@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 const WAIT: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(200);
-/// sqlx-postgres, `generate_lock_id`.
+/// From sqlx-postgres, `generate_lock_id`.
 const SQLX_FACTOR: i64 = 0x3d32_ad9e;
 
 /// The lock, held by a session. It ends with the session if it is not released.
@@ -20,11 +20,11 @@ pub(super) struct MigrationLock {
 }
 
 impl MigrationLock {
-    /// Takes the lock of the database that is connected to, waiting 30 seconds at most.
+    /// Takes the lock of the connected database. Waits at most 30 seconds.
     ///
     /// # Errors
     ///
-    /// [`SchemaError::Locked`] with who holds it.
+    /// [`SchemaError::Locked`], with the session that holds it.
     pub(super) async fn acquire(connection: &mut PgConnection) -> Result<Self, SchemaError> {
         let database: String = sqlx::query_scalar("SELECT pg_catalog.current_database()::text")
             .fetch_one(&mut *connection)
@@ -59,7 +59,8 @@ impl MigrationLock {
 }
 
 async fn holder(connection: &mut PgConnection, id: i64) -> Result<String, TargetError> {
-    // pg_locks shows a 64-bit key in halves. Sessions of other roles show no application to a plain role.
+    // `pg_locks` shows a 64-bit key in two halves. A plain role does not see the application of other roles'
+    // sessions.
     let holder: Option<String> = sqlx::query_scalar(
         "SELECT pg_catalog.format('process %s%s%s', l.pid, ', application ' || nullif(a.application_name, ''),
                                   ', role ' || a.usename)

@@ -1,6 +1,7 @@
 //! Upgrades a store's schema through versioned migrations: files, history, plan (pure), run.
 //!
-//! Files and history are sqlx's: a store that sqlx migrated can be upgraded by pgmig and the other way round.
+//! Files and history have sqlx's form, so pgmig can upgrade a store that sqlx has migrated, and sqlx one that pgmig
+//! has migrated.
 
 mod constraints;
 mod error;

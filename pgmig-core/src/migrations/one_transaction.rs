@@ -1,4 +1,4 @@
-//! Migrations within a transaction that is open already: what cannot be done there, and what is done otherwise.
+//! Migrations in a transaction that is already open: refuses statements that cannot run there, and adapts others.
 
 use super::error::SchemaError;
 use super::plan::UpgradePlan;
@@ -12,14 +12,14 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use std::borrow::Cow;
 
-/// From this version on a new value of an enum type that was made in the same transaction can be used at once.
+/// From this server version on, a new value of an enum type can be used in the transaction that added it.
 const NEW_VALUES_AT_ONCE: i32 = 170_000;
 
-/// Checks that all of a plan's migrations can be applied within one transaction of the caller's.
+/// Checks that all migrations of a plan can be applied in one transaction of the caller.
 ///
 /// # Errors
 ///
-/// [`SchemaError::Split`]; [`SchemaError::NeedsOwnTransaction`] for the first statement that cannot.
+/// [`SchemaError::Split`]; [`SchemaError::NeedsOwnTransaction`] for the first statement that cannot run in it.
 pub fn check_in_one_transaction(
     plan: &UpgradePlan,
     splitter: SplitStatements,
@@ -66,8 +66,8 @@ fn why_alone(statement: PlacedStatement<'_>) -> Option<&'static str> {
     Words::of(statement.sql).why_alone()
 }
 
-/// The statement as it runs where nobody else sees the tables: without CONCURRENTLY, if it makes, drops or rebuilds an
-/// index.
+/// The statement without CONCURRENTLY, if it creates, drops or rebuilds an index. No other session sees the tables,
+/// so CONCURRENTLY is not needed.
 pub(super) fn without_concurrently(sql: &str) -> Cow<'_, str> {
     let words = Words::of(sql);
     let is_of_index = words.begin(&["create", "index"])
@@ -77,7 +77,7 @@ pub(super) fn without_concurrently(sql: &str) -> Cow<'_, str> {
     let Some(token) = words.tokens.iter().find(|token| words.is(token, "concurrently")) else {
         return sql.into();
     };
-    // It stands before the name: after an opening parenthesis (but REINDEX's own), it is another thing's.
+    // The keyword comes before the name. After an opening parenthesis, except REINDEX's own, it is a different word.
     let before = words.tokens.iter().take_while(|other| other.span.start < token.span.start);
     let parentheses = before.filter(|token| token.kind == TokenKind::Symbol(b'(')).count();
     let is_option = words.begin(&["reindex"]) && parentheses == 1;
@@ -86,24 +86,24 @@ pub(super) fn without_concurrently(sql: &str) -> Cow<'_, str> {
     }
     let (head, tail) =
         (sql.get(..token.span.start).unwrap_or_default(), sql.get(token.span.end..).unwrap_or_default());
-    // REINDEX (CONCURRENTLY) has it among its options, of which one must be left.
+    // In REINDEX (CONCURRENTLY) it is in the list of options, which must not become empty.
     let instead = if is_option { "CONCURRENTLY false" } else { "" };
     format!("{head}{instead}{tail}").into()
 }
 
-/// What a migration leaves behind only because its transaction goes on: settings that it made for the transaction
-/// (`SET LOCAL`), and temporary tables that the commit would drop.
+/// Remains of a migration that the end of its transaction would remove: settings of `SET LOCAL`, and temporary tables
+/// with ON COMMIT DROP.
 #[derive(Debug)]
 #[must_use = "the next migration finds it until remove()"]
 pub(super) struct LeftBehind {
-    /// With their values before.
+    /// The settings with their previous values.
     settings: Vec<(String, String)>,
-    /// As SQL.
+    /// The tables' names as SQL.
     tables: Vec<String>,
 }
 
 impl LeftBehind {
-    /// Finds it in the statements, and asks for the settings' values.
+    /// Finds the remains in the statements, and reads the settings' values.
     pub(super) async fn of(
         connection: &mut PgConnection,
         statements: &[PlacedStatement<'_>],
@@ -121,7 +121,7 @@ impl LeftBehind {
         Ok(Self { settings, tables })
     }
 
-    /// Removes it, as the end of a transaction would.
+    /// Removes the remains, as the end of the transaction would.
     pub(super) async fn remove(self, connection: &mut PgConnection) -> Result<(), TargetError> {
         let doing = "end what holds for a transaction only";
         for (name, value) in self.settings {
@@ -153,7 +153,7 @@ fn local_setting(sql: &str) -> Option<String> {
     })
 }
 
-/// The temporary table that a statement makes until the commit, as SQL.
+/// The temporary table of a statement with ON COMMIT DROP, as SQL.
 fn dropped_on_commit(sql: &str) -> Option<String> {
     let words = Words::of(sql);
     let is_dropped = words.tokens.windows(3).any(|three| match three {
@@ -173,7 +173,7 @@ fn dropped_on_commit(sql: &str) -> Option<String> {
 }
 
 impl Words<'_> {
-    /// The value that `ALTER TYPE ... ADD VALUE 'value'` adds.
+    /// The value in `ALTER TYPE ... ADD VALUE 'value'`.
     fn new_value(&self) -> Option<String> {
         if !self.begin(&["alter", "type"]) {
             return None;
@@ -187,7 +187,7 @@ impl Words<'_> {
         decode_literal(self.sql(), literal).map(Cow::into_owned)
     }
 
-    /// Whether a string constant is this value, or holds it as one (in the body of a function).
+    /// Whether a string constant equals this value, or contains it as a literal (in the body of a function).
     fn mention(&self, value: &str) -> bool {
         let quoted = crate::sql::quote_literal(value);
         self.tokens.iter().filter(|token| matches!(token.kind, TokenKind::String(_))).any(|token| {

@@ -1,22 +1,22 @@
-//! Which migrations take a store from where it is to where it should be. Pure: no database, no files.
+//! Decides which migrations bring a store from its version to the goal. Pure: no database, no files.
 
 use super::error::SchemaError;
 use super::history::{AppliedMigration, History};
 use super::set::{MigrationFile, MigrationSet};
 use crate::profile::{Profile, Release};
 
-/// Where an upgrade ends.
+/// The goal of an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
-    /// At the newest release of `releases.yaml`.
+    /// The newest release of `releases.yaml`.
     Newest,
-    /// At this release's version.
+    /// The version of this release.
     Release(Release),
-    /// At this version, as the target's own history tells.
+    /// This version, from the target's own history.
     Version(i64),
 }
 
-/// The migrations to apply, in order; none if the store is where it should be.
+/// The migrations to apply, in order; none if the store is already at the goal.
 #[derive(Debug, Clone)]
 pub struct UpgradePlan {
     from: Option<i64>,
@@ -29,8 +29,8 @@ impl UpgradePlan {
     ///
     /// # Errors
     ///
-    /// A history that is not sqlx's, has a gap, a changed checksum or a migration that the set lacks; a store newer
-    /// than the goal; a release that is not known or has no migration in the set.
+    /// The history is not sqlx's, has a gap, a changed checksum or a migration that is not in the set. The store is
+    /// newer than the goal. The release is not known, or has no migration in the set.
     ///
     /// ```
     /// # use pgmig_core::profile::Profile;
@@ -79,7 +79,7 @@ impl UpgradePlan {
         &self.migrations
     }
 
-    /// Whether there is nothing to do.
+    /// Whether there are no migrations to apply.
     pub fn is_empty(&self) -> bool {
         self.migrations.is_empty()
     }
@@ -97,7 +97,7 @@ fn version_of(profile: &Profile, set: &MigrationSet, goal: Goal) -> Result<i64, 
                 advice: "use a newer build, or give the target's migrations with --migrations",
             });
         }
-        // Where no release is named, the newest is what all migrations make.
+        // Without any named release, the newest version is that of the last migration.
         Goal::Newest => match releases.newest() {
             Some(newest) => newest,
             None => return Ok(set.newest()),
@@ -118,7 +118,7 @@ fn version_of(profile: &Profile, set: &MigrationSet, goal: Goal) -> Result<i64, 
     }
 }
 
-/// The history must be the first migrations of the set, each unchanged.
+/// Checks that the history consists of the first migrations of the set, each unchanged.
 fn check_applied(set: &MigrationSet, applied: &[AppliedMigration]) -> Result<(), SchemaError> {
     let mut files = set.files();
     for migration in applied {
@@ -132,7 +132,7 @@ fn check_applied(set: &MigrationSet, applied: &[AppliedMigration]) -> Result<(),
             };
             return Err(SchemaError::UnknownVersion { version, description, origin, advice });
         };
-        // Whatever the set has before this version must have been applied before.
+        // All earlier migrations of the set must have been applied before this version.
         if let Some(skipped) = files.next().filter(|file| file.version() != version) {
             return Err(SchemaError::HistoryGap {
                 version: skipped.version(),

@@ -1,11 +1,11 @@
-//! REINDEX within a transaction: of a partitioned table or index the server refuses it there, but not of its parts.
+//! REINDEX in a transaction. The server refuses it there for a partitioned table or index, but not for its parts.
 
 use crate::migrations::transaction_block::Words;
 use crate::server::TargetError;
 use sqlx::postgres::PgConnection;
 
-/// The statements that rebuild the parts of the partitioned table or index which `sql` rebuilds; `None` if it is another
-/// statement, or of something that has no parts.
+/// The statements that rebuild the parts of the partitioned table or index in `sql`. `None` if it is another
+/// statement, or if its table or index has no parts.
 ///
 /// # Errors
 ///

@@ -1,10 +1,10 @@
-//! FORCE ROW LEVEL SECURITY, which hides rows from their own table's owner: lifted while a migration runs.
+//! Lifts FORCE ROW LEVEL SECURITY while a migration runs, since it hides rows from the owner of their table.
 
 use crate::server::TargetError;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
-/// Tables whose FORCE ROW LEVEL SECURITY has been lifted, by OID: a migration may rename them.
+/// Tables whose FORCE ROW LEVEL SECURITY was lifted. They are stored by OID, since a migration may rename them.
 #[derive(Debug)]
 #[must_use = "the tables' rows are open to their owner until set_back()"]
 pub(super) struct Lifted(Vec<i64>);
@@ -26,7 +26,7 @@ impl Lifted {
         Ok(Self(oids))
     }
 
-    /// Sets it back on those that still exist.
+    /// Sets it again on those tables that still exist.
     pub(super) async fn set_back(self, connection: &mut PgConnection) -> Result<(), TargetError> {
         let statements: Vec<String> = sqlx::query_scalar(
             "SELECT pg_catalog.format('ALTER TABLE %I.%I FORCE ROW LEVEL SECURITY', n.nspname, c.relname)
@@ -48,7 +48,7 @@ async fn execute_all(
     doing: &str,
 ) -> Result<(), TargetError> {
     for statement in statements {
-        // The server itself has quoted the names.
+        // The server has quoted the names.
         sqlx::raw_sql(AssertSqlSafe(statement))
             .execute(&mut *connection)
             .await
@@ -57,7 +57,7 @@ async fn execute_all(
     Ok(())
 }
 
-/// Whether a migration takes FORCE away itself. Setting it back would undo that, so it is left alone then.
+/// Whether a migration removes FORCE itself. Setting it again would undo that, so pgmig leaves it alone then.
 pub(super) fn is_handled_by(sql: &str) -> bool {
     let words: Vec<String> = sql.split_whitespace().map(str::to_ascii_uppercase).collect();
     words

@@ -19,7 +19,8 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 use std::time::{Duration, Instant};
 
-/// Splits SQL into statements, which are parts of the text in their order; the error says why it cannot be split.
+/// Splits SQL into statements, which are parts of the text in their order. The error is the reason why it cannot be
+/// split.
 pub type SplitStatements = for<'a> fn(&'a str) -> Result<Vec<&'a str>, String>;
 
 /// A migration that has been applied.
@@ -27,15 +28,16 @@ pub type SplitStatements = for<'a> fn(&'a str) -> Result<Vec<&'a str>, String>;
 pub struct Migrated {
     /// The migration's version.
     pub version: i64,
-    /// Its description.
+    /// The migration's description.
     pub description: String,
     /// How long it took.
     pub took: Duration,
 }
 
-/// An upgrade under way. Between two calls of [`Upgrade::next`] the caller may do other things, and stop.
+/// A running upgrade. Between two calls of [`Upgrade::next`] the caller may do other work, or stop.
 ///
-/// If it is dropped without [`Upgrade::finish`], the session keeps sqlx's advisory lock until it ends: close it.
+/// If it is dropped without [`Upgrade::finish`], the session keeps sqlx's advisory lock until it ends: close the
+/// session.
 #[derive(Debug)]
 #[must_use = "nothing is applied until next() is called; finish() releases the lock"]
 pub struct Upgrade<'a> {
@@ -46,13 +48,13 @@ pub struct Upgrade<'a> {
     table: String,
     lock: MigrationLock,
     before: Settings,
-    /// What each migration begins with.
+    /// The settings with which each migration begins.
     own: Settings,
 }
 
-/// Checks the texts of a plan's migrations: that each can be split into statements, that none copies rows from the
-/// client, and that none controls transactions, or needs to run outside of one, where it runs in a transaction.
-/// [`Upgrade::begin`] checks this, too; a caller can do so long before.
+/// Checks the texts of a plan's migrations: that each can be split into statements, and that none copies rows from
+/// the client. A migration that runs in a transaction must not control transactions, or contain statements that
+/// cannot run in one. [`Upgrade::begin`] checks the same, but a caller can do so much earlier.
 ///
 /// # Errors
 ///
@@ -63,13 +65,14 @@ pub fn check(plan: &UpgradePlan, split: SplitStatements) -> Result<(), SchemaErr
 }
 
 impl<'a> Upgrade<'a> {
-    /// Checks the migrations' texts, takes sqlx's advisory lock (30 seconds at most), sets the profile's search_path
-    /// and makes the history table where there is none. Everything is done as the session's current role.
+    /// Checks the migrations' texts, takes sqlx's advisory lock (waiting at most 30 seconds) and sets the profile's
+    /// `search_path`. Creates the history table if it does not exist. All statements run as the session's current
+    /// role.
     ///
     /// # Errors
     ///
-    /// Transaction control in a migration that runs in a transaction, a lock that another session keeps, a
-    /// statement that the server refuses.
+    /// A migration in a transaction controls transactions, another session keeps the lock, or the server refuses a
+    /// statement.
     pub async fn begin(
         connection: &'a mut PgConnection,
         profile: &Profile,
@@ -95,21 +98,22 @@ impl<'a> Upgrade<'a> {
         self.pending.as_slice().first()
     }
 
-    /// Applies the next migration; `None` when all have been applied.
+    /// Applies the next migration; returns `None` when all have been applied.
     ///
-    /// FORCE ROW LEVEL SECURITY of the current role's tables is lifted for it and set back in the same transaction
-    /// (of a `-- no-transaction` file, before and after it).
+    /// Lifts FORCE ROW LEVEL SECURITY from the current role's tables, and sets it again in the same transaction. For
+    /// a `-- no-transaction` file that happens before and after the migration.
     ///
-    /// Where the connection has a transaction open, all happens within it: indexes are made without CONCURRENTLY, as
-    /// nobody else sees their tables. What else needs a transaction of its own,
-    /// [`check_in_one_transaction`](super::check_in_one_transaction) finds beforehand.
+    /// If the connection has an open transaction, the migration runs in it. Indexes are then built without
+    /// CONCURRENTLY, since no other session sees their tables.
+    /// [`check_in_one_transaction`](super::check_in_one_transaction) finds other statements that need their own
+    /// transaction beforehand.
     ///
     /// # Errors
     ///
-    /// [`SchemaError::Migration`]. A migration that failed left nothing behind, unless it is `-- no-transaction`.
+    /// [`SchemaError::Migration`]. A migration that failed left no changes behind, unless it is `-- no-transaction`.
     pub async fn next(&mut self) -> Result<Option<Migrated>, SchemaError> {
         let Some(file) = self.pending.next() else { return Ok(None) };
-        // What a migration sets is meant for itself.
+        // Settings of a migration apply to itself only.
         self.own.set_back(self.connection).await?;
         let took = if file.is_no_transaction() && !is_in_transaction(self.connection) {
             self.apply_without_transaction(file).await?
@@ -119,23 +123,23 @@ impl<'a> Upgrade<'a> {
         Ok(Some(Migrated { version: file.version(), description: file.description().to_owned(), took }))
     }
 
-    /// The connection, for what is to be done between migrations. Role and search_path must be left as they are.
+    /// The connection, for work between migrations. Role and `search_path` must not be changed.
     pub fn connection(&mut self) -> &mut PgConnection {
         self.connection
     }
 
-    /// Puts the session's settings back and releases the lock.
+    /// Restores the session's settings and releases the lock.
     ///
     /// # Errors
     ///
-    /// A statement that the server refuses, such as after a lost connection.
+    /// The server refuses a statement, for example after a lost connection.
     pub async fn finish(self) -> Result<(), SchemaError> {
         self.before.set_back(self.connection).await?;
         Ok(self.lock.release(self.connection).await?)
     }
 
-    /// As sqlx's `apply`, but statement by statement, so that a failure has a line; and in a transaction that also
-    /// holds the change of row level security.
+    /// Does the same as sqlx's `apply`, but one statement at a time, so that an error has a line. The transaction
+    /// also contains the change of row level security.
     async fn apply_in_transaction(&mut self, file: &MigrationFile) -> Result<Duration, SchemaError> {
         let statements = split(file, self.split)?;
         if !is_in_transaction(self.connection) {
@@ -144,7 +148,7 @@ impl<'a> Upgrade<'a> {
         let left = LeftBehind::of(self.connection, &statements).await?;
         let applied = match self.attempt(file, &statements, How::Part).await {
             Err(first) if first.is_answer() => {
-                // Does it need constraints that wait? If these are in its way, that was not the reason.
+                // Does it need deferred constraints? If these are in its way, that was not the reason.
                 let second = self.attempt(file, &statements, How::PartWithDeferred).await;
                 if second.as_ref().is_err_and(SchemaError::is_pending) { Err(first) } else { second }
             }
@@ -168,7 +172,7 @@ impl<'a> Upgrade<'a> {
         }
         let lifted = lift(&mut transaction, file).await?;
         execute_all(&mut transaction, file, statements, how).await?;
-        // Deferred checks are the migration's: they must not fail the commit, nor keep its tables from being altered.
+        // The migration must answer for its deferred checks: they must not fail the commit, or block ALTER TABLE.
         constraints::set_immediate(&mut transaction)
             .await
             .map_err(|error| failed(file, &error, "check its deferred constraints"))?;
@@ -200,18 +204,18 @@ impl<'a> Upgrade<'a> {
     }
 }
 
-/// How a migration is run.
+/// How a migration runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum How {
-    /// With a transaction of its own, or without any.
+    /// In its own transaction, or without any.
     Alone,
-    /// In a transaction that is open, with no constraint waiting for its end.
+    /// In the open transaction, with no deferred constraints.
     Part,
-    /// The same, but constraints wait that do so in a new transaction.
+    /// In the open transaction, with those constraints deferred that are initially deferred in a new one.
     PartWithDeferred,
 }
 
-/// Whether a transaction is open, of which migrations become parts.
+/// Whether a transaction is open, of which the migrations become a part.
 fn is_in_transaction(connection: &PgConnection) -> bool {
     transaction::depth(connection) > 0
 }
@@ -231,7 +235,7 @@ async fn execute_all(
             },
         };
         for sql in run {
-            // Migrations are the operator's own programs: nothing in them comes from data.
+            // Migrations are the operator's own programs: no part of them comes from data.
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.map_err(|error| {
                 failed_at(file, *statement, ServerError::from_sqlx(&error, "run a statement"))
             })?;
@@ -240,7 +244,7 @@ async fn execute_all(
     Ok(())
 }
 
-/// sqlx's `skip` writes the row that its `apply` writes, without running anything.
+/// sqlx's `skip` writes the same row as its `apply`, but runs no migration.
 async fn record(
     connection: &mut PgConnection,
     table: &str,
@@ -260,7 +264,7 @@ async fn record(
     Ok(())
 }
 
-/// Returns the session's settings as they were before, and as they are for migrations.
+/// Returns two sets of the session's settings: the previous ones, and those for migrations.
 async fn prepare(
     connection: &mut PgConnection,
     profile: &Profile,
@@ -274,7 +278,7 @@ async fn prepare(
     .fetch_one(&mut *connection)
     .await
     .map_err(TargetError::doing("look for the store's schema"))?;
-    // CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there is one.
+    // CREATE SCHEMA IF NOT EXISTS requires the right to create schemas even if the schema exists.
     if !exists {
         connection
             .create_schema_if_not_exists(&schema)
@@ -338,7 +342,7 @@ fn failed(file: &MigrationFile, error: &sqlx::Error, doing: &str) -> SchemaError
     failed_with(file, None, ServerError::from_sqlx(error, doing))
 }
 
-/// A statement failed. Its text is the operator's, so it is shown.
+/// The error of a failed statement. The statement is the operator's own text, so it is shown.
 fn failed_at(file: &MigrationFile, at: PlacedStatement<'_>, error: ServerError) -> SchemaError {
     let line = at.line_of(error.position);
     match failed_with(file, Some(line), error) {
@@ -349,7 +353,7 @@ fn failed_at(file: &MigrationFile, at: PlacedStatement<'_>, error: ServerError) 
     }
 }
 
-/// Both what the server quotes and what a migration raises can hold values of rows, so neither is kept.
+/// Text that the server quotes, or that a migration raises, can contain values of rows. Neither is kept.
 fn failed_with(file: &MigrationFile, line: Option<usize>, error: ServerError) -> SchemaError {
     let (version, description) = (file.version(), file.description().to_owned());
     let error = error.without_values().without_raised_text();
@@ -361,7 +365,7 @@ fn server_error(error: MigrateError, doing: &str) -> ServerError {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             ServerError::from_sqlx(&error, doing)
         }
-        // sqlx returns its other errors from Migrator only, which is not used here.
+        // sqlx returns its other errors only from Migrator, which is not used here.
         other => ServerError::from_sqlx(&sqlx::Error::Protocol(other.to_string()), doing),
     }
 }

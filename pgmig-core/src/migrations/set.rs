@@ -1,20 +1,21 @@
-//! The files of a directory of migrations, checked: `NNNN_description.sql`, nothing misnamed, none missing.
+//! Reads and checks a directory of migrations: `NNNN_description.sql`, without misnamed or missing files.
 //!
-//! sqlx's own reading ignores misnamed files and allows gaps and duplicates, all silently.
+//! sqlx's own reader silently ignores misnamed files, and silently allows gaps and duplicates.
 
 use super::error::SchemaError;
-use crate::profile::{Builtin, Profile};
+use crate::profile::Profile;
+use pgmig_schema_migrations::BuiltinProfile;
 use sqlx::migrate::{Migration, MigrationType};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-/// Versions from here on are dates (`20240131...`), between which numbers are missing by nature.
+/// Versions from here on are dates (`20240131...`), which naturally have gaps.
 const FIRST_DATE_VERSION: i64 = 10_000_000;
-/// sqlx's rule: these bytes begin a file that must not run in a transaction.
+/// sqlx's rule: a file that begins with these bytes must not run in a transaction.
 const NO_TRANSACTION: &str = "-- no-transaction";
 const BYTE_ORDER_MARK: char = '\u{feff}';
-/// Files that editors and patches leave beside the real ones.
+/// Endings of files that editors and patches leave beside the real ones.
 const LEFT_BEHIND: [&str; 7] = ["~", ".bak", ".orig", ".rej", ".swp", ".swo", ".tmp"];
 
 /// A set of migrations, in the order of their versions. Never empty.
@@ -25,7 +26,7 @@ pub struct MigrationSet {
     files: Vec<MigrationFile>,
 }
 
-/// A migration and the file that it came from.
+/// A migration and the name of its file.
 #[derive(Debug, Clone)]
 pub struct MigrationFile {
     name: String,
@@ -33,7 +34,7 @@ pub struct MigrationFile {
 }
 
 impl MigrationSet {
-    /// The migrations of a profile that is built in.
+    /// The migrations of a built-in profile.
     ///
     /// # Errors
     ///
@@ -46,8 +47,8 @@ impl MigrationSet {
     /// # Ok::<(), pgmig_core::migrations::SchemaError>(())
     /// ```
     pub fn builtin(profile: &str) -> Result<Self, SchemaError> {
-        let builtin =
-            Builtin::find(profile).ok_or_else(|| SchemaError::UnknownSet { name: profile.to_owned() })?;
+        let builtin = BuiltinProfile::find(profile)
+            .ok_or_else(|| SchemaError::UnknownSet { name: profile.to_owned() })?;
         let files = builtin
             .migrations
             .iter()
@@ -56,12 +57,12 @@ impl MigrationSet {
         Ok(Self { is_builtin: true, ..Self::new(origin, files.collect::<Result<_, _>>()?)? })
     }
 
-    /// Reads a directory of migrations. Files of other kinds (`.yaml`, `.md` ...), what editors leave behind (`x.sql~`,
-    /// `x.bak` ...) and subdirectories may be there.
+    /// Reads a directory of migrations. Other kinds of files (`.yaml`, `.md` ...), backup files of editors (`x.sql~`,
+    /// `x.bak` ...) and subdirectories are allowed.
     ///
     /// # Errors
     ///
-    /// Files that cannot be read, misnamed or reversible migrations, versions that occur twice or are missing.
+    /// A file cannot be read, is misnamed or reversible, or a version occurs twice or is missing.
     pub fn from_dir(directory: &Path) -> Result<Self, SchemaError> {
         let failed = |path: &Path, reason| SchemaError::Read { path: path.to_owned(), reason };
         let mut files = Vec::new();
@@ -96,12 +97,12 @@ impl MigrationSet {
         Ok(Self { origin, is_builtin: false, files })
     }
 
-    /// Where the set is from, for messages.
+    /// The origin of the set, for messages.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Whether it is one of this build's own.
+    /// Whether the set is built in.
     pub fn is_builtin(&self) -> bool {
         self.is_builtin
     }
@@ -111,7 +112,7 @@ impl MigrationSet {
         self.files.iter()
     }
 
-    /// The migration of this version.
+    /// The migration of this version, if the set has it.
     pub fn file(&self, version: i64) -> Option<&MigrationFile> {
         self.files.iter().find(|file| file.version() == version)
     }
@@ -129,14 +130,14 @@ impl MigrationSet {
         })
     }
 
-    /// The newest version.
+    /// The newest version of the set.
     pub fn newest(&self) -> i64 {
         self.files.last().map_or(0, MigrationFile::version)
     }
 }
 
 impl MigrationFile {
-    /// Parses the name and keeps the text. Descriptions and checksums are those that sqlx makes.
+    /// Parses the name and keeps the text. Description and checksum are the same as sqlx's.
     fn parse(path: &Path, sql: Cow<'static, str>) -> Result<Self, SchemaError> {
         let misnamed = || SchemaError::MisnamedFile { path: path.to_owned() };
         let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(misnamed)?;
@@ -150,7 +151,7 @@ impl MigrationFile {
         let version = version.filter(|_| !description.is_empty()).ok_or_else(misnamed)?;
         let no_transaction = sql.starts_with(NO_TRANSACTION);
         let description = Cow::Owned(description.replace('_', " "));
-        // Migrations are the operator's own programs: nothing in them comes from data.
+        // Migrations are the operator's own programs: no part of them comes from data.
         let sql = AssertSqlSafe(sql).into_sql_str();
         let migration = Migration::new(version, description, MigrationType::Simple, sql, no_transaction);
         Ok(Self { name: name.to_owned(), migration })
@@ -166,7 +167,7 @@ impl MigrationFile {
         self.migration.version
     }
 
-    /// The rest of the file's name, in words.
+    /// The rest of the file's name, as words.
     pub fn description(&self) -> &str {
         &self.migration.description
     }
@@ -181,7 +182,7 @@ impl MigrationFile {
         &self.migration.checksum
     }
 
-    /// Whether the file begins with `-- no-transaction`, and so runs statement by statement on its own.
+    /// Whether the file begins with `-- no-transaction`, and so runs one statement at a time without a transaction.
     pub fn is_no_transaction(&self) -> bool {
         self.migration.no_tx
     }
@@ -200,7 +201,8 @@ fn as_text(path: &Path, bytes: Vec<u8>) -> Result<String, SchemaError> {
     if text.starts_with(BYTE_ORDER_MARK) { Err(SchemaError::ByteOrderMark { path }) } else { Ok(text) }
 }
 
-/// A file that ends like SQL or begins like a version is meant as a migration, and an error if it is misnamed.
+/// Whether a file is meant as a migration: its name ends with `.sql` or begins with a version. Such a file must not
+/// be misnamed.
 fn is_meant_as_migration(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     if LEFT_BEHIND.iter().any(|ending| name.ends_with(ending)) {

@@ -1,10 +1,10 @@
-//! The settings of a session, so that what one migration sets does not reach the next.
+//! Saves and restores a session's settings, so that the settings of one migration do not affect the next.
 
 use crate::server::TargetError;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
-/// What a session has set: its role, and each setting that it has changed, with the value.
+/// The settings of a session: its role, and each setting that it has changed, with the value.
 #[derive(Debug)]
 pub(super) struct Settings {
     role: String,
@@ -12,7 +12,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// As they are now. The transaction's own are not among them, nor settings that no loaded library defines (`app.x`).
+    /// The present settings. They do not include `SET LOCAL`, or settings that no loaded library defines (`app.x`).
     pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, TargetError> {
         let role = sqlx::query_scalar("SELECT pg_catalog.current_setting('role')")
             .fetch_one(&mut *connection)
@@ -28,7 +28,7 @@ impl Settings {
         Ok(Self { role, changed })
     }
 
-    /// Puts back what has been changed since.
+    /// Restores the settings that were changed since.
     pub(super) async fn set_back(&self, connection: &mut PgConnection) -> Result<(), TargetError> {
         let doing = "put the session's settings back";
         let now = Self::of(connection).await?;

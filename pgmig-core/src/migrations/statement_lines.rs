@@ -1,4 +1,4 @@
-//! What must be known of a migration's statements: lines, and transaction control.
+//! The lines of a migration's statements, and which of them control transactions.
 
 /// Statements that begin or end a transaction.
 const CONTROL: [(&str, Option<&str>); 7] = [
@@ -11,14 +11,14 @@ const CONTROL: [(&str, Option<&str>); 7] = [
     ("PREPARE", Some("TRANSACTION")),
 ];
 
-/// How much of a statement a message shows, in characters.
+/// How many characters of a statement a message shows.
 const EXCERPT_CHARS: usize = 100;
 
-/// A statement of a file.
+/// A statement of a file, and its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PlacedStatement<'a> {
     pub(super) sql: &'a str,
-    /// 1-based line of its first word in the file.
+    /// 1-based line in the file of the statement's first word.
     pub(super) line: usize,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn place<'a>(file: &str, statements: &[&'a str]) -> Vec<PlacedStateme
 }
 
 impl PlacedStatement<'_> {
-    /// The first word of a statement that begins or ends a transaction. Savepoints do neither.
+    /// The first word of a statement that begins or ends a transaction. Savepoint statements do neither.
     pub(super) fn transaction_control(self) -> Option<&'static str> {
         let text = without_comments(self.sql);
         let mut words =
@@ -53,7 +53,7 @@ impl PlacedStatement<'_> {
         control.map(|(keyword, _)| *keyword)
     }
 
-    /// Its first words on one line, for a message.
+    /// The first words of the statement on one line, for a message.
     pub(super) fn excerpt(self) -> String {
         let sql = without_comments(self.sql).trim_end_matches(|c: char| c == ';' || c.is_whitespace());
         let words: Vec<&str> = sql.split_whitespace().collect();
@@ -65,7 +65,7 @@ impl PlacedStatement<'_> {
         excerpt
     }
 
-    /// The line of the file that holds the character at `position` of the statement, which counts from 1.
+    /// The line in the file of the character at `position` in the statement, counted from 1.
     pub(super) fn line_of(self, position: Option<usize>) -> usize {
         let leading = self.sql.len() - without_comments(self.sql).len();
         let Some(position) = position else { return self.line };

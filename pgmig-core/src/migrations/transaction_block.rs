@@ -1,8 +1,8 @@
-//! What a statement is, by its words: enough to tell which ones cannot run within a transaction.
+//! Recognises, by its words, a statement that cannot run in a transaction.
 
 use crate::sql::{Lexer, StandardStrings, Token, TokenKind, decode_literal};
 
-/// Statements that the server never runs in a transaction block, by how they begin.
+/// First words of statements that the server never runs in a transaction block.
 const ALONE: [&[&str]; 9] = [
     &["vacuum"],
     &["create", "database"],
@@ -15,7 +15,7 @@ const ALONE: [&[&str]; 9] = [
     &["reindex", "schema"],
 ];
 
-/// More that it runs only so as a rule, or as a transaction's first.
+/// First words of statements that normally cannot run in one, or only as the first of a transaction.
 const ALONE_OR_FIRST: [&[&str]; 6] = [
     &["create", "subscription"],
     &["drop", "subscription"],
@@ -25,7 +25,7 @@ const ALONE_OR_FIRST: [&[&str]; 6] = [
     &["set", "local", "transaction"],
 ];
 
-/// Statements that it does not run in a transaction block if CONCURRENTLY is among their words.
+/// First words of statements that the server does not run in a transaction block if they contain CONCURRENTLY.
 const ALONE_CONCURRENTLY: [&[&str]; 5] = [
     &["create", "index"],
     &["create", "unique", "index"],
@@ -36,17 +36,17 @@ const ALONE_CONCURRENTLY: [&[&str]; 5] = [
 
 const NOT_WITHIN: &str = "the server does not run it within a transaction";
 
-/// Why the server refuses a statement in a transaction that goes on, if it does.
+/// The reason why the server refuses a statement in a continued transaction; `None` if it does not.
 pub(crate) fn why_alone(sql: &str) -> Option<&'static str> {
     let words = Words::of(sql);
     words.why_alone().or_else(|| words.need_no_transaction().then_some(NOT_WITHIN))
 }
 
-/// A statement's tokens that mean something.
+/// The tokens of a statement, without blanks and comments.
 pub(super) struct Words<'a> {
     sql: &'a str,
     pub(super) tokens: Vec<Token>,
-    /// Those outside of parentheses, without the semicolon at the end.
+    /// The tokens outside of parentheses, without the semicolon at the end.
     outer: Vec<Token>,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Words<'a> {
         token.is_word(self.sql.as_bytes(), word)
     }
 
-    /// Whether it begins with these; what stands in parentheses (the options of REINDEX) does not count.
+    /// Whether the statement begins with these words. Words in parentheses (the options of REINDEX) do not count.
     pub(super) fn begin(&self, words: &[&str]) -> bool {
         self.outer.len() >= words.len()
             && self.outer.iter().zip(words).all(|(token, word)| self.is(token, word))
@@ -85,13 +85,13 @@ impl<'a> Words<'a> {
         self.outer.len() == words.len() && self.begin(words)
     }
 
-    /// Whether these follow each other outside of parentheses.
+    /// Whether these words follow each other outside of parentheses.
     fn hold(&self, words: &[&str]) -> bool {
         let same = |window: &[Token]| window.iter().zip(words).all(|(token, word)| self.is(token, word));
         self.outer.windows(words.len()).any(same)
     }
 
-    /// The name that follows these words at the beginning, and CONCURRENTLY.
+    /// The name after these words at the beginning, and after CONCURRENTLY if present.
     pub(super) fn name_after(&self, words: &[&str]) -> Option<&'a str> {
         let rest = self.outer.get(words.len()..).filter(|_| self.begin(words))?;
         let rest = match rest.split_first() {
@@ -101,28 +101,27 @@ impl<'a> Words<'a> {
         self.sql.get(rest.first()?.span.start..rest.last()?.span.end)
     }
 
-    /// Whether it copies rows from or to the client, which a file of migrations is not.
+    /// Whether it copies rows from or to the client, which a migration cannot do.
     pub(super) fn copy_through_client(&self) -> bool {
         self.begin(&["copy"]) && (self.hold(&["from", "stdin"]) || self.hold(&["to", "stdout"]))
     }
 
-    /// Whether the server refuses it in a transaction block.
     pub(super) fn need_no_transaction(&self) -> bool {
         self.stand_alone()
             || self.hold(&["concurrently"]) && ALONE_CONCURRENTLY.iter().any(|alone| self.begin(alone))
     }
 
-    /// The same, but for CONCURRENTLY, which can be left out.
+    /// Whether the server refuses it in a transaction block, even without CONCURRENTLY.
     fn stand_alone(&self) -> bool {
         ALONE.iter().any(|alone| self.begin(alone))
-            // Of all tables that were clustered before.
+            // Plain CLUSTER processes all tables that were clustered before.
             || self.are(&["cluster"])
             || self.are(&["cluster", "verbose"])
             || self.begin(&["alter", "database"]) && self.hold(&["set", "tablespace"])
     }
 
-    /// Why it cannot be run within a transaction that goes on, if it cannot; that it begins or ends one, its caller
-    /// knows.
+    /// The reason why it cannot run in a continued transaction; `None` if it can. The caller itself recognises
+    /// statements that begin or end a transaction.
     pub(super) fn why_alone(&self) -> Option<&'static str> {
         if self.stand_alone() || ALONE_OR_FIRST.iter().any(|alone| self.begin(alone)) {
             return Some(NOT_WITHIN);
@@ -138,7 +137,7 @@ impl<'a> Words<'a> {
         ends && self.begin(&["alter", "table"]) && self.hold(&["detach"])
     }
 
-    /// Whether it is a DO block with COMMIT or ROLLBACK in it.
+    /// Whether it is a DO block that contains COMMIT or ROLLBACK.
     fn commit_in_block(&self) -> bool {
         let bodies = self.outer.iter().filter(|token| matches!(token.kind, TokenKind::String(_)));
         let mut bodies = bodies.filter_map(|token| decode_literal(self.sql, token));

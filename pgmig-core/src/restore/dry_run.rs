@@ -1,7 +1,8 @@
-//! The dry run: what is known of a prepared restore, and what is still to be asked, put into a [`RestorePlan`].
+//! The dry run: puts the facts of a prepared restore, and some more from the server, into a [`RestorePlan`].
 
 use super::error::RestoreError;
 use super::options::Instances;
+use super::plan::kinds::{self, Made};
 use super::plan::{Plan, Task};
 use super::preflight::Known;
 use super::prepared::{Restore, left_behind};
@@ -16,8 +17,8 @@ use crate::progress::{Event, Notice, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::preflight::upgrade_path::Upgrade;
 use crate::restore::report::planned::{
-    Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
-    PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan,
+    OnlyInTarget, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration, PlannedObjects,
+    PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WhyThatId,
 };
 use crate::restore::sessions::sessions_notice;
 use crate::restore::staging::names::staging_name;
@@ -26,7 +27,7 @@ use crate::server::catalog::{self, ServerFacts};
 use crate::server::lock::lock_holder;
 use std::collections::BTreeSet;
 
-/// What is asked of the server for a plan alone.
+/// Facts that only a plan needs from the server.
 struct Asked {
     server: ServerFacts,
     sessions: Vec<OtherSession>,
@@ -34,14 +35,15 @@ struct Asked {
 }
 
 impl Restore {
-    /// What [`run`](Self::run) would do, as far as that is known before it begins. Asks the server, takes no lock,
-    /// makes and changes nothing; the restore can be run afterwards. That data would be erased is in the plan
-    /// rather than an error.
+    /// The plan of [`run`](Self::run), as far as it is known before the run begins.
+    ///
+    /// Asks the server, but takes no lock and changes nothing; the restore can be run afterwards. If data would be
+    /// erased, that is part of the plan, not an error.
     ///
     /// # Errors
     ///
-    /// What a restore would be refused for right at its beginning: another restore of the same target that is under
-    /// way, a database that has the staging database's name. Or the server cannot be asked.
+    /// A restore would be refused at its very beginning: another restore of the same target is under way, or a
+    /// database has the staging database's name. Or the server cannot be asked.
     ///
     /// ```no_run
     /// # use pgmig_core::restore::Restore;
@@ -61,7 +63,7 @@ impl Restore {
         Ok(self.planned(asked))
     }
 
-    /// Says good-bye to the server instead of running.
+    /// Closes the connection to the server without running the restore.
     pub async fn close(self) {
         let Self { mut preflight, config, application, progress, .. } = self;
         let role = preflight.login.role().map(|role| role.name().to_owned()).unwrap_or_default();
@@ -165,10 +167,10 @@ impl Restore {
             source: instance.source.clone(),
             target: instance.target,
             because: match instance {
-                _ if keep => Fate::KeepIds,
-                instance if instance.mapped => Fate::Mapped,
-                instance if instance.source.deleted => Fate::Deleted,
-                _ => Fate::System,
+                _ if keep => WhyThatId::KeepIds,
+                instance if instance.mapped => WhyThatId::Mapped,
+                instance if instance.source.deleted => WhyThatId::Deleted,
+                _ => WhyThatId::System,
             },
         };
         Some(resolution.iter().flat_map(|resolution| &resolution.instances).map(planned).collect())
@@ -240,7 +242,7 @@ fn migrate(plan: &UpgradePlan, profile: &Profile) -> PlannedSchema {
     }
 }
 
-/// Where an upgrade ends, by the profile's releases.
+/// The version at which an upgrade ends, by the profile's releases.
 fn end(goal: Goal, profile: &Profile) -> Option<SchemaVersion> {
     let releases = profile.releases();
     let version = match goal {
@@ -268,14 +270,14 @@ fn large_objects(archive: &Archive, plan: &Plan) -> PlannedLargeObjects {
     }
 }
 
-/// Objects by pass and kind, each kind where its first object is. Large objects are counted on their own.
+/// Objects by pass and kind, each kind in the place of its first object. Large objects are counted separately.
 fn objects(archive: &Archive, plan: &Plan) -> Vec<PlannedObjects> {
-    let passes: [(Pass, &[&[Task]]); 5] = [
-        (Pass::PreData, &[&plan.first, &plan.pre_data]),
-        (Pass::Data, &[&plan.data_first, &plan.data_last]),
-        (Pass::PostData, &[&plan.post_data]),
-        (Pass::Privileges, &[&plan.privileges]),
-        (Pass::Last, &[&plan.last, &plan.event_triggers]),
+    let passes: [(RestorePass, &[&[Task]]); 5] = [
+        (RestorePass::PreData, &[&plan.first, &plan.pre_data]),
+        (RestorePass::Data, &[&plan.data_first, &plan.data_last]),
+        (RestorePass::PostData, &[&plan.post_data]),
+        (RestorePass::Privileges, &[&plan.privileges]),
+        (RestorePass::Last, &[&plan.last, &plan.event_triggers]),
     ];
     let mut objects: Vec<PlannedObjects> = Vec::new();
     for (pass, tasks) in passes {
@@ -293,13 +295,13 @@ fn objects(archive: &Archive, plan: &Plan) -> Vec<PlannedObjects> {
 
 fn kind(archive: &Archive, task: &Task) -> Option<String> {
     let entry = archive.entry(task.dump_id)?;
-    let is_large_object = matches!(entry.kind, EntryKind::Blob | EntryKind::BlobMetadata);
+    let is_large_object = matches!(kinds::of(entry.kind).made, Made::LargeObject | Made::LargeObjectGroup);
     (!is_large_object).then(|| entry.desc.to_string())
 }
 
-/// What the target has and no entry of the archive makes.
+/// Objects of the target that no entry of the archive creates.
 fn only_in_target(archive: &Archive, known: &Known) -> OnlyInTarget {
-    // A copy of the target has everything that the target has.
+    // A copy of the target has all objects of the target.
     if known.target_schema.is_some() {
         return OnlyInTarget::default();
     }

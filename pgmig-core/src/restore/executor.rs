@@ -3,8 +3,8 @@
 use crate::archive::DumpId;
 use crate::error::Result;
 use crate::restore::error::RestoreError;
+use crate::restore::plan::transaction_control::control_in;
 use crate::restore::plan::{RunAs, Task};
-use crate::restore::preflight::in_place::control_in;
 use crate::restore::refusal::Refusal;
 use crate::rewrite::{Rules, rewrite_ddl};
 use crate::server::TargetError;

@@ -1,10 +1,10 @@
-//! What a restore has to tell: to whoever listens now, and in the report at the end.
+//! Notices and events of a restore: sent to the listener at once, and collected for the final report.
 
 use crate::progress::{Event, Notice, Progress, Severity, Step};
 use crate::restore::report::restored::RestoreReport;
 use std::sync::Arc;
 
-/// The report being written, and who listens.
+/// The listener, and the report that is being written.
 pub(crate) struct Journal {
     pub(crate) progress: Arc<dyn Progress>,
     pub(crate) report: RestoreReport,

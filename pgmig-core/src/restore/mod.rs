@@ -34,8 +34,8 @@ pub use refusal::Refusal;
 pub use report::contents::TargetContents;
 pub use report::difference::{DifferenceKind, Outcome, SchemaDifference, TableDifference};
 pub use report::planned::{
-    Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
-    PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan,
+    OnlyInTarget, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration, PlannedObjects,
+    PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WhyThatId,
 };
 pub use report::restored::{
     LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport,

@@ -1,4 +1,4 @@
-//! A restore that has been prepared: what is asked of it before it runs.
+//! A prepared restore: what a caller can ask of it before it runs.
 
 use super::build::Build;
 use super::error::RestoreError;
@@ -28,10 +28,10 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A restore that has been prepared: everything is known, nothing has been changed.
+/// A prepared restore: all facts are known, and nothing has been changed.
 ///
-/// Dropping it, or the future of [`run`](Self::run), is safe at any time: the target is as it was or completely
-/// restored. A staging database can then be left behind, which the next restore of the same target removes.
+/// It can be dropped at any time, and so can the future of [`run`](Self::run): the target is then untouched or
+/// completely restored. A staging database may be left behind; the next restore of the same target removes it.
 pub struct Restore {
     pub(crate) config: TargetConfig,
     pub(crate) options: RestoreOptions,
@@ -62,17 +62,17 @@ impl Restore {
         }
     }
 
-    /// The target's database name.
+    /// The name of the target database.
     pub fn database(&self) -> &str {
         &self.preflight.target.name
     }
 
-    /// How the target is to be replaced.
+    /// The strategy that replaces the target.
     pub fn strategy(&self) -> Strategy {
         self.preflight.decision.strategy
     }
 
-    /// The most connections that rows are loaded over at a time; in place it is one.
+    /// The most connections that load rows at the same time; in place it is one.
     pub fn jobs(&self) -> NonZeroUsize {
         match self.strategy() {
             Strategy::Swap => self.options.jobs,
@@ -80,12 +80,12 @@ impl Restore {
         }
     }
 
-    /// What the target holds, and would lose.
+    /// The data that the target holds, and would lose.
     pub fn contents(&self) -> &TargetContents {
         &self.preflight.known.contents
     }
 
-    /// Whether this can be run at all: a plan that shows why not can be made all the same.
+    /// Checks whether the restore can run. Even if it cannot, [`plan`](Self::plan) shows the reasons.
     ///
     /// # Errors
     ///
@@ -97,28 +97,28 @@ impl Restore {
         }
     }
 
-    /// What is to be known before the target's data is erased.
+    /// Warnings to show before the target's data is erased.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         let notices = self.preflight.known.notices.iter();
         notices.filter(|notice| notice.severity == Severity::Warning).map(|notice| notice.text.as_str())
     }
 
-    /// Whether the target holds data and the options do not allow to erase it: [`run`](Self::run) will refuse.
+    /// Whether [`run`](Self::run) will refuse: the target holds data, and the options do not allow pgmig to erase it.
     pub fn needs_confirmation(&self) -> bool {
         self.options.erase == Erase::Refuse && !self.contents().is_empty()
     }
 
-    /// Allows to erase what the target holds.
+    /// Allows [`run`](Self::run) to erase the target's data.
     pub fn allow_erase(&mut self) {
         self.options.erase = Erase::Allow;
     }
 
-    /// Restores. When this returns an error, the target is untouched (except for
-    /// [`RestoreError::OutcomeUnknown`] and [`RestoreError::CommitUnknown`]), and a staging database is gone.
+    /// Restores. If this returns an error, the target is untouched and the staging database is gone. Exceptions:
+    /// [`RestoreError::OutcomeUnknown`] and [`RestoreError::CommitUnknown`].
     ///
     /// # Errors
     ///
-    /// Whatever goes wrong; see [`Error::kind`](crate::Error::kind) for what to conclude.
+    /// Any error of a restore; see [`Error::kind`](crate::Error::kind) for the conclusion to draw.
     pub async fn run(self) -> Result<RestoreReport> {
         if let Err(refusal) = self.may_run() {
             self.close().await;
@@ -147,8 +147,7 @@ impl Restore {
         Ok(())
     }
 
-    /// Takes the restore apart: what goes on around the filling of `database`, what fills it, and what it is filled
-    /// from.
+    /// Splits the restore into its frame ([`Run`]), the builder that fills `database` ([`Build`]), and the archive.
     fn into_parts(self, database: String) -> (Run, Build, Archive) {
         let jobs = self.jobs();
         let Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight } =
@@ -222,19 +221,19 @@ impl RestoreBuilder {
         self
     }
 
-    /// Ends the preparation, or the restore, soon after `cancel` is cancelled. The target is then as it was.
+    /// Ends the preparation, or the restore, soon after `cancel` is cancelled. The target is then unchanged.
     pub fn cancel(mut self, cancel: CancellationToken) -> Self {
         self.cancel = cancel;
         self
     }
 
-    /// Looks at the target, and plans. Nothing is changed anywhere.
+    /// Examines the target, and plans. Changes nothing.
     ///
     /// # Errors
     ///
-    /// An archive or a configuration that cannot be used, a server that cannot be reached, and everything that
-    /// can be refused beforehand (see [`Refusal`]), except data in the target and differences from its schema: ask
-    /// [`Restore::needs_confirmation`] and [`Restore::check`] for these.
+    /// The archive or the configuration cannot be used, the server cannot be reached, or the restore is refused (see
+    /// [`Refusal`]). Two refusals are not among them: for data in the target ask [`Restore::needs_confirmation`], for
+    /// differences from its schema ask [`Restore::check`].
     pub async fn prepare(self) -> Result<Restore> {
         let Self { backup, config, options, progress, cancel } = self;
         let started = Instant::now();
@@ -283,8 +282,9 @@ pub(crate) fn left_behind(name: &str, error: &dyn std::fmt::Display) -> Notice {
     Notice { severity: Severity::Warning, text }
 }
 
-/// The name that our sessions have: what was asked for and a part of the run's ID, so that they can be told from
-/// everybody else's. Made to fit, since the server cuts longer names, and a cut name would not be ours.
+/// The application name of our sessions: the name that the caller gave, and a part of the run's ID, which
+/// distinguishes them from other sessions. It is shortened here, since the server truncates longer names, and a
+/// truncated name would not be ours.
 fn application_name(asked_for: &str, run_id: &str) -> String {
     const BYTES: usize = 50;
     let name = asked_for.get(..asked_for.floor_char_boundary(BYTES)).unwrap_or(asked_for);

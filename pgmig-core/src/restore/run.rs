@@ -1,4 +1,4 @@
-//! A restore under way: what is the same whichever way the target is replaced.
+//! The parts of a running restore that both strategies share.
 
 use crate::error::Result;
 use crate::progress::Step;
@@ -26,7 +26,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How often the temporary role is renewed.
 const RENEW: Duration = Duration::from_secs(30 * 60);
 
-/// What both strategies have around the filling of a database.
+/// The state that both strategies need around the filling of a database.
 pub(crate) struct Run {
     pub(crate) config: TargetConfig,
     pub(crate) options: RestoreOptions,
@@ -35,7 +35,7 @@ pub(crate) struct Run {
     pub(crate) run_id: String,
     pub(crate) failpoints: Failpoints,
     pub(crate) started: Instant,
-    /// Holds the lock on the target's name; connected to `maintenance`.
+    /// Holds the lock on the target's name; connected to the database `maintenance`.
     pub(crate) control: Session,
     pub(crate) maintenance: String,
     pub(crate) target: DatabaseFacts,
@@ -49,7 +49,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Takes the lock on the target's name, and looks whether it is still the database that was looked at.
+    /// Takes the lock on the target's name, and checks that the target is still the database that the preflight
+    /// examined.
     pub(crate) async fn lock(&mut self) -> Result<()> {
         self.journal.step(Step::Lock);
         let holder = tokio::select! {
@@ -109,7 +110,7 @@ impl Run {
         }
     }
 
-    /// Stops a strict restore that has warned of something.
+    /// Stops a strict restore that has given warnings.
     pub(crate) fn refuse_warnings(&self) -> Result<()> {
         let warnings = self.journal.warnings();
         if self.options.strict && warnings > 0 {
@@ -165,8 +166,8 @@ impl Run {
         self.login.end(&mut self.control, &self.config, &self.application).await
     }
 
-    /// Removes what earlier runs left beside the target. Returns whether a database that is not ours has the staging
-    /// database's name.
+    /// Removes databases that earlier runs left beside the target. Returns whether a database that is not ours has
+    /// the staging database's name.
     pub(crate) async fn clean_leftovers(&mut self) -> Result<bool> {
         self.journal.step(Step::CleanLeftovers);
         let beside = staging::look_beside(&mut self.control, &self.target).await?;

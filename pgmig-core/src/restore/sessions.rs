@@ -1,4 +1,4 @@
-//! Waiting for other sessions, up to a limit, of which the operator is told once.
+//! Waits for other sessions, up to a limit, and informs the operator once.
 
 use crate::lines::inline;
 use crate::progress::{Event, Notice, Severity};
@@ -6,13 +6,22 @@ use crate::restore::journal::Journal;
 use crate::restore::options::{RestoreOptions, Strategy};
 use crate::restore::refusal::Refusal;
 use crate::server::OtherSession;
+use crate::server::catalog::{end_sessions, other_sessions};
+use crate::server::session::Session;
+use std::convert::Infallible;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-/// How often is looked whether they have ended.
+/// SQLSTATE of "database is being accessed by other users".
+pub(crate) const OBJECT_IN_USE: &str = "55006";
+
+/// How often sessions are ended while the server waits for the database to become free (it waits 5 s).
+const TERMINATE_EVERY: Duration = Duration::from_millis(200);
+
+/// Polling interval.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// One wait, which may take many looks.
+/// One wait, with as many checks as needed.
 pub(crate) struct Waiting {
     limit: Duration,
     deadline: Instant,
@@ -28,12 +37,12 @@ impl Waiting {
         Instant::now() >= self.deadline
     }
 
-    /// That these have stayed.
+    /// The refusal: these sessions did not leave in time.
     pub(crate) fn refusal(&self, database: &str, sessions: Vec<OtherSession>) -> Refusal {
         Refusal::InUse { database: database.to_owned(), sessions, waited: self.limit }
     }
 
-    /// Tells, the first time, what these are waited for: `other sessions on the target to end`.
+    /// Reports, only the first time, the condition for which pgmig waits: `other sessions on the target to end`.
     pub(crate) fn tell(&mut self, journal: &mut Journal, what: &str, sessions: &[OtherSession]) {
         if std::mem::replace(&mut self.told, true) {
             return;
@@ -44,13 +53,13 @@ impl Waiting {
         journal.notice(format!("waiting up to {limit} s for {what}: {}", inline(sessions.iter())));
     }
 
-    /// Until the next look.
+    /// Sleeps until the next check.
     pub(crate) async fn pause(&self) {
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-/// What is said of other sessions on the target before a restore.
+/// The notice about other sessions on the target before a restore.
 pub(crate) fn sessions_notice(
     sessions: &[OtherSession],
     options: &RestoreOptions,
@@ -71,4 +80,13 @@ pub(crate) fn sessions_notice(
         }
     };
     (!sessions.is_empty()).then_some(Notice { severity, text })
+}
+
+/// Ends the other sessions on a database, again and again.
+pub(crate) async fn keep_ending(helper: &mut Session, database: &str, application: &str) -> Infallible {
+    loop {
+        let sessions = other_sessions(helper, database, application).await;
+        end_sessions(helper, sessions.unwrap_or_default().iter().map(|session| session.pid)).await;
+        sleep(TERMINATE_EVERY).await;
+    }
 }

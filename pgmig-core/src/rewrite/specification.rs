@@ -1,4 +1,4 @@
-//! The definition of an occurrence, spelled out slowly, and the fast code compared with it.
+//! Defines an occurrence in slow and simple code, and compares the fast code with it.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// IDs that share digits, so that they can overlap.
+/// IDs with common digits, so that they can overlap.
 const IDS: [&str; 5] = [
     "1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01",
     "9d3a7e54-5c2b-4f7c-8e21-0b6a5d4c3b02",
@@ -43,7 +43,7 @@ fn any_id() -> impl Strategy<Value = String> {
     })
 }
 
-/// Replaces on a decoded value: at each place, from left to right.
+/// Replaces IDs in a decoded value, at each place from left to right.
 fn replace(value: &str, pairs: &Pairs) -> (String, u64) {
     let targets: HashMap<&str, &str> =
         pairs.iter().copied().filter(|(source, target)| source != target).collect();
@@ -69,7 +69,7 @@ fn replace(value: &str, pairs: &Pairs) -> (String, u64) {
     (replaced, count)
 }
 
-/// Values made of IDs and what may stand beside them.
+/// Values made of IDs and characters that may stand beside them.
 fn any_value() -> impl Strategy<Value = String> {
     let beside = prop::sample::select(vec![
         "",
@@ -110,12 +110,12 @@ fn rewrite(rules: &Rules, rule: ColumnRule, row: &[u8]) -> (Vec<u8>, u64) {
     (rows, rewriter.counts().iter().sum())
 }
 
-/// The characters that COPY's escapes in `field` stand for, each with the bytes that spell it.
+/// The characters for which COPY's escapes in `field` stand, each with the bytes that spell it.
 fn copy_units(field: &[u8]) -> Vec<(u32, Vec<u8>)> {
     let mut units = Vec::new();
     let mut rest = field;
     while !rest.is_empty() {
-        // As much as the decoder takes for one byte. NULL is a whole field only; elsewhere it is a letter.
+        // As many bytes as the decoder reads for one byte. NULL is only a whole field; elsewhere it is a letter.
         let decode =
             |length: usize| decode_field(&rest[..length]).map_or(vec![b'N'], |value| value.into_owned());
         let length = (1..=rest.len().min(4)).rev().find(|&length| decode(length).len() == 1).unwrap();
@@ -126,7 +126,7 @@ fn copy_units(field: &[u8]) -> Vec<(u32, Vec<u8>)> {
     units
 }
 
-/// The same of JSON whose characters `units` are.
+/// The same for JSON with the characters `units`.
 fn json_units(units: &[(u32, Vec<u8>)]) -> Vec<(u32, Vec<u8>)> {
     let mut decoded = Vec::new();
     let mut at = 0;
@@ -147,9 +147,9 @@ fn json_units(units: &[(u32, Vec<u8>)]) -> Vec<(u32, Vec<u8>)> {
     decoded
 }
 
-/// Replaces in a field with any escapes, by its units. An ID's characters must stand for themselves.
+/// Replaces IDs in a field with any escapes, by its units. An ID's characters must stand for themselves.
 fn replace_units(units: &[(u32, Vec<u8>)], pairs: &Pairs) -> (Vec<u8>, u64) {
-    // A unit that is spelled by an escape becomes a character that is no digit of an ID but as good a neighbour.
+    // A unit that is spelled by an escape becomes a character that is no digit of an ID, but an equivalent neighbour.
     let stand_in = |(value, bytes): &(u32, Vec<u8>)| match char::from_u32(*value).unwrap_or('\u{fffd}') {
         char if bytes.len() == 1 && char.is_ascii() => char,
         char if char.is_ascii_alphanumeric() => 'g',
@@ -203,7 +203,7 @@ fn any_field() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
 }
 
-/// A bytea value as the server writes it, in the hexadecimal or the escape format.
+/// A bytea value in the server's form, in the hexadecimal or the escape format.
 fn bytea_text(value: &[u8], is_hex: bool) -> String {
     if is_hex {
         return value.iter().fold(r"\x".to_owned(), |text, byte| text + &format!("{byte:02x}"));
@@ -216,15 +216,15 @@ fn bytea_text(value: &[u8], is_hex: bool) -> String {
     value.iter().map(byte).collect()
 }
 
-/// A value in the quotes of an array, or with `double` in those of a composite value.
+/// A value in the quotes of an array or, with `double`, in those of a composite value.
 fn quoted(value: &str, double: bool) -> String {
     let escape = |quote: char| if double { format!("{quote}{quote}") } else { format!("\\{quote}") };
     let char = |char: char| if matches!(char, '"' | '\\') { escape(char) } else { char.to_string() };
     format!("\"{}\"", value.chars().map(char).collect::<String>())
 }
 
-/// Checks that `text` becomes `expected` with so many replacements, in COPY data and as a constant of an INSERT
-/// statement, and that the counter of leftovers agrees.
+/// Checks that `text` becomes `expected` with this number of replacements, in COPY data and as a constant of an
+/// INSERT statement. Also checks that the counter of leftovers agrees.
 fn check_value(
     rules: &Rules,
     rule: &ColumnRule,

@@ -1,31 +1,32 @@
-//! A quick look at a part of a COPY stream, 64 bytes at a time.
+//! A quick check of a part of a COPY stream, 64 bytes at a time.
 //!
-//! It tells whether all is as it is nearly always; what is not, and all of it on processors without AVX2, the
-//! scanner looks at again, byte by byte.
+//! It recognises parts without any special case, which are nearly all. The scanner examines other parts again, byte
+//! by byte. On processors without AVX2 it examines all parts.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
-/// What a part holds.
+/// The result of a quick check of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Glance {
-    /// Line ends.
+    /// The number of line ends.
     pub(super) rows: u64,
-    /// Bytes up to the last line end, with it.
+    /// The number of bytes up to and including the last line end.
     pub(super) until: usize,
-    /// Tabs after the last line end, or of the row that the part goes on with if there is none.
+    /// The number of tabs after the last line end. Without a line end, it includes the earlier tabs of the unfinished
+    /// row.
     pub(super) tabs: u64,
-    /// Every row that ends here has as many tabs as it should.
+    /// Whether every row that ends in the part has the expected number of tabs.
     pub(super) rows_fit: bool,
-    /// No byte is beyond ASCII.
+    /// Whether all bytes are ASCII.
     pub(super) is_ascii: bool,
-    /// Nothing but escapes of one letter stands for more than itself: no end marker, carriage return, NUL ...
+    /// Whether the only special bytes are one-letter escapes: no end marker, no carriage return, no NUL ...
     pub(super) is_plain: bool,
 }
 
 impl Glance {
-    /// Looks at `part`, in whose first row there have been `tabs` tabs, of the `expected` that each row should have. `None` where
-    /// the processor is not made for it.
+    /// Checks `part`, whose first row already had `tabs` tabs of the `expected` number in each row. `None` if the
+    /// processor does not have the instructions.
     pub(super) fn at(part: &[u8], tabs: u64, expected: u64) -> Option<Self> {
         look(part, tabs, expected)
     }
@@ -45,7 +46,7 @@ mod tests {
     use memchr::{memchr, memchr_iter, memrchr};
     use proptest::prelude::*;
 
-    /// The same, without haste.
+    /// The same result, without optimisation.
     fn slow(part: &[u8], tabs: u64, expected: u64) -> Glance {
         let count = |row: &[u8]| u64::try_from(memchr_iter(b'\t', row).count()).unwrap_or(u64::MAX);
         let until = memrchr(b'\n', part).map_or(0, |end| end + 1);

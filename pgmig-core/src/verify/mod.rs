@@ -1,9 +1,12 @@
-//! Reads everything that is in an archive and proves that it can be restored, without a database.
+//! Reads a whole archive and proves, without a database, that it can be restored.
 //!
-//! Every block is framed and unpacked to its end; the offsets lead to their own blocks; every row of a table has a
-//! field for each column of its COPY statement and is text of the archive's encoding; INSERT statements are complete
-//! and for their table; every large object that the table of contents announces is there. Whether the server takes
-//! a value (a number that is none, a row that breaks a constraint), only the server can tell.
+//! - Every block can be read and decompressed to its end, and the offsets lead to the right blocks.
+//! - Every row of a table has a field for each column of its COPY statement, and is valid in the archive's encoding.
+//! - INSERT statements are complete and for their table.
+//! - Every large object in the table of contents has data.
+//!
+//! Only the server can decide whether it accepts a value: a malformed number, say, or a row that violates a
+//! constraint.
 
 mod ahead;
 mod block;
@@ -32,11 +35,11 @@ use std::sync::{Arc, Mutex};
 use threads::Threads;
 use tokio_util::sync::CancellationToken;
 
-/// Opens an archive and verifies it, on threads of its own. When the future is dropped, the reading stops soon.
+/// Opens an archive and verifies it, on separate threads. When the future is dropped, the reading soon stops.
 ///
 /// # Errors
 ///
-/// [`Fault`] with the first thing that is wrong, in the order of the file.
+/// [`Fault`] with the first fault, in the order of the file.
 ///
 /// ```no_run
 /// # async fn check() -> pgmig_core::Result<()> {
@@ -57,12 +60,12 @@ pub async fn verify(source: Source, jobs: NonZeroUsize, progress: Arc<dyn Progre
     .await
 }
 
-/// Verifies an archive that has been opened and of which no data has been read. The blocks of a file are read on up
-/// to `jobs` threads, those of a stream on the caller's.
+/// Verifies an opened archive of which no data has been read. Blocks of a file are read on up to `jobs` threads,
+/// blocks of a stream on the caller's thread.
 ///
 /// # Errors
 ///
-/// As [`verify`]; [`Fault::Stopped`] soon after `stop` is cancelled.
+/// Like [`verify`]; [`Fault::Stopped`] soon after `stop` is cancelled.
 pub fn verify_archive(
     archive: &mut Archive,
     jobs: NonZeroUsize,
@@ -72,7 +75,7 @@ pub fn verify_archive(
     let mut expectations = Expectations::of(archive)?;
     let (threads, wide) = (Threads::new(jobs), Mutex::new(()));
     let schedule = Schedule { jobs, threads: &threads, progress, stop, wide: &wide };
-    // Of a file that was compressed as a whole, too, blocks come one after the other.
+    // If a file was compressed as a whole, its blocks, too, must be read one after the other.
     let is_in_order = archive.is_stream() || archive.is_sequential();
     let blocks = match is_in_order {
         true => schedule.in_order(archive, &mut expectations)?,

@@ -163,7 +163,7 @@ impl Build {
         self.known.plan.tables.iter().filter_map(|load| {
             let into = load.into.as_ref().filter(|_| matches!(load.form, RowForm::Inserts { .. }))?;
             let columns = into.from.iter().map(|(name, _)| name.clone()).collect();
-            let table = into.held.as_ref().map_or(&into.table, |held| &held.table).clone();
+            let table = into.temp_table.as_ref().map_or(&into.table, |buffer| &buffer.table).clone();
             Some((load.dump_id, Redirect { table, columns }))
         })
     }

@@ -22,7 +22,7 @@ impl Build {
             self.known.extras.extensions.iter().filter(|(name, _)| !present.contains(name.as_str()))
         {
             let everyone =
-                self.known.facts.fresh.available.get(name).is_some_and(|extension| extension.for_everyone);
+                self.known.facts.database.available.get(name).is_some_and(|extension| extension.for_everyone);
             if !everyone && self.has_superuser_beside {
                 journal.warn(format!(
                     "the target has the extension {0}, which the archive lacks, and it was not created again: a superuser makes \

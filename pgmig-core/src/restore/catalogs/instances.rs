@@ -1,4 +1,4 @@
-//! What lives in a live database: the target before a restore, the staging database after it.
+//! The contents of a live database: of the target before a restore, or of the staging database after it.
 
 use crate::backup::store::instance_columns;
 use crate::error::Result;
@@ -13,7 +13,7 @@ use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_literal};
 use std::collections::HashSet;
 
-/// What the target holds beside the tables that keep their rows: rows, large objects, instances.
+/// The target's rows, large objects and instances, without tables that keep their rows.
 pub(crate) async fn target_contents(
     inside: &mut Session,
     target: &DatabaseFacts,
@@ -22,7 +22,7 @@ pub(crate) async fn target_contents(
 ) -> Result<TargetContents> {
     let holdings = contents::holdings(inside, kept).await?;
     let instances = match profile {
-        // A table that cannot be read has no instances to show; that it holds data is known already.
+        // A table that cannot be read shows no instances. That the target holds data is known already.
         Some(profile) => instances_of(inside, profile).await.unwrap_or_default(),
         None => Vec::new(),
     };
@@ -35,7 +35,7 @@ pub(crate) async fn target_contents(
     })
 }
 
-/// The instances in the table of instances of a live database.
+/// Reads the table of instances of a live database.
 pub(crate) async fn instances_of(session: &mut Session, profile: &Profile) -> Result<Vec<Instance>> {
     let Some(tenant) = profile.tenant() else { return Ok(Vec::new()) };
     let schema = match &tenant.schema {
@@ -75,7 +75,7 @@ pub(crate) async fn instances_of(session: &mut Session, profile: &Profile) -> Re
     Ok(collector.finish())
 }
 
-/// An archive without a store must not replace a store.
+/// Refuses to replace a store by an archive that holds no store.
 pub(crate) async fn refuse_over_store(
     inside: &mut Session,
     profile: &Profile,

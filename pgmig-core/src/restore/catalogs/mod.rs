@@ -1,4 +1,4 @@
-//! What the catalogs of a live database say, and what is asked of its tables.
+//! Queries of a live database: its catalogs and some of its tables.
 
 pub(crate) mod instances;
 pub(crate) mod schema;

@@ -1,12 +1,14 @@
-//! Have two databases the same schema? Asked for stores whose history pgmig does not know: they can only be
-//! replaced by one that looks the same.
+//! Compares the schemas of two databases.
+//!
+//! pgmig does this for stores whose migration history it does not know: only a store with the same schema may replace
+//! them.
 
 use crate::error::Result;
 use crate::restore::report::difference::SchemaDifference;
 use crate::server::session::Session;
 use std::collections::BTreeMap;
 
-/// Every object with its definition. IDs in literals differ by nature and are left out.
+/// Every object with its definition. IDs in literals are left out: they differ between stores.
 const OBJECTS: &str = "\
     SELECT object, pg_catalog.regexp_replace(definition, '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}', 'ID', 'g') \
     FROM ( \
@@ -91,15 +93,14 @@ const OBJECTS: &str = "\
         AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass) \
     ) o";
 
-/// The schemas of users.
+/// Schemas of users.
 const USER_SCHEMAS: &str = "\
     WITH user_schema AS (SELECT oid FROM pg_catalog.pg_namespace \
     WHERE nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_(toast|temp)') ";
 
-/// The objects of a database, each with its definition.
 pub(crate) type Objects = BTreeMap<String, String>;
 
-/// The differences between the schemas of two databases, by object; none if they are the same.
+/// The differences between the schemas of two databases, by object; empty if they are the same.
 pub(crate) async fn differences(
     archive: &mut Session,
     target: &mut Session,
@@ -129,7 +130,7 @@ pub(crate) fn between(ours: Objects, mut theirs: Objects) -> Vec<SchemaDifferenc
 /// Reads the objects of a database.
 pub(crate) async fn objects(session: &mut Session) -> Result<Objects> {
     let doing = "describe the schema";
-    // Names are written with their schema only where search_path does not find them.
+    // The server writes a name with its schema only if `search_path` does not find it.
     session.execute("SET search_path = ''", doing).await?;
     let rows = session.rows(&format!("{USER_SCHEMAS}{OBJECTS}"), doing).await?;
     Ok(rows.iter().map(|row| (row.text(0).to_owned(), row.text(1).to_owned())).collect())

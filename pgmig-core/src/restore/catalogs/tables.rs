@@ -1,4 +1,4 @@
-//! What the staging database's catalogs say of the tables that rows are loaded into.
+//! The staging database's tables into which rows are loaded, read from its catalogs.
 
 use crate::error::Result;
 use crate::restore::error::RestoreError;
@@ -7,18 +7,17 @@ use crate::server::session::Session;
 use crate::sql::QualifiedName;
 use std::collections::HashMap;
 
-/// What the catalogs say of all tables. It does not change while rows are loaded.
+/// All tables as the catalogs describe them. This does not change while rows are loaded.
 #[derive(Debug, Default)]
 pub(crate) struct TableFacts {
     pub(crate) columns: Columns,
-    /// The tables that each partition belongs to, at all levels.
+    /// The partitioned tables that each partition belongs to, at all levels.
     pub(crate) ancestors: HashMap<QualifiedName, Vec<QualifiedName>>,
-    /// Partitions whose rows may belong into another one, each with the root of its tree.
+    /// Partitions whose rows may belong to another partition, each with the root of its tree.
     pub(crate) roots: HashMap<QualifiedName, QualifiedName>,
 }
 
 impl TableFacts {
-    /// Asks the catalogs.
     pub(crate) async fn read(staging: &mut Session) -> Result<Self> {
         Ok(Self {
             columns: columns(staging).await?,
@@ -31,8 +30,8 @@ impl TableFacts {
 /// The columns of each table, in their order, by schema and name of the table.
 pub(crate) type Columns = HashMap<(String, String), Vec<(String, Shape)>>;
 
-/// Finds the columns of all tables. The catalogs know them better than an archive does, whose definition of a
-/// child table or of a partition need not list them.
+/// Finds the columns of all tables. The catalogs are complete, while an archive's definition of a child table or
+/// partition may not list all columns.
 async fn columns(staging: &mut Session) -> Result<Columns> {
     let shapes = shapes(staging).await?;
     let sql =
@@ -51,9 +50,9 @@ const COLUMNS: &str = "FROM pg_catalog.pg_attribute a \
     WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
     AND a.attnum > 0 AND NOT a.attisdropped";
 
-/// Finds what the types of all columns are made of.
+/// Finds the components of all column types.
 async fn shapes(staging: &mut Session) -> Result<Shapes> {
-    // rngmultitypid is there from PostgreSQL 14 on.
+    // `rngmultitypid` exists from PostgreSQL 14 on.
     let sql = format!(
         "WITH RECURSIVE part AS ( \
             SELECT oid AS whole, 'domain' AS kind, typbasetype AS part, 0 AS place FROM pg_catalog.pg_type \
@@ -81,7 +80,7 @@ async fn shapes(staging: &mut Session) -> Result<Shapes> {
     Ok(shapes)
 }
 
-/// The types of the columns that consist of other types: by OID, how and of which.
+/// Column types that consist of other types: by OID, the kind and the OIDs of the components.
 #[derive(Debug, Default)]
 struct Shapes {
     parts: HashMap<u32, (String, Vec<u32>)>,
@@ -91,7 +90,7 @@ struct Shapes {
 const BYTEA: u32 = 17;
 const JSON: [u32; 2] = [114, 3802];
 
-/// How deep types are looked into: no type contains itself, and none that people make is so deep.
+/// How deep pgmig looks into a type. No type contains itself, and no real type is nested so deep.
 const MAX_DEPTH: usize = 50;
 
 impl Shapes {
@@ -120,7 +119,8 @@ impl Shapes {
     }
 }
 
-/// Finds the tables that each table is a partition of, at all levels: a profile names columns by these, too.
+/// Finds the tables of which each table is a partition, at all levels. A profile may name columns by these tables,
+/// too.
 async fn ancestors(staging: &mut Session) -> Result<HashMap<QualifiedName, Vec<QualifiedName>>> {
     let sql = "\
         WITH RECURSIVE up AS ( \
@@ -140,9 +140,9 @@ async fn ancestors(staging: &mut Session) -> Result<HashMap<QualifiedName, Vec<Q
     Ok(ancestors)
 }
 
-/// Finds the partitions whose rows may belong into another partition once IDs have been replaced, each with the
-/// root of its tree. Only partitioning by types that cannot hold an ID keeps a row where it is; everything
-/// else, expressions too, is routed anew.
+/// Finds the partitions whose rows may belong to another partition after IDs are replaced, each with the root of its
+/// tree. A row surely stays only if all partition keys have types that cannot hold an ID. In all other cases,
+/// expressions included, the server routes the row again.
 pub(crate) async fn partition_roots(staging: &mut Session) -> Result<HashMap<QualifiedName, QualifiedName>> {
     let sql = "\
         WITH RECURSIVE up AS ( \
@@ -168,7 +168,7 @@ pub(crate) async fn partition_roots(staging: &mut Session) -> Result<HashMap<Qua
     Ok(rows.iter().map(pair).collect())
 }
 
-/// Counts the occurrences of these IDs in a loaded table, by asking for its rows as COPY text.
+/// Counts the occurrences of these IDs in a loaded table, in its rows as COPY text.
 pub(crate) async fn count_in_table(
     staging: &mut Session,
     table: &QualifiedName,

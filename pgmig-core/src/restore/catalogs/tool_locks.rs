@@ -1,21 +1,21 @@
-//! Locks of other migration tools, as tables that the tools keep.
+//! Locks of other migration tools, each a row in a table of the tool.
 
 use crate::error::Result;
 use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident, quote_literal};
 
-/// A tool's lock.
+/// The lock of a migration tool.
 pub(crate) struct Lock {
     table: &'static str,
-    /// The column that tells whether it is held, what the column is then, and what it is otherwise.
+    /// The column that shows whether the lock is held, with its values for held and free.
     column: &'static str,
     held: &'static str,
     free: &'static str,
-    /// Columns that say who holds it.
+    /// Columns that name the lock's holder.
     holder: &'static [&'static str],
 }
 
-/// Names are in whichever case.
+/// Names are compared without regard to case.
 pub(crate) const LOCKS: [Lock; 2] = [
     Lock {
         table: "databasechangeloglock",
@@ -27,7 +27,7 @@ pub(crate) const LOCKS: [Lock; 2] = [
     Lock { table: "knex_migrations_lock", column: "is_locked", held: "1", free: "0", holder: &[] },
 ];
 
-/// Locks of migration tools that are held in the session's database, by their tables.
+/// The tables of migration tools' locks that are held in the session's database.
 pub(crate) async fn held(session: &mut Session) -> Result<Vec<QualifiedName>> {
     let mut held = Vec::new();
     for lock in &LOCKS {
@@ -46,7 +46,7 @@ pub(crate) async fn held(session: &mut Session) -> Result<Vec<QualifiedName>> {
 }
 
 impl Lock {
-    /// The tables that are such a lock, each with its columns.
+    /// The tables that hold this lock, each with its columns.
     pub(crate) async fn tables(&self, session: &mut Session) -> Result<Vec<(QualifiedName, Vec<String>)>> {
         let sql = format!(
             "SELECT n.nspname, c.relname, a.attname
@@ -67,7 +67,7 @@ impl Lock {
         Ok(tables)
     }
 
-    /// The column that tells whether it is held, as SQL.
+    /// The column that shows whether the lock is held, as SQL.
     fn state(&self, columns: &[String]) -> String {
         let locked = columns.iter().find(|column| column.eq_ignore_ascii_case(self.column));
         quote_ident(locked.map_or(self.column, String::as_str))

@@ -1,4 +1,4 @@
-//! What the target holds, whose it is, and what depends on it: one query of the catalogs.
+//! One query of the catalogs: the target's objects, their owners, and the objects that depend on them.
 
 use crate::restore::clearing::object::{Address, Object, Obstacle};
 use crate::server::TargetError;
@@ -6,32 +6,32 @@ use crate::server::session::{Session, TextRow};
 use crate::sql::quote_literal;
 use std::collections::BTreeSet;
 
-/// What is in the database: objects that go, what is in their way, schemas that stay.
+/// The database's objects: those that are dropped, those in the way, and those that stay.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
-    /// What a statement each drops; what belongs to it goes with it.
+    /// Objects that are each named in a DROP; their parts are dropped with them.
     pub(crate) roots: Vec<Object>,
-    /// Schemas that stay, whoever owns them.
+    /// Schemas that stay, whether ours or not.
     pub(crate) kept: BTreeSet<String>,
-    /// All that is dropped, parts counted: each takes a lock.
+    /// The number of objects that are dropped, parts included: each needs a lock.
     pub(crate) going: u64,
-    /// Large objects that are unlinked.
+    /// The number of large objects that are unlinked.
     pub(crate) large_objects: u64,
-    /// Objects of others that would be dropped, or keep something from being dropped.
+    /// Objects of other roles that our DROP would take along, or that block it.
     pub(crate) obstacles: Vec<Obstacle>,
-    /// Objects of others that stay: relations, types, functions and the like, not their parts.
+    /// Objects of other roles that stay: relations, types, functions and so on, without their parts.
     pub(crate) staying: Vec<Object>,
     /// Indexes, row types and members of extensions that stay: their names are taken, too.
     pub(crate) taken: Vec<Object>,
 }
 
-/// The lowest OID of what users make.
+/// The lowest OID of an object that a user created.
 const FIRST_NORMAL_OID: u32 = 16_384;
 
-/// Everything that has an owner, and what has none and is a superuser's.
+/// All objects that have an owner, and those without an owner that only a superuser can create.
 ///
-/// Owner 0 stands for "a superuser": access methods, parsers and templates of text search, and casts without a
-/// function, which nobody else can make.
+/// Owner 0 stands for "a superuser". It is given to access methods, to parsers and templates of text search, and to
+/// casts without a function: only a superuser can create these.
 const OWNED: &str = "\
     SELECT 'pg_namespace'::regclass::oid AS classid, oid AS objid, nspowner AS owner, oid AS nsp FROM pg_namespace \
     UNION ALL SELECT 'pg_class'::regclass, oid, relowner, relnamespace FROM pg_class \
@@ -57,7 +57,7 @@ const OWNED: &str = "\
     UNION ALL SELECT 'pg_default_acl'::regclass, oid, defaclrole, defaclnamespace FROM pg_default_acl \
     UNION ALL SELECT 'pg_cast'::regclass, oid, 0, 0 FROM pg_cast WHERE castmethod = 'b'";
 
-/// What belongs to something else: its own OID, and that of the whole.
+/// Parts of other objects: the part's catalog and OID, then the catalog and OID of the whole.
 const PARTS: &str = "\
     SELECT 'pg_attrdef'::regclass::oid AS classid, oid AS objid, 'pg_class'::regclass::oid AS wholeclass, \
         adrelid AS whole FROM pg_attrdef \
@@ -76,13 +76,15 @@ const PARTS: &str = "\
         COALESCE((SELECT max(t.oid) FROM pg_type t WHERE t.oid IN (c.castsource, c.casttarget) \
                   AND t.typowner IN (SELECT oid FROM ours)), c.castsource) FROM pg_cast c WHERE castmethod <> 'b'";
 
-/// The schemas of a publication, from PostgreSQL 15 on.
+/// Schemas in publications, from PostgreSQL 15 on.
 const PUBLISHED_SCHEMAS: &str = " \
     UNION ALL SELECT 'pg_publication_namespace'::regclass, oid, 'pg_publication'::regclass, pnpubid \
         FROM pg_publication_namespace";
 
-/// Reads the catalogs. What is in the way is named with one thing that it depends on, rather a table or a type than the
-/// schema. `ours` is a query for the OIDs of the roles whose objects go.
+/// Reads the catalogs.
+///
+/// Each obstacle is shown with one object that it depends on, a table or a type rather than the schema. `ours` is a
+/// query for the OIDs of the roles whose objects are dropped.
 pub(crate) async fn read(session: &mut Session, ours: &str) -> Result<Catalog, TargetError> {
     let doing = "read what the target holds, and whose it is";
     let with = common_expressions(session.server_version(), ours);
@@ -119,7 +121,8 @@ pub(crate) async fn read(session: &mut Session, ours: &str) -> Result<Catalog, T
              WHERE a.objid >= {FIRST_NORMAL_OID} AND NOT a.ours AND (a.extension IS NOT NULL OR a.part) AND a.visible \
          ORDER BY 1, 2, 3, 4, 5, 6"
     );
-    // Names in these statements are the catalogs'; search_path is empty, so what is shown is qualified.
+    // Catalog names are unqualified in these statements; since search_path is empty, names in the result are
+    // qualified.
     let rows = session.rows(&sql, doing).await?;
     let mut catalog = Catalog::default();
     for row in &rows {
@@ -129,7 +132,7 @@ pub(crate) async fn read(session: &mut Session, ours: &str) -> Result<Catalog, T
     Ok(catalog)
 }
 
-/// What there is now of these objects' classes: all that is not to be dropped. Compared before and after.
+/// All objects of these kinds that are not to be dropped. Read before and after the clearing, and compared.
 pub(crate) async fn others(session: &mut Session, ours: &str) -> Result<BTreeSet<Address>, TargetError> {
     let with = common_expressions(session.server_version(), ours);
     let sql = format!(
@@ -140,8 +143,8 @@ pub(crate) async fn others(session: &mut Session, ours: &str) -> Result<BTreeSet
     Ok(rows.iter().map(|row| Address { class: row.number(0), object: row.number(1) }).collect())
 }
 
-/// The roles whose objects go: `username`, and `su_username` where it is a superuser, which makes on its own account
-/// what `username` may not.
+/// A query for the roles whose objects are dropped: `username`, and `su_username` if it is a superuser. A superuser
+/// owns the objects that it had to create in place of `username`.
 pub(crate) fn ours(owner: &str) -> String {
     format!(
         "SELECT oid FROM pg_roles WHERE rolname = {} OR rolname = session_user AND rolsuper \
@@ -150,13 +153,18 @@ pub(crate) fn ours(owner: &str) -> String {
     )
 }
 
-/// Temporary objects are none of the target's, and their schemas are the server's.
+/// The common table expressions of both queries.
 ///
-/// `attributed`: every object with the role that answers for it: its extension's owner, that of what it belongs to (the
-/// constructors of a range type are the bootstrap superuser's), or its own. `kept`: schemas that stay, whoever owns them.
-/// `going`: what goes; of that, `root` is what takes a statement.
+/// - `attributed`: every object with the role that answers for it. That is the owner of its extension, else the owner
+///   of the object it belongs to, else its own owner. (The constructors of a range type belong to the bootstrap
+///   superuser.)
+/// - `kept`: schemas that stay, whether ours or not.
+/// - `going`: objects that are dropped; `root` marks those that a DROP names.
 ///
-/// A partitioned table's key columns depend on the table itself, which makes it a part of nothing.
+/// Temporary objects do not belong to the target, and the server owns their schemas.
+///
+/// The key columns of a partitioned table depend on the table itself. Such a dependency does not make the table a
+/// part.
 fn common_expressions(server_version: i32, ours: &str) -> String {
     let published = if server_version >= 150_000 { PUBLISHED_SCHEMAS } else { "" };
     format!(
@@ -201,7 +209,7 @@ fn common_expressions(server_version: i32, ours: &str) -> String {
     )
 }
 
-/// A view depends on its schema itself, and its query on tables: it is named once, with a table.
+/// A view depends on its schema, and the view's query depends on tables. Such a view is named once, with a table.
 fn once_each(mut obstacles: Vec<Obstacle>) -> Vec<Obstacle> {
     let is_schema = |of: &str| of.starts_with("schema ");
     obstacles.sort_by_key(|obstacle| obstacle.because_of.as_deref().is_none_or(is_schema));

@@ -1,16 +1,18 @@
-//! The statements that drop what goes. Pure.
+//! The statements that drop the target's objects. Pure.
 //!
 //! Objects depend on each other in circles (a default calls a function whose argument is the table's row), so most
-//! are dropped with CASCADE. That takes nothing that is not meant: before, what depends on them was found to be going,
-//! too, while the tables are locked, and after, that everything else is still there. What comes last must be empty by
-//! then, and is dropped without.
+//! are dropped with CASCADE. CASCADE drops nothing extra: with all tables locked we first check that every dependent
+//! object is being dropped too, and afterwards that everything else still exists. The last kinds must be empty by
+//! then, and are dropped with RESTRICT.
 
 use crate::restore::clearing::object::Object;
+use crate::restore::plan::kinds::{self, Cleared};
+use std::borrow::Cow;
 
-/// The most objects of one statement: PostgreSQL looks through all that a statement drops for each object of it.
+/// The most objects in one statement: for each object, PostgreSQL searches all objects that the statement drops.
 const AT_ONCE: usize = 100;
 
-/// Kinds in the order in which they are dropped, so that CASCADE never has a long way to go.
+/// Kinds in the order in which they are dropped, so that CASCADE never has to follow long chains.
 const WITH_CASCADE: [&str; 19] = [
     "event trigger",
     "publication",
@@ -30,15 +32,14 @@ const WITH_CASCADE: [&str; 19] = [
     "procedure",
     "aggregate",
     "type",
-    // Takes its user mappings along.
+    // DROP SERVER drops its user mappings, too.
     "server",
 ];
 
-/// Kinds that nothing depends on by then; those that are in neither list come between them.
+/// Kinds on which nothing depends by then. Kinds in neither list come between the two lists.
 const LAST: [&str; 6] =
     ["foreign-data wrapper", "language", "access method", "text search template", "extension", "schema"];
 
-/// The statements that drop these objects, in order.
 pub(crate) fn statements(objects: &[Object]) -> Vec<String> {
     let mut objects: Vec<&Object> = objects.iter().collect();
     objects.sort_by_key(|object| rank(&object.kind));
@@ -51,7 +52,7 @@ fn statement(objects: &[&Object]) -> String {
     let kind = objects.first().map_or("", |object| object.kind.as_str());
     let names: Vec<&str> = objects.iter().map(|object| object.identity.as_str()).collect();
     let behaviour = if LAST.contains(&kind) { "RESTRICT" } else { "CASCADE" };
-    // What CASCADE has dropped already is no error.
+    // CASCADE may have dropped some of the objects already.
     format!("DROP {} IF EXISTS {} {behaviour}", keywords(kind), names.join(", "))
 }
 
@@ -65,18 +66,16 @@ fn rank(kind: &str) -> usize {
 }
 
 /// What DROP calls a kind of object that `pg_identify_object` calls `kind`.
-fn keywords(kind: &str) -> String {
-    match kind {
-        // One list of arguments for all of them; aggregates have another of their own otherwise.
-        "function" | "procedure" | "aggregate" => "ROUTINE".to_owned(),
-        "statistics object" => "STATISTICS".to_owned(),
-        "foreign-data wrapper" => "FOREIGN DATA WRAPPER".to_owned(),
-        kind => kind.to_uppercase(),
+fn keywords(kind: &str) -> Cow<'static, str> {
+    match kinds::identified(kind).map(|kind| kind.cleared) {
+        Some(Cleared::Dropped { word, .. }) => Cow::Borrowed(word),
+        // A kind that is in no archive.
+        _ => Cow::Owned(kind.to_uppercase()),
     }
 }
 
 fn names_several(kind: &str) -> bool {
-    !matches!(kind, "operator class" | "operator family" | "cast")
+    !matches!(kinds::identified(kind).map(|kind| kind.cleared), Some(Cleared::Dropped { several: false, .. }))
 }
 
 #[cfg(test)]
@@ -117,5 +116,13 @@ mod tests {
         assert_eq!(statements(&objects).len(), 3);
         let objects = [object("cast", "(a AS b)"), object("cast", "(b AS a)")];
         assert_eq!(statements(&objects).len(), 2);
+    }
+
+    #[test]
+    fn every_kind_in_the_order_is_one_that_is_dropped() {
+        for kind in WITH_CASCADE.iter().chain(&LAST) {
+            let cleared = kinds::identified(kind).map(|kind| kind.cleared);
+            assert!(matches!(cleared, Some(Cleared::Dropped { .. })), "{kind}");
+        }
     }
 }

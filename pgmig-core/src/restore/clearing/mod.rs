@@ -1,9 +1,12 @@
-//! Empties the target: what is dropped, in which order, and what is in the way.
+//! Empties the target: drops its objects in a safe order, or refuses if an object is in the way.
 //!
-//! What goes is what `username` owns, and what `su_username` owns where it is a superuser, except schema public and
-//! schemas that hold an extension of others: those stay, with the comment and the privileges of a new database. Nothing
-//! of others goes; what would go with ours, or is in its way, is refused. `DROP OWNED` is not it: it would take the
-//! role's privileges on what others own, and schema public.
+//! pgmig drops the objects of `username`, and those of `su_username` if it is a superuser. Two kinds of schemas stay:
+//! `public`, and schemas that hold an extension of another role. They get the comment and the privileges of a new
+//! database.
+//!
+//! pgmig drops no object of another role. It refuses to clear if such an object would be dropped along with ours, or
+//! blocks the DROP. `DROP OWNED` does not fit: it would also revoke the role's privileges on other roles' objects,
+//! and drop schema `public`.
 
 mod catalog;
 mod drop;
@@ -22,18 +25,18 @@ use catalog::Catalog;
 use object::{Object, Obstacle};
 use remaining::Staying;
 
-/// What is dropped from the target before it is restored, and what stays.
+/// The objects to be dropped from the target before it is restored, and those that stay.
 #[derive(Debug)]
 pub(crate) struct Clearing {
     /// `username`.
     owner: String,
-    /// Whether who connects is a superuser, and so drops as itself.
+    /// Whether the login role is a superuser, and so drops as itself.
     as_superuser: bool,
-    /// The roles whose objects go: a query.
+    /// A query for the roles whose objects are dropped.
     ours: String,
-    /// What a statement each drops.
+    /// Objects that are each named in a DROP.
     roots: Vec<Object>,
-    /// All that is dropped, parts and large objects counted.
+    /// The number of objects that are dropped, including parts and large objects.
     going: u64,
     staying: Staying,
 }
@@ -43,8 +46,8 @@ impl Clearing {
     ///
     /// # Errors
     ///
-    /// [`Refusal::CannotClear`], with everything at once: objects of others that would be dropped with those of
-    /// `owner`, or are in their way.
+    /// [`Refusal::CannotClear`], which lists all obstacles at once: objects of other roles that would be dropped
+    /// along with those of `owner`, or that block the DROP.
     pub(crate) async fn of(session: &mut Session, owner: &str) -> Result<Self> {
         let as_superuser = is_superuser(session).await?;
         let ours = catalog::ours(owner);
@@ -56,7 +59,7 @@ impl Clearing {
         Ok(Self { owner, as_superuser, ours, roots, going: going + large_objects, staying })
     }
 
-    /// What stands in the way of clearing the target, a line each.
+    /// The objects in the way of clearing the target, one line each.
     ///
     /// # Errors
     ///
@@ -66,27 +69,28 @@ impl Clearing {
         Ok(catalog.obstacles.iter().map(ToString::to_string).collect())
     }
 
-    /// Tells the planner what is there when all is cleared: before [`Plan::new`](crate::restore::plan::Plan::new).
+    /// Adds to `facts` the objects that remain after the clearing. Call it before
+    /// [`Plan::new`](crate::restore::plan::Plan::new).
     pub(crate) fn describe(&self, facts: &mut Facts) {
         self.staying.describe(facts);
     }
 
-    /// What is said of objects that stay.
+    /// Notices about the objects that stay.
     pub(crate) fn notices(&self) -> Vec<Notice> {
         self.staying.notices(&self.owner)
     }
 
-    /// How many objects are dropped, parts and large objects counted: each takes a lock.
+    /// How many objects are dropped, including parts and large objects: each needs a lock.
     pub(crate) fn going(&self) -> u64 {
         self.going
     }
 
-    /// Drops it, inside the transaction that is open and in which [`Clearing::of`] was called, with all tables locked. The
-    /// session's search_path must be empty, as it is from the start: the catalogs are named as they are called.
+    /// Drops the objects, in the open transaction in which [`Clearing::of`] was called, with all tables locked. The
+    /// session's `search_path` must be empty, as it is from the start: catalog names are used unqualified.
     ///
     /// # Errors
     ///
-    /// The server refuses to drop something; or something else has gone with it, or is left.
+    /// The server refuses to drop an object; another object was dropped along with ours; or some of ours are left.
     pub(crate) async fn clear(&self, session: &mut Session) -> Result<()> {
         session.become_role((!self.as_superuser).then_some(self.owner.as_str())).await?;
         self.drop_all(session).await?;
@@ -120,7 +124,7 @@ impl Clearing {
     }
 }
 
-/// Locks every table of ours, as dropping it will: whoever is in the way is met before anything is dropped.
+/// Takes ACCESS EXCLUSIVE on our tables first, so that a conflicting session shows up before anything is dropped.
 pub(crate) async fn lock_tables(session: &mut Session, owner: &str) -> Result<()> {
     let doing = "lock the target's tables";
     let sql = format!(

@@ -1,13 +1,13 @@
-//! Objects of the target, and what of others is in their way.
+//! Objects of the target, and objects of other roles that are in the way.
 
 use std::fmt;
 
-/// An object's place in the catalogs.
+/// The place of an object in the catalogs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Address {
-    /// The catalog's OID.
+    /// The OID of the catalog.
     pub(crate) class: u32,
-    /// The object's OID in it.
+    /// The OID of the object in that catalog.
     pub(crate) object: u32,
 }
 
@@ -16,20 +16,20 @@ pub(crate) struct Address {
 pub(crate) struct Object {
     /// `table`, `text search parser`, ...
     pub(crate) kind: String,
-    /// Its name as SQL, with its schema; what a statement of its kind takes.
+    /// Its name with its schema, as SQL, in the form that DROP and ALTER expect.
     pub(crate) identity: String,
-    /// Its owner as SQL, of what is not ours.
+    /// Its owner, as SQL; empty for our own objects.
     pub(crate) owner: String,
 }
 
-/// Something of others that would be dropped with what goes, or keeps it from being dropped.
+/// An object of another role that our DROP would take along, or that blocks it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Obstacle {
     /// In PostgreSQL's words: `view store.report`.
     pub(crate) object: String,
-    /// Who owns it, as SQL.
+    /// Its owner, as SQL.
     pub(crate) owner: String,
-    /// What it depends on, where it is that.
+    /// The object of ours that it depends on, if any.
     pub(crate) because_of: Option<String>,
 }
 

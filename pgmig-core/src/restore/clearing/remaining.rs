@@ -1,37 +1,36 @@
-//! What is in the target when all is cleared, and what `username` may do with it.
+//! The objects that remain in the cleared target, and the rights that `username` has on them.
 
 use crate::progress::{Notice, Severity};
 use crate::restore::clearing::catalog::Catalog;
 use crate::restore::clearing::object::Object;
 use crate::restore::plan::Facts;
-use crate::restore::plan::superuser::SchemaRights;
+use crate::restore::plan::facts::SchemaRights;
 use crate::server::TargetError;
 use crate::server::session::Session;
 use crate::sql::{quote_ident, quote_literal};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many objects a notice names.
 const NAMED: usize = 10;
 
-/// What stays.
+/// The objects that stay, and the rights of `username`.
 #[derive(Debug, Default)]
 pub(crate) struct Staying {
     extensions: BTreeSet<String>,
     schemas: BTreeMap<String, SchemaRights>,
-    /// Foreign data wrappers that `username` may make servers with.
+    /// Foreign data wrappers for which `username` may create servers.
     wrappers: BTreeSet<String>,
     /// Whether `username` may create schemas, extensions and publications.
     creates_in_database: bool,
     /// Whether there are subscriptions in the database.
     has_subscriptions: bool,
-    /// Objects of others.
+    /// Objects of other roles.
     objects: Vec<Object>,
-    /// What else of others has a name.
+    /// Their indexes, row types and members of extensions, which also take names.
     taken: Vec<Object>,
 }
 
 impl Staying {
-    /// Asks for it.
+    /// Asks the server.
     pub(crate) async fn of(
         session: &mut Session,
         owner: &str,
@@ -41,7 +40,7 @@ impl Staying {
         let (objects, taken) = (objects.clone(), taken.clone());
         let doing = "read what stays in the target";
         let role = quote_literal(owner);
-        // Extensions of `username` are dropped: no others than those of `objects` and of the system stay.
+        // Extensions of `username` are dropped. Only the system's extensions and those in `objects` stay.
         let names = |kind: &str| -> BTreeSet<String> {
             objects
                 .iter()
@@ -50,19 +49,19 @@ impl Staying {
                 .collect()
         };
         let (mut extensions, mut schemas) = (BTreeSet::new(), BTreeMap::new());
-        let of_others = names("extension");
+        let not_ours = names("extension");
         let rows = session.rows("SELECT extname, oid < 16384 FROM pg_extension", doing).await?;
-        for row in rows.iter().filter(|row| row.is_true(1) || of_others.contains(&quote_ident(row.text(0)))) {
+        for row in rows.iter().filter(|row| row.is_true(1) || not_ours.contains(&quote_ident(row.text(0)))) {
             extensions.insert(row.text(0).to_owned());
         }
-        let of_others = names("schema");
+        let not_ours = names("schema");
         let sql = format!(
             "SELECT nspname, pg_has_role({role}, nspowner, 'USAGE'), has_schema_privilege({role}, oid, 'CREATE') \
              FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
         );
         for row in session.rows(&sql, doing).await? {
             let name = row.text(0);
-            if kept.contains(name) || of_others.contains(&quote_ident(name)) {
+            if kept.contains(name) || not_ours.contains(&quote_ident(name)) {
                 let rights = SchemaRights { owns: row.is_true(1), creates: row.is_true(1) || row.is_true(2) };
                 schemas.insert(name.to_owned(), rights);
             }
@@ -79,14 +78,14 @@ impl Staying {
         Ok(Self { extensions, schemas, wrappers, creates_in_database, has_subscriptions, objects, taken })
     }
 
-    /// Tells the planner.
+    /// Adds this to the facts of the planner.
     pub(crate) fn describe(&self, facts: &mut Facts) {
-        let fresh = &mut facts.fresh;
-        fresh.extensions.clone_from(&self.extensions);
-        fresh.schemas.clone_from(&self.schemas);
-        fresh.wrappers.clone_from(&self.wrappers);
-        fresh.closed = !self.creates_in_database;
-        fresh.of_others = self
+        let database = &mut facts.database;
+        database.extensions.clone_from(&self.extensions);
+        database.schemas.clone_from(&self.schemas);
+        database.wrappers.clone_from(&self.wrappers);
+        database.closed = !self.creates_in_database;
+        database.not_ours = self
             .objects
             .iter()
             .chain(&self.taken)
@@ -95,7 +94,7 @@ impl Staying {
         facts.owner_owns_public = self.schemas.get("public").is_none_or(|rights| rights.owns);
     }
 
-    /// What is said of it.
+    /// Notices about the objects and subscriptions that stay.
     pub(crate) fn notices(&self, owner: &str) -> Vec<Notice> {
         let mut notices = Vec::new();
         let named = |object: &Object| format!("{} {} of {}", object.kind, object.identity, object.owner);

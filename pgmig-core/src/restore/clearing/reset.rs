@@ -1,11 +1,13 @@
-//! What of `username`'s stays and is set back to what it is in a new database: schema public, schemas that hold an
-//! extension of others, large objects (which are unlinked), default privileges (which no DROP drops).
+//! Objects of `username` that cannot be dropped and are reset to their state in a new database.
+//!
+//! - Schema `public`, and schemas that hold an extension of another role.
+//! - Large objects, which are unlinked.
+//! - Default privileges, which no DROP removes.
 
 use crate::server::TargetError;
 use crate::server::session::{Session, TextRow};
 use crate::sql::{quote_ident, quote_literal};
 
-/// How many large objects one statement unlinks.
 const UNLINKED_AT_ONCE: usize = 1000;
 
 /// Unlinks the large objects of the roles that `ours` selects.
@@ -19,7 +21,7 @@ pub(crate) async fn unlink_large_objects(session: &mut Session, ours: &str) -> R
     Ok(())
 }
 
-/// Takes back the default privileges of the roles that `ours` selects.
+/// Revokes the default privileges of the roles that `ours` selects.
 pub(crate) async fn reset_default_privileges(session: &mut Session, ours: &str) -> Result<(), TargetError> {
     let doing = "take back the target's default privileges";
     let sql = format!(
@@ -36,8 +38,8 @@ pub(crate) async fn reset_default_privileges(session: &mut Session, ours: &str) 
     Ok(())
 }
 
-/// The statements that take one grantee's default privileges back, and give those that all objects have; when nothing
-/// else is left, the server forgets the entry.
+/// The statements that revoke the default privileges of one grantee, and grant again those that a new database has.
+/// The server forgets an entry in which nothing else is left.
 fn default_privileges(row: &TextRow) -> Vec<String> {
     let role = quote_ident(row.text(0));
     let objects = match row.text(2) {
@@ -52,7 +54,7 @@ fn default_privileges(row: &TextRow) -> Vec<String> {
     let alter = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {role}{schema}");
     let grantee = row.get(3).map_or("PUBLIC".to_owned(), quote_ident);
     let mut statements = vec![format!("{alter} REVOKE ALL ON {objects} FROM {grantee}")];
-    // In a schema an entry is only what is added to that.
+    // The entry of a schema holds only privileges that are added to the general ones.
     if schema.is_empty() {
         statements.push(format!("{alter} GRANT ALL ON {objects} TO {role}"));
         if matches!(objects, "FUNCTIONS" | "TYPES") {
@@ -62,8 +64,8 @@ fn default_privileges(row: &TextRow) -> Vec<String> {
     statements
 }
 
-/// Sets the comments and privileges of the schemas that stay to what they are in a new database: of those of the roles that
-/// `ours` selects, and of schema public, if `owner` answers for it.
+/// Resets the comments and privileges of the schemas that stay to those of a new database. These are the schemas of
+/// the roles that `ours` selects, and `public` if `owner` has the rights of its owner.
 pub(crate) async fn reset_schemas(session: &mut Session, owner: &str, ours: &str) -> Result<(), TargetError> {
     let doing = "set back the schemas that stay";
     let sql = format!(
@@ -99,7 +101,7 @@ pub(crate) async fn reset_schemas(session: &mut Session, owner: &str, ours: &str
     Ok(())
 }
 
-/// Makes schema public where there is none: archives take it for granted, as every new database has it.
+/// Creates schema `public` if it does not exist: archives rely on it, since every new database has it.
 pub(crate) async fn make_public(session: &mut Session) -> Result<(), TargetError> {
     let doing = "make schema public, which a new database has";
     if session.holds("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'public')", doing).await? {

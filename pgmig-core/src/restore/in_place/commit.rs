@@ -1,4 +1,4 @@
-//! The commit, and how it ended when the connection was lost in it.
+//! Commits the restore, and finds out how the commit ended if the connection was lost in it.
 
 use super::readers::{Reader, Relations, Sight, readers};
 use crate::error::Result;
@@ -16,20 +16,20 @@ use tokio::time::{sleep, timeout};
 
 const DOING: &str = "commit the restore";
 
-/// How often the server is asked how a commit ended, a second apart.
+/// How many times pgmig asks the server how the commit ended, one second apart.
 const QUESTIONS: u32 = 10;
 
-/// How long an answer to one of them may take.
+/// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// How soon a statement that has been cancelled is looked for again.
+/// How soon pgmig looks again for a session whose statement it has cancelled, or that it has terminated.
 const AFTER_CANCELLING: Duration = Duration::from_millis(20);
 
-/// Makes all ready for the commit, and waits until nobody is in its way.
+/// Prepares the commit, and waits until no other session is in its way.
 ///
 /// # Errors
 ///
-/// [`Refusal::InUse`](crate::restore::Refusal::InUse) if somebody stays.
+/// [`Refusal::InUse`](crate::restore::Refusal::InUse) if a session does not leave in time.
 pub(crate) async fn make_ready(
     run: &mut Run,
     mut session: Session,
@@ -38,20 +38,20 @@ pub(crate) async fn make_ready(
     run.journal.step(Step::Commit);
     run.failpoints.pass(Step::Commit)?;
     session.become_role(None).await?;
-    // It must be on disk when the commit returns.
+    // The restore must be on disk when the commit returns.
     session.execute("SET LOCAL synchronous_commit = on", DOING).await?;
     require_same_transaction(&mut session, "what was done last").await?;
-    // Last, so that nobody comes between this and the commit.
+    // This comes last, so that few sessions can appear between it and the commit.
     wait_for_snapshots(run, session.backend_pid(), relations).await?;
     Ok(session)
 }
 
-/// Commits everything.
+/// Commits the restore.
 ///
 /// # Errors
 ///
-/// [`RestoreError::CommitUnknown`] if the connection was lost in the commit and the server cannot be asked; with every
-/// other error nothing has been committed.
+/// [`RestoreError::CommitUnknown`] if the connection was lost in the commit and the server does not answer either.
+/// With every other error nothing has been committed.
 pub(crate) async fn commit(run: &mut Run, mut session: Session) -> Result<()> {
     let outcome = Outcome::of(&session);
     run.journal.progress.event(&Event::Committing);
@@ -60,18 +60,19 @@ pub(crate) async fn commit(run: &mut Run, mut session: Session) -> Result<()> {
         return Ok(());
     };
     if error.is_answer() {
-        // It did not commit.
+        // The server has answered, so it did not commit.
         return Err(error.into());
     }
     drop(session);
     outcome.find_out(run, error).await
 }
 
-/// Waits until no other session on the target would see something between the old state and the new one.
+/// Waits until no session on the target would see a state between the old one and the new one.
 ///
-/// Who reads from a snapshot of before is waited for, or ended. Who waits for our own locks can go on only when we
-/// commit: unless it is sure to see the new state, its statement is cancelled. Of the sessions of other roles that the
-/// server shows nothing of, only pg_dump is known to have a snapshot for all of its transaction.
+/// Sessions with an older snapshot are waited for, or terminated. Sessions blocked on our locks resume only when we
+/// commit. pgmig cancels their statements, except those that are sure to see the new state. For some sessions of
+/// other roles the server shows no statement. Of these, only pg_dump is known to keep one snapshot for its whole
+/// transaction.
 async fn wait_for_snapshots(run: &mut Run, own_pid: i32, relations: &Relations) -> Result<()> {
     let mut waiting = Waiting::up_to(run.options.swap_wait);
     let (mut cancelled, mut hidden) = (BTreeSet::new(), BTreeSet::new());
@@ -107,12 +108,12 @@ async fn wait_for_snapshots(run: &mut Run, own_pid: i32, relations: &Relations) 
         if in_the_way.is_empty() {
             return Ok(());
         }
-        // Who has just been cancelled or ended is looked for once more.
+        // One more look after the time is over: sessions that were just cancelled or terminated may be gone.
         if waiting.is_over() && !(only_ended && first) {
             return Err(waiting.refusal(&target.name, in_the_way).into());
         }
         if only_ended {
-            // At once, before the next one comes.
+            // Looks again at once, before the next session comes.
             first = false;
             sleep(AFTER_CANCELLING).await;
         } else {
@@ -136,7 +137,7 @@ pub(super) fn xact_status(server_version: i32, xid: &str) -> String {
     format!("SELECT pg_catalog.{function}('{xid}')")
 }
 
-/// What tells how the transaction ended.
+/// The query that reports how the transaction ended.
 struct Outcome {
     query: String,
     pid: i32,
@@ -148,8 +149,8 @@ impl Outcome {
         Self { query: xact_status(session.server_version(), xid), pid: session.backend_pid() }
     }
 
-    /// Asks until it is decided. A server process that waits for a commit which never came is ended: then it never
-    /// comes.
+    /// Asks until the transaction is committed or aborted. If the server process still waits for a COMMIT that the
+    /// network lost, pgmig terminates it, so that the COMMIT can no longer arrive.
     async fn find_out(&self, run: &mut Run, lost: TargetError) -> Result<()> {
         let Run { config, control, maintenance, application, .. } = run;
         for question in 0..QUESTIONS {
@@ -168,7 +169,7 @@ impl Outcome {
                         self.pid,
                         quote_literal(application)
                     );
-                    // Whether that helped, the next answer tells.
+                    // The next answer shows whether that helped.
                     let _ = control.execute(&sql, "end the transaction").await;
                 }
                 Ok(Err(_)) | Err(_) => {

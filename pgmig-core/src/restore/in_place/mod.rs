@@ -1,5 +1,6 @@
-//! Restoring in the target itself, in one transaction: for roles that cannot create databases, and for databases that
-//! cannot be renamed.
+//! Restores in the target database itself, in one transaction.
+//!
+//! For roles that cannot create databases, and for databases that cannot be renamed.
 
 mod commit;
 mod readers;

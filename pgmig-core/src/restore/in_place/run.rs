@@ -1,4 +1,4 @@
-//! A restore from beginning to end, strategy in-place.
+//! Runs a whole restore with strategy `in-place`.
 
 use super::commit::{commit, make_ready, xact_status};
 use super::readers::Relations;
@@ -25,25 +25,26 @@ use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Settings of the session that does everything. Whoever waits for a lock keeps others from it, so no waiting for long.
-/// Compiling the queries of the catalogs takes longer than running them. While the archive is slow to come, nothing
-/// between here and the server may take the connection for dead.
+/// Settings of the session that does the whole restore.
+///
+/// A waiter on a lock blocks everyone behind it, so `lock_timeout` is short. Compiling the catalog queries takes
+/// longer than running them, so `jit` is off. The keepalives stop firewalls and proxies from dropping the connection
+/// as dead while the archive is slow to arrive.
 const SETTINGS: &str =
     "SET lock_timeout = '5s'; SET jit = off; SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10";
 
-/// From 14 on: how soon a server process that is at work finds out that its client is gone.
+/// From PostgreSQL 14 on: how soon a busy server process notices that its client is gone.
 const CLIENT_CHECK: &str = "SET client_connection_check_interval = '10s'";
 
-/// SQLSTATEs of what another session stands in the way of: a lock that was not to be had in time, a deadlock.
+/// SQLSTATEs that show that another session is in the way: lock not available in time, deadlock.
 const IN_THE_WAY: [&str; 2] = ["55P03", "40P01"];
 
-/// How long the server process of a run that failed is waited for.
+/// How long pgmig waits for the server process of a failed run to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A restore in place under way.
 pub(crate) struct InPlaceRestore {
     run: Run,
-    /// What the target held.
+    /// The names of the relations and functions that the target held.
     relations: Relations,
     /// The ID of the transaction.
     transaction: Option<String>,
@@ -68,7 +69,7 @@ impl InPlaceRestore {
 
     async fn lock_and_restore(&mut self, build: Build, archive: Archive) -> Result<()> {
         self.run.lock().await?;
-        // Of runs that took the other strategy.
+        // Left by runs with strategy `swap`.
         self.run.clean_leftovers().await?;
         self.run.failpoints.pass(Step::CleanLeftovers)?;
         let session = self.open().await?;
@@ -96,7 +97,7 @@ impl InPlaceRestore {
                 return Err(self.look_after(error).await);
             }
         };
-        // From here on an interruption comes too late.
+        // From here on it is too late to interrupt the restore.
         let committed = commit(&mut self.run, session).await;
         if !matches!(committed, Ok(()) | Err(crate::Error::Restore(RestoreError::CommitUnknown { .. }))) {
             self.end(pid).await;
@@ -109,7 +110,7 @@ impl InPlaceRestore {
         let mut session = Session::open(self.run.archive_config(), &target.name, application).await?;
         session.execute(SETTINGS, "set up the session").await?;
         if session.server_version() >= 140_000 {
-            // Not every platform has it.
+            // Some platforms do not support this setting.
             let _ = session.execute(CLIENT_CHECK, "set up the session").await;
         }
         Ok(session)
@@ -147,7 +148,7 @@ impl InPlaceRestore {
         RestoreError::CommittedEarly { culprit, what }.into()
     }
 
-    /// Everything but the commit, for which the session is returned.
+    /// Does everything except the commit, and returns the session for it.
     async fn restore(&mut self, mut session: Session, mut build: Build, archive: Archive) -> Result<Session> {
         self.clear(&mut session, &mut build).await?;
         let Run { control, journal, login, .. } = &mut self.run;
@@ -159,7 +160,7 @@ impl InPlaceRestore {
         Ok(session)
     }
 
-    /// Begins the transaction and drops what the target holds, when nobody else is there any more.
+    /// Begins the transaction and drops the objects of the target, as soon as no other session is in the target.
     async fn clear(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
         self.run.journal.step(Step::Clear);
         let mut waiting = Waiting::up_to(self.run.options.swap_wait);
@@ -183,7 +184,7 @@ impl InPlaceRestore {
         }
     }
 
-    /// False if somebody else is in the way; then nothing has been changed.
+    /// Returns false, with nothing changed, if another session is in the way.
     async fn try_to_clear(&mut self, session: &mut Session, build: &mut Build) -> Result<bool> {
         session.begin_one_transaction("begin the restore").await?;
         self.transaction = session.one_transaction().map(str::to_owned);
@@ -201,7 +202,7 @@ impl InPlaceRestore {
 
     async fn clear_now(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
         let owner = self.run.config.username().to_owned();
-        // A login role may not inherit the rights of `username`.
+        // The login role may not inherit the rights of `username`.
         if !catalog::is_superuser(session).await? {
             session.become_role(Some(&owner)).await?;
         }
@@ -223,7 +224,8 @@ impl InPlaceRestore {
         Ok(())
     }
 
-    /// A target that was empty and may not be erased must still be empty, now that nobody else can write to it.
+    /// Refuses a target that has been filled meanwhile. It was empty, and the user has not allowed pgmig to erase it.
+    /// No other session can write to it now.
     async fn refuse_filled(&self, session: &mut Session) -> Result<()> {
         let doing = "look whether the target is still empty";
         session.begin(doing).await?;
@@ -244,8 +246,8 @@ impl InPlaceRestore {
         Err(Refusal::Filled { database, contents: contents.describe() }.into())
     }
 
-    /// Ends the server process that has the transaction open, which may be at work still, so that the target is
-    /// unlocked when this returns.
+    /// Terminates the server process that has the transaction open, so that the target is unlocked on return. The
+    /// process may still be at work.
     async fn end(&mut self, pid: i32) {
         if let Err(error) = self.try_to_end(pid).await {
             self.run.journal.notice(format!(
@@ -259,7 +261,7 @@ impl InPlaceRestore {
         if control.execute("SELECT 1", "reach the server").await.is_err() {
             *control = Session::open(config, maintenance, application).await?;
         }
-        // The process may have ended, and its ID be another's by now.
+        // The process may have ended, and another process may have its ID by now.
         let ours = format!(
             "FROM pg_catalog.pg_stat_activity WHERE pid = {pid} AND application_name = {}",
             quote_literal(application)

@@ -1,6 +1,6 @@
-//! The connections that load the rows and make what comes after them, each doing what the schedule says.
+//! The connections that load rows and then create the remaining objects, as the schedule directs.
 //!
-//! All of them are one future: when one fails, none goes on.
+//! All of them are one future: when one fails, all stop.
 
 use super::active_feed::{ActiveFeed, Share};
 use super::feed::{Content, Feed, Piece};
@@ -19,16 +19,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// What there is to load and to make, and what is needed for that.
+/// The rows and entries to load, and the settings for it.
 pub(crate) struct LoadWork<'a> {
     pub(crate) tables: &'a [TableLoad],
     /// Entries that come after the rows.
     pub(crate) tasks: Vec<&'a Task>,
-    /// Tables to which rows of a partition go instead, by the partition.
+    /// The tables that get the rows of moved partitions, by partition.
     pub(crate) roots: &'a HashMap<QualifiedName, QualifiedName>,
-    /// The archive's encoding, where it is not the session's UTF-8.
+    /// The archive's encoding, unless it is the session's UTF-8.
     pub(crate) encoding: Option<String>,
-    /// Whether large objects have to be made when their data come.
+    /// Whether large objects must be created when their data arrive.
     pub(crate) create_large_objects: bool,
     pub(crate) watch: Watch,
     pub(crate) failpoints: Failpoints,
@@ -36,21 +36,21 @@ pub(crate) struct LoadWork<'a> {
     pub(crate) on_bytes: &'a (dyn Fn() + Sync),
 }
 
-/// The connections, and how far they are.
+/// The connections, and their progress.
 pub(crate) struct Crew<'a> {
     pub(super) work: &'a LoadWork<'a>,
     schedule: Mutex<Schedule>,
-    /// Something has ended or come: whoever waits should ask the schedule again.
+    /// Notified when work has ended or arrived: a waiting connection then asks the schedule again.
     pub(super) changed: Notify,
     pub(super) feeds: Mutex<HashMap<usize, Arc<ActiveFeed>>>,
-    /// With the numbers of the tables' feeds.
+    /// The reports, with the numbers of the tables' feeds in the same order.
     pub(super) loaded: Mutex<(Loaded, Vec<usize>)>,
     tasks_begun: AtomicUsize,
     told_of_post_data: AtomicBool,
 }
 
 impl<'a> Crew<'a> {
-    /// Nothing is done yet; `graph` is that of the work's tasks.
+    /// No work is begun yet; `graph` is the graph of the work's tasks.
     pub(crate) fn new(work: &'a LoadWork<'a>, graph: Graph, connections: usize) -> Self {
         Self {
             work,
@@ -69,11 +69,16 @@ impl<'a> Crew<'a> {
             Content::Table(table) => {
                 let load = self.work.tables.get(table);
                 let alone = load.is_some_and(|load| load.alone || load.last);
-                let is_held = load.is_some_and(|load| load.held().is_some());
+                let is_buffered = load.is_some_and(|load| load.temp_table().is_some());
                 let is_copy = load.is_some_and(|load| matches!(load.form, RowForm::Copy(_)));
-                Offer { feed: number, table: Some(table), alone, shareable: is_copy && !alone && !is_held }
+                Offer {
+                    feed: number,
+                    table: Some(table),
+                    alone,
+                    shareable: is_copy && !alone && !is_buffered,
+                }
             }
-            // Two connections that write into one object would make the same page of it.
+            // Two connections that write into one large object would write the same page of it.
             Content::LargeObjects(_) => Offer { feed: number, table: None, alone: false, shareable: false },
         };
         self.feeds().insert(number, Arc::new(ActiveFeed::new(feed)));
@@ -81,12 +86,12 @@ impl<'a> Crew<'a> {
         self.note_change();
     }
 
-    /// A feed that has not been completed.
+    /// A feed that is offered or being loaded; `None` if it is complete.
     pub(crate) fn active(&self, number: usize) -> Option<Arc<ActiveFeed>> {
         self.feeds().get(&number).cloned()
     }
 
-    /// The next piece; `None` at the feed's end, or when there is better to do than to help.
+    /// The next piece. `None` at the end of the feed, or when a helper has more important work.
     pub(crate) async fn next_piece(&self, active: &ActiveFeed, share: Share) -> Result<Option<Piece>> {
         let piece = match share {
             Share::Own | Share::Whole => active.feed.next().await,
@@ -105,7 +110,7 @@ impl<'a> Crew<'a> {
         (self.work.on_bytes)();
         match piece {
             Some(Piece::End(end)) => {
-                // There is one end.
+                // A feed has only one end.
                 let _ = active.end.set(end);
                 self.schedule().feed_ended(active.feed.number);
                 self.note_change();
@@ -123,7 +128,7 @@ impl<'a> Crew<'a> {
         }
     }
 
-    /// A connection has committed its part of a feed.
+    /// Notes that a connection has committed its share of a feed.
     pub(crate) fn leave(&self, number: usize) -> Result<()> {
         let Some(active) = self.active(number) else { return Ok(()) };
         let complete = {
@@ -141,7 +146,7 @@ impl<'a> Crew<'a> {
         Ok(())
     }
 
-    /// All of a feed is committed: was that all of it?
+    /// Checks that a feed which is fully committed has as many rows as the archive, and reports it.
     fn note_loaded(&self, active: &ActiveFeed) -> Result<()> {
         let (Content::Table(table), Some(end)) = (active.feed.content, active.end.get()) else {
             return Ok(());
@@ -162,7 +167,6 @@ impl<'a> Crew<'a> {
         Ok(())
     }
 
-    /// Large objects have been loaded.
     pub(crate) fn add_large_objects(&self, totals: LargeObjectTotals) {
         let (loaded, _) = &mut *self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         loaded.large_objects.objects += totals.objects;
@@ -171,7 +175,7 @@ impl<'a> Crew<'a> {
         loaded.large_objects.with_ids += totals.with_ids;
     }
 
-    /// Tells of entries that are about to be made; passes the failpoint in the middle of all.
+    /// Reports the entries that are about to be made. Passes the failpoint at the middle entry.
     pub(super) fn note_tasks(&self, tasks: &[&Task]) -> Result<()> {
         let total = self.work.tasks.len();
         if self.schedule().all_rows_loaded() && !self.told_of_post_data.swap(true, Ordering::Relaxed) {

@@ -1,30 +1,29 @@
-//! What the load has done.
+//! The results of the load.
 
 use super::feed::TableEnd;
 use crate::restore::error::RestoreError;
 use crate::restore::report::restored::{Replacements, TableReport};
 
-/// What the load did.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
     /// Tables, in the order in which they were read.
     pub(crate) tables: Vec<TableReport>,
     pub(crate) large_objects: LargeObjectTotals,
-    /// Mapping keys that left pgmig though they should not have, by table.
+    /// Mapping keys that should have been replaced and were loaded all the same, by table.
     pub(crate) leftovers: Vec<(String, u64)>,
 }
 
-/// Large objects as they were loaded.
+/// Totals of the loaded large objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct LargeObjectTotals {
     pub(crate) objects: u64,
     pub(crate) bytes: u64,
-    /// IDs found in them, replaced or not, and in how many of them.
+    /// IDs found in large objects, replaced or not, and the number of objects that hold any.
     pub(crate) ids: u64,
     pub(crate) with_ids: u64,
 }
 
-/// What is reported of a table whose rows are all loaded.
+/// The report of a table whose rows are all loaded.
 pub(crate) fn report(table: String, rows: u64, end: &TableEnd) -> TableReport {
     let counted = |counts: &[u64]| {
         let counted = end.columns.iter().zip(counts).filter(|(_, count)| **count > 0);
@@ -34,12 +33,12 @@ pub(crate) fn report(table: String, rows: u64, end: &TableEnd) -> TableReport {
     TableReport { table, rows, bytes: end.bytes, replacements, left_in_bytea }
 }
 
-/// Stands for the reading's own error until that is known.
+/// A placeholder error, until the reading thread's own error is known.
 pub(crate) fn cut_short() -> crate::Error {
     RestoreError::Internal("the data ended in the middle of a table".to_owned()).into()
 }
 
-/// Whether it does.
+/// Whether this is such a placeholder.
 pub(crate) fn is_cut_short(error: &crate::Error) -> bool {
     matches!(error, crate::Error::Restore(RestoreError::Internal(_)))
 }

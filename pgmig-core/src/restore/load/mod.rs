@@ -1,5 +1,7 @@
-//! The rows and what is made behind them: one side reads the archive, the other is a crew of connections that write, and
-//! the schedule says who does what next.
+//! Loads the rows and creates the objects that come after them.
+//!
+//! Reading threads read the archive, and a crew of connections writes to the server. The schedule decides what each
+//! connection does next.
 
 mod active_feed;
 mod bulk;

@@ -1,7 +1,7 @@
-//! Watches for a load that cannot go on.
+//! Detects a load that cannot continue.
 //!
-//! sqlx does not read the socket while it sends COPY data. Messages of the server (RAISE INFO in a constraint's
-//! function, which no setting turns off) then fill the socket until both sides wait for each other for ever.
+//! sqlx does not read the socket while it sends COPY data. Messages of the server can then fill the socket, until
+//! both sides wait for each other for ever. (No setting turns off RAISE INFO in a constraint's function.)
 
 use crate::server::TargetConfig;
 use crate::server::session::Session;
@@ -9,10 +9,10 @@ use crate::sql::quote_literal;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How long one message may take before the server is asked why.
+/// How long sending one message may take before pgmig asks the server for the reason.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Knows whom to ask about the loading sessions: as `su_username`, which sees them.
+/// The connection settings with which pgmig asks about its loading sessions: those of `su_username`, to which the server shows them.
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) config: TargetConfig,
@@ -21,8 +21,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Returns when the server process `pid` waits for us to read, which we never will. Slow disks and locks are waited
-    /// for.
+    /// Returns when the server process `pid` waits for us to read, which we never do. Keeps waiting through slow
+    /// disks and locks.
     pub(crate) async fn stuck(&self, pid: i32) {
         loop {
             sleep(PATIENCE).await;
@@ -32,12 +32,12 @@ impl Watch {
         }
     }
 
-    /// Ends the server process: nothing else gets its session free.
+    /// Terminates the server process: nothing else frees its session.
     pub(crate) async fn end(&self, pid: i32) {
         self.asks(pid, "pg_catalog.pg_terminate_backend(pid)").await;
     }
 
-    /// Asks about a loading session's server process. Whoever cannot be asked says no.
+    /// Asks about the server process of a loading session. If the question fails, the answer is no.
     async fn asks(&self, pid: i32, condition: &str) -> bool {
         let Ok(mut session) = Session::open(&self.config, &self.database, &self.application).await else {
             return false;

@@ -1,4 +1,4 @@
-//! One connection of the crew at work, and all of them together.
+//! One connection of the crew at work, and the run of the whole crew.
 
 use super::active_feed::Share;
 use super::crew::Crew;
@@ -11,40 +11,40 @@ use crate::restore::plan::Task;
 use futures_util::future::{try_join, try_join_all};
 use std::sync::PoisonError;
 
-/// How many feeds are taken over before a connection is free for them.
+/// How many feeds are accepted before a connection is free for them.
 const FEEDS_WAITING: usize = 64;
 
 /// One connection at work.
 pub(crate) struct Worker<'c, 'a> {
     pub(super) crew: &'c Crew<'a>,
     pub(super) executor: &'c mut Executor,
-    /// The server process.
+    /// The ID of the server process.
     pub(super) pid: i32,
     pub(super) in_transaction: bool,
-    /// Feeds of which this connection has loaded all or a part, and not yet committed it.
+    /// Feeds of which this connection has loaded a share that is not yet committed.
     pub(super) pending: Vec<usize>,
 }
 
 impl Crew<'_> {
-    /// Does all of it.
+    /// Does all work.
     ///
     /// # Errors
     ///
-    /// The first that any connection met; if that is an end of the data before its time, what ended the reading.
+    /// The first error of any connection. If the data ended too early, the error that ended the reading.
     pub(crate) async fn run(self, executors: Vec<&mut Executor>, mut feeds: Option<Feeds>) -> Result<Loaded> {
         let work = executors.into_iter().map(|executor| async {
             let pid = executor.session.backend_pid();
             Worker { crew: &self, executor, pid, in_transaction: false, pending: Vec::new() }.work().await
         });
         let worked = try_join(self.offer_feeds(feeds.as_mut()), try_join_all(work)).await;
-        // A reader that still has pieces to be rid of ends when their feeds are gone.
+        // A reader that still has pieces to send ends when their feeds are gone.
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let read = match (&worked, feeds) {
             (Err(error), Some(feeds)) if is_cut_short(error) => feeds.finish().await,
             (Ok(_), Some(feeds)) => feeds.finish().await,
             _ => Ok(()),
         };
-        // The reading's own error explains an end of pieces in the middle of a table.
+        // If pieces end in the middle of a table, the reader's own error explains why.
         read?;
         worked?;
         let (mut loaded, numbers) = self.loaded.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The writing side of the load: pieces from the archive go to the server, which acknowledges them.
+//! The writing side of the load: sends pieces to the server, which acknowledges them.
 
 use super::active_feed::{ActiveFeed, Share};
 use super::feed::{Content, LargeObjectPart, Piece, Rows};
@@ -10,43 +10,43 @@ use crate::copy::{CopyOptions, CopyStatement};
 use crate::error::Result;
 use crate::progress::{Event, Step};
 use crate::restore::error::RestoreError;
-use crate::restore::plan::{Held, RowForm, RunAs, TableLoad};
+use crate::restore::plan::{RowForm, RunAs, TableLoad, TempTable};
 use crate::server::TargetError;
 use crate::sql::{QualifiedName, quote_literal};
 use bytes::Bytes;
 use sqlx::PgConnection;
 use sqlx::postgres::PgCopyIn;
 
-/// A COPY is ended and begun anew, within its transaction, after this many bytes: the server reports a bad row only
-/// at a COPY's end, and acknowledges no row before.
+/// pgmig ends a COPY after this many bytes, and begins the next in the same transaction. The server reports a bad
+/// row, and acknowledges rows, only at the end of a COPY.
 const COPY_BYTES: usize = 16 * 1024 * 1024;
 
 /// The largest COPY message.
 const MESSAGE_BYTES: usize = 256 * 1024;
 
-/// Tables up to this size are loaded several in a transaction.
+/// Up to this size, several tables are loaded in one transaction.
 const SMALL_TABLE_BYTES: u64 = 256 * 1024;
 
-/// How many; each takes locks until its end.
+/// How many of them; each holds locks until the end of the transaction.
 const TABLES_AT_ONCE: usize = 64;
 
 impl Worker<'_, '_> {
-    /// Loads a feed to its end.
     pub(crate) async fn load(&mut self, number: usize, share: Share) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
-        let (mut alone, mut is_held) = (true, false);
+        let (mut alone, mut is_buffered) = (true, false);
         match active.feed.content {
             Content::Table(index) => {
                 let Some(load) = self.crew.work.tables.get(index) else { return Err(cut_short()) };
                 let table = load.table.to_string();
                 self.crew.work.progress.event(&Event::TableBegan { table: &table });
                 self.table(load, &active, share).await?;
-                (alone, is_held) = (load.alone || load.last, load.held().is_some());
+                (alone, is_buffered) = (load.alone || load.last, load.temp_table().is_some());
             }
             Content::LargeObjects(_) => self.large_objects(&active).await?,
         }
         self.pending.push(number);
-        if alone || is_held || self.pending.len() >= TABLES_AT_ONCE || active.bytes() > SMALL_TABLE_BYTES {
+        if alone || is_buffered || self.pending.len() >= TABLES_AT_ONCE || active.bytes() > SMALL_TABLE_BYTES
+        {
             self.commit().await?;
         }
         Ok(())
@@ -63,7 +63,7 @@ impl Worker<'_, '_> {
         self.commit().await
     }
 
-    /// Commits what was loaded; until then nothing can rely on it.
+    /// Commits the loaded rows; no other work may rely on them before.
     pub(crate) async fn commit(&mut self) -> Result<()> {
         if std::mem::take(&mut self.in_transaction) {
             self.executor.require_unchanged("code that runs when rows are loaded").await?;
@@ -77,23 +77,28 @@ impl Worker<'_, '_> {
     }
 
     async fn table(&mut self, load: &TableLoad, active: &ActiveFeed, share: Share) -> Result<()> {
-        if load.held().is_some() {
-            // The table that holds rows goes with its transaction.
+        if load.temp_table().is_some() {
+            // The temporary table is dropped when its transaction ends.
             self.commit().await?;
         }
         match &load.form {
             RowForm::Copy(copy) => self.copy(load, copy, active, share).await?,
             RowForm::Inserts { schema } => self.inserts(load, schema.as_deref(), active).await?,
         }
-        match load.held().filter(|_| self.in_transaction) {
-            Some(held) => self.insert_held(load, held, active).await,
+        match load.temp_table().filter(|_| self.in_transaction) {
+            Some(buffer) => self.insert_buffered(load, buffer, active).await,
             None => Ok(()),
         }
     }
 
-    /// Inserts the rows that were held into the target's table, every one of them.
-    async fn insert_held(&mut self, load: &TableLoad, held: &Held, active: &ActiveFeed) -> Result<()> {
-        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(held.insert.clone()));
+    /// Inserts the rows of the temporary table into the target's table, every one of them.
+    async fn insert_buffered(
+        &mut self,
+        load: &TableLoad,
+        buffer: &TempTable,
+        active: &ActiveFeed,
+    ) -> Result<()> {
+        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(buffer.insert.clone()));
         let target = load.destination(self.crew.work.roots);
         let inserted = match sql.execute(self.executor.session.conn()).await {
             Ok(done) => done.rows_affected(),
@@ -113,7 +118,7 @@ impl Worker<'_, '_> {
         Err(RestoreError::Verification(vec![fault]).into())
     }
 
-    /// Opens a transaction, unless one is open. Nobody else writes, so a failure undoes no more than it must.
+    /// Opens a transaction, unless one is open. Only pgmig writes, so a failure undoes no more than it must.
     async fn begin(&mut self, load: &TableLoad, doing: &str) -> Result<()> {
         self.executor.become_role(&load.run_as).await?;
         if load.run_as == RunAs::Superuser {
@@ -122,8 +127,8 @@ impl Worker<'_, '_> {
         if !self.in_transaction {
             self.executor.session.begin_part(doing).await?;
             self.in_transaction = true;
-            if let Some(held) = load.held() {
-                self.executor.session.execute(&held.create, doing).await?;
+            if let Some(buffer) = load.temp_table() {
+                self.executor.session.execute(&buffer.create, doing).await?;
             }
         }
         Ok(())
@@ -140,7 +145,7 @@ impl Worker<'_, '_> {
         let (target, sql) = self.copy_sql(load, copy, share);
         let name = load.table.to_string();
         let mut truncate = self.is_frozen(load, share);
-        // After a failure nothing can be asked in the one transaction.
+        // After a failure, no query is possible in the restore's one transaction.
         let ask_now = self.executor.session.is_one_transaction() && *target != load.table;
         let bounds = if ask_now { self.bounds_now(target).await } else { Vec::new() };
         // A table without rows needs no COPY.
@@ -167,19 +172,19 @@ impl Worker<'_, '_> {
         Ok(())
     }
 
-    /// Whether rows are frozen at once, so that no vacuum has to visit them again: the server does that where the same
-    /// transaction has emptied the table, and nobody else loads it.
+    /// Whether COPY can freeze the rows, so that no vacuum has to visit them again. The server allows that if the
+    /// same transaction has emptied the table and no other session loads it.
     fn is_frozen(&self, load: &TableLoad, share: Share) -> bool {
         let copied = matches!(&load.form, RowForm::Copy(copy) if copy.table == load.table);
         let stays = *load.destination(self.crew.work.roots) == load.table;
-        // In the target itself a frozen row would be seen by readers whose snapshot is older.
+        // In the target itself, readers with an older snapshot would see frozen rows.
         let is_staged = !self.executor.session.is_one_transaction();
         // To empty a table of an extension takes a right that `username` is not given.
         let is_own = load.run_as == RunAs::Owner;
         is_staged && is_own && share == Share::Whole && copied && stays && load.into.is_none()
     }
 
-    /// The table that rows are copied into, or whose rows they become, and the statement.
+    /// The table into which the rows finally go, and the COPY statement.
     fn copy_sql<'l>(
         &self,
         load: &'l TableLoad,
@@ -195,8 +200,8 @@ impl Worker<'_, '_> {
             let target = work.roots.get(&copy.table).unwrap_or(&copy.table);
             return (target, copy.to_sql(target, &options));
         };
-        let sql = match &into.held {
-            Some(held) => copy.to_sql(&held.table, &options),
+        let sql = match &into.temp_table {
+            Some(buffer) => copy.to_sql(&buffer.table, &options),
             None => {
                 let columns = copy.columns.as_ref().map(|_| into.columns.clone());
                 CopyStatement { columns, ..copy.clone() }.to_sql(&into.table, &options)
@@ -205,7 +210,8 @@ impl Worker<'_, '_> {
         (&into.table, sql)
     }
 
-    /// One COPY: up to [`COPY_BYTES`], or to the feed's end. Returns the rows that the server acknowledged.
+    /// One COPY, up to [`COPY_BYTES`] or the end of the feed. Returns the number of rows that the server
+    /// acknowledged.
     async fn segment(
         &mut self,
         sql: &str,
@@ -233,7 +239,7 @@ impl Worker<'_, '_> {
                 Ok(Some(Piece::Rows(rows))) => Some(rows),
                 Ok(None) => None,
                 Ok(Some(_)) | Err(_) => {
-                    // An error would only hide the reason why the pieces ended.
+                    // An error here would only hide the reason why the pieces ended.
                     let _ = copy.abort("the archive could not be read on").await;
                     return Err(Failure::Other(cut_short()));
                 }
@@ -242,7 +248,7 @@ impl Worker<'_, '_> {
         Ok(copy.finish().await?)
     }
 
-    /// Makes the error of a refused row, without any of its values.
+    /// Makes the error for a refused row, without any of its values.
     async fn refused(
         &mut self,
         load: &TableLoad,
@@ -263,10 +269,10 @@ impl Worker<'_, '_> {
         refused.into_error(load, sent, bounds).into()
     }
 
-    /// The partitions of a table and their bounds, for an error message: after the load has been undone.
+    /// The partitions of a table and their bounds, for an error message. Undoes the load first.
     async fn bounds(&mut self, table: &QualifiedName) -> Vec<String> {
         let session = &mut self.executor.session;
-        // In the one transaction nothing can be asked any more; after it the partitions are others.
+        // The restore's one transaction accepts no query after a failure, and after it the partitions are other ones.
         if session.is_one_transaction() || session.rollback("undo the load").await.is_err() {
             return Vec::new();
         }
@@ -303,7 +309,7 @@ impl Worker<'_, '_> {
         Ok(())
     }
 
-    /// SQL text of the archive in the session's encoding: the server converts it, as it does with COPY data.
+    /// SQL text of the archive in the session's encoding. The server converts it, as it converts COPY data.
     async fn in_utf8(&mut self, sql: Vec<u8>, doing: &str) -> Result<String> {
         let session = &mut self.executor.session;
         match (String::from_utf8(sql), &self.crew.work.encoding) {
@@ -319,7 +325,7 @@ impl Worker<'_, '_> {
     }
 
     async fn large_objects(&mut self, active: &ActiveFeed) -> Result<()> {
-        // Each statement is a transaction of its own.
+        // Each statement is its own transaction.
         self.commit().await?;
         self.executor.become_role(&RunAs::Owner).await?;
         while let Some(piece) = self.crew.next_piece(active, Share::Own).await? {
@@ -360,7 +366,7 @@ impl Worker<'_, '_> {
     }
 }
 
-/// Why a COPY ended before its time.
+/// Why a COPY ended too early.
 enum Failure {
     Server(sqlx::Error),
     Other(crate::Error),
@@ -372,14 +378,14 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// Sends COPY data to the server process `pid`; what it has against them is only read at the end.
+/// Sends COPY data to the server process `pid`. The server's errors are only read at the end.
 async fn send(
     copy: &mut PgCopyIn<&mut PgConnection>,
     bytes: Bytes,
     watch: &Watch,
     pid: i32,
 ) -> std::result::Result<(), Failure> {
-    // One piece can hold a single huge row; sqlx keeps a buffer of the largest message that it was given.
+    // One piece can hold a single huge row, and sqlx keeps a buffer as large as the largest message.
     for message in bytes.chunks(MESSAGE_BYTES) {
         tokio::select! {
             sent = copy.send(message) => drop(sent?),

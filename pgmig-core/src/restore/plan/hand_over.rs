@@ -1,7 +1,8 @@
 //! The statement that gives an object of the superuser's to `username`, from the parsed names of its entry.
 
-use super::planner::qualified_name;
-use super::superuser::name_after;
+use super::entry::qualified_name;
+use super::kinds;
+use super::words::name_after;
 use crate::archive::{Entry, EntryKind};
 use crate::sql::{Lexer, StandardStrings, TokenKind, quote_ident};
 
@@ -10,27 +11,24 @@ pub(super) fn hand_over(entry: &Entry, sql: &str, strings: StandardStrings, role
     use EntryKind as K;
     let tag = entry.tag.to_str().ok()?;
     let schema = || entry.namespace.as_ref()?.to_str().ok().filter(|schema| !schema.is_empty()).map(quote_ident);
-    let object = match entry.kind {
-        K::Server => format!("SERVER {}", quote_ident(tag)),
-        K::ProceduralLanguage => format!("LANGUAGE {}", quote_ident(tag)),
-        K::Publication => format!("PUBLICATION {}", quote_ident(tag)),
-        K::Type => format!("TYPE {}", qualified_name(entry)),
+    let name = match entry.kind {
+        K::Server | K::ProceduralLanguage | K::Publication => quote_ident(tag),
+        K::Type => qualified_name(entry).to_string(),
         K::OperatorClass | K::OperatorFamily => {
             let method = quote_ident(&name_after(sql, strings, &["using"])?);
-            let kind = if entry.kind == K::OperatorClass { "CLASS" } else { "FAMILY" };
-            format!("OPERATOR {kind} {} USING {method}", qualified_name(entry))
+            format!("{} USING {method}", qualified_name(entry))
         }
         K::Function | K::Procedure => {
-            let kind = if entry.kind == K::Function { "FUNCTION" } else { "PROCEDURE" };
             let signature = signature(tag, strings)?;
             match schema() {
-                Some(schema) => format!("{kind} {schema}.{signature}"),
-                None => format!("{kind} {signature}"),
+                Some(schema) => format!("{schema}.{signature}"),
+                None => signature.to_owned(),
             }
         }
         _ => return None,
     };
-    Some(format!("ALTER {object} OWNER TO {}", quote_ident(role)))
+    let word = kinds::of(entry.kind).owner.alter_word()?;
+    Some(format!("ALTER {word} {name} OWNER TO {}", quote_ident(role)))
 }
 
 /// A function's name and the types of its arguments, as the archive's table of contents has them: one pair of

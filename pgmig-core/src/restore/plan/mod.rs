@@ -1,176 +1,42 @@
-//! What a restore will run, in which order and as whom: from the archive's table of contents and what is known
-//! of the cluster. Pure: no network, no clock.
+//! Plans a restore: which statements run, in which order and as which role. The plan follows from the archive's table of
+//! contents and from the facts about the cluster. Pure: no network, no clock.
 //!
-//! The passes are pg_restore's: pre-data, data, post-data, each in the order of the table of contents, then
-//! privileges, then what must come last (materialized views are filled, event triggers made).
+//! The passes are those of pg_restore: pre-data, data and post-data, each in the order of the table of contents. Then
+//! come privileges, the contents of materialized views, and event triggers. What pgmig knows of each kind of entry is in
+//! [`kinds`].
 
+pub(crate) mod entry;
 pub(crate) mod expected;
+pub(crate) mod facts;
 mod hand_over;
-mod of_others;
+pub(crate) mod kinds;
+mod locks;
+mod not_ours;
 pub(crate) mod partial;
+mod pass;
 pub(crate) mod planner;
 pub(crate) mod roles;
 pub(crate) mod script;
-pub(crate) mod superuser;
+mod superuser;
+mod table_load;
+mod task;
+pub(crate) mod transaction_control;
 pub(crate) mod untrusted;
+mod words;
+
+pub(crate) use facts::Facts;
+pub(crate) use table_load::{Destination, RowForm, TableLoad, TempTable};
+pub(crate) use task::{EntrySettings, EntryStep, RunAs, Task};
 
 use crate::archive::{Archive, DumpId};
-use crate::copy::CopyStatement;
 use crate::progress::Notice;
 use crate::restore::refusal::Refusal;
-use crate::rewrite::Shape;
-use crate::sql::QualifiedName;
 use expected::Expected;
 use planner::Planner;
-use roles::Roles;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use crate::sql::QualifiedName;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use superuser::Fresh;
 use untrusted::{PlannedExtension, Trust};
-
-/// What is known of the cluster and of a new database in it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Facts {
-    /// The server's version as a number, 150018 for 15.18.
-    pub(crate) server_version: i32,
-    /// The role that connects.
-    pub(crate) login: String,
-    /// Whether it is a superuser.
-    pub(crate) login_is_superuser: bool,
-    /// Whether a superuser makes what only a superuser can make.
-    pub(crate) is_superuser: bool,
-    /// Whether `username` owns schema public of a new database, directly or through a role.
-    pub(crate) owner_owns_public: bool,
-    /// Whether `username` is a superuser, and so owns everything.
-    pub(crate) owner_is_superuser: bool,
-    /// Roles.
-    pub(crate) roles: Roles,
-    /// Tablespaces.
-    pub(crate) tablespaces: BTreeSet<String>,
-    /// What a new database holds.
-    pub(crate) fresh: Fresh,
-    /// How far the archive is trusted.
-    pub(crate) trust: Trust,
-    /// The server's own time zone, where it could be read.
-    pub(crate) time_zone: Option<String>,
-}
-
-/// As whom a statement runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum RunAs {
-    /// As `username`.
-    Owner,
-    /// As `su_username`.
-    Superuser,
-    /// As a role that grants what is not its own.
-    Grantor(String),
-}
-
-/// Settings of the session for one entry.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct EntrySettings {
-    /// Schema to put first in search_path; archives older than 1.13 name objects without their schema.
-    pub(crate) schema: Option<String>,
-    /// Tablespace; "" is the database's own.
-    pub(crate) tablespace: Option<String>,
-    /// Table access method.
-    pub(crate) access_method: Option<String>,
-}
-
-/// One entry's statements.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Task {
-    /// The entry.
-    pub(crate) dump_id: DumpId,
-    /// What it makes: `INDEX store.tenant_name`.
-    pub(crate) label: String,
-    /// Its statements and as whom each runs.
-    pub(crate) statements: Vec<(RunAs, String)>,
-    /// Settings that they need, shared with other entries'.
-    pub(crate) settings: Arc<EntrySettings>,
-    /// How much of the entry they make.
-    pub(crate) half: Half,
-}
-
-/// How much of its entry a task makes: see [`two_steps`](crate::restore::load::two_steps).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Half {
-    #[default]
-    Both,
-    First,
-    Second,
-}
-
-/// Rows of one TABLE DATA entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TableLoad {
-    /// The entry.
-    pub(crate) dump_id: DumpId,
-    /// The table that the entry belongs to, with its schema.
-    pub(crate) table: QualifiedName,
-    /// How its rows are given.
-    pub(crate) form: RowForm,
-    /// Who loads them: an extension's tables belong to whoever created it.
-    pub(crate) run_as: RunAs,
-    /// Loaded in the archive's order while nothing else is: rows that others can refer to already, by the
-    /// constraints of an extension's tables.
-    pub(crate) alone: bool,
-    /// Loaded alone, after all others: triggers fire for its rows, and may look for what is in other tables.
-    pub(crate) last: bool,
-    /// Where they go in the target's own schema; `None`: into the table itself, as the archive has defined it.
-    pub(crate) into: Option<Box<Destination>>,
-}
-
-/// Where rows go in a schema that is not the archive's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Destination {
-    /// The target's table.
-    pub(crate) table: QualifiedName,
-    /// The target's columns, in the order of the rows' fields.
-    pub(crate) columns: Vec<String>,
-    /// The archive's columns, in that order, and what their values are made of.
-    pub(crate) from: Vec<(String, Shape)>,
-    /// Set where rows have to be converted: they are held in a temporary table first.
-    pub(crate) held: Option<Held>,
-}
-
-/// A temporary table with the archive's columns, from which rows are inserted into the target's table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
-    /// Its name.
-    pub(crate) table: QualifiedName,
-    /// The statement that makes it, for the time of a transaction.
-    pub(crate) create: String,
-    /// The statement that inserts its rows.
-    pub(crate) insert: String,
-}
-
-impl TableLoad {
-    /// Where its rows are held before they go to their table.
-    pub(crate) fn held(&self) -> Option<&Held> {
-        self.into.as_ref()?.held.as_ref()
-    }
-
-    /// The table that holds the rows in the end. Partitions can have their rows go to a root instead.
-    pub(crate) fn destination<'a>(
-        &'a self,
-        roots: &'a HashMap<QualifiedName, QualifiedName>,
-    ) -> &'a QualifiedName {
-        match &self.into {
-            Some(into) => &into.table,
-            None => roots.get(&self.table).unwrap_or(&self.table),
-        }
-    }
-}
-
-/// How the rows of a TABLE DATA entry are given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum RowForm {
-    /// A COPY stream; the statement names the table with its schema (which can be a partition root).
-    Copy(CopyStatement),
-    /// INSERT statements (`pg_dump --inserts`), with the schema for search_path where they need one.
-    Inserts { schema: Option<String> },
-}
 
 /// The whole restore.
 #[derive(Debug, Default)]
@@ -182,26 +48,26 @@ pub(crate) struct Plan {
     /// The entries that these come from.
     pub(crate) first: Vec<Task>,
     pub(crate) pre_data: Vec<Task>,
-    /// Entries of section data that make something which data needs (large objects).
+    /// Entries of section data that come before the rows: they make large objects, whose contents are data.
     pub(crate) data_first: Vec<Task>,
-    /// Shared with those who read them.
+    /// Shared with the threads that read the rows.
     pub(crate) tables: Arc<Vec<TableLoad>>,
     /// Tables of the archive whose rows are in partitions: data of a partition may be inserted into them.
     pub(crate) partitioned: Arc<HashSet<QualifiedName>>,
     /// Entries that own a block of large objects.
     pub(crate) large_objects: Vec<DumpId>,
-    /// How many large objects entries make; where none does, they are made when their data come (archives older
-    /// than 1.12).
+    /// The number of large objects that entries make. If it is 0, each large object is made when its contents come: in
+    /// archives older than 1.12.
     pub(crate) large_objects_made: u64,
-    /// Entries of section data that come after the rows: sequence values.
+    /// Entries of section data that come after the rows: sequence values and statistics.
     pub(crate) data_last: Vec<Task>,
     pub(crate) post_data: Vec<Task>,
     pub(crate) privileges: Vec<Task>,
     pub(crate) last: Vec<Task>,
-    /// After all else, since event triggers fire on whatever the restore still does.
+    /// After everything else, because event triggers fire on each later statement.
     pub(crate) event_triggers: Vec<Task>,
     pub(crate) expected: Vec<Expected>,
-    /// Locks that making all of it takes, where it is one transaction.
+    /// The number of locks that one transaction needs for all objects of the plan.
     pub(crate) locks: u64,
     pub(crate) notices: Vec<Notice>,
 }
@@ -214,12 +80,12 @@ impl Plan {
         [first, pre_data, data_first, data_last, post_data, privileges, last, event_triggers].into_iter().flatten()
     }
 
-    /// Plans the restore of `archive` (whose texts are UTF-8 by now).
+    /// Plans the restore of `archive`, whose texts must be UTF-8.
     ///
     /// # Errors
     ///
-    /// A [`Refusal`] if the archive is a partial one, holds rows of foreign tables, or has entries that only a
-    /// superuser can create and there is none.
+    /// A [`Refusal`] if the archive is a partial one or holds rows of foreign tables; or if only a superuser can create
+    /// some entry, and pgmig does not connect as one.
     pub(crate) fn new(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
         match Planner::plan(archive, facts) {
             // In a transaction of `username`'s no superuser makes anything.
@@ -230,7 +96,7 @@ impl Plan {
         }
     }
 
-    /// Plans the restore of what `archive` holds into tables that are there, whatever it defines itself.
+    /// Plans the restore of the contents of `archive` into tables that exist. Its own definitions are not restored.
     ///
     /// # Errors
     ///
@@ -240,7 +106,7 @@ impl Plan {
     }
 
     fn with_partitioned(mut self, archive: &Archive) -> Self {
-        self.partitioned = Arc::new(planner::partitioned_tables(archive));
+        self.partitioned = Arc::new(planner::rows::partitioned_tables(archive));
         self
     }
 }

@@ -4,8 +4,8 @@ use crate::archive::{Archive, Block, DataReader, DumpId, LargeObjectsReader};
 use crate::copy::{CopyOptions, CopyStatement, EndMarker, RowSplitter, remove_oids};
 use crate::error::Result;
 use crate::restore::error::RestoreError;
+use crate::restore::plan::facts::EmptyDatabase;
 use crate::restore::plan::roles::Roles;
-use crate::restore::plan::superuser::Fresh;
 use crate::restore::plan::untrusted::Trust;
 use crate::restore::plan::{EntrySettings, Facts, Plan, RowForm, RunAs, TableLoad, Task};
 use crate::sql::{
@@ -83,7 +83,10 @@ fn assumed(archive: &Archive) -> Facts {
         owner_is_superuser: true,
         roles: Roles { assumes_all: true, ..Roles::default() },
         tablespaces: tablespaces.map(ToOwned::to_owned).collect(),
-        fresh: Fresh { extensions: BTreeSet::from(["plpgsql".to_owned()]), ..Fresh::default() },
+        database: EmptyDatabase {
+            extensions: BTreeSet::from(["plpgsql".to_owned()]),
+            ..EmptyDatabase::default()
+        },
         trust: Trust::Full,
         time_zone: None,
     }

@@ -1,7 +1,7 @@
 //! What a superuser makes for an archive that is not trusted: extensions of a list, by statements that pgmig writes itself
 //! from parsed names. Everything else that only a superuser can make is refused.
 
-use super::superuser::name_after;
+use super::words::name_after;
 use super::{Facts, Plan, RunAs, Task};
 use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::{Notice, Severity};
@@ -134,7 +134,7 @@ pub(crate) fn add_extras(plan: &mut Plan, archive: &Archive, extras: &Extras, fa
         entries.any(|entry| entry.kind == EntryKind::Extension && entry.tag.to_str().ok() == Some(name))
     };
     for (name, schema) in &extras.extensions {
-        let needs_superuser = !facts.fresh.available.get(name).is_some_and(|known| known.for_everyone);
+        let needs_superuser = !facts.database.available.get(name).is_some_and(|known| known.for_everyone);
         if needs_superuser && facts.trust.allows(name) && !of_archive(name) {
             plan.extensions.push(PlannedExtension {
                 name: name.clone(),

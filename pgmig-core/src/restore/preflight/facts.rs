@@ -4,9 +4,9 @@ use crate::error::Result;
 use crate::restore::archive_login::ArchiveLogin;
 use crate::restore::options::{RestoreOptions, SchemaMode, Strategy};
 use crate::restore::plan::Facts;
+use crate::restore::plan::facts::{EmptyDatabase, Extension};
 use crate::restore::plan::roles::Roles;
 use crate::restore::plan::untrusted::Trust;
-use crate::restore::plan::superuser::{Extension, Fresh};
 use crate::server::TargetConfig;
 use crate::server::catalog::{DatabaseFacts, RoleFacts};
 use crate::server::session::Session;
@@ -115,7 +115,11 @@ pub(crate) async fn ask(
         owner_is_superuser,
         roles: Roles { owner: config.username().to_owned(), existing, strangers, assumes_all: false },
         tablespaces,
-        fresh: Fresh { extensions: ["plpgsql".to_owned()].into(), available, ..Fresh::default() },
+        database: EmptyDatabase {
+            extensions: ["plpgsql".to_owned()].into(),
+            available,
+            ..EmptyDatabase::default()
+        },
         trust: Trust::Full,
         time_zone: time_zone(control, roles.is_superuser).await?,
     })

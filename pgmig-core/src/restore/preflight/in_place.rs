@@ -5,13 +5,14 @@ use crate::error::Result;
 use crate::migrations;
 use crate::progress::Notice;
 use crate::restore::clearing::Clearing;
-use crate::restore::plan::{Plan, Task};
+use crate::restore::plan::Plan;
+use crate::restore::plan::transaction_control::control_in;
 use crate::restore::preflight::Known;
 use crate::restore::preflight::lock_table;
 use crate::restore::preflight::upgrade_path::{Upgrade, split_migration};
 use crate::restore::refusal::Refusal;
 use crate::server::session::Session;
-use crate::sql::{StandardStrings, transaction_control};
+use crate::sql::StandardStrings;
 
 /// Looks for everything that would fail in the one transaction, and needs no try to be known.
 ///
@@ -43,13 +44,4 @@ pub(crate) fn notices(clearing: &Clearing) -> Vec<Notice> {
 fn refuse_transaction_control(plan: &Plan, strings: StandardStrings) -> Result<(), Refusal> {
     let entries: Vec<String> = plan.tasks().filter_map(|task| control_in(task, strings)).collect();
     if entries.is_empty() { Ok(()) } else { Err(Refusal::TransactionControl(entries)) }
-}
-
-/// The entry and what of it cannot be in a transaction that goes on, if it has any.
-pub(crate) fn control_in(task: &Task, strings: StandardStrings) -> Option<String> {
-    let control = task.statements.iter().find_map(|(_, sql)| {
-        let control = transaction_control(sql, strings);
-        control.or_else(|| migrations::why_alone(sql).map(str::to_owned))
-    })?;
-    Some(format!("{}: {control}", task.label))
 }

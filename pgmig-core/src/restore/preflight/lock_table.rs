@@ -3,7 +3,6 @@
 //! A transaction holds every lock until its end: one for each object that it drops, with all parts of it, and one for
 //! each relation that it makes. They are in shared memory, whose size is fixed when the server starts.
 
-use crate::archive::{Entry, EntryKind};
 use crate::error::Result;
 use crate::migrations::{MigrationFile, MigrationSet};
 use crate::restore::clearing::Clearing;
@@ -19,9 +18,6 @@ const CATALOGS: u64 = 150;
 
 /// Locks of one statement of a migration: a new table with its key, at most.
 const STATEMENT: u64 = 4;
-
-/// An extension's own objects; the contrib modules of PostgreSQL 15 take 4 to 32.
-const EXTENSION: u64 = 30;
 
 /// The server's lock table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,46 +97,6 @@ fn of_upgrade(upgrade: &Upgrade, set: Option<&MigrationSet>) -> u64 {
         _ => 0,
     };
     statements * STATEMENT
-}
-
-/// The locks that making an entry's object adds: on what is new, and on what it is made in. Those of tables in any of
-/// their parts are held already.
-pub(crate) fn of_entry(entry: &Entry, is_partitioned: bool) -> u64 {
-    use EntryKind as K;
-    match entry.kind {
-        K::Table if is_partitioned => 1,
-        // With what is stored out of line, and its index.
-        K::Table | K::MaterializedView => 3,
-        // The new contents, which then take the place of the old.
-        K::MaterializedViewData => 8,
-        K::Extension => EXTENSION,
-        K::Comment | K::SecurityLabel => u64::from(!is_about_relation(entry)),
-        K::Function
-        | K::Procedure
-        | K::Aggregate
-        | K::Domain
-        | K::Trigger
-        | K::FkConstraint
-        | K::CheckConstraint
-        | K::Default
-        | K::SequenceOwnedBy
-        | K::SequenceSet
-        | K::Acl
-        | K::AclLanguage
-        | K::DefaultAcl
-        | K::Policy
-        | K::RowSecurity
-        | K::Rule
-        | K::TableAttach
-        | K::IndexAttach => 0,
-        _ => 1,
-    }
-}
-
-fn is_about_relation(entry: &Entry) -> bool {
-    const RELATIONS: [&[u8]; 6] =
-        [b"TABLE ", b"COLUMN ", b"VIEW ", b"SEQUENCE ", b"INDEX ", b"MATERIALIZED VIEW "];
-    RELATIONS.iter().any(|kind| entry.tag.as_bytes().starts_with(kind))
 }
 
 #[cfg(test)]

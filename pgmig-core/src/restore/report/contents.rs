@@ -1,19 +1,19 @@
-//! What a target holds before a restore.
+//! The contents of a target before a restore.
 
 use crate::instance::Instance;
 use serde::{Serialize, Serializer};
 use std::time::Duration;
 
-/// What the target holds before a restore, and would lose.
+/// The data that the target holds before a restore, and would lose.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TargetContents {
-    /// The instances in the target's own tenant table, deleted ones too.
+    /// The instances in the target's own tenant table, including deleted ones.
     pub instances: Vec<Instance>,
-    /// Number of user tables that hold rows.
+    /// The number of user tables that hold rows.
     pub tables: u64,
-    /// Rows in all user tables; planner's estimate where counting took too long.
+    /// The number of rows in all user tables. It is the planner's estimate where counting took too long.
     pub rows: u64,
-    /// Large objects.
+    /// The number of large objects.
     pub large_objects: u64,
     /// Size of the database in bytes.
     #[serde(rename = "database_bytes")]
@@ -21,7 +21,7 @@ pub struct TargetContents {
 }
 
 impl TargetContents {
-    /// What it holds, in words: `12 rows in 3 tables, 2 large objects, 1 instances`.
+    /// The contents in words: `12 rows in 3 tables, 2 large objects, 1 instance`.
     pub fn describe(&self) -> String {
         let count =
             |number: u64, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
@@ -35,7 +35,7 @@ impl TargetContents {
         parts.join(", ")
     }
 
-    /// Whether there is nothing to lose: no row in any user table, no large object.
+    /// Whether the target has no data to lose: no row in any user table, and no large object.
     pub fn is_empty(&self) -> bool {
         self.tables == 0 && self.large_objects == 0
     }

@@ -1,86 +1,87 @@
-//! How a table of the archive differs from the target's own, and what becomes of that.
+//! Differences between the archive's tables and the target's own, and how the restore handles them.
 
 use serde::Serialize;
 use std::fmt;
 
-/// A difference between the tables of the archive and those of the target, and what becomes of it.
+/// A difference between the archive and the target in a table or column, and how the restore handles it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct TableDifference {
-    /// The table, as SQL: the archive's; the target's where only that has the table or column.
+    /// The archive's table, as SQL; the target's table if only the target has it, or the column.
     pub table: String,
-    /// The column, where the difference is one of a column.
+    /// The column, if the difference is in a column.
     pub column: Option<String>,
-    /// What differs.
+    /// The kind of difference.
     #[serde(flatten)]
     pub kind: DifferenceKind,
-    /// What becomes of it.
+    /// How the restore handles it.
     pub outcome: Outcome,
 }
 
-/// What differs.
+/// The kind of a difference.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "difference", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DifferenceKind {
-    /// Only the archive has it.
+    /// Only the archive has the table or column.
     OnlyInArchive,
-    /// Only the target has it.
+    /// Only the target has the table or column.
     OnlyInTarget,
-    /// The profile leaves it out.
+    /// The profile drops it.
     LeftOut,
-    /// It may be NULL in the archive, and not in the target.
+    /// The column may be NULL in the archive, but not in the target.
     Nullable,
-    /// The target calls it otherwise.
+    /// It has another name in the target.
     Renamed {
         /// The name in the target, as SQL.
         to: String,
     },
-    /// Its rows are a partition's in the archive, and go into a table that is not divided in the same way.
+    /// The rows belong to a partition in the archive, and go to a table that is not partitioned in the same way.
     Partition {
-        /// The table that takes them, as SQL.
+        /// The table that gets the rows, as SQL.
         of: String,
     },
     /// The types differ.
     Type {
-        /// In the archive.
+        /// The type in the archive.
         archive: String,
-        /// In the target.
+        /// The type in the target.
         target: String,
     },
-    /// The types have the same name, and are not the same.
+    /// The types have the same name, but not the same definition.
     Definition {
         /// The type's name, as SQL.
         of: String,
-        /// How it differs.
+        /// How the definition differs.
         how: String,
     },
-    /// The target computes it from other columns.
+    /// The target computes the column from other columns.
     Computed,
-    /// The archive computes it from other columns, and so has no values for it.
+    /// The archive computes the column from other columns, and so has no values for it.
     WasComputed,
-    /// The archive's rows are INSERT statements, and nothing in it tells which columns they are for.
+    /// The archive's rows are INSERT statements, and the archive does not show their columns.
     Unnamed,
-    /// It belongs to the installation (the profile's global tables, histories of migration tools, extensions).
+    /// The table belongs to the installation: a global table of the profile, a table of a migration tool or of an
+    /// extension.
     Global,
 }
 
-/// What becomes of a difference.
+/// How the restore handles a difference.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The restore deals with it, and how.
+    /// The restore handles it in this way.
     Accepted(String),
-    /// The restore is refused, and what to do about it.
+    /// The restore is refused; the text is advice.
     Refused(String),
 }
 
 impl TableDifference {
-    /// Whether the restore is refused because of it.
+    /// Whether the restore is refused because of this difference.
     pub fn is_refused(&self) -> bool {
         matches!(self.outcome, Outcome::Refused(_))
     }
 
-    /// What differs, in words.
+    /// The difference, in words.
     pub fn what(&self) -> String {
         let noun = if self.column.is_some() { "column" } else { "table" };
         match &self.kind {
@@ -103,7 +104,7 @@ impl TableDifference {
         }
     }
 
-    /// What becomes of it, in words.
+    /// How the restore handles it, in words.
     pub fn then(&self) -> &str {
         match &self.outcome {
             Outcome::Accepted(text) | Outcome::Refused(text) => text,
@@ -121,15 +122,15 @@ impl fmt::Display for TableDifference {
     }
 }
 
-/// An object that is not the same in two databases: a table, column, constraint, index, trigger, rule, policy, view,
+/// An object that differs between two databases: a table, column, constraint, index, trigger, rule, policy, view,
 /// sequence, type, function or aggregate.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SchemaDifference {
-    /// What it is, and its name as SQL: `column store.tenant.region`.
+    /// The object's kind and its name as SQL: `column store.tenant.region`.
     pub object: String,
-    /// Its definition in the archive; `None` where the archive has no such object.
+    /// Its definition in the archive; `None` if the archive does not have the object.
     pub archive: Option<String>,
-    /// Its definition in the target; `None` where the target has no such object.
+    /// Its definition in the target; `None` if the target does not have the object.
     pub target: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What a restore would do and what it did, as data: what a program shows, or writes as JSON.
+//! The plan and the report of a restore as data, which a program can show or write as JSON.
 
 pub(crate) mod contents;
 pub(crate) mod difference;

@@ -1,4 +1,5 @@
-//! What a restore would do: what a dry run shows. Its form as JSON (fields, names, units) is documented, and stays.
+//! The plan of a restore, which a dry run shows. Its JSON form (fields, names, units) is documented and does not
+//! change.
 
 use crate::archive::{ArchiveVersion, Compression, Created, Format};
 use crate::instance::{Instance, InstanceId};
@@ -14,58 +15,58 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What a restore would do, as far as that is known before it begins. Made by
+/// The plan of a restore, as far as it is known before the restore begins. Made by
 /// [`Restore::plan`](crate::restore::Restore::plan).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RestorePlan {
-    /// What is restored.
+    /// The archive to restore.
     pub archive: PlannedArchive,
-    /// Where to.
+    /// The server and the database to replace.
     pub target: PlannedTarget,
     /// How the target is replaced.
     pub strategy: Strategy,
-    /// Why this strategy is taken, in one line.
+    /// Why this strategy is used, in one line.
     pub strategy_reason: String,
-    /// The most connections that rows are loaded over at a time.
+    /// The most connections that load rows at the same time.
     pub jobs: NonZeroUsize,
     /// Whether the previous database is kept after the swap.
     pub keep_previous: bool,
     /// Whether code of the backup, and of the target's owner, may act as `su_username` (`--trust-archive`).
     pub trusts_archive: bool,
-    /// The profile of the archive's store; `None` if it is none that is known, and so has no instances.
+    /// The profile of the archive's store; `None` if no profile matches, and so there are no instances.
     pub profile: Option<String>,
-    /// The instances of the backup and what becomes of each; `None` for a stream, whose rows tell them.
+    /// The instances of the backup and the fate of each; `None` for a stream, whose rows are not read yet.
     pub instances: Option<Vec<PlannedInstance>>,
-    /// What the target holds, and would lose.
+    /// The data that the target holds, and would lose.
     pub erased: TargetContents,
-    /// Whether a restore would be refused unless somebody allows it to erase that.
+    /// Whether the restore is refused unless the user allows pgmig to erase that data.
     pub needs_confirmation: bool,
-    /// What becomes of the schema.
+    /// How the schema is restored.
     pub schema: PlannedSchema,
     /// The tables whose rows are loaded, in the archive's order.
     pub tables: Vec<PlannedTable>,
     /// The large objects.
     pub large_objects: PlannedLargeObjects,
-    /// The other objects that are made, counted by pass and kind, in the order of passes.
+    /// The other objects that are created, counted by pass and kind, in the order of passes.
     pub objects: Vec<PlannedObjects>,
-    /// What the target has beside tables, and the archive lacks.
+    /// Objects of the target, other than tables, that the archive does not have.
     pub only_in_target: OnlyInTarget,
     /// Other sessions on the target.
     pub sessions: Vec<OtherSession>,
-    /// Databases that earlier runs left behind, and that are removed.
+    /// Databases that earlier runs left behind, and that will be removed.
     pub leftovers: Vec<String>,
-    /// Notices and warnings: what is skipped, changed or lost.
+    /// Notices and warnings about objects and data that are skipped, changed or lost.
     pub notices: Vec<Notice>,
-    /// What cannot be known before the restore, a sentence each.
+    /// Facts that cannot be known before the restore, one sentence each.
     pub unknown: Vec<String>,
-    /// How long it took to find all this out.
+    /// How long it took to make the plan.
     #[serde(rename = "took_seconds", serialize_with = "seconds")]
     pub took: Duration,
 }
 
 impl RestorePlan {
-    /// How many of the notices are warnings; a strict restore stops if there are any.
+    /// The number of warnings among the notices; a strict restore stops if there are any.
     pub fn warnings(&self) -> usize {
         self.notices.iter().filter(|notice| notice.severity == Severity::Warning).count()
     }
@@ -80,31 +81,31 @@ pub struct PlannedArchive {
     pub file: Option<PathBuf>,
     /// Whether it can be read only once: standard input, or a file that is a pipe.
     pub is_stream: bool,
-    /// What pg_dump calls its format.
+    /// The format, by pg_dump's name for it.
     pub format: Format,
-    /// Version of the container.
+    /// The version of the archive format.
     #[serde(serialize_with = "shown")]
     pub container_version: Option<ArchiveVersion>,
-    /// How its data is compressed.
+    /// How the archive's data is compressed.
     #[serde(serialize_with = "shown")]
     pub compression: Option<Compression>,
-    /// How the whole file is compressed, on top of that.
+    /// How the file as a whole is compressed in addition.
     #[serde(serialize_with = "shown")]
     pub file_compression: Option<Compression>,
-    /// When it was made: local time of the machine that pg_dump ran on.
+    /// When it was made, in the local time of the machine that ran pg_dump.
     #[serde(serialize_with = "shown")]
     pub created: Option<Created>,
-    /// Name of the source database.
+    /// The name of the source database.
     pub database: Option<String>,
-    /// Version of the source server.
+    /// The version of the source server.
     pub server_version: Option<String>,
-    /// Version of the pg_dump that made it.
+    /// The version of the pg_dump that made it.
     pub pg_dump_version: Option<String>,
-    /// The encoding of its texts and rows, by PostgreSQL's name for it.
+    /// The encoding of its texts and rows, by PostgreSQL's name.
     pub encoding: Option<String>,
-    /// Number of entries in its table of contents.
+    /// The number of entries in its table of contents.
     pub entries: usize,
-    /// Size of the file in bytes; `None` for a stream.
+    /// The size of the file in bytes; `None` for a stream.
     #[serde(rename = "archive_bytes")]
     pub bytes: Option<u64>,
 }
@@ -115,78 +116,78 @@ pub struct PlannedArchive {
 pub struct PlannedTarget {
     /// Host and port, or the socket's path.
     pub server: String,
-    /// The server's version as it tells it.
+    /// The version that the server reports.
     pub server_version: String,
     /// TLS version and cipher; `None` without TLS.
     pub tls: Option<String>,
-    /// The database.
+    /// The database's name.
     pub database: String,
-    /// Its owner, and that of the restored one.
+    /// The owner of the present database, and of the restored one.
     pub database_owner: String,
-    /// The role that the restored objects belong to.
+    /// The role that owns the restored objects.
     pub username: String,
     /// The role that connects.
     pub su_username: String,
-    /// Whether that is a superuser.
+    /// Whether `su_username` is a superuser.
     pub su_is_superuser: bool,
     /// The database that is built beside the target, until the swap; `None` in place.
     pub staging_database: Option<String>,
 }
 
-/// An instance of the backup and what becomes of it.
+/// An instance of the backup and its fate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PlannedInstance {
-    /// As it is in the backup.
+    /// The instance as it is in the backup.
     pub source: Instance,
-    /// Its ID in the target; equal to the source's where it is not mapped.
+    /// Its ID in the target; equal to the source's ID if it is not mapped.
     pub target: InstanceId,
     /// Why it gets that ID.
-    pub because: Fate,
+    pub because: WhyThatId,
 }
 
 /// Why an instance gets its ID in the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Fate {
+pub enum WhyThatId {
     /// The mapping says so.
     Mapped,
-    /// All instances keep their IDs, as was asked for.
+    /// The user has asked to keep the IDs of all instances.
     KeepIds,
-    /// It is marked as deleted and not mapped, so it is restored as it is.
+    /// It is marked as deleted and is not mapped, so it is restored unchanged.
     Deleted,
-    /// It belongs to the system (by its region) and is not mapped, so it is restored as it is.
+    /// It belongs to the system (by its region) and is not mapped, so it is restored unchanged.
     System,
 }
 
-/// What becomes of the schema.
+/// How the schema is restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "how", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PlannedSchema {
-    /// It is upgraded by migrations; by none where it is at the target's version already.
+    /// Migrations upgrade the archive's schema. There are none if it already has the target's version.
     Migrate {
-        /// The backup's version; `None` for a store without any.
+        /// The backup's version; `None` if no migration has been applied to its store.
         from: Option<SchemaVersion>,
         /// The version afterwards.
         to: SchemaVersion,
-        /// In the order in which they are applied.
+        /// The migrations, in the order in which they are applied.
         migrations: Vec<PlannedMigration>,
     },
-    /// It is restored as it is.
+    /// The archive's schema is restored unchanged.
     AsItIs {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// It is the target's own, into which rows are loaded by the names of tables and columns.
+    /// The target's own schema is kept, and rows are loaded into it by the names of tables and columns.
     Target {
-        /// Where the archive's tables are not the target's, and what becomes of that.
+        /// How the archive's tables differ from the target's, and how the restore handles that.
         differences: Vec<TableDifference>,
     },
-    /// It is upgraded, by migrations that are known only when the stream has been read.
+    /// Migrations upgrade the archive's schema; they are not known before the stream has been read.
     Later {
-        /// The version afterwards, where the profile tells it.
+        /// The version afterwards, if the profile contains it.
         to: Option<SchemaVersion>,
     },
 }
@@ -195,11 +196,11 @@ pub enum PlannedSchema {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PlannedMigration {
-    /// Its version.
+    /// The migration's version.
     pub version: i64,
-    /// Its description, from the file's name.
+    /// The migration's description, from the name of its file.
     pub description: String,
-    /// The first release that has it; `None` if it is newer than the newest.
+    /// The first release that includes it; `None` if it is newer than the newest release.
     pub release: Option<Release>,
 }
 
@@ -207,31 +208,31 @@ pub struct PlannedMigration {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PlannedTable {
-    /// Schema and name as SQL, quoted where needed.
+    /// The schema and name as SQL, quoted where needed.
     pub table: String,
-    /// Bytes that its rows take in the archive, compressed as they are; `None` for a stream.
+    /// The bytes of its rows in the archive, in compressed form; `None` for a stream.
     pub archive_bytes: Option<u64>,
 }
 
-/// The large objects.
+/// The large objects to restore.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PlannedLargeObjects {
-    /// How many; `None` where only their data tell it (archives older than PostgreSQL 9.0's).
+    /// Their number; `None` if it is not known before their data is read (archives of PostgreSQL before 9.0).
     pub count: Option<u64>,
-    /// Bytes that they take in the archive, compressed as they are; `None` for a stream.
+    /// The bytes of their data in the archive, in compressed form; `None` for a stream.
     pub archive_bytes: Option<u64>,
 }
 
-/// How many objects of a kind are made.
+/// The number of objects of one kind that are created in one pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PlannedObjects {
     /// When.
-    pub pass: Pass,
+    pub pass: RestorePass,
     /// As the archive calls them: `INDEX`, `FK CONSTRAINT`.
     pub kind: String,
-    /// How many.
+    /// The number of objects.
     pub count: u64,
 }
 
@@ -239,20 +240,20 @@ pub struct PlannedObjects {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Pass {
+pub enum RestorePass {
     /// Definitions that data needs.
     PreData,
-    /// What goes with rows: sequence values.
+    /// Sequence values, which belong to the rows.
     Data,
     /// Indexes, constraints, triggers, rules.
     PostData,
     /// Grants and default privileges.
     Privileges,
-    /// Materialized views are filled, event triggers made.
+    /// Materialized views are filled, and event triggers created.
     Last,
 }
 
-/// What the target has beside tables, and the archive lacks.
+/// Objects of the target, other than tables, that the archive does not have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct OnlyInTarget {
@@ -260,17 +261,17 @@ pub struct OnlyInTarget {
     pub extensions: Vec<String>,
     /// Publications, which are lost.
     pub publications: Vec<String>,
-    /// Relations of other owners than `username`, which are replaced, too: `owner: relation`. Whether the archive
-    /// has relations of these names is not looked at.
+    /// Relations of owners other than `username`, which are replaced, too: `owner: relation`. pgmig does not check
+    /// whether the archive has relations of these names.
     pub of_others: Vec<String>,
 }
 
-/// A path as it is displayed: one that is not UTF-8 is no reason to fail.
+/// A path in displayable form: one that is not UTF-8 is no reason to fail.
 fn path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
     shown(&path.as_ref().map(|path| path.display()), serializer)
 }
 
-/// What can be displayed, as a string.
+/// Serializes a displayable value as a string.
 fn shown<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => serializer.collect_str(value),

@@ -1,4 +1,4 @@
-//! What a restore found and did. Its form as JSON (fields, names, units) is documented, and stays.
+//! The report of a restore. Its JSON form (fields, names, units) is documented and does not change.
 
 use crate::instance::{Instance, InstanceId};
 use crate::profile::SchemaVersion;
@@ -9,57 +9,57 @@ use crate::restore::report::difference::TableDifference;
 use serde::{Serialize, Serializer};
 use std::time::Duration;
 
-/// IDs in one column: how many were replaced, or left as they are.
+/// IDs in one column: the number of occurrences that were replaced, or left unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Replacements {
     /// The column's name.
     pub column: String,
-    /// Number of occurrences.
+    /// The number of occurrences.
     pub count: u64,
 }
 
-/// One table's load.
+/// The load of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableReport {
-    /// Schema and name as SQL, quoted where needed.
+    /// The schema and name as SQL, quoted where needed.
     pub table: String,
     /// Rows in the archive, all acknowledged by the server.
     pub rows: u64,
-    /// Bytes of COPY text.
+    /// The bytes of COPY text.
     #[serde(rename = "data_bytes")]
     pub bytes: u64,
-    /// Replacements by column; columns without any are left out.
+    /// Replacements by column; columns without any are omitted.
     pub replacements: Vec<Replacements>,
-    /// IDs found in bytea and left as they are, by column; columns without any are left out.
+    /// IDs found in bytea and left unchanged, by column; columns without any are omitted.
     pub left_in_bytea: Vec<Replacements>,
 }
 
 /// IDs of mapped instances found in large objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct LargeObjectIds {
-    /// Number of large objects that hold any.
+    /// The number of large objects that hold any.
     pub objects: u64,
-    /// Number of occurrences replaced.
+    /// The number of occurrences replaced.
     pub replaced: u64,
-    /// Number of occurrences left as they are.
+    /// The number of occurrences left unchanged.
     pub left: u64,
 }
 
-/// An instance of the backup and what became of it.
+/// An instance of the backup and its ID in the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MappedInstance {
-    /// As it is in the backup.
+    /// The instance as it is in the backup.
     pub source: Instance,
-    /// Its ID in the target; equal to the source's where it was not mapped.
+    /// Its ID in the target; equal to the source's ID if it was not mapped.
     pub target: InstanceId,
 }
 
 /// A migration that was applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MigrationReport {
-    /// Its version.
+    /// The migration's version.
     pub version: i64,
-    /// Its description, from the file's name.
+    /// The migration's description, from the name of its file.
     pub description: String,
     /// How long it took.
     #[serde(rename = "took_seconds", serialize_with = "seconds")]
@@ -75,31 +75,31 @@ pub struct RestoreReport {
     pub strategy: Strategy,
     /// Whether code of the backup, and of the target's owner, could act as `su_username` (`--trust-archive`).
     pub trusts_archive: bool,
-    /// The name under which the previous database was kept, if it was.
+    /// The name of the previous database, if it was kept.
     #[serde(rename = "previous_database")]
     pub previous: Option<String>,
-    /// Instances of the backup.
+    /// The instances of the backup.
     pub instances: Vec<MappedInstance>,
-    /// Tables, in the order in which they were loaded.
+    /// The tables, in the order in which they were loaded.
     pub tables: Vec<TableReport>,
-    /// Replacements in literals of DDL.
+    /// The number of replacements in literals of DDL.
     pub ddl_replacements: u64,
-    /// Large objects restored, and their bytes.
+    /// The number of large objects restored, and their bytes.
     #[serde(serialize_with = "large_objects")]
     pub large_objects: (u64, u64),
     /// IDs of mapped instances in large objects.
     pub large_object_ids: LargeObjectIds,
-    /// The schema version of the backup, where it is known.
+    /// The schema version of the backup, if known.
     pub source_version: Option<SchemaVersion>,
-    /// The schema version that the target has now, where it is known.
+    /// The schema version that the target has now, if known.
     pub target_version: Option<SchemaVersion>,
-    /// Migrations applied, in order.
+    /// The migrations that were applied, in order.
     pub migrations: Vec<MigrationReport>,
-    /// Where the archive's tables are not the target's own, and what became of that (`--schema target`).
+    /// How the archive's tables differ from the target's own, and how the restore handled that (`--schema target`).
     pub differences: Vec<TableDifference>,
-    /// What the target held before.
+    /// The data that the target held before.
     pub erased: TargetContents,
-    /// Notices and warnings, in the order in which they came up.
+    /// Notices and warnings, in the order in which they occurred.
     pub notices: Vec<Notice>,
     /// How long it took.
     #[serde(rename = "took_seconds", serialize_with = "seconds")]

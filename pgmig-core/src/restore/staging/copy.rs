@@ -1,9 +1,9 @@
-//! The staging database as a copy of the target: CREATE DATABASE ... TEMPLATE, which takes everything with it.
+//! Makes the staging database as a copy of the target, with CREATE DATABASE ... TEMPLATE.
 
 use crate::error::Result;
 use crate::restore::refusal::Refusal;
+use crate::restore::sessions::{OBJECT_IN_USE, keep_ending};
 use crate::restore::staging::marker::STAGING_CONNECTION_LIMIT;
-use crate::restore::swap::rename::{OBJECT_IN_USE, keep_ending};
 use crate::server::catalog::{DatabaseFacts, other_sessions};
 use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
@@ -11,7 +11,7 @@ use crate::sql::quote_ident;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// What is copied, and how patiently.
+/// The database to copy, and how long to wait for its sessions.
 pub(crate) struct CopyTarget<'a> {
     pub(crate) config: &'a TargetConfig,
     pub(crate) maintenance: &'a str,
@@ -23,12 +23,12 @@ pub(crate) struct CopyTarget<'a> {
 }
 
 impl CopyTarget<'_> {
-    /// Copies the target, waiting for other sessions on it to end: the server copies no database that somebody is
-    /// connected to. New sessions wait until it is done.
+    /// Copies the target. Waits for other sessions on it to end, since the server does not copy a database that has
+    /// sessions. New sessions wait until the copy is complete.
     ///
     /// # Errors
     ///
-    /// [`Refusal::InUse`] if sessions stayed, and whatever the server has against it.
+    /// [`Refusal::InUse`] if sessions did not leave in time, and any error of the server.
     pub(crate) async fn run(&self, control: &mut Session) -> Result<()> {
         let deadline = Instant::now() + self.wait;
         loop {
@@ -48,7 +48,7 @@ impl CopyTarget<'_> {
 
     async fn attempt(&self, control: &mut Session) -> Result<(), TargetError> {
         let doing = format!("copy the target as the staging database {}", quote_ident(self.staging));
-        // Without this, all of it would be written to the log, too, only to be emptied.
+        // Otherwise the server would also write the whole copy to the WAL, although the copy is then emptied.
         let strategy = if control.server_version() >= 150_000 { "STRATEGY FILE_COPY" } else { "" };
         let sql = format!(
             "CREATE DATABASE {} OWNER {} TEMPLATE {} {strategy} CONNECTION LIMIT {STAGING_CONNECTION_LIMIT}",

@@ -1,30 +1,32 @@
-//! The marker: a COMMENT on each database that a restore made or set aside, which says whose it is.
+//! The marker: a COMMENT on each database that a restore created or set aside, which identifies the restore.
 //!
-//! Only databases with a marker are ever removed, and only under the lock on the target's name.
+//! pgmig removes only databases with a marker, and only under the lock on the target's name.
 
 use serde::{Deserialize, Serialize};
 
-/// What every marker begins with; the number is the marker's own version.
+/// The beginning of every marker; the number is the version of the marker format.
 const PREFIX: &str = "pgmig-marker-1 ";
 
-/// The connection limit of a staging database from its creation until the swap. CREATE DATABASE cannot set a
-/// comment, so a run killed between the two would leave a database without a marker; this limit, on a database
-/// with a staging database's name, is its marker until then. No cluster allows that many connections.
+/// The connection limit of a staging database from its creation until the swap. No cluster allows that many
+/// connections.
+///
+/// CREATE DATABASE cannot set a comment. A run that is killed before it sets the comment would leave a database
+/// without a marker. On a database with a staging database's name, this limit serves as the marker until then.
 pub(crate) const STAGING_CONNECTION_LIMIT: i32 = 262_143_001;
 
-/// What a database beside the target is.
+/// The state of a database beside the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum State {
-    /// Being built; removed by the next run.
+    /// Being built. The next run removes it.
     Staging,
-    /// Was the target until a swap; removed by the run that swapped, or the next.
+    /// Was the target until a swap. The run that swapped removes it, or the next run.
     Previous,
-    /// Was the target until a swap and was to be kept: never removed by pgmig.
+    /// Was the target until a swap, and the user wants to keep it. pgmig never removes it.
     Kept,
 }
 
-/// Whose a database is.
+/// The marker of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Marker {
     /// The run that made it.
@@ -33,15 +35,15 @@ pub(crate) struct Marker {
     pub(crate) target: String,
     /// The OID that the target had when the run began.
     pub(crate) target_oid: u32,
-    /// What it is.
+    /// The state of the database.
     pub(crate) state: State,
-    /// A previous database's own comment, so that nothing of it is lost.
+    /// The own comment of a previous database, so that it is not lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) comment: Option<String>,
 }
 
 impl Marker {
-    /// The text to put into COMMENT ON DATABASE.
+    /// The text for COMMENT ON DATABASE.
     pub(crate) fn to_comment(&self) -> String {
         let json = serde_json::to_string(self).expect("a struct of strings and numbers is JSON");
         format!("{PREFIX}{json}")

@@ -1,4 +1,4 @@
-//! The databases beside the target: making the staging database, finding and removing what is left of others.
+//! The databases beside the target: creates the staging database, and finds and removes those of earlier runs.
 
 pub(crate) mod copy;
 pub(crate) mod marker;
@@ -11,16 +11,16 @@ use crate::server::catalog::DatabaseFacts;
 use crate::server::session::{Session, TextRow};
 use crate::sql::{quote_ident, quote_literal};
 
-/// What stands beside the target.
+/// The databases found beside the target.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Beside {
     /// Databases of ended runs of this target, to be removed, by name.
     pub(crate) leftovers: Vec<String>,
-    /// A database with the staging database's name that is not ours.
+    /// Whether a database that is not ours has the staging database's name.
     pub(crate) name_taken: bool,
 }
 
-/// A database of the cluster, as far as it may be one of ours.
+/// A database of the cluster, which may be one of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Database {
     name: String,
@@ -29,7 +29,7 @@ struct Database {
     comment: Option<String>,
 }
 
-/// Looks for what earlier runs for the target left. Kept previous databases are not leftovers.
+/// Looks for databases that earlier runs for this target left. Kept previous databases are not leftovers.
 pub(crate) async fn look_beside(
     control: &mut Session,
     target: &DatabaseFacts,
@@ -46,7 +46,7 @@ pub(crate) async fn look_beside(
     Ok(beside)
 }
 
-/// Whether the target's staging database is the one that run `run_id` made, so that it may drop it.
+/// Whether run `run_id` made the target's staging database, and so may drop it.
 pub(crate) async fn is_of_run(
     control: &mut Session,
     target: &str,
@@ -58,12 +58,11 @@ pub(crate) async fn is_of_run(
     Ok(match database.comment.as_deref().map(Marker::from_comment) {
         Some(Some(marker)) => marker.run == run_id,
         Some(None) => false,
-        // Not marked yet. Whoever holds the lock is the only one who can have made it.
+        // It has no marker yet. Only the run that holds the lock can have made it.
         None => database.connection_limit == STAGING_CONNECTION_LIMIT,
     })
 }
 
-/// Every database of the cluster, by name.
 async fn databases(control: &mut Session) -> Result<Vec<Database>, TargetError> {
     let sql = "SELECT d.datname, d.oid, d.datconnlimit, pg_catalog.shobj_description(d.oid, 'pg_database') \
                FROM pg_catalog.pg_database d ORDER BY d.datname";
@@ -81,8 +80,8 @@ impl Database {
         }
     }
 
-    /// Whether an ended run for `target` left it. It must have both our marker and the name that we gave it: one
-    /// that was renamed, perhaps to be the target again, belongs to whoever renamed it.
+    /// Whether an ended run for `target` left this database. It must have both our marker and the name that we gave
+    /// it. If a user has renamed it, perhaps back to the target's name, it is the user's.
     fn is_leftover_of(&self, target: &str) -> bool {
         let Some(comment) = &self.comment else {
             return self.name == staging_name(target) && self.connection_limit == STAGING_CONNECTION_LIMIT;
@@ -100,7 +99,7 @@ impl Database {
     }
 }
 
-/// Drops a database that carries our marker, and ends the sessions of the dead run that are still in it.
+/// Drops a database with our marker. Terminates sessions of the dead run that are still in it.
 pub(crate) async fn drop_leftover(control: &mut Session, name: &str) -> Result<(), TargetError> {
     let database = quote_ident(name);
     let doing = format!("drop database {database}");
@@ -116,7 +115,7 @@ pub(crate) async fn drop_leftover(control: &mut Session, name: &str) -> Result<(
     control.execute(&format!("DROP DATABASE IF EXISTS {database}"), &doing).await.map(drop)
 }
 
-/// Makes the staging database like the target: encoding, locale, tablespace, owner.
+/// Creates the staging database with the target's encoding, locale, tablespace and owner.
 pub(crate) async fn create(
     control: &mut Session,
     target: &DatabaseFacts,
@@ -126,7 +125,7 @@ pub(crate) async fn create(
     control.execute(&create_statement(target, name), &doing).await.map(drop)
 }
 
-/// Marks the staging database and lets only its owner and these roles connect to it. Returns its OID.
+/// Marks the staging database, and allows only its owner and these roles to connect. Returns its OID.
 pub(crate) async fn open_to(
     control: &mut Session,
     name: &str,
@@ -144,13 +143,12 @@ pub(crate) async fn open_to(
     Ok(control.value(&oid, &doing).await?.parse().unwrap_or_default())
 }
 
-/// The statement that writes a marker.
 pub(crate) fn mark_statement(name: &str, marker: &Marker) -> String {
     format!("COMMENT ON DATABASE {} IS {}", quote_ident(name), quote_literal(&marker.to_comment()))
 }
 
-/// CREATE DATABASE from the target's row in pg_database. `template0`, because only from it another encoding or
-/// locale than the template's can be taken, and because nothing of the site's `template1` belongs into a store.
+/// CREATE DATABASE from the target's row in `pg_database`. Only `template0` allows another encoding or locale than
+/// the template's, and a store should not inherit objects of the site's `template1`.
 fn create_statement(target: &DatabaseFacts, name: &str) -> String {
     let mut sql = format!(
         "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} CONNECTION LIMIT {}",

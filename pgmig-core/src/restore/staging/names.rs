@@ -2,18 +2,18 @@
 
 use sha2::{Digest, Sha256};
 
-/// PostgreSQL's limit for names in bytes (NAMEDATALEN - 1). Longer ones are cut silently, and a cut name can be
-/// the target's own, so these are made to fit.
+/// PostgreSQL's limit for names in bytes (NAMEDATALEN - 1). The server silently truncates longer names, possibly to
+/// the target's own name, so pgmig makes them fit.
 const NAME_BYTES: usize = 63;
 
-/// The name of the target's staging database. One target has one such name, so a run finds what a killed run
-/// left behind even where the marker had not been written yet.
+/// The name of the target's staging database. It is the same in each run, so a run finds the database of a killed run
+/// even before that has a marker.
 pub(crate) fn staging_name(target: &str) -> String {
     beside(target, &[target], "_staging")
 }
 
-/// The name that the target's previous database gets in the swap of run `run_id`: another one each run, since
-/// previous databases can be kept.
+/// The name of the target's previous database after the swap of run `run_id`. It differs in each run, since previous
+/// databases can be kept.
 pub(crate) fn previous_name(target: &str, run_id: &str) -> String {
     beside(target, &[target, run_id], "_previous")
 }
@@ -22,7 +22,7 @@ fn beside(target: &str, hashed: &[&str], suffix: &str) -> String {
     let mut hasher = Sha256::new();
     for part in hashed {
         hasher.update(part.as_bytes());
-        // A separator that no name contains: the parts cannot run into each other.
+        // A separator that no name contains, so that different parts never give the same input.
         hasher.update([0]);
     }
     let digest = hasher.finalize();

@@ -1,6 +1,6 @@
-//! What belongs to the target database itself, put on its successor: privileges, settings, connection limit,
-//! comment, security labels. Statements are made before the swap and run inside its transaction; that they can be
-//! run is tried when the staging database is made.
+//! Copies the target database's own properties to its successor: privileges, settings, connection limit, comment,
+//! security labels. The statements run inside the swap's transaction. A rehearsal at the creation of the staging
+//! database shows whether they work.
 
 use crate::error::Result;
 use crate::restore::refusal::Refusal;
@@ -9,8 +9,8 @@ use crate::server::catalog::DatabaseFacts;
 use crate::server::session::{Session, TextRow};
 use crate::sql::{quote_ident, quote_literal};
 
-/// Settings whose value is a list of names: each element is quoted on its own, as pg_dump does
-/// (GUC_LIST_QUOTE in PostgreSQL's sources). Quoted as a whole, the list would be one name.
+/// Settings whose value is a list of names. Each element is quoted by itself, as pg_dump does (GUC_LIST_QUOTE in
+/// PostgreSQL's sources). Quoted as a whole, the list would be one name.
 const LIST_SETTINGS: [&str; 8] = [
     "createrole_self_grant",
     "local_preload_libraries",
@@ -32,7 +32,7 @@ struct Grant {
     with_grant_option: bool,
 }
 
-/// One statement, and what it carries over, as a noun phrase.
+/// One statement, and the property that it copies, as a noun phrase.
 #[derive(Debug)]
 struct Statement {
     what: String,
@@ -45,11 +45,11 @@ impl Statement {
     }
 }
 
-/// Gives the database `successor` what `target` has, in the transaction that the caller has begun.
+/// Gives the database `successor` the properties of `target`, in the transaction that the caller has begun.
 ///
 /// # Errors
 ///
-/// The statement that the server refuses, with what it would have carried over.
+/// The server refuses a statement; the error names the property.
 pub(crate) async fn run(
     control: &mut Session,
     target: &DatabaseFacts,
@@ -61,12 +61,12 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Tries whether [`run`] will work, and changes nothing: what `su_username` may not do is better known before the
-/// load than after it.
+/// Tries whether [`run`] will work, and changes nothing. It is better to learn before the load which rights
+/// `su_username` does not have.
 ///
 /// # Errors
 ///
-/// [`Refusal::CannotSwap`] with what cannot be carried over.
+/// [`Refusal::CannotSwap`] with the properties that cannot be copied.
 pub(crate) async fn rehearse(control: &mut Session, target: &DatabaseFacts, successor: &str) -> Result<()> {
     let doing = "try to carry over what belongs to the target database";
     control.begin(doing).await?;
@@ -117,7 +117,7 @@ async fn privileges(
     );
     let rows = control.rows(&sql, "read the target's privileges").await?;
     let grants: Vec<Grant> = rows.iter().map(Grant::read).collect();
-    // What staging was given for the time of the restore goes first: every role's, PUBLIC's too.
+    // First revokes the privileges that staging has during the restore, those of PUBLIC included.
     let held = format!(
         "SELECT DISTINCT CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) END \
          FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a WHERE d.datname = {}",
@@ -135,7 +135,7 @@ async fn privileges(
     Ok(statements)
 }
 
-/// The name behind an identifier that we quoted ourselves.
+/// The name in an identifier that pgmig has quoted.
 fn unquote(ident: &str) -> String {
     match ident.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(inner) => inner.replace("\"\"", "\""),
@@ -143,8 +143,8 @@ fn unquote(ident: &str) -> String {
     }
 }
 
-/// The owner's grants first, then those of roles that hold a grant option by then. What is left over (a chain
-/// that catalogs should not contain) comes last, for the server to judge.
+/// Puts the owner's grants first, then those of roles that hold a grant option by then. Grants that do not fit (a
+/// chain that the catalogs should not contain) come last, so that the server decides.
 fn in_order(grants: Vec<Grant>, owner: &str) -> Vec<Grant> {
     let (mut ordered, mut left): (Vec<_>, Vec<_>) =
         grants.into_iter().partition(|grant| grant.grantor == owner);
@@ -213,7 +213,7 @@ async fn settings(control: &mut Session, oid: u32, database: &str) -> Result<Vec
     Ok(rows.iter().filter_map(statement).collect())
 }
 
-/// A setting's name, whose parts an extension's can have two of, each an identifier.
+/// A setting's name as SQL. An extension's setting has two parts, each an identifier.
 fn setting_name(name: &str) -> String {
     name.split('.').map(quote_ident).collect::<Vec<_>>().join(".")
 }
@@ -229,7 +229,7 @@ fn setting_value(name: &str, value: &str) -> String {
     elements.iter().map(|element| quote_literal(element)).collect::<Vec<_>>().join(", ")
 }
 
-/// Splits a stored list (`"$user", public`) into its elements, quotes resolved.
+/// Splits a stored list (`"$user", public`) into its elements, and removes the quotes.
 fn list_elements(value: &str) -> Vec<String> {
     let mut elements = Vec::new();
     let mut element = String::new();

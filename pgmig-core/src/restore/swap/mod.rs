@@ -1,4 +1,4 @@
-//! Replacing the target by a staging database that was built beside it, by two renames in one transaction.
+//! Replaces the target by a staging database that was built beside it, by two renames in one transaction.
 
 mod carry_over;
 pub(crate) mod rename;

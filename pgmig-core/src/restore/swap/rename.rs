@@ -1,4 +1,5 @@
-//! The swap: in one transaction the target gets its previous-name and the staging database the target's.
+//! The swap: one transaction renames the target to the name of a previous database, and the staging database to the
+//! name of the target.
 
 use crate::error::Result;
 use crate::progress::Step;
@@ -6,27 +7,21 @@ use crate::progress::{Event, Progress};
 use crate::restore::error::RestoreError;
 use crate::restore::failpoint::Failpoints;
 use crate::restore::refusal::Refusal;
+use crate::restore::sessions::{OBJECT_IN_USE, keep_ending};
 use crate::restore::staging::mark_statement;
 use crate::restore::staging::marker::{Marker, State};
 use crate::restore::swap::carry_over;
-use crate::server::catalog::{DatabaseFacts, database_facts, end_sessions, other_sessions, swap_obstacles};
+use crate::server::catalog::{DatabaseFacts, database_facts, other_sessions, swap_obstacles};
 use crate::server::lock::lock_target;
 use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
 use crate::sql::{quote_ident, quote_literal};
-use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// SQLSTATE of "database is being accessed by other users".
-pub(crate) const OBJECT_IN_USE: &str = "55006";
-
 /// SQLSTATE of a lock that was not to be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
-
-/// How often sessions are ended while the server waits for the database to become free (it waits 5 s).
-const TERMINATE_EVERY: Duration = Duration::from_millis(200);
 
 /// What is swapped, and how patiently.
 pub(crate) struct Swap<'a> {
@@ -46,19 +41,18 @@ pub(crate) struct Swap<'a> {
     pub(crate) progress: &'a dyn Progress,
 }
 
-/// How one attempt ended.
 enum Attempt {
     Swapped,
     InUse,
 }
 
 impl Swap<'_> {
-    /// Swaps, waiting for other sessions on the target to end. Returns when the transaction is committed.
+    /// Swaps the databases. Waits for other sessions on the target to end. Returns when the transaction is committed.
     ///
     /// # Errors
     ///
-    /// [`Refusal::InUse`] if sessions stayed; [`RestoreError::OutcomeUnknown`] if the connection was lost in
-    /// the commit and cannot be made again; otherwise the target is untouched.
+    /// [`Refusal::InUse`] if sessions did not leave in time; [`RestoreError::OutcomeUnknown`] if the connection was
+    /// lost in the commit and pgmig cannot connect again. In every other case the target is untouched.
     pub(crate) async fn run(&self, control: &mut Session) -> Result<()> {
         let deadline = Instant::now() + self.wait;
         loop {
@@ -86,8 +80,8 @@ impl Swap<'_> {
         }
     }
 
-    /// One attempt, while a second connection ends the sessions on the target. The rename takes the database's
-    /// lock before it counts sessions, so new ones wait outside and those that are there are ended.
+    /// One attempt, while a second connection terminates the sessions on the target. The rename locks the database
+    /// before it counts sessions, so new sessions wait outside while the present ones are terminated.
     async fn attempt_terminating(&self, control: &mut Session) -> Result<Attempt> {
         let mut helper = Session::open(self.config, self.maintenance, self.application).await?;
         let attempt = tokio::select! {
@@ -100,7 +94,7 @@ impl Swap<'_> {
 
     async fn attempt(&self, control: &mut Session) -> Result<Attempt> {
         control.begin("begin the swap").await?;
-        // Until the commit is sent, an interruption rolls back; after that it comes too late.
+        // Until the COMMIT is sent, an interruption rolls back; afterwards it is too late.
         let renamed = tokio::select! {
             renamed = self.rename(control) => renamed,
             () = self.cancel.cancelled() => Err(RestoreError::Interrupted.into()),
@@ -108,7 +102,7 @@ impl Swap<'_> {
         match renamed {
             Ok(()) => self.commit(control).await.map(|()| Attempt::Swapped),
             Err(error) => {
-                // A rollback that fails means a lost connection, and then the server rolls back.
+                // If the rollback fails, the connection is lost, and the server rolls back by itself.
                 let _ = control.rollback("roll back the swap").await;
                 match &error {
                     crate::Error::Target(server)
@@ -123,17 +117,18 @@ impl Swap<'_> {
     }
 
     async fn rename(&self, control: &mut Session) -> Result<()> {
-        // The commit must be on disk when it returns: it covers all of the staging database's, which were
-        // committed asynchronously.
+        // The commit must be on disk when it returns. It covers all commits in the staging database, which were
+        // asynchronous.
         let doing = "swap the databases";
-        // Whoever waits for the database's lock keeps new sessions off it, so no waiting for long.
+        // A waiter on this lock blocks new sessions of the database, so `lock_timeout` is short.
         control.execute("SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'", doing).await?;
-        // Read anew: it may have been changed while the restore was under way.
+        // Reads the facts again: they may have changed during the restore.
         let current = database_facts(control, &self.target.name).await?;
         let Some(mut current) = current.filter(|current| current.oid == self.target.oid) else {
             return Err(Refusal::Changed { database: self.target.name.clone() }.into());
         };
-        // A previous database that was put back by hand still has our marker for a comment, and its own in it.
+        // If a user renamed a previous database back by hand, its comment is still our marker, which contains the
+        // original comment.
         if let Some(marker) = current.comment.as_deref().and_then(Marker::from_comment) {
             current.comment = marker.comment;
         }
@@ -148,7 +143,7 @@ impl Swap<'_> {
             state: if self.keep_previous { State::Kept } else { State::Previous },
             comment: current.comment.clone(),
         };
-        // What would be destroyed with the previous database may have come since the beginning.
+        // Objects that the swap would destroy may have been created since the preflight.
         let reasons = swap_obstacles(control, &current).await?;
         if !reasons.is_empty() {
             return Err(Refusal::CannotSwap { database: self.target.name.clone(), reasons }.into());
@@ -164,14 +159,15 @@ impl Swap<'_> {
         self.progress.event(&Event::Committing);
         let Err(error) = control.commit("commit the swap").await else { return Ok(()) };
         if error.is_answer() {
-            // It did not commit.
+            // The server has answered, so it did not commit.
             return Err(error.into());
         }
         self.find_out(control, error).await
     }
 
-    /// The connection was lost while committing: whose OID the target's name has tells the outcome, once the old
-    /// server process has ended. It has when its lock on the target's name is free.
+    /// Finds out how the commit ended after the connection was lost. The OID of the database with the target's name
+    /// shows it, once the old server process has ended. The process has ended when its lock on the target's name is
+    /// free.
     async fn find_out(&self, control: &mut Session, lost: TargetError) -> Result<()> {
         let query = format!(
             "SELECT oid FROM pg_catalog.pg_database WHERE datname = {}",
@@ -188,14 +184,5 @@ impl Swap<'_> {
             return if oid == self.staging_oid.to_string() { Ok(()) } else { Err(lost.into()) };
         }
         Err(RestoreError::OutcomeUnknown { query, swapped_oid: self.staging_oid }.into())
-    }
-}
-
-/// Ends the other sessions on a database, again and again.
-pub(crate) async fn keep_ending(helper: &mut Session, database: &str, application: &str) -> Infallible {
-    loop {
-        let sessions = other_sessions(helper, database, application).await;
-        end_sessions(helper, sessions.unwrap_or_default().iter().map(|session| session.pid)).await;
-        sleep(TERMINATE_EVERY).await;
     }
 }

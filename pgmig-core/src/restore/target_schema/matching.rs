@@ -1,7 +1,7 @@
-//! Which table of the target takes the rows of which one of the archive, column by column. Pure.
+//! Matches the tables of the archive to those of the target, column by column. Pure.
 
 use super::archived::Definitions;
-use super::columns::{Columns, FromColumn, HeldColumn, held};
+use super::columns::{Columns, FromColumn, TempColumn, temp_table};
 use super::expressions::Expression;
 use super::own::{OwnTable, OwnTables};
 use super::types::{TypeMatches, TypePair};
@@ -15,34 +15,34 @@ use crate::rewrite::Shape;
 use crate::sql::{ColumnDefinition, QualifiedName};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// Says where rows go.
+/// Decides where rows go.
 pub(crate) struct Matcher<'a> {
     pub(crate) definitions: &'a Definitions,
-    /// The columns that INSERT statements name, of tables that the archive does not define.
+    /// The columns that INSERT statements name, for tables that the archive does not define.
     pub(crate) named: &'a HashMap<DumpId, Vec<String>>,
     pub(crate) own: &'a OwnTables,
     pub(crate) own_types: &'a UserTypes,
     pub(crate) profile: Option<&'a Profile>,
     pub(crate) rules: &'a TargetRules,
-    /// In which times without a zone are those of the target's clocks.
+    /// The time zone in which the target reads times that have none.
     pub(crate) time_zone: &'a str,
     pub(crate) is_stream: bool,
 }
 
-/// Where all rows go.
+/// The result for all tables.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Matched {
-    /// The loads, each with its destination; those of tables that are left out are not among them.
+    /// The loads, each with its destination, without the tables that are left out.
     pub(crate) loads: Vec<TableLoad>,
     pub(crate) differences: BTreeSet<TableDifference>,
-    /// Tables of the target that get no rows, since the archive does not know them.
+    /// Tables of the target that get no rows, since the archive does not have them.
     pub(crate) new: Vec<QualifiedName>,
-    /// The profile's expressions that are used.
+    /// The expressions of the profile that are used.
     pub(crate) expressions: Vec<Expression>,
 }
 
 impl<'a> Matcher<'a> {
-    /// Every pair of types that has to be judged.
+    /// Every pair of types that the server must compare.
     pub(crate) fn type_pairs(&self, loads: &[TableLoad]) -> BTreeSet<TypePair> {
         let mut pairs = BTreeSet::new();
         for load in loads {
@@ -62,7 +62,6 @@ impl<'a> Matcher<'a> {
         Some(TypePair { archive, schema, target: target.to_owned() })
     }
 
-    /// Matches all tables.
     pub(crate) fn run(&self, loads: &[TableLoad], types: &TypeMatches) -> Matched {
         let mut matched = Matched::default();
         let mut taken = HashSet::new();
@@ -84,8 +83,8 @@ impl<'a> Matcher<'a> {
         matched
     }
 
-    /// The target's table for rows of the archive's: by the profile's rule, by its name, or that of which it is a
-    /// partition. Rows of a partition always go through the root, since its bounds need not be the archive's.
+    /// The target's table for rows of a table of the archive. The profile's rule decides, else the name. A
+    /// partition's rows always go through its root, since the target's bounds may differ from the archive's.
     pub(crate) fn destination(&self, table: &QualifiedName) -> Option<(&'a QualifiedName, &'a OwnTable)> {
         let in_target = |name: &QualifiedName| {
             let name = self.rules.table(name).unwrap_or_else(|| name.clone());
@@ -104,12 +103,12 @@ impl<'a> Matcher<'a> {
         renamed.or_else(|| self.rules.column(root?, column)).unwrap_or(column)
     }
 
-    /// A type that users have defined in the target, by its name or that of an array of it.
+    /// A type that users have defined in the target, by its name or by the name of its array type.
     pub(crate) fn own_type(&self, name: &str) -> Option<&'a UserType> {
         self.own_types.get(name.trim_end_matches("[]"))
     }
 
-    /// Whether the archive has such a table, with this column if one is given.
+    /// Whether the archive has such a table, and this column in it if one is given.
     pub(crate) fn archive_has(
         &self,
         loads: &[TableLoad],
@@ -133,7 +132,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// What the target calls such a table of the archive, where that is another name.
+    /// The target's name for such a table of the archive, if a rule renames it.
     pub(crate) fn renamed(
         &self,
         loads: &[TableLoad],
@@ -150,7 +149,7 @@ impl<'a> Matcher<'a> {
         migrations::is_tool_table(&name.name) || self.profile.is_some_and(|profile| profile.is_global(name))
     }
 
-    /// The columns of a load's rows, in the order of their fields; `None` if nothing tells them.
+    /// The columns of a load's rows, in the order of their fields; `None` if the archive does not show them.
     fn row_columns(&self, load: &TableLoad) -> Option<Vec<FromColumn>> {
         let defined = self.definitions.columns(&load.table);
         match &load.form {
@@ -193,7 +192,7 @@ impl<'a> Matcher<'a> {
         !column.is_not_null && !matches!(domain, Some((_, UserType::Domain { is_not_null: true, .. })))
     }
 
-    /// Where the rows of a load go; `None` if they do not go anywhere.
+    /// The destination of a load's rows; `None` if they are not loaded.
     fn load(&self, load: &TableLoad, types: &TypeMatches, matched: &mut Matched) -> Option<Destination> {
         let name = &load.table;
         let parents = self.definitions.parents(name);
@@ -230,7 +229,7 @@ impl<'a> Matcher<'a> {
         self.columns(load, (table, own), types, matched)
     }
 
-    /// Whether the archive's table is a partition of the same root as the target's of that name.
+    /// Whether the target has a partition of that name with the same root.
     fn is_same_partition(
         &self,
         name: &QualifiedName,
@@ -242,7 +241,7 @@ impl<'a> Matcher<'a> {
         own_root == Some(root) && archived.as_ref() == Some(root)
     }
 
-    /// Which columns of its table the rows of a load go to.
+    /// Matches the columns of a load's rows to those of its table.
     fn columns(
         &self,
         load: &TableLoad,
@@ -262,7 +261,7 @@ impl<'a> Matcher<'a> {
             return None;
         };
         let root = self.definitions.parents(name).last().copied().unwrap_or(name);
-        // COPY without a list of columns is for a table that has none in the archive.
+        // COPY without a list of columns is for a table that has no columns in the archive.
         let has_none = from.is_empty() && !own.columns.is_empty();
         let mut columns = Columns {
             matcher: self,
@@ -274,15 +273,15 @@ impl<'a> Matcher<'a> {
             differences: &mut matched.differences,
             places: Vec::new(),
             used: Vec::new(),
-            is_held: has_none || matches!(load.form, RowForm::Inserts { .. }),
+            is_buffered: has_none || matches!(load.form, RowForm::Inserts { .. }),
         };
-        let held_columns: Vec<HeldColumn> = from.iter().map(|column| columns.place(column)).collect();
+        let temp_columns: Vec<TempColumn> = from.iter().map(|column| columns.place(column)).collect();
         columns.fill_rest(&from);
-        let Columns { places, used, is_held, .. } = columns;
+        let Columns { places, used, is_buffered, .. } = columns;
         matched.expressions.extend(used.into_iter().map(|used| Expression {
             rule: used.rule,
             sql: used.sql,
-            columns: held_columns.clone(),
+            columns: temp_columns.clone(),
             table: table.clone(),
             column: used.column,
         }));
@@ -291,7 +290,7 @@ impl<'a> Matcher<'a> {
             table: table.clone(),
             columns: places.iter().map(|place| place.column.name.clone()).collect(),
             from: shapes.collect(),
-            held: is_held.then(|| held(table, &held_columns, &places)),
+            temp_table: is_buffered.then(|| temp_table(table, &temp_columns, &places)),
         })
     }
 
@@ -351,7 +350,7 @@ mod tests {
         }
     }
 
-    /// Rows of `t (a, b)` for a table `t` of the target with these columns.
+    /// Matches rows of `t (a, b)` to a table `t` of the target that has these columns.
     fn matched(columns: &[OwnColumn], rules: &TargetRules) -> Matched {
         let own = OwnTable { columns: columns.to_vec(), ..OwnTable::default() };
         let own = OwnTables::from([(table("t"), own), (table("new"), OwnTable::default())]);
@@ -381,7 +380,7 @@ mod tests {
         assert_eq!(refused(&matched), Vec::<String>::new());
         let into = matched.loads[0].into.as_ref().unwrap();
         assert_eq!(
-            (into.columns.as_slice(), &into.held),
+            (into.columns.as_slice(), &into.temp_table),
             (["a".to_owned(), "b".to_owned()].as_slice(), &None)
         );
         let texts: Vec<String> = matched.differences.iter().map(ToString::to_string).collect();
@@ -400,16 +399,16 @@ mod tests {
     }
 
     #[test]
-    fn rules_make_rows_be_held() {
+    fn rules_make_rows_go_through_a_temporary_table() {
         let yaml = "rename: [{table: t, column: b, to: c}]\ndefault: [{table: t, column: c, value: \"'x'\"}]\n\
                     cast: [{table: t, column: a, using: upper(a)}]\n";
         let rules: TargetRules = crate::server::yaml::parse(yaml).unwrap();
         let matched = matched(&[column("a", false, false), column("c", true, false)], &rules);
         assert_eq!(refused(&matched), Vec::<String>::new());
-        let held = matched.loads[0].held().unwrap();
-        assert_eq!(held.create, "CREATE TEMPORARY TABLE pgmig_held (a text, b text) ON COMMIT DROP");
+        let buffer = matched.loads[0].temp_table().unwrap();
+        assert_eq!(buffer.create, "CREATE TEMPORARY TABLE pgmig_held (a text, b text) ON COMMIT DROP");
         assert_eq!(
-            held.insert,
+            buffer.insert,
             "INSERT INTO s.t (a, c) OVERRIDING SYSTEM VALUE SELECT (upper(a)), COALESCE(b, ('x')) FROM \
              pg_temp.pgmig_held"
         );

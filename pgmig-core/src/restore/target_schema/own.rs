@@ -1,33 +1,32 @@
-//! The target's own tables, as its catalogs tell them.
+//! The target's own tables, read from its catalogs.
 
 use crate::error::Result;
 use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_literal};
 use std::collections::{BTreeMap, HashMap};
 
-/// A table of the target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct OwnTable {
-    /// The root of the tree that it is a partition in.
+    /// The root of its partition tree, if it is a partition.
     pub(crate) root: Option<QualifiedName>,
-    /// Whether an extension made it.
+    /// Whether it belongs to an extension.
     pub(crate) of_extension: bool,
     /// Whether its rows are in partitions.
     pub(crate) is_partitioned: bool,
-    /// Whether it belongs to `username`, of itself or through a role.
+    /// Whether `username` owns it, directly or through a role.
     pub(crate) is_owned: bool,
     pub(crate) columns: Vec<OwnColumn>,
 }
 
-/// A column of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnColumn {
     pub(crate) name: String,
     /// As `format_type` writes it, with the schema unless that is `pg_catalog`.
     pub(crate) type_name: String,
-    /// NOT NULL, of itself or of its domain.
+    /// Whether the column or its domain is NOT NULL.
     pub(crate) is_not_null: bool,
-    /// What it is when nothing is given: a default, of itself or of its domain, or an identity.
+    /// Whether the server fills it in if no value is given: by a default of the column or its domain, or as an
+    /// identity.
     pub(crate) has_default: bool,
     pub(crate) is_generated: bool,
 }
@@ -38,10 +37,9 @@ impl OwnTable {
     }
 }
 
-/// The tables of the target, in the order of their names.
 pub(crate) type OwnTables = BTreeMap<QualifiedName, OwnTable>;
 
-/// Reads all tables of users and of extensions, the partitioned ones among them, as seen by `username`.
+/// Reads all tables of users and extensions, including partitioned ones. Ownership is as seen by `username`.
 pub(crate) async fn tables(target: &mut Session, username: &str) -> Result<OwnTables> {
     let roots = roots(target).await?;
     let sql = format!(
@@ -84,7 +82,7 @@ pub(crate) async fn tables(target: &mut Session, username: &str) -> Result<OwnTa
     Ok(tables)
 }
 
-/// Every partition with the root of its tree.
+/// Every partition, with the root of its tree.
 async fn roots(target: &mut Session) -> Result<HashMap<QualifiedName, QualifiedName>> {
     let sql = "\
         WITH RECURSIVE up AS ( \

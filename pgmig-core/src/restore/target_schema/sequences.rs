@@ -1,33 +1,33 @@
-//! Sets sequences: to the archive's values, and beyond the rows that were loaded.
+//! Finds the target's sequences that get the archive's sequence values.
 
 use super::matching::Matcher;
 use crate::archive::{Archive, DumpId, EntryKind};
 use crate::error::Result;
 use crate::restore::plan::RunAs;
-use crate::restore::plan::planner::qualified_name;
+use crate::restore::plan::entry::qualified_name;
 use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident, quote_literal};
 use std::collections::HashMap;
 
-/// Which sequence of the target takes the value of one of the archive's.
+/// A sequence value of the archive, and the target's sequence that gets it.
 pub(crate) struct SequenceValue {
     pub(crate) dump_id: DumpId,
-    /// The archive's.
+    /// The archive's sequence.
     pub(crate) name: QualifiedName,
-    /// The target's; `None` if it has none for that.
+    /// The target's sequence; `None` if it has no matching one.
     pub(crate) sequence: Option<QualifiedName>,
-    /// The table that the target's belongs to.
+    /// The table that owns the target's sequence.
     pub(crate) owner: Option<QualifiedName>,
 }
 
 impl SequenceValue {
-    /// Has the target's sequence set instead of the archive's.
+    /// Changes the statements to set the target's sequence instead of the archive's.
     pub(crate) fn redirect(&self, statements: &mut [(RunAs, String)]) {
         let Some(sequence) = self.sequence.as_ref().filter(|sequence| **sequence != self.name) else {
             return;
         };
         let to = quote_literal(&sequence.to_string());
-        // Archives of PostgreSQL 10 and older name it without its schema.
+        // Archives of PostgreSQL 10 and older name the sequence without its schema.
         for from in [self.name.to_string(), quote_ident(&self.name.name)] {
             for (_, sql) in &mut *statements {
                 *sql = sql.replacen(&quote_literal(&from), &to, 1);
@@ -36,8 +36,8 @@ impl SequenceValue {
     }
 }
 
-/// Finds the target's sequence for each value that the archive sets: that of the same name, else that of the column
-/// which the archive's fills, whatever the target calls it.
+/// Finds the target's sequence for each value that the archive sets. It is the sequence of the same name, else the
+/// one that fills the same column, whatever its name.
 pub(crate) async fn set_by_archive(
     target: &mut Session,
     archive: &Archive,

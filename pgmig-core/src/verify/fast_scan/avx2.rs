@@ -1,16 +1,16 @@
-//! The quick look with the instructions that most x86-64 processors have.
+//! The quick check with instructions that most x86-64 processors have.
 
 use crate::verify::fast_scan::Glance;
 use pulp::x86::V3;
 use std::arch::x86_64::__m256i;
 
-/// Bytes that are looked at in one go.
+/// How many bytes are checked at once.
 const BLOCK: usize = 64;
 
-/// What fills the last block up.
+/// Fills the rest of the last block.
 const FILLER: u8 = b'x';
 
-/// Looks at a part; `None` where the processor lacks the instructions.
+/// Checks a part; `None` if the processor does not have the instructions.
 pub(super) fn look(part: &[u8], tabs: u64, expected: u64) -> Option<Glance> {
     let simd = V3::try_new()?;
     Some(simd.vectorize(
@@ -19,11 +19,11 @@ pub(super) fn look(part: &[u8], tabs: u64, expected: u64) -> Option<Glance> {
     ))
 }
 
-/// Which bytes of a block are what; the first byte is the lowest bit.
+/// The positions of special bytes in a block; the first byte is the lowest bit.
 struct Marks {
     line_ends: u64,
     tabs: u64,
-    /// Backslashes, carriage returns, NULs.
+    /// Positions of backslashes, carriage returns and NULs.
     special: u64,
     is_ascii: bool,
 }
@@ -50,7 +50,7 @@ impl Marks {
 struct Look {
     seen: Glance,
     expected: u64,
-    /// Where what follows an escape begins.
+    /// The place after the last escape.
     after_escape: usize,
 }
 
@@ -79,7 +79,7 @@ impl Look {
         self.seen
     }
 
-    /// Takes the block of `part` that begins at `start`.
+    /// Checks the block of `part` that begins at `start`.
     #[inline(always)]
     fn block(&mut self, marks: &Marks, part: &[u8], start: usize) {
         self.seen.is_ascii &= marks.is_ascii;
@@ -88,7 +88,7 @@ impl Look {
         }
         let (mut line_ends, mut tabs) = (marks.line_ends, marks.tabs);
         while line_ends != 0 {
-            // The lowest line end and all that comes before it.
+            // The lowest line end and all bytes before it.
             let row = line_ends ^ (line_ends - 1);
             let in_row = self.seen.tabs + u64::from((tabs & row).count_ones());
             self.seen.rows_fit &= in_row == self.expected;
@@ -120,7 +120,7 @@ impl Look {
     }
 }
 
-/// How many bits a mask of a block has.
+/// The number of bits that are set in a mask of a block.
 #[inline(always)]
 fn bits(mask: u64) -> usize {
     // At most 64.
