@@ -13,4 +13,5 @@ mod rewriting;
 mod schema_target;
 mod support;
 mod swap;
+mod trust;
 mod upgrade;

@@ -57,8 +57,31 @@ async fn restore(
     cancel: CancellationToken,
 ) -> Result<RestoreReport> {
     let Prepared { mut restore, .. } = prepare(args, environment, display, &cancel).await?;
+    match may_run(&restore, args, display, &cancel).await {
+        Ok(true) => restore.allow_erase(),
+        Ok(false) => {}
+        Err(refusal) => {
+            restore.close().await;
+            return Err(refusal);
+        }
+    }
+    if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
+        let text = "in place everything goes over one connection, whatever --jobs says".to_owned();
+        display.event(&Event::Notice(&Notice { severity: Severity::Notice, text }));
+    }
+    restore.run().await.map_err(Failure::of)
+}
+
+/// Asks whether what the target holds may be erased, if that is the question. Returns whether it was.
+async fn may_run(
+    restore: &Restore,
+    args: &Args,
+    display: &Arc<Display>,
+    cancel: &CancellationToken,
+) -> Result<bool> {
     restore.check()?;
-    if restore.needs_confirmation() && !args.force {
+    let is_asked = restore.needs_confirmation() && !args.force;
+    if is_asked {
         let question = confirm::Erasure {
             database: restore.database(),
             contents: restore.contents(),
@@ -66,15 +89,10 @@ async fn restore(
             from_stdin: args.backup.is_from_stdin(),
         };
         display.suspend();
-        confirm::erase(&question, &cancel).await?;
+        confirm::erase(&question, cancel).await?;
         display.resume();
-        restore.allow_erase();
     }
-    if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
-        let text = "in place everything goes over one connection, whatever --jobs says".to_owned();
-        display.event(&Event::Notice(&Notice { severity: Severity::Notice, text }));
-    }
-    restore.run().await.map_err(Failure::of)
+    Ok(is_asked)
 }
 
 /// Opens the backup, finds the mapping, looks at the target.
@@ -141,6 +159,8 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
         args::ToastCompression::Lz4 => ToastCompression::Lz4,
         args::ToastCompression::Keep => ToastCompression::Keep,
     };
+    options.trust_archive = args.trust_archive;
+    options.allow_extensions = args.allow_extension.iter().cloned().collect();
     options.failpoint = environment.failpoint;
     Ok(options)
 }

@@ -98,6 +98,8 @@ struct ProfileFile {
     #[serde(default)]
     large_objects: BinaryRule,
     #[serde(default)]
+    allow_extensions: Vec<String>,
+    #[serde(default)]
     global_tables: Vec<TableRef>,
     #[serde(default)]
     target_schema: TargetRules,
@@ -212,6 +214,11 @@ impl Profile {
     /// The regions whose instances belong to the system, and so need no mapping.
     pub fn system_regions(&self) -> &[String] {
         &self.file.system_regions
+    }
+
+    /// Extensions that a superuser may create for a backup that is not trusted.
+    pub fn allow_extensions(&self) -> &[String] {
+        &self.file.allow_extensions
     }
 
     /// The columns whose instance IDs are kept.

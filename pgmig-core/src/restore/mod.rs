@@ -1,5 +1,6 @@
 //! The whole job: preflight, plan (pure), staging database, load, upgrade, verify, swap.
 
+mod archive_login;
 mod build;
 mod catalogs;
 mod clearing;
@@ -19,6 +20,8 @@ mod report;
 mod run;
 mod sessions;
 mod staging;
+mod state;
+mod superuser_session;
 mod swap;
 mod target_schema;
 

@@ -5,6 +5,7 @@ use crate::migrations::MigrationSet;
 use crate::profile::Release;
 use crate::progress::Failpoint;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -93,6 +94,11 @@ pub struct RestoreOptions {
     pub jobs: NonZeroUsize,
     /// How large values are compressed.
     pub toast_compression: ToastCompression,
+    /// Run code of the archive in sessions of `su_username`, as PostgreSQL's own tools do, and let it make what only a
+    /// superuser can make.
+    pub trust_archive: bool,
+    /// Extensions that pgmig creates as a superuser, besides those that are harmless in an untrusted archive.
+    pub allow_extensions: BTreeSet<String>,
     /// Test builds only: where to stop or die. Ignored without the feature `failpoints`.
     pub failpoint: Option<Failpoint>,
 }
@@ -114,6 +120,8 @@ impl RestoreOptions {
             terminate_sessions: false,
             jobs: default_jobs(),
             toast_compression: ToastCompression::default(),
+            trust_archive: false,
+            allow_extensions: BTreeSet::new(),
             failpoint: None,
         }
     }

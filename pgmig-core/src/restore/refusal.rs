@@ -146,6 +146,42 @@ pub enum Refusal {
         /// The entries.
         entries: Vec<String>,
     },
+    /// The login that is to run code of the archive is not let in.
+    #[error(
+        "the server does not let {} log in, as which code in the backup is to run:\n{}\nadd this line to pg_hba.conf, above \
+         the lines that refuse it, and reload the server: {line}\nor, if you trust the backup and the target's owner, use \
+         --trust-archive",
+        if *is_temporary { format!("a temporary role, a member of {username},") } else { format!("username {username}") },
+        AllLines(attempts)
+    )]
+    ArchiveLogin {
+        /// `username`.
+        username: String,
+        /// Whether it is a temporary role; otherwise `username` itself.
+        is_temporary: bool,
+        /// Where it was tried, and what the server said.
+        attempts: Vec<String>,
+        /// A line for `pg_hba.conf` that lets it in.
+        line: String,
+    },
+    /// Entries that only a superuser can make, in an archive that is not trusted.
+    #[error(
+        "the backup has objects that only a superuser can make, and a superuser makes nothing for a backup that is not \
+         trusted:\n{}\n{}if you trust the backup, use --trust-archive: its statements are then run as a superuser",
+        AllLines(entries),
+        match (is_swap, entries.iter().any(|entry| entry.starts_with("EXTENSION "))) {
+            (true, true) => "for an extension that you trust, use --allow-extension NAME; ",
+            (true, false) => "",
+            (false, _) => "let a superuser make them in the target beforehand, and they stay as they are; or use --strategy swap, \
+                           in which a superuser makes harmless extensions; or, ",
+        }
+    )]
+    NeedsTrust {
+        /// The entries.
+        entries: Vec<String>,
+        /// Whether the target is replaced by a swap, in which pgmig makes extensions itself.
+        is_swap: bool,
+    },
     /// Objects of others in the target that would be dropped with what is `username`'s, or are in the way.
     #[error(
         "the target cannot be cleared: objects of others would be dropped with those of {owner}, or are in the way:\n{}\n\

@@ -53,6 +53,8 @@ pub(crate) struct RoleFacts {
     pub(crate) may_create_databases: bool,
     /// Whether the role `username` exists.
     pub(crate) owner_exists: bool,
+    /// Whether it is a superuser.
+    pub(crate) owner_is_superuser: bool,
     /// Whether `su_username` can become `username`.
     pub(crate) may_become_owner: bool,
     /// Whether `su_username` can become the target's owner.
@@ -158,7 +160,8 @@ pub(crate) async fn role_facts(
     };
     let sql = format!(
         "SELECT r.rolname, r.rolsuper, r.rolcreatedb, \
-         EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {owner}), {}, {} \
+         EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {owner}), {}, {}, \
+         EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {owner} AND rolsuper) \
          FROM pg_catalog.pg_roles r WHERE r.rolname = session_user",
         may_become(&owner),
         may_become(&database_owner),
@@ -170,6 +173,7 @@ pub(crate) async fn role_facts(
         is_superuser: row.is_true(1),
         may_create_databases: row.is_true(1) || row.is_true(2),
         owner_exists: row.is_true(3),
+        owner_is_superuser: row.is_true(6),
         may_become_owner: row.is_true(4),
         may_become_database_owner: row.is_true(5),
     })

@@ -1,5 +1,6 @@
 //! `postgres.yaml`: which server and database to restore to, and as whom.
 
+use crate::server::login::Login;
 use crate::server::tls::{Ca, SslMode};
 use crate::server::yaml::{self, Entries, Entry};
 use secrecy::SecretString;
@@ -10,11 +11,13 @@ use std::sync::atomic::AtomicUsize;
 use thiserror::Error;
 
 const DEFAULT_PORT: u16 = 5432;
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 11] = [
     "host",
     "port",
     "database",
     "username",
+    "password",
+    "password_file",
     "su_username",
     "su_password",
     "su_password_file",
@@ -167,6 +170,8 @@ pub struct TargetConfig {
     username: String,
     pub(super) su_username: String,
     pub(super) password: Option<SecretString>,
+    /// That of `username`.
+    own_password: Option<SecretString>,
     pub(super) ssl_mode: SslMode,
     pub(super) ca: Option<Ca>,
     application_name: Option<String>,
@@ -215,7 +220,11 @@ impl TargetConfig {
             database: file.name("database")?,
             username: file.name("username")?,
             su_username: file.name("su_username")?,
-            password: file.password(environment)?,
+            password: match file.password("su_password", "su_password_file")? {
+                Some(password) => Some(password),
+                None => environment.pgpassword.clone(),
+            },
+            own_password: file.password("password", "password_file")?,
             ssl_mode: SslMode::effective(asked, &host, ca.as_ref()),
             ca,
             host,
@@ -259,6 +268,27 @@ impl TargetConfig {
         self.application_name.as_deref()
     }
 
+    /// The same server and database for another login.
+    pub(crate) fn for_login(&self, login: &Login) -> Self {
+        Self {
+            su_username: login.user().to_owned(),
+            password: login.password().cloned(),
+            ..self.clone()
+        }
+    }
+
+    /// The same server, which is on this machine, by TCP: nobody is between here and there, so TLS is not asked for.
+    pub(crate) fn by_tcp(&self, address: &str, port: u16) -> Self {
+        let host = Host::Tcp(address.to_owned());
+        Self { host, port, ssl_mode: SslMode::Prefer, ca: None, ..self.clone() }
+    }
+
+    /// The login of `username` itself, where the file has its password.
+    pub(crate) fn own_login(&self) -> Option<Login> {
+        let password = self.own_password.clone()?;
+        Some(Login::new(&self.username, Some(password)))
+    }
+
     /// The server as messages name it: `host:port`, or the socket's path.
     pub fn server(&self) -> String {
         match &self.host {
@@ -280,6 +310,7 @@ impl fmt::Debug for TargetConfig {
             .field("username", &self.username)
             .field("su_username", &self.su_username)
             .field("password", &self.password.as_ref().map(|_| "[redacted]"))
+            .field("own_password", &self.own_password.as_ref().map(|_| "[redacted]"))
             .field("ssl_mode", &self.ssl_mode)
             .field("ca", &self.ca)
             .field("application_name", &self.application_name)
@@ -340,16 +371,17 @@ impl<'a> ConfigFile<'a> {
         }
     }
 
-    fn password(&self, environment: &TargetEnvironment) -> Result<Option<SecretString>, ConfigError> {
-        let password = self.optional("su_password");
-        let Some(file) = self.optional("su_password_file") else {
-            return Ok(match password {
-                Some(value) => Some(SecretString::from(value.text)),
-                None => environment.pgpassword.clone(),
-            });
+    fn password(&self, key: &str, file_key: &str) -> Result<Option<SecretString>, ConfigError> {
+        let password = self.optional(key);
+        let Some(file) = self.optional(file_key) else {
+            return Ok(password.map(|value| SecretString::from(value.text)));
         };
         if password.is_some() {
-            return Err(self.invalid(file.entry, "only one of su_password and su_password_file"));
+            let expected = match key {
+                "password" => "only one of password and password_file",
+                _ => "only one of su_password and su_password_file",
+            };
+            return Err(self.invalid(file.entry, expected));
         }
         let path = self.beside(file.text);
         match std::fs::read_to_string(&path) {

@@ -272,7 +272,7 @@ impl ServerError {
         }
     }
 
-    fn from_client(doing: &str, message: &str, connection_lost: bool) -> Self {
+    pub(super) fn from_client(doing: &str, message: &str, connection_lost: bool) -> Self {
         Self {
             doing: doing.to_owned(),
             sqlstate: None,

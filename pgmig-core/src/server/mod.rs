@@ -2,12 +2,15 @@
 //!
 //! Nothing here knows of archives or mappings.
 
+pub(crate) mod archive_role;
 pub(crate) mod catalog;
 mod config;
 pub(crate) mod connect;
 pub(crate) mod contents;
 mod error;
 pub(crate) mod lock;
+mod login;
+mod scram;
 pub(crate) mod session;
 mod tls;
 pub(crate) mod transaction;
@@ -18,4 +21,5 @@ pub use config::{ConfigError, Host, TargetConfig, TargetEnvironment};
 pub use connect::connect;
 pub use error::{ServerError, TargetError};
 pub use lock::LockHolder;
+pub use login::Login;
 pub use tls::{Ca, SslMode};

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::restore::error::RestoreError;
 use crate::restore::plan::facts::EmptyDatabase;
 use crate::restore::plan::roles::Roles;
+use crate::restore::plan::untrusted::Trust;
 use crate::restore::plan::{EntrySettings, Facts, Plan, RowForm, RunAs, TableLoad, Task};
 use crate::sql::{
     InsertStatement, Lexer, SqlError, StandardStrings, StatementSplitter, TokenKind, quote_ident,
@@ -76,6 +77,7 @@ fn assumed(archive: &Archive) -> Facts {
     Facts {
         server_version: i32::MAX,
         login: "postgres".to_owned(),
+        login_is_superuser: true,
         is_superuser: true,
         owner_owns_public: true,
         owner_is_superuser: true,
@@ -85,6 +87,8 @@ fn assumed(archive: &Archive) -> Facts {
             extensions: BTreeSet::from(["plpgsql".to_owned()]),
             ..EmptyDatabase::default()
         },
+        trust: Trust::Full,
+        time_zone: None,
     }
 }
 

@@ -2,12 +2,14 @@
 
 use crate::error::Result;
 use crate::profile::Profile;
+use crate::restore::archive_login::{ArchiveLogin, Choice};
 use crate::restore::catalogs::instances::target_contents;
 use crate::restore::clearing::Clearing;
 use crate::restore::preflight::strategy::Obstacles;
 use crate::restore::preflight::{open_control, open_inside};
 use crate::restore::report::contents::TargetContents;
-use crate::server::catalog::{self, OtherSession};
+use crate::server::catalog::{self, DatabaseFacts, OtherSession};
+use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
 use std::collections::HashSet;
 use std::fmt;
@@ -55,14 +57,23 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
     let mut obstacles = Obstacles::of(&mut control, &maintenance, config, &target, &roles).await?;
     let sessions = catalog::other_sessions(&mut control, name, &application).await?;
     let server = catalog::server_facts(&mut control).await?;
-    let mut inside = open_inside(config, &application).await?;
-    let profile = Profile::builtin("assistant")?;
-    let contents = target_contents(&mut inside, &target, Some(&profile), &HashSet::new()).await?;
-    let in_the_way = Clearing::obstacles(&mut inside, config.username()).await?;
+    let run_id = uuid::Uuid::new_v4().simple().to_string();
+    let choice = Choice {
+        config,
+        roles: &roles,
+        trust_archive: false,
+        jobs: 1,
+        run_id: &run_id,
+        application: &application,
+    };
+    let mut login = ArchiveLogin::default();
+    let found = look_inside(&mut login, &mut control, &choice, &target).await;
+    let ended = login.end(&mut control, config, &application).await;
+    let (contents, in_the_way) = found?;
+    ended?;
     obstacles.in_place.extend(
         in_the_way.into_iter().map(|obstacle| format!("{obstacle} (it would have to be dropped, too)")),
     );
-    inside.close().await;
     control.close().await;
     Ok(Probe {
         server: config.server(),
@@ -74,6 +85,23 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
         obstacles: obstacles.swap,
         in_place_obstacles: obstacles.in_place,
     })
+}
+
+/// What the target holds, and what is in the way of clearing it.
+async fn look_inside(
+    login: &mut ArchiveLogin,
+    control: &mut Session,
+    choice: &Choice<'_>,
+    target: &DatabaseFacts,
+) -> Result<(TargetContents, Vec<String>)> {
+    login.choose(control, choice).await?;
+    let Choice { config, application, .. } = choice;
+    let mut inside = open_inside(login.config(config), application).await?;
+    let profile = Profile::builtin("assistant")?;
+    let contents = target_contents(&mut inside, target, Some(&profile), &HashSet::new()).await?;
+    let in_the_way = Clearing::obstacles(&mut inside, config.username()).await?;
+    inside.close().await;
+    Ok((contents, in_the_way))
 }
 
 impl fmt::Display for Probe {

@@ -73,6 +73,8 @@ pub struct RestoreReport {
     pub database: String,
     /// How the target was replaced.
     pub strategy: Strategy,
+    /// Whether code of the backup, and of the target's owner, could act as `su_username` (`--trust-archive`).
+    pub trusts_archive: bool,
     /// The name of the previous database, if it was kept.
     #[serde(rename = "previous_database")]
     pub previous: Option<String>,
