@@ -19,6 +19,7 @@ mod generated;
 mod harness;
 mod histories;
 mod holdings;
+mod hostile;
 mod in_place;
 mod in_place_clearing;
 mod in_place_corpus;

@@ -1,0 +1,316 @@
+//! One attack by whoever made the archive, and how it is tried.
+
+use super::forge::{self, Form};
+use super::world::{ATTACKER, NOT_OF_USERNAME, Setting, World};
+use crate::support::store::ROW_VALUE;
+use crate::support::{Database, Outcome};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// How a restore must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// With status 0: there is nothing wrong with what it does.
+    Restored,
+    /// With status 3, for every login.
+    Refused,
+    /// With status 3 or 1: whether it is known beforehand depends on the way.
+    Stopped,
+    /// As it likes: the attack is ineffective, or it harms the restore only.
+    Unharmed,
+}
+
+/// How far the attack gets without pgmig.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Works {
+    /// Where a superuser restores as the owner (`pg_restore --role`): the way of pgmig before it had a login of its own.
+    UnderRole,
+    /// Where a superuser restores.
+    AsSuperuser,
+    /// Where a restore is one transaction: it fails, and something of it stays.
+    Commits,
+    /// Where a superuser restores as the owner: another database of the owner changes, or a role.
+    ChangesState,
+    /// Nowhere: PostgreSQL itself prevents it, or it aims at statements of pgmig.
+    Nowhere,
+}
+
+/// An attack.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Vector {
+    pub(super) name: &'static str,
+    /// What the source holds.
+    source: &'static str,
+    /// Whether a superuser made the source; otherwise its owner. Whoever forges an archive can have one of either.
+    by_superuser: bool,
+    form: Form,
+    dump_args: &'static [&'static str],
+    edits: &'static [(&'static str, &'static str)],
+    works: Works,
+    ends: Ends,
+    /// Where it ends otherwise.
+    except: &'static [(Setting, Ends)],
+    settings: &'static [Setting],
+    /// Takes back, as superuser, what the proof did to the cluster.
+    undo: &'static str,
+    /// Words of a message, if the state has changed.
+    names: &'static [&'static str],
+}
+
+impl Vector {
+    /// An attack by the owner of the source, with what pg_dump writes; the restore does as it always does.
+    pub(super) const fn genuine(name: &'static str, source: &'static str) -> Self {
+        Self {
+            name,
+            source,
+            by_superuser: false,
+            form: Form::Custom,
+            dump_args: &[],
+            edits: &[],
+            works: Works::UnderRole,
+            ends: Ends::Restored,
+            except: &[],
+            settings: Setting::ALL,
+            undo: "",
+            names: &[],
+        }
+    }
+
+    /// An attack by replacing texts of an archive.
+    pub(super) const fn forged(
+        name: &'static str,
+        form: Form,
+        source: &'static str,
+        edits: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self { form, edits, ends: Ends::Unharmed, ..Self::genuine(name, source) }
+    }
+
+    pub(super) const fn by_superuser(self) -> Self {
+        Self { by_superuser: true, works: Works::AsSuperuser, ..self }
+    }
+
+    pub(super) const fn form(self, form: Form) -> Self {
+        Self { form, ..self }
+    }
+
+    pub(super) const fn dump_args(self, dump_args: &'static [&'static str]) -> Self {
+        Self { dump_args, ..self }
+    }
+
+    pub(super) const fn works(self, works: Works) -> Self {
+        Self { works, ..self }
+    }
+
+    pub(super) const fn ends(self, ends: Ends) -> Self {
+        Self { ends, ..self }
+    }
+
+    pub(super) const fn except(self, except: &'static [(Setting, Ends)]) -> Self {
+        Self { except, ..self }
+    }
+
+    pub(super) const fn in_place(self) -> Self {
+        Self { settings: Setting::IN_PLACE, ..self }
+    }
+
+    pub(super) const fn undo(self, undo: &'static str) -> Self {
+        Self { undo, ..self }
+    }
+
+    pub(super) const fn names(self, names: &'static [&'static str]) -> Self {
+        Self { names, ..self }
+    }
+
+    fn ends_at(&self, setting: Setting) -> Ends {
+        self.except.iter().find(|(known, _)| *known == setting).map_or(self.ends, |(_, ends)| *ends)
+    }
+}
+
+/// Runs attacks, each by every login and strategy that it is for, and panics with all that went wrong, by name.
+/// `PGMIG_HOSTILE=TEXT` chooses those whose name contains the text.
+#[track_caller]
+pub(super) fn hold(world: &World, vectors: &[Vector]) {
+    let wanted = std::env::var("PGMIG_HOSTILE").unwrap_or_default();
+    let mut wrong = Vec::new();
+    for vector in vectors.iter().filter(|vector| vector.name.contains(&wanted)) {
+        let mut found = Vec::new();
+        let tried = catch_unwind(AssertUnwindSafe(|| attempt(world, vector, &mut found)));
+        if let Err(panic) = tried {
+            found.push(format!("the test itself: {}", text_of(&*panic)));
+        }
+        wrong.extend(found.into_iter().map(|what| format!("{}: {what}", vector.name)));
+    }
+    assert!(wrong.is_empty(), "{} findings\n{}", wrong.len(), wrong.join("\n"));
+}
+
+pub(super) fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+fn attempt(world: &World, vector: &Vector, found: &mut Vec<String>) {
+    let source = world.source();
+    let sql = world.armed(vector.name, vector.source);
+    if vector.by_superuser {
+        source.psql(&sql);
+    } else {
+        world.psql_as(ATTACKER, &source, &sql);
+    }
+    let _ = world.escape(vector.name);
+    let edits: Vec<_> = vector.edits.iter().map(|(from, to)| ((*from).to_owned(), world.armed(vector.name, to))).collect();
+    let archive = forge::archive(&source, vector.form, vector.dump_args, &edits, world.directory.path());
+    found.extend(proof(world, vector, &archive));
+    for setting in vector.settings {
+        let what = restore(world, vector, *setting, &source, &archive);
+        found.extend(what.into_iter().map(|what| format!("{}: {what}", setting.name())));
+    }
+}
+
+/// Shows that the attack works where nothing protects from it.
+fn proof(world: &World, vector: &Vector, archive: &Path) -> Option<String> {
+    let before = world.cluster();
+    let target = world.target();
+    // Another one of the owner's.
+    let (bystander, content) = (world.target(), target.dump(&[]));
+    let with_bystander = world.cluster();
+    let is_done = restore_unprotected(world, vector, &target, archive);
+    let escape = world.escape(vector.name);
+    let has_changed = with_bystander != world.cluster();
+    let is_half_done = !is_done && content != target.dump(&[]);
+    drop((target, bystander));
+    if !vector.undo.is_empty() {
+        world.server.psql("postgres", vector.undo);
+    }
+    world.server.psql("postgres", "DROP DATABASE IF EXISTS stolen");
+    assert_eq!(before, world.cluster(), "the proof has changed the cluster");
+    let works = match vector.works {
+        Works::Nowhere => return escape.map(|way| format!("it works without pgmig, too: {way}")),
+        Works::UnderRole | Works::AsSuperuser => escape.is_some(),
+        Works::Commits => is_half_done,
+        Works::ChangesState => has_changed,
+    };
+    (!works).then(|| "the attack does not work without pgmig".to_owned())
+}
+
+/// Restores as a superuser does without pgmig; says whether that succeeds.
+fn restore_unprotected(world: &World, vector: &Vector, target: &Database, archive: &Path) -> bool {
+    let mut command = world.server.program(if vector.form.is_script() { "psql" } else { "pg_restore" });
+    if vector.form.is_script() {
+        command.args(["-X", "-q", "-d", &target.name]);
+    } else {
+        command.args(["--no-owner", "-d", &target.name]);
+    }
+    match (vector.works, vector.form.is_script()) {
+        (Works::AsSuperuser, _) => {}
+        (Works::Commits, _) => drop(command.args(["--single-transaction"])),
+        (_, true) => drop(command.env("PGOPTIONS", "-c role=app")),
+        (_, false) => drop(command.arg("--role=app")),
+    }
+    if vector.form.is_script() {
+        let stop = if vector.works == Works::Commits { "ON_ERROR_STOP=1" } else { "ON_ERROR_STOP=0" };
+        command.args(["-v", stop, "-f"]);
+    }
+    let output = command.arg(archive).stdin(Stdio::null()).output().expect("PostgreSQL's programs run");
+    if std::env::var_os("PGMIG_HOSTILE_SHOW").is_some() {
+        eprintln!("--- {} without pgmig\n{}", vector.name, String::from_utf8_lossy(&output.stderr));
+    }
+    output.status.success()
+}
+
+/// Restores with pgmig and says everything that is wrong afterwards.
+fn restore(world: &World, vector: &Vector, setting: Setting, source: &Database, archive: &Path) -> Vec<String> {
+    let target = world.target();
+    let before = State::of(world, &target);
+    let outcome = world.restore(setting, &target, archive).timeout(Duration::from_secs(60)).run();
+    let mut wrong: Vec<String> =
+        world.escape(vector.name).map(|way| format!("ESCAPED by {way}")).into_iter().collect();
+    let status = outcome.status.code();
+    let ends = vector.ends_at(setting);
+    let is_right = match ends {
+        Ends::Restored => status == Some(0),
+        Ends::Refused => status == Some(3),
+        Ends::Stopped => matches!(status, Some(1 | 3)),
+        Ends::Unharmed => matches!(status, Some(0 | 1 | 3)),
+    };
+    if !is_right {
+        wrong.push(format!("{ends:?} is wanted: {outcome}"));
+    }
+    wrong.extend(before.difference(world, &target, &outcome, vector.names));
+    if status == Some(0) {
+        let others = target.psql(NOT_OF_USERNAME);
+        if !others.is_empty() {
+            wrong.push(format!("not of username: {}", others.trim().replace('\n', "; ")));
+        }
+        // What was forged is in the archive only.
+        let args = ["--no-owner", "--no-privileges"];
+        if vector.edits.is_empty() && source.dump(&args) != target.dump(&args) {
+            wrong.push("pg_dump of the source and the target differ".to_owned());
+        }
+    }
+    wrong
+}
+
+/// The target and the cluster before a run.
+pub(super) struct State {
+    cluster: String,
+    database: String,
+    dump: String,
+}
+
+const DATABASE: &str = "SELECT oid, datname FROM pg_database WHERE datname = current_database()";
+
+impl State {
+    pub(super) fn of(world: &World, target: &Database) -> Self {
+        Self { cluster: world.cluster(), database: target.psql(DATABASE), dump: target.dump(&["--create"]) }
+    }
+
+    /// That the target is not as it was.
+    pub(super) fn change_of_the_target(&self, target: &Database) -> Option<String> {
+        let is_same = target.psql(DATABASE) == self.database && target.dump(&["--create"]) == self.dump;
+        (!is_same).then(|| "STATE: the target has changed".to_owned())
+    }
+
+    /// What has changed that may not: of the cluster always, of the target where the run failed.
+    pub(super) fn difference(
+        &self,
+        world: &World,
+        target: &Database,
+        outcome: &Outcome,
+        names: &[&str],
+    ) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let cluster = world.cluster();
+        let is_named = !names.is_empty()
+            && outcome.status.code() != Some(0)
+            && names.iter().all(|name| outcome.stderr.contains(name));
+        let is_said_untouched = outcome.stderr.contains("untouched");
+        if cluster != self.cluster && (!is_named || is_said_untouched) {
+            wrong.push(format!("STATE: {}; pgmig said: {}", lines_that_differ(&self.cluster, &cluster), outcome.stderr.trim()));
+        }
+        if outcome.status.code() != Some(0) {
+            if !Database::exists(&world.server, &target.name) {
+                wrong.push("STATE: the target is gone".to_owned());
+            } else if target.psql(DATABASE) != self.database {
+                wrong.push("STATE: the target is another database".to_owned());
+            } else if target.dump(&["--create"]) != self.dump && (!is_named || is_said_untouched) {
+                wrong.push(format!("STATE: the target has changed; {outcome}"));
+            }
+        }
+        for secret in [ROW_VALUE, &world.server.password] {
+            if outcome.stdout.contains(secret) || outcome.stderr.contains(secret) {
+                wrong.push("a secret is shown".to_owned());
+            }
+        }
+        wrong
+    }
+}
+
+pub(super) fn lines_that_differ(before: &str, after: &str) -> String {
+    let of = |one: &str, other: &str, sign: char| -> Vec<String> {
+        one.lines().filter(|line| !other.lines().any(|known| known == *line)).map(|line| format!("{sign}{line}")).collect()
+    };
+    [of(before, after, '-'), of(after, before, '+')].concat().join("; ")
+}
