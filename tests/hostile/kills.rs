@@ -1,8 +1,8 @@
 //! Killed at each step, or told to end while code of the archive sleeps: after the next run at the latest nothing is left, no role either.
 
 use super::world::{ATTACKER, Setting, World};
-use crate::support::untouched::databases_beside;
 use crate::support::session::wait_until;
+use crate::support::untouched::databases_beside;
 use pgmig_core::restore::Step;
 use std::path::PathBuf;
 
@@ -109,7 +109,10 @@ fn code_that_sleeps_is_interrupted() {
 fn a_role_that_is_called_like_ours_stays() {
     let world = World::start();
     let archive = archive(&world);
-    world.server.psql("postgres", "CREATE ROLE pgmig_keep; CREATE ROLE \"pgmig_00000000\"; COMMENT ON ROLE pgmig_keep IS 'pgmig'");
+    world.server.psql(
+        "postgres",
+        "CREATE ROLE pgmig_keep; CREATE ROLE \"pgmig_00000000\"; COMMENT ON ROLE pgmig_keep IS 'pgmig'",
+    );
     for setting in Setting::ALL {
         let target = world.target();
         let before = world.cluster();

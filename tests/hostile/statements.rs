@@ -47,7 +47,9 @@ fn of_a_user(world: &World, setting: Setting) -> Vec<String> {
 /// Named in a statement of a superuser's session is nothing of a user's.
 #[test]
 fn a_superuser_says_only_what_is_ours() {
-    let world = World::start_with("log_statement = 'all'\nlog_line_prefix = '@%u|%a|%d|%p: '\nlog_min_duration_statement = -1");
+    let world = World::start_with(
+        "log_statement = 'all'\nlog_line_prefix = '@%u|%a|%d|%p: '\nlog_min_duration_statement = -1",
+    );
     let mut wrong = Vec::new();
     for setting in [Setting::SwapAsSuperuser, Setting::InPlaceAsSuperuser] {
         let named = of_a_user(&world, setting);

@@ -33,7 +33,9 @@ pub(super) enum Works {
     Commits,
     /// Where a superuser restores as the owner: another database of the owner changes, or a role.
     ChangesState,
-    /// Nowhere: PostgreSQL itself prevents it, or it aims at statements of pgmig.
+    /// Where a superuser runs this in the restored database.
+    Until(&'static str),
+    /// Nowhere: PostgreSQL itself prevents it, or it aims at the session of pgmig.
     Nowhere,
 }
 
@@ -50,8 +52,6 @@ pub(super) struct Vector {
     edits: &'static [(&'static str, &'static str)],
     works: Works,
     ends: Ends,
-    /// Where it ends otherwise.
-    except: &'static [(Setting, Ends)],
     settings: &'static [Setting],
     /// Takes back, as superuser, what the proof did to the cluster.
     undo: &'static str,
@@ -71,7 +71,6 @@ impl Vector {
             edits: &[],
             works: Works::UnderRole,
             ends: Ends::Restored,
-            except: &[],
             settings: Setting::ALL,
             undo: "",
             names: &[],
@@ -108,10 +107,6 @@ impl Vector {
         Self { ends, ..self }
     }
 
-    pub(super) const fn except(self, except: &'static [(Setting, Ends)]) -> Self {
-        Self { except, ..self }
-    }
-
     pub(super) const fn in_place(self) -> Self {
         Self { settings: Setting::IN_PLACE, ..self }
     }
@@ -122,10 +117,6 @@ impl Vector {
 
     pub(super) const fn names(self, names: &'static [&'static str]) -> Self {
         Self { names, ..self }
-    }
-
-    fn ends_at(&self, setting: Setting) -> Ends {
-        self.except.iter().find(|(known, _)| *known == setting).map_or(self.ends, |(_, ends)| *ends)
     }
 }
 
@@ -146,6 +137,9 @@ pub(super) fn hold(world: &World, vectors: &[Vector]) {
     assert!(wrong.is_empty(), "{} findings\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// What the source and the target have in common: owners and privileges are the target's.
+const CONTENTS: [&str; 2] = ["--no-owner", "--no-privileges"];
+
 pub(super) fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
@@ -160,39 +154,54 @@ fn attempt(world: &World, vector: &Vector, found: &mut Vec<String>) {
         world.psql_as(ATTACKER, &source, &sql);
     }
     let _ = world.escape(vector.name);
-    let edits: Vec<_> = vector.edits.iter().map(|(from, to)| ((*from).to_owned(), world.armed(vector.name, to))).collect();
+    let edits: Vec<_> =
+        vector.edits.iter().map(|(from, to)| ((*from).to_owned(), world.armed(vector.name, to))).collect();
     let archive = forge::archive(&source, vector.form, vector.dump_args, &edits, world.directory.path());
     found.extend(proof(world, vector, &archive));
+    // What was forged is in the archive only.
+    let expected = vector.edits.is_empty().then(|| source.dump(&CONTENTS));
     for setting in vector.settings {
-        let what = restore(world, vector, *setting, &source, &archive);
+        let what = restore(world, vector, *setting, &archive, expected.as_ref());
         found.extend(what.into_iter().map(|what| format!("{}: {what}", setting.name())));
     }
 }
 
 /// Shows that the attack works where nothing protects from it.
 fn proof(world: &World, vector: &Vector, archive: &Path) -> Option<String> {
+    if vector.works == Works::Nowhere {
+        return None;
+    }
     let before = world.cluster();
     let target = world.target();
     // Another one of the owner's.
-    let (bystander, content) = (world.target(), target.dump(&[]));
-    let with_bystander = world.cluster();
+    let bystander = (vector.works == Works::ChangesState).then(|| (world.target(), world.cluster()));
+    let content = (vector.works == Works::Commits).then(|| target.dump(&[]));
     let is_done = restore_unprotected(world, vector, &target, archive);
-    let escape = world.escape(vector.name);
-    let has_changed = with_bystander != world.cluster();
-    let is_half_done = !is_done && content != target.dump(&[]);
-    drop((target, bystander));
-    if !vector.undo.is_empty() {
-        world.server.psql("postgres", vector.undo);
+    if let Works::Until(sql) = vector.works {
+        let _ = world.escape(vector.name);
+        target.try_psql(sql);
     }
-    world.server.psql("postgres", "DROP DATABASE IF EXISTS stolen");
+    let escape = world.escape(vector.name);
+    let has_changed = bystander.is_some_and(|(_database, cluster)| cluster != world.cluster());
+    let is_half_done = !is_done && content.is_some_and(|content| content != target.dump(&[]));
+    drop(target);
+    undo(world, vector);
     assert_eq!(before, world.cluster(), "the proof has changed the cluster");
     let works = match vector.works {
-        Works::Nowhere => return escape.map(|way| format!("it works without pgmig, too: {way}")),
-        Works::UnderRole | Works::AsSuperuser => escape.is_some(),
+        Works::Nowhere => true,
+        Works::UnderRole | Works::AsSuperuser | Works::Until(_) => escape.is_some(),
         Works::Commits => is_half_done,
         Works::ChangesState => has_changed,
     };
     (!works).then(|| "the attack does not work without pgmig".to_owned())
+}
+
+fn undo(world: &World, vector: &Vector) {
+    if !vector.undo.is_empty() {
+        world.server.psql("postgres", vector.undo);
+    }
+    // A database that was renamed.
+    world.server.psql("postgres", "DROP DATABASE IF EXISTS stolen WITH (FORCE)");
 }
 
 /// Restores as a superuser does without pgmig; says whether that succeeds.
@@ -221,22 +230,27 @@ fn restore_unprotected(world: &World, vector: &Vector, target: &Database, archiv
 }
 
 /// Restores with pgmig and says everything that is wrong afterwards.
-fn restore(world: &World, vector: &Vector, setting: Setting, source: &Database, archive: &Path) -> Vec<String> {
+fn restore(
+    world: &World,
+    vector: &Vector,
+    setting: Setting,
+    archive: &Path,
+    expected: Option<&String>,
+) -> Vec<String> {
     let target = world.target();
-    let before = State::of(world, &target);
+    let before = State::of_a_fresh_target(world, &target);
     let outcome = world.restore(setting, &target, archive).timeout(Duration::from_secs(60)).run();
     let mut wrong: Vec<String> =
         world.escape(vector.name).map(|way| format!("ESCAPED by {way}")).into_iter().collect();
     let status = outcome.status.code();
-    let ends = vector.ends_at(setting);
-    let is_right = match ends {
+    let is_right = match vector.ends {
         Ends::Restored => status == Some(0),
         Ends::Refused => status == Some(3),
         Ends::Stopped => matches!(status, Some(1 | 3)),
         Ends::Unharmed => matches!(status, Some(0 | 1 | 3)),
     };
     if !is_right {
-        wrong.push(format!("{ends:?} is wanted: {outcome}"));
+        wrong.push(format!("{:?} is wanted: {outcome}", vector.ends));
     }
     wrong.extend(before.difference(world, &target, &outcome, vector.names));
     if status == Some(0) {
@@ -244,12 +258,11 @@ fn restore(world: &World, vector: &Vector, setting: Setting, source: &Database, 
         if !others.is_empty() {
             wrong.push(format!("not of username: {}", others.trim().replace('\n', "; ")));
         }
-        // What was forged is in the archive only.
-        let args = ["--no-owner", "--no-privileges"];
-        if vector.edits.is_empty() && source.dump(&args) != target.dump(&args) {
+        if expected.is_some_and(|expected| *expected != target.dump(&CONTENTS)) {
             wrong.push("pg_dump of the source and the target differ".to_owned());
         }
     }
+    undo(world, vector);
     wrong
 }
 
@@ -264,12 +277,17 @@ const DATABASE: &str = "SELECT oid, datname FROM pg_database WHERE datname = cur
 
 impl State {
     pub(super) fn of(world: &World, target: &Database) -> Self {
-        Self { cluster: world.cluster(), database: target.psql(DATABASE), dump: target.dump(&["--create"]) }
+        Self { cluster: world.cluster(), database: target.psql(DATABASE), dump: world.dump(target) }
+    }
+
+    fn of_a_fresh_target(world: &World, target: &Database) -> Self {
+        let dump = world.dump_of_a_target(target);
+        Self { cluster: world.cluster(), database: target.psql(DATABASE), dump }
     }
 
     /// That the target is not as it was.
-    pub(super) fn change_of_the_target(&self, target: &Database) -> Option<String> {
-        let is_same = target.psql(DATABASE) == self.database && target.dump(&["--create"]) == self.dump;
+    pub(super) fn change_of_the_target(&self, world: &World, target: &Database) -> Option<String> {
+        let is_same = target.psql(DATABASE) == self.database && world.dump(target) == self.dump;
         (!is_same).then(|| "STATE: the target has changed".to_owned())
     }
 
@@ -288,14 +306,18 @@ impl State {
             && names.iter().all(|name| outcome.stderr.contains(name));
         let is_said_untouched = outcome.stderr.contains("untouched");
         if cluster != self.cluster && (!is_named || is_said_untouched) {
-            wrong.push(format!("STATE: {}; pgmig said: {}", lines_that_differ(&self.cluster, &cluster), outcome.stderr.trim()));
+            wrong.push(format!(
+                "STATE: {}; pgmig said: {}",
+                lines_that_differ(&self.cluster, &cluster),
+                outcome.stderr.trim()
+            ));
         }
         if outcome.status.code() != Some(0) {
             if !Database::exists(&world.server, &target.name) {
                 wrong.push("STATE: the target is gone".to_owned());
             } else if target.psql(DATABASE) != self.database {
                 wrong.push("STATE: the target is another database".to_owned());
-            } else if target.dump(&["--create"]) != self.dump && (!is_named || is_said_untouched) {
+            } else if world.dump(target) != self.dump && (!is_named || is_said_untouched) {
                 wrong.push(format!("STATE: the target has changed; {outcome}"));
             }
         }
@@ -310,7 +332,10 @@ impl State {
 
 pub(super) fn lines_that_differ(before: &str, after: &str) -> String {
     let of = |one: &str, other: &str, sign: char| -> Vec<String> {
-        one.lines().filter(|line| !other.lines().any(|known| known == *line)).map(|line| format!("{sign}{line}")).collect()
+        one.lines()
+            .filter(|line| !other.lines().any(|known| known == *line))
+            .map(|line| format!("{sign}{line}"))
+            .collect()
     };
     [of(before, after, '-'), of(after, before, '+')].concat().join("; ")
 }

@@ -39,10 +39,15 @@ macro_rules! in_a_check {
 
 macro_rules! after_the_comment {
     ($name:literal, $form:ident, $statements:literal) => {
-        Vector::forged($name, Form::$form, SOURCE, &[(
-            "COMMENT ON TABLE public.t IS 'a comment';",
-            concat!("COMMENT ON TABLE public.t IS 'a comment';\n", $statements),
-        )])
+        Vector::forged(
+            $name,
+            Form::$form,
+            SOURCE,
+            &[(
+                "COMMENT ON TABLE public.t IS 'a comment';",
+                concat!("COMMENT ON TABLE public.t IS 'a comment';\n", $statements),
+            )],
+        )
         .works(Works::Commits)
         .ends(Ends::Stopped)
         .in_place()
@@ -51,10 +56,12 @@ macro_rules! after_the_comment {
 
 macro_rules! among_inserts {
     ($name:literal, $statements:literal) => {
-        Vector::forged($name, Form::CustomInserts, SOURCE, &[(
-            "'one'",
-            concat!("'one'); ", $statements, " INSERT INTO public.t VALUES (2, 'two'"),
-        )])
+        Vector::forged(
+            $name,
+            Form::CustomInserts,
+            SOURCE,
+            &[("'one'", concat!("'one'); ", $statements, " INSERT INTO public.t VALUES (2, 'two'"))],
+        )
         .works(Works::Commits)
         .ends(Ends::Stopped)
         .in_place()
@@ -139,20 +146,38 @@ const HIDDEN: &[Vector] = &[
 
 const IN_FUNCTIONS: &[Vector] = &[
     in_a_check!("own_session_terminated", "PERFORM pg_terminate_backend(pg_backend_pid());"),
-    in_a_check!("every_session_terminated", "PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = session_user;"),
+    in_a_check!(
+        "every_session_terminated",
+        "PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = session_user;"
+    ),
     in_a_check!("statement_cancelled", "PERFORM pg_cancel_backend(pg_backend_pid()); PERFORM pg_sleep(1);"),
     in_a_check!("locks_given_up", "PERFORM pg_advisory_unlock_all();"),
     in_a_check!("statements_deallocated", "DEALLOCATE ALL;"),
     in_a_check!("tables_locked", "LOCK TABLE public.t, public.z IN ACCESS EXCLUSIVE MODE;"),
     in_a_check!("notices_flood", "FOR n IN 1..20000 LOOP RAISE NOTICE '%', repeat('x', 500); END LOOP;"),
-    in_a_check!("warnings_flood", "SET client_min_messages = debug1; FOR n IN 1..5000 LOOP RAISE WARNING '%', repeat(E'\\\\n', 500); END LOOP;"),
-    in_a_check!("notifications_flood", "LISTEN evil; FOR n IN 1..5000 LOOP PERFORM pg_notify('evil', repeat('x', 700) || n); END LOOP;"),
+    in_a_check!(
+        "warnings_flood",
+        "SET client_min_messages = debug1; FOR n IN 1..5000 LOOP RAISE WARNING '%', repeat(E'\\\\n', 500); END LOOP;"
+    ),
+    in_a_check!(
+        "notifications_flood",
+        "LISTEN evil; FOR n IN 1..5000 LOOP PERFORM pg_notify('evil', repeat('x', 700) || n); END LOOP;"
+    ),
     in_a_check!("statement_timeout_set", "PERFORM set_config('statement_timeout', '1ms', false);"),
-    in_a_check!("formats_set", "PERFORM set_config('DateStyle', 'SQL, DMY', false), set_config('bytea_output', 'escape', false), set_config('extra_float_digits', '-15', false);"),
+    in_a_check!(
+        "formats_set",
+        "PERFORM set_config('DateStyle', 'SQL, DMY', false), set_config('bytea_output', 'escape', false), set_config('extra_float_digits', '-15', false);"
+    ),
     in_a_check!("encoding_set", "PERFORM set_config('client_encoding', 'SQL_ASCII', false);"),
-    in_a_check!("transaction_made_read_only_by_a_function", "PERFORM set_config('transaction_read_only', 'on', false);"),
+    in_a_check!(
+        "transaction_made_read_only_by_a_function",
+        "PERFORM set_config('transaction_read_only', 'on', false);"
+    ),
     in_a_check!("row_security_switched_on", "PERFORM set_config('row_security', 'on', false);"),
-    in_a_check!("guard_is_deleted_by_a_function", "BEGIN DELETE FROM pg_temp.pgmig_guard; EXCEPTION WHEN OTHERS THEN NULL; END;"),
+    in_a_check!(
+        "guard_is_deleted_by_a_function",
+        "BEGIN DELETE FROM pg_temp.pgmig_guard; EXCEPTION WHEN OTHERS THEN NULL; END;"
+    ),
     in_a_check!("schema_dropped", "DROP SCHEMA public CASCADE;"),
     in_a_check!("owned_objects_dropped", "DROP OWNED BY CURRENT_USER CASCADE;"),
 ];

@@ -13,7 +13,7 @@ const OBJECTS: &[Vector] = &[
          CREATE EVENT TRIGGER f ON ddl_command_start EXECUTE FUNCTION public.on_ddl(); GRANT ALL ON SCHEMA public TO app;",
     )
     .by_superuser()
-    .works(Works::Nowhere)
+    .works(Works::Until("CREATE TABLE public.later ()"))
     .ends(Ends::Refused),
     // An internal function under another name has the privileges of the new name only: everybody may call it.
     Vector::genuine(
@@ -140,7 +140,7 @@ const LOCKS: &[Vector] = &[
          INSERT INTO public.databasechangeloglock VALUES (1, true, now(), 'host');
          CREATE TRIGGER a BEFORE UPDATE ON public.databasechangeloglock FOR EACH ROW EXECUTE FUNCTION public.evil_trigger();",
     )
-    .works(Works::Nowhere)
+    .works(Works::Until("UPDATE public.databasechangeloglock SET locked = false"))
     .ends(Ends::Unharmed),
     Vector::genuine(
         "deferred_trigger_on_a_lock_table",
@@ -149,7 +149,7 @@ const LOCKS: &[Vector] = &[
          CREATE CONSTRAINT TRIGGER a AFTER UPDATE ON public.databasechangeloglock DEFERRABLE INITIALLY DEFERRED
              FOR EACH ROW EXECUTE FUNCTION public.evil_trigger();",
     )
-    .works(Works::Nowhere)
+    .works(Works::Until("UPDATE public.databasechangeloglock SET locked = false"))
     .ends(Ends::Unharmed),
     Vector::genuine(
         "rule_on_a_lock_table",
@@ -157,7 +157,7 @@ const LOCKS: &[Vector] = &[
          INSERT INTO public.databasechangeloglock VALUES (1, true, now(), 'host');
          CREATE RULE a AS ON UPDATE TO public.databasechangeloglock DO ALSO SELECT public.attack();",
     )
-    .works(Works::Nowhere)
+    .works(Works::Until("UPDATE public.databasechangeloglock SET locked = false"))
     .ends(Ends::Unharmed),
     Vector::genuine(
         "check_on_a_lock_table",
@@ -166,7 +166,7 @@ const LOCKS: &[Vector] = &[
          CREATE TABLE public.databasechangeloglock (id integer, locked boolean CHECK (public.f(locked)), lockedby text);
          INSERT INTO public.databasechangeloglock VALUES (1, true, 'host');",
     )
-    .works(Works::Nowhere)
+    .works(Works::Until("UPDATE public.databasechangeloglock SET locked = false"))
     .ends(Ends::Unharmed),
     Vector::genuine(
         "index_on_a_lock_table",
@@ -174,7 +174,7 @@ const LOCKS: &[Vector] = &[
          INSERT INTO public.databasechangeloglock VALUES (1, true, 'host');
          CREATE INDEX ON public.databasechangeloglock (public.evil_int(id)) WHERE NOT locked;",
     )
-    .works(Works::Nowhere)
+    .works(Works::Until("UPDATE public.databasechangeloglock SET locked = false"))
     .ends(Ends::Unharmed),
     Vector::genuine(
         "generated_column_of_a_lock_table",
@@ -184,7 +184,7 @@ const LOCKS: &[Vector] = &[
              n integer GENERATED ALWAYS AS (public.f(locked)) STORED);
          INSERT INTO public.databasechangeloglock VALUES (1, true, 'host');",
     )
-    .works(Works::Nowhere)
+    .works(Works::Until("UPDATE public.databasechangeloglock SET locked = false"))
     .ends(Ends::Unharmed),
     Vector::genuine(
         "cast_of_a_lock_column",
@@ -196,7 +196,7 @@ const LOCKS: &[Vector] = &[
          CREATE TABLE public.databasechangeloglock (id integer, locked public.c, lockedby text);
          INSERT INTO public.databasechangeloglock VALUES (1, ROW(1), 'host');",
     )
-    .works(Works::Nowhere)
+    .works(Works::Until("UPDATE public.databasechangeloglock SET locked = false"))
     .ends(Ends::Unharmed),
     Vector::genuine(
         "trigger_on_the_lock_table_of_knex",
@@ -204,7 +204,7 @@ const LOCKS: &[Vector] = &[
          INSERT INTO public.knex_migrations_lock VALUES (1, 1);
          CREATE TRIGGER a AFTER UPDATE ON public.knex_migrations_lock EXECUTE FUNCTION public.evil_trigger();",
     )
-    .works(Works::Nowhere)
+    .works(Works::Until("UPDATE public.knex_migrations_lock SET is_locked = 0"))
     .ends(Ends::Unharmed),
 ];
 

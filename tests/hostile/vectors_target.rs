@@ -258,10 +258,14 @@ impl Action {
     fn run(self, world: &World, setting: Setting, target: &Database, archive: &Path) -> Outcome {
         let source = |pgmig: Pgmig| pgmig.source(archive);
         let pgmig = match self {
-            Self::TestConnection => Pgmig::new().target(&world.file(setting, target)).arg("--testPGConnection"),
+            Self::TestConnection => {
+                Pgmig::new().target(&world.file(setting, target)).arg("--testPGConnection")
+            }
             Self::DryRun => source(world.pgmig(setting, target)).args(["--dry-run", "--force"]),
             Self::Unforced => source(world.pgmig(setting, target)),
-            Self::DryRunIntoTargetSchema => into_target_schema(world.pgmig(setting, target)).source(archive).arg("--dry-run"),
+            Self::DryRunIntoTargetSchema => {
+                into_target_schema(world.pgmig(setting, target)).source(archive).arg("--dry-run")
+            }
             Self::IntoTargetSchema => into_target_schema(world.pgmig(setting, target)).source(archive),
             Self::Restore => world.restore(setting, target, archive),
         };
@@ -274,7 +278,8 @@ fn into_target_schema(pgmig: Pgmig) -> Pgmig {
     let directory = pgmig.directory().join("profile");
     std::fs::create_dir(&directory).expect("a directory can be made");
     std::fs::write(directory.join("releases.yaml"), "1.0.0: 1\n").expect("a file can be written");
-    std::fs::write(directory.join("profile.yaml"), "name: two\nschema: public\n").expect("a file can be written");
+    std::fs::write(directory.join("profile.yaml"), "name: two\nschema: public\n")
+        .expect("a file can be written");
     pgmig.args(["--profile", "profile", "--schema", "target", "--force"])
 }
 
@@ -331,7 +336,7 @@ fn attempt(world: &World, trap: &Trap, archive: &Path, found: &mut Vec<String>) 
             }
             wrong.extend(before.difference(world, &target, &outcome, &[]));
             if !action.changes_the_target() {
-                wrong.extend(before.change_of_the_target(&target));
+                wrong.extend(before.change_of_the_target(world, &target));
             }
             found.extend(wrong.into_iter().map(|what| format!("{}, {action:?}: {what}", setting.name())));
             if action.changes_the_target() && outcome.status.success() {

@@ -1,16 +1,16 @@
 //! A server with an operator, an application and attackers; what an escape leaves on it, and what must not change.
 
 use super::payload;
-use crate::support::database::quoted;
 use crate::support::pgmig::TargetFile;
 use crate::support::server::PrivateServer;
-use crate::support::session::wait_until;
 use crate::support::store::ROW_VALUE;
 use crate::support::{Database, Pgmig, Server};
+use std::cell::OnceCell;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 /// The role that owns the target: `username`.
@@ -65,6 +65,8 @@ pub(super) struct World {
     /// The server writes here.
     markers: PathBuf,
     pub(super) directory: TempDir,
+    targets: AtomicU32,
+    dump: OnceCell<String>,
 }
 
 impl World {
@@ -86,7 +88,8 @@ impl World {
                  CREATE ROLE {CREATOR} LOGIN CREATEDB PASSWORD '{PASSWORD}' IN ROLE {APP}, pg_write_server_files;"
             ),
         );
-        Self { server, markers, directory: TempDir::new().expect("a temporary directory can be made") }
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        Self { server, markers, directory, targets: AtomicU32::default(), dump: OnceCell::new() }
     }
 
     /// Logs in as this role, which is nobody else underneath, and runs SQL.
@@ -100,7 +103,16 @@ impl World {
     /// A psql that logs in as this role.
     pub(super) fn psql_command(&self, role: &str, database: &Database) -> Command {
         let mut psql = self.server.program("psql");
-        psql.env("PGUSER", role).args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &database.name]);
+        psql.env("PGUSER", role).args([
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            &database.name,
+        ]);
         psql
     }
 
@@ -135,16 +147,31 @@ impl World {
 
     /// A target of [`APP`] with a row.
     pub(super) fn target(&self) -> Database {
-        let target = Database::create_with(&self.server, "target", &format!("TEMPLATE template0 OWNER {APP}"));
-        let name = quoted(&target.name);
-        target.psql(&format!(
-            "SET ROLE {APP}; CREATE TABLE public.kept (id integer PRIMARY KEY, note text);
-             INSERT INTO public.kept VALUES (1, '{ROW_VALUE}'); RESET ROLE;
-             ALTER DATABASE {name} SET work_mem = '5MB'; ALTER ROLE {APP} IN DATABASE {name} SET lock_timeout = '9s';
-             ALTER DATABASE {name} CONNECTION LIMIT 50; COMMENT ON DATABASE {name} IS 'of the application';
-             GRANT CREATE ON DATABASE {name} TO {OTHER}; GRANT CREATE ON SCHEMA public TO {OTHER};"
-        ));
-        target
+        let name = format!("target_{}", self.targets.fetch_add(1, Ordering::Relaxed));
+        self.server.psql(
+            "postgres",
+            &format!(
+                "CREATE DATABASE {name} TEMPLATE template0 OWNER {APP};
+                 ALTER DATABASE {name} SET work_mem = '5MB'; ALTER ROLE {APP} IN DATABASE {name} SET lock_timeout = '9s';
+                 ALTER DATABASE {name} CONNECTION LIMIT 50; COMMENT ON DATABASE {name} IS 'of the application';
+                 GRANT CREATE ON DATABASE {name} TO {OTHER};
+                 \\connect {name}
+                 GRANT CREATE ON SCHEMA public TO {OTHER}; SET ROLE {APP};
+                 CREATE TABLE public.kept (id integer PRIMARY KEY, note text);
+                 INSERT INTO public.kept VALUES (1, '{ROW_VALUE}');"
+            ),
+        );
+        Database::adopted(&self.server, &name)
+    }
+
+    /// pg_dump of a target that nobody has changed; the name is left out, as it is of [`World::dump`].
+    pub(super) fn dump_of_a_target(&self, target: &Database) -> String {
+        self.dump.get_or_init(|| self.dump(target)).clone()
+    }
+
+    /// pg_dump of a database with what belongs to the database itself, its name left out.
+    pub(super) fn dump(&self, database: &Database) -> String {
+        database.dump(&["--create"]).replace(&database.name, "NAME")
     }
 
     /// The target's file for a setting.
@@ -184,14 +211,20 @@ impl World {
     /// privileges, settings, limits and comments, settings of the server, what waits to be committed.
     #[track_caller]
     pub(super) fn cluster(&self) -> String {
-        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^pgmig'";
-        wait_until(|| self.server.psql("postgres", sessions) == "0\n");
         self.server.psql("postgres", CLUSTER)
     }
 }
 
+/// Sessions of a run that has ended may still be ending.
 const CLUSTER: &str = "
-    SELECT 'role ' || (to_jsonb(a) - 'oid') FROM pg_authid a ORDER BY rolname;
+    DO $$ BEGIN
+        FOR n IN 1..600 LOOP
+            EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name ~ '^pgmig');
+            PERFORM pg_stat_clear_snapshot(), pg_sleep(0.1);
+        END LOOP;
+    END $$;
+    SELECT 'session ' || application_name FROM pg_stat_activity WHERE application_name ~ '^pgmig';
+    SELECT 'role ' || (to_jsonb(a) - 'oid')::text FROM pg_authid a ORDER BY rolname;
     SELECT 'comment on role ' || objoid::regrole || ' ' || description FROM pg_shdescription
         WHERE classoid = 'pg_authid'::regclass ORDER BY objoid;
     SELECT 'member ' || member::regrole || ' of ' || roleid::regrole || ' ' || admin_option FROM pg_auth_members ORDER BY 1;
