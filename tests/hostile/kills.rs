@@ -62,18 +62,8 @@ fn killed_swapping_as_superuser() {
 }
 
 #[test]
-fn killed_swapping_as_creator() {
-    killed_and_run_again(Setting::SwapAsCreator);
-}
-
-#[test]
 fn killed_in_place_as_superuser() {
     killed_and_run_again(Setting::InPlaceAsSuperuser);
-}
-
-#[test]
-fn killed_in_place_as_owner() {
-    killed_and_run_again(Setting::InPlaceAsOwner);
 }
 
 /// Code that sleeps for ever ends when the operator says so.

@@ -38,5 +38,5 @@ CREATE FUNCTION public.evil(integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 CREATE FUNCTION public.evil_int(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE
     AS $$ BEGIN PERFORM public.attack(); RETURN $1; END $$;
 CREATE FUNCTION public.evil_trigger() RETURNS trigger LANGUAGE plpgsql
-    AS $$ BEGIN PERFORM public.attack(); RETURN NEW; END $$;
+    AS $$ BEGIN PERFORM public.attack(); IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$;
 "#;

@@ -84,7 +84,8 @@ impl Vector {
         source: &'static str,
         edits: &'static [(&'static str, &'static str)],
     ) -> Self {
-        Self { form, edits, ends: Ends::Unharmed, ..Self::genuine(name, source) }
+        let settings = Setting::AS_SUPERUSER;
+        Self { form, edits, ends: Ends::Unharmed, settings, ..Self::genuine(name, source) }
     }
 
     pub(super) const fn by_superuser(self) -> Self {
@@ -95,10 +96,6 @@ impl Vector {
         Self { form, ..self }
     }
 
-    pub(super) const fn dump_args(self, dump_args: &'static [&'static str]) -> Self {
-        Self { dump_args, ..self }
-    }
-
     pub(super) const fn works(self, works: Works) -> Self {
         Self { works, ..self }
     }
@@ -107,8 +104,8 @@ impl Vector {
         Self { ends, ..self }
     }
 
-    pub(super) const fn in_place(self) -> Self {
-        Self { settings: Setting::IN_PLACE, ..self }
+    pub(super) const fn at(self, settings: &'static [Setting]) -> Self {
+        Self { settings, ..self }
     }
 
     pub(super) const fn undo(self, undo: &'static str) -> Self {
@@ -120,19 +117,44 @@ impl Vector {
     }
 }
 
-/// Runs attacks, each by every login and strategy that it is for, and panics with all that went wrong, by name.
-/// `PGMIG_HOSTILE=TEXT` chooses those whose name contains the text.
+/// Runs attacks, each with an archive of its own, by every login and strategy that it is for. Panics with all that went
+/// wrong, by name. `PGMIG_HOSTILE=TEXT` chooses those whose name contains the text.
 #[track_caller]
 pub(super) fn hold(world: &World, vectors: &[Vector]) {
+    let groups: Vec<_> = vectors.iter().map(std::slice::from_ref).collect();
+    hold_each(world, &groups);
+}
+
+/// The same with one archive for all of them, each in a schema of its own. They are made by the same role, end in the
+/// same way, and are restored from this form of archive.
+#[track_caller]
+pub(super) fn hold_together(
+    world: &World,
+    form: Form,
+    dump_args: &'static [&'static str],
+    settings: &'static [Setting],
+    vectors: &[Vector],
+) {
+    let together: Vec<Vector> =
+        vectors.iter().map(|vector| Vector { form, dump_args, settings, ..*vector }).collect();
+    hold_each(world, &[&together]);
+}
+
+#[track_caller]
+fn hold_each(world: &World, groups: &[&[Vector]]) {
     let wanted = std::env::var("PGMIG_HOSTILE").unwrap_or_default();
     let mut wrong = Vec::new();
-    for vector in vectors.iter().filter(|vector| vector.name.contains(&wanted)) {
+    for vectors in groups.iter().filter(|vectors| vectors.iter().any(|vector| vector.name.contains(&wanted)))
+    {
         let mut found = Vec::new();
-        let tried = catch_unwind(AssertUnwindSafe(|| attempt(world, vector, &mut found)));
-        if let Err(panic) = tried {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| attempt(world, vectors, &mut found))) {
             found.push(format!("the test itself: {}", text_of(&*panic)));
         }
-        wrong.extend(found.into_iter().map(|what| format!("{}: {what}", vector.name)));
+        let name = if vectors.len() == 1 { vectors[0].name } else { "together" };
+        for what in found {
+            eprintln!("{name}: {what}");
+            wrong.push(format!("{name}: {what}"));
+        }
     }
     assert!(wrong.is_empty(), "{} findings\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -145,55 +167,76 @@ pub(super) fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
-fn attempt(world: &World, vector: &Vector, found: &mut Vec<String>) {
-    let source = world.source();
-    let sql = world.armed(vector.name, vector.source);
-    if vector.by_superuser {
-        source.psql(&sql);
-    } else {
-        world.psql_as(ATTACKER, &source, &sql);
+/// A vector's SQL; where it is not alone, in a schema of its name.
+fn sql_of(world: &World, vector: &Vector, sql: &str, is_alone: bool) -> String {
+    let sql = world.armed(vector.name, sql);
+    if is_alone { sql } else { sql.replace("public.", &format!("{}.", vector.name)) }
+}
+
+/// All that code of these vectors has reached since the last time that this was asked.
+fn escapes(world: &World, vectors: &[Vector]) -> Vec<(&'static str, String)> {
+    vectors.iter().filter_map(|vector| Some((vector.name, world.escape(vector.name)?))).collect()
+}
+
+fn attempt(world: &World, vectors: &[Vector], found: &mut Vec<String>) {
+    let first = &vectors[0];
+    let (source, is_alone) = (world.source(), vectors.len() == 1);
+    for vector in vectors {
+        let sql = sql_of(world, vector, vector.source, is_alone);
+        let sql = if is_alone { sql } else { format!("CREATE SCHEMA {}; {sql}", vector.name) };
+        if vector.by_superuser {
+            source.psql(&sql);
+        } else {
+            world.psql_as(ATTACKER, &source, &sql);
+        }
     }
-    let _ = world.escape(vector.name);
+    let _ = escapes(world, vectors);
     let edits: Vec<_> =
-        vector.edits.iter().map(|(from, to)| ((*from).to_owned(), world.armed(vector.name, to))).collect();
-    let archive = forge::archive(&source, vector.form, vector.dump_args, &edits, world.directory.path());
-    found.extend(proof(world, vector, &archive));
+        first.edits.iter().map(|(from, to)| ((*from).to_owned(), world.armed(first.name, to))).collect();
+    let archive = forge::archive(&source, first.form, first.dump_args, &edits, world.directory.path());
+    found.extend(proof(world, vectors, &archive));
     // What was forged is in the archive only.
-    let expected = vector.edits.is_empty().then(|| source.dump(&CONTENTS));
-    for setting in vector.settings {
-        let what = restore(world, vector, *setting, &archive, expected.as_ref());
+    let expected = first.edits.is_empty().then(|| source.dump(&CONTENTS));
+    for setting in first.settings {
+        let what = restore(world, vectors, *setting, &archive, expected.as_ref());
         found.extend(what.into_iter().map(|what| format!("{}: {what}", setting.name())));
     }
 }
 
-/// Shows that the attack works where nothing protects from it.
-fn proof(world: &World, vector: &Vector, archive: &Path) -> Option<String> {
-    if vector.works == Works::Nowhere {
-        return None;
+/// Shows that the attacks work where nothing protects from them.
+fn proof(world: &World, vectors: &[Vector], archive: &Path) -> Vec<String> {
+    let first = &vectors[0];
+    if vectors.iter().all(|vector| vector.works == Works::Nowhere) {
+        return Vec::new();
     }
     let before = world.cluster();
     let target = world.target();
     // Another one of the owner's.
-    let bystander = (vector.works == Works::ChangesState).then(|| (world.target(), world.cluster()));
-    let content = (vector.works == Works::Commits).then(|| target.dump(&[]));
-    let is_done = restore_unprotected(world, vector, &target, archive);
-    if let Works::Until(sql) = vector.works {
-        let _ = world.escape(vector.name);
-        target.try_psql(sql);
+    let bystander = (first.works == Works::ChangesState).then(|| (world.target(), world.cluster()));
+    let content = (first.works == Works::Commits).then(|| target.dump(&[]));
+    let is_done = restore_unprotected(world, first, &target, archive);
+    for vector in vectors {
+        if let Works::Until(sql) = vector.works {
+            let _ = world.escape(vector.name);
+            target.try_psql(&sql_of(world, vector, sql, vectors.len() == 1));
+        }
     }
-    let escape = world.escape(vector.name);
+    let escapes = escapes(world, vectors);
     let has_changed = bystander.is_some_and(|(_database, cluster)| cluster != world.cluster());
     let is_half_done = !is_done && content.is_some_and(|content| content != target.dump(&[]));
     drop(target);
-    undo(world, vector);
+    undo(world, first);
     assert_eq!(before, world.cluster(), "the proof has changed the cluster");
-    let works = match vector.works {
+    let works = |vector: &&Vector| match vector.works {
         Works::Nowhere => true,
-        Works::UnderRole | Works::AsSuperuser | Works::Until(_) => escape.is_some(),
+        Works::UnderRole | Works::AsSuperuser | Works::Until(_) => {
+            escapes.iter().any(|(name, _)| *name == vector.name)
+        }
         Works::Commits => is_half_done,
         Works::ChangesState => has_changed,
     };
-    (!works).then(|| "the attack does not work without pgmig".to_owned())
+    let does_not_work = vectors.iter().filter(|vector| !works(vector));
+    does_not_work.map(|vector| format!("{} does not work without pgmig", vector.name)).collect()
 }
 
 fn undo(world: &World, vector: &Vector) {
@@ -232,16 +275,16 @@ fn restore_unprotected(world: &World, vector: &Vector, target: &Database, archiv
 /// Restores with pgmig and says everything that is wrong afterwards.
 fn restore(
     world: &World,
-    vector: &Vector,
+    vectors: &[Vector],
     setting: Setting,
     archive: &Path,
     expected: Option<&String>,
 ) -> Vec<String> {
-    let target = world.target();
+    let (target, vector) = (world.target(), &vectors[0]);
     let before = State::of_a_fresh_target(world, &target);
     let outcome = world.restore(setting, &target, archive).timeout(Duration::from_secs(60)).run();
     let mut wrong: Vec<String> =
-        world.escape(vector.name).map(|way| format!("ESCAPED by {way}")).into_iter().collect();
+        escapes(world, vectors).iter().map(|(name, way)| format!("ESCAPED, {name} by {way}")).collect();
     let status = outcome.status.code();
     let is_right = match vector.ends {
         Ends::Restored => status == Some(0),

@@ -3,7 +3,7 @@
 
 use super::forge::Form;
 use super::vector::{Ends, Vector, Works, hold};
-use super::world::World;
+use super::world::{Setting, World};
 
 /// The index on `z` fails, after everything else.
 const SOURCE: &str = "{functions}
@@ -34,6 +34,7 @@ macro_rules! in_a_check {
         )
         .works(Works::Nowhere)
         .ends(Ends::Stopped)
+        .at(&[Setting::SwapAsSuperuser, Setting::InPlaceAsSuperuser, Setting::InPlaceAsOwner])
     };
 }
 
@@ -50,7 +51,7 @@ macro_rules! after_the_comment {
         )
         .works(Works::Commits)
         .ends(Ends::Stopped)
-        .in_place()
+        .at(Setting::IN_PLACE)
     };
 }
 
@@ -64,7 +65,7 @@ macro_rules! among_inserts {
         )
         .works(Works::Commits)
         .ends(Ends::Stopped)
-        .in_place()
+        .at(Setting::IN_PLACE)
     };
 }
 
@@ -95,7 +96,7 @@ const HIDDEN: &[Vector] = &[
     ])
     .works(Works::Commits)
     .ends(Ends::Stopped)
-    .in_place(),
+    .at(Setting::IN_PLACE),
     Vector::forged("commit_behind_a_function_with_a_body", Form::Custom, SOURCE, &[(
         "CREATE FUNCTION public.g() RETURNS integer\n    LANGUAGE sql\n    AS $$SELECT 1$$;",
         "CREATE FUNCTION public.g() RETURNS integer LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; END; \
@@ -103,7 +104,7 @@ const HIDDEN: &[Vector] = &[
     )])
     .works(Works::Commits)
     .ends(Ends::Stopped)
-    .in_place(),
+    .at(Setting::IN_PLACE),
     Vector::forged("commit_behind_other_string_rules", Form::Custom, SOURCE, &[
         ("AS $$SELECT 1$$;", "AS $$SELECT 1$$; SET standard_conforming_strings = off;"),
         (
@@ -113,7 +114,7 @@ const HIDDEN: &[Vector] = &[
     ])
     .works(Works::Commits)
     .ends(Ends::Stopped)
-    .in_place(),
+    .at(Setting::IN_PLACE),
     Vector::forged("commit_behind_string_rules_set_by_a_function", Form::Custom, SOURCE, &[
         ("AS $$SELECT 1$$;", "AS $$SELECT 1$$; SELECT pg_catalog.set_config('standard_conforming_' || 'strings', 'off', false);"),
         (
@@ -123,7 +124,7 @@ const HIDDEN: &[Vector] = &[
     ])
     .works(Works::Commits)
     .ends(Ends::Stopped)
-    .in_place(),
+    .at(Setting::IN_PLACE),
     after_the_comment!("commit_in_an_entry", Custom, "COMMIT;"),
     after_the_comment!("commit_in_a_script", Script, "COMMIT;"),
     after_the_comment!("commit_behind_comments", Custom, "/* a /* b */ c */ -- d\n COMMIT /* */ WORK;"),

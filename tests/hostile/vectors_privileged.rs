@@ -1,10 +1,11 @@
 //! What only a superuser can make, in archives of databases where one has made it.
 
-use super::vector::{Ends, Vector, Works, hold};
-use super::world::World;
+use super::forge::Form;
+use super::vector::{Ends, Vector, Works, hold, hold_together};
+use super::world::{Setting, World};
 
 /// Each gives whoever owns the archive something that its owner could not have made.
-const OBJECTS: &[Vector] = &[
+const ESCAPES: &[Vector] = &[
     Vector::genuine(
         "event_trigger",
         "{functions} CREATE FUNCTION public.on_ddl() RETURNS event_trigger LANGUAGE plpgsql
@@ -43,6 +44,18 @@ const OBJECTS: &[Vector] = &[
          CREATE TABLE public.t (id integer CHECK (public.f(id))); INSERT INTO public.t VALUES (1);",
     )
     .works(Works::AsSuperuser),
+    Vector::genuine(
+        "foreign_table_on_a_program",
+        "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+         CREATE FOREIGN TABLE public.f (line text) SERVER files OPTIONS (program 'echo program > {marker}');
+         CREATE MATERIALIZED VIEW public.m AS SELECT * FROM public.f;",
+    )
+    .by_superuser()
+    .ends(Ends::Refused),
+];
+
+/// Each of these is refused by name, too.
+const OBJECTS: &[Vector] = &[
     Vector::genuine(
         "aggregate_with_an_internal_state",
         "CREATE AGGREGATE public.a(anynonarray) (SFUNC = array_agg_transfn, STYPE = internal, FINALFUNC = array_agg_finalfn,
@@ -92,14 +105,6 @@ const OBJECTS: &[Vector] = &[
     )
     .by_superuser()
     .works(Works::Nowhere)
-    .ends(Ends::Refused),
-    Vector::genuine(
-        "foreign_table_on_a_program",
-        "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
-         CREATE FOREIGN TABLE public.f (line text) SERVER files OPTIONS (program 'echo program > {marker}');
-         CREATE MATERIALIZED VIEW public.m AS SELECT * FROM public.f;",
-    )
-    .by_superuser()
     .ends(Ends::Refused),
     Vector::genuine(
         "publication_of_all_tables",
@@ -209,11 +214,42 @@ const LOCKS: &[Vector] = &[
 ];
 
 #[test]
+fn objects_that_let_code_escape() {
+    hold(&World::start(), ESCAPES);
+}
+
+#[test]
 fn objects_of_a_superuser() {
-    hold(&World::start(), OBJECTS);
+    let world = World::start();
+    hold_together(&world, Form::Custom, &[], Setting::ALL, OBJECTS);
+    all_are_named(&world);
+}
+
+/// A refusal names every object, before anything is made.
+#[track_caller]
+fn all_are_named(world: &World) {
+    let source = world.source();
+    source.psql(
+        "CREATE EXTENSION adminpack; CREATE PUBLICATION p FOR ALL TABLES; CREATE FOREIGN DATA WRAPPER w;
+         CREATE FUNCTION public.native(cstring) RETURNS integer LANGUAGE internal AS 'int4in';
+         CREATE FUNCTION public.leaks() RETURNS integer LANGUAGE sql LEAKPROOF AS 'SELECT 1';
+         CREATE FUNCTION public.on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
+         CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public.on_ddl();",
+    );
+    let archive = world.directory.path().join("named.dump");
+    source.dump_through_pipe(&[], &archive);
+    for setting in Setting::ALL {
+        let target = world.target();
+        let before = world.cluster();
+        let mut outcome = world.restore(*setting, &target, &archive).run().expect_status(3);
+        for name in ["adminpack", "PUBLICATION p", "WRAPPER w", "native", "leaks", "EVENT TRIGGER e"] {
+            outcome = outcome.stderr_has(name);
+        }
+        assert_eq!(before, world.cluster(), "{outcome}");
+    }
 }
 
 #[test]
 fn lock_tables_of_migration_tools() {
-    hold(&World::start(), LOCKS);
+    hold_together(&World::start(), Form::Custom, &[], Setting::ALL, LOCKS);
 }

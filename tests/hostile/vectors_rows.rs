@@ -1,29 +1,14 @@
 //! Code of the source's owner that runs while rows are loaded, in archives that pg_dump wrote.
 
 use super::forge::Form;
-use super::vector::{Ends, Vector, Works, hold};
-use super::world::World;
+use super::vector::{Ends, Vector, Works, hold, hold_together};
+use super::world::{Setting, World};
 
 const CONSTRAINTS: &[Vector] = &[
     Vector::genuine(
         "check_constraint",
         "{functions} CREATE TABLE public.t (id integer CHECK (public.evil(id))); INSERT INTO public.t VALUES (1);",
     ),
-    Vector::genuine(
-        "check_constraint_in_inserts",
-        "{functions} CREATE TABLE public.t (id integer CHECK (public.evil(id))); INSERT INTO public.t VALUES (1);",
-    )
-    .form(Form::CustomInserts),
-    Vector::genuine(
-        "check_constraint_in_a_script",
-        "{functions} CREATE TABLE public.t (id integer CHECK (public.evil(id))); INSERT INTO public.t VALUES (1);",
-    )
-    .form(Form::Script),
-    Vector::genuine(
-        "check_constraint_in_a_script_of_inserts",
-        "{functions} CREATE TABLE public.t (id integer CHECK (public.evil(id))); INSERT INTO public.t VALUES (1);",
-    )
-    .form(Form::ScriptInserts),
     Vector::genuine(
         "generated_column",
         "{functions} CREATE TABLE public.t (id integer, twice integer GENERATED ALWAYS AS (public.evil_int(id)) STORED);
@@ -58,12 +43,6 @@ const KEYS: &[Vector] = &[
         "{functions} CREATE TABLE public.t (id integer) PARTITION BY LIST (public.evil_int(id));
          CREATE TABLE public.t1 PARTITION OF public.t FOR VALUES IN (1); INSERT INTO public.t VALUES (1);",
     ),
-    Vector::genuine(
-        "partition_key_through_the_root",
-        "{functions} CREATE TABLE public.t (id integer) PARTITION BY LIST (public.evil_int(id));
-         CREATE TABLE public.t1 PARTITION OF public.t FOR VALUES IN (1); INSERT INTO public.t VALUES (1);",
-    )
-    .dump_args(&["--load-via-partition-root"]),
     Vector::genuine(
         "hash_function_of_a_partition_key",
         "{functions} CREATE TABLE public.t (id integer) PARTITION BY HASH (public.evil_int(id));
@@ -119,7 +98,8 @@ const SETTINGS_OF_FUNCTIONS: &[Vector] = &[
          CREATE OR REPLACE FUNCTION public.f(integer) RETURNS boolean LANGUAGE plpgsql SET role TO 'postgres'
              AS $$ BEGIN COPY (SELECT current_user) TO '{marker}'; RETURN true; END $$;",
     )
-    .ends(Ends::Unharmed),
+    .ends(Ends::Unharmed)
+    .at(Setting::OVER_ANOTHER_ROLE),
     Vector::genuine(
         "function_that_sets_session_authorization",
         "CREATE FUNCTION public.f(integer) RETURNS boolean LANGUAGE sql AS 'SELECT true';
@@ -128,7 +108,8 @@ const SETTINGS_OF_FUNCTIONS: &[Vector] = &[
          CREATE OR REPLACE FUNCTION public.f(integer) RETURNS boolean LANGUAGE plpgsql SET session_authorization TO 'postgres'
              AS $$ BEGIN COPY (SELECT current_user) TO '{marker}'; RETURN true; END $$;",
     )
-    .ends(Ends::Unharmed),
+    .ends(Ends::Unharmed)
+    .at(Setting::OVER_ANOTHER_ROLE),
 ];
 
 /// Code that changes the session for what comes after it.
@@ -142,7 +123,8 @@ const STICKY: &[Vector] = &[
          CREATE FUNCTION public.g() RETURNS integer LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';",
     )
     .works(Works::Nowhere)
-    .ends(Ends::Unharmed),
+    .ends(Ends::Unharmed)
+    .at(Setting::OVER_ANOTHER_ROLE),
     Vector::genuine(
         "session_authorization_is_set_and_stays_so",
         "{functions} CREATE FUNCTION public.f(integer) RETURNS boolean LANGUAGE plpgsql
@@ -151,7 +133,8 @@ const STICKY: &[Vector] = &[
          CREATE INDEX ON public.t (id);",
     )
     .works(Works::Nowhere)
-    .ends(Ends::Unharmed),
+    .ends(Ends::Unharmed)
+    .at(Setting::OVER_ANOTHER_ROLE),
     Vector::genuine(
         "search_path_is_set_and_stays_so",
         "{functions} CREATE FUNCTION public.oideq(oid, oid) RETURNS boolean LANGUAGE plpgsql
@@ -163,7 +146,8 @@ const STICKY: &[Vector] = &[
          CREATE INDEX ON public.t (id); CREATE TABLE public.u (id integer PRIMARY KEY REFERENCES public.u);",
     )
     .works(Works::Nowhere)
-    .ends(Ends::Unharmed),
+    .ends(Ends::Unharmed)
+    .at(Setting::OVER_ANOTHER_ROLE),
     Vector::genuine(
         "strings_are_made_unsafe",
         r#"{functions} CREATE FUNCTION public.f(integer) RETURNS boolean LANGUAGE plpgsql
@@ -175,7 +159,8 @@ const STICKY: &[Vector] = &[
          CREATE SEQUENCE public."\' || public.attack() || \'";"#,
     )
     .works(Works::Nowhere)
-    .ends(Ends::Unharmed),
+    .ends(Ends::Unharmed)
+    .at(Setting::OVER_ANOTHER_ROLE),
     Vector::genuine(
         "prepared_statements_are_replaced",
         "{functions} CREATE FUNCTION public.f(integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
@@ -186,7 +171,8 @@ const STICKY: &[Vector] = &[
          CREATE INDEX ON public.t (id);",
     )
     .works(Works::Nowhere)
-    .ends(Ends::Unharmed),
+    .ends(Ends::Unharmed)
+    .at(Setting::OVER_ANOTHER_ROLE),
     Vector::genuine(
         "temporary_views_shadow_the_catalogs",
         "{functions} CREATE FUNCTION public.f(integer) RETURNS boolean LANGUAGE plpgsql AS $$ DECLARE name text; BEGIN
@@ -199,7 +185,8 @@ const STICKY: &[Vector] = &[
          CREATE INDEX ON public.t (id); CREATE TABLE public.u (id integer PRIMARY KEY REFERENCES public.u);",
     )
     .works(Works::Nowhere)
-    .ends(Ends::Unharmed),
+    .ends(Ends::Unharmed)
+    .at(Setting::OVER_ANOTHER_ROLE),
 ];
 
 /// What PostgreSQL runs as the table's owner, who cannot become anybody else.
@@ -271,14 +258,30 @@ const SAFE_IN_POSTGRESQL: &[Vector] = &[
     .works(Works::Nowhere),
 ];
 
-#[test]
-fn constraints() {
-    hold(&World::start(), CONSTRAINTS);
+/// All of it in one archive, whatever wrote it.
+fn together(form: Form, dump_args: &'static [&'static str], settings: &'static [Setting]) {
+    let vectors: Vec<Vector> = [CONSTRAINTS, KEYS, SAFE_IN_POSTGRESQL].concat();
+    hold_together(&World::start(), form, dump_args, settings, &vectors);
 }
 
 #[test]
-fn keys_and_operators() {
-    hold(&World::start(), KEYS);
+fn in_an_archive() {
+    together(Form::Custom, &[], Setting::ALL);
+}
+
+#[test]
+fn in_an_archive_of_inserts() {
+    together(Form::CustomInserts, &["--load-via-partition-root"], Setting::AS_SUPERUSER);
+}
+
+#[test]
+fn in_a_script() {
+    together(Form::Script, &["--load-via-partition-root"], Setting::AS_SUPERUSER);
+}
+
+#[test]
+fn in_a_script_of_inserts() {
+    together(Form::ScriptInserts, &[], Setting::AS_SUPERUSER);
 }
 
 #[test]
@@ -289,9 +292,4 @@ fn settings_of_functions() {
 #[test]
 fn what_sticks_to_the_session() {
     hold(&World::start(), STICKY);
-}
-
-#[test]
-fn what_postgresql_makes_safe_stays_safe() {
-    hold(&World::start(), SAFE_IN_POSTGRESQL);
 }

@@ -122,6 +122,12 @@ const HISTORIES: &[Trap] = &[
 
 const NAMES: &[Trap] = &[
     trap(
+        "policy_on_the_table",
+        "{functions} CREATE POLICY p ON public.kept USING (public.attack()) WITH CHECK (public.attack());
+         ALTER TABLE public.kept ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;",
+        "SET ROLE app; SELECT * FROM public.kept; RESET ROLE; INSERT INTO public.kept VALUES (7, ''); SELECT public.attack()",
+    ),
+    trap(
         "operators_before_those_of_the_catalog",
         "{functions} CREATE FUNCTION public.oideq(oid, oid) RETURNS boolean LANGUAGE plpgsql
              AS $$ BEGIN PERFORM public.attack(); RETURN pg_catalog.oideq($1, $2); END $$;
@@ -182,7 +188,7 @@ const TABLES: &[Trap] = &[
     ),
     trap(
         "deferred_trigger_on_the_table",
-        "{functions} CREATE CONSTRAINT TRIGGER a AFTER INSERT OR DELETE ON public.kept DEFERRABLE INITIALLY DEFERRED
+        "{functions} CREATE CONSTRAINT TRIGGER deferred AFTER INSERT OR DELETE ON public.kept DEFERRABLE INITIALLY DEFERRED
              FOR EACH ROW EXECUTE FUNCTION public.evil_trigger();",
         "INSERT INTO public.kept VALUES (7, '')",
     ),
@@ -200,12 +206,6 @@ const TABLES: &[Trap] = &[
     ),
     trap("index_on_the_table", "{functions} CREATE INDEX ON public.kept (public.evil_int(id)) WHERE public.evil(id);", "INSERT INTO public.kept VALUES (7, '')"),
     trap("statistics_on_the_table", "{functions} CREATE STATISTICS public.s ON (public.evil_int(id)), note FROM public.kept;", ""),
-    trap(
-        "policy_on_the_table",
-        "{functions} CREATE POLICY p ON public.kept USING (public.attack()) WITH CHECK (public.attack());
-         ALTER TABLE public.kept ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;",
-        "SET ROLE app; SELECT * FROM public.kept; RESET ROLE; INSERT INTO public.kept VALUES (7, ''); SELECT public.attack()",
-    ),
     trap("materialized_view_of_the_target", "{functions} CREATE MATERIALIZED VIEW public.m AS SELECT public.attack() AS a;", ""),
     of_another_role(trap(
         "check_of_another_role",
@@ -238,17 +238,21 @@ enum Action {
 }
 
 impl Action {
-    const ALL: [Self; 6] = [
-        Self::TestConnection,
-        Self::DryRun,
-        Self::Unforced,
-        Self::DryRunIntoTargetSchema,
-        Self::IntoTargetSchema,
-        Self::Restore,
-    ];
-
-    fn is_possible(self, setting: Setting) -> bool {
-        setting.is_swap() || !matches!(self, Self::DryRunIntoTargetSchema | Self::IntoTargetSchema)
+    /// What is tried by this login and strategy; who is the owner has nobody underneath.
+    fn at(setting: Setting) -> &'static [Self] {
+        match setting {
+            Setting::SwapAsSuperuser => &[
+                Self::TestConnection,
+                Self::DryRun,
+                Self::Unforced,
+                Self::DryRunIntoTargetSchema,
+                Self::IntoTargetSchema,
+                Self::Restore,
+            ],
+            Setting::SwapAsCreator => &[Self::TestConnection, Self::DryRun, Self::Restore],
+            Setting::InPlaceAsSuperuser => &[Self::DryRun, Self::Restore],
+            Setting::InPlaceAsOwner => &[Self::Restore],
+        }
     }
 
     fn changes_the_target(self) -> bool {
@@ -293,70 +297,105 @@ fn archive(world: &World) -> PathBuf {
 }
 
 #[track_caller]
-fn hold(traps: &[Trap]) {
+fn hold(traps: &[Trap], each_alone: bool) {
     let world = World::start();
     let archive = archive(&world);
     let wanted = std::env::var("PGMIG_HOSTILE").unwrap_or_default();
+    let size = if each_alone { 1 } else { traps.len() };
     let mut wrong = Vec::new();
-    for trap in traps.iter().filter(|trap| trap.name.contains(&wanted)) {
+    for traps in traps.chunks(size).filter(|traps| traps.iter().any(|trap| trap.name.contains(&wanted))) {
         let mut found = Vec::new();
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| attempt(&world, trap, &archive, &mut found))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| attempt(&world, traps, &archive, &mut found))) {
             found.push(format!("the test itself: {}", text_of(&*panic)));
         }
-        wrong.extend(found.into_iter().map(|what| format!("{}: {what}", trap.name)));
+        let name = if each_alone { traps[0].name } else { "together" };
+        for what in found {
+            eprintln!("{name}: {what}");
+            wrong.push(format!("{name}: {what}"));
+        }
     }
     assert!(wrong.is_empty(), "{} findings\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn set(world: &World, trap: &Trap) -> Database {
+/// A trap's SQL; where it is not alone, in a schema of its name.
+fn sql_of(world: &World, trap: &Trap, sql: &str, is_alone: bool) -> String {
+    let sql = world.armed(trap.name, sql);
+    if is_alone {
+        return sql;
+    }
+    let schema = format!("{}.", trap.name);
+    sql.replace("public.", &schema).replace(&format!("{schema}kept"), "public.kept")
+}
+
+/// A target with these traps.
+fn set(world: &World, traps: &[Trap]) -> Database {
     let target = world.target();
-    world.psql_as(trap.by, &target, &world.armed(trap.name, trap.sql));
-    let _ = world.escape(trap.name);
+    for trap in traps {
+        let sql = sql_of(world, trap, trap.sql, traps.len() == 1);
+        let schema = if traps.len() == 1 { String::new() } else { format!("CREATE SCHEMA {};", trap.name) };
+        world.psql_as(trap.by, &target, &format!("{schema} {sql}"));
+    }
+    let _ = escapes(world, traps);
     target
 }
 
-fn attempt(world: &World, trap: &Trap, archive: &Path, found: &mut Vec<String>) {
-    if !trap.sprung_by.is_empty() {
-        let target = set(world, trap);
-        let output = target.try_psql(trap.sprung_by);
-        if world.escape(trap.name).is_none() {
-            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-            found.push(format!("the attack does not work without pgmig: {stderr}"));
-        }
-    }
+fn escapes(world: &World, traps: &[Trap]) -> Vec<String> {
+    let escape = |trap: &Trap| Some(format!("ESCAPED, {} by {}", trap.name, world.escape(trap.name)?));
+    traps.iter().filter_map(escape).collect()
+}
+
+fn attempt(world: &World, traps: &[Trap], archive: &Path, found: &mut Vec<String>) {
+    found.extend(proof(world, traps));
     for setting in Setting::ALL {
-        let mut target = set(world, trap);
-        for action in Action::ALL.into_iter().filter(|action| action.is_possible(*setting)) {
-            let before = State::of(world, &target);
+        let mut target = set(world, traps);
+        let mut before = State::of(world, &target);
+        for action in Action::at(*setting) {
             let outcome = action.run(world, *setting, &target, archive);
-            let mut wrong: Vec<String> =
-                world.escape(trap.name).map(|way| format!("ESCAPED by {way}")).into_iter().collect();
+            let mut wrong = escapes(world, traps);
             if !matches!(outcome.status.code(), Some(0 | 1 | 3)) {
                 wrong.push(format!("ended with {outcome}"));
             }
             wrong.extend(before.difference(world, &target, &outcome, &[]));
-            if !action.changes_the_target() {
+            let is_changed = action.changes_the_target() && outcome.status.success();
+            if !is_changed {
                 wrong.extend(before.change_of_the_target(world, &target));
             }
             found.extend(wrong.into_iter().map(|what| format!("{}, {action:?}: {what}", setting.name())));
-            if action.changes_the_target() && outcome.status.success() {
-                target = set(world, trap);
+            if is_changed {
+                target = set(world, traps);
+                before = State::of(world, &target);
             }
         }
     }
 }
 
+/// Shows that the code runs as a superuser who does without pgmig what pgmig has to do.
+fn proof(world: &World, traps: &[Trap]) -> Vec<String> {
+    let target = set(world, traps);
+    let mut wrong = Vec::new();
+    for trap in traps.iter().filter(|trap| !trap.sprung_by.is_empty()) {
+        let sql = sql_of(world, trap, trap.sprung_by, traps.len() == 1);
+        let output = target.try_psql(&format!("BEGIN; {sql}; SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK"));
+        if world.escape(trap.name).is_none() {
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            wrong.push(format!("{} does not work without pgmig: {stderr}", trap.name));
+        }
+    }
+    let _ = escapes(world, traps);
+    wrong
+}
+
 #[test]
 fn histories_and_locks() {
-    hold(HISTORIES);
+    hold(HISTORIES, true);
 }
 
 #[test]
 fn names_and_settings() {
-    hold(NAMES);
+    hold(NAMES, true);
 }
 
 #[test]
 fn tables_and_what_is_on_them() {
-    hold(TABLES);
+    hold(TABLES, false);
 }

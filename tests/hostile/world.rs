@@ -40,6 +40,10 @@ impl Setting {
     pub(super) const ALL: &[Self] =
         &[Self::SwapAsSuperuser, Self::SwapAsCreator, Self::InPlaceAsSuperuser, Self::InPlaceAsOwner];
     pub(super) const IN_PLACE: &[Self] = &[Self::InPlaceAsSuperuser, Self::InPlaceAsOwner];
+    pub(super) const AS_SUPERUSER: &[Self] = &[Self::SwapAsSuperuser, Self::InPlaceAsSuperuser];
+    /// The session belongs to another role than `username`, as far as that logs in at all.
+    pub(super) const OVER_ANOTHER_ROLE: &[Self] =
+        &[Self::SwapAsSuperuser, Self::SwapAsCreator, Self::InPlaceAsSuperuser];
 
     pub(super) fn name(self) -> &'static str {
         match self {
