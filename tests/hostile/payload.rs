@@ -8,11 +8,15 @@ CREATE FUNCTION public.attack() RETURNS boolean LANGUAGE plpgsql AS $attack$
 DECLARE
     was text := current_user;
     way text;
+    tried integer := coalesce(nullif(current_setting('evil.tried', true), ''), '0');
 BEGIN
+    -- Operators are called thousands of times.
+    IF tried >= 25 THEN RETURN true; END IF;
+    PERFORM set_config('evil.tried', (tried + 1)::text, false);
     FOR way IN
         SELECT unnest(ARRAY['SELECT 1', 'RESET ROLE', 'SET ROLE NONE', 'SET SESSION AUTHORIZATION DEFAULT',
             'SET LOCAL SESSION AUTHORIZATION DEFAULT', 'SET SESSION AUTHORIZATION postgres', 'SET ROLE postgres',
-            'RESET ALL', 'ALTER ROLE app SUPERUSER', 'GRANT pg_write_server_files TO app'])
+            'ALTER ROLE app SUPERUSER', 'GRANT pg_write_server_files TO app'])
         UNION ALL SELECT format('SET ROLE %I', rolname) FROM pg_catalog.pg_roles WHERE rolname <> current_user
     LOOP
         BEGIN

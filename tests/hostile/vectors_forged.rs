@@ -127,7 +127,8 @@ const DATA: &[Vector] = &[
             "COPY public.t (id, note) FROM stdin;",
             "COPY public.t (id, note) FROM PROGRAM 'echo program > {marker}';",
         )],
-    ),
+    )
+    .works(Works::AsSuperuser),
     Vector::forged(
         "copy_to_a_file",
         Form::Custom,
@@ -177,7 +178,7 @@ const DATA: &[Vector] = &[
         SOURCE,
         &[(
             "'one'",
-            "'one'); DO $$ BEGIN RESET ROLE; PERFORM public.attack(); END $$; INSERT INTO public.t VALUES (2, 'two'",
+            "'one'); DO 'BEGIN RESET ROLE; PERFORM public.attack(); END'; INSERT INTO public.t VALUES (2, 'two'",
         )],
     ),
     Vector::forged(

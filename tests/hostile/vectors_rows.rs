@@ -86,6 +86,15 @@ const KEYS: &[Vector] = &[
          CREATE FUNCTION public.looks(integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT a FROM public.v); END $$;
          CREATE TABLE public.t (id integer CHECK (public.looks(id))); INSERT INTO public.t VALUES (1);",
     ),
+    Vector::genuine(
+        "foreign_key_with_a_cast",
+        "{functions} CREATE DOMAIN public.d AS integer; CREATE TYPE public.c AS (n integer);
+         CREATE FUNCTION public.to_int(public.c) RETURNS integer LANGUAGE plpgsql IMMUTABLE
+             AS $$ BEGIN PERFORM public.attack(); RETURN ($1).n; END $$;
+         CREATE CAST (public.c AS integer) WITH FUNCTION public.to_int(public.c) AS IMPLICIT;
+         CREATE TABLE public.t (id integer PRIMARY KEY); CREATE TABLE public.u (c public.c REFERENCES public.t);
+         INSERT INTO public.t VALUES (1); INSERT INTO public.u VALUES (ROW(1));",
+    ),
 ];
 
 /// What a function's own settings do: no word of its body shows them. Rows are there before the function has them.
@@ -224,16 +233,6 @@ const SAFE_IN_POSTGRESQL: &[Vector] = &[
         "statistics_of_an_expression",
         "{functions} CREATE TABLE public.t (id integer); INSERT INTO public.t SELECT generate_series(1, 100);
          CREATE STATISTICS public.s ON (public.evil_int(id)), id FROM public.t;",
-    )
-    .works(Works::Nowhere),
-    Vector::genuine(
-        "foreign_key_with_a_cast",
-        "{functions} CREATE DOMAIN public.d AS integer; CREATE TYPE public.c AS (n integer);
-         CREATE FUNCTION public.to_int(public.c) RETURNS integer LANGUAGE plpgsql IMMUTABLE
-             AS $$ BEGIN PERFORM public.attack(); RETURN ($1).n; END $$;
-         CREATE CAST (public.c AS integer) WITH FUNCTION public.to_int(public.c) AS IMPLICIT;
-         CREATE TABLE public.t (id integer PRIMARY KEY); CREATE TABLE public.u (c public.c REFERENCES public.t);
-         INSERT INTO public.t VALUES (1); INSERT INTO public.u VALUES (ROW(1));",
     )
     .works(Works::Nowhere),
     Vector::genuine(

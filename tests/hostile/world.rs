@@ -156,7 +156,7 @@ impl World {
             "postgres",
             &format!(
                 "CREATE DATABASE {name} TEMPLATE template0 OWNER {APP};
-                 ALTER DATABASE {name} SET work_mem = '5MB'; ALTER ROLE {APP} IN DATABASE {name} SET lock_timeout = '9s';
+                 ALTER DATABASE {name} SET work_mem = '5MB';
                  ALTER DATABASE {name} CONNECTION LIMIT 50; COMMENT ON DATABASE {name} IS 'of the application';
                  GRANT CREATE ON DATABASE {name} TO {OTHER};
                  \\connect {name}
@@ -255,7 +255,7 @@ pub(super) const NOT_OF_USERNAME: &str = "
     SELECT class || ' ' || o.name || ' of ' || owner::regrole FROM objects o (class, id, owner, name, space)
         JOIN pg_namespace n ON n.oid = space
         WHERE nspname !~ '^pg_|^information_schema$' AND owner <> 'app'::regrole
-            AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = class AND objid = id AND deptype = 'e')
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = class AND objid = id AND deptype IN ('e', 'i'))
     UNION ALL SELECT 'schema ' || nspname || ' of ' || nspowner::regrole FROM pg_namespace
         WHERE nspname !~ '^pg_|^information_schema$' AND nspowner <> 'app'::regrole AND nspname <> 'public'
     UNION ALL SELECT 'default privileges of ' || defaclrole::regrole FROM pg_default_acl WHERE defaclrole <> 'app'::regrole
