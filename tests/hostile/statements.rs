@@ -12,7 +12,13 @@ fn said(world: &World, log: &Path, from: usize) -> Vec<String> {
     let text = std::fs::read(log).expect("the log is there");
     let text = String::from_utf8_lossy(&text[from..]).into_owned();
     let marked = format!("{}|pgmig", world.server.superuser);
-    text.split("\n@").filter(|line| line.starts_with(&marked)).map(str::to_owned).collect()
+    let is_statement = |line: &&str| line.starts_with(&marked) && !line.contains(": DETAIL:  parameters:");
+    text.split("\n@").filter(is_statement).map(str::to_owned).collect()
+}
+
+/// A statement without its literals, in which names of a user's may stand.
+fn without_literals(statement: &str) -> String {
+    statement.split('\'').step_by(2).collect()
 }
 
 fn of_a_user(world: &World, setting: Setting) -> Vec<String> {
@@ -41,7 +47,7 @@ fn of_a_user(world: &World, setting: Setting) -> Vec<String> {
     let _ = world.restore(setting, &target, &archive).run().expect_status(0);
     let all = said(world, &log, from);
     assert!(all.len() > 5, "the superuser's statements are in the log: {all:?}");
-    all.into_iter().filter(|statement| statement.contains(OF_A_USER)).collect()
+    all.into_iter().filter(|statement| without_literals(statement).contains(OF_A_USER)).collect()
 }
 
 /// Named in a statement of a superuser's session is nothing of a user's.

@@ -252,11 +252,10 @@ fn restore_unprotected(world: &World, vector: &Vector, target: &Database, archiv
     } else {
         command.args(["--no-owner", "-d", &target.name]);
     }
-    match (vector.works, vector.form.is_script()) {
-        (Works::AsSuperuser, _) => {}
-        (Works::Commits, _) => drop(command.args(["--single-transaction"])),
-        (_, true) => drop(command.env("PGOPTIONS", "-c role=app")),
-        (_, false) => drop(command.arg("--role=app")),
+    if vector.works == Works::Commits {
+        command.arg("--single-transaction");
+    } else if vector.works != Works::AsSuperuser && !vector.by_superuser {
+        command.args(if vector.form.is_script() { ["-c", "SET ROLE app"] } else { ["--role", "app"] });
     }
     if vector.form.is_script() {
         let stop = if vector.works == Works::Commits { "ON_ERROR_STOP=1" } else { "ON_ERROR_STOP=0" };

@@ -274,7 +274,7 @@ const OF_A_SUPERUSER: &[Vector] = &[
     Vector::forged("default_privileges_of_the_superuser", Form::Custom, SOURCE, &[(
         "ALTER DEFAULT PRIVILEGES FOR ROLE attacker IN SCHEMA public GRANT SELECT ON TABLES  TO PUBLIC;",
         "ALTER DEFAULT PRIVILEGES FOR ROLE postgres GRANT ALL ON TABLES TO attacker; SELECT public.attack();",
-    )]).works(Works::UnderRole),
+    )]).works(Works::AsSuperuser),
 ];
 
 /// Scripts, which can hold any statement anywhere.
@@ -306,6 +306,7 @@ const SCRIPTS: &[Vector] = &[
             "-- PostgreSQL database dump complete\n--\n\nRESET ROLE;\nCOPY (SELECT 1) TO '{marker}';\n--",
         )],
     ),
+    // psql itself refuses it by \restrict, where pg_dump writes that.
     Vector::forged(
         "script_that_calls_a_program",
         Form::Script,
@@ -314,7 +315,8 @@ const SCRIPTS: &[Vector] = &[
             "COMMENT ON TABLE public.t IS 'a comment';",
             "COMMENT ON TABLE public.t IS 'a comment';\n\\! echo program > {marker}\n",
         )],
-    ),
+    )
+    .works(Works::Nowhere),
     Vector::forged(
         "script_that_sets_another_user",
         Form::Script,
@@ -332,7 +334,8 @@ const SCRIPTS: &[Vector] = &[
             AS $$ BEGIN RETURN public.attack(); END $$;
         CREATE TABLE public.t (id integer CHECK (public.f())); INSERT INTO public.t VALUES (1);",
         &[("ALTER FUNCTION public.f() OWNER TO attacker;", "ALTER FUNCTION public.f() OWNER TO postgres;")],
-    ),
+    )
+    .works(Works::AsSuperuser),
     Vector::forged(
         "script_without_a_search_path",
         Form::Script,

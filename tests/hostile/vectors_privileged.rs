@@ -23,8 +23,8 @@ const ESCAPES: &[Vector] = &[
          SELECT lo_from_bytea(4242, 'by an internal function');
          CREATE FUNCTION public.f(integer) RETURNS boolean LANGUAGE sql AS 'SELECT true';
          CREATE TABLE public.t (id integer CHECK (public.f(id))); INSERT INTO public.t VALUES (1);
-         CREATE OR REPLACE FUNCTION public.f(integer) RETURNS boolean LANGUAGE sql AS $$
-             SELECT public.export(lo_from_bytea(0, 'by an internal function'), '{marker}') = 1 $$;",
+         CREATE OR REPLACE FUNCTION public.f(integer) RETURNS boolean LANGUAGE plpgsql AS $$ DECLARE made oid; BEGIN
+             made := lo_from_bytea(0, 'by an internal function'); PERFORM public.export(made, '{marker}'); RETURN true; END $$;",
     )
     .by_superuser()
     .ends(Ends::Refused)
