@@ -238,7 +238,7 @@ fn proof(world: &World, vectors: &[Vector], archive: &Path) -> Vec<String> {
 
 fn undo(world: &World, vector: &Vector) {
     if !vector.undo.is_empty() {
-        world.server.psql("postgres", vector.undo);
+        world.server.psql("postgres", &vector.undo.replace("{verifier}", &world.verifier));
     }
     // A database that was renamed.
     world.server.psql("postgres", "DROP DATABASE IF EXISTS stolen WITH (FORCE)");

@@ -60,7 +60,7 @@ const OF_THE_DATABASE: &[Vector] = &[
 const OF_THE_ROLE: &[Vector] = &[
     owner!("username_gets_a_password", "ALTER ROLE app PASSWORD 'known' /* %1$I */")
         .names(&["password"])
-        .undo("ALTER ROLE app PASSWORD 'l0gin-s3cret'"),
+        .undo("ALTER ROLE app PASSWORD '{verifier}'"),
     owner!(
         "username_set_otherwise",
         "ALTER ROLE app SET search_path = evil; ALTER ROLE app SET statement_timeout = '1ms' /* %1$I */"
@@ -87,7 +87,7 @@ const OF_A_RESTORE_THAT_SUCCEEDS: &[Vector] = &[
     .names(&["privilege", "comment"]),
     owner!("password_at_a_success", "ALTER ROLE app PASSWORD 'known' /* %1$I */", "")
         .names(&["password"])
-        .undo("ALTER ROLE app PASSWORD 'l0gin-s3cret'"),
+        .undo("ALTER ROLE app PASSWORD '{verifier}'"),
     owner!("search_path_at_a_success", "ALTER ROLE app SET search_path = evil /* %1$I */", "")
         .names(&["search_path"])
         .undo("ALTER ROLE app RESET ALL"),

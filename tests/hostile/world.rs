@@ -69,6 +69,8 @@ pub(super) struct World {
     /// The server writes here.
     markers: PathBuf,
     pub(super) directory: TempDir,
+    /// What the server keeps of the password of [`APP`].
+    pub(super) verifier: String,
     targets: AtomicU32,
     dump: OnceCell<String>,
 }
@@ -93,7 +95,9 @@ impl World {
             ),
         );
         let directory = TempDir::new().expect("a temporary directory can be made");
-        Self { server, markers, directory, targets: AtomicU32::default(), dump: OnceCell::new() }
+        let verifier = format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{APP}'");
+        let verifier = server.psql("postgres", &verifier).trim_end().to_owned();
+        Self { verifier, server, markers, directory, targets: AtomicU32::default(), dump: OnceCell::new() }
     }
 
     /// Logs in as this role, which is nobody else underneath, and runs SQL.
