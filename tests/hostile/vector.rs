@@ -147,10 +147,7 @@ fn hold_each(world: &World, groups: &[&[Vector]]) {
             found.push(format!("the test itself: {}", text_of(&*panic)));
         }
         let name = if vectors.len() == 1 { vectors[0].name } else { "together" };
-        for what in found {
-            eprintln!("{name}: {what}");
-            wrong.push(format!("{name}: {what}"));
-        }
+        wrong.extend(found.into_iter().map(|what| format!("{name}: {what}")));
     }
     assert!(wrong.is_empty(), "{} findings\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -262,9 +259,6 @@ fn restore_unprotected(world: &World, vector: &Vector, target: &Database, archiv
         command.args(["-v", stop, "-f"]);
     }
     let output = command.arg(archive).stdin(Stdio::null()).output().expect("PostgreSQL's programs run");
-    if std::env::var_os("PGMIG_HOSTILE_SHOW").is_some() {
-        eprintln!("--- {} without pgmig\n{}", vector.name, String::from_utf8_lossy(&output.stderr));
-    }
     output.status.success()
 }
 

@@ -315,10 +315,7 @@ fn hold(traps: &[Trap], each_alone: bool, is_read_only: bool) {
             found.push(format!("the test itself: {}", text_of(&*panic)));
         }
         let name = if each_alone { traps[0].name } else { "together" };
-        for what in found {
-            eprintln!("{name}: {what}");
-            wrong.push(format!("{name}: {what}"));
-        }
+        wrong.extend(found.into_iter().map(|what| format!("{name}: {what}")));
     }
     assert!(wrong.is_empty(), "{} findings\n{}", wrong.len(), wrong.join("\n"));
 }
