@@ -7,6 +7,7 @@ mod archive;
 mod cli;
 mod faults;
 mod harness;
+mod hostile;
 mod in_place;
 mod instances;
 mod rewriting;
