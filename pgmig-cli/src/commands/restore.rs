@@ -71,8 +71,8 @@ async fn restore(
         restore.allow_erase();
     }
     if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
-        let text = "in place everything goes over one connection, whatever --jobs says".to_owned();
-        display.event(&Event::Notice(&Notice { severity: Severity::Notice, text }));
+        let text = "in place everything goes over one connection, whatever --jobs says";
+        display.event(&Event::Notice(&Notice::new(Severity::Notice, text)));
     }
     restore.run().await.map_err(Failure::of)
 }

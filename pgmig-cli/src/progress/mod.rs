@@ -95,7 +95,7 @@ impl Display {
         }
         let text = match notice.severity {
             Severity::Warning => format!("warning: {}", notice.text),
-            Severity::Notice => format!("notice: {}", notice.text),
+            _ => format!("notice: {}", notice.text),
         };
         match &self.form {
             Form::Bars(bars) => bars.beside(|| say(&text)),

@@ -7,6 +7,7 @@ use crate::profile::{Profile, Release};
 
 /// The goal of an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Goal {
     /// The newest release of `releases.yaml`.
     Newest,

@@ -117,6 +117,7 @@ pub enum RestoreError {
 
 /// A row that the server did not accept. Holds no values.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RowError {
     /// The table, as SQL.
     pub table: String,

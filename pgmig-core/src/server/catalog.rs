@@ -61,6 +61,7 @@ pub(crate) struct RoleFacts {
 
 /// A session on a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct OtherSession {
     /// The server process.
     pub pid: i32,

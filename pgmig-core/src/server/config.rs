@@ -109,6 +109,7 @@ impl fmt::Display for OnLine {
 
 /// Where the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Host {
     /// A host name or an IP address.
     Tcp(String),
@@ -133,6 +134,7 @@ impl Host {
 /// Values of environment variables that a program hands over; the library reads none itself. Empty ones count as
 /// not set. `postgres.yaml` goes before them.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct TargetEnvironment {
     /// `PG_CA_FILE`: a CA file. Goes before `PGSSLROOTCERT`.
     pub pg_ca_file: Option<String>,
