@@ -29,6 +29,8 @@ pub mod archive;
 pub mod backup;
 pub mod copy;
 pub mod error;
+#[cfg(test)]
+mod flags;
 pub mod instance;
 mod lines;
 pub mod migrations;

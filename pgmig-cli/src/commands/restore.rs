@@ -5,6 +5,7 @@ use crate::args::{self, Args, ENTERED_MAPPING, OutputFormat, SchemaOf};
 use crate::confirm;
 use crate::environment::Environment;
 use crate::failure::{Failure, Usage};
+use crate::hints;
 use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
@@ -74,7 +75,9 @@ async fn restore(
         let text = "in place everything goes over one connection, whatever --jobs says";
         display.event(&Event::Notice(&Notice::new(Severity::Notice, text)));
     }
-    restore.run().await.map_err(Failure::of)
+    let mut report = restore.run().await.map_err(Failure::of)?;
+    hints::notices(&mut report.notices);
+    Ok(report)
 }
 
 /// Opens the backup, finds the mapping, looks at the target.

@@ -73,7 +73,7 @@ pub struct OtherSession {
     pub state: String,
     /// Whether `su_username` may end it.
     #[serde(skip)]
-    pub(crate) can_be_ended: bool,
+    pub can_be_ended: bool,
 }
 
 impl std::fmt::Display for OtherSession {
