@@ -101,7 +101,7 @@ const NOT_OPENED: &[(&str, &[&str])] = &[
     ("block_id_wrong.dump", &["at byte 92391", "dump ID", AGAIN]),
 ];
 
-/// Found while data are read, when there is a staging database. (What else can be found: pgmig-core/src/archive/tests.)
+/// Found while data are read, when there is a staging database. (What else can be found: pgmig-core/pgdump-archive/src/tests.)
 const NOT_READ: &[(&str, &[&str])] = &[
     ("trunc_mid_chunk_pipe.dump", &["at byte 92401, in the data of TABLE DATA store.workspace", AGAIN]),
     ("trunc_in_lo.dump", &["at byte 107307, in the data of BLOBS", AGAIN]),

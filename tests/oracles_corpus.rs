@@ -7,8 +7,8 @@ mod disagreements;
 
 use crate::support::corpus::{archives, directory};
 use crate::support::server::Server;
+use pgdump_archive::copy::{EndMarker, RowSplitter};
 use pgmig_core::archive::{Archive, ArchiveError, Block, Entry, EntryKind, Section};
-use pgmig_core::copy::{EndMarker, RowSplitter};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! Where other readers do not agree with ours, and why: by what is in an archive, so that it holds for any corpus.
 
 use super::Contents;
+use pgdump_archive::copy::CopyStatement;
 use pgmig_core::archive::{Archive, ArchiveVersion, Compression, Container, DataState, Entry, EntryKind};
-use pgmig_core::copy::CopyStatement;
 
 /// A shortcoming of another reader.
 pub(super) struct Disagreement {

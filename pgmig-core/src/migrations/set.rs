@@ -3,7 +3,8 @@
 //! sqlx's own reader silently ignores misnamed files, and silently allows gaps and duplicates.
 
 use super::error::SchemaError;
-use crate::profile::{Builtin, Profile};
+use crate::profile::Profile;
+use pgmig_schema_migrations::BuiltinProfile;
 use sqlx::migrate::{Migration, MigrationType};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 use std::borrow::Cow;
@@ -46,8 +47,8 @@ impl MigrationSet {
     /// # Ok::<(), pgmig_core::migrations::SchemaError>(())
     /// ```
     pub fn builtin(profile: &str) -> Result<Self, SchemaError> {
-        let builtin =
-            Builtin::find(profile).ok_or_else(|| SchemaError::UnknownSet { name: profile.to_owned() })?;
+        let builtin = BuiltinProfile::find(profile)
+            .ok_or_else(|| SchemaError::UnknownSet { name: profile.to_owned() })?;
         let files = builtin
             .migrations
             .iter()
