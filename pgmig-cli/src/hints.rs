@@ -7,7 +7,9 @@ use pgmig_core::progress::Notice;
 use pgmig_core::restore::{PlannedSchema, Refusal, Remedy, RestoreError, RestorePlan};
 
 /// An option as the library's messages name it, and its flag.
-const FLAGS: [(&str, &str); 10] = [
+const FLAGS: [(&str, &str); 12] = [
+    ("RestoreOptions::allow_extensions", "--allow-extension"),
+    ("RestoreOptions::trust_archive", "--trust-archive"),
     ("RestoreOptions::jobs", "--jobs"),
     ("RestoreOptions::keep_previous", "--keep-previous"),
     ("RestoreOptions::migrations", "--migrations"),

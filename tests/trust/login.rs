@@ -218,7 +218,10 @@ fn the_superusers_sessions_touch_nothing_of_a_users() {
             for name in OF_USERS {
                 assert!(!statement.contains(name), "{strategy}: {name} in {statement}");
             }
-            assert!(!statement.contains("SCRAM-SHA-256$4096:") || statement.contains("CREATE ROLE"), "{statement}");
+            assert!(
+                !statement.contains("SCRAM-SHA-256$4096:") || statement.contains("CREATE ROLE"),
+                "{statement}"
+            );
             assert!(!statement.contains("SET ROLE"), "{statement}");
         }
     }

@@ -176,7 +176,7 @@ impl ArchiveLogin {
         let text = match why {
             Why::Same => return None,
             Why::Trusted => format!(
-                "--trust-archive: code in the backup can act as {login}{rights}; its statements make what only a superuser \
+                "RestoreOptions::trust_archive: code in the backup can act as {login}{rights}; its statements make what only a superuser \
                  can make"
             ),
             Why::OwnerIsSuperuser => format!(

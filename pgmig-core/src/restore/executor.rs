@@ -6,13 +6,11 @@ use crate::restore::error::RestoreError;
 use crate::restore::plan::transaction_control::control_in;
 use crate::restore::plan::{RunAs, Task};
 use crate::restore::refusal::Refusal;
+use crate::restore::superuser_session::SuperuserSession;
 use crate::rewrite::{Rules, rewrite_ddl};
 use crate::server::TargetError;
-use crate::restore::superuser_session::SuperuserSession;
 use crate::server::session::{Change, Session};
-use crate::sql::{
-    Lexer, QualifiedName, StandardStrings, quote_ident, quote_literal, split_statements,
-};
+use crate::sql::{Lexer, QualifiedName, StandardStrings, quote_ident, quote_literal, split_statements};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -106,7 +104,9 @@ impl Executor {
     /// How many of the first of these tasks can be sent together.
     fn batch_length(&self, tasks: &[&Task]) -> usize {
         let Some(first) = tasks.first() else { return 0 };
-        let Some(run_as) = single_role(first).filter(|_| !self.session.is_one_transaction()) else { return 1 };
+        let Some(run_as) = single_role(first).filter(|_| !self.session.is_one_transaction()) else {
+            return 1;
+        };
         let mut bytes = 0;
         let fits = |task: &&&Task| {
             bytes += task.statements.iter().map(|(_, sql)| sql.len()).sum::<usize>();
@@ -190,8 +190,7 @@ impl Executor {
         }
         self.settings(task).await?;
         // An object of the superuser's that is handed over is never the superuser's for others to see.
-        let is_handed_over =
-            is_superusers && task.statements.len() > 1 && !self.session.is_one_transaction();
+        let is_handed_over = is_superusers && task.statements.len() > 1 && !self.session.is_one_transaction();
         if is_handed_over {
             self.become_role(&RunAs::Superuser).await?;
             self.session.begin("create an object and hand it over").await?;

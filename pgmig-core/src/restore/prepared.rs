@@ -1,19 +1,19 @@
 //! A prepared restore: what a caller can ask of it before it runs.
 
+use super::archive_login::ArchiveLogin;
 use super::build::Build;
 use super::error::RestoreError;
 use super::failpoint::Failpoints;
 use super::in_place::InPlaceRestore;
 use super::journal::Journal;
 use super::options::{Erase, RestoreOptions};
+use super::preflight::open_control;
 use super::preflight::{self, Preflight};
 use super::refusal::Refusal;
 use super::run::Run;
 use super::staging::names::staging_name;
 use super::swap::SwapRestore;
 use super::target_schema::TargetSchema;
-use super::archive_login::ArchiveLogin;
-use super::preflight::open_control;
 use crate::archive::Archive;
 use crate::backup::Backup;
 use crate::error::Result;
@@ -304,7 +304,12 @@ impl RestoreBuilder {
 }
 
 /// Removes the temporary role after a preflight that failed, whose connection is gone.
-async fn end_anew(mut login: ArchiveLogin, config: &TargetConfig, application: &str, progress: &dyn Progress) {
+async fn end_anew(
+    mut login: ArchiveLogin,
+    config: &TargetConfig,
+    application: &str,
+    progress: &dyn Progress,
+) {
     let Some(name) = login.role().map(|role| role.name().to_owned()) else { return };
     let ended = match open_control(config, application).await {
         Ok((mut control, _)) => {
@@ -321,7 +326,9 @@ async fn end_anew(mut login: ArchiveLogin, config: &TargetConfig, application: &
 
 /// What is said of a temporary role that could not be removed.
 pub(crate) fn left_behind(name: &str, error: &dyn std::fmt::Display) -> Notice {
-    let text = format!("the temporary role {name} is left behind ({error}); the next restore of the target removes it");
+    let text = format!(
+        "the temporary role {name} is left behind ({error}); the next restore of the target removes it"
+    );
     Notice { severity: Severity::Warning, text }
 }
 

@@ -144,7 +144,7 @@ pub enum Refusal {
     #[error(
         "the server does not let {} log in, as which code in the backup is to run:\n{}\nadd this line to pg_hba.conf, above \
          the lines that refuse it, and reload the server: {line}\nor, if you trust the backup and the target's owner, use \
-         --trust-archive",
+         RestoreOptions::trust_archive",
         if *is_temporary { format!("a temporary role, a member of {username},") } else { format!("username {username}") },
         AllLines(attempts)
     )]
@@ -161,12 +161,12 @@ pub enum Refusal {
     /// Entries that only a superuser can make, in an archive that is not trusted.
     #[error(
         "the backup has objects that only a superuser can make, and a superuser makes nothing for a backup that is not \
-         trusted:\n{}\n{}if you trust the backup, use --trust-archive: its statements are then run as a superuser",
+         trusted:\n{}\n{}if you trust the backup, use RestoreOptions::trust_archive: its statements are then run as a superuser",
         AllLines(entries),
         match (is_swap, entries.iter().any(|entry| entry.starts_with("EXTENSION "))) {
-            (true, true) => "for an extension that you trust, use --allow-extension NAME; ",
+            (true, true) => "for an extension that you trust, use RestoreOptions::allow_extensions NAME; ",
             (true, false) => "",
-            (false, _) => "let a superuser make them in the target beforehand, and they stay as they are; or use --strategy swap, \
+            (false, _) => "let a superuser make them in the target beforehand, and they stay as they are; or use StrategyMode::Swap, \
                            in which a superuser makes harmless extensions; or, ",
         }
     )]

@@ -65,8 +65,11 @@ impl Run {
         if now.is_none_or(|now| now.oid != self.target.oid) {
             return Err(Refusal::Changed { database: self.target.name.clone() }.into());
         }
-        let subject =
-            Subject { database: self.target.oid, username: self.config.username(), is_superuser: self.is_superuser };
+        let subject = Subject {
+            database: self.target.oid,
+            username: self.config.username(),
+            is_superuser: self.is_superuser,
+        };
         self.state = Some(State::read(&mut self.control, subject).await?);
         self.failpoints.pass(Step::Lock)?;
         Ok(())
@@ -75,15 +78,19 @@ impl Run {
     /// What belongs to the target database and to `username`, and is not as it was before the restore.
     pub(crate) async fn changes(&mut self) -> Result<Vec<String>> {
         let Some(before) = self.state.take() else { return Ok(Vec::new()) };
-        let subject =
-            Subject { database: self.target.oid, username: self.config.username(), is_superuser: self.is_superuser };
+        let subject = Subject {
+            database: self.target.oid,
+            username: self.config.username(),
+            is_superuser: self.is_superuser,
+        };
         let mut changes = before.changes(&State::read(&mut self.control, subject).await?);
         self.state = Some(before);
         if let ArchiveLogin::Username(config) = &self.login {
             match Session::open(config, &self.maintenance, &self.application).await {
                 Ok(session) => session.close().await,
                 Err(TargetError::WrongPassword { .. }) => {
-                    changes.push(format!("the password of role {} was changed", quote_ident(config.username())));
+                    changes
+                        .push(format!("the password of role {} was changed", quote_ident(config.username())));
                 }
                 // It may connect to the target only.
                 Err(_) => {}
@@ -138,7 +145,8 @@ impl Run {
             match removed {
                 Ok(()) => self.journal.notice(format!("removed role {name}, left by an earlier run")),
                 Err(error) => {
-                    self.journal.warn(format!("role {name}, left by an earlier run, cannot be removed ({error})"));
+                    self.journal
+                        .warn(format!("role {name}, left by an earlier run, cannot be removed ({error})"));
                 }
             }
         }
@@ -155,7 +163,8 @@ impl Run {
     pub(crate) async fn end_login(&mut self) {
         let Some(name) = self.login.role().map(|role| role.name().to_owned()) else { return };
         if let Err(error) = self.try_to_end_login().await {
-            self.journal.warn(format!("the temporary role {name} is left behind ({error}); the next run removes it"));
+            self.journal
+                .warn(format!("the temporary role {name} is left behind ({error}); the next run removes it"));
         }
     }
 

@@ -76,7 +76,11 @@ impl State {
 /// # Errors
 ///
 /// [`RestoreError::StateWouldChange`].
-pub(crate) async fn require_unchanged(session: &mut Session, before: &State, subject: Subject<'_>) -> Result<()> {
+pub(crate) async fn require_unchanged(
+    session: &mut Session,
+    before: &State,
+    subject: Subject<'_>,
+) -> Result<()> {
     let mut changes = before.changes(&State::read(session, subject).await?);
     changes.extend(changed_in_transaction(session).await?);
     if changes.is_empty() { Ok(()) } else { Err(RestoreError::StateWouldChange(changes).into()) }
@@ -137,7 +141,8 @@ fn attributes_of_role(subject: Subject<'_>) -> String {
     let (name, owner) = (quote_ident(subject.username), quote_literal(subject.username));
     let of = quote_literal(&format!(" of role {name}"));
     let (catalog, password) = if subject.is_superuser {
-        let digest = "pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(r.rolpassword, 'UTF8')), 'hex')";
+        let digest =
+            "pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(r.rolpassword, 'UTF8')), 'hex')";
         ("pg_authid", format!("COALESCE({digest}, '')"))
     } else {
         ("pg_roles", "''".to_owned())

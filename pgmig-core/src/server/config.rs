@@ -280,11 +280,7 @@ impl TargetConfig {
 
     /// The same server and database for another login.
     pub(crate) fn for_login(&self, login: &Login) -> Self {
-        Self {
-            su_username: login.user().to_owned(),
-            password: login.password().cloned(),
-            ..self.clone()
-        }
+        Self { su_username: login.user().to_owned(), password: login.password().cloned(), ..self.clone() }
     }
 
     /// The same server, which is on this machine, by TCP: nobody is between here and there, so TLS is not asked for.

@@ -26,7 +26,7 @@ impl Build {
             if !everyone && self.has_superuser_beside {
                 journal.warn(format!(
                     "the target has the extension {0}, which the archive lacks, and it was not created again: a superuser makes \
-                     it only before an archive that is not trusted; --allow-extension {0} lets it, but not with a stream",
+                     it only before an archive that is not trusted; RestoreOptions::allow_extensions {0} lets it, but not with a stream",
                     quote_ident(name)
                 ));
                 continue;

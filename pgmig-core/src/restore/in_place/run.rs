@@ -118,7 +118,8 @@ impl InPlaceRestore {
 
     /// The commit must change nothing but the target's contents. Migrations, which are not the archive's, may change more.
     async fn require_same_state(&self, mut session: Session) -> Result<Session> {
-        let Some(state) = self.state.as_ref().filter(|_| self.run.journal.report.migrations.is_empty()) else {
+        let Some(state) = self.state.as_ref().filter(|_| self.run.journal.report.migrations.is_empty())
+        else {
             return Ok(session);
         };
         session.execute("SET search_path = ''", "set search_path").await?;
@@ -139,7 +140,9 @@ impl InPlaceRestore {
         let status = self.run.control.value(&query, "find out how the transaction ended").await;
         let what = match status.as_deref() {
             Ok("aborted") => return RestoreError::TransactionEnded(culprit).into(),
-            Ok("committed") => "a part of the backup is in the target, and what the target held is gone".to_owned(),
+            Ok("committed") => {
+                "a part of the backup is in the target, and what the target held is gone".to_owned()
+            }
             _ => format!(
                 "whether anything of it was committed is not known; when the server can be reached, this tells: {query} -- \
                  \"aborted\" means that the target is untouched"

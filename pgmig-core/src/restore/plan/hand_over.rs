@@ -10,7 +10,8 @@ use crate::sql::{Lexer, StandardStrings, TokenKind, quote_ident};
 pub(super) fn hand_over(entry: &Entry, sql: &str, strings: StandardStrings, role: &str) -> Option<String> {
     use EntryKind as K;
     let tag = entry.tag.to_str().ok()?;
-    let schema = || entry.namespace.as_ref()?.to_str().ok().filter(|schema| !schema.is_empty()).map(quote_ident);
+    let schema =
+        || entry.namespace.as_ref()?.to_str().ok().filter(|schema| !schema.is_empty()).map(quote_ident);
     let name = match entry.kind {
         K::Server | K::ProceduralLanguage | K::Publication => quote_ident(tag),
         K::Type => qualified_name(entry).to_string(),
@@ -42,9 +43,8 @@ fn signature(tag: &str, strings: StandardStrings) -> Option<&str> {
     }
     let arguments: Vec<TokenKind> = kinds.collect();
     let (last, arguments) = arguments.split_last()?;
-    let in_arguments = |kind: &TokenKind| {
-        is_name(*kind) || matches!(kind, TokenKind::Symbol(b',' | b'.' | b'[' | b']'))
-    };
+    let in_arguments =
+        |kind: &TokenKind| is_name(*kind) || matches!(kind, TokenKind::Symbol(b',' | b'.' | b'[' | b']'));
     (*last == TokenKind::Symbol(b')') && arguments.iter().all(in_arguments)).then_some(tag)
 }
 

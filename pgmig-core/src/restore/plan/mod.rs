@@ -31,9 +31,9 @@ pub(crate) use task::{EntrySettings, EntryStep, RunAs, Task};
 use crate::archive::{Archive, DumpId};
 use crate::progress::Notice;
 use crate::restore::refusal::Refusal;
+use crate::sql::QualifiedName;
 use expected::Expected;
 use planner::Planner;
-use crate::sql::QualifiedName;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use untrusted::{PlannedExtension, Trust};
@@ -75,9 +75,12 @@ pub(crate) struct Plan {
 impl Plan {
     /// Every entry's statements.
     pub(crate) fn tasks(&self) -> impl Iterator<Item = &Task> {
-        let Self { first, pre_data, data_first, data_last, post_data, privileges, last, event_triggers, .. } =
-            self;
-        [first, pre_data, data_first, data_last, post_data, privileges, last, event_triggers].into_iter().flatten()
+        let Self {
+            first, pre_data, data_first, data_last, post_data, privileges, last, event_triggers, ..
+        } = self;
+        [first, pre_data, data_first, data_last, post_data, privileges, last, event_triggers]
+            .into_iter()
+            .flatten()
     }
 
     /// Plans the restore of `archive`, whose texts must be UTF-8.
@@ -89,7 +92,9 @@ impl Plan {
     pub(crate) fn new(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
         match Planner::plan(archive, facts) {
             // In a transaction of `username`'s no superuser makes anything.
-            Err(Refusal::NeedsSuperuser { entries, .. }) if facts.trust != Trust::Full && facts.login_is_superuser => {
+            Err(Refusal::NeedsSuperuser { entries, .. })
+                if facts.trust != Trust::Full && facts.login_is_superuser =>
+            {
                 Err(Refusal::NeedsTrust { entries, is_swap: false })
             }
             plan => Ok(untrusted::restrict(plan?, archive, facts)?.with_partitioned(archive)),

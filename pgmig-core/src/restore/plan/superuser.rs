@@ -65,9 +65,12 @@ pub(crate) fn is_privileged_function(sql: &str, strings: StandardStrings) -> boo
     let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
     // A type may have this name, and a function may say that it is not.
     let is_leakproof = |before: &Token| {
-        !["returns", "setof", "not"].iter().any(|word| is(before, word)) && before.kind != TokenKind::Symbol(b'.')
+        !["returns", "setof", "not"].iter().any(|word| is(before, word))
+            && before.kind != TokenKind::Symbol(b'.')
     };
-    tokens.windows(2).any(|pair| matches!(pair, [before, token] if is(token, "leakproof") && is_leakproof(before)))
+    tokens
+        .windows(2)
+        .any(|pair| matches!(pair, [before, token] if is(token, "leakproof") && is_leakproof(before)))
         || tokens.windows(2).any(|pair| match pair {
             [keyword, language] if is(keyword, "language") => {
                 let name = sql.get(language.body.clone()).unwrap_or_default().to_ascii_lowercase();

@@ -215,7 +215,9 @@ fn rewrite_descriptions(plan: &mut Plan, archive: &Archive, strings: StandardStr
     }
     plan.notices.extend(left_out.into_iter().map(|label| Notice {
         severity: Severity::Warning,
-        text: format!("{label} was left out: it describes what belongs to the superuser, and the backup is not trusted"),
+        text: format!(
+            "{label} was left out: it describes what belongs to the superuser, and the backup is not trusted"
+        ),
     }));
 }
 
@@ -251,7 +253,10 @@ mod tests {
             comment("COMMENT ON EXTENSION \"uuid-ossp\" IS 'it''s';\n").as_deref(),
             Some("COMMENT ON EXTENSION \"uuid-ossp\" IS 'it''s'")
         );
-        assert_eq!(comment("COMMENT ON EXTENSION x IS NULL").as_deref(), Some("COMMENT ON EXTENSION x IS NULL"));
+        assert_eq!(
+            comment("COMMENT ON EXTENSION x IS NULL").as_deref(),
+            Some("COMMENT ON EXTENSION x IS NULL")
+        );
         assert_eq!(comment("COMMENT ON EXTENSION x IS 'a'; DROP TABLE t"), None);
         assert_eq!(comment("COMMENT ON FUNCTION x() IS 'a'"), None);
     }

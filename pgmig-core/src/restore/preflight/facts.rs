@@ -55,7 +55,13 @@ fn cannot_become_owner(config: &TargetConfig, roles: &RoleFacts) -> Option<Strin
 }
 
 /// What follows from who runs code of the archive.
-pub(crate) fn restrict(facts: &mut Facts, login: &ArchiveLogin, options: &RestoreOptions, allowed: &[String], strategy: Strategy) {
+pub(crate) fn restrict(
+    facts: &mut Facts,
+    login: &ArchiveLogin,
+    options: &RestoreOptions,
+    allowed: &[String],
+    strategy: Strategy,
+) {
     if login.role().is_none() {
         return;
     }
@@ -77,9 +83,8 @@ pub(crate) async fn ask(
     let right = if control.server_version() >= 160_000 { "SET" } else { "MEMBER" };
     // Code of the archive becomes the roles that its login can become.
     let grants = if is_separate { owner.as_str() } else { "session_user" };
-    let sql = format!(
-        "SELECT rolname, pg_catalog.pg_has_role({grants}, oid, '{right}') FROM pg_catalog.pg_roles"
-    );
+    let sql =
+        format!("SELECT rolname, pg_catalog.pg_has_role({grants}, oid, '{right}') FROM pg_catalog.pg_roles");
     let rows = control.rows(&sql, "list the roles").await?;
     let existing = rows.iter().map(|row| row.text(0).to_owned()).collect();
     let strangers = rows.iter().filter(|row| !row.is_true(1)).map(|row| row.text(0).to_owned()).collect();

@@ -171,7 +171,8 @@ pub(crate) async fn leftovers(
     let mut left = Vec::new();
     for row in control.rows(sql, "look for temporary roles of earlier runs").await? {
         let marker = row.get(2).and_then(Marker::from_comment);
-        let is_of_target = marker.is_some_and(|marker| marker.target == target && name(&marker.run) == row.text(0));
+        let is_of_target =
+            marker.is_some_and(|marker| marker.target == target && name(&marker.run) == row.text(0));
         // The session that holds a lock would get it again.
         let is_own = own.is_some_and(|own| own.name == row.text(0));
         if is_of_target && !is_own && !is_role_in_use(control, row.text(0)).await? {
@@ -194,7 +195,13 @@ async fn lifetime(control: &mut Session, doing: &str) -> Result<String, TargetEr
     control.value(&sql, doing).await
 }
 
-fn statements(server_version: i32, name: &str, purpose: Purpose<'_>, verifier: &str, until: &str) -> [String; 4] {
+fn statements(
+    server_version: i32,
+    name: &str,
+    purpose: Purpose<'_>,
+    verifier: &str,
+    until: &str,
+) -> [String; 4] {
     let (role, owner) = (quote_ident(name), quote_ident(purpose.username));
     let limit = purpose.jobs.saturating_add(OTHER_CONNECTIONS);
     let marker = Marker { run: purpose.run.to_owned(), target: purpose.target.to_owned() };
@@ -221,8 +228,12 @@ fn statements(server_version: i32, name: &str, purpose: Purpose<'_>, verifier: &
 mod tests {
     use super::*;
 
-    const PURPOSE: Purpose<'static> =
-        Purpose { run: "0123456789abcdef0123456789abcdef", target: "store", username: "Store \"app\"", jobs: 2 };
+    const PURPOSE: Purpose<'static> = Purpose {
+        run: "0123456789abcdef0123456789abcdef",
+        target: "store",
+        username: "Store \"app\"",
+        jobs: 2,
+    };
 
     #[test]
     fn the_role_is_a_member_of_username_and_nothing_more() {
