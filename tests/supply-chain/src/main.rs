@@ -60,6 +60,7 @@ fn sbom(root: &Path) -> Result<serde_json::Value> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -47,7 +47,9 @@ fn library(package: &Package, checksums: &Checksums) -> Result<Value> {
         let key = (package.name.clone(), package.version.clone());
         let checksum = checksums.get(&key);
         let checksum = checksum.with_context(|| format!("Cargo.lock has no checksum of {}", package.name))?;
-        library["hashes"] = json!([{ "alg": "SHA-256", "content": checksum }]);
+        if let Some(members) = library.as_object_mut() {
+            members.insert("hashes".to_owned(), json!([{ "alg": "SHA-256", "content": checksum }]));
+        }
     }
     Ok(library)
 }
@@ -64,6 +66,7 @@ fn url(package: &Package) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use crate::{PROGRAM, root};
     use boon::{Compiler, Schemas};

@@ -1,6 +1,6 @@
 //! Restores in place: one transaction on one connection, by a role that owns its database and may do nothing else.
 
-use crate::in_place_readers::has_locked;
+use crate::in_place::readers::has_locked;
 use crate::support::application::{self, APPLICATION, PASSWORD};
 use crate::support::database::quoted;
 use crate::support::document::document;

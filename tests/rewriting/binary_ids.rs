@@ -1,6 +1,6 @@
 //! IDs in bytea and large objects: reported and left, unless the profile says otherwise.
 
-use crate::rewritten_types::{TENANTS, with_profile};
+use crate::rewriting::types::{TENANTS, with_profile};
 use crate::support::pgmig::TargetFile;
 use crate::support::untouched::Before;
 use crate::support::{Database, Pgmig};

@@ -3,7 +3,7 @@
 //!
 //! `PGMIG_CORPUS=DIR` takes the archives below DIR, otherwise those of `fixtures/` are taken.
 
-use crate::corpus::in_parallel;
+use crate::archive::corpus::in_parallel;
 use crate::support::application::{self, APPLICATION};
 use crate::support::corpus::{self, Contents};
 use crate::support::database::quoted;
