@@ -3,7 +3,7 @@
 use super::world::{ATTACKER, Setting, World};
 use crate::support::session::wait_until;
 use crate::support::untouched::databases_beside;
-use pgmig_core::restore::Step;
+use pgmig_core::progress::Step;
 use std::path::PathBuf;
 
 /// An archive with something at every step.
