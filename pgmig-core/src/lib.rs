@@ -27,6 +27,7 @@
 //! ```
 
 pub mod archive;
+pub mod config_file;
 pub mod copy;
 pub mod error;
 pub mod instance;
@@ -38,6 +39,7 @@ pub mod rewrite;
 pub mod schema;
 pub mod sql;
 pub mod target;
+pub mod text;
 pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,6 +1,7 @@
 //! What is wrong with an instance ID, a mapping, or the table of instances.
 
 use super::InstanceId;
+use crate::config_file::ConfigFileError;
 use crate::error::ErrorKind;
 use std::{fmt, io};
 use thiserror::Error;
@@ -14,14 +15,9 @@ pub struct IdError;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MappingError {
-    /// The file cannot be read.
-    #[error("cannot read the mapping file {file}")]
-    Read {
-        /// The file.
-        file: String,
-        /// Why.
-        source: io::Error,
-    },
+    /// The file cannot be read, or is another one.
+    #[error(transparent)]
+    File(#[from] ConfigFileError),
     /// The file cannot be written.
     #[error("cannot write the mapping file {file}")]
     Write {
@@ -29,14 +25,6 @@ pub enum MappingError {
         file: String,
         /// Why.
         source: io::Error,
-    },
-    /// The file is larger than any mapping is.
-    #[error("{file} is larger than {limit} bytes, so it is not an instance mapping")]
-    TooLarge {
-        /// The file.
-        file: String,
-        /// The limit.
-        limit: u64,
     },
     /// The file is not YAML, or not of the form that a mapping file has.
     #[error("{file}, line {line}: {problem}")]
@@ -48,28 +36,18 @@ pub enum MappingError {
         /// What is wrong and what is expected.
         problem: String,
     },
-    /// A key of the file's top level is not known.
-    #[error("{file}, line {line}: unknown key {key:?}, expected \"instance-mappings\"")]
-    UnknownKey {
-        /// The file.
-        file: String,
-        /// The line.
-        line: u64,
-        /// The key.
-        key: String,
-    },
     /// A key occurs twice, perhaps in another spelling.
-    #[error("{file}, line {line}: duplicate key {key:?}")]
+    #[error("{file}, line {line}: duplicate key {key}")]
     DuplicateKey {
         /// The file.
         file: String,
         /// The line of the second one.
         line: u64,
-        /// The key, as the second one is spelled.
+        /// The key, as the second one is spelled, as it may be shown.
         key: String,
     },
     /// A source or a target is not a UUID.
-    #[error("{file}, line {line}: the {what} {text:?} is {source}")]
+    #[error("{file}, line {line}: the {what} {text} is {source}")]
     BadId {
         /// The file.
         file: String,
@@ -77,7 +55,7 @@ pub enum MappingError {
         line: u64,
         /// "key" or "value".
         what: &'static str,
-        /// The text.
+        /// The text, as it may be shown.
         text: String,
         /// What is expected.
         source: IdError,

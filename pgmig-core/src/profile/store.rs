@@ -4,6 +4,7 @@ use super::builtin::{BUILTIN, Builtin};
 use super::error::ProfileError;
 use super::releases::Releases;
 use super::target_rules::{TableRef, TargetRules};
+use crate::config_file::{self, MAX_SETTINGS_BYTES};
 use crate::rewrite::BinaryRule;
 use crate::sql::QualifiedName;
 use crate::target::yaml;
@@ -160,9 +161,9 @@ impl Profile {
             let path = path.to_owned();
             |reason| ProfileError::Read { path, reason }
         };
-        let text = std::fs::read_to_string(&profile).map_err(failed(&profile))?;
+        let text = config_file::read_text(&profile, MAX_SETTINGS_BYTES).map_err(failed(&profile))?;
         let file = ProfileFile::from_yaml(&text, &profile)?;
-        let releases = match std::fs::read_to_string(&releases) {
+        let releases = match config_file::read_text(&releases, MAX_SETTINGS_BYTES) {
             // A store whose releases nobody has named.
             Err(error) if error.kind() == ErrorKind::NotFound => Releases::default(),
             text => Releases::from_yaml(&text.map_err(failed(&releases))?, &releases)?,

@@ -1,13 +1,14 @@
 //! `postgres.yaml`: which server and database to restore to, and as whom.
 
+use super::config_error::ConfigError;
 use super::tls::{Ca, SslMode};
 use super::yaml::{self, Entries, Entry};
-use secrecy::SecretString;
+use crate::config_file::{self, FileKind};
+use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use thiserror::Error;
 
 const DEFAULT_PORT: u16 = 5432;
 const KEYS: [&str; 9] = [
@@ -21,91 +22,6 @@ const KEYS: [&str; 9] = [
     "sslmode",
     "sslrootcert",
 ];
-
-/// Why a configuration file is not acceptable. Never holds a value from the file.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A file cannot be read.
-    #[error("cannot read {}: {reason}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: std::io::Error,
-    },
-    /// The file is not the YAML that is expected.
-    #[error("{}{}: {message}", path.display(), OnLine(*line))]
-    Yaml {
-        /// The file.
-        path: PathBuf,
-        /// 1-based; `None` where it is not known.
-        line: Option<u64>,
-        /// What is wrong.
-        message: String,
-    },
-    /// A key that is not known.
-    #[error("{}, line {line}: unknown key `{key}`, expected one of: {expected}", path.display())]
-    UnknownKey {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: String,
-        /// 1-based.
-        line: u64,
-        /// The keys that there are.
-        expected: String,
-    },
-    /// A key that occurs twice.
-    #[error("{}{}: duplicate key `{key}`; remove one of them", path.display(), OnLine(*line))]
-    DuplicateKey {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: String,
-        /// 1-based line of the second one.
-        line: Option<u64>,
-    },
-    /// A key that must be there is not.
-    #[error("{}: the key `{key}` is missing", path.display())]
-    MissingKey {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: &'static str,
-    },
-    /// A value that is not acceptable.
-    #[error("{}, line {line}: the value of `{key}` is not acceptable, expected {expected}", path.display())]
-    InvalidValue {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: String,
-        /// 1-based.
-        line: u64,
-        /// What was expected.
-        expected: &'static str,
-    },
-    /// An environment variable's value is not acceptable.
-    #[error("the environment variable {variable} is not acceptable, expected {expected}")]
-    InvalidEnvironment {
-        /// Its name.
-        variable: &'static str,
-        /// What was expected.
-        expected: &'static str,
-    },
-}
-
-struct OnLine(Option<u64>);
-
-impl fmt::Display for OnLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(line) => write!(f, ", line {line}"),
-            None => Ok(()),
-        }
-    }
-}
 
 /// Where the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +86,9 @@ pub struct TargetConfig {
     pub(super) ssl_mode: SslMode,
     pub(super) ca: Option<Ca>,
     application_name: Option<String>,
+    /// Whether the file itself holds the password.
+    holds_password: bool,
+    warnings: Vec<String>,
     /// Which certificate of the CA file verified the server last: later connections begin with it.
     pub(super) certificate: Arc<AtomicUsize>,
 }
@@ -184,9 +103,14 @@ impl TargetConfig {
     ///
     /// A file that cannot be read, and anything in it that is not understood, with key and line.
     pub fn from_file(path: &Path, environment: &TargetEnvironment) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|reason| ConfigError::Read { path: path.to_owned(), reason })?;
-        Self::from_yaml(&text, path, environment)
+        let text = config_file::read(path, FileKind::Target, config_file::MAX_SETTINGS_BYTES)?;
+        let mixed_up = || config_file::mixed_up(path, &text, FileKind::Target);
+        let mut config = Self::from_yaml(&text, path, environment)
+            .map_err(|error| mixed_up().map_or(error, ConfigError::from))?;
+        if config.holds_password {
+            config.warnings.extend(config_file::exposure(path, &path.display().to_string(), "a password"));
+        }
+        Ok(config)
     }
 
     /// Parses the text of a `postgres.yaml`; `path` is for messages and relative paths.
@@ -210,6 +134,10 @@ impl TargetConfig {
             .ok_or_else(|| file.invalid(host.entry, "a host name, an IP address or a socket directory"))?;
         let ca = file.ca(environment);
         let asked = file.ssl_mode(environment)?;
+        let password_file = file.optional("su_password_file").map(|value| file.beside(value.text));
+        let exposed = password_file.and_then(|path| {
+            config_file::exposure(&path, "the file that su_password_file names", "a password")
+        });
         Ok(Self {
             port: file.port()?,
             database: file.name("database")?,
@@ -220,6 +148,8 @@ impl TargetConfig {
             ca,
             host,
             application_name: nonempty(environment.pgappname.as_deref()).map(str::to_owned),
+            holds_password: file.optional("su_password").is_some(),
+            warnings: exposed.into_iter().collect(),
             certificate: Arc::default(),
         })
     }
@@ -257,6 +187,11 @@ impl TargetConfig {
     /// `PGAPPNAME`, for programs that show it beside their own name.
     pub fn application_name(&self) -> Option<&str> {
         self.application_name.as_deref()
+    }
+
+    /// What an operator should know about the files, a sentence each: a password that other users can read, say.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The server as messages name it: `host:port`, or the socket's path.
@@ -301,14 +236,11 @@ struct Value<'a> {
 
 impl<'a> ConfigFile<'a> {
     fn parse(text: &str, path: &'a Path) -> Result<Self, ConfigError> {
-        let path_buf = || path.to_owned();
-        let Entries(entries) = yaml::parse(text).map_err(|error| match error.duplicate {
-            Some(key) => ConfigError::DuplicateKey { path: path_buf(), key, line: error.line },
-            None => ConfigError::Yaml { path: path_buf(), line: error.line, message: error.message },
-        })?;
+        let refused = |line, message| ConfigError::Yaml { path: path.to_owned(), line, message };
+        let Entries(entries) =
+            yaml::parse_secret(text, &KEYS).map_err(|error| refused(error.line, error.message))?;
         if let Some(entry) = entries.iter().find(|entry| !KEYS.contains(&entry.key.as_str())) {
-            let (key, line) = (entry.shown_key(), entry.line);
-            return Err(ConfigError::UnknownKey { path: path_buf(), key, line, expected: KEYS.join(", ") });
+            return Err(refused(Some(entry.line), yaml::unknown_key(&entry.key, &KEYS)));
         }
         Ok(Self { path, entries })
     }
@@ -343,22 +275,38 @@ impl<'a> ConfigFile<'a> {
     fn password(&self, environment: &TargetEnvironment) -> Result<Option<SecretString>, ConfigError> {
         let password = self.optional("su_password");
         let Some(file) = self.optional("su_password_file") else {
-            return Ok(match password {
-                Some(value) => Some(SecretString::from(value.text)),
-                None => environment.pgpassword.clone(),
-            });
+            let Some(value) = password else {
+                let expected = ConfigError::InvalidEnvironment { variable: "PGPASSWORD", expected: PASSWORD };
+                let given = environment.pgpassword.clone();
+                let is_sound = given.as_ref().is_none_or(|given| is_password(given.expose_secret()));
+                return if is_sound { Ok(given) } else { Err(expected) };
+            };
+            let is_sound = is_password(value.text);
+            return if is_sound {
+                Ok(Some(value.text.into()))
+            } else {
+                Err(self.invalid(value.entry, PASSWORD))
+            };
         };
         if password.is_some() {
             return Err(self.invalid(file.entry, "only one of su_password and su_password_file"));
         }
-        let path = self.beside(file.text);
-        match std::fs::read_to_string(&path) {
-            // Mounted secrets and `echo` end the file with a line break that is not part of the password.
-            Ok(text) => Ok(Some(SecretString::from(
-                text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)),
-            ))),
-            Err(reason) => Err(ConfigError::Read { path, reason }),
+        let refused = |reason| {
+            let (path, line) = (self.path.to_owned(), file.entry.line);
+            ConfigError::PasswordFile { path, line, reason }
+        };
+        let text = config_file::read_text(&self.beside(file.text), config_file::MAX_PASSWORD_BYTES);
+        let text = text.map_err(refused)?;
+        // Mounted secrets and `echo` end the file with a line break that is not part of the password.
+        let line =
+            text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        if !is_password(line) {
+            return Err(refused(std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                format!("it holds something else than {PASSWORD}"),
+            )));
         }
+        Ok(Some(line.into()))
     }
 
     fn ssl_mode(&self, environment: &TargetEnvironment) -> Result<Option<SslMode>, ConfigError> {
@@ -394,11 +342,19 @@ impl<'a> ConfigFile<'a> {
     fn invalid(&self, entry: &Entry, expected: &'static str) -> ConfigError {
         ConfigError::InvalidValue {
             path: self.path.to_owned(),
-            key: entry.shown_key(),
+            key: entry.key.clone(),
             line: entry.line,
             expected,
         }
     }
+}
+
+/// What a password is, for messages.
+const PASSWORD: &str = "a password on one line, without control characters";
+
+/// No server takes another one: SCRAM's rules for passwords (SASLprep) exclude control characters.
+fn is_password(text: &str) -> bool {
+    !text.contains(char::is_control)
 }
 
 fn nonempty(text: Option<&str>) -> Option<&str> {
@@ -409,7 +365,6 @@ fn nonempty(text: Option<&str>) -> Option<&str> {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
 
     const FILE: &str = "host: wa_inst-postgres-16-rw\nport: 5433\ndatabase: conversation_pprd_wa\n\
                         username: app\nsu_username: dbadmin\nsu_password: S3cret\n";
@@ -441,7 +396,12 @@ mod tests {
     fn a_mistyped_key_is_named_with_its_line_and_the_password_is_not() {
         let error = parse(&FILE.replace("su_password", "su_pasword")).unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with("dir/postgres.yaml, line 6: unknown key `su_pasword`"), "{text}");
+        assert!(
+            text.starts_with(
+                "dir/postgres.yaml, line 6: unknown key `su_pasword`; did you mean `su_password`?"
+            ),
+            "{text}"
+        );
         assert!(!format!("{error:?} {text}").contains("S3cret"));
     }
 
@@ -454,6 +414,10 @@ mod tests {
             FILE.replace("su_password: S3cret", "su_password:S3cret"),
             format!("{FILE}su_password: S3cret\n"),
             FILE.replace("username: app\n", ""),
+            FILE.replace("su_password: S3cret", "S3cret: x"),
+            format!("{FILE}S3cret: x\nS3cret: x\n"),
+            FILE.replace("su_password: S3cret", "su_password_file: S3cret"),
+            FILE.replace("su_password: S3cret", "su_password: \"S3cret\\nx\""),
         ] {
             let error = parse(&text).unwrap_err();
             assert!(!format!("{error:?} {error}").contains("S3cret"), "{error:?}");
@@ -487,6 +451,62 @@ mod tests {
         assert_eq!(password(&config), Some("S3cret "));
         let both = parse(&format!("{FILE}su_password_file: pw\n")).unwrap_err();
         assert!(both.to_string().contains("only one of"), "{both}");
+    }
+
+    #[test]
+    fn a_password_of_several_lines_is_refused_by_its_place() {
+        let said = |text: &str, password: Option<&str>| {
+            let environment =
+                TargetEnvironment { pgpassword: password.map(Into::into), ..TargetEnvironment::default() };
+            TargetConfig::from_yaml(text, Path::new("p.yaml"), &environment).unwrap_err().to_string()
+        };
+        let value = said(&FILE.replace("S3cret", "\"S3\\ncret\""), None);
+        assert!(
+            value.starts_with("p.yaml, line 6: the value of `su_password`") && value.contains(PASSWORD),
+            "{value}"
+        );
+        let variable = said(&FILE.replace("su_password: S3cret\n", ""), Some("S3\ncret"));
+        assert!(variable.contains("PGPASSWORD") && variable.contains(PASSWORD), "{variable}");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pw");
+        std::fs::write(&path, "S3\ncret\n").unwrap();
+        let by_file = said(
+            &FILE.replace("su_password: S3cret", &format!("su_password_file: {}", path.display())),
+            None,
+        );
+        assert!(
+            by_file.contains("line 6") && by_file.contains(PASSWORD) && !by_file.contains("cret"),
+            "{by_file}"
+        );
+    }
+
+    #[test]
+    fn a_password_that_others_can_read_is_warned_of() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let (path, secret) = (directory.path().join("postgres.yaml"), directory.path().join("pw"));
+        let warnings = |text: &str, mode: u32| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::write(&secret, "S3cret").unwrap();
+            for path in [&path, &secret] {
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+            }
+            let config = TargetConfig::from_file(&path, &TargetEnvironment::default()).unwrap();
+            config.warnings().to_vec()
+        };
+        let [warning] = &warnings(FILE, 0o644)[..] else { panic!("no warning") };
+        assert!(
+            warning.contains("postgres.yaml holds a password") && warning.contains("chmod 600"),
+            "{warning}"
+        );
+        let by_file = FILE.replace("su_password: S3cret", "su_password_file: pw");
+        let [warning] = &warnings(&by_file, 0o644)[..] else { panic!("no warning") };
+        assert!(
+            warning.contains("the file that su_password_file names") && !warning.contains("pw "),
+            "{warning}"
+        );
+        assert_eq!(warnings(FILE, 0o600), [""; 0]);
+        assert_eq!(warnings(&FILE.replace("su_password: S3cret\n", ""), 0o644), [""; 0]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 pub(crate) mod catalog;
 mod config;
+mod config_error;
 pub(crate) mod connect;
 pub(crate) mod contents;
 mod error;
@@ -14,7 +15,8 @@ pub(crate) mod transaction;
 pub(crate) mod yaml;
 
 pub use catalog::OtherSession;
-pub use config::{ConfigError, Host, TargetConfig, TargetEnvironment};
+pub use config::{Host, TargetConfig, TargetEnvironment};
+pub use config_error::ConfigError;
 pub use connect::connect;
 pub use error::{ServerError, TargetError};
 pub use lock::LockHolder;
