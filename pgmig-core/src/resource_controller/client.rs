@@ -80,9 +80,21 @@ impl ResourceController {
     /// # Errors
     ///
     /// If the server cannot be reached or its certificate cannot be verified, does not accept one of the tokens,
-    /// or gives no list. What other tokens see is then not returned: a list with instances missing would be taken
+    /// gives no list, or one that does not end within [`Limits::listing`]. What other tokens see is then not returned: a list with instances missing would be taken
     /// for a complete one.
     pub async fn list_instances(&self) -> Result<Listing, ResourceControllerError> {
+        let limit = self.requester.limits.listing;
+        tokio::time::timeout(limit, self.list()).await.unwrap_or_else(|_| {
+            Err(ResourceControllerError::Timeout {
+                server: self.requester.endpoint.authority(),
+                phase: "come to the end of its list of instances",
+                seconds: limit.as_secs_f64(),
+                attempts: 1,
+            })
+        })
+    }
+
+    async fn list(&self) -> Result<Listing, ResourceControllerError> {
         let service_type = self.requester.endpoint.service_type;
         let mut collector = Collector::new(service_type);
         let mut tls = None;
