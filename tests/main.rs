@@ -34,6 +34,7 @@ mod oracles_corpus;
 mod owner;
 mod privileges;
 mod prompts;
+mod psql_script;
 mod releases;
 mod replacing;
 mod resource_controller;

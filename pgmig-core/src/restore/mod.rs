@@ -28,6 +28,7 @@ mod plan;
 mod preflight;
 mod prepared;
 mod probe;
+mod psql_text;
 mod report;
 mod resolution;
 mod restore_plan;
