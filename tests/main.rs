@@ -14,6 +14,7 @@ mod corpus;
 mod dry_run;
 mod durability;
 mod failpoints;
+mod forged_output;
 mod formats;
 mod generated;
 mod harness;

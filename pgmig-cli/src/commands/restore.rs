@@ -14,7 +14,6 @@ use pgmig_core::restore::{
     Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, StrategyMode, ToastCompression,
 };
 use pgmig_core::schema::MigrationSet;
-use pgmig_core::target::TargetConfig;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -36,14 +35,14 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: Cancella
     let report = result?;
     // The restore is complete, whatever becomes of the report.
     if let Err(error) = print(args, &report) {
-        output::say(&format!("warning: {:?} was restored, but {error:#}", report.database));
+        output::tell("warning", &format!("{:?} was restored, but {error:#}", report.database));
     }
     Ok(())
 }
 
 fn print(args: &Args, report: &RestoreReport) -> Result<()> {
     match args.output {
-        OutputFormat::Json => output::print(&output::document("restore", report)?),
+        OutputFormat::Json => output::print_document("restore", report),
         // The one thing that cannot be found out otherwise.
         OutputFormat::Text if args.quiet => output::print(&output::kept(report)),
         OutputFormat::Text => output::print(&output::summary(report)),
@@ -85,7 +84,7 @@ pub(super) async fn prepare(
     cancel: &CancellationToken,
 ) -> Result<Prepared> {
     args.backup.source()?;
-    let target = TargetConfig::from_file(args.target()?, &environment.target).map_err(Error::from)?;
+    let target = environment.target_config(args.target()?)?;
     let mut options = options(args, environment)?;
     let backup = mapping::open(&args.backup, options.profile.clone(), display, cancel).await?;
     let (mut mapping_file, mut provisioned) = (None, None);

@@ -2,9 +2,9 @@
 
 use super::label::label;
 use crate::output::{count, duration};
-use crate::table::printable;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pgmig_core::restore::Step;
+use pgmig_core::text::printable;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ mod lines;
 
 use crate::args::{Args, LogLevel};
 use crate::interrupt;
-use crate::output::say;
+use crate::output::{Text, say};
 use bars::Bars;
 use lines::Lines;
 use pgmig_core::progress::{Notice, Progress, Severity};
@@ -128,10 +128,11 @@ impl Progress for Display {
         if notice.severity < self.least {
             return;
         }
-        let text = match notice.severity {
-            Severity::Warning => format!("warning: {}", notice.text),
-            Severity::Notice => format!("notice: {}", notice.text),
+        let kind = match notice.severity {
+            Severity::Warning => "warning",
+            Severity::Notice => "notice",
         };
+        let text = Text::message(kind, &notice.text);
         match &self.form {
             Form::Bars(bars) => bars.beside(|| say(&text)),
             Form::Nothing | Form::Lines(_) => say(&text),

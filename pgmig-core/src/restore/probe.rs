@@ -9,10 +9,11 @@ use crate::error::Result;
 use crate::profile::Profile;
 use crate::target::catalog::{self, OtherSession};
 use crate::target::{TargetConfig, TargetError};
+use crate::text::printable;
 use std::collections::HashSet;
 use std::fmt;
 
-/// What a test of the connection found. `Display` shows it, a line each.
+/// What a test of the connection found. `Display` shows it, a line each, whatever names there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// Host and port, or the socket's path.
@@ -78,14 +79,14 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
 
 impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "server      {}, PostgreSQL {}", self.server, self.server_version)?;
+        writeln!(f, "server      {}, PostgreSQL {}", self.server, printable(&self.server_version))?;
         writeln!(f, "TLS         {}", self.tls.as_deref().unwrap_or("none"))?;
         let megabytes = self.contents.bytes.div_ceil(1_000_000);
-        writeln!(f, "database    {}, {megabytes} MB", self.database)?;
+        writeln!(f, "database    {}, {megabytes} MB", printable(&self.database))?;
         writeln!(f, "holds       {}", self.contents.describe())?;
         writeln!(f, "sessions    {}", self.sessions.len())?;
         for session in &self.sessions {
-            writeln!(f, "            {session}")?;
+            writeln!(f, "            {}", printable(&session.to_string()))?;
         }
         write_obstacles(f, "swap    ", &self.obstacles)?;
         writeln!(f)?;
@@ -99,7 +100,7 @@ fn write_obstacles(f: &mut fmt::Formatter<'_>, strategy: &str, obstacles: &[Stri
     }
     write!(f, "{strategy}    not possible:")?;
     for obstacle in obstacles {
-        write!(f, "\n            {obstacle}")?;
+        write!(f, "\n            {}", printable(obstacle))?;
     }
     Ok(())
 }
