@@ -397,11 +397,10 @@ fn an_unknown_history_over_data_is_compared_as_far_as_can_be() {
 #[test]
 fn a_prepared_restore_can_be_planned_and_then_run() {
     use pgmig_core::ErrorKind;
+    use pgmig_core::backup::Source;
     use pgmig_core::instance::Mapping;
-    use pgmig_core::progress::NoProgress;
-    use pgmig_core::restore::{self, Instances, PlannedSchema, Restore, RestoreOptions, Source};
-    use pgmig_core::target::{TargetConfig, TargetEnvironment};
-    use std::sync::Arc;
+    use pgmig_core::restore::{Instances, PlannedSchema, Restore, RestoreOptions};
+    use pgmig_core::server::{TargetConfig, TargetEnvironment};
     use tokio_util::sync::CancellationToken;
 
     let backup = Backup::of_oldest_release();
@@ -412,9 +411,10 @@ fn a_prepared_restore_can_be_planned_and_then_run() {
     let prepare = async |cancel: CancellationToken| {
         let config =
             TargetConfig::from_yaml(&yaml, "postgres.yaml".as_ref(), &TargetEnvironment::default()).unwrap();
-        let opened = restore::Backup::open(Source::File(backup.archive.clone()), None).await.unwrap();
+        let opened =
+            pgmig_core::backup::Backup::open(Source::File(backup.archive.clone()), None).await.unwrap();
         let options = RestoreOptions::new(Instances::Map(mapping.clone()));
-        Restore::prepare(opened, config, options, Arc::new(NoProgress), cancel).await.unwrap()
+        Restore::of(opened, config, options).cancel(cancel).prepare().await.unwrap()
     };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let mut restore = prepare(CancellationToken::new()).await;

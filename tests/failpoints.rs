@@ -5,7 +5,7 @@ use crate::support::application;
 use crate::support::store::Backup;
 use crate::support::untouched::{Before, databases_beside};
 use crate::support::{Database, Outcome};
-use pgmig_core::restore::Step;
+use pgmig_core::progress::Step;
 use std::collections::BTreeSet;
 
 /// A module with two tests for each step, so that they run in parallel, and the list of those steps.

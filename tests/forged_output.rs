@@ -47,7 +47,7 @@ fn messages_of_the_server_and_names() {
     source.psql(&format!(
         "CREATE TABLE \"{name}\" (a integer); INSERT INTO \"{name}\" VALUES (1);
          CREATE FUNCTION f() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $f$ BEGIN
-           IF current_database() NOT LIKE 'forged_source%' THEN RAISE EXCEPTION '%', $m${HOSTILE}$m$; END IF; RETURN 1;
+           IF current_database() NOT LIKE '%forged_source' THEN RAISE EXCEPTION '%', $m${HOSTILE}$m$; END IF; RETURN 1;
          END $f$;
          CREATE TABLE t (a integer CHECK (a = f())); INSERT INTO t VALUES (1)"
     ));

@@ -2,9 +2,9 @@
 
 use crate::support::Database;
 use crate::support::store::Backup;
+use pgmig_core::backup::{Holdings, Source};
 use pgmig_core::instance::{Alias, Instance, Mapping};
 use pgmig_core::progress::NoProgress;
-use pgmig_core::restore::{self, Holdings, Source};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use std::sync::Arc;
 fn survey(archive: &Path) -> (Vec<Instance>, Holdings) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let backup = restore::Backup::open(Source::File(archive.to_owned()), None).await.unwrap();
+        let backup = pgmig_core::backup::Backup::open(Source::File(archive.to_owned()), None).await.unwrap();
         let holdings = backup.holdings(Arc::new(NoProgress)).await.unwrap();
         (backup.instances().to_vec(), holdings)
     })
@@ -82,7 +82,7 @@ fn of_a_pipe_nothing_is_known_beforehand() {
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let opened = restore::Backup::open(Source::File(pipe), None).await.unwrap();
+        let opened = pgmig_core::backup::Backup::open(Source::File(pipe), None).await.unwrap();
         assert!(opened.is_stream() && opened.profile().is_some() && opened.instances().is_empty());
         assert!(opened.uncovered(&Mapping::default()).is_empty());
         let holdings = opened.holdings(Arc::new(NoProgress)).await.unwrap();

@@ -8,15 +8,12 @@ use crate::support::relation::{Kind, Relation, Row};
 use crate::support::replacement::{Replacement, Tenant};
 use crate::support::store::{Backup, OLDEST, apply_migrations};
 use crate::support::{Database, Outcome, Pgmig, Server};
+use pgmig_core::backup::Source;
 use pgmig_core::instance::Mapping;
-use pgmig_core::progress::NoProgress;
-use pgmig_core::restore::{
-    self, Erase, Instances, Restore, RestoreOptions, RestoreReport, Source, StrategyMode,
-};
-use pgmig_core::target::{TargetConfig, TargetEnvironment};
+use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions, RestoreReport, StrategyMode};
+use pgmig_core::server::{TargetConfig, TargetEnvironment};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Live tenants of the corpus.
 const A: &str = "1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01";
@@ -258,9 +255,8 @@ fn restore_by(
     let source = Source::File(archive.to_owned());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let restored = runtime.block_on(async {
-        let backup = restore::Backup::open(source, None).await?;
-        let restore =
-            Restore::prepare(backup, config, options, Arc::new(NoProgress), Default::default()).await?;
+        let backup = pgmig_core::backup::Backup::open(source, None).await?;
+        let restore = Restore::of(backup, config, options).prepare().await?;
         restore.run().await
     });
     restored.unwrap_or_else(|error| panic!("{}: {error}", archive.display()))

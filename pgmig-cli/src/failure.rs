@@ -146,7 +146,7 @@ pub(crate) fn describe(error: &anyhow::Error) -> Text {
     text
 }
 
-/// The error in fewer words, where it is that there is no such backup.
+/// A short error where the backup file does not exist.
 fn missing_backup(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| match cause.downcast_ref::<Error>()? {
         Error::Archive(ArchiveError::Open { path, source }) if source.kind() == io::ErrorKind::NotFound => {

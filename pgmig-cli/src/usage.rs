@@ -1,5 +1,4 @@
-//! Arguments: taken, or said what is wrong with them. What is said holds nothing of them that a terminal would obey, and
-//! no connection URL.
+//! Parses the arguments, and explains mistakes in them. A message repeats arguments escaped, and no connection URL.
 
 use crate::args::Args;
 use crate::failure::exit_status;
@@ -13,7 +12,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// What the arguments say, the program's name before them; or, where there is nothing to do, the exit status.
+/// The parsed arguments (the first is the program's name), or the exit status if there is nothing more to do.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Args, ExitCode> {
     let problem = match (problem(arguments), Args::try_parse_from(arguments)) {
         (Some(problem), _) => problem,
@@ -28,9 +27,9 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Args, ExitCode> {
     Err(ExitCode::from(exit_status(ErrorKind::Usage)))
 }
 
-/// What clap would take for something else.
+/// Mistakes that clap would take for something else.
 fn problem(arguments: &[OsString]) -> Option<Text> {
-    let mut flag = String::new();
+    let (mut flag, mut options_end) = (String::new(), false);
     for argument in arguments.iter().skip(1) {
         let text = argument.to_string_lossy();
         if let Some(option) = text.starts_with('-').then(|| text.split('=').next()).flatten() {
@@ -47,18 +46,16 @@ fn problem(arguments: &[OsString]) -> Option<Text> {
                 ),
             ));
         }
-        if argument == "--" {
-            return None;
-        }
+        options_end |= argument == "--";
         let single = text.strip_prefix('-').and_then(|text| text.split('=').next()).unwrap_or_default();
-        if longs().iter().any(|long| *long == single) {
+        if !options_end && longs().iter().any(|long| *long == single) {
             return Some(Text::message("error", &format!("long options take two dashes: --{single}")));
         }
     }
     None
 }
 
-/// The error in our own words, for the mistakes that are made most.
+/// The error in our own words, for the most common mistakes.
 fn described(error: &clap::Error) -> Option<Text> {
     let context = |kind| match error.get(kind)? {
         ContextValue::String(text) => Some(printable(text).into_owned()),
@@ -93,7 +90,7 @@ fn described(error: &clap::Error) -> Option<Text> {
     Some(Text::message("error", &text))
 }
 
-/// The error in clap's words, which repeat arguments as they are; so it gets them escaped.
+/// The error in clap's words. clap repeats arguments unchanged, so it gets them escaped.
 fn clap_text(arguments: &[OsString]) -> Text {
     let escaped = arguments.iter().map(|argument| printable(&argument.to_string_lossy()).into_owned());
     let mut text = Text::new();

@@ -1,5 +1,4 @@
-//! Files that configure a run: read with a limit on their size and on the time that they take, and told apart where one
-//! is given in the place of another.
+//! Reads the files that configure a run, with a limit on size and time, and recognises a file of another kind.
 
 use memchr::memmem;
 use std::fmt;
@@ -20,17 +19,17 @@ pub(crate) const MAX_CA_BYTES: u64 = 16 << 20;
 /// The largest file of SQL, or of a profile.
 pub(crate) const MAX_MIGRATION_BYTES: u64 = 256 << 20;
 
-/// How long a file may take to come to its end. A pipe may be one, as with `<(...)` of a shell, and ends sooner.
+/// How long pgmig waits for the end of a file. The file may be a pipe, such as `<(...)` of a shell.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Bytes at the start of a file that tell what it is.
+/// How many bytes at the start of a file are searched for its kind.
 const HEAD_BYTES: usize = 64 << 10;
 
-/// What a file is expected to be, or is.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileKind {
-    /// What pg_dump writes.
+    /// A file of pg_dump.
     Backup,
     /// `postgres.yaml`.
     Target,
@@ -40,14 +39,14 @@ pub enum FileKind {
     Mapping,
 }
 
-/// Why a file cannot be used.
+/// Errors of a configuration file as a whole.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConfigFileError {
     /// There is no such file.
     #[error("{kind} {} does not exist", path.display())]
     Missing {
-        /// What was expected there.
+        /// The expected kind.
         kind: FileKind,
         /// The file.
         path: PathBuf,
@@ -55,11 +54,11 @@ pub enum ConfigFileError {
     /// It cannot be read, or not within the limits.
     #[error("cannot read {kind} {}: {reason}", path.display())]
     Read {
-        /// What was expected.
+        /// The expected kind.
         kind: FileKind,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: io::Error,
     },
     /// It is another file.
@@ -67,9 +66,9 @@ pub enum ConfigFileError {
     MixedUp {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// Its kind.
         is: FileKind,
-        /// What was expected.
+        /// The expected kind.
         kind: FileKind,
     },
     /// It is not text.
@@ -77,7 +76,7 @@ pub enum ConfigFileError {
     NotText {
         /// The file.
         path: PathBuf,
-        /// What was expected.
+        /// The expected kind.
         kind: FileKind,
     },
     /// The name of the file is a connection URL or string.
@@ -86,7 +85,7 @@ pub enum ConfigFileError {
          password); write host, port, database and roles into a YAML file and give its name"
     )]
     ConnectionString {
-        /// What was expected.
+        /// The expected kind.
         kind: FileKind,
     },
 }
@@ -112,7 +111,7 @@ impl FileKind {
         }
     }
 
-    /// The option that takes it.
+    /// The option that takes such a file.
     fn option(self) -> &'static str {
         match self {
             Self::Backup => "--source",
@@ -122,7 +121,7 @@ impl FileKind {
         }
     }
 
-    /// What to do with it where another kind was expected.
+    /// What to do with a file of this kind in the place of another.
     fn advice(self, expected: Self) -> String {
         match self {
             Self::Backup => format!("are {} and {} swapped?", self.option(), expected.option()),
@@ -130,7 +129,7 @@ impl FileKind {
         }
     }
 
-    /// What the file that begins like this is, as far as that is certain.
+    /// The kind of a file that begins like this, if it is certain.
     fn of(head: &[u8]) -> Option<Self> {
         let begins = |magic: &[u8]| head.starts_with(magic);
         let is_tar = head.get(257..262) == Some(b"ustar");
@@ -156,7 +155,7 @@ impl FileKind {
 ///
 /// # Errors
 ///
-/// Every [`ConfigFileError`]; [`ConfigFileError::MixedUp`] only for what can be no text of this kind.
+/// Every [`ConfigFileError`]; [`ConfigFileError::MixedUp`] for a backup only.
 pub(crate) fn read(path: &Path, kind: FileKind, limit: u64) -> Result<String, ConfigFileError> {
     let owned = || path.to_owned();
     if is_connection_string(path) {
@@ -184,11 +183,11 @@ pub(crate) fn mixed_up(path: &Path, text: &str, kind: FileKind) -> Option<Config
     Some(ConfigFileError::MixedUp { path: path.to_owned(), is, kind })
 }
 
-/// Reads a file whose errors say in the caller's words what it is.
+/// Reads a file; the caller names it in its own error.
 ///
 /// # Errors
 ///
-/// What the operating system says; a file of more bytes than `limit`; one that does not end in time.
+/// Errors of the operating system; a file of more bytes than `limit`; a file that does not end in time.
 pub(crate) fn read_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     match read_start(path, limit, DEADLINE)? {
         (bytes, true) => Ok(bytes),
@@ -206,8 +205,9 @@ pub(crate) fn read_text(path: &Path, limit: u64) -> io::Result<String> {
         .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
 }
 
-/// A warning about a file with this secret that other users can read; none where its mode is not the operator's to
-/// choose: what a Kubernetes volume shows of a Secret has the volume's mode, and lies below a directory `..TIME`.
+/// A warning about a file with this secret that other users can read.
+///
+/// A file of a Kubernetes volume (a Secret) gives no warning: its mode is the volume's. It lies below a directory `..TIME`.
 pub(crate) fn exposure(path: &Path, shown: &str, secret: &str) -> Option<String> {
     let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
     if metadata.mode() & 0o044 == 0 {
@@ -220,7 +220,7 @@ pub(crate) fn exposure(path: &Path, shown: &str, secret: &str) -> Option<String>
     Some(format!("{shown} holds {secret} and can be read by other users; make it private with chmod 600"))
 }
 
-/// Whether what is given as the name of a file is a connection URL or string, with a password in it perhaps.
+/// Whether a file name is a connection URL or string, which may hold a password.
 pub fn is_connection_string(path: &Path) -> bool {
     let name = path.to_string_lossy();
     name.contains("://") || name.contains("password=")
@@ -234,7 +234,7 @@ fn head(bytes: &[u8]) -> &[u8] {
 fn read_start(path: &Path, limit: u64, deadline: Duration) -> io::Result<(Vec<u8>, bool)> {
     let (sender, receiver) = mpsc::channel();
     let owned = path.to_owned();
-    // To open a pipe that nobody writes to takes for ever; this thread then lasts as long as the program.
+    // Opening a pipe without a writer never returns. The thread then stays until the program ends.
     thread::Builder::new().name("pgmig-config".to_owned()).spawn(move || {
         let _ = sender.send(read_at_once(&owned, limit));
     })?;
@@ -248,7 +248,7 @@ fn read_start(path: &Path, limit: u64, deadline: Duration) -> io::Result<(Vec<u8
 
 fn read_at_once(path: &Path, limit: u64) -> io::Result<(Vec<u8>, bool)> {
     let mut bytes = Vec::new();
-    // One byte more tells a file that is too large from one that just fits.
+    // One byte more shows that a file is too large.
     std::fs::File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let is_whole = bytes.len() <= limit;

@@ -2,24 +2,23 @@
 //! that were provisioned there, upgraded to the target's release: all or nothing.
 //!
 //! Modules, in the order that data flows: [`archive`] reads the file, [`sql`] and [`copy`] take its contents
-//! apart, [`instance`] finds who lives in it, [`rewrite`] gives them their new IDs, [`target`] talks to
-//! PostgreSQL, [`schema`] upgrades, and [`restore`] does the whole job. [`progress`] tells how it goes.
+//! apart, [`instance`] finds who lives in it, [`rewrite`] gives them their new IDs, [`server`] talks to
+//! PostgreSQL, [`migrations`] upgrades, and [`restore`] does the whole job. [`progress`] tells how it goes.
 //!
 //! The library never prints, prompts, reads the environment or exits.
 //!
 //! ```no_run
 //! use pgmig_core::instance::Mapping;
-//! use pgmig_core::progress::NoProgress;
-//! use pgmig_core::restore::{Backup, Erase, Instances, Restore, RestoreOptions, Source};
-//! use pgmig_core::target::{TargetConfig, TargetEnvironment};
-//! use std::sync::Arc;
+//! use pgmig_core::backup::{Backup, Source};
+//! use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions};
+//! use pgmig_core::server::{TargetConfig, TargetEnvironment};
 //!
 //! async fn restore() -> pgmig_core::Result<()> {
 //!     let target = TargetConfig::from_file("postgres.yaml".as_ref(), &TargetEnvironment::default())?;
 //!     let mut options = RestoreOptions::new(Instances::Map(Mapping::read("enteredMapping.yaml".as_ref())?));
 //!     options.erase = Erase::Allow;
 //!     let backup = Backup::open(Source::File("store.dump".into()), None).await?;
-//!     let restore = Restore::prepare(backup, target, options, Arc::new(NoProgress), Default::default()).await?;
+//!     let restore = Restore::of(backup, target, options).prepare().await?;
 //!     let report = restore.run().await?;
 //!     println!("{} tables in {:?}", report.tables.len(), report.took);
 //!     Ok(())
@@ -27,22 +26,31 @@
 //! ```
 
 pub mod archive;
+pub mod backup;
 pub mod config_file;
 pub mod copy;
 pub mod error;
 pub mod instance;
+mod lines;
+pub mod migrations;
+mod outcome;
 pub mod profile;
 pub mod progress;
 pub mod resource_controller;
 pub mod restore;
 pub mod rewrite;
-pub mod schema;
+#[cfg(test)]
+mod rooms;
+
+pub mod server;
 pub mod sql;
-pub mod target;
 pub mod text;
+mod thread;
 pub mod verify;
 
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, Result};
+pub use outcome::ErrorKind;
+pub use tokio_util::sync::CancellationToken;
 
 #[cfg(test)]
 mod tests {

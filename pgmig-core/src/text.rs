@@ -1,10 +1,10 @@
-//! Text that others wrote: how it may be shown on a terminal, and which known word it was meant to be.
+//! Text that others wrote: escapes it for a terminal, and finds the known word that was meant.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// The text with everything escaped that a terminal would obey or hide: control characters, line ends among them, and
-/// characters without a width, some of which turn the direction of others. What is escaped cannot fake other output.
+/// The text with all characters escaped that a terminal obeys or hides: control characters, line ends among them, and
+/// characters without a width, some of which turn the direction of others. So the text cannot fake other output.
 ///
 /// ```
 /// assert_eq!(pgmig_core::text::printable("a\nerror: b\u{1b}[2J"), "a\\nerror: b\\u{1b}[2J");
@@ -43,12 +43,17 @@ pub fn is_unprintable(c: char) -> bool {
 /// assert_eq!(meant("password1234", &["host", "port"]), None);
 /// ```
 pub fn meant<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    // Nothing that is much longer than what is known is worth a comparison.
+    // A word much longer than all known ones resembles none of them.
     let longest = known.iter().map(|known| known.len()).max().unwrap_or(0).saturating_mul(2);
     let word = Some(word).filter(|word| word.len() <= longest)?.to_lowercase();
     let near = known.iter().map(|known| (distance(&word, &known.to_lowercase()), *known));
-    let (distance, nearest) = near.min_by_key(|(distance, _)| *distance)?;
+    // Of two equally near words, the one with the same first letter: `sorce` is `source`, not `force`.
+    let (distance, nearest) = near.min_by_key(|(distance, known)| (*distance, !starts_alike(&word, known)))?;
     (distance <= (nearest.chars().count() / 4).max(1)).then_some(nearest)
+}
+
+fn starts_alike(word: &str, other: &str) -> bool {
+    word.chars().next() == other.to_lowercase().chars().next()
 }
 
 /// How many letters to change, add, leave out or exchange with their neighbour make one word of the other.
@@ -133,5 +138,6 @@ mod tests {
             assert_eq!(meant(word, &known), None, "{word:.20}");
         }
         assert_eq!(meant("a", &[]), None);
+        assert_eq!(meant("sorce", &["force", "source"]), Some("source"));
     }
 }

@@ -17,12 +17,12 @@ use crate::support::pgmig::TargetFile;
 use crate::support::replacement::{Replacement, Tenant};
 use crate::support::{Database, Server};
 use case::{Case, Instance, Role, any_case};
+use pgmig_core::backup::{Backup, Source};
 use pgmig_core::instance::Mapping;
-use pgmig_core::progress::NoProgress;
 use pgmig_core::restore::{
-    Backup, Erase, Instances, Replacements, Restore, RestoreOptions, RestoreReport, Source, StrategyMode,
+    Erase, Instances, Replacements, Restore, RestoreOptions, RestoreReport, StrategyMode,
 };
-use pgmig_core::target::{TargetConfig, TargetEnvironment};
+use pgmig_core::server::{TargetConfig, TargetEnvironment};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use random::Random;
@@ -31,7 +31,6 @@ use source::{fill, profile};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use types::{Features, Part, Reading};
 
 /// Rows in all, unless told otherwise.
@@ -132,12 +131,10 @@ fn restore(case: &Case, archive: &Path, target: &Database, directory: &Path) -> 
     let mut options = RestoreOptions::new(Instances::Map(mapping));
     options.erase = Erase::Allow;
     options.strategy = if case.seed.is_multiple_of(2) { StrategyMode::Swap } else { StrategyMode::InPlace };
-    options.profile = Some(profile.clone());
     let source = Source::File(archive.to_owned());
     let restored = tokio::runtime::Runtime::new().unwrap().block_on(async {
         let backup = Backup::open(source, Some(profile)).await?;
-        let restore =
-            Restore::prepare(backup, config, options, Arc::new(NoProgress), Default::default()).await?;
+        let restore = Restore::of(backup, config, options).prepare().await?;
         restore.run().await
     });
     restored.unwrap_or_else(|error| panic!("{error}\n{case:?}"))

@@ -9,11 +9,11 @@ use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
 use pgmig_core::Error;
-use pgmig_core::progress::{Notice, Progress as _, Severity};
+use pgmig_core::migrations::MigrationSet;
+use pgmig_core::progress::{Event, Notice, Progress as _, Severity};
 use pgmig_core::restore::{
     Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, StrategyMode, ToastCompression,
 };
-use pgmig_core::schema::MigrationSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -71,7 +71,7 @@ async fn restore(
     }
     if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
         let text = "in place everything goes over one connection, whatever --jobs says".to_owned();
-        display.notice(&Notice { severity: Severity::Notice, text });
+        display.event(&Event::Notice(&Notice { severity: Severity::Notice, text }));
     }
     restore.run().await.map_err(Failure::of)
 }
@@ -86,7 +86,8 @@ pub(super) async fn prepare(
     args.backup.source()?;
     let target = environment.target_config(args.target()?)?;
     let mut options = options(args, environment)?;
-    let backup = mapping::open(&args.backup, options.profile.clone(), display, cancel).await?;
+    let profile = mapping::profile(&args.backup)?;
+    let backup = mapping::open(&args.backup, profile, display, cancel).await?;
     let (mut mapping_file, mut provisioned) = (None, None);
     if !args.keep_ids {
         let mapper = Mapper { args: &args.backup, quiet: args.quiet, environment, display, cancel };
@@ -95,7 +96,8 @@ pub(super) async fn prepare(
         (mapping_file, provisioned) = (mapped.written, mapped.provisioned);
     }
     let progress = Arc::clone(display);
-    let restore = Restore::prepare(backup, target, options, progress, cancel.clone()).await?;
+    let restore =
+        Restore::of(backup, target, options).progress(progress).cancel(cancel.clone()).prepare().await?;
     Ok(Prepared { restore, mapping_file, provisioned })
 }
 
@@ -103,7 +105,6 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     // Which mapping, is found out when the backup is open.
     let mut options = RestoreOptions::new(Instances::Keep);
     options.erase = if args.force { Erase::Allow } else { Erase::Refuse };
-    options.profile = mapping::profile(&args.backup)?;
     options.migrations =
         args.migrations.as_deref().map(MigrationSet::from_dir).transpose().map_err(Error::from)?;
     options.schema = match args.schema {

@@ -5,7 +5,7 @@ use crate::failure::{Faulty, Interrupted};
 use crate::output::{self, Text, bytes, count, len, plural};
 use crate::progress::Display;
 use anyhow::Result;
-use pgmig_core::restore::Source;
+use pgmig_core::backup::Source;
 use pgmig_core::verify::{self, FaultPlace, Verified};
 use pgmig_core::{Error, ErrorKind};
 use serde::Serialize;

@@ -1,5 +1,5 @@
-//! Standard output for data that a program reads: a listing, a script. At a terminal, where people read it, what a
-//! terminal would obey is escaped; elsewhere every byte is what it is.
+//! Standard output for data that a program reads: a listing, a script. At a terminal, characters that it obeys or hides
+//! are escaped; elsewhere every byte is kept.
 
 use pgmig_core::text::printable;
 use std::io::{self, BufWriter, IsTerminal, Write};

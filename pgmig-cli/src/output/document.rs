@@ -22,9 +22,19 @@ struct Document<'a, T> {
 /// that a terminal would obey or hide are written as JSON's escapes.
 pub(super) fn document(kind: &str, body: &impl Serialize) -> Result<String> {
     let document = Document { schema_version: SCHEMA_VERSION, kind, body };
-    let plain = serde_json::to_string_pretty(&document).context("cannot write the result as JSON")?;
-    let mut text = String::with_capacity(plain.len() + 1);
-    for c in plain.chars() {
+    let text = serde_json::to_string_pretty(&document).context("cannot write the result as JSON")?;
+    Ok(harmless(&text))
+}
+
+/// A line of JSON for a value.
+pub(super) fn line(value: &impl Serialize) -> Result<String> {
+    Ok(harmless(&serde_json::to_string(value).context("cannot write an event as JSON")?))
+}
+
+/// The same JSON, with a line end, without characters that a terminal obeys or hides.
+fn harmless(json: &str) -> String {
+    let mut text = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
         if c == '\n' || !is_unprintable(c) {
             text.push(c);
             continue;
@@ -35,7 +45,7 @@ pub(super) fn document(kind: &str, body: &impl Serialize) -> Result<String> {
         }
     }
     text.push('\n');
-    Ok(text)
+    text
 }
 
 #[cfg(test)]

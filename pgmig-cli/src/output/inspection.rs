@@ -2,7 +2,7 @@
 
 use super::{Text, bytes, count, label, len, plural};
 use crate::table::{Align, Table};
-use pgmig_core::restore::{ArchiveFacts, InspectedStore, Inspection};
+use pgmig_core::backup::{ArchiveFacts, InspectedStore, Inspection};
 use std::fmt::Write as _;
 
 /// How many tables are shown: the largest.

@@ -48,6 +48,14 @@ pub(crate) fn say(text: &Text) {
     let _ = io::stderr().lock().write_all(text.as_str().as_bytes());
 }
 
+/// Writes a value to standard error as a line of JSON.
+pub(crate) fn say_json(value: &impl Serialize) {
+    // Our events have no maps with odd keys, which is all that could fail.
+    if let Ok(line) = document::line(value) {
+        let _ = io::stderr().lock().write_all(line.as_bytes());
+    }
+}
+
 /// Writes a message of this kind (`warning`, `notice`) to standard error.
 pub(crate) fn tell(kind: &str, message: &str) {
     say(&Text::message(kind, message));

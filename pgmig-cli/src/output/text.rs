@@ -1,10 +1,10 @@
-//! Text for a terminal, line by line. The only form in which anything gets there: what others wrote (a server, an archive,
-//! a file, an argument) can neither end a line nor begin one, and holds nothing that a terminal would obey.
+//! Text for a terminal, line by line; every text gets there in this form only. A text of others (a server, an archive, a
+//! file, an argument) can neither end a line nor begin one, and holds no character that a terminal obeys.
 
 use crate::table::Table;
 use pgmig_core::text::printable;
 
-/// How far the further lines of a message are indented: none of them can be taken for a message.
+/// The indentation of the further lines of a message, so that none of them looks like a message.
 const INDENT: &str = "  ";
 
 /// Lines, each escaped when it is added.
@@ -24,20 +24,20 @@ impl Text {
         text
     }
 
-    /// A message of this kind (`error`, `warning`). Line ends in it are kept, and what follows one is indented.
+    /// A message of this kind (`error`, `warning`). Line ends in it are kept; the lines after them are indented.
     pub(crate) fn message(kind: &str, message: &str) -> Self {
         let mut text = Self::new();
         text.labelled("", kind, message);
         text
     }
 
-    /// Adds one line, whatever is in it.
+    /// Adds exactly one line.
     pub(crate) fn line(&mut self, line: impl AsRef<str>) {
         self.0 += &printable(line.as_ref());
         self.0.push('\n');
     }
 
-    /// Adds `label: ` and what it is about, indented by `indent`; further lines are indented more.
+    /// Adds `label: ` and the message, indented by `indent`; further lines are indented more.
     pub(crate) fn labelled(&mut self, indent: &str, label: &str, message: &str) {
         let mut lines = message.trim_end().lines();
         self.line(format!("{indent}{label}: {}", lines.next().unwrap_or_default()));

@@ -2,8 +2,8 @@
 
 use crate::output::{Text, count, len, plural};
 use crate::table::{Align, Table};
+use pgmig_core::backup::Holdings;
 use pgmig_core::instance::{Alias, Candidate, Instance};
-use pgmig_core::restore::Holdings;
 
 /// The most characters of a name that are shown.
 const MAX_NAME_CHARS: usize = 100;

@@ -2,7 +2,7 @@
 
 use super::{InstanceId, Mapping, MappingError};
 use crate::config_file::{self, FileKind};
-use crate::target::yaml::{self, Shown};
+use crate::server::yaml::{self, Shown};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_yaml::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
-/// The largest mapping file that is read, in bytes: room for more than 800,000 instances.
+/// The largest mapping file that pgmig reads, in bytes: room for more than 800,000 instances.
 pub const MAX_MAPPING_BYTES: u64 = 64 << 20;
 
 impl Mapping {
@@ -41,7 +41,7 @@ impl Mapping {
     /// # Ok::<(), pgmig_core::instance::MappingError>(())
     /// ```
     pub fn from_yaml(text: &str, file: &str) -> Result<Self, MappingError> {
-        // Unknown keys first: what they hold may be of any form.
+        // Unknown keys come first: their values may have any form.
         let top: Entries<serde::de::IgnoredAny> = parse(text, file, TOP_LEVEL)?;
         if let Some((key, _)) = top.0.iter().find(|(key, _)| key.value != TOP_LEVEL_KEY) {
             let problem = yaml::unknown_key(&key.value, &[TOP_LEVEL_KEY]);
@@ -59,11 +59,11 @@ impl Mapping {
 /// The only key of a mapping file's top level.
 const TOP_LEVEL_KEY: &str = "instance-mappings";
 
-/// What the file and its only key hold, for errors.
+/// The expected contents of the file and of its only key, for errors.
 const TOP_LEVEL: &str = "a map with the key \"instance-mappings\"";
 const PAIRS: &str = "pairs of UUIDs below \"instance-mappings\", each as \"source: target\" on its own line";
 
-/// The pairs of a file, if no source and no target is there twice, in whatever spelling.
+/// The pairs of a file. No source and no target may occur twice, in any spelling.
 fn unique_pairs(
     entries: impl Iterator<Item = (Spanned<String>, Spanned<String>)>,
     file: &str,
@@ -97,7 +97,7 @@ fn parse_id(text: &Spanned<String>, what: &'static str, file: &str) -> Result<In
     })
 }
 
-/// What was written in the place of a UUID, if it looks like one. Anything else may be a secret of another file.
+/// The text in the place of a UUID, if it looks like one. Any other text may be a secret of another file.
 fn shown(text: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '{' | '}');
     if text.len() <= 64 && text.matches('-').count() >= 3 && text.chars().all(is_part) {
@@ -111,8 +111,8 @@ fn malformed(file: &str, line: u64, problem: String) -> MappingError {
     MappingError::Malformed { file: file.to_owned(), line, problem }
 }
 
-/// Parses YAML into `T`. The size of the file is the only limit on the number of entries; anchors, merge keys
-/// and snippets of the file in errors are off.
+/// Parses YAML into `T`. Only the size of the file limits the number of entries. Anchors, merge keys, and snippets of
+/// the file in errors are disabled.
 fn parse<T: DeserializeOwned>(text: &str, file: &str, expected: &str) -> Result<T, MappingError> {
     let unlimited = usize::MAX;
     let options = serde_yaml::options! {
@@ -138,7 +138,7 @@ fn parse<T: DeserializeOwned>(text: &str, file: &str, expected: &str) -> Result<
     })
 }
 
-/// What is wrong, in a mapping file's terms where the YAML library speaks of Rust types.
+/// Describes an error in a mapping file's terms where the YAML library speaks of Rust types.
 fn problem(error: &serde_yaml::Error, expected: &str) -> String {
     use serde_yaml::Error;
     match error {
@@ -151,7 +151,7 @@ fn problem(error: &serde_yaml::Error, expected: &str) -> String {
     }
 }
 
-/// A YAML map with the places of its keys, duplicates included.
+/// A YAML map with the places of its keys, including duplicates.
 struct Entries<V>(Vec<(Spanned<String>, V)>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {

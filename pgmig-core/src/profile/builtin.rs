@@ -1,11 +1,11 @@
-//! The profiles of this build, with their migrations. A test keeps the list and the directory the same.
+//! The built-in profiles, with their migrations. A test compares this list with the directory.
 
-/// A directory under `schema-migrations/`.
+/// A directory below `schema-migrations/`.
 pub(crate) struct Builtin {
     pub(crate) name: &'static str,
     pub(crate) profile: &'static str,
     pub(crate) releases: &'static str,
-    /// File name and text of each migration, in the order of versions.
+    /// The file name and text of each migration, in the order of versions.
     pub(crate) migrations: &'static [(&'static str, &'static str)],
 }
 

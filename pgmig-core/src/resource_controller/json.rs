@@ -1,13 +1,13 @@
-//! JSON with values that cannot be held: one of them must not cost the whole list of instances.
+//! JSON with a value that no Rust type holds: that value must not cost the whole list of instances.
 
 /// How deep values may lie in each other; `serde_json` refuses more than 127 levels.
 const DEEPEST: usize = 64;
 
-/// What stands for a character that there is not.
+/// The escape of U+FFFD, the replacement character.
 const NO_CHARACTER: &str = "\\ufffd";
 
-/// The text with every value replaced that cannot be held: numbers out of range and what lies too deep by `null`, escapes
-/// and bytes that are no characters by U+FFFD. What is no JSON stays that.
+/// The text with every such value replaced: numbers out of range and values that lie too deep by `null`, escapes and bytes
+/// that are no characters by U+FFFD. A text that is not JSON stays so.
 pub(super) fn holdable(body: &[u8]) -> String {
     let body = String::from_utf8_lossy(body);
     let (mut rest, mut depth) = (body.as_ref(), 0_usize);

@@ -1,0 +1,520 @@
+//! `postgres.yaml`: which server and database to restore to, and as whom.
+
+use crate::config_file::{self, FileKind};
+use crate::server::config_error::ConfigError;
+use crate::server::tls::{Ca, SslMode};
+use crate::server::yaml::{self, Entries, Entry};
+use secrecy::{ExposeSecret, SecretString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+const DEFAULT_PORT: u16 = 5432;
+const KEYS: [&str; 9] = [
+    "host",
+    "port",
+    "database",
+    "username",
+    "su_username",
+    "su_password",
+    "su_password_file",
+    "sslmode",
+    "sslrootcert",
+];
+
+/// Where the server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Host {
+    /// A host name or an IP address.
+    Tcp(String),
+    /// The directory of the server's Unix-domain socket.
+    Socket(PathBuf),
+}
+
+impl Host {
+    /// A name that starts with a slash is a socket directory, as in libpq.
+    fn parse(text: &str) -> Option<Self> {
+        // Brackets around an IPv6 address are a habit from URLs; the resolver does not take them.
+        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        match bare {
+            "" => None,
+            path if path.starts_with('/') => Some(Self::Socket(path.into())),
+            name if name.contains(|c: char| c.is_whitespace() || c.is_control()) => None,
+            name => Some(Self::Tcp(name.to_owned())),
+        }
+    }
+}
+
+/// Values of environment variables that a program hands over; the library reads none itself. Empty ones count as
+/// not set. `postgres.yaml` goes before them.
+#[derive(Clone, Default)]
+pub struct TargetEnvironment {
+    /// `PG_CA_FILE`: a CA file. Goes before `PGSSLROOTCERT`.
+    pub pg_ca_file: Option<String>,
+    /// `PGSSLMODE`.
+    pub pgsslmode: Option<String>,
+    /// `PGSSLROOTCERT`.
+    pub pgsslrootcert: Option<String>,
+    /// `PGPASSWORD`.
+    pub pgpassword: Option<SecretString>,
+    /// `PGAPPNAME`.
+    pub pgappname: Option<String>,
+}
+
+impl fmt::Debug for TargetEnvironment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TargetEnvironment")
+            .field("pg_ca_file", &self.pg_ca_file)
+            .field("pgsslmode", &self.pgsslmode)
+            .field("pgsslrootcert", &self.pgsslrootcert)
+            .field("pgpassword", &self.pgpassword.as_ref().map(|_| "[redacted]"))
+            .field("pgappname", &self.pgappname)
+            .finish()
+    }
+}
+
+/// Which server and database to restore to, and as whom. `Debug` does not show the password.
+#[derive(Clone)]
+pub struct TargetConfig {
+    pub(super) host: Host,
+    pub(super) port: u16,
+    database: String,
+    username: String,
+    pub(super) su_username: String,
+    pub(super) password: Option<SecretString>,
+    pub(super) ssl_mode: SslMode,
+    pub(super) ca: Option<Ca>,
+    application_name: Option<String>,
+    /// Whether the file itself holds the password.
+    holds_password: bool,
+    warnings: Vec<String>,
+    /// Which certificate of the CA file verified the server last: later connections begin with it.
+    pub(super) certificate: Arc<AtomicUsize>,
+}
+
+impl TargetConfig {
+    /// Reads `postgres.yaml`.
+    ///
+    /// Relative paths in it (`sslrootcert`, `su_password_file`) are taken from the file's directory; those of the
+    /// environment from the current one.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, and anything in it that is not understood, with key and line.
+    pub fn from_file(path: &Path, environment: &TargetEnvironment) -> Result<Self, ConfigError> {
+        let text = config_file::read(path, FileKind::Target, config_file::MAX_SETTINGS_BYTES)?;
+        let mixed_up = || config_file::mixed_up(path, &text, FileKind::Target);
+        let mut config = Self::from_yaml(&text, path, environment)
+            .map_err(|error| mixed_up().map_or(error, ConfigError::from))?;
+        if config.holds_password {
+            config.warnings.extend(config_file::exposure(path, &path.display().to_string(), "a password"));
+        }
+        Ok(config)
+    }
+
+    /// Parses the text of a `postgres.yaml`; `path` is for messages and relative paths.
+    ///
+    /// # Errors
+    ///
+    /// See [`TargetConfig::from_file`].
+    ///
+    /// ```
+    /// # use pgmig_core::server::{Host, TargetConfig, TargetEnvironment};
+    /// let yaml = "host: /controller/run\ndatabase: store\nusername: app\nsu_username: postgres\n";
+    /// let config = TargetConfig::from_yaml(yaml, "postgres.yaml".as_ref(), &TargetEnvironment::default())?;
+    /// assert_eq!(config.host(), &Host::Socket("/controller/run".into()));
+    /// assert_eq!(config.port(), 5432);
+    /// # Ok::<(), pgmig_core::server::ConfigError>(())
+    /// ```
+    pub fn from_yaml(text: &str, path: &Path, environment: &TargetEnvironment) -> Result<Self, ConfigError> {
+        let file = ConfigFile::parse(text, path)?;
+        let host = file.required("host")?;
+        let host = Host::parse(host.text)
+            .ok_or_else(|| file.invalid(host.entry, "a host name, an IP address or a socket directory"))?;
+        let ca = file.ca(environment);
+        let asked = file.ssl_mode(environment)?;
+        let password_file = file.optional("su_password_file").map(|value| file.beside(value.text));
+        let exposed = password_file.and_then(|path| {
+            config_file::exposure(&path, "the file that su_password_file names", "a password")
+        });
+        Ok(Self {
+            port: file.port()?,
+            database: file.name("database")?,
+            username: file.name("username")?,
+            su_username: file.name("su_username")?,
+            password: file.password(environment)?,
+            ssl_mode: SslMode::effective(asked, &host, ca.as_ref()),
+            ca,
+            host,
+            application_name: nonempty(environment.pgappname.as_deref()).map(str::to_owned),
+            holds_password: file.optional("su_password").is_some(),
+            warnings: exposed.into_iter().collect(),
+            certificate: Arc::default(),
+        })
+    }
+
+    /// Where the server is.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The server's port; of a socket, the number in its name.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The database to restore to.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The role that owns the restored objects.
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// The role that pgmig connects as.
+    pub fn su_username(&self) -> &str {
+        &self.su_username
+    }
+
+    /// The TLS mode that applies.
+    pub fn ssl_mode(&self) -> SslMode {
+        self.ssl_mode
+    }
+
+    /// `PGAPPNAME`, for programs that show it beside their own name.
+    pub fn application_name(&self) -> Option<&str> {
+        self.application_name.as_deref()
+    }
+
+    /// Warnings about the configuration files, a sentence each: a password that other users can read, say.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The server as messages name it: `host:port`, or the socket's path.
+    pub fn server(&self) -> String {
+        match &self.host {
+            Host::Tcp(name) if name.contains(':') => format!("[{name}]:{}", self.port),
+            Host::Tcp(name) => format!("{name}:{}", self.port),
+            Host::Socket(directory) => {
+                directory.join(format!(".s.PGSQL.{}", self.port)).display().to_string()
+            }
+        }
+    }
+}
+
+impl fmt::Debug for TargetConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TargetConfig")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("database", &self.database)
+            .field("username", &self.username)
+            .field("su_username", &self.su_username)
+            .field("password", &self.password.as_ref().map(|_| "[redacted]"))
+            .field("ssl_mode", &self.ssl_mode)
+            .field("ca", &self.ca)
+            .field("application_name", &self.application_name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The file's entries, every key known and none twice.
+struct ConfigFile<'a> {
+    path: &'a Path,
+    entries: Vec<Entry>,
+}
+
+/// An entry that has a value.
+struct Value<'a> {
+    entry: &'a Entry,
+    text: &'a str,
+}
+
+impl<'a> ConfigFile<'a> {
+    fn parse(text: &str, path: &'a Path) -> Result<Self, ConfigError> {
+        let refused = |line, message| ConfigError::Yaml { path: path.to_owned(), line, message };
+        let Entries(entries) =
+            yaml::parse_secret(text, &KEYS).map_err(|error| refused(error.line, error.message))?;
+        if let Some(entry) = entries.iter().find(|entry| !KEYS.contains(&entry.key.as_str())) {
+            return Err(refused(Some(entry.line), yaml::unknown_key(&entry.key, &KEYS)));
+        }
+        Ok(Self { path, entries })
+    }
+
+    fn optional(&self, key: &str) -> Option<Value<'_>> {
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        let text = nonempty(entry.value.as_deref())?;
+        Some(Value { entry, text })
+    }
+
+    fn required(&self, key: &'static str) -> Result<Value<'_>, ConfigError> {
+        self.optional(key).ok_or_else(|| ConfigError::MissingKey { path: self.path.to_owned(), key })
+    }
+
+    fn name(&self, key: &'static str) -> Result<String, ConfigError> {
+        let value = self.required(key)?;
+        // The protocol ends strings with a zero byte.
+        if value.text.contains('\0') {
+            return Err(self.invalid(value.entry, "a name without a zero byte"));
+        }
+        Ok(value.text.to_owned())
+    }
+
+    fn port(&self) -> Result<u16, ConfigError> {
+        let Some(value) = self.optional("port") else { return Ok(DEFAULT_PORT) };
+        match value.text.parse() {
+            Ok(port) if port > 0 => Ok(port),
+            _ => Err(self.invalid(value.entry, "a number from 1 to 65535")),
+        }
+    }
+
+    fn password(&self, environment: &TargetEnvironment) -> Result<Option<SecretString>, ConfigError> {
+        let password = self.optional("su_password");
+        let Some(file) = self.optional("su_password_file") else {
+            let Some(value) = password else {
+                let expected = ConfigError::InvalidEnvironment { variable: "PGPASSWORD", expected: PASSWORD };
+                let given = environment.pgpassword.clone();
+                let is_sound = given.as_ref().is_none_or(|given| is_password(given.expose_secret()));
+                return if is_sound { Ok(given) } else { Err(expected) };
+            };
+            let is_sound = is_password(value.text);
+            return if is_sound {
+                Ok(Some(value.text.into()))
+            } else {
+                Err(self.invalid(value.entry, PASSWORD))
+            };
+        };
+        if password.is_some() {
+            return Err(self.invalid(file.entry, "only one of su_password and su_password_file"));
+        }
+        let refused = |reason| {
+            let (path, line) = (self.path.to_owned(), file.entry.line);
+            ConfigError::PasswordFile { path, line, reason }
+        };
+        let text = config_file::read_text(&self.beside(file.text), config_file::MAX_PASSWORD_BYTES);
+        let text = text.map_err(refused)?;
+        // Mounted secrets and `echo` end the file with a line break that is not part of the password.
+        let line =
+            text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        if !is_password(line) {
+            return Err(refused(std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                format!("it holds something else than {PASSWORD}"),
+            )));
+        }
+        Ok(Some(line.into()))
+    }
+
+    fn ssl_mode(&self, environment: &TargetEnvironment) -> Result<Option<SslMode>, ConfigError> {
+        if let Some(value) = self.optional("sslmode") {
+            return value.text.parse().map(Some).map_err(|expected| self.invalid(value.entry, expected));
+        }
+        nonempty(environment.pgsslmode.as_deref())
+            .map(str::parse)
+            .transpose()
+            .map_err(|expected| ConfigError::InvalidEnvironment { variable: "PGSSLMODE", expected })
+    }
+
+    fn ca(&self, environment: &TargetEnvironment) -> Option<Ca> {
+        if let Some(value) = self.optional("sslrootcert") {
+            return Some(match value.text {
+                "system" => Ca::System,
+                path => Ca::File(self.beside(path)),
+            });
+        }
+        if let Some(path) = nonempty(environment.pg_ca_file.as_deref()) {
+            return Some(Ca::File(path.into()));
+        }
+        nonempty(environment.pgsslrootcert.as_deref()).map(|path| match path {
+            "system" => Ca::System,
+            path => Ca::File(path.into()),
+        })
+    }
+
+    fn beside(&self, path: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    fn invalid(&self, entry: &Entry, expected: &'static str) -> ConfigError {
+        ConfigError::InvalidValue {
+            path: self.path.to_owned(),
+            key: entry.key.clone(),
+            line: entry.line,
+            expected,
+        }
+    }
+}
+
+/// The form of a password, for messages.
+const PASSWORD: &str = "a password on one line, without control characters";
+
+/// SCRAM's rules for passwords (SASLprep) exclude control characters.
+fn is_password(text: &str) -> bool {
+    !text.contains(char::is_control)
+}
+
+fn nonempty(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "host: wa_inst-postgres-16-rw\nport: 5433\ndatabase: conversation_pprd_wa\n\
+                        username: app\nsu_username: dbadmin\nsu_password: S3cret\n";
+
+    fn parse(text: &str) -> Result<TargetConfig, ConfigError> {
+        TargetConfig::from_yaml(text, Path::new("dir/postgres.yaml"), &TargetEnvironment::default())
+    }
+
+    fn password(config: &TargetConfig) -> Option<&str> {
+        config.password.as_ref().map(|password| password.expose_secret())
+    }
+
+    #[test]
+    fn every_key_is_read_and_the_password_is_not_shown() {
+        let config = parse(FILE).unwrap();
+        assert_eq!(config.server(), "wa_inst-postgres-16-rw:5433");
+        assert_eq!((config.database(), config.username()), ("conversation_pprd_wa", "app"));
+        assert_eq!((config.su_username(), password(&config)), ("dbadmin", Some("S3cret")));
+        assert!(!format!("{config:?}").contains("S3cret"));
+    }
+
+    #[test]
+    fn an_unquoted_number_is_a_password_too() {
+        let config = parse(&FILE.replace("S3cret", "0012")).unwrap();
+        assert_eq!(password(&config), Some("0012"));
+    }
+
+    #[test]
+    fn a_mistyped_key_is_named_with_its_line_and_the_password_is_not() {
+        let error = parse(&FILE.replace("su_password", "su_pasword")).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with(
+                "dir/postgres.yaml, line 6: unknown key `su_pasword`; did you mean `su_password`?"
+            ),
+            "{text}"
+        );
+        assert!(!format!("{error:?} {text}").contains("S3cret"));
+    }
+
+    #[test]
+    fn wrong_values_are_not_shown() {
+        for text in [
+            FILE.replace("port: 5433", "port: S3cret"),
+            FILE.replace("su_password: S3cret", "su_password: [S3cret]"),
+            FILE.replace("su_password: S3cret", "sslmode: S3cret"),
+            FILE.replace("su_password: S3cret", "su_password:S3cret"),
+            format!("{FILE}su_password: S3cret\n"),
+            FILE.replace("username: app\n", ""),
+            FILE.replace("su_password: S3cret", "S3cret: x"),
+            format!("{FILE}S3cret: x\nS3cret: x\n"),
+            FILE.replace("su_password: S3cret", "su_password_file: S3cret"),
+            FILE.replace("su_password: S3cret", "su_password: \"S3cret\\nx\""),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(!format!("{error:?} {error}").contains("S3cret"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn the_file_goes_before_the_environment() {
+        let environment = TargetEnvironment {
+            pg_ca_file: Some("/tmp/ca.crt".to_owned()),
+            pgsslmode: Some("require".to_owned()),
+            pgpassword: Some("other".into()),
+            pgappname: Some(String::new()),
+            ..TargetEnvironment::default()
+        };
+        let parse = |text: &str| TargetConfig::from_yaml(text, Path::new("p.yaml"), &environment).unwrap();
+        let config = parse(FILE);
+        assert_eq!((config.ssl_mode(), password(&config)), (SslMode::VerifyCa, Some("S3cret")));
+        assert_eq!(config.application_name(), None);
+        let config = parse(&FILE.replace("su_password: S3cret", "sslmode: disable"));
+        assert_eq!((config.ssl_mode(), password(&config)), (SslMode::Disable, Some("other")));
+    }
+
+    #[test]
+    fn a_password_file_lies_beside_the_configuration() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("pw"), "S3cret \r\n").unwrap();
+        let path = directory.path().join("postgres.yaml");
+        std::fs::write(&path, FILE.replace("su_password: S3cret", "su_password_file: pw")).unwrap();
+        let config = TargetConfig::from_file(&path, &TargetEnvironment::default()).unwrap();
+        assert_eq!(password(&config), Some("S3cret "));
+        let both = parse(&format!("{FILE}su_password_file: pw\n")).unwrap_err();
+        assert!(both.to_string().contains("only one of"), "{both}");
+    }
+
+    #[test]
+    fn a_password_of_several_lines_is_refused_by_its_place() {
+        let said = |text: &str, password: Option<&str>| {
+            let environment =
+                TargetEnvironment { pgpassword: password.map(Into::into), ..TargetEnvironment::default() };
+            TargetConfig::from_yaml(text, Path::new("p.yaml"), &environment).unwrap_err().to_string()
+        };
+        let value = said(&FILE.replace("S3cret", "\"S3\\ncret\""), None);
+        assert!(
+            value.starts_with("p.yaml, line 6: the value of `su_password`") && value.contains(PASSWORD),
+            "{value}"
+        );
+        let variable = said(&FILE.replace("su_password: S3cret\n", ""), Some("S3\ncret"));
+        assert!(variable.contains("PGPASSWORD") && variable.contains(PASSWORD), "{variable}");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pw");
+        std::fs::write(&path, "S3\ncret\n").unwrap();
+        let by_file = said(
+            &FILE.replace("su_password: S3cret", &format!("su_password_file: {}", path.display())),
+            None,
+        );
+        assert!(
+            by_file.contains("line 6") && by_file.contains(PASSWORD) && !by_file.contains("cret"),
+            "{by_file}"
+        );
+    }
+
+    #[test]
+    fn a_password_that_others_can_read_is_warned_of() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let (path, secret) = (directory.path().join("postgres.yaml"), directory.path().join("pw"));
+        let warnings = |text: &str, mode: u32| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::write(&secret, "S3cret").unwrap();
+            for path in [&path, &secret] {
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+            }
+            let config = TargetConfig::from_file(&path, &TargetEnvironment::default()).unwrap();
+            config.warnings().to_vec()
+        };
+        let [warning] = &warnings(FILE, 0o644)[..] else { panic!("no warning") };
+        assert!(
+            warning.contains("postgres.yaml holds a password") && warning.contains("chmod 600"),
+            "{warning}"
+        );
+        let by_file = FILE.replace("su_password: S3cret", "su_password_file: pw");
+        let [warning] = &warnings(&by_file, 0o644)[..] else { panic!("no warning") };
+        assert!(
+            warning.contains("the file that su_password_file names") && !warning.contains("pw "),
+            "{warning}"
+        );
+        assert_eq!(warnings(FILE, 0o600), [""; 0]);
+        assert_eq!(warnings(&FILE.replace("su_password: S3cret\n", ""), 0o644), [""; 0]);
+    }
+
+    #[test]
+    fn addresses_and_sockets_are_hosts() {
+        let server = |host: &str| parse(&FILE.replace("wa_inst-postgres-16-rw", host)).map(|c| c.server());
+        assert_eq!(server("'[::1]'").unwrap(), "[::1]:5433");
+        assert_eq!(server("/controller/run").unwrap(), "/controller/run/.s.PGSQL.5433");
+        assert!(server("'a b'").is_err());
+        assert!(server("''").is_err());
+    }
+}
