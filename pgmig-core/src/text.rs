@@ -48,7 +48,8 @@ pub fn meant<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = Some(word).filter(|word| word.len() <= longest)?.to_lowercase();
     let near = known.iter().map(|known| (distance(&word, &known.to_lowercase()), *known));
     // Of two equally near words, the one with the same first letter: `sorce` is `source`, not `force`.
-    let (distance, nearest) = near.min_by_key(|(distance, known)| (*distance, !starts_alike(&word, known)))?;
+    let (distance, nearest) =
+        near.min_by_key(|(distance, known)| (*distance, !starts_alike(&word, known)))?;
     (distance <= (nearest.chars().count() / 4).max(1)).then_some(nearest)
 }
 

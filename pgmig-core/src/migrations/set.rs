@@ -4,7 +4,8 @@
 
 use super::error::SchemaError;
 use crate::config_file;
-use crate::profile::{Builtin, Profile};
+use crate::profile::Profile;
+use pgmig_schema_migrations::BuiltinProfile;
 use sqlx::migrate::{Migration, MigrationType};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 use std::borrow::Cow;
@@ -47,8 +48,8 @@ impl MigrationSet {
     /// # Ok::<(), pgmig_core::migrations::SchemaError>(())
     /// ```
     pub fn builtin(profile: &str) -> Result<Self, SchemaError> {
-        let builtin =
-            Builtin::find(profile).ok_or_else(|| SchemaError::UnknownSet { name: profile.to_owned() })?;
+        let builtin = BuiltinProfile::find(profile)
+            .ok_or_else(|| SchemaError::UnknownSet { name: profile.to_owned() })?;
         let files = builtin
             .migrations
             .iter()

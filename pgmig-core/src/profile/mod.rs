@@ -3,14 +3,13 @@
 //! It consists of `profile.yaml` and `releases.yaml`, in a directory below `schema-migrations/` that is built in, or
 //! in a directory of the user.
 
-mod builtin;
 mod error;
 mod releases;
 mod schema_version;
 mod store;
 mod target_rules;
 
-pub(crate) use builtin::Builtin;
+pub use crate::rewrite::BinaryRule;
 pub use error::ProfileError;
 pub use releases::{Release, Releases};
 pub use schema_version::SchemaVersion;

@@ -1,6 +1,5 @@
 //! `profile.yaml`: the tables of a store that pgmig must know.
 
-use super::builtin::{BUILTIN, Builtin};
 use super::error::ProfileError;
 use super::releases::Releases;
 use super::target_rules::{TableRef, TargetRules};
@@ -8,6 +7,7 @@ use crate::config_file::{self, MAX_SETTINGS_BYTES};
 use crate::rewrite::BinaryRule;
 use crate::server::yaml;
 use crate::sql::QualifiedName;
+use pgmig_schema_migrations::{BUILTIN, BuiltinProfile};
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -132,7 +132,7 @@ impl Profile {
     /// # Ok::<(), pgmig_core::profile::ProfileError>(())
     /// ```
     pub fn builtin(name: &str) -> Result<Self, ProfileError> {
-        let builtin = Builtin::find(name).ok_or_else(|| ProfileError::UnknownName {
+        let builtin = BuiltinProfile::find(name).ok_or_else(|| ProfileError::UnknownName {
             name: name.to_owned(),
             known: Self::builtin_names().collect::<Vec<_>>().join(", "),
         })?;

@@ -20,18 +20,7 @@ use std::ops::Range;
 /// # Errors
 ///
 /// [`SqlError::Unterminated`] if the text ends inside a string, a quoted name or a comment.
-///
-/// ```
-/// use pgmig_core::instance::InstanceId;
-/// use pgmig_core::rewrite::{Rules, rewrite_ddl};
-/// use pgmig_core::sql::StandardStrings;
-/// let rules = Rules::new(InstanceId::from_number(1).zip(InstanceId::from_number(2)));
-/// let sql = "COMMENT ON TABLE t IS 'of 00000000-0000-0000-0000-000000000001';";
-/// let (sql, count) = rewrite_ddl(sql, &rules, StandardStrings::On)?;
-/// assert_eq!((sql.as_ref(), count), ("COMMENT ON TABLE t IS 'of 00000000-0000-0000-0000-000000000002';", 1));
-/// # Ok::<(), pgmig_core::sql::SqlError>(())
-/// ```
-pub fn rewrite_ddl<'a>(
+pub(crate) fn rewrite_ddl<'a>(
     sql: &'a str,
     rules: &Rules,
     strings: StandardStrings,
@@ -254,6 +243,17 @@ mod tests {
         let (output, count) = rewrite_ddl(&input, &rules, strings).unwrap();
         assert_eq!(output, sql.replace('@', A).replace('#', B));
         assert_eq!(count, u64::try_from(sql.matches('#').count()).unwrap(), "{sql}");
+    }
+
+    #[test]
+    fn replaces_an_id_in_a_comment() {
+        let rules = Rules::new(InstanceId::from_number(1).zip(InstanceId::from_number(2)));
+        let sql = "COMMENT ON TABLE t IS 'of 00000000-0000-0000-0000-000000000001';";
+        let (sql, count) = rewrite_ddl(sql, &rules, StandardStrings::On).unwrap();
+        assert_eq!(
+            (sql.as_ref(), count),
+            ("COMMENT ON TABLE t IS 'of 00000000-0000-0000-0000-000000000002';", 1)
+        );
     }
 
     #[test]

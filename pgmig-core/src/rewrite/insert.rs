@@ -11,13 +11,13 @@ use std::borrow::Cow;
 
 /// A rewritten `INSERT` statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RewrittenInsert<'a> {
+pub(crate) struct RewrittenInsert<'a> {
     /// The statement.
-    pub sql: Cow<'a, str>,
+    pub(crate) sql: Cow<'a, str>,
     /// Replacements by column, in the order of each row's values.
-    pub counts: Vec<u64>,
+    pub(crate) counts: Vec<u64>,
     /// Occurrences in bytea that were left unchanged, by column.
-    pub left: Vec<u64>,
+    pub(crate) left: Vec<u64>,
 }
 
 /// Replaces IDs in the constants of an `INSERT ... VALUES`. `columns` are the rules for the values of a row, in their
@@ -26,7 +26,7 @@ pub struct RewrittenInsert<'a> {
 /// # Errors
 ///
 /// [`SqlError::Unterminated`] if the statement ends inside a string, a quoted name or a comment.
-pub fn rewrite_insert<'a>(
+pub(crate) fn rewrite_insert<'a>(
     sql: &'a str,
     rules: &Rules,
     columns: &[ColumnRule],

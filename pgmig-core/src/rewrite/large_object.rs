@@ -8,20 +8,6 @@ use std::sync::Arc;
 /// Finds IDs in the bytes of one large object after another, and replaces them if the rule requires it.
 ///
 /// It returns the bytes of each chunk, except the last few: an ID may begin there and continue in the next chunk.
-///
-/// ```
-/// use pgmig_core::instance::InstanceId;
-/// use pgmig_core::rewrite::{BinaryRule, LargeObjectRewriter, Rules};
-/// use std::sync::Arc;
-/// let rules = Rules::new(InstanceId::from_number(1).zip(InstanceId::from_number(2)));
-/// let rules = rules.with_large_objects(BinaryRule::Rewrite);
-/// let mut rewriter = LargeObjectRewriter::new(Arc::new(rules));
-/// let mut bytes = rewriter.push(b"of 00000000-0000-0000-".to_vec());
-/// bytes.extend(rewriter.push(b"0000-000000000001.".to_vec()));
-/// let (rest, found) = rewriter.finish();
-/// bytes.extend(rest);
-/// assert_eq!((bytes.as_slice(), found), (b"of 00000000-0000-0000-0000-000000000002.".as_slice(), 1));
-/// ```
 #[derive(Debug, Clone)]
 pub struct LargeObjectRewriter {
     rules: Arc<Rules>,
@@ -125,6 +111,18 @@ mod tests {
         let (end, found) = rewriter.finish();
         out.extend(end);
         (out, found)
+    }
+
+    #[test]
+    fn an_id_cut_by_two_pushes_is_replaced() {
+        let rules = Rules::new(InstanceId::from_number(1).zip(InstanceId::from_number(2)));
+        let rules = rules.with_large_objects(BinaryRule::Rewrite);
+        let mut rewriter = LargeObjectRewriter::new(Arc::new(rules));
+        let mut bytes = rewriter.push(b"of 00000000-0000-0000-".to_vec());
+        bytes.extend(rewriter.push(b"0000-000000000001.".to_vec()));
+        let (rest, found) = rewriter.finish();
+        bytes.extend(rest);
+        assert_eq!((bytes.as_slice(), found), (b"of 00000000-0000-0000-0000-000000000002.".as_slice(), 1));
     }
 
     #[test]

@@ -34,8 +34,8 @@ mod token;
 #[cfg(test)]
 mod specification;
 
-pub use ddl::rewrite_ddl;
-pub use insert::{RewrittenInsert, rewrite_insert};
+pub(crate) use ddl::rewrite_ddl;
+pub(crate) use insert::rewrite_insert;
 pub use large_object::LargeObjectRewriter;
 pub use leftover::LeftoverCounter;
 pub(crate) use occurrence::ids_in_row;

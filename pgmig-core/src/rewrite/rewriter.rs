@@ -12,19 +12,6 @@ use std::sync::Arc;
 const MAX_COLUMNS: usize = 1_600;
 
 /// Rewrites the rows of one table.
-///
-/// ```
-/// use pgmig_core::instance::InstanceId;
-/// use pgmig_core::rewrite::{ColumnRule, RowRewriter, Rules};
-/// use std::sync::Arc;
-/// let (a, b) = (InstanceId::from_number(1), InstanceId::from_number(2));
-/// let rules = Rules::new(a.zip(b));
-/// let mut rewriter = RowRewriter::new(Arc::new(rules), vec![ColumnRule::Text, ColumnRule::Text]);
-/// let mut rows = b"x\tinstance_00000000-0000-0000-0000-000000000001.\n".to_vec();
-/// rewriter.rewrite(&mut rows);
-/// assert_eq!(rows, b"x\tinstance_00000000-0000-0000-0000-000000000002.\n");
-/// assert_eq!(rewriter.counts(), [0, 1]);
-/// ```
 #[derive(Debug, Clone)]
 pub struct RowRewriter {
     rules: Arc<Rules>,
@@ -255,6 +242,17 @@ mod tests {
         let mut rows = rows.as_bytes().to_vec();
         rewriter.rewrite(&mut rows);
         String::from_utf8(rows).unwrap()
+    }
+
+    #[test]
+    fn replaces_an_id_within_a_field_and_counts_by_column() {
+        let (a, b) = (InstanceId::from_number(1), InstanceId::from_number(2));
+        let rules = Rules::new(a.zip(b));
+        let mut rewriter = RowRewriter::new(Arc::new(rules), vec![ColumnRule::Text, ColumnRule::Text]);
+        let mut rows = b"x\tinstance_00000000-0000-0000-0000-000000000001.\n".to_vec();
+        rewriter.rewrite(&mut rows);
+        assert_eq!(rows, b"x\tinstance_00000000-0000-0000-0000-000000000002.\n");
+        assert_eq!(rewriter.counts(), [0, 1]);
     }
 
     #[test]

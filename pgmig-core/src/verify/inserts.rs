@@ -74,7 +74,7 @@ impl<'a> InsertScanner<'a> {
     fn lost(&self, error: SqlError) -> InsertFaultAt {
         let offset = match error {
             SqlError::Unterminated { offset, .. } | SqlError::StatementTooLong { offset, .. } => offset,
-            SqlError::Unexpected { .. } => self.offset,
+            _ => self.offset,
         };
         InsertFaultAt { fault: error.into(), row: self.rows + 1, offset }
     }

@@ -102,29 +102,12 @@ fn schema(entry: &Entry) -> &[u8] {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::archive::{CatalogId, DataState, DumpId};
+    use crate::archive::DumpId;
 
     fn entry(kind: EntryKind, section: Section, tag: &str) -> Entry {
-        Entry {
-            dump_id: DumpId::new(1).unwrap(),
-            had_dumper: false,
-            catalog_id: CatalogId::default(),
-            tag: tag.into(),
-            desc: "".into(),
-            kind,
-            section,
-            definition: None,
-            drop_statement: None,
-            copy_statement: None,
-            namespace: Some("public".into()),
-            tablespace: None,
-            table_access_method: None,
-            relation_kind: None,
-            owner: None,
-            with_oids: false,
-            dependencies: Vec::new(),
-            data: DataState::NotSet,
-        }
+        let mut entry = Entry::new(DumpId::new(1).unwrap(), kind, section, tag);
+        entry.namespace = Some("public".into());
+        entry
     }
 
     #[test]

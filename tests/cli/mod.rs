@@ -1,0 +1,6 @@
+//! The command line: the main job, plans, documents, connections.
+
+mod connection;
+mod dry_run;
+mod json;
+mod restore;

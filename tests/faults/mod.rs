@@ -1,0 +1,11 @@
+//! Bad input, failures at every step, signals, crashes: the target is as it was.
+
+mod bad_input;
+mod bad_rows;
+mod durability;
+mod failpoints;
+mod forged_output;
+mod leftovers;
+mod psql_script;
+mod secrets;
+mod sessions;
