@@ -16,6 +16,7 @@ use crate::failure::Usage;
 #[derive(Debug, Parser)]
 #[command(
     name = "pgmig",
+    bin_name = "pgmig",
     disable_version_flag = true,
     version = version(),
     after_help = AFTER_HELP,

@@ -26,6 +26,7 @@
 //! ```
 
 pub mod backup;
+pub mod config_file;
 pub mod error;
 #[cfg(test)]
 mod flags;
@@ -41,6 +42,7 @@ mod rewrite;
 #[cfg(test)]
 mod rooms;
 pub mod server;
+pub mod text;
 mod thread;
 pub mod verify;
 

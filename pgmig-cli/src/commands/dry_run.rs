@@ -60,7 +60,7 @@ async fn plan(
 
 fn print(args: &Args, dry_run: &DryRun, display: &Display) -> Result<()> {
     match args.output {
-        OutputFormat::Json => output::print(&output::document("plan", dry_run)?),
+        OutputFormat::Json => output::print_document("plan", dry_run),
         OutputFormat::Text if args.quiet => {
             let notices = dry_run.plan.notices.iter();
             notices

@@ -15,7 +15,6 @@ use pgmig_core::progress::{Event, Notice, Progress as _, Severity};
 use pgmig_core::restore::{
     Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, StrategyMode, ToastCompression,
 };
-use pgmig_core::server::TargetConfig;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -37,14 +36,14 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: Cancella
     let report = result?;
     // The restore is complete, whatever becomes of the report.
     if let Err(error) = print(args, &report) {
-        output::say(&format!("warning: {:?} was restored, but {error:#}", report.database));
+        output::tell("warning", &format!("{:?} was restored, but {error:#}", report.database));
     }
     Ok(())
 }
 
 fn print(args: &Args, report: &RestoreReport) -> Result<()> {
     match args.output {
-        OutputFormat::Json => output::print(&output::document("restore", report)?),
+        OutputFormat::Json => output::print_document("restore", report),
         // The one thing that cannot be found out otherwise.
         OutputFormat::Text if args.quiet => output::print(&output::kept(report)),
         OutputFormat::Text => output::print(&output::summary(report)),
@@ -106,7 +105,7 @@ pub(super) async fn prepare(
     cancel: &CancellationToken,
 ) -> Result<Prepared> {
     args.backup.source()?;
-    let target = TargetConfig::from_file(args.target()?, &environment.target).map_err(Error::from)?;
+    let target = environment.target_config(args.target()?)?;
     let mut options = options(args, environment)?;
     let profile = mapping::profile(&args.backup)?;
     let backup = mapping::open(&args.backup, profile, display, cancel).await?;

@@ -8,7 +8,7 @@ mod lines;
 use crate::args::{Args, LogLevel, ProgressForm};
 use crate::hints;
 use crate::interrupt;
-use crate::output::say;
+use crate::output::{Text, say};
 use bars::Bars;
 use lines::Lines;
 use pgmig_core::progress::{Event, Notice, Progress, Severity};
@@ -102,10 +102,11 @@ impl Display {
         if notice.severity < self.least {
             return;
         }
-        let text = match notice.severity {
-            Severity::Warning => format!("warning: {}", notice.text),
-            _ => format!("notice: {}", notice.text),
+        let kind = match notice.severity {
+            Severity::Warning => "warning",
+            _ => "notice",
         };
+        let text = Text::message(kind, &notice.text);
         match &self.form {
             Form::Bars(bars) => bars.beside(|| say(&text)),
             Form::Nothing | Form::Lines(_) | Form::Json => say(&text),

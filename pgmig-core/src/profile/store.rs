@@ -3,6 +3,7 @@
 use super::error::ProfileError;
 use super::releases::Releases;
 use super::target_rules::{TableRef, TargetRules};
+use crate::config_file::{self, MAX_SETTINGS_BYTES};
 use crate::rewrite::BinaryRule;
 use crate::server::yaml;
 use crate::sql::QualifiedName;
@@ -162,9 +163,9 @@ impl Profile {
             let path = path.to_owned();
             |reason| ProfileError::Read { path, reason }
         };
-        let text = std::fs::read_to_string(&profile).map_err(failed(&profile))?;
+        let text = config_file::read_text(&profile, MAX_SETTINGS_BYTES).map_err(failed(&profile))?;
         let file = ProfileFile::from_yaml(&text, &profile)?;
-        let releases = match std::fs::read_to_string(&releases) {
+        let releases = match config_file::read_text(&releases, MAX_SETTINGS_BYTES) {
             // The releases of this store are not listed.
             Err(error) if error.kind() == ErrorKind::NotFound => Releases::default(),
             text => Releases::from_yaml(&text.map_err(failed(&releases))?, &releases)?,

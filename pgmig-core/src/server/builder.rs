@@ -1,6 +1,7 @@
 //! A target's configuration from a program's own settings, without a `postgres.yaml`.
 
-use super::config::{ConfigError, Host, TargetConfig};
+use super::config::{Host, TargetConfig};
+use super::config_error::ConfigError;
 use super::tls::{Ca, SslMode};
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -122,6 +123,8 @@ impl TargetConfigBuilder {
             su_username,
             password: self.password,
             own_password: None,
+            holds_password: false,
+            warnings: Vec::new(),
             ssl_mode: SslMode::effective(self.ssl_mode, &host, self.ca.as_ref()),
             ca: self.ca,
             host,

@@ -1,14 +1,15 @@
 //! `postgres.yaml`: which server and database to restore to, and as whom.
 
+use crate::config_file::{self, FileKind};
+use crate::server::config_error::ConfigError;
 use crate::server::login::Login;
 use crate::server::tls::{Ca, SslMode};
 use crate::server::yaml::{self, Entries, Entry};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use thiserror::Error;
 
 const DEFAULT_PORT: u16 = 5432;
 const KEYS: [&str; 11] = [
@@ -24,99 +25,6 @@ const KEYS: [&str; 11] = [
     "sslmode",
     "sslrootcert",
 ];
-
-/// Why a configuration file is not acceptable. Never holds a value from the file.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A file cannot be read.
-    #[error("cannot read {}: {reason}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: std::io::Error,
-    },
-    /// The file is not the YAML that is expected.
-    #[error("{}{}: {message}", path.display(), OnLine(*line))]
-    Yaml {
-        /// The file.
-        path: PathBuf,
-        /// 1-based; `None` where it is not known.
-        line: Option<u64>,
-        /// What is wrong.
-        message: String,
-    },
-    /// A key that is not known.
-    #[error("{}, line {line}: unknown key `{key}`, expected one of: {expected}", path.display())]
-    UnknownKey {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: String,
-        /// 1-based.
-        line: u64,
-        /// The keys that there are.
-        expected: String,
-    },
-    /// A key that occurs twice.
-    #[error("{}{}: duplicate key `{key}`; remove one of them", path.display(), OnLine(*line))]
-    DuplicateKey {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: String,
-        /// 1-based line of the second one.
-        line: Option<u64>,
-    },
-    /// A key that must be there is not.
-    #[error("{}: the key `{key}` is missing", path.display())]
-    MissingKey {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: &'static str,
-    },
-    /// A value that is not acceptable.
-    #[error("{}, line {line}: the value of `{key}` is not acceptable, expected {expected}", path.display())]
-    InvalidValue {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: String,
-        /// 1-based.
-        line: u64,
-        /// What was expected.
-        expected: &'static str,
-    },
-    /// A setting that a program gave is not acceptable.
-    #[error("the setting {setting} is not acceptable, expected {expected}")]
-    InvalidSetting {
-        /// Its name, as in `postgres.yaml`.
-        setting: &'static str,
-        /// What was expected.
-        expected: &'static str,
-    },
-    /// An environment variable's value is not acceptable.
-    #[error("the environment variable {variable} is not acceptable, expected {expected}")]
-    InvalidEnvironment {
-        /// Its name.
-        variable: &'static str,
-        /// What was expected.
-        expected: &'static str,
-    },
-}
-
-struct OnLine(Option<u64>);
-
-impl fmt::Display for OnLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(line) => write!(f, ", line {line}"),
-            None => Ok(()),
-        }
-    }
-}
 
 /// Where the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,6 +93,9 @@ pub struct TargetConfig {
     pub(super) ssl_mode: SslMode,
     pub(super) ca: Option<Ca>,
     pub(super) application_name: Option<String>,
+    /// Whether the file itself holds the password.
+    pub(super) holds_password: bool,
+    pub(super) warnings: Vec<String>,
     /// Which certificate of the CA file verified the server last: later connections begin with it.
     pub(super) certificate: Arc<AtomicUsize>,
 }
@@ -199,9 +110,14 @@ impl TargetConfig {
     ///
     /// A file that cannot be read, and anything in it that is not understood, with key and line.
     pub fn from_file(path: &Path, environment: &TargetEnvironment) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|reason| ConfigError::Read { path: path.to_owned(), reason })?;
-        Self::from_yaml(&text, path, environment)
+        let text = config_file::read(path, FileKind::Target, config_file::MAX_SETTINGS_BYTES)?;
+        let mixed_up = || config_file::mixed_up(path, &text, FileKind::Target);
+        let mut config = Self::from_yaml(&text, path, environment)
+            .map_err(|error| mixed_up().map_or(error, ConfigError::from))?;
+        if config.holds_password {
+            config.warnings.extend(config_file::exposure(path, &path.display().to_string(), "a password"));
+        }
+        Ok(config)
     }
 
     /// Parses the text of a `postgres.yaml`; `path` is for messages and relative paths.
@@ -225,6 +141,11 @@ impl TargetConfig {
             .ok_or_else(|| file.invalid(host.entry, "a host name, an IP address or a socket directory"))?;
         let ca = file.ca(environment);
         let asked = file.ssl_mode(environment)?;
+        let exposed = ["su_password_file", "password_file"].into_iter().filter_map(|key| {
+            let path = file.beside(file.optional(key)?.text);
+            config_file::exposure(&path, &format!("the file that {key} names"), "a password")
+        });
+        let warnings: Vec<String> = exposed.collect();
         Ok(Self {
             port: file.port()?,
             database: file.name("database")?,
@@ -232,13 +153,15 @@ impl TargetConfig {
             su_username: file.name("su_username")?,
             password: match file.password("su_password", "su_password_file")? {
                 Some(password) => Some(password),
-                None => environment.pgpassword.clone(),
+                None => environment_password(environment)?,
             },
             own_password: file.password("password", "password_file")?,
             ssl_mode: SslMode::effective(asked, &host, ca.as_ref()),
             ca,
             host,
             application_name: nonempty(environment.pgappname.as_deref()).map(str::to_owned),
+            holds_password: ["su_password", "password"].into_iter().any(|key| file.optional(key).is_some()),
+            warnings,
             certificate: Arc::default(),
         })
     }
@@ -295,6 +218,11 @@ impl TargetConfig {
         Some(Login::new(&self.username, Some(password)))
     }
 
+    /// Warnings about the configuration files, a sentence each: a password that other users can read, say.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// The server as messages name it: `host:port`, or the socket's path.
     pub fn server(&self) -> String {
         match &self.host {
@@ -338,14 +266,11 @@ struct Value<'a> {
 
 impl<'a> ConfigFile<'a> {
     fn parse(text: &str, path: &'a Path) -> Result<Self, ConfigError> {
-        let path_buf = || path.to_owned();
-        let Entries(entries) = yaml::parse(text).map_err(|error| match error.duplicate {
-            Some(key) => ConfigError::DuplicateKey { path: path_buf(), key, line: error.line },
-            None => ConfigError::Yaml { path: path_buf(), line: error.line, message: error.message },
-        })?;
+        let refused = |line, message| ConfigError::Yaml { path: path.to_owned(), line, message };
+        let Entries(entries) =
+            yaml::parse_secret(text, &KEYS).map_err(|error| refused(error.line, error.message))?;
         if let Some(entry) = entries.iter().find(|entry| !KEYS.contains(&entry.key.as_str())) {
-            let (key, line) = (entry.shown_key(), entry.line);
-            return Err(ConfigError::UnknownKey { path: path_buf(), key, line, expected: KEYS.join(", ") });
+            return Err(refused(Some(entry.line), yaml::unknown_key(&entry.key, &KEYS)));
         }
         Ok(Self { path, entries })
     }
@@ -377,10 +302,16 @@ impl<'a> ConfigFile<'a> {
         }
     }
 
-    fn password(&self, key: &str, file_key: &str) -> Result<Option<SecretString>, ConfigError> {
+    /// The password that the file holds, or names a file for; `None` where it does neither.
+    fn password(&self, key: &'static str, file_key: &'static str) -> Result<Option<SecretString>, ConfigError> {
         let password = self.optional(key);
         let Some(file) = self.optional(file_key) else {
-            return Ok(password.map(|value| SecretString::from(value.text)));
+            let Some(value) = password else { return Ok(None) };
+            return if is_password(value.text) {
+                Ok(Some(value.text.into()))
+            } else {
+                Err(self.invalid(value.entry, PASSWORD))
+            };
         };
         if password.is_some() {
             let expected = match key {
@@ -389,14 +320,22 @@ impl<'a> ConfigFile<'a> {
             };
             return Err(self.invalid(file.entry, expected));
         }
-        let path = self.beside(file.text);
-        match std::fs::read_to_string(&path) {
-            // Mounted secrets and `echo` end the file with a line break that is not part of the password.
-            Ok(text) => Ok(Some(SecretString::from(
-                text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)),
-            ))),
-            Err(reason) => Err(ConfigError::Read { path, reason }),
+        let refused = |reason| {
+            let (path, line) = (self.path.to_owned(), file.entry.line);
+            ConfigError::PasswordFile { path, key: file_key, line, reason }
+        };
+        let text = config_file::read_text(&self.beside(file.text), config_file::MAX_PASSWORD_BYTES);
+        let text = text.map_err(refused)?;
+        // Mounted secrets and `echo` end the file with a line break that is not part of the password.
+        let line =
+            text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        if !is_password(line) {
+            return Err(refused(std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                format!("it holds something else than {PASSWORD}"),
+            )));
         }
+        Ok(Some(line.into()))
     }
 
     fn ssl_mode(&self, environment: &TargetEnvironment) -> Result<Option<SslMode>, ConfigError> {
@@ -432,11 +371,28 @@ impl<'a> ConfigFile<'a> {
     fn invalid(&self, entry: &Entry, expected: &'static str) -> ConfigError {
         ConfigError::InvalidValue {
             path: self.path.to_owned(),
-            key: entry.shown_key(),
+            key: entry.key.clone(),
             line: entry.line,
             expected,
         }
     }
+}
+
+/// The form of a password, for messages.
+const PASSWORD: &str = "a password on one line, without control characters";
+
+/// `PGPASSWORD`, where it is set.
+fn environment_password(environment: &TargetEnvironment) -> Result<Option<SecretString>, ConfigError> {
+    let given = environment.pgpassword.clone();
+    if given.as_ref().is_none_or(|given| is_password(given.expose_secret())) {
+        return Ok(given);
+    }
+    Err(ConfigError::InvalidEnvironment { variable: "PGPASSWORD", expected: PASSWORD })
+}
+
+/// SCRAM's rules for passwords (SASLprep) exclude control characters.
+fn is_password(text: &str) -> bool {
+    !text.contains(char::is_control)
 }
 
 fn nonempty(text: Option<&str>) -> Option<&str> {
@@ -447,7 +403,6 @@ fn nonempty(text: Option<&str>) -> Option<&str> {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
 
     const FILE: &str = "host: wa_inst-postgres-16-rw\nport: 5433\ndatabase: conversation_pprd_wa\n\
                         username: app\nsu_username: dbadmin\nsu_password: S3cret\n";
@@ -479,7 +434,12 @@ mod tests {
     fn a_mistyped_key_is_named_with_its_line_and_the_password_is_not() {
         let error = parse(&FILE.replace("su_password", "su_pasword")).unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with("dir/postgres.yaml, line 6: unknown key `su_pasword`"), "{text}");
+        assert!(
+            text.starts_with(
+                "dir/postgres.yaml, line 6: unknown key `su_pasword`; did you mean `su_password`?"
+            ),
+            "{text}"
+        );
         assert!(!format!("{error:?} {text}").contains("S3cret"));
     }
 
@@ -492,6 +452,10 @@ mod tests {
             FILE.replace("su_password: S3cret", "su_password:S3cret"),
             format!("{FILE}su_password: S3cret\n"),
             FILE.replace("username: app\n", ""),
+            FILE.replace("su_password: S3cret", "S3cret: x"),
+            format!("{FILE}S3cret: x\nS3cret: x\n"),
+            FILE.replace("su_password: S3cret", "su_password_file: S3cret"),
+            FILE.replace("su_password: S3cret", "su_password: \"S3cret\\nx\""),
         ] {
             let error = parse(&text).unwrap_err();
             assert!(!format!("{error:?} {error}").contains("S3cret"), "{error:?}");
@@ -525,6 +489,62 @@ mod tests {
         assert_eq!(password(&config), Some("S3cret "));
         let both = parse(&format!("{FILE}su_password_file: pw\n")).unwrap_err();
         assert!(both.to_string().contains("only one of"), "{both}");
+    }
+
+    #[test]
+    fn a_password_of_several_lines_is_refused_by_its_place() {
+        let said = |text: &str, password: Option<&str>| {
+            let environment =
+                TargetEnvironment { pgpassword: password.map(Into::into), ..TargetEnvironment::default() };
+            TargetConfig::from_yaml(text, Path::new("p.yaml"), &environment).unwrap_err().to_string()
+        };
+        let value = said(&FILE.replace("S3cret", "\"S3\\ncret\""), None);
+        assert!(
+            value.starts_with("p.yaml, line 6: the value of `su_password`") && value.contains(PASSWORD),
+            "{value}"
+        );
+        let variable = said(&FILE.replace("su_password: S3cret\n", ""), Some("S3\ncret"));
+        assert!(variable.contains("PGPASSWORD") && variable.contains(PASSWORD), "{variable}");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pw");
+        std::fs::write(&path, "S3\ncret\n").unwrap();
+        let by_file = said(
+            &FILE.replace("su_password: S3cret", &format!("su_password_file: {}", path.display())),
+            None,
+        );
+        assert!(
+            by_file.contains("line 6") && by_file.contains(PASSWORD) && !by_file.contains("cret"),
+            "{by_file}"
+        );
+    }
+
+    #[test]
+    fn a_password_that_others_can_read_is_warned_of() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let (path, secret) = (directory.path().join("postgres.yaml"), directory.path().join("pw"));
+        let warnings = |text: &str, mode: u32| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::write(&secret, "S3cret").unwrap();
+            for path in [&path, &secret] {
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+            }
+            let config = TargetConfig::from_file(&path, &TargetEnvironment::default()).unwrap();
+            config.warnings().to_vec()
+        };
+        let [warning] = &warnings(FILE, 0o644)[..] else { panic!("no warning") };
+        assert!(
+            warning.contains("postgres.yaml holds a password") && warning.contains("chmod 600"),
+            "{warning}"
+        );
+        let by_file = FILE.replace("su_password: S3cret", "su_password_file: pw");
+        let [warning] = &warnings(&by_file, 0o644)[..] else { panic!("no warning") };
+        assert!(
+            warning.contains("the file that su_password_file names") && !warning.contains("pw "),
+            "{warning}"
+        );
+        assert_eq!(warnings(FILE, 0o600), [""; 0]);
+        assert_eq!(warnings(&FILE.replace("su_password: S3cret\n", ""), 0o644), [""; 0]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub(crate) mod archive_role;
 mod builder;
 pub(crate) mod catalog;
 mod config;
+mod config_error;
 pub(crate) mod connect;
 pub(crate) mod contents;
 mod error;
@@ -19,7 +20,8 @@ pub(crate) mod yaml;
 
 pub use builder::TargetConfigBuilder;
 pub use catalog::OtherSession;
-pub use config::{ConfigError, Host, TargetConfig, TargetEnvironment};
+pub use config::{Host, TargetConfig, TargetEnvironment};
+pub use config_error::ConfigError;
 pub use connect::connect;
 pub use error::{ServerError, TargetError};
 pub use lock::LockHolder;

@@ -15,6 +15,7 @@ mod not_ours;
 pub(crate) mod partial;
 mod pass;
 pub(crate) mod planner;
+mod psql_text;
 pub(crate) mod roles;
 pub(crate) mod script;
 mod superuser;

@@ -11,10 +11,11 @@ use crate::restore::report::contents::TargetContents;
 use crate::server::catalog::{self, DatabaseFacts, OtherSession};
 use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
+use crate::text::printable;
 use std::collections::HashSet;
 use std::fmt;
 
-/// What a test of the connection found. `Display` shows it, a line each.
+/// What a test of the connection found. `Display` shows it, a line each, whatever names there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Probe {
@@ -107,14 +108,14 @@ async fn look_inside(
 
 impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "server      {}, PostgreSQL {}", self.server, self.server_version)?;
+        writeln!(f, "server      {}, PostgreSQL {}", self.server, printable(&self.server_version))?;
         writeln!(f, "TLS         {}", self.tls.as_deref().unwrap_or("none"))?;
         let megabytes = self.contents.bytes.div_ceil(1_000_000);
-        writeln!(f, "database    {}, {megabytes} MB", self.database)?;
+        writeln!(f, "database    {}, {megabytes} MB", printable(&self.database))?;
         writeln!(f, "holds       {}", self.contents.describe())?;
         writeln!(f, "sessions    {}", self.sessions.len())?;
         for session in &self.sessions {
-            writeln!(f, "            {session}")?;
+            writeln!(f, "            {}", printable(&session.to_string()))?;
         }
         write_obstacles(f, "swap    ", &self.obstacles)?;
         writeln!(f)?;
@@ -128,7 +129,7 @@ fn write_obstacles(f: &mut fmt::Formatter<'_>, strategy: &str, obstacles: &[Stri
     }
     write!(f, "{strategy}    not possible:")?;
     for obstacle in obstacles {
-        write!(f, "\n            {obstacle}")?;
+        write!(f, "\n            {}", printable(obstacle))?;
     }
     Ok(())
 }
