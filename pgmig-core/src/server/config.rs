@@ -303,7 +303,11 @@ impl<'a> ConfigFile<'a> {
     }
 
     /// The password that the file holds, or names a file for; `None` where it does neither.
-    fn password(&self, key: &'static str, file_key: &'static str) -> Result<Option<SecretString>, ConfigError> {
+    fn password(
+        &self,
+        key: &'static str,
+        file_key: &'static str,
+    ) -> Result<Option<SecretString>, ConfigError> {
         let password = self.optional(key);
         let Some(file) = self.optional(file_key) else {
             let Some(value) = password else { return Ok(None) };
