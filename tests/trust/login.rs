@@ -91,7 +91,7 @@ fn no_role_is_left_after_a_failure_and_an_interruption() {
     // Rows that do not come.
     let start = std::fs::read(&backup.archive).unwrap();
     let pgmig = backup.map(Pgmig::new().target(&file(&target)).arg("--force")).args(["--source", "-"]);
-    let running = pgmig.stalled_stdin(start[..start.len() / 2].to_vec()).spawn();
+    let running = pgmig.stalled_stdin(start[..start.len() * 9 / 10].to_vec()).spawn();
     wait_until(|| !roles(&target).is_empty());
     running.signal("INT");
     before.is_now(running.wait().expect_status(130));
@@ -159,7 +159,7 @@ fn a_role_that_is_not_let_in_is_a_refusal_with_the_line_to_add() {
     let server = server_with_hba("local all postgres trust\n");
     let (archive, target) = small(&server, directory.path());
     let before = Before::of(&target);
-    let line = format!("host all \"+{APPLICATION}\" samehost scram-sha-256");
+    let line = format!("host all +\"{APPLICATION}\" samehost scram-sha-256");
     let outcome = over_the_socket(&target, &archive).run().expect_status(3);
     before.is_now(outcome.stderr_has(&line).stderr_has("--trust-archive"));
     assert_eq!(roles(&target), "");

@@ -103,7 +103,8 @@ fn addresses(listens: &str) -> Vec<&str> {
 
 /// `+username` stands for every member of `username`, the temporary role among them.
 fn hba_line(username: &str, address: Option<&str>) -> String {
-    let members = quote_ident(&format!("+{username}"));
+    // The plus sign has its meaning outside of quotes only.
+    let members = format!("+{}", quote_ident(username));
     match address {
         Some("127.0.0.1" | "::1" | "localhost") | None => {
             format!("host all {members} samehost scram-sha-256")
@@ -126,7 +127,8 @@ mod tests {
 
     #[test]
     fn the_line_names_the_members_of_username() {
-        assert_eq!(hba_line("app", None), "host all \"+app\" samehost scram-sha-256");
+        assert_eq!(hba_line("app", None), "host all +app samehost scram-sha-256");
+        assert_eq!(hba_line("store app", None), "host all +\"store app\" samehost scram-sha-256");
         assert!(hba_line("app", Some("db.example")).contains("<address of pgmig>"));
     }
 }
