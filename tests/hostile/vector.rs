@@ -216,10 +216,10 @@ fn proof(world: &World, vectors: &[Vector], archive: &Path) -> Vec<String> {
         }
     }
     let escapes = escapes(world, vectors);
-    let has_changed = bystander.is_some_and(|(_database, cluster)| cluster != world.cluster());
+    let has_changed = bystander.as_ref().is_some_and(|(_database, cluster)| *cluster != world.cluster());
     let is_half_done = !is_done && content.is_some_and(|content| content != target.dump(&[]));
-    drop(target);
     undo(world, first);
+    drop((target, bystander));
     assert_eq!(before, world.cluster(), "the proof has changed the cluster");
     let works = |vector: &&Vector| match vector.works {
         Works::Nowhere => true,
@@ -237,8 +237,9 @@ fn undo(world: &World, vector: &Vector) {
     if !vector.undo.is_empty() {
         world.server.psql("postgres", &vector.undo.replace("{verifier}", &world.verifier));
     }
-    // A database that was renamed.
+    // Databases that were renamed, closed or made templates could not be dropped otherwise.
     world.server.psql("postgres", "DROP DATABASE IF EXISTS stolen WITH (FORCE)");
+    world.reopen_databases();
 }
 
 /// Restores as a superuser does without pgmig; says whether that succeeds.

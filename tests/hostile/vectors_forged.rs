@@ -91,7 +91,8 @@ const STATEMENTS: &[Vector] = &[
             "GRANT SELECT ON TABLES  TO PUBLIC;",
             "GRANT SELECT ON TABLES  TO PUBLIC; SELECT public.attack();",
         )],
-    ),
+    )
+    .works(Works::AsSuperuser),
     Vector::forged(
         "statement_in_the_encoding",
         Form::Custom,
@@ -106,7 +107,8 @@ const STATEMENTS: &[Vector] = &[
             "SET standard_conforming_strings = 'on';",
             "SET standard_conforming_strings = 'on'; COPY (SELECT 1) TO '{marker}';",
         )],
-    ),
+    )
+    .works(Works::Nowhere),
     Vector::forged(
         "statement_in_the_search_path",
         Form::Custom,
@@ -115,7 +117,8 @@ const STATEMENTS: &[Vector] = &[
             "SELECT pg_catalog.set_config('search_path', '', false);",
             "SELECT pg_catalog.set_config('search_path', '', false); COPY (SELECT 1) TO '{marker}';",
         )],
-    ),
+    )
+    .works(Works::Nowhere),
 ];
 
 const DATA: &[Vector] = &[
@@ -137,7 +140,8 @@ const DATA: &[Vector] = &[
             "COPY public.t (id, note) FROM stdin;",
             "RESET ROLE; COPY (SELECT 1) TO '{marker}'; COPY public.t (id, note) FROM stdin;",
         )],
-    ),
+    )
+    .works(Works::AsSuperuser),
     Vector::forged(
         "copy_with_a_where",
         Form::Custom,

@@ -204,6 +204,18 @@ impl World {
         }
     }
 
+    /// Lets every database of [`APP`] be connected to and dropped again, whatever an attack has made of it.
+    #[track_caller]
+    pub(super) fn reopen_databases(&self) {
+        self.server.psql(
+            "postgres",
+            &format!(
+                "SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS true IS_TEMPLATE false', datname)
+                 FROM pg_database WHERE datdba = '{APP}'::regrole AND (datistemplate OR NOT datallowconn) \\gexec"
+            ),
+        );
+    }
+
     /// A command line for a setting, without what is restored.
     pub(super) fn pgmig(&self, setting: Setting, target: &Database) -> Pgmig {
         let strategy = if setting.is_swap() { "swap" } else { "in-place" };
