@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The rooms of `restore/`, the highest first. Rooms of one line may import each other.
-const ORDER: [&[&str]; 9] = [
+const ORDER: [&[&str]; 10] = [
     // What a caller holds.
     &["dry_run", "prepared"],
     // The two stories.
@@ -21,7 +21,9 @@ const ORDER: [&[&str]; 9] = [
     &["load"],
     // Lock, journal, leftovers: the same for both stories.
     &["run"],
-    &["target_schema", "clearing", "staging", "executor", "failpoint"],
+    &["target_schema", "clearing", "staging", "executor", "archive_login", "failpoint"],
+    // What pgmig asks of the server for itself.
+    &["superuser_session", "state"],
     // Pure.
     &["plan"],
     &["sessions", "error", "refusal", "catalogs", "journal", "report", "options"],

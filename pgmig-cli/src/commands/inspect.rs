@@ -11,7 +11,7 @@ use pgmig_core::archive::Archive;
 use pgmig_core::backup::{Backup, Inspection, Source};
 use pgmig_core::profile::Profile;
 use pgmig_core::restore::{self, Refusal, RestoreError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 

@@ -120,7 +120,8 @@ impl InPlaceRestore {
     async fn require_same_state(&self, mut session: Session) -> Result<Session> {
         // Triggers that wait for the commit fire now.
         session.execute("SET CONSTRAINTS ALL IMMEDIATE", "check what waits for the commit").await?;
-        let Some(state) = self.state.as_ref().filter(|_| self.run.journal.report.migrations.is_empty()) else {
+        let Some(state) = self.state.as_ref().filter(|_| self.run.journal.report.migrations.is_empty())
+        else {
             return Ok(session);
         };
         session.execute("SET search_path = ''", "set search_path").await?;

@@ -6,7 +6,6 @@ use super::{Facts, Plan, RunAs, Task};
 use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::{Notice, Severity};
 use crate::restore::refusal::Refusal;
-use crate::server::contents::Extras;
 use crate::sql::{Parser, StandardStrings, quote_ident, quote_literal};
 use std::collections::BTreeSet;
 
@@ -127,13 +126,13 @@ pub(crate) fn restrict(mut plan: Plan, archive: &Archive, facts: &Facts) -> Resu
     Ok(plan)
 }
 
-/// Adds the extensions that only the target has, as far as only a superuser can make them.
-pub(crate) fn add_extras(plan: &mut Plan, archive: &Archive, extras: &Extras, facts: &Facts) {
+/// Adds those of the target's extensions (name and schema) that the archive does not have, as far as only a superuser can make them.
+pub(crate) fn add_extras(plan: &mut Plan, archive: &Archive, extensions: &[(String, String)], facts: &Facts) {
     let of_archive = |name: &str| {
         let mut entries = archive.entries().iter();
         entries.any(|entry| entry.kind == EntryKind::Extension && entry.tag.to_str().ok() == Some(name))
     };
-    for (name, schema) in &extras.extensions {
+    for (name, schema) in extensions {
         let needs_superuser = !facts.database.available.get(name).is_some_and(|known| known.for_everyone);
         if needs_superuser && facts.trust.allows(name) && !of_archive(name) {
             plan.extensions.push(PlannedExtension {

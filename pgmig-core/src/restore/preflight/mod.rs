@@ -99,7 +99,7 @@ pub(crate) async fn run(
         known.notices.extend(in_place::notices(clearing));
     }
     if known.facts.is_superuser && login.is_separate() && archive.has_all_entries() {
-        untrusted::add_extras(&mut known.plan, &archive, &known.extras, &known.facts);
+        untrusted::add_extras(&mut known.plan, &archive, &known.extras.extensions, &known.facts);
     }
     session.close().await;
     known.notices.insert(0, decision.notice());
