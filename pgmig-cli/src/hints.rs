@@ -7,7 +7,11 @@ use pgmig_core::progress::Notice;
 use pgmig_core::restore::{PlannedSchema, Refusal, Remedy, RestoreError, RestorePlan};
 
 /// An option as the library's messages name it, and its flag.
-const FLAGS: [(&str, &str); 12] = [
+const FLAGS: [(&str, &str); 16] = [
+    ("FileKind::Backup", "--source"),
+    ("FileKind::Mapping", "--mapping"),
+    ("FileKind::ResourceController", "--resourceController"),
+    ("FileKind::Target", "--target"),
     ("RestoreOptions::allow_extensions", "--allow-extension"),
     ("RestoreOptions::trust_archive", "--trust-archive"),
     ("RestoreOptions::jobs", "--jobs"),

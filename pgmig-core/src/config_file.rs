@@ -114,10 +114,10 @@ impl FileKind {
     /// The option that takes such a file.
     fn option(self) -> &'static str {
         match self {
-            Self::Backup => "--source",
-            Self::Target => "--target",
-            Self::ResourceController => "--resourceController",
-            Self::Mapping => "--mapping",
+            Self::Backup => "FileKind::Backup",
+            Self::Target => "FileKind::Target",
+            Self::ResourceController => "FileKind::ResourceController",
+            Self::Mapping => "FileKind::Mapping",
         }
     }
 
@@ -333,7 +333,7 @@ mod tests {
             let said = error.to_string();
             Some(said.replace(&path.display().to_string(), "f"))
         };
-        let backup = "f is a backup, not a target configuration; are --source and --target swapped?";
+        let backup = "f is a backup, not a target configuration; are FileKind::Backup and FileKind::Target swapped?";
         for content in [
             b"PGDMP\x01\x0e\xff".as_slice(),
             b"\x1f\x8b\x08",
@@ -343,11 +343,11 @@ mod tests {
         }
         assert_eq!(
             said(b"instance-mappings:\n  a: b\n", FileKind::Target).as_deref(),
-            Some("f is an instance mapping, not a target configuration; pass it with --mapping")
+            Some("f is an instance mapping, not a target configuration; pass it with FileKind::Mapping")
         );
         assert_eq!(
             said(b"host: h\nsu_username: p\n", FileKind::Mapping).as_deref(),
-            Some("f is a target configuration, not an instance mapping; pass it with --target")
+            Some("f is a target configuration, not an instance mapping; pass it with FileKind::Target")
         );
         assert_eq!(said(b"host: h\nsu_username: p\n", FileKind::Target), None);
         assert_eq!(said(b"a: b\n", FileKind::Target), None);
