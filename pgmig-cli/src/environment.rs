@@ -23,13 +23,12 @@ pub(crate) struct Environment {
 impl Environment {
     /// Reads the process's environment.
     pub(crate) fn read() -> Result<Self> {
-        let target = TargetEnvironment {
-            pg_ca_file: text("PG_CA_FILE")?,
-            pgsslmode: text("PGSSLMODE")?,
-            pgsslrootcert: text("PGSSLROOTCERT")?,
-            pgpassword: text("PGPASSWORD")?.map(SecretString::from),
-            pgappname: text("PGAPPNAME")?,
-        };
+        let mut target = TargetEnvironment::default();
+        target.pg_ca_file = text("PG_CA_FILE")?;
+        target.pgsslmode = text("PGSSLMODE")?;
+        target.pgsslrootcert = text("PGSSLROOTCERT")?;
+        target.pgpassword = text("PGPASSWORD")?.map(SecretString::from);
+        target.pgappname = text("PGAPPNAME")?;
         let resource_controller = RcEnvironment { rc_ca_file: text("RC_CA_FILE")?.map(PathBuf::from) };
         Ok(Self { target, resource_controller, failpoint: failpoint()? })
     }

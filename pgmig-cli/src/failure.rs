@@ -1,5 +1,6 @@
 //! How an error ends the program: its exit status, and what is said about it.
 
+use crate::hints;
 use pgmig_core::instance::MappingDraft;
 use pgmig_core::{Error, ErrorKind};
 use std::fmt::Write;
@@ -124,15 +125,15 @@ pub(crate) fn exit_status(kind: ErrorKind) -> u8 {
 
 /// The error, what caused it, and what that means for the target, as lines for standard error.
 pub(crate) fn describe(error: &anyhow::Error) -> String {
-    let mut text = format!("error: {error}\n");
+    let mut text = format!("error: {}\n", hints::in_our_words(error.as_ref()));
     let mut said = error.to_string();
     for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
+        let theirs = cause.to_string();
         // A transparent variant says the same again.
-        if !said.contains(&cause) {
-            let _ = writeln!(text, "  caused by: {cause}");
+        if !said.contains(&theirs) {
+            let _ = writeln!(text, "  caused by: {}", hints::in_our_words(cause));
         }
-        said = cause;
+        said = theirs;
     }
     if let Some(hint) = hint(kind(error)) {
         let _ = writeln!(text, "hint: {hint}");

@@ -6,6 +6,7 @@ mod commands;
 mod confirm;
 mod environment;
 mod failure;
+mod hints;
 mod interrupt;
 mod log;
 mod output;

@@ -27,6 +27,8 @@
 
 pub mod backup;
 pub mod error;
+#[cfg(test)]
+mod flags;
 pub mod instance;
 mod lines;
 pub mod migrations;

@@ -5,6 +5,7 @@ use crate::args::{self, Args, ENTERED_MAPPING, OutputFormat, SchemaOf};
 use crate::confirm;
 use crate::environment::Environment;
 use crate::failure::{Failure, Usage};
+use crate::hints;
 use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
@@ -71,10 +72,12 @@ async fn restore(
         restore.allow_erase();
     }
     if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
-        let text = "in place everything goes over one connection, whatever --jobs says".to_owned();
-        display.event(&Event::Notice(&Notice { severity: Severity::Notice, text }));
+        let text = "in place everything goes over one connection, whatever --jobs says";
+        display.event(&Event::Notice(&Notice::new(Severity::Notice, text)));
     }
-    restore.run().await.map_err(Failure::of)
+    let mut report = restore.run().await.map_err(Failure::of)?;
+    hints::notices(&mut report.notices);
+    Ok(report)
 }
 
 /// Opens the backup, finds the mapping, looks at the target.

@@ -6,6 +6,7 @@ mod label;
 mod lines;
 
 use crate::args::{Args, LogLevel, ProgressForm};
+use crate::hints;
 use crate::interrupt;
 use crate::output::say;
 use bars::Bars;
@@ -78,6 +79,14 @@ impl Progress for Display {
         if let Event::Committing = event {
             interrupt::comes_too_late();
         }
+        let in_flags;
+        let event = match event {
+            Event::Notice(notice) => {
+                in_flags = Notice::new(notice.severity, hints::in_flags(&notice.text));
+                &Event::Notice(&in_flags)
+            }
+            other => other,
+        };
         match (&self.form, event) {
             (Form::Json, event) => json::event(event),
             (_, Event::Notice(notice)) => self.notice(notice),
@@ -95,7 +104,7 @@ impl Display {
         }
         let text = match notice.severity {
             Severity::Warning => format!("warning: {}", notice.text),
-            Severity::Notice => format!("notice: {}", notice.text),
+            _ => format!("notice: {}", notice.text),
         };
         match &self.form {
             Form::Bars(bars) => bars.beside(|| say(&text)),

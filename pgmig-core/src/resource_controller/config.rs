@@ -37,6 +37,7 @@ pub struct RcEnvironment {
 /// The kind of a service instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ServiceType {
     /// An Assistant instance.
     Assistant,

@@ -67,7 +67,7 @@ pub enum RestoreError {
         reason: String,
     },
     /// Stopped because there were warnings.
-    #[error("stopped before the target was replaced because of {} (--strict); the target is untouched", count(*.0, "warning"))]
+    #[error("stopped before the target was replaced because of {} (RestoreOptions::strict); the target is untouched", count(*.0, "warning"))]
     Strict(usize),
     /// The connection was lost while committing the swap.
     #[error(
@@ -117,6 +117,7 @@ pub enum RestoreError {
 
 /// A row that the server did not accept. Holds no values.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RowError {
     /// The table, as SQL.
     pub table: String,

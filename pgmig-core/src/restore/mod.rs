@@ -27,7 +27,7 @@ pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Strategy, Strate
 pub use plan::script::script;
 pub use preflight::probe::{Probe, probe};
 pub use prepared::{Restore, RestoreBuilder};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, Remedy};
 pub use report::contents::TargetContents;
 pub use report::difference::{DifferenceKind, Outcome, SchemaDifference, TableDifference};
 pub use report::planned::{

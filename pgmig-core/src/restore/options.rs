@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// Whether data in the target may be erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Erase {
     /// Refuses a target that holds any row or large object.
     Refuse,
@@ -19,6 +20,7 @@ pub enum Erase {
 
 /// The IDs that the instances of the backup get in the target.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Instances {
     /// The backup's own IDs.
     Keep,
@@ -44,6 +46,7 @@ pub enum SchemaMode {
 
 /// How the target is replaced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StrategyMode {
     /// By a swap if possible, else in place.
     #[default]
@@ -56,6 +59,7 @@ pub enum StrategyMode {
 
 /// How the server compresses large values of rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ToastCompression {
     /// With lz4, if the server has it (from PostgreSQL 14 on) and the column sets no other method. It is twice as
     /// fast as the server's default, and the result is no larger.
@@ -67,6 +71,7 @@ pub enum ToastCompression {
 
 /// Options of a restore.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct RestoreOptions {
     /// The IDs of the instances.
     pub instances: Instances,

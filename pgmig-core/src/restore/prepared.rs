@@ -117,6 +117,20 @@ impl Restore {
     /// # Errors
     ///
     /// Any error of a restore; see [`Error::kind`](crate::Error::kind) for the conclusion to draw.
+    ///
+    /// ```no_run
+    /// # use pgmig_core::{backup::Backup, server::TargetConfig};
+    /// use pgmig_core::instance::Mapping;
+    /// use pgmig_core::restore::{Instances, Restore, RestoreOptions};
+    /// # async fn restore(backup: Backup, target: TargetConfig) -> pgmig_core::Result<()> {
+    /// let mapping = Mapping::read("enteredMapping.yaml".as_ref())?;
+    /// let restore = Restore::of(backup, target, RestoreOptions::new(Instances::Map(mapping))).prepare().await?;
+    /// for instance in restore.run().await?.instances {
+    ///     println!("{} is now {}", instance.source.id, instance.target);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn run(self) -> Result<RestoreReport> {
         self.check()?;
         if self.needs_confirmation() {
@@ -197,12 +211,41 @@ impl std::fmt::Debug for RestoreBuilder {
 
 impl RestoreBuilder {
     /// Sends the events of the preparation and of the restore to `progress`.
+    ///
+    /// ```no_run
+    /// # use pgmig_core::{backup::Backup, restore::{Restore, RestoreOptions}, server::TargetConfig};
+    /// use pgmig_core::progress::{Event, Progress};
+    /// struct Steps;
+    /// impl Progress for Steps {
+    ///     fn event(&self, event: &Event<'_>) {
+    ///         if let Event::StepEnded { step, took } = event {
+    ///             println!("{step}: {took:?}");
+    ///         }
+    ///     }
+    /// }
+    /// # async fn restore(backup: Backup, target: TargetConfig, options: RestoreOptions) -> pgmig_core::Result<()> {
+    /// let restore = Restore::of(backup, target, options).progress(std::sync::Arc::new(Steps)).prepare().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = progress;
         self
     }
 
     /// Ends the preparation, or the restore, soon after `cancel` is cancelled. The target is then unchanged.
+    ///
+    /// ```no_run
+    /// # use pgmig_core::{backup::Backup, restore::{Restore, RestoreOptions}, server::TargetConfig};
+    /// use pgmig_core::{CancellationToken, ErrorKind};
+    /// # async fn restore(backup: Backup, target: TargetConfig, options: RestoreOptions) -> pgmig_core::Result<()> {
+    /// let stop = CancellationToken::new();
+    /// let restore = Restore::of(backup, target, options).cancel(stop.clone()).prepare().await?;
+    /// let (result, ()) = tokio::join!(restore.run(), async { stop.cancel() });
+    /// assert!(result.is_err_and(|error| error.kind() == ErrorKind::Interrupted));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cancel(mut self, cancel: CancellationToken) -> Self {
         self.cancel = cancel;
         self

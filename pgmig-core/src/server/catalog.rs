@@ -61,6 +61,7 @@ pub(crate) struct RoleFacts {
 
 /// A session on a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct OtherSession {
     /// The server process.
     pub pid: i32,
@@ -72,7 +73,7 @@ pub struct OtherSession {
     pub state: String,
     /// Whether `su_username` may end it.
     #[serde(skip)]
-    pub(crate) can_be_ended: bool,
+    pub can_be_ended: bool,
 }
 
 impl std::fmt::Display for OtherSession {

@@ -86,6 +86,14 @@ pub enum ConfigError {
         /// What was expected.
         expected: &'static str,
     },
+    /// A setting that a program gave is not acceptable.
+    #[error("the setting {setting} is not acceptable, expected {expected}")]
+    InvalidSetting {
+        /// Its name, as in `postgres.yaml`.
+        setting: &'static str,
+        /// What was expected.
+        expected: &'static str,
+    },
     /// An environment variable's value is not acceptable.
     #[error("the environment variable {variable} is not acceptable, expected {expected}")]
     InvalidEnvironment {
@@ -109,6 +117,7 @@ impl fmt::Display for OnLine {
 
 /// Where the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Host {
     /// A host name or an IP address.
     Tcp(String),
@@ -118,7 +127,7 @@ pub enum Host {
 
 impl Host {
     /// A name that starts with a slash is a socket directory, as in libpq.
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         // Brackets around an IPv6 address are a habit from URLs; the resolver does not take them.
         let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
         match bare {
@@ -133,6 +142,7 @@ impl Host {
 /// Values of environment variables that a program hands over; the library reads none itself. Empty ones count as
 /// not set. `postgres.yaml` goes before them.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct TargetEnvironment {
     /// `PG_CA_FILE`: a CA file. Goes before `PGSSLROOTCERT`.
     pub pg_ca_file: Option<String>,
@@ -163,13 +173,13 @@ impl fmt::Debug for TargetEnvironment {
 pub struct TargetConfig {
     pub(super) host: Host,
     pub(super) port: u16,
-    database: String,
-    username: String,
+    pub(super) database: String,
+    pub(super) username: String,
     pub(super) su_username: String,
     pub(super) password: Option<SecretString>,
     pub(super) ssl_mode: SslMode,
     pub(super) ca: Option<Ca>,
-    application_name: Option<String>,
+    pub(super) application_name: Option<String>,
     /// Which certificate of the CA file verified the server last: later connections begin with it.
     pub(super) certificate: Arc<AtomicUsize>,
 }

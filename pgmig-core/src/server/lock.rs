@@ -11,6 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who holds a lock that was wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct LockHolder {
     /// The server process.
     pub pid: i32,

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of archives or mappings.
 
+mod builder;
 pub(crate) mod catalog;
 mod config;
 pub(crate) mod connect;
@@ -13,6 +14,7 @@ mod tls;
 pub(crate) mod transaction;
 pub(crate) mod yaml;
 
+pub use builder::TargetConfigBuilder;
 pub use catalog::OtherSession;
 pub use config::{ConfigError, Host, TargetConfig, TargetEnvironment};
 pub use connect::connect;

@@ -31,6 +31,7 @@ pub enum SslMode {
 
 /// Where CA certificates come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ca {
     /// The certificates that the operating system trusts (`sslrootcert: system`).
     System,

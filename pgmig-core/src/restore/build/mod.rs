@@ -246,8 +246,8 @@ impl Build {
         let wanted = setup.jobs.get();
         if admitted < wanted {
             journal.notice(format!(
-                "the server admits {admitted} of the {wanted} connections that --jobs asks for (max_connections, or \
-                 the connection limit of {}); the restore goes on with {admitted}",
+                "the server admits {admitted} of the {wanted} connections that RestoreOptions::jobs asks for \
+                 (max_connections, or the connection limit of {}); the restore goes on with {admitted}",
                 quote_ident(self.config.su_username())
             ));
         }

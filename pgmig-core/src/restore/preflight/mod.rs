@@ -120,8 +120,8 @@ async fn refuse_other_schema(
     if differences.is_empty() {
         return Ok(());
     }
-    let (history, advice) = (obstacle.in_brackets(), obstacle.advice());
-    Err(Refusal::UnknownHistory { history, advice, differences, is_foreseen: true }.into())
+    let (history, remedy) = (obstacle.in_brackets(), obstacle.remedy());
+    Err(Refusal::UnknownHistory { history, remedy, differences, is_foreseen: true }.into())
 }
 
 async fn look_at_target(

@@ -14,6 +14,7 @@ use std::fmt;
 
 /// What a test of the connection found. `Display` shows it, a line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Probe {
     /// Host and port, or the socket's path.
     pub server: String,
