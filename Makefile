@@ -63,7 +63,7 @@ integration:
 test-corpus: binary
 	PGMIG_CORPUS="$(abspath $(PGMIG_CORPUS))" tests/with-postgres $(RUN_CORPUS)
 
-# One test, which nextest would end after five minutes.
+# nextest would end these tests after five minutes.
 ROWS ?= 10000000
 rewriting: binary
 	PGMIG_GENERATED_ROWS=$(ROWS) tests/with-postgres $(CARGO) test -p pgmig-tests generated::copy_data -- --nocapture
