@@ -29,12 +29,13 @@ VERSIONS := $(subst $(comma), ,$(PGMIG_PG))
 FIRST := $(firstword $(VERSIONS))
 OTHERS := $(wordlist 2,$(words $(VERSIONS)),$(VERSIONS))
 
-.PHONY: help demo test integration binary test-corpus rewriting check standalone packages deny sbom doctest fuzz memory bench fixtures
+.PHONY: help demo test integration hostile binary test-corpus rewriting check standalone packages deny sbom doctest fuzz memory bench fixtures
 
 help:
 	@echo "make demo         the main job end to end, on a private PostgreSQL cluster"
 	@echo "make test         all tests, on a private PostgreSQL cluster; PGMIG_PG=15,16 runs the integration tests on each version"
 	@echo "make integration  the integration tests only; TESTS='corpus:: jobs::' chooses some, PGMIG_PG as above"
+	@echo "make hostile      every attack of tests/hostile/, by every login and strategy; PGMIG_HOSTILE=TEXT chooses some"
 	@echo "make test-corpus  restore every archive under PGMIG_CORPUS=DIR and compare with pg_restore"
 	@echo "make rewriting    restore ROWS=N generated rows and compare each with what PostgreSQL says (10 million)"
 	@echo "make check        formatting, lints, documentation, unit tests, packages, deny.toml without its advisories"
@@ -53,6 +54,10 @@ demo:
 test: doctest
 	tests/on-servers "$(FIRST)" $(RUN_ALL)
 	$(if $(OTHERS),tests/on-servers "$(OTHERS)" $(RUN_INTEGRATION))
+
+# Not part of test: it takes as long as all the others.
+hostile: binary
+	tests/with-postgres $(CARGO) nextest run --workspace $(FEATURES) --profile hostile
 
 binary:
 	$(CARGO) build -p pgmig-cli $(FEATURES)
