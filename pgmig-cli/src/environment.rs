@@ -4,7 +4,7 @@ use crate::failure::Usage;
 use anyhow::Result;
 use pgmig_core::resource_controller::RcEnvironment;
 use pgmig_core::restore::Failpoint;
-use pgmig_core::target::TargetEnvironment;
+use pgmig_core::target::{LIBPQ_VARIABLES, LibpqVariables, TargetEnvironment};
 use secrecy::SecretString;
 use std::env;
 use std::path::PathBuf;
@@ -29,6 +29,7 @@ impl Environment {
             pgsslrootcert: text("PGSSLROOTCERT")?,
             pgpassword: text("PGPASSWORD")?.map(SecretString::from),
             pgappname: text("PGAPPNAME")?,
+            libpq: libpq()?,
         };
         let resource_controller = RcEnvironment { rc_ca_file: text("RC_CA_FILE")?.map(PathBuf::from) };
         Ok(Self { target, resource_controller, failpoint: failpoint()? })
@@ -51,6 +52,17 @@ fn failpoint() -> Result<Option<Failpoint>> {
 #[allow(clippy::unnecessary_wraps, reason = "the same signature as in test builds")]
 fn failpoint() -> Result<Option<Failpoint>> {
     Ok(None)
+}
+
+/// What libpq's variables ask of a connection.
+fn libpq() -> Result<LibpqVariables> {
+    let mut variables = LibpqVariables::new();
+    for name in LIBPQ_VARIABLES {
+        if let Some(value) = text(name)? {
+            variables.insert(name, value);
+        }
+    }
+    Ok(variables)
 }
 
 /// An empty variable counts as one that is not set, as in libpq.

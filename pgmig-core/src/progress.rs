@@ -10,7 +10,7 @@ use std::time::Duration;
 pub enum Severity {
     /// Worth knowing; nothing is lost.
     Notice,
-    /// Something of the backup or of the target is not as it was; `--strict` stops on it.
+    /// Something of the backup or of the target is not as it was, or the server may be another one; `--strict` stops on it.
     Warning,
 }
 
@@ -21,6 +21,12 @@ pub struct Notice {
     pub severity: Severity,
     /// What happened, to what, and what to do about it.
     pub text: String,
+}
+
+impl Notice {
+    pub(crate) fn warning(text: String) -> Self {
+        Self { severity: Severity::Warning, text }
+    }
 }
 
 /// Receives the events of a restore. Called from several threads; must not block.

@@ -148,6 +148,7 @@ pub(super) async fn run(
         in_place::preflight(&mut session, &archive, &plan, &inside, clearing).await?;
         inside.notices.extend(in_place::notices(clearing));
     }
+    inside.notices.extend(control.trust().warning().map(Notice::warning));
     session.close().await;
     inside.notices.insert(0, decision.notice());
     Ok(Preflight { source, archive, plan, facts, control, maintenance, target, decision, inside })

@@ -1,12 +1,14 @@
 //! `postgres.yaml`: which server and database to restore to, and as whom.
 
+use super::handshake::ContextCell;
+use super::login::Login;
+use super::policy::{LibpqVariables, Policy};
 use super::tls::{Ca, SslMode};
+use super::trust::Proven;
 use super::yaml::{self, Entries, Entry};
 use secrecy::SecretString;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use thiserror::Error;
 
 const DEFAULT_PORT: u16 = 5432;
@@ -86,6 +88,16 @@ pub enum ConfigError {
         /// What was expected.
         expected: &'static str,
     },
+    /// What is asked for cannot be done, and must not be passed over.
+    #[error("{setting} cannot be honoured: {reason}; {advice}")]
+    CannotHonour {
+        /// The key or variable, with its value where that matters.
+        setting: &'static str,
+        /// Why not.
+        reason: &'static str,
+        /// What to do instead.
+        advice: &'static str,
+    },
     /// An environment variable's value is not acceptable.
     #[error("the environment variable {variable} is not acceptable, expected {expected}")]
     InvalidEnvironment {
@@ -94,6 +106,12 @@ pub enum ConfigError {
         /// What was expected.
         expected: &'static str,
     },
+}
+
+impl ConfigError {
+    pub(super) fn cannot_honour(setting: &'static str, reason: &'static str, advice: &'static str) -> Self {
+        Self::CannotHonour { setting, reason, advice }
+    }
 }
 
 struct OnLine(Option<u64>);
@@ -131,8 +149,8 @@ impl Host {
 }
 
 /// Values of environment variables that a program hands over; the library reads none itself. Empty ones count as
-/// not set. `postgres.yaml` goes before them.
-#[derive(Clone, Default)]
+/// not set. `postgres.yaml` goes before them. `Debug` does not show the password.
+#[derive(Debug, Clone, Default)]
 pub struct TargetEnvironment {
     /// `PG_CA_FILE`: a CA file. Goes before `PGSSLROOTCERT`.
     pub pg_ca_file: Option<String>,
@@ -144,34 +162,27 @@ pub struct TargetEnvironment {
     pub pgpassword: Option<SecretString>,
     /// `PGAPPNAME`.
     pub pgappname: Option<String>,
-}
-
-impl fmt::Debug for TargetEnvironment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TargetEnvironment")
-            .field("pg_ca_file", &self.pg_ca_file)
-            .field("pgsslmode", &self.pgsslmode)
-            .field("pgsslrootcert", &self.pgsslrootcert)
-            .field("pgpassword", &self.pgpassword.as_ref().map(|_| "[redacted]"))
-            .field("pgappname", &self.pgappname)
-            .finish()
-    }
+    /// Those of [`LIBPQ_VARIABLES`](super::LIBPQ_VARIABLES) that are set.
+    pub libpq: LibpqVariables,
 }
 
 /// Which server and database to restore to, and as whom. `Debug` does not show the password.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct TargetConfig {
     pub(super) host: Host,
     pub(super) port: u16,
     database: String,
     username: String,
-    pub(super) su_username: String,
-    pub(super) password: Option<SecretString>,
+    login: Login,
+    asked_mode: Option<SslMode>,
     pub(super) ssl_mode: SslMode,
     pub(super) ca: Option<Ca>,
+    pub(super) policy: Policy,
     application_name: Option<String>,
-    /// Which certificate of the CA file verified the server last: later connections begin with it.
-    pub(super) certificate: Arc<AtomicUsize>,
+    /// Made once, so that every connection has the same CA, whatever becomes of its file.
+    pub(super) tls_context: ContextCell,
+    /// What the server proved on the first connection: it must prove as much on the others.
+    pub(super) proven: Proven,
 }
 
 impl TargetConfig {
@@ -209,18 +220,21 @@ impl TargetConfig {
         let host = Host::parse(host.text)
             .ok_or_else(|| file.invalid(host.entry, "a host name, an IP address or a socket directory"))?;
         let ca = file.ca(environment);
-        let asked = file.ssl_mode(environment)?;
+        let asked_mode = file.ssl_mode(environment)?;
+        let ssl_mode = SslMode::effective(asked_mode, &host, ca.as_ref())?;
         Ok(Self {
             port: file.port()?,
             database: file.name("database")?,
             username: file.name("username")?,
-            su_username: file.name("su_username")?,
-            password: file.password(environment)?,
-            ssl_mode: SslMode::effective(asked, &host, ca.as_ref()),
+            login: Login::new(file.name("su_username")?, file.password(environment)?),
+            policy: Policy::new(&environment.libpq, &host, ssl_mode, ca.as_ref())?,
+            asked_mode,
+            ssl_mode,
             ca,
             host,
             application_name: nonempty(environment.pgappname.as_deref()).map(str::to_owned),
-            certificate: Arc::default(),
+            tls_context: ContextCell::default(),
+            proven: Proven::default(),
         })
     }
 
@@ -246,12 +260,28 @@ impl TargetConfig {
 
     /// The role that pgmig connects as.
     pub fn su_username(&self) -> &str {
-        &self.su_username
+        self.login.user()
+    }
+
+    /// The login of `su_username`.
+    pub fn login(&self) -> &Login {
+        &self.login
     }
 
     /// The TLS mode that applies.
     pub fn ssl_mode(&self) -> SslMode {
         self.ssl_mode
+    }
+
+    /// The same server by another way, as for a role whose password the socket's `peer` authentication does not ask for.
+    /// The mode that applies follows from the host, unless one was asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::CannotHonour`] where `sslmode` and the CA do not go together with a host.
+    pub fn at_host(&self, host: Host) -> Result<Self, ConfigError> {
+        let ssl_mode = SslMode::effective(self.asked_mode, &host, self.ca.as_ref())?;
+        Ok(Self { host, ssl_mode, proven: Proven::default(), ..self.clone() })
     }
 
     /// `PGAPPNAME`, for programs that show it beside their own name.
@@ -268,22 +298,6 @@ impl TargetConfig {
                 directory.join(format!(".s.PGSQL.{}", self.port)).display().to_string()
             }
         }
-    }
-}
-
-impl fmt::Debug for TargetConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TargetConfig")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .field("database", &self.database)
-            .field("username", &self.username)
-            .field("su_username", &self.su_username)
-            .field("password", &self.password.as_ref().map(|_| "[redacted]"))
-            .field("ssl_mode", &self.ssl_mode)
-            .field("ca", &self.ca)
-            .field("application_name", &self.application_name)
-            .finish_non_exhaustive()
     }
 }
 
@@ -365,25 +379,28 @@ impl<'a> ConfigFile<'a> {
         if let Some(value) = self.optional("sslmode") {
             return value.text.parse().map(Some).map_err(|expected| self.invalid(value.entry, expected));
         }
-        nonempty(environment.pgsslmode.as_deref())
-            .map(str::parse)
-            .transpose()
-            .map_err(|expected| ConfigError::InvalidEnvironment { variable: "PGSSLMODE", expected })
+        let Some(mode) = nonempty(environment.pgsslmode.as_deref()) else {
+            // libpq's older way to say the same.
+            let requires = environment.libpq.get("PGREQUIRESSL").is_some_and(|value| value.starts_with('1'));
+            return Ok(requires.then_some(SslMode::Require));
+        };
+        let invalid = |expected| ConfigError::InvalidEnvironment { variable: "PGSSLMODE", expected };
+        mode.parse().map(Some).map_err(invalid)
     }
 
     fn ca(&self, environment: &TargetEnvironment) -> Option<Ca> {
         if let Some(value) = self.optional("sslrootcert") {
             return Some(match value.text {
                 "system" => Ca::System,
-                path => Ca::File(self.beside(path)),
+                path => Ca::File { path: self.beside(path), named_by: "sslrootcert" },
             });
         }
         if let Some(path) = nonempty(environment.pg_ca_file.as_deref()) {
-            return Some(Ca::File(path.into()));
+            return Some(Ca::File { path: path.into(), named_by: "PG_CA_FILE" });
         }
         nonempty(environment.pgsslrootcert.as_deref()).map(|path| match path {
             "system" => Ca::System,
-            path => Ca::File(path.into()),
+            path => Ca::File { path: path.into(), named_by: "PGSSLROOTCERT" },
         })
     }
 
@@ -419,7 +436,7 @@ mod tests {
     }
 
     fn password(config: &TargetConfig) -> Option<&str> {
-        config.password.as_ref().map(|password| password.expose_secret())
+        config.login().password().map(|password| password.expose_secret())
     }
 
     #[test]
@@ -475,6 +492,15 @@ mod tests {
         assert_eq!(config.application_name(), None);
         let config = parse(&FILE.replace("su_password: S3cret", "sslmode: disable"));
         assert_eq!((config.ssl_mode(), password(&config)), (SslMode::Disable, Some("other")));
+    }
+
+    #[test]
+    fn a_server_that_is_known_by_its_socket_can_be_reached_by_tcp() {
+        let socket = parse(&FILE.replace("wa_inst-postgres-16-rw", "/run")).unwrap();
+        assert_eq!(socket.ssl_mode(), SslMode::Disable);
+        let tcp = socket.at_host(Host::Tcp("localhost".to_owned())).unwrap();
+        assert_eq!((tcp.server().as_str(), tcp.ssl_mode()), ("localhost:5433", SslMode::Prefer));
+        assert!(parse(&format!("{FILE}sslmode: verify-full\n")).is_err());
     }
 
     #[test]
