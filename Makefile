@@ -6,23 +6,40 @@ CARGO ?= cargo
 FEATURES := --features pgmig-cli/failpoints
 # Archives for test-corpus: a directory laid out as fixtures/README.md says.
 PGMIG_CORPUS ?= $(CURDIR)/fixtures
+# PostgreSQL versions to test on, such as 13,15,16; none: the newest server of this machine.
+PGMIG_PG ?=
+# Integration tests to run on them: parts of their names; none: all.
+TESTS ?=
 
 ifneq ($(shell $(CARGO) nextest --version 2>/dev/null),)
 RUN_ALL := $(CARGO) nextest run --workspace $(FEATURES)
+# As the whole workspace is built, so that nothing is built twice.
+RUN_INTEGRATION = $(RUN_ALL) -E 'package(pgmig-tests)' $(TESTS)
 RUN_CORPUS := $(CARGO) nextest run -p pgmig-tests corpus:: --no-capture
 else
 RUN_ALL := $(CARGO) test --workspace $(FEATURES) --lib --bins --tests
+RUN_INTEGRATION = $(CARGO) test -p pgmig-tests -- $(TESTS)
+integration: binary
 RUN_CORPUS := $(CARGO) test -p pgmig-tests corpus:: -- --nocapture
 endif
 
-.PHONY: help demo test test-corpus rewriting check doctest fuzz memory bench fixtures
+.DEFAULT_GOAL := help
+comma := ,
+VERSIONS := $(subst $(comma), ,$(PGMIG_PG))
+FIRST := $(firstword $(VERSIONS))
+OTHERS := $(wordlist 2,$(words $(VERSIONS)),$(VERSIONS))
+
+.PHONY: help demo test integration binary test-corpus rewriting check deny sbom doctest fuzz memory bench fixtures
 
 help:
 	@echo "make demo         the main job end to end, on a private PostgreSQL cluster"
-	@echo "make test         all tests, on a private PostgreSQL cluster"
+	@echo "make test         all tests, on a private PostgreSQL cluster; PGMIG_PG=15,16 runs the integration tests on each version"
+	@echo "make integration  the integration tests only; TESTS='corpus:: jobs::' chooses some, PGMIG_PG as above"
 	@echo "make test-corpus  restore every archive under PGMIG_CORPUS=DIR and compare with pg_restore"
 	@echo "make rewriting    restore ROWS=N generated rows and compare each with what PostgreSQL says (10 million)"
-	@echo "make check        formatting, lints, documentation, unit tests"
+	@echo "make check        formatting, lints, documentation, unit tests, deny.toml without its advisories"
+	@echo "make deny         all of deny.toml, by cargo-deny; needs the network"
+	@echo "make sbom         the crates that pgmig is made of, as target/pgmig.cdx.json (CycloneDX)"
 	@echo "make fuzz         run each fuzz target RUNS=20000 times and print the number of executions"
 	@echo "make bench        times of restores and of verify, beside pg_restore's"
 	@echo "make fixtures     make the archives of each release anew (fixtures/releases)"
@@ -34,16 +51,21 @@ demo:
 
 # The binary is built with the tests of pgmig-cli.
 test: doctest
-	tests/with-postgres $(RUN_ALL)
+	tests/on-servers "$(FIRST)" $(RUN_ALL)
+	$(if $(OTHERS),tests/on-servers "$(OTHERS)" $(RUN_INTEGRATION))
 
-test-corpus:
+binary:
 	$(CARGO) build -p pgmig-cli $(FEATURES)
+
+integration:
+	tests/on-servers "$(VERSIONS)" $(RUN_INTEGRATION)
+
+test-corpus: binary
 	PGMIG_CORPUS="$(abspath $(PGMIG_CORPUS))" tests/with-postgres $(RUN_CORPUS)
 
 # One test, which nextest would end after five minutes.
 ROWS ?= 10000000
-rewriting:
-	$(CARGO) build -p pgmig-cli $(FEATURES)
+rewriting: binary
 	PGMIG_GENERATED_ROWS=$(ROWS) tests/with-postgres $(CARGO) test -p pgmig-tests generated::copy_data -- --nocapture
 
 check:
@@ -52,6 +74,17 @@ check:
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 	$(CARGO) test --workspace --lib --bins $(FEATURES)
+
+# Not part of check: cargo-deny takes long to build, and it downloads the known vulnerabilities. A test of tests/supply-chain/
+# enforces the rest of deny.toml.
+deny:
+	$(CARGO) deny --version || { echo "make deny requires: cargo install cargo-deny --locked" >&2; exit 1; }
+	$(CARGO) deny --locked check
+
+sbom:
+	$(CARGO) build --workspace $(FEATURES) --bin pgmig-supply-chain
+	target/debug/pgmig-supply-chain sbom > target/pgmig.cdx.json.new
+	mv target/pgmig.cdx.json.new target/pgmig.cdx.json
 
 doctest:
 	$(CARGO) test --workspace --doc $(FEATURES)

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use pgmig_core::backup::Source;
 use pgmig_core::profile::Release;
-use pgmig_core::restore::Source;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -112,6 +112,11 @@ pub(crate) struct Args {
     /// Do not show progress
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
+
+    /// How progress is shown on standard error: by bars or lines (auto), or as JSON, one object a line for each event
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = ProgressForm::Auto, global = true)]
+    #[arg(conflicts_with = "no_progress")]
+    pub(crate) progress: ProgressForm,
 
     /// What to log to standard error
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Warn, global = true)]
@@ -271,6 +276,13 @@ impl OutputFormat {
             Self::Json => Err(Usage::new(format!("--output json cannot be used with {what}")).into()),
         }
     }
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressForm {
+    Auto,
+    Json,
 }
 
 /// How much is logged.

@@ -2,9 +2,9 @@
 
 use crate::failure::Usage;
 use anyhow::Result;
+use pgmig_core::progress::Failpoint;
 use pgmig_core::resource_controller::RcEnvironment;
-use pgmig_core::restore::Failpoint;
-use pgmig_core::target::{LIBPQ_VARIABLES, LibpqVariables, TargetEnvironment};
+use pgmig_core::server::{LIBPQ_VARIABLES, LibpqVariables, TargetEnvironment};
 use secrecy::SecretString;
 use std::env;
 use std::path::PathBuf;

@@ -6,11 +6,13 @@
 
 use divan::Bencher;
 use divan::counter::BytesCount;
+use pgmig_core::archive::copy::{EndMarker, RowSplitter};
 use pgmig_core::archive::{Archive, Block};
-use pgmig_core::copy::{EndMarker, RowSplitter};
+use pgmig_core::benchmarked::ColumnRule::{Bytea, Json, Text};
+use pgmig_core::benchmarked::{
+    BinaryRule, ColumnRule, LargeObjectRewriter, LeftoverCounter, RowRewriter, Rules,
+};
 use pgmig_core::instance::InstanceId;
-use pgmig_core::rewrite::ColumnRule::{Bytea, Json, Text};
-use pgmig_core::rewrite::{BinaryRule, ColumnRule, LargeObjectRewriter, LeftoverCounter, RowRewriter, Rules};
 use std::io::Write;
 use std::sync::Arc;
 

@@ -76,7 +76,8 @@ impl Identity {
         if !leaf.alternative_names.is_empty() {
             let mut names = SubjectAlternativeName::new();
             for host in leaf.alternative_names {
-                let _ = if host.parse::<std::net::IpAddr>().is_ok() { names.ip(host) } else { names.dns(host) };
+                let _ =
+                    if host.parse::<std::net::IpAddr>().is_ok() { names.ip(host) } else { names.dns(host) };
             }
             let names = names.build(&builder.x509v3_context(Some(&self.certificate), None)).unwrap();
             builder.append_extension(names).unwrap();
@@ -90,7 +91,8 @@ impl Identity {
     /// This CA's list of revoked certificates, in PEM form.
     pub(crate) fn revocations(&self, revoked: &[&Self]) -> String {
         let directory = tempfile::tempdir().unwrap();
-        let write = |name: &str, content: &[u8]| std::fs::write(directory.path().join(name), content).unwrap();
+        let write =
+            |name: &str, content: &[u8]| std::fs::write(directory.path().join(name), content).unwrap();
         let mut index = String::new();
         for identity in revoked {
             let serial = identity.certificate.serial_number().to_bn().unwrap().to_hex_str().unwrap();
@@ -99,7 +101,10 @@ impl Identity {
         write("index", index.as_bytes());
         write("ca.crt", self.pem().as_bytes());
         write("ca.key", &self.key.private_key_to_pem_pkcs8().unwrap());
-        write("ca.conf", b"[ca]\ndefault_ca = d\n[d]\ndatabase = index\ndefault_md = sha256\ndefault_crl_days = 1\n");
+        write(
+            "ca.conf",
+            b"[ca]\ndefault_ca = d\n[d]\ndatabase = index\ndefault_md = sha256\ndefault_crl_days = 1\n",
+        );
         let mut openssl = Command::new("openssl");
         openssl.args(["ca", "-gencrl", "-config", "ca.conf", "-cert", "ca.crt", "-keyfile", "ca.key"]);
         let output = openssl.current_dir(directory.path()).output().unwrap();

@@ -8,7 +8,7 @@ use crate::failure::WouldStop;
 use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
-use pgmig_core::progress::{Progress, Severity};
+use pgmig_core::progress::{Event, Progress, Severity};
 use pgmig_core::restore::RestorePlan;
 use serde::Serialize;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ fn print(args: &Args, dry_run: &DryRun, display: &Display) -> Result<()> {
             let notices = dry_run.plan.notices.iter();
             notices
                 .filter(|notice| notice.severity == Severity::Warning)
-                .for_each(|notice| display.notice(notice));
+                .for_each(|notice| display.event(&Event::Notice(notice)));
             Ok(())
         }
         OutputFormat::Text => output::print(&output::plan(dry_run)),

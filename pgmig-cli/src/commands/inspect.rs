@@ -8,8 +8,9 @@ use crate::progress::Display;
 use anyhow::{Context, Result};
 use pgmig_core::Error;
 use pgmig_core::archive::Archive;
+use pgmig_core::backup::{Backup, Inspection, Source};
 use pgmig_core::profile::Profile;
-use pgmig_core::restore::{self, Backup, Inspection, Refusal, RestoreError, Source};
+use pgmig_core::restore::{self, Refusal, RestoreError};
 use std::io::{self, BufWriter, ErrorKind};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -81,13 +82,7 @@ async fn on_archive<T: Send + 'static>(
     cancel: &CancellationToken,
     work: impl FnOnce(Archive) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let done = tokio::task::spawn_blocking(move || {
-        let archive = match source {
-            Source::File(path) => Archive::open(&path),
-            Source::Stdin => Archive::from_stream(io::stdin()),
-        };
-        work(archive.map_err(Error::from)?)
-    });
+    let done = tokio::task::spawn_blocking(move || work(source.open().map_err(Error::from)?));
     tokio::select! {
         done = done => done.context("the thread that reads the archive has died")?,
         () = cancel.cancelled() => Err(Interrupted.into()),

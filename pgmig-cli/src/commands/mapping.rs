@@ -9,11 +9,12 @@ use crate::progress::Display;
 use crate::{prompt, provisioned};
 use anyhow::Result;
 use pgmig_core::Error;
+use pgmig_core::backup::{Backup, Source};
 use pgmig_core::instance::{Candidate, Mapping, MappingDraft, MappingWriter};
 use pgmig_core::profile::Profile;
-use pgmig_core::progress::Progress;
+use pgmig_core::progress::{Event, Progress, Step};
 use pgmig_core::resource_controller::Listing;
-use pgmig_core::restore::{Backup, Refusal, RestoreError, Source, Step};
+use pgmig_core::restore::{Refusal, RestoreError};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -83,7 +84,7 @@ pub(crate) async fn open(
         _ if args.is_from_stdin() => Source::Stdin,
         path => Source::File(path.to_owned()),
     };
-    display.step(Step::Preflight);
+    display.event(&Event::StepBegan { step: Step::Preflight });
     tokio::select! {
         backup = Backup::open(source, profile) => Ok(backup?),
         () = cancel.cancelled() => Err(Interrupted.into()),

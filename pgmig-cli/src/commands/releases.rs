@@ -7,8 +7,8 @@ use crate::output;
 use crate::table::{Align, Table};
 use anyhow::Result;
 use pgmig_core::Error;
+use pgmig_core::migrations::MigrationSet;
 use pgmig_core::profile::{Profile, Release};
-use pgmig_core::schema::MigrationSet;
 use serde::Serialize;
 use std::path::Path;
 

@@ -9,12 +9,12 @@ use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
 use pgmig_core::Error;
-use pgmig_core::progress::{Notice, Progress as _, Severity};
+use pgmig_core::migrations::MigrationSet;
+use pgmig_core::progress::{Event, Notice, Progress as _, Severity};
 use pgmig_core::restore::{
     Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, StrategyMode, ToastCompression,
 };
-use pgmig_core::schema::MigrationSet;
-use pgmig_core::target::TargetConfig;
+use pgmig_core::server::TargetConfig;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -72,7 +72,7 @@ async fn restore(
     }
     if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
         let text = "in place everything goes over one connection, whatever --jobs says".to_owned();
-        display.notice(&Notice { severity: Severity::Notice, text });
+        display.event(&Event::Notice(&Notice { severity: Severity::Notice, text }));
     }
     restore.run().await.map_err(Failure::of)
 }
@@ -87,7 +87,8 @@ pub(super) async fn prepare(
     args.backup.source()?;
     let target = TargetConfig::from_file(args.target()?, &environment.target).map_err(Error::from)?;
     let mut options = options(args, environment)?;
-    let backup = mapping::open(&args.backup, options.profile.clone(), display, cancel).await?;
+    let profile = mapping::profile(&args.backup)?;
+    let backup = mapping::open(&args.backup, profile, display, cancel).await?;
     let (mut mapping_file, mut provisioned) = (None, None);
     if !args.keep_ids {
         let mapper = Mapper { args: &args.backup, quiet: args.quiet, environment, display, cancel };
@@ -96,7 +97,8 @@ pub(super) async fn prepare(
         (mapping_file, provisioned) = (mapped.written, mapped.provisioned);
     }
     let progress = Arc::clone(display);
-    let restore = Restore::prepare(backup, target, options, progress, cancel.clone()).await?;
+    let restore =
+        Restore::of(backup, target, options).progress(progress).cancel(cancel.clone()).prepare().await?;
     Ok(Prepared { restore, mapping_file, provisioned })
 }
 
@@ -104,7 +106,6 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     // Which mapping, is found out when the backup is open.
     let mut options = RestoreOptions::new(Instances::Keep);
     options.erase = if args.force { Erase::Allow } else { Erase::Refuse };
-    options.profile = mapping::profile(&args.backup)?;
     options.migrations =
         args.migrations.as_deref().map(MigrationSet::from_dir).transpose().map_err(Error::from)?;
     options.schema = match args.schema {

@@ -7,7 +7,7 @@ use crate::output;
 use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::restore::probe;
-use pgmig_core::target::TargetConfig;
+use pgmig_core::server::TargetConfig;
 use tokio_util::sync::CancellationToken;
 
 /// Tries the connection.

@@ -6,7 +6,7 @@ use crate::output::{self, bytes, count, document, len, plural};
 use crate::progress::Display;
 use crate::table::printable;
 use anyhow::Result;
-use pgmig_core::restore::Source;
+use pgmig_core::backup::Source;
 use pgmig_core::verify::{self, FaultPlace, Verified};
 use pgmig_core::{Error, ErrorKind};
 use serde::Serialize;

@@ -2,7 +2,7 @@
 
 use super::{bytes, count, label, len, plural};
 use crate::table::{Align, Table, printable};
-use pgmig_core::restore::{ArchiveFacts, InspectedStore, Inspection};
+use pgmig_core::backup::{ArchiveFacts, InspectedStore, Inspection};
 use std::fmt::Write as _;
 
 /// How many tables are shown: the largest.

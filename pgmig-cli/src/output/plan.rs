@@ -10,8 +10,8 @@ use pgmig_core::archive::Compression;
 use pgmig_core::instance::Instance;
 use pgmig_core::progress::Severity;
 use pgmig_core::restore::{
-    Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedMigration, PlannedObjects,
-    PlannedSchema, PlannedTarget, RestorePlan, Strategy, TableDifference,
+    OnlyInTarget, PlannedArchive, PlannedInstance, PlannedMigration, PlannedObjects, PlannedSchema,
+    PlannedTarget, RestorePass, RestorePlan, Strategy, TableDifference, WhyThatId,
 };
 use std::fmt::Write as _;
 
@@ -126,10 +126,10 @@ fn planned_instances(instances: &[PlannedInstance]) -> Table {
         let same = *id == instance.target;
         let target = if same { "the same".to_owned() } else { instance.target.to_string() };
         let because = match instance.because {
-            Fate::Mapped => "mapped",
-            Fate::KeepIds => "--keep-ids",
-            Fate::Deleted => "deleted",
-            Fate::System => "system",
+            WhyThatId::Mapped => "mapped",
+            WhyThatId::KeepIds => "--keep-ids",
+            WhyThatId::Deleted => "deleted",
+            WhyThatId::System => "system",
             _ => "other",
         };
         let region = region.clone().unwrap_or_default();
@@ -235,11 +235,11 @@ fn objects(objects: &[PlannedObjects]) -> Table {
     let mut table = Table::new(&[("pass", Align::Left), ("objects", Align::Right), ("kind", Align::Left)]);
     for counted in objects {
         let pass = match counted.pass {
-            Pass::PreData => "pre-data",
-            Pass::Data => "data",
-            Pass::PostData => "post-data",
-            Pass::Privileges => "privileges",
-            Pass::Last => "last",
+            RestorePass::PreData => "pre-data",
+            RestorePass::Data => "data",
+            RestorePass::PostData => "post-data",
+            RestorePass::Privileges => "privileges",
+            RestorePass::Last => "last",
             _ => "other",
         };
         table.row([pass.to_owned(), count(counted.count), counted.kind.clone()]);

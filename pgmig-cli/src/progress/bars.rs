@@ -1,10 +1,10 @@
 //! Progress at a terminal: what goes on now, and how much of the archive is read. Without colours.
 
 use super::label::label;
-use crate::output::{count, duration};
+use crate::output::count;
 use crate::table::printable;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pgmig_core::restore::Step;
+use pgmig_core::progress::Event;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,8 +34,22 @@ impl Bars {
         Self { all, now, archive: ProgressBar::hidden(), state: Mutex::new(State::default()) }
     }
 
-    pub(super) fn step(&self, step: Step) {
-        self.doing(label(step));
+    pub(super) fn event(&self, event: &Event<'_>) {
+        match *event {
+            Event::StepBegan { step } => self.doing(label(step)),
+            Event::ArchiveRead { bytes, total, .. } => self.archive_read(bytes, total),
+            Event::TableBegan { table } => self.say(&printable(table)),
+            Event::TableRows { table, rows, .. } => {
+                self.say(&format!("{}, {} rows", printable(table), count(rows)));
+            }
+            Event::EntryBegan { entry, number, total } => {
+                self.say(&format!("{number} of {total}, {}", printable(entry)));
+            }
+            Event::MigrationBegan { version, description, number, total } => {
+                self.say(&format!("migration {number} of {total}, {version} {}", printable(description)));
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn doing(&self, step: &'static str) {
@@ -43,7 +57,7 @@ impl Bars {
         self.now.set_message(step);
     }
 
-    pub(super) fn archive_bytes(&self, read: u64, total: Option<u64>) {
+    fn archive_read(&self, read: u64, total: Option<u64>) {
         self.archive.set_position(read);
         let first = self.update(|state| !std::mem::replace(&mut state.archive_is_shown, true));
         if !first {
@@ -61,26 +75,10 @@ impl Bars {
         self.all.add(self.archive.clone());
     }
 
-    pub(super) fn table(&self, table: &str) {
-        let table = printable(table);
+    /// Shows what goes on within the step.
+    fn say(&self, what: &str) {
         let step = self.update(|state| state.step);
-        self.now.set_message(format!("{step}: {table}"));
-    }
-
-    pub(super) fn rows(&self, table: &str, rows: u64) {
-        let step = self.update(|state| state.step);
-        let message = format!("{step}: {}, {} rows", printable(table), count(rows));
-        self.now.set_message(message);
-    }
-
-    pub(super) fn object(&self, what: &str, done: usize, total: usize) {
-        let step = self.update(|state| state.step);
-        self.now.set_message(format!("{step}: {} of {total}, {}", done.saturating_add(1), printable(what)));
-    }
-
-    pub(super) fn migrated(&self, version: i64, description: &str, took: Duration) {
-        let step = self.update(|state| state.step);
-        self.now.set_message(format!("{step}: {version} {} took {}", printable(description), duration(took)));
+        self.now.set_message(format!("{step}: {what}"));
     }
 
     /// Runs something that writes to standard error, with the bars out of its way.

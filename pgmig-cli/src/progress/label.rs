@@ -1,6 +1,6 @@
 //! What a step is called to people.
 
-use pgmig_core::restore::Step;
+use pgmig_core::progress::Step;
 
 /// The step in a few words; its name where this program is older than the library.
 pub(super) fn label(step: Step) -> &'static str {

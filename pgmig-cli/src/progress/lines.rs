@@ -2,7 +2,7 @@
 
 use super::label::label;
 use crate::output::{bytes, count, duration, say};
-use pgmig_core::restore::Step;
+use pgmig_core::progress::{Event, Step};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,26 @@ impl Lines {
         }
     }
 
-    pub(super) fn step(&self, step: Step) {
+    pub(super) fn event(&self, event: &Event<'_>) {
+        match *event {
+            Event::StepBegan { step } => self.step(step),
+            Event::ArchiveRead { bytes, total, .. } => self.archive_read(bytes, total),
+            Event::TableBegan { table } => self.table(table, 0),
+            Event::TableRows { table, rows, .. } => self.table(table, rows),
+            Event::EntryBegan { entry, number, total } if self.is_time() => {
+                self.line(&format!("  {number} of {total}: {entry}"));
+            }
+            Event::MigrationBegan { version, description, number, total } => {
+                self.line(&format!("  migration {number} of {total}: {version} ({description})"));
+            }
+            Event::MigrationEnded { version, description, took } => {
+                self.line(&format!("  migration {version} ({description}) took {}", duration(took)));
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&self, step: Step) {
         let before = self.update(|state| {
             state.table.clear();
             state.step.replace(step)
@@ -41,7 +60,7 @@ impl Lines {
         }
     }
 
-    pub(super) fn archive_bytes(&self, read: u64, total: Option<u64>) {
+    fn archive_read(&self, read: u64, total: Option<u64>) {
         if !self.is_time() {
             return;
         }
@@ -53,28 +72,11 @@ impl Lines {
         self.line(&format!("  {}{of} of the archive read{table}", bytes(read)));
     }
 
-    pub(super) fn table(&self, table: &str) {
-        self.update(|state| {
-            table.clone_into(&mut state.table);
-            state.rows = 0;
-        });
-    }
-
-    pub(super) fn rows(&self, table: &str, rows: u64) {
+    fn table(&self, table: &str, rows: u64) {
         self.update(|state| {
             table.clone_into(&mut state.table);
             state.rows = rows;
         });
-    }
-
-    pub(super) fn object(&self, what: &str, done: usize, total: usize) {
-        if self.is_time() {
-            self.line(&format!("  {} of {total}: {what}", done.saturating_add(1)));
-        }
-    }
-
-    pub(super) fn migrated(&self, version: i64, description: &str, took: Duration) {
-        self.line(&format!("  migration {version} ({description}) took {}", duration(took)));
     }
 
     fn is_time(&self) -> bool {

@@ -1,18 +1,17 @@
-//! Progress on standard error: bars at a terminal, plain lines elsewhere.
+//! Progress on standard error: bars at a terminal, plain lines elsewhere, JSON lines for programs.
 
 mod bars;
+mod json;
 mod label;
 mod lines;
 
-use crate::args::{Args, LogLevel};
+use crate::args::{Args, LogLevel, ProgressForm};
 use crate::interrupt;
 use crate::output::say;
 use bars::Bars;
 use lines::Lines;
-use pgmig_core::progress::{Notice, Progress, Severity};
-use pgmig_core::restore::Step;
+use pgmig_core::progress::{Event, Notice, Progress, Severity};
 use std::io::{self, IsTerminal};
-use std::time::Duration;
 
 /// Shows the events of a restore.
 pub(crate) struct Display {
@@ -25,6 +24,7 @@ enum Form {
     Nothing,
     Lines(Lines),
     Bars(Bars),
+    Json,
 }
 
 impl Display {
@@ -32,7 +32,9 @@ impl Display {
     pub(crate) fn new(args: &Args) -> Self {
         // Log lines would tear bars apart.
         let quiet_log = args.log_level <= LogLevel::Warn;
-        let form = if args.quiet || args.no_progress {
+        let form = if args.progress == ProgressForm::Json {
+            Form::Json
+        } else if args.quiet || args.no_progress {
             Form::Nothing
         } else if io::stderr().is_terminal() && quiet_log {
             Form::Bars(Bars::new())
@@ -72,58 +74,21 @@ impl Display {
 }
 
 impl Progress for Display {
-    fn step(&self, step: Step) {
-        match &self.form {
-            Form::Nothing => {}
-            Form::Lines(lines) => lines.step(step),
-            Form::Bars(bars) => bars.step(step),
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Committing = event {
+            interrupt::comes_too_late();
+        }
+        match (&self.form, event) {
+            (Form::Json, event) => json::event(event),
+            (_, Event::Notice(notice)) => self.notice(notice),
+            (Form::Nothing, _) => {}
+            (Form::Lines(lines), event) => lines.event(event),
+            (Form::Bars(bars), event) => bars.event(event),
         }
     }
+}
 
-    fn archive_bytes(&self, read: u64, total: Option<u64>) {
-        match &self.form {
-            Form::Nothing => {}
-            Form::Lines(lines) => lines.archive_bytes(read, total),
-            Form::Bars(bars) => bars.archive_bytes(read, total),
-        }
-    }
-
-    fn table(&self, table: &str) {
-        match &self.form {
-            Form::Nothing => {}
-            Form::Lines(lines) => lines.table(table),
-            Form::Bars(bars) => bars.table(table),
-        }
-    }
-
-    fn rows(&self, table: &str, rows: u64) {
-        match &self.form {
-            Form::Nothing => {}
-            Form::Lines(lines) => lines.rows(table, rows),
-            Form::Bars(bars) => bars.rows(table, rows),
-        }
-    }
-
-    fn object(&self, what: &str, done: usize, total: usize) {
-        match &self.form {
-            Form::Nothing => {}
-            Form::Lines(lines) => lines.object(what, done, total),
-            Form::Bars(bars) => bars.object(what, done, total),
-        }
-    }
-
-    fn migrated(&self, version: i64, description: &str, took: Duration) {
-        match &self.form {
-            Form::Nothing => {}
-            Form::Lines(lines) => lines.migrated(version, description, took),
-            Form::Bars(bars) => bars.migrated(version, description, took),
-        }
-    }
-
-    fn committing(&self) {
-        interrupt::comes_too_late();
-    }
-
+impl Display {
     fn notice(&self, notice: &Notice) {
         if notice.severity < self.least {
             return;
@@ -134,7 +99,7 @@ impl Progress for Display {
         };
         match &self.form {
             Form::Bars(bars) => bars.beside(|| say(&text)),
-            Form::Nothing | Form::Lines(_) => say(&text),
+            Form::Nothing | Form::Lines(_) | Form::Json => say(&text),
         }
     }
 }

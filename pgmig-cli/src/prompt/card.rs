@@ -2,8 +2,8 @@
 
 use crate::output::{count, len, plural};
 use crate::table::{Align, Table, printable};
+use pgmig_core::backup::Holdings;
 use pgmig_core::instance::{Alias, Candidate, Instance};
-use pgmig_core::restore::Holdings;
 use std::fmt::Write;
 
 /// The most characters of a name that are shown.

@@ -2,8 +2,8 @@
 
 use super::card;
 use crate::output::{count, len};
+use pgmig_core::backup::Holdings;
 use pgmig_core::instance::{Candidate, Instance, InstanceId, MappingDraft, MappingError};
-use pgmig_core::restore::Holdings;
 
 /// How many candidates are listed at once.
 const PAGE: usize = 20;

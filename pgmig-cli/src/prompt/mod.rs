@@ -8,8 +8,8 @@ use crate::output::say;
 use crate::table::printable;
 use anyhow::{Context, Result};
 use interview::{Interview, Reply};
+use pgmig_core::backup::Holdings;
 use pgmig_core::instance::MappingDraft;
-use pgmig_core::restore::Holdings;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use tokio_util::sync::CancellationToken;
 

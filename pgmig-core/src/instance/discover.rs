@@ -1,4 +1,4 @@
-//! The instances in an archive, from the rows of its table of instances.
+//! Reads the instances in an archive from the rows of its table of instances.
 
 use super::{DiscoverError, IdError, InstanceId};
 use crate::copy::{decode_field, fields};
@@ -6,20 +6,20 @@ use serde::{Serialize, Serializer};
 use std::collections::HashMap;
 use std::fmt;
 
-/// Another name of an instance: a value of one of the profile's alias columns.
+/// Another name of an instance: a value in one of the profile's alias columns.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Alias {
-    /// In UUID form.
+    /// A UUID.
     Uuid(InstanceId),
-    /// A number: its decimal digits as they are stored.
+    /// A number: its decimal digits as stored.
     Number(String),
-    /// Anything else, which no mapping can name.
+    /// Any other value. No mapping can name it.
     Other(String),
 }
 
 impl Alias {
-    /// The alias that a value of an alias column is.
+    /// Parses a value of an alias column.
     pub fn parse(text: &str) -> Self {
         if let Ok(id) = text.parse() {
             return Alias::Uuid(id);
@@ -28,7 +28,7 @@ impl Alias {
         if is_number { Alias::Number(text.to_owned()) } else { Alias::Other(text.to_owned()) }
     }
 
-    /// The ID by which a mapping can name it: its own, or that of its number.
+    /// The ID by which a mapping can name it: the UUID itself, or the ID of the number.
     pub fn id(&self) -> Option<InstanceId> {
         match self {
             Alias::Uuid(id) => Some(*id),
@@ -48,7 +48,7 @@ impl fmt::Display for Alias {
 }
 
 impl Serialize for Alias {
-    /// A string, as it is displayed.
+    /// Serializes the alias as a string, in the form of its display.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -59,9 +59,9 @@ impl Serialize for Alias {
 pub struct Instance {
     /// Its ID.
     pub id: InstanceId,
-    /// Its other names; NULLs are left out.
+    /// Its aliases, without NULLs.
     pub aliases: Vec<Alias>,
-    /// Its name, which may be NULL.
+    /// Its name, unless that is NULL.
     pub name: Option<String>,
     /// Its region.
     pub region: Option<String>,
@@ -70,12 +70,12 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Whether it may stay unmapped: deleted, or in one of these regions.
+    /// Whether it may stay unmapped: it is deleted, or in one of these regions.
     pub fn may_stay(&self, system_regions: &[String]) -> bool {
         self.deleted || self.region.as_ref().is_some_and(|region| system_regions.contains(region))
     }
 
-    /// What to call it: its name and ID.
+    /// Its name and ID, for messages.
     pub fn label(&self) -> String {
         match &self.name {
             Some(name) => format!("{name:?}, {}", self.id),
@@ -84,22 +84,22 @@ impl Instance {
     }
 }
 
-/// Which columns of the table of instances play which role.
+/// The columns of the table of instances, by role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceColumns {
     /// The ID.
     pub id: String,
-    /// Other names; those that the table does not have are passed over.
+    /// The columns of aliases; those that the table does not have are ignored.
     pub aliases: Vec<String>,
     /// The name.
     pub name: Option<String>,
     /// The region.
     pub region: Option<String>,
-    /// The mark of deleted ones, a boolean; NULL means not deleted.
+    /// The boolean column that marks deleted instances; NULL means not deleted.
     pub deleted: Option<String>,
 }
 
-/// Where each role's column is in a row, 0-based.
+/// The position of each role's column in a row, from 0.
 #[derive(Debug, Clone)]
 struct Positions {
     id: usize,
@@ -117,12 +117,12 @@ pub struct InstanceCollector {
     positions: Positions,
     row: u64,
     instances: Vec<Instance>,
-    /// Row numbers by ID.
+    /// Row numbers, by instance ID.
     seen: HashMap<InstanceId, u64>,
 }
 
 impl InstanceCollector {
-    /// A collector of rows with these columns, in the order of the rows' fields.
+    /// Makes a collector for rows with these columns, in the order of the rows' fields.
     ///
     /// # Errors
     ///
@@ -141,7 +141,7 @@ impl InstanceCollector {
         Ok(Self { columns: columns.to_vec(), positions, row: 0, instances: Vec::new(), seen: HashMap::new() })
     }
 
-    /// Takes one row of COPY data, with or without its line end.
+    /// Adds one row of COPY data, with or without its line end.
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl InstanceCollector {
         self.push_values(&values)
     }
 
-    /// Takes one row's values, `None` for NULL.
+    /// Adds the values of one row, `None` for NULL.
     ///
     /// # Errors
     ///
@@ -205,7 +205,7 @@ impl InstanceCollector {
     }
 }
 
-/// A boolean as COPY and INSERT write it; NULL is false.
+/// Parses a boolean as COPY and INSERT write it; NULL is false.
 fn parse_boolean(value: Option<&str>) -> Option<bool> {
     match value {
         Some("t" | "true") => Some(true),

@@ -1,20 +1,20 @@
-//! A mapping that is being made: instances of the backup on one side, provisioned ones on the other.
+//! A mapping in the making, from instances of the backup to provisioned instances.
 
 use super::{Alias, Instance, InstanceId, Mapping, MappingError, Resolution};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 
-/// An instance of the target that one of the backup can become.
+/// An instance of the target to which an instance of the backup can be mapped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Candidate {
     /// Its ID.
     pub id: InstanceId,
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub name: Option<String>,
 }
 
-/// A mapping on the way to cover every live instance of a backup. A pair that could not be used is not taken in;
-/// only what the whole of them may contradict is left for [`Mapping::resolve`] to find.
+/// A mapping in the making, which will cover every live instance of a backup. It accepts only valid pairs.
+/// [`Mapping::resolve`] finds contradictions between pairs.
 ///
 /// ```
 /// use pgmig_core::instance::{Candidate, Instance, InstanceId, Mapping, MappingDraft};
@@ -32,22 +32,22 @@ pub struct Candidate {
 #[derive(Debug, Clone)]
 pub struct MappingDraft<'a> {
     pairs: Vec<(InstanceId, InstanceId)>,
-    /// In the backup's order.
+    /// Instances that are not covered yet, in the backup's order.
     open: Vec<&'a Instance>,
-    /// In the order in which they were given.
+    /// Candidates that are not chosen yet, in the caller's order.
     free: Vec<Candidate>,
     /// The IDs and aliases of instances that keep them.
     kept: HashMap<InstanceId, &'a Instance>,
 }
 
 impl<'a> MappingDraft<'a> {
-    /// Begins with the pairs of `given`. Candidates that one of them takes, and those whose ID belongs to an
-    /// instance of the backup that keeps it (a deleted one, or one of `system_regions`), are not free.
+    /// Begins with the pairs of `given`. A candidate is not free if one of these pairs uses it, or if its ID belongs to
+    /// an instance of the backup that keeps it. Deleted instances and those of `system_regions` keep their IDs.
     ///
     /// # Errors
     ///
-    /// [`MappingError::NotProvisioned`] for a target of `given` that is no candidate,
-    /// [`MappingError::TooFewProvisioned`], and whatever [`Mapping::resolve`] has against `given`.
+    /// [`MappingError::NotProvisioned`] for a target of `given` that is not a candidate,
+    /// [`MappingError::TooFewProvisioned`], and the errors of [`Mapping::resolve`] for `given`.
     pub fn new(
         given: &Mapping,
         instances: &'a [Instance],
@@ -89,8 +89,8 @@ impl<'a> MappingDraft<'a> {
         &self.free
     }
 
-    /// The candidate that `instance` most likely is to become: the free one with its name, if both are the only
-    /// ones with that name that are left; else the one that has its very ID.
+    /// The most likely candidate for `instance`. It is the free one of the same name, if that name is unique on both
+    /// sides; else the one with the same ID.
     pub fn suggestion(&self, instance: &Instance) -> Option<&Candidate> {
         let same_name = instance.name.as_ref().and_then(|name| {
             let mut open = self.open.iter().filter(|other| other.name.as_ref() == Some(name));
@@ -105,13 +105,13 @@ impl<'a> MappingDraft<'a> {
         self.check(instance, suggested.id).is_ok().then_some(suggested)
     }
 
-    /// Maps an instance that is not covered yet to a candidate that is free.
+    /// Maps an uncovered instance to a free candidate.
     ///
     /// # Errors
     ///
-    /// [`MappingError::DuplicatePair`] if it is covered or the candidate is taken,
-    /// [`MappingError::TargetIsSource`], [`MappingError::NoNumber`], [`MappingError::AliasForm`]. Nothing is
-    /// changed then.
+    /// [`MappingError::DuplicatePair`] if the instance is covered or the candidate is not free,
+    /// [`MappingError::TargetIsSource`], [`MappingError::NoNumber`], [`MappingError::AliasForm`]. The draft is then
+    /// unchanged.
     pub fn assign(&mut self, source: InstanceId, target: InstanceId) -> Result<(), MappingError> {
         let position = self.open.iter().position(|instance| instance.id == source);
         let instance = position.and_then(|at| self.open.get(at));
@@ -128,13 +128,13 @@ impl<'a> MappingDraft<'a> {
         Ok(())
     }
 
-    /// Maps every instance whose name it alone has, among those that are not covered yet, to the free candidate
-    /// that alone has that name. Returns how many were mapped.
+    /// Maps every uncovered instance with a unique name to the free candidate of that name, if the name is unique
+    /// there, too. Returns how many were mapped.
     pub fn assign_by_name(&mut self) -> usize {
         let mut candidates = HashMap::new();
         for candidate in &self.free {
             let Some(name) = &candidate.name else { continue };
-            // None: there is more than one.
+            // `None` means that there are several.
             candidates.entry(name.clone()).and_modify(|id| *id = None).or_insert(Some(candidate.id));
         }
         let mut named: HashMap<&str, usize> = HashMap::new();
@@ -156,12 +156,12 @@ impl<'a> MappingDraft<'a> {
         found.len()
     }
 
-    /// The mapping as far as it has come: the given pairs, then the others in the order in which they were made.
+    /// The mapping so far: the given pairs, then the others in the order in which they were made.
     pub fn into_mapping(self) -> Mapping {
         Mapping::from_unique(self.pairs)
     }
 
-    /// Whether `instance` may become `target`, if that is free.
+    /// Checks whether `instance` may become `target`, provided that the target is free.
     fn check(&self, instance: &Instance, target: InstanceId) -> Result<(), MappingError> {
         if self.kept.contains_key(&target) {
             return Err(is_kept(&self.kept, instance.id, target));
@@ -181,7 +181,8 @@ impl<'a> MappingDraft<'a> {
     }
 }
 
-/// The IDs and aliases of the instances that keep theirs: neither mapped nor open, which will be mapped.
+/// The IDs and aliases of instances that keep theirs. Mapped instances do not, nor do open ones, which will be
+/// mapped.
 fn kept<'a>(instances: &'a [Instance], resolution: &Resolution) -> HashMap<InstanceId, &'a Instance> {
     let mapped = resolution.instances.iter().filter(|instance| instance.mapped);
     let changing: HashSet<InstanceId> = mapped
@@ -254,7 +255,7 @@ mod tests {
         assert_eq!(draft.open().len(), 4);
         assert_eq!(draft.assign_by_name(), 0);
         draft.assign(id(2), id(13)).unwrap();
-        // What is left is unique now.
+        // The remaining names are unique now.
         assert_eq!(suggested(&draft, 2), Some(id(12)));
         assert_eq!(suggested(&draft, 3), Some(id(14)));
         let pairs = numbers(&draft.into_mapping());
@@ -293,7 +294,7 @@ mod tests {
         assert!(matches!(error, MappingError::TargetIsSource { .. }), "{error}");
         let error = MappingDraft::new(&given(&[(1, 3)]), &backup, &regions, there.clone()).unwrap_err();
         assert!(matches!(error, MappingError::TargetIsSource { .. }), "{error}");
-        // Mapped itself, the deleted one keeps nothing.
+        // The deleted instance is mapped itself, so it does not keep its ID.
         let draft = MappingDraft::new(&given(&[(2, 9), (1, 2)]), &backup, &regions, there).unwrap();
         assert!(draft.open().is_empty() && draft.free().is_empty());
     }

@@ -1,7 +1,7 @@
-//! What is wrong with an instance ID, a mapping, or the table of instances.
+//! Errors of an instance ID, a mapping, or the table of instances.
 
 use super::InstanceId;
-use crate::error::ErrorKind;
+use crate::outcome::ErrorKind;
 use std::{fmt, io};
 use thiserror::Error;
 
@@ -10,7 +10,7 @@ use thiserror::Error;
 #[error("not a UUID; expected 8-4-4-4-12 hexadecimal digits, such as 00000000-0000-0000-0000-001570184978")]
 pub struct IdError;
 
-/// What is wrong with a mapping. `file` is the file's name as it was given, lines are 1-based.
+/// An error in a mapping. `file` is the file's name as the user gave it; lines are 1-based.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MappingError {
@@ -19,7 +19,7 @@ pub enum MappingError {
     Read {
         /// The file.
         file: String,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// The file cannot be written.
@@ -27,28 +27,28 @@ pub enum MappingError {
     Write {
         /// The file.
         file: String,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// The file is larger than any mapping is.
+    /// The file is larger than any real mapping.
     #[error("{file} is larger than {limit} bytes, so it is not an instance mapping")]
     TooLarge {
         /// The file.
         file: String,
-        /// The limit.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// The file is not YAML, or not of the form that a mapping file has.
+    /// The file is not YAML, or does not have the form of a mapping file.
     #[error("{file}, line {line}: {problem}")]
     Malformed {
         /// The file.
         file: String,
-        /// The line; 0 where the problem is not at one.
+        /// The line; 0 if the problem has no line.
         line: u64,
-        /// What is wrong and what is expected.
+        /// The problem and the expected form.
         problem: String,
     },
-    /// A key of the file's top level is not known.
+    /// A top-level key of the file is unknown.
     #[error("{file}, line {line}: unknown key {key:?}, expected \"instance-mappings\"")]
     UnknownKey {
         /// The file.
@@ -63,9 +63,9 @@ pub enum MappingError {
     DuplicateKey {
         /// The file.
         file: String,
-        /// The line of the second one.
+        /// The line of the second key.
         line: u64,
-        /// The key, as the second one is spelled.
+        /// The key, in the spelling of the second one.
         key: String,
     },
     /// A source or a target is not a UUID.
@@ -79,7 +79,7 @@ pub enum MappingError {
         what: &'static str,
         /// The text.
         text: String,
-        /// What is expected.
+        /// The expected form.
         source: IdError,
     },
     /// Two sources have the same target.
@@ -101,7 +101,7 @@ pub enum MappingError {
         /// Its line.
         other_line: u64,
     },
-    /// Two of the pairs that a program gave have the same source or the same target.
+    /// Two pairs from a program have the same source or the same target.
     #[error("{id} is the {side} of two pairs of the mapping")]
     DuplicatePair {
         /// The ID.
@@ -122,7 +122,7 @@ pub enum MappingError {
         /// The other instance, by its name and ID.
         name: String,
     },
-    /// A target is no instance that is provisioned.
+    /// A target is not a provisioned instance.
     #[error(
         "{key} is mapped to {target}, which is not provisioned on the target; choose one of those that are"
     )]
@@ -132,23 +132,23 @@ pub enum MappingError {
         /// Its target.
         target: InstanceId,
     },
-    /// There are more instances in the backup than provisioned ones to map them to.
+    /// The backup has more instances to map than there are provisioned ones.
     #[error(
         "the backup has {instances} instances that need one on the target, but only {provisioned} are provisioned \
          there{}; provision as many as the backup has, or list the access tokens of all their owners",
         Remaining { open: *open, free: *free }
     )]
     TooFewProvisioned {
-        /// Live instances of the backup, and deleted ones that are mapped.
+        /// The live instances of the backup, and the deleted ones that are mapped.
         instances: usize,
-        /// Instances that are provisioned on the target.
+        /// The instances that are provisioned on the target.
         provisioned: usize,
-        /// Those of the backup that are not mapped yet.
+        /// The instances of the backup that are not mapped yet.
         open: usize,
-        /// Those of the target that can still be chosen.
+        /// The instances of the target that can still be chosen.
         free: usize,
     },
-    /// Two keys name one instance.
+    /// Two keys of the mapping name the same instance.
     #[error("{id} and {alias} are the same instance of the backup, but the mapping has both; leave one out")]
     TwoKeys {
         /// The instance's ID.
@@ -156,7 +156,7 @@ pub enum MappingError {
         /// Its alias.
         alias: InstanceId,
     },
-    /// One key names two instances.
+    /// One key of the mapping names two instances.
     #[error("{key} is an alias of two instances of the backup, {first} and {second}; map them by their IDs")]
     AmbiguousKey {
         /// The key.
@@ -166,7 +166,7 @@ pub enum MappingError {
         /// Another instance.
         second: InstanceId,
     },
-    /// Two mapped instances have one alias.
+    /// Two mapped instances have the same alias.
     #[error(
         "{first} and {second} have the same alias {alias} in the backup and different targets, \
          so that it cannot follow both"
@@ -179,7 +179,7 @@ pub enum MappingError {
         /// The other one.
         second: InstanceId,
     },
-    /// A numeric alias has no counterpart, as the target's ID is not a number in UUID form.
+    /// A numeric alias cannot be replaced, since the target's ID is not a number in UUID form.
     #[error(
         "{id} is also known by the number {number}, but its target {target} is not a number in UUID form; \
          choose a target such as 00000000-0000-0000-0000-001570184978"
@@ -200,7 +200,7 @@ pub enum MappingError {
     },
 }
 
-/// How many are left on both sides of an unfinished mapping, where that is not the whole.
+/// The numbers of instances left on both sides of an unfinished mapping, unless that is all of them.
 struct Remaining {
     open: usize,
     free: usize,
@@ -213,7 +213,7 @@ impl fmt::Display for Remaining {
 }
 
 impl MappingError {
-    /// What a caller should conclude.
+    /// The kind of the error, from which the caller can draw its conclusion.
     pub fn kind(&self) -> ErrorKind {
         match self {
             MappingError::TooFewProvisioned { .. } => ErrorKind::Refused,
@@ -223,34 +223,34 @@ impl MappingError {
     }
 }
 
-/// What is wrong with the rows of the table of instances. Row numbers are 1-based; values are not shown.
+/// An error in the rows of the table of instances. Row numbers are 1-based; values are not shown.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DiscoverError {
-    /// A column that the profile names is not in the table's data.
+    /// The table's data does not have a column that the profile names.
     #[error("the table of instances has no column {column:?} in this archive")]
     NoColumn {
         /// The column.
         column: String,
     },
-    /// A row has another number of fields than the statement has columns.
+    /// The number of fields in a row differs from the number of columns.
     #[error("row {row} of the table of instances has {fields} fields, expected {columns}")]
     FieldCount {
         /// The row.
         row: u64,
-        /// Its fields.
+        /// The number of its fields.
         fields: usize,
-        /// The statement's columns.
+        /// The number of columns in the statement.
         columns: usize,
     },
-    /// An ID is NULL or no UUID.
+    /// An ID is NULL, or is not a UUID.
     #[error("row {row} of the table of instances: column {column:?} is {source}")]
     BadId {
         /// The row.
         row: u64,
         /// The column.
         column: String,
-        /// What is expected.
+        /// The expected form.
         source: IdError,
     },
     /// Two rows have the same ID.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// The ID of a service instance: a UUID.
 ///
-/// Displays in lower case with hyphens. Reads that form, in upper case too, and in braces.
+/// Its display has lower case and hyphens. Parsing accepts that form, also in upper case and in braces.
 ///
 /// ```
 /// use pgmig_core::instance::InstanceId;
@@ -27,18 +27,18 @@ impl InstanceId {
         Self(uuid)
     }
 
-    /// Its UUID.
+    /// The UUID.
     pub fn uuid(self) -> Uuid {
         self.0
     }
 
-    /// The ID that stands for a number: its decimal digits, padded with zeros to 32, in UUID form. `None` if
-    /// it has more digits.
+    /// The ID that stands for a number: its decimal digits, padded with zeros to 32, in UUID form. `None` if the
+    /// number has more digits.
     pub fn from_number(number: u128) -> Option<Self> {
         Self::from_digits(&number.to_string())
     }
 
-    /// As [`from_number`](Self::from_number), of decimal digits; leading zeros do not matter.
+    /// Like [`from_number`](Self::from_number), for decimal digits; leading zeros do not matter.
     pub fn from_digits(digits: &str) -> Option<Self> {
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
@@ -47,8 +47,8 @@ impl InstanceId {
         (digits.len() <= 32).then(|| Uuid::try_parse(&format!("{digits:0>32}")).ok().map(Self)).flatten()
     }
 
-    /// The number that this ID stands for, in decimal digits without leading zeros; `None` if one of its
-    /// digits is not decimal.
+    /// The number for which this ID stands, in decimal digits without leading zeros. `None` if one of its digits is
+    /// not decimal.
     pub fn number(self) -> Option<String> {
         let digits = self.0.as_simple().to_string();
         if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -66,7 +66,7 @@ impl fmt::Display for InstanceId {
 }
 
 impl Serialize for InstanceId {
-    /// A string, as it is displayed.
+    /// Serializes the ID as a string, in the form of its display.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -78,7 +78,7 @@ impl FromStr for InstanceId {
     fn from_str(text: &str) -> Result<Self, IdError> {
         let braced = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
         let text = braced.unwrap_or(text);
-        // The length leaves out the forms without hyphens and with a URN prefix, which the crate takes too.
+        // The length excludes forms without hyphens and with a URN prefix, which the crate accepts, too.
         if text.len() != uuid::fmt::Hyphenated::LENGTH {
             return Err(IdError);
         }

@@ -1,17 +1,17 @@
-//! Which instance of the backup becomes which one of the target.
+//! The mapping from instances of the backup to instances of the target.
 
 use super::{InstanceId, MappingError};
 use std::collections::HashSet;
 use std::fmt::Write;
 
-/// Pairs of source and target IDs, each source and each target once.
+/// Pairs of source and target IDs. No source and no target occurs twice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Mapping {
     pairs: Vec<(InstanceId, InstanceId)>,
 }
 
 impl Mapping {
-    /// A mapping of these pairs, source to target, in this order.
+    /// Makes a mapping of these pairs (source, target), in this order.
     ///
     /// # Errors
     ///
@@ -30,22 +30,22 @@ impl Mapping {
         Ok(Self { pairs })
     }
 
-    /// Pairs that are known to be unique.
+    /// Makes a mapping of pairs that are known to be unique.
     pub(super) fn from_unique(pairs: Vec<(InstanceId, InstanceId)>) -> Self {
         Self { pairs }
     }
 
-    /// The pairs, source and target, in the order in which they were given.
+    /// The pairs of source and target, in the order in which they were given.
     pub fn pairs(&self) -> &[(InstanceId, InstanceId)] {
         &self.pairs
     }
 
-    /// Whether nothing is mapped.
+    /// Whether the mapping has no pairs.
     pub fn is_empty(&self) -> bool {
         self.pairs.is_empty()
     }
 
-    /// The text of a mapping file, from which the same mapping is read again.
+    /// The text of a mapping file; reading it gives the same mapping.
     pub fn to_yaml(&self) -> String {
         if self.pairs.is_empty() {
             return "instance-mappings: {}\n".to_owned();

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// The largest mapping file that is read, in bytes: room for more than 800,000 instances.
+/// The largest mapping file that pgmig reads, in bytes: room for more than 800,000 instances.
 pub const MAX_MAPPING_BYTES: u64 = 64 << 20;
 
 impl Mapping {
@@ -22,7 +22,7 @@ impl Mapping {
     pub fn read(path: &Path) -> Result<Self, MappingError> {
         let file = path.display().to_string();
         let mut text = Vec::new();
-        // One byte more tells a file that is too large from one that just fits.
+        // One byte more shows that a file is too large.
         File::open(path)
             .and_then(|opened| opened.take(MAX_MAPPING_BYTES.saturating_add(1)).read_to_end(&mut text))
             .map_err(|source| MappingError::Read { file: file.clone(), source })?;
@@ -50,7 +50,7 @@ impl Mapping {
     /// # Ok::<(), pgmig_core::instance::MappingError>(())
     /// ```
     pub fn from_yaml(text: &str, file: &str) -> Result<Self, MappingError> {
-        // Unknown keys first: what they hold may be of any form.
+        // Unknown keys come first: their values may have any form.
         let top: Entries<serde::de::IgnoredAny> = parse(text, file, TOP_LEVEL)?;
         if let Some((key, _)) = top.0.iter().find(|(key, _)| key.value != TOP_LEVEL_KEY) {
             let (file, line) = (file.to_owned(), key.defined.line());
@@ -68,11 +68,11 @@ impl Mapping {
 /// The only key of a mapping file's top level.
 const TOP_LEVEL_KEY: &str = "instance-mappings";
 
-/// What the file and its only key hold, for errors.
+/// The expected contents of the file and of its only key, for errors.
 const TOP_LEVEL: &str = "a map with the key \"instance-mappings\"";
 const PAIRS: &str = "pairs of UUIDs below \"instance-mappings\", each as \"source: target\" on its own line";
 
-/// The pairs of a file, if no source and no target is there twice, in whatever spelling.
+/// The pairs of a file. No source and no target may occur twice, in any spelling.
 fn unique_pairs(
     entries: impl Iterator<Item = (Spanned<String>, Spanned<String>)>,
     file: &str,
@@ -110,8 +110,8 @@ fn malformed(file: &str, line: u64, problem: String) -> MappingError {
     MappingError::Malformed { file: file.to_owned(), line, problem }
 }
 
-/// Parses YAML into `T`. The size of the file is the only limit on the number of entries; anchors, merge keys
-/// and snippets of the file in errors are off.
+/// Parses YAML into `T`. Only the size of the file limits the number of entries. Anchors, merge keys, and snippets of
+/// the file in errors are disabled.
 fn parse<T: DeserializeOwned>(text: &str, file: &str, expected: &str) -> Result<T, MappingError> {
     let unlimited = usize::MAX;
     let options = serde_yaml::options! {
@@ -137,7 +137,7 @@ fn parse<T: DeserializeOwned>(text: &str, file: &str, expected: &str) -> Result<
     })
 }
 
-/// What is wrong, in a mapping file's terms where the YAML library speaks of Rust types.
+/// Describes an error in a mapping file's terms where the YAML library speaks of Rust types.
 fn problem(error: &serde_yaml::Error, expected: &str) -> String {
     use serde_yaml::Error;
     match error {
@@ -154,7 +154,7 @@ fn problem(error: &serde_yaml::Error, expected: &str) -> String {
     }
 }
 
-/// A YAML map with the places of its keys, duplicates included.
+/// A YAML map with the places of its keys, including duplicates.
 struct Entries<V>(Vec<(Spanned<String>, V)>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {

@@ -1,4 +1,4 @@
-//! Writes `enteredMapping.yaml`: all of it or nothing.
+//! Writes `enteredMapping.yaml` completely or not at all.
 
 use super::{Mapping, MappingError};
 use std::fs::{File, Permissions};
@@ -7,10 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
-/// A mapping file that is going to be written.
+/// A mapping file that will be written.
 ///
-/// The place is tried out when this is made, so that nobody answers questions whose answers cannot be kept.
-/// Without [`finish`](Self::finish) nothing is left, and a file that was there stays as it was.
+/// Creating this tests the place, so that no operator answers questions whose answers cannot be saved. Without
+/// [`finish`](Self::finish) no file is left behind, and an existing file stays unchanged.
 #[derive(Debug)]
 #[must_use]
 pub struct MappingWriter {
@@ -20,11 +20,11 @@ pub struct MappingWriter {
 }
 
 impl MappingWriter {
-    /// Makes a temporary file beside `path`.
+    /// Creates a temporary file beside `path`.
     ///
     /// # Errors
     ///
-    /// [`MappingError::Write`], if `path` is a directory, or its directory is not there or not writable.
+    /// [`MappingError::Write`], if `path` is a directory, or its directory does not exist or is not writable.
     pub fn create(path: &Path) -> Result<Self, MappingError> {
         let failed = |source| MappingError::Write { file: path.display().to_string(), source };
         if path.is_dir() {
@@ -34,23 +34,23 @@ impl MappingWriter {
         let directory = parent.unwrap_or(Path::new(".")).to_owned();
         let temporary = tempfile::Builder::new()
             .prefix(".pgmig-mapping-")
-            // No secret: what any other file is created with, the process's mask applies.
+            // The file is not secret: it gets the usual permissions of a new file, and the process's umask applies.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(&directory)
             .map_err(failed)?;
         Ok(Self { path: path.to_owned(), directory, temporary })
     }
 
-    /// Where the mapping will be.
+    /// The path of the mapping.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes the mapping to disk, in the place of a file that was there.
+    /// Writes the mapping to disk. It replaces an existing file.
     ///
     /// # Errors
     ///
-    /// [`MappingError::Write`]; the file that was there is as it was.
+    /// [`MappingError::Write`]; an existing file is then unchanged.
     pub fn finish(self, mapping: &Mapping) -> Result<(), MappingError> {
         let Self { path, directory, mut temporary } = self;
         let failed = |source| MappingError::Write { file: path.display().to_string(), source };

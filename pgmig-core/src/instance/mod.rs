@@ -1,6 +1,6 @@
-//! Service instances: their IDs, the mapping from the backup's to the target's, and who lives in an archive.
+//! Service instances: their IDs, the mapping from the backup's to the target's, and the instances in an archive.
 //!
-//! Pure: rows and files' texts come in, instances and pairs of IDs go out.
+//! Pure: the input is rows and texts of files, the output is instances and pairs of IDs.
 
 mod discover;
 mod draft;

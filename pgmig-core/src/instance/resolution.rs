@@ -3,36 +3,36 @@
 use super::{Alias, Instance, InstanceId, Mapping, MappingError};
 use std::collections::{HashMap, HashSet};
 
-/// An instance of the backup and what becomes of it.
+/// An instance of the backup, and its ID in the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedInstance {
-    /// As it is in the backup.
+    /// The instance as it is in the backup.
     pub source: Instance,
-    /// Its ID in the target: the source's own where it is not mapped.
+    /// Its ID in the target: the source's own ID if it is not mapped.
     pub target: InstanceId,
     /// Whether the mapping names it.
     pub mapped: bool,
 }
 
-/// What a mapping means for the instances of a backup.
+/// The effect of a mapping on the instances of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Resolution {
-    /// What is rewritten everywhere: the mapping's own pairs, then those of its instances' IDs and aliases that
-    /// are no keys themselves. Sources are unique; those whose target is the same ID are among them.
+    /// Pairs of IDs to replace everywhere: the mapping's own pairs, then pairs for IDs and aliases of its instances
+    /// that are not keys themselves. Sources are unique. Pairs of two equal IDs are included.
     pub pairs: Vec<(InstanceId, InstanceId)>,
-    /// What is rewritten in alias columns: numbers in decimal digits, as they are stored.
+    /// Numbers to replace in alias columns, in decimal digits as stored.
     pub numbers: Vec<(String, String)>,
     /// Every instance of the backup, in its order.
     pub instances: Vec<ResolvedInstance>,
-    /// Live instances that need a mapping and have none; the restore must be refused.
+    /// Live instances that need a mapping and do not have one; the restore must be refused.
     pub uncovered: Vec<Instance>,
-    /// Keys of the mapping that name no instance of the backup; worth a warning.
+    /// Keys of the mapping that name no instance of the backup. They deserve a warning.
     pub unknown_sources: Vec<InstanceId>,
 }
 
 impl Mapping {
-    /// The live instances that this mapping does not cover, those of the system's regions left out. Unlike
-    /// [`resolve`](Self::resolve) it takes a mapping that is not complete yet.
+    /// The live instances that this mapping does not cover, without those of the system's regions. Unlike
+    /// [`resolve`](Self::resolve), this accepts an incomplete mapping.
     pub fn uncovered<'a>(&self, instances: &'a [Instance], system_regions: &[String]) -> Vec<&'a Instance> {
         let index = Index::new(self, instances);
         let is_open =
@@ -42,14 +42,15 @@ impl Mapping {
 
     /// Applies the mapping to the instances of a backup.
     ///
-    /// A key names the instance whose ID it is, else the one that has it as an alias (a numeric alias in its
-    /// UUID form). Deleted instances and those of `system_regions` need no mapping.
+    /// A key names the instance with that ID, else the instance with that alias (a numeric alias in its UUID form).
+    /// Deleted instances and those of `system_regions` need no mapping.
     ///
     /// # Errors
     ///
-    /// Any [`MappingError`] that names no file: [`TargetIsSource`](MappingError::TargetIsSource),
+    /// The [`MappingError`]s without a file: [`TargetIsSource`](MappingError::TargetIsSource),
     /// [`TwoKeys`](MappingError::TwoKeys), [`AmbiguousKey`](MappingError::AmbiguousKey),
-    /// [`NoNumber`](MappingError::NoNumber), [`AliasForm`](MappingError::AliasForm).
+    /// [`SharedAlias`](MappingError::SharedAlias), [`NoNumber`](MappingError::NoNumber),
+    /// [`AliasForm`](MappingError::AliasForm).
     pub fn resolve(
         &self,
         instances: &[Instance],
@@ -60,8 +61,8 @@ impl Mapping {
         Ok(resolution)
     }
 
-    /// As [`resolve`](Self::resolve), for a mapping that is not complete yet: targets may be instances of the
-    /// backup that are still to be mapped.
+    /// Like [`resolve`](Self::resolve), for an incomplete mapping: targets may be instances of the backup that are
+    /// still to be mapped.
     pub(super) fn apply(
         &self,
         instances: &[Instance],
@@ -98,7 +99,7 @@ impl Mapping {
 }
 
 impl Resolution {
-    /// Adds what follows from `instance` becoming `target`.
+    /// Adds the pairs that follow when `instance` becomes `target`.
     fn follow(
         &mut self,
         instance: &Instance,
@@ -111,7 +112,7 @@ impl Resolution {
         }
         for alias in &instance.aliases {
             match alias {
-                // The key of another pair, or the ID of another instance, which then keeps it.
+                // The alias is the key of another pair, or the ID of another instance, which then keeps it.
                 Alias::Uuid(alias) if followed.index.is_taken(*alias) => {}
                 Alias::Uuid(uuid) => {
                     if followed.is_new(alias, id)? {
@@ -132,7 +133,7 @@ impl Resolution {
         Ok(())
     }
 
-    /// No target may be an instance that keeps its ID.
+    /// Checks that no target is an instance that keeps its ID.
     fn check_targets(&self, mapping: &Mapping) -> Result<(), MappingError> {
         let mut kept = HashMap::new();
         for instance in self.instances.iter().filter(|instance| !instance.mapped) {
@@ -149,14 +150,14 @@ impl Resolution {
     }
 }
 
-/// Looks up instances by what a mapping may call them.
+/// Finds instances by the names that a mapping may use.
 struct Index {
     targets: HashMap<InstanceId, InstanceId>,
     ids: HashSet<InstanceId>,
 }
 
 impl Index {
-    /// Whether `alias` has a pair of its own, or is an instance's ID.
+    /// Whether `alias` is a key of the mapping, or an instance's ID.
     fn is_taken(&self, alias: InstanceId) -> bool {
         self.targets.contains_key(&alias) || self.ids.contains(&alias)
     }
@@ -166,8 +167,8 @@ impl Index {
         Self { targets: mapping.pairs().iter().copied().collect(), ids }
     }
 
-    /// The keys that name `instance`, and their targets. An ID of another instance does not name this one,
-    /// even if it is an alias of it.
+    /// The keys that name `instance`, with their targets. The ID of another instance does not name this one, even if
+    /// it is an alias of this one.
     fn keys(&self, instance: &Instance) -> Vec<(InstanceId, InstanceId)> {
         let mut keys: Vec<InstanceId> = vec![instance.id];
         for alias in instance.aliases.iter().filter_map(Alias::id) {
@@ -178,7 +179,7 @@ impl Index {
         keys.into_iter().filter_map(|key| self.targets.get(&key).map(|target| (key, *target))).collect()
     }
 
-    /// No key may be an alias of two instances.
+    /// Checks that no key is an alias of two instances.
     fn check_ambiguity(&self, instances: &[Instance]) -> Result<(), MappingError> {
         let mut owners = HashMap::new();
         for instance in instances {
@@ -192,7 +193,7 @@ impl Index {
     }
 }
 
-/// The aliases that follow an instance, each with the instance that it follows.
+/// Aliases that are replaced together with an instance, each with that instance.
 struct Followed<'a> {
     index: &'a Index,
     owners: HashMap<Alias, InstanceId>,
@@ -203,7 +204,7 @@ impl<'a> Followed<'a> {
         Self { index, owners: HashMap::new() }
     }
 
-    /// Notes that `alias` follows the instance `id`; false if it is noted already.
+    /// Notes that `alias` follows the instance `id`. Returns false if that is noted already.
     fn is_new(&mut self, alias: &Alias, id: InstanceId) -> Result<bool, MappingError> {
         match self.owners.insert(alias.clone(), id) {
             None => Ok(true),

@@ -1,9 +1,9 @@
-//! Why a profile is not acceptable.
+//! Errors of a profile.
 
 use std::path::PathBuf;
 use thiserror::Error;
 
-/// Why a profile is not acceptable.
+/// A profile cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ProfileError {
@@ -12,25 +12,25 @@ pub enum ProfileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: std::io::Error,
     },
-    /// A file is not what is expected.
+    /// A file does not have the expected contents.
     #[error("{}{}: {message}", path.display(), line.map_or_else(String::new, |line| format!(", line {line}")))]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// 1-based; `None` where it is not known.
+        /// The line, from 1; `None` if it is not known.
         line: Option<u64>,
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
-    /// No such profile is built in.
+    /// No built-in profile has this name.
     #[error("there is no built-in profile {name:?}; built in: {known}; give another one with a directory")]
     UnknownName {
-        /// The name that was asked for.
+        /// The name that the caller gave.
         name: String,
-        /// The names that there are.
+        /// The names of the built-in profiles.
         known: String,
     },
     /// A text is not a release.

@@ -1,14 +1,15 @@
-//! Where a given store keeps its instances, its migration history and its releases: `profile.yaml` and
-//! `releases.yaml` of a directory under `schema-migrations/`, built in or given.
+//! The profile of a store: where the store keeps its instances and migration history, and which releases it has.
+//!
+//! It consists of `profile.yaml` and `releases.yaml`, in a directory below `schema-migrations/` that is built in, or
+//! in a directory of the user.
 
-mod builtin;
 mod error;
 mod releases;
 mod schema_version;
 mod store;
 mod target_rules;
 
-pub(crate) use builtin::Builtin;
+pub use crate::rewrite::BinaryRule;
 pub use error::ProfileError;
 pub use releases::{Release, Releases};
 pub use schema_version::SchemaVersion;

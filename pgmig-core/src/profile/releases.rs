@@ -1,15 +1,15 @@
-//! Releases of the product, and the schema version that each has.
+//! Releases of the product, each with its schema version.
 
 use super::SchemaVersion;
 use super::error::ProfileError;
-use crate::target::yaml::{self, Entries};
+use crate::server::yaml::{self, Entries};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-/// A release of the product, such as 4.8.0. Ordered as releases are.
+/// A release of the product, such as 4.8.0. Releases are ordered by their numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Release {
     /// 4 in 4.8.0.
@@ -26,7 +26,7 @@ impl FromStr for Release {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let number = |part: &str| {
             let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-            // Two spellings of a release would be two keys of releases.yaml.
+            // Otherwise one release could have two keys in `releases.yaml`.
             let plain = digits && (part == "0" || !part.starts_with('0'));
             if plain { part.parse::<u16>().ok() } else { None }
         };
@@ -47,13 +47,14 @@ impl fmt::Display for Release {
 }
 
 impl Serialize for Release {
-    /// A string, as it is displayed.
+    /// Serializes the release as a string, in the form of its display.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// `releases.yaml`: the last migration of each release. Later releases never have an older schema. The default has none.
+/// `releases.yaml`: the last migration of each release. A later release never has an older schema. The default is
+/// empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Releases(BTreeMap<Release, i64>);
 
@@ -62,8 +63,8 @@ impl Releases {
     ///
     /// # Errors
     ///
-    /// Keys that are no releases, values that are no migration versions, no release at all, or a release with an
-    /// older schema than the one before it.
+    /// A key is not a release, or a value is not a migration version. There is no release at all, or a release has an
+    /// older schema than the previous one.
     ///
     /// ```
     /// # use pgmig_core::profile::Releases;
@@ -105,12 +106,12 @@ impl Releases {
         self.0.get(&release).copied()
     }
 
-    /// The newest release and its schema version; `None` if no release is named.
+    /// The newest release and its schema version; `None` if there are no releases.
     pub fn newest(&self) -> Option<(Release, i64)> {
         self.0.last_key_value().map(|(release, version)| (*release, *version))
     }
 
-    /// The first and the last release that have this schema version.
+    /// The first and the last release with this schema version.
     pub fn at_version(&self, version: i64) -> Option<(Release, Release)> {
         let mut releases = self.0.iter().filter(|(_, at)| **at == version).map(|(release, _)| *release);
         let first = releases.next()?;
@@ -122,12 +123,12 @@ impl Releases {
         self.0.iter().map(|(release, version)| (*release, *version))
     }
 
-    /// The first release that has this migration.
+    /// The first release that includes this migration.
     pub fn first_with(&self, version: i64) -> Option<Release> {
         self.iter().find(|(_, at)| *at >= version).map(|(release, _)| release)
     }
 
-    /// A schema version, and the releases that have it.
+    /// A schema version, with the first and last release that have it.
     pub fn schema_version(&self, version: i64) -> SchemaVersion {
         let (first_release, last_release) = self.at_version(version).unzip();
         SchemaVersion { version, first_release, last_release }

@@ -1,19 +1,19 @@
-//! Which schema a store has.
+//! The schema version of a store.
 
 use super::Release;
 use serde::Serialize;
 use std::fmt;
 
-/// A schema version, and the releases of the product that have it. Displays as `version 9 (releases 4.8.0 to
+/// A schema version, with the releases of the product that have it. Its display is `version 9 (releases 4.8.0 to
 /// 4.8.8)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SchemaVersion {
     /// The version of its last migration.
     pub version: i64,
-    /// The first release that has it; `None` if it is between releases.
+    /// The first release with it; `None` if it lies between releases.
     pub first_release: Option<Release>,
-    /// The last release that has it; `None` if it is between releases.
+    /// The last release with it; `None` if it lies between releases.
     pub last_release: Option<Release>,
 }
 

@@ -1,12 +1,12 @@
-//! `profile.yaml`: where a store keeps what pgmig must know of.
+//! `profile.yaml`: the tables of a store that pgmig must know.
 
-use super::builtin::{BUILTIN, Builtin};
 use super::error::ProfileError;
 use super::releases::Releases;
 use super::target_rules::{TableRef, TargetRules};
 use crate::rewrite::BinaryRule;
+use crate::server::yaml;
 use crate::sql::QualifiedName;
-use crate::target::yaml;
+use pgmig_schema_migrations::{BUILTIN, BuiltinProfile};
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -14,39 +14,39 @@ use std::path::Path;
 const PROFILE_FILE: &str = "profile.yaml";
 const RELEASES_FILE: &str = "releases.yaml";
 
-/// Where a store keeps its instances, its migration history and its releases.
+/// The profile of a store: its table of instances, its migration history and its releases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     file: ProfileFile,
     releases: Releases,
 }
 
-/// The table of instances and its columns. Names are as in the catalog, unquoted.
+/// The table of instances and its columns. Names are unquoted, as in the catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantTable {
-    /// The table's schema; `None`: in whichever schema there is such a table.
+    /// The table's schema; `None` means any schema that has such a table.
     #[serde(default)]
     pub schema: Option<String>,
     /// The table's name.
     pub table: String,
-    /// The column with the instance ID, which mappings map.
+    /// The column with the instance ID, which a mapping replaces.
     pub id: String,
     /// Columns with other names of the same instance: its number, or a UUID.
     #[serde(default)]
     pub aliases: Vec<String>,
-    /// The column with the instance's name, which may be null; `None`: instances have none.
+    /// The column with the instance's name, which may be NULL; `None` if instances have no names.
     #[serde(default)]
     pub name: Option<String>,
-    /// The column with the instance's region; `None`: instances have none.
+    /// The column with the instance's region; `None` if instances have no regions.
     #[serde(default)]
     pub region: Option<String>,
-    /// The column that says whether the instance is deleted; null means no. `None`: all are alive.
+    /// The column that marks deleted instances; NULL means not deleted. `None` if no instance is ever deleted.
     #[serde(default)]
     pub deleted: Option<String>,
 }
 
-/// A column of a table; without a schema, of the table in whichever schema it is.
+/// A column of a table. Without a schema, it means the table in any schema.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnRef {
@@ -59,7 +59,7 @@ pub struct ColumnRef {
     pub column: String,
 }
 
-/// A bytea column, or one with bytea inside, and what happens to the IDs there.
+/// A bytea column, or a column with bytea inside its values, and the rule for IDs in it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ByteaColumn {
@@ -70,7 +70,7 @@ pub struct ByteaColumn {
     pub table: String,
     /// The column's name.
     pub column: String,
-    /// What happens to the IDs in it.
+    /// The rule for IDs in it.
     pub ids: BinaryRule,
 }
 
@@ -118,7 +118,7 @@ fn default_history_table() -> String {
 }
 
 impl Profile {
-    /// A profile of this build.
+    /// A built-in profile.
     ///
     /// # Errors
     ///
@@ -131,7 +131,7 @@ impl Profile {
     /// # Ok::<(), pgmig_core::profile::ProfileError>(())
     /// ```
     pub fn builtin(name: &str) -> Result<Self, ProfileError> {
-        let builtin = Builtin::find(name).ok_or_else(|| ProfileError::UnknownName {
+        let builtin = BuiltinProfile::find(name).ok_or_else(|| ProfileError::UnknownName {
             name: name.to_owned(),
             known: Self::builtin_names().collect::<Vec<_>>().join(", "),
         })?;
@@ -139,21 +139,21 @@ impl Profile {
         Self::from_yaml((builtin.profile, &at(PROFILE_FILE)), (builtin.releases, &at(RELEASES_FILE)))
     }
 
-    /// Whether it is one of this build, and not another one of that name.
+    /// Whether the profile is built in, and not another one of the same name.
     pub fn is_builtin(&self) -> bool {
         Self::builtin(self.name()).is_ok_and(|builtin| builtin == *self)
     }
 
-    /// The names of the profiles of this build.
+    /// The names of the built-in profiles.
     pub fn builtin_names() -> impl Iterator<Item = &'static str> {
         BUILTIN.iter().map(|builtin| builtin.name)
     }
 
-    /// Reads `profile.yaml` of a directory, and `releases.yaml` if there is one.
+    /// Reads `profile.yaml` of a directory, and `releases.yaml` if it exists.
     ///
     /// # Errors
     ///
-    /// Files that cannot be read, and anything in them that is not understood, with its line.
+    /// A file cannot be read, or contains something that pgmig does not understand, with its line.
     pub fn from_dir(directory: &Path) -> Result<Self, ProfileError> {
         let (profile, releases) = (directory.join(PROFILE_FILE), directory.join(RELEASES_FILE));
         let failed = |path: &Path| {
@@ -163,7 +163,7 @@ impl Profile {
         let text = std::fs::read_to_string(&profile).map_err(failed(&profile))?;
         let file = ProfileFile::from_yaml(&text, &profile)?;
         let releases = match std::fs::read_to_string(&releases) {
-            // A store whose releases nobody has named.
+            // The releases of this store are not listed.
             Err(error) if error.kind() == ErrorKind::NotFound => Releases::default(),
             text => Releases::from_yaml(&text.map_err(failed(&releases))?, &releases)?,
         };
@@ -180,12 +180,13 @@ impl Profile {
         &self.file.name
     }
 
-    /// The schema that holds the migration history, and in which migrations make what they do not qualify.
+    /// The schema of the migration history, in which migrations create objects without a schema.
     pub fn schema(&self) -> &str {
         &self.file.schema
     }
 
-    /// The schemas of `search_path` while migrations run, unquoted: as given, else the schema and `public`.
+    /// The schemas of `search_path` while migrations run, unquoted: the given ones, else the profile's schema and
+    /// `public`.
     pub fn search_path(&self) -> Vec<&str> {
         if self.file.search_path.is_empty() {
             return vec![self.schema(), "public"];
@@ -193,7 +194,7 @@ impl Profile {
         self.file.search_path.iter().map(String::as_str).collect()
     }
 
-    /// The table of instances; `None` for a store of one instance, whose IDs are nowhere.
+    /// The table of instances; `None` for a store of a single instance, which contains no instance IDs.
     pub fn tenant(&self) -> Option<&TenantTable> {
         self.file.tenant.as_ref()
     }
@@ -203,7 +204,7 @@ impl Profile {
         self.file.system_regions.iter().any(|system| system == region)
     }
 
-    /// The table of the migration history, in [`Profile::schema`].
+    /// The name of the migration history's table, in [`Profile::schema`].
     pub fn history_table(&self) -> &str {
         &self.file.history_table
     }
@@ -213,12 +214,12 @@ impl Profile {
         &self.file.system_regions
     }
 
-    /// The columns that keep the instance IDs that they have.
+    /// The columns whose instance IDs are kept.
     pub fn excluded_columns(&self) -> &[ColumnRef] {
         &self.file.excluded_columns
     }
 
-    /// The columns that hold aliases of instances, those of the tenant table among them.
+    /// The columns with aliases of instances, including those of the tenant table.
     pub fn alias_columns(&self) -> impl Iterator<Item = ColumnRef> + '_ {
         let own = self.file.tenant.iter().flat_map(|tenant| {
             tenant.aliases.iter().map(|column| ColumnRef {
@@ -230,46 +231,47 @@ impl Profile {
         own.chain(self.file.alias_columns.iter().cloned())
     }
 
-    /// What happens to instance IDs in bytea columns that are not among [`Profile::bytea_columns`].
+    /// The rule for instance IDs in bytea columns that are not among [`Profile::bytea_columns`].
     pub fn bytea(&self) -> BinaryRule {
         self.file.bytea
     }
 
-    /// What happens to instance IDs in these bytea columns.
+    /// The bytea columns with a rule of their own for instance IDs.
     pub fn bytea_columns(&self) -> &[ByteaColumn] {
         &self.file.bytea_columns
     }
 
-    /// What happens to instance IDs in large objects.
+    /// The rule for instance IDs in large objects.
     pub fn large_objects(&self) -> BinaryRule {
         self.file.large_objects
     }
 
-    /// Whether a column must keep the instance IDs that it has.
+    /// Whether a column must keep its instance IDs.
     pub fn is_excluded(&self, schema: &str, table: &str, column: &str) -> bool {
         self.file.excluded_columns.iter().any(|excluded| excluded.is(schema, table, column))
     }
 
-    /// Whether a column holds aliases of instances, in the form of the tenant table's alias columns. Those columns
-    /// count, too.
+    /// Whether a column holds aliases of instances, in the form of the tenant table's alias columns. These columns
+    /// themselves count, too.
     pub fn is_alias(&self, schema: &str, table: &str, column: &str) -> bool {
         self.tenant().is_some_and(|tenant| tenant.has_alias(schema, table, column))
             || self.file.alias_columns.iter().any(|alias| alias.is(schema, table, column))
     }
 
-    /// Whether a table belongs to the installation rather than to its data, so that the rows which the target has
-    /// are kept where its own schema is: the migration history, and what the profile names.
+    /// Whether a table belongs to the installation rather than to its data. With the target's own schema, such a
+    /// table keeps the target's rows. These are the table of the migration history, and the profile's
+    /// `global_tables`.
     pub fn is_global(&self, table: &QualifiedName) -> bool {
         let is_history = table.name == self.history_table() && table.schema.as_deref() == Some(self.schema());
         is_history || self.file.global_tables.iter().any(|global| global.is(table))
     }
 
-    /// The tables whose rows in the target are kept where its own schema is.
+    /// The tables that keep the target's rows, with the target's own schema.
     pub fn global_tables(&self) -> &[TableRef] {
         &self.file.global_tables
     }
 
-    /// The profile of a store in the target's own schema: with the table of instances as the target calls it.
+    /// The profile of a store in the target's own schema, with the target's names for the table of instances.
     pub(crate) fn in_target(mut self) -> Self {
         let Some(tenant) = &mut self.file.tenant else { return self };
         let rules = &self.file.target_schema;
@@ -293,12 +295,12 @@ impl Profile {
         })
     }
 
-    /// How rows get into tables of the target that differ from the archive's.
+    /// The rules for loading rows into tables of the target that differ from the archive's.
     pub fn target_rules(&self) -> &TargetRules {
         &self.file.target_schema
     }
 
-    /// The releases and their schema versions.
+    /// The releases, with their schema versions.
     pub fn releases(&self) -> &Releases {
         &self.releases
     }
@@ -310,7 +312,7 @@ impl TenantTable {
         self.table == table && self.schema.as_deref().is_none_or(|own| own == schema)
     }
 
-    /// The columns that it must have.
+    /// The columns that the table must have.
     pub fn columns(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.id).chain(&self.name).chain(&self.region).chain(&self.deleted)
     }
@@ -321,7 +323,7 @@ impl TenantTable {
 }
 
 impl ByteaColumn {
-    /// Its name alone.
+    /// The column, without its rule.
     pub fn column_ref(&self) -> ColumnRef {
         let Self { schema, table, column, ids: _ } = self.clone();
         ColumnRef { schema, table, column }
@@ -329,7 +331,7 @@ impl ByteaColumn {
 }
 
 impl ColumnRef {
-    /// Whether this is the column.
+    /// Whether this names the column.
     pub fn is(&self, schema: &str, table: &str, column: &str) -> bool {
         self.table == table && self.column == column && self.schema.as_deref().is_none_or(|own| own == schema)
     }

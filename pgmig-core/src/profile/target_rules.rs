@@ -1,9 +1,9 @@
-//! What a profile says of tables that are not the same in the archive and in the target (`--schema target`).
+//! The rules of a profile for tables that differ between the archive and the target (`--schema target`).
 
 use crate::sql::QualifiedName;
 use serde::Deserialize;
 
-/// A table; without a schema, in whichever schema it is. Names are as in the catalog, unquoted.
+/// A table. Without a schema, it means the table in any schema. Names are unquoted, as in the catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableRef {
@@ -14,21 +14,21 @@ pub struct TableRef {
     pub table: String,
 }
 
-/// How rows of the archive get into tables of the target that are not made for them.
+/// Rules for loading rows of the archive into tables of the target that differ from the archive's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TargetRules {
-    /// Tables and columns that have another name in the target.
+    /// Tables and columns with another name in the target.
     pub rename: Vec<RenameRule>,
-    /// Tables and columns of the archive whose values are left out.
+    /// Tables and columns of the archive whose values are not loaded.
     pub drop: Vec<DropRule>,
-    /// What columns of the target get that the archive has no value for.
+    /// Values for columns of the target that have no value in the archive.
     pub default: Vec<DefaultRule>,
-    /// How a column's values become those of the target's type.
+    /// Conversions of a column's values to the target's type.
     pub cast: Vec<CastRule>,
 }
 
-/// A table or column that has another name in the target.
+/// A table or column with another name in the target.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RenameRule {
@@ -37,17 +37,17 @@ pub struct RenameRule {
     pub schema: Option<String>,
     /// The table's name in the archive.
     pub table: String,
-    /// The column's name in the archive; absent where the table itself is renamed.
+    /// The column's name in the archive; absent if the table itself is renamed.
     #[serde(default)]
     pub column: Option<String>,
     /// The name in the target.
     pub to: String,
-    /// The schema in the target, where a table moves to another one.
+    /// The schema in the target, if the table is in another one there.
     #[serde(default)]
     pub to_schema: Option<String>,
 }
 
-/// A table or column of the archive whose values are left out.
+/// A table or column of the archive whose values are not loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DropRule {
@@ -61,7 +61,7 @@ pub struct DropRule {
     pub column: Option<String>,
 }
 
-/// What a column of the target gets where the archive has no column of that name, or a NULL in it.
+/// The value of a column of the target if the archive has no such column, or a NULL in it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DefaultRule {
@@ -72,11 +72,11 @@ pub struct DefaultRule {
     pub table: String,
     /// The column's name in the target.
     pub column: String,
-    /// An SQL expression; columns in it are those of the row in the archive.
+    /// An SQL expression; its columns are those of the archive's row.
     pub value: String,
 }
 
-/// How a column's values become those of the target's type.
+/// The conversion of a column's values to the target's type.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CastRule {
@@ -87,19 +87,19 @@ pub struct CastRule {
     pub table: String,
     /// The column's name in the archive.
     pub column: String,
-    /// An SQL expression; columns in it are those of the row in the archive.
+    /// An SQL expression; its columns are those of the archive's row.
     pub using: String,
 }
 
 impl TableRef {
-    /// Whether this is the table.
+    /// Whether this names the table.
     pub fn is(&self, table: &QualifiedName) -> bool {
         is(&self.schema, &self.table, table)
     }
 }
 
 impl TargetRules {
-    /// What the archive's table is called in the target.
+    /// The name in the target of a table of the archive, if a rule renames it.
     pub fn table(&self, table: &QualifiedName) -> Option<QualifiedName> {
         let is_of = |rule: &&RenameRule| rule.column.is_none() && is(&rule.schema, &rule.table, table);
         let rule = self.rename.iter().find(is_of)?;
@@ -107,7 +107,7 @@ impl TargetRules {
         Some(QualifiedName { schema, name: rule.to.clone() })
     }
 
-    /// What a column of the archive's table is called in the target.
+    /// The name in the target of a column of the archive's table, if a rule renames it.
     pub fn column(&self, table: &QualifiedName, column: &str) -> Option<&str> {
         let is_of = |rule: &&RenameRule| {
             rule.column.as_deref() == Some(column) && is(&rule.schema, &rule.table, table)
@@ -115,20 +115,20 @@ impl TargetRules {
         self.rename.iter().find(is_of).map(|rule| rule.to.as_str())
     }
 
-    /// Whether the archive's table, or this column of it, is left out.
+    /// Whether the archive's table, or this column of it, is not loaded.
     pub fn drops(&self, table: &QualifiedName, column: Option<&str>) -> bool {
         let is_of =
             |rule: &DropRule| rule.column.as_deref() == column && is(&rule.schema, &rule.table, table);
         self.drop.iter().any(is_of)
     }
 
-    /// The value of a column of the target's table that the archive has none for.
+    /// The expression for a column of the target's table that has no value in the archive.
     pub fn default_value(&self, table: &QualifiedName, column: &str) -> Option<&str> {
         let is_of = |rule: &&DefaultRule| rule.column == column && is(&rule.schema, &rule.table, table);
         self.default.iter().find(is_of).map(|rule| rule.value.as_str())
     }
 
-    /// How a column of the archive's table is converted.
+    /// The expression that converts a column of the archive's table.
     pub fn cast(&self, table: &QualifiedName, column: &str) -> Option<&str> {
         let is_of = |rule: &&CastRule| rule.column == column && is(&rule.schema, &rule.table, table);
         self.cast.iter().find(is_of).map(|rule| rule.using.as_str())

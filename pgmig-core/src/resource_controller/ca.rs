@@ -1,4 +1,4 @@
-//! The CA certificates that the server's certificate may be verified with.
+//! The CA certificates with which the server's certificate may be verified.
 
 use super::certificate::Fingerprint;
 use super::error::ResourceControllerError;
@@ -10,13 +10,13 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where a cluster puts its CA certificates into a pod; those that are there are used.
+/// The files of CA certificates that a cluster puts into a pod; pgmig uses those that exist.
 pub const CLUSTER_CA_FILES: [&str; 2] = [
     "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
     "/var/run/secrets/kubernetes.io/serviceaccount/service-ca.crt",
 ];
 
-/// Where a CA certificate comes from.
+/// The source of a CA certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CaSource {
@@ -26,7 +26,7 @@ pub enum CaSource {
     EnvironmentFile(PathBuf),
     /// One of [`CLUSTER_CA_FILES`].
     ClusterFile(PathBuf),
-    /// What OpenSSL trusts by default on this system.
+    /// The certificates that OpenSSL trusts by default on this system.
     System,
 }
 
@@ -41,20 +41,20 @@ impl fmt::Display for CaSource {
     }
 }
 
-/// The CA certificates of files, and where each comes from. The system's are not listed: OpenSSL finds those.
+/// The CA certificates from files, with the source of each. OpenSSL itself finds the system's certificates.
 #[derive(Debug, Default)]
 pub(super) struct CaCertificates {
     certificates: Vec<X509>,
-    /// The first source of each.
+    /// The first source of each certificate.
     sources: HashMap<Fingerprint, CaSource>,
 }
 
 impl CaCertificates {
-    /// Reads the files that were asked for, then those of the cluster that are there.
+    /// Reads the files that the user named, then those of the cluster that exist.
     ///
     /// # Errors
     ///
-    /// If a file that was asked for is of no use. A cluster's file that is of no use is passed over.
+    /// A file that the user named cannot be used. A cluster's file that cannot be used is ignored.
     pub(super) fn read(
         config_file: Option<&Path>,
         environment_file: Option<&Path>,
@@ -93,10 +93,10 @@ impl CaCertificates {
         Ok(())
     }
 
-    /// Makes connections trust them, and the system's.
+    /// Makes connections trust these certificates and the system's.
     pub(super) fn install(&self, builder: &mut SslConnectorBuilder) -> Result<(), ErrorStack> {
-        // The default paths are those of the OpenSSL that was linked, which a static one does not find here. What
-        // is damaged there is not ours to report: a certificate is then not verified, which says so.
+        // OpenSSL's default paths are those of its build, which a statically linked OpenSSL does not find here. A
+        // damaged file there is not reported: certificates then fail verification, and that error is reported.
         let system = openssl_probe::probe();
         for directory in &system.cert_dir {
             let _ = builder.load_verify_locations(None, Some(directory));
@@ -110,7 +110,7 @@ impl CaCertificates {
         Ok(())
     }
 
-    /// Where the certificate that a chain ends with comes from.
+    /// The source of the certificate with which a chain ends.
     pub(super) fn source_of(&self, anchor: Fingerprint) -> CaSource {
         self.sources.get(&anchor).cloned().unwrap_or(CaSource::System)
     }

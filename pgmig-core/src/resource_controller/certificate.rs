@@ -1,4 +1,4 @@
-//! What a server's certificate says, for people who decide whether to trust it.
+//! The contents of a server's certificate, for a user who decides whether to trust it.
 
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
@@ -8,24 +8,24 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// The SHA-256 of a certificate in DER form. Displays as `openssl x509 -fingerprint -sha256` does: `AB:CD:...`;
-/// reads that form, colons and case do not matter.
+/// The SHA-256 of a certificate in DER form. Its display is that of `openssl x509 -fingerprint -sha256`: `AB:CD:...`.
+/// Parsing accepts that form, in either case and with or without colons.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
-/// What a certificate says. Control characters in its texts are escaped.
+/// The contents of a certificate. Control characters in its texts are escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CertificateInfo {
-    /// Whom it was issued to: `CN=gateway, O=...`.
+    /// The holder: `CN=gateway, O=...`.
     pub subject: String,
-    /// Who issued it, in the same form.
+    /// The issuer, in the same form.
     pub issuer: String,
-    /// The hosts and addresses that it is for; the common name where it lists none.
+    /// The hosts and addresses for which it is valid; the common name if it lists none.
     pub names: Vec<String>,
-    /// When it ends to be valid, in UTC: `Nov 20 18:56:01 2026 GMT`.
+    /// The end of its validity, in UTC: `Nov 20 18:56:01 2026 GMT`.
     pub not_after: String,
-    /// What identifies it.
+    /// The fingerprint, which identifies it.
     pub fingerprint: Fingerprint,
 }
 
@@ -42,7 +42,7 @@ impl CertificateInfo {
 }
 
 impl CertificateInfo {
-    /// The names, not more than a few of them.
+    /// The first few names, for messages.
     pub fn names_shown(&self) -> String {
         const SHOWN: usize = 5;
         let mut shown = self.names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
@@ -102,7 +102,7 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// On a terminal control characters could hide or fake what is shown.
+/// On a terminal, control characters could hide or fake a part of the text.
 fn printable(text: &str) -> String {
     let escaped = |c: char| if c.is_control() { c.escape_default().collect() } else { c.to_string() };
     text.chars().map(escaped).collect()

@@ -1,4 +1,4 @@
-//! The Resource Controller's client.
+//! The client of the Resource Controller.
 
 use super::ca::{CLUSTER_CA_FILES, CaCertificates};
 use super::certificate::Fingerprint;
@@ -32,11 +32,11 @@ pub struct ResourceController {
 }
 
 impl ResourceController {
-    /// Reads the files of CA certificates; nothing is connected to yet.
+    /// Reads the files of CA certificates. Makes no connection yet.
     ///
     /// # Errors
     ///
-    /// If a file of CA certificates that was asked for is of no use, or a token cannot be one.
+    /// A file of CA certificates that the user named cannot be used, or a token is malformed.
     pub fn new(
         config: ResourceControllerConfig,
         environment: &RcEnvironment,
@@ -54,34 +54,35 @@ impl ResourceController {
         Ok(Self { requester, tokens })
     }
 
-    /// The same with other time-outs and retries.
+    /// The same client with other time-outs and retries.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.requester.limits = limits;
         self
     }
 
-    /// Accepts, from now on, the certificate with this fingerprint though it cannot be verified, and no other such.
+    /// Accepts, from now on, the certificate with this fingerprint although it cannot be verified. Accepts no other
+    /// such certificate.
     ///
-    /// For a caller that got [`ResourceControllerError::UntrustedCertificate`], showed the certificate to somebody
-    /// and was told to go on.
+    /// For a caller that got [`ResourceControllerError::UntrustedCertificate`] and showed the certificate to a user, and
+    /// the user decided to continue.
     pub fn trust(&mut self, fingerprint: Fingerprint) {
         self.requester.connector.trusted = Some(fingerprint);
     }
 
-    /// Where it is: `https://host:port`.
+    /// The address of the Resource Controller: `https://host:port`.
     pub fn url(&self) -> String {
         self.requester.endpoint.url("")
     }
 
-    /// Lists what every token sees, page by page, and merges it. The tokens are asked with one after the other.
-    /// Cancelling is safe: nothing is changed anywhere.
+    /// Lists the instances that each token can see, page by page, and merges the lists. Uses the tokens one after the
+    /// other. Cancelling is safe: nothing is changed anywhere.
     ///
     /// # Errors
     ///
-    /// If the server cannot be reached or its certificate cannot be verified, does not accept one of the tokens,
-    /// or gives no list. What other tokens see is then not returned: a list with instances missing would be taken
-    /// for a complete one.
+    /// The server cannot be reached, its certificate cannot be verified, it does not accept one of the tokens, or it
+    /// returns no list. The results of other tokens are then not returned: an incomplete list would look like a
+    /// complete one.
     pub async fn list_instances(&self) -> Result<Listing, ResourceControllerError> {
         let service_type = self.requester.endpoint.service_type;
         let mut collector = Collector::new(service_type);

@@ -1,6 +1,6 @@
-//! `resourceController.yaml`: where the Resource Controller is, and the tokens that it asks for.
+//! `resourceController.yaml`: the address of the Resource Controller, and the access tokens for it.
 
-use crate::target::yaml;
+use crate::server::yaml;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::io;
@@ -9,28 +9,28 @@ use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// Where the Resource Controller is, and how to get in.
+/// The address of the Resource Controller, and the access to it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ResourceControllerConfig {
-    /// At least one; each sees its owner's instances only.
+    /// The access tokens, at least one. Each can see only the instances of its owner.
     pub access_tokens: Vec<SecretString>,
-    /// Host name or address.
+    /// The host name or address.
     pub host: String,
-    /// TCP port.
+    /// The TCP port.
     pub port: u16,
-    /// What kind of instances the platform's own service is asked for; `None` asks the gateway instead.
+    /// The kind of instances to request from the platform's own service; `None` means the gateway instead.
     pub service_type: Option<ServiceType>,
-    /// PEM file of the CA that signed the server's certificate.
+    /// The PEM file of the CA that signed the server's certificate.
     pub ca_file: Option<PathBuf>,
-    /// Whether a certificate that cannot be verified is accepted.
+    /// Whether to accept a certificate that cannot be verified.
     pub insecure_skip_verify: bool,
 }
 
-/// What the environment says about the Resource Controller. The library does not read it: callers do.
+/// Environment variables about the Resource Controller. The library does not read them: callers do.
 #[derive(Debug, Clone, Default)]
 pub struct RcEnvironment {
-    /// `RC_CA_FILE`: PEM file of more CA certificates, beside `caFile`.
+    /// `RC_CA_FILE`: a PEM file of more CA certificates, in addition to `caFile`.
     pub rc_ca_file: Option<PathBuf>,
 }
 
@@ -38,13 +38,13 @@ pub struct RcEnvironment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceType {
-    /// An Assistant.
+    /// An Assistant instance.
     Assistant,
-    /// An Orchestrate, with an Assistant's store in it.
+    /// An Orchestrate instance, which contains an Assistant's store.
     Orchestrate,
 }
 
-/// Why a Resource Controller configuration file is not acceptable. Shows nothing of the file but names of keys.
+/// A configuration file of the Resource Controller cannot be used. Of its contents, errors show only names of keys.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ResourceControllerConfigError {
@@ -61,9 +61,9 @@ pub enum ResourceControllerConfigError {
     Invalid {
         /// The file.
         path: PathBuf,
-        /// Line, 1-based, where it is known.
+        /// The line, from 1, if known.
         line: Option<u64>,
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
 }
@@ -76,7 +76,7 @@ impl std::fmt::Display for Line {
     }
 }
 
-/// The file as it is written.
+/// The contents of the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -93,8 +93,8 @@ struct File {
 }
 
 impl ResourceControllerConfig {
-    /// The gateway at this place, its certificate verified with the system's and the cluster's CA certificates.
-    /// `host` is a name or an address alone.
+    /// The gateway at this address. Its certificate is verified with the CA certificates of the system and the
+    /// cluster. `host` is only a name or an address.
     pub fn new(access_tokens: Vec<SecretString>, host: impl Into<String>, port: u16) -> Self {
         Self {
             access_tokens,
@@ -110,7 +110,8 @@ impl ResourceControllerConfig {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, is not YAML of the expected form, has unknown or duplicate keys, or lacks a token.
+    /// The file cannot be read, is not YAML of the expected form, has unknown or duplicate keys, or does not have a
+    /// token.
     pub fn from_file(path: &Path) -> Result<Self, ResourceControllerConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ResourceControllerConfigError::Read { path: path.to_owned(), source })?;
@@ -121,7 +122,7 @@ impl ResourceControllerConfig {
         })
     }
 
-    /// Returns the line, where it is known, and what is wrong with it.
+    /// On failure, returns the line, if known, and the problem.
     fn parse(text: &str) -> Result<Self, (Option<u64>, String)> {
         use secrecy::ExposeSecret;
         let file: File = yaml::parse(text).map_err(|error| (error.line, error.message))?;
@@ -145,7 +146,7 @@ impl ResourceControllerConfig {
 }
 
 impl ServiceType {
-    /// As the platform calls it.
+    /// The platform's name for this kind.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Assistant => "assistant",
@@ -160,8 +161,8 @@ impl std::fmt::Display for ServiceType {
     }
 }
 
-/// A host name or address. The manual has people cut it out of a URL: what else a URL has is refused here, where
-/// the reason is still known.
+/// Parses a host name or address. The manual asks users to cut it out of a URL. Other parts of a URL are refused
+/// here, where the reason is still known.
 fn host(text: &str) -> Result<String, &'static str> {
     let host = text.trim();
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
@@ -174,7 +175,7 @@ fn host(text: &str) -> Result<String, &'static str> {
     if host.contains(['/', ':', '@', '?', '#']) {
         return Err("host must be the name or address alone, without https://, port and path");
     }
-    // Underscores and other characters that a resolver may know are let through; what breaks a request is not.
+    // Underscores and other characters that a resolver may accept are allowed, but not those that break a request.
     if !host.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("host has characters that no host name has");
     }

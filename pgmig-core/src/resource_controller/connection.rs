@@ -1,8 +1,9 @@
-//! A TLS connection to the Resource Controller, checked before anything is sent over it.
+//! A TLS connection to the Resource Controller, verified before any data is sent over it.
 //!
-//! OpenSSL is used directly, not through native-tls (which uses it, too, on Linux): it lets a handshake with a
-//! certificate that cannot be verified come to its end, says what is wrong and with which certificate, and leaves
-//! the decision to us. So what is shown, what is trusted and what is talked to is one certificate of one connection.
+//! pgmig uses OpenSSL directly, not through native-tls (which uses OpenSSL itself on Linux). OpenSSL can complete a
+//! handshake with a certificate that cannot be verified, reports the reason and the certificate, and leaves the
+//! decision to pgmig. So the certificate that is shown, the one that is trusted, and the one of the connection are
+//! the same.
 
 use super::ca::{CaCertificates, CaSource};
 use super::certificate::{CertificateInfo, Fingerprint};
@@ -18,29 +19,29 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
-/// How the connection is secured.
+/// The security of the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsInfo {
-    /// `TLSv1.2`, `TLSv1.3`.
+    /// The protocol version: `TLSv1.2`, `TLSv1.3`.
     pub version: String,
-    /// Why the certificate was accepted.
+    /// The reason why the certificate was accepted.
     pub verification: Verification,
     /// The server's certificate.
     pub certificate: CertificateInfo,
 }
 
-/// Why a certificate was accepted.
+/// The reason why a certificate was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verification {
     /// It is for this host, valid, and signed by this CA.
     Verified(CaSource),
-    /// The caller trusts exactly this one.
+    /// The caller trusts exactly this certificate.
     Trusted,
-    /// The configuration says `insecureSkipVerify`.
+    /// The configuration contains `insecureSkipVerify`.
     Skipped {
-        /// Why it could not be verified.
+        /// The reason why it could not be verified.
         reason: String,
     },
 }
@@ -63,7 +64,7 @@ impl Connector {
         Ok(Self { ssl, certificates, insecure_skip_verify, trusted: None })
     }
 
-    /// Connects. Nothing is sent yet, and the certificate is accepted.
+    /// Connects, and accepts the server's certificate. No request is sent yet.
     pub(super) async fn connect(
         &self,
         endpoint: &Endpoint,
@@ -92,7 +93,7 @@ impl Connector {
         Ok((stream, tls))
     }
 
-    /// Decides whether tokens may be sent to the server at the other end.
+    /// Decides whether tokens may be sent to this server.
     fn accept(&self, endpoint: &Endpoint, ssl: &SslRef) -> Result<TlsInfo, ResourceControllerError> {
         let Some(certificate) = ssl.peer_certificate() else {
             let reason = "the server shows no certificate".to_owned();
@@ -116,7 +117,7 @@ impl Connector {
         Ok(TlsInfo { version: ssl.version_str().to_owned(), verification, certificate })
     }
 
-    /// Where the CA certificate that verified the server's comes from.
+    /// The source of the CA certificate that verified the server's certificate.
     fn anchor(&self, ssl: &SslRef) -> Result<CaSource, ErrorStack> {
         let Some(anchor) = ssl.verified_chain().and_then(|chain| chain.iter().last()) else {
             return Ok(CaSource::System);
@@ -128,10 +129,10 @@ impl Connector {
 fn ssl(certificates: &CaCertificates) -> Result<SslConnector, ErrorStack> {
     let mut builder = SslConnector::builder(SslMethod::tls_client())?;
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
-    // A CA file may hold an intermediate CA only, or the server's own certificate.
+    // A CA file may contain only an intermediate CA, or the server's own certificate.
     builder.verify_param_mut().set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
     certificates.install(&mut builder)?;
-    // Verifies all the same, but does not end the handshake: `accept` decides.
+    // OpenSSL still verifies, but does not end the handshake: `accept` decides.
     builder.set_verify(SslVerifyMode::NONE);
     Ok(builder.build())
 }
@@ -142,7 +143,7 @@ fn handshake_failure(endpoint: &Endpoint, error: &openssl::ssl::Error) -> Failur
     }
     let reason = error.ssl_error().and_then(|stack| stack.errors().first()).and_then(|error| error.reason());
     match reason {
-        // OpenSSL 3 says so where older ones have no reason at all.
+        // OpenSSL 3 gives this reason where older versions give none.
         None | Some("unexpected eof while reading") => {
             unreachable(endpoint, "the server closed the connection during the TLS handshake".to_owned())
         }

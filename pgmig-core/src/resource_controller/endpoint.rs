@@ -1,9 +1,9 @@
-//! Where the Resource Controller is asked.
+//! The address of the Resource Controller.
 
 use super::config::{ResourceControllerConfig, ServiceType};
 use std::net::Ipv6Addr;
 
-/// Host, port and which of the two services it should be.
+/// The host, the port, and the expected service of the two.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoint {
     pub(super) host: String,
@@ -30,7 +30,7 @@ impl Endpoint {
         format!("https://{}{path}", self.authority())
     }
 
-    /// What to check when something else than the expected service answers.
+    /// Advice for the case that another service answers.
     pub(super) fn advice(&self) -> &'static str {
         match self.service_type {
             None => {

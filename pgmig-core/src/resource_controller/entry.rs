@@ -1,12 +1,12 @@
-//! One entry of a list of instances, as either service gives it.
+//! One entry in a list of instances of either service.
 
 use crate::instance::InstanceId;
 use serde_json::{Map, Value};
 
-/// What an entry says, as far as pgmig needs it. Names of fields and types differ between releases.
+/// The fields of an entry that pgmig needs. Names of fields and types differ between releases.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Entry {
-    /// `None` where no field holds a number or a UUID.
+    /// `None` if no field holds a number or a UUID.
     pub(super) id: Option<InstanceId>,
     pub(super) name: Option<String>,
     pub(super) namespace: Option<String>,
@@ -16,27 +16,27 @@ pub(super) struct Entry {
     pub(super) status: Option<String>,
 }
 
-/// What tells two entries of one list apart.
+/// The key that distinguishes two entries of one list.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) enum EntryKey {
     Id(InstanceId),
-    /// Without an ID there is only all that the entry says.
+    /// An entry without an ID is identified by all its fields.
     Whole(Entry),
 }
 
-/// Where the ID is: `zen_id` in older gateways, `id` in newer ones and in zen core. An `id` that is neither
-/// a number nor a UUID (a CRN) is passed over for `guid`.
+/// The fields of the ID: `zen_id` in older gateways, `id` in newer ones and in zen core. An `id` that is neither a
+/// number nor a UUID (a CRN) is ignored, and `guid` used instead.
 const ID_FIELDS: [&str; 3] = ["zen_id", "id", "guid"];
 
 /// The list in an answer.
 ///
 /// # Errors
 ///
-/// What is wrong with the answer, without its values.
+/// The problem with the answer, without its values.
 pub(super) fn list(answer: &Map<String, Value>, key: &str) -> Result<Vec<Entry>, String> {
     match answer.get(key) {
         None => Err(format!("it has no `{key}`")),
-        // An empty list, as Go writes it.
+        // Go writes an empty list like this.
         Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(entries)) => entries
             .iter()
@@ -67,7 +67,7 @@ impl Entry {
         self.id.map_or_else(|| EntryKey::Whole(self.clone()), EntryKey::Id)
     }
 
-    /// Whether the instance can be restored to. The gateway lists no status: what it lists is provisioned.
+    /// Whether the instance can be a target of the restore. The gateway lists no status, only provisioned instances.
     pub(super) fn is_provisioned(&self) -> bool {
         self.status.as_deref().is_none_or(|status| status.eq_ignore_ascii_case("PROVISIONED"))
     }
@@ -75,7 +75,7 @@ impl Entry {
 
 fn id(value: &Value) -> Option<InstanceId> {
     match value {
-        // Larger ones would have lost digits already.
+        // Larger numbers would have lost digits already.
         Value::Number(number) => number.as_u64().and_then(|number| InstanceId::from_number(number.into())),
         Value::String(text) => {
             let text = text.trim();

@@ -1,28 +1,28 @@
-//! What can go wrong with the Resource Controller. No token and no text of an answer is ever part of an error.
+//! Errors of the Resource Controller. No error ever contains a token, or a text of an answer.
 
 use super::ca::CaSource;
 use super::certificate::CertificateInfo;
 use super::config::ResourceControllerConfigError;
-use crate::error::ErrorKind;
+use crate::outcome::ErrorKind;
 use std::fmt;
 use thiserror::Error;
 
-/// Why the provisioned instances could not be listed.
+/// The provisioned instances could not be listed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ResourceControllerError {
-    /// The configuration file is not acceptable.
+    /// The configuration file cannot be used.
     #[error(transparent)]
     Config(#[from] ResourceControllerConfigError),
-    /// A file of CA certificates that was asked for is of no use.
+    /// A file of CA certificates that the user named cannot be used.
     #[error("cannot use {file}: {reason}")]
     CaFile {
-        /// The file, and who asked for it.
+        /// The file, and where the user named it.
         file: CaSource,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
-    /// There is no token.
+    /// The configuration contains no token.
     #[error("accessTokens is empty, expected at least one token")]
     NoToken,
     /// A token cannot be sent.
@@ -30,7 +30,7 @@ pub enum ResourceControllerError {
         "token {position} of accessTokens has characters that no token has, such as a line break in the middle; paste it again"
     )]
     InvalidToken {
-        /// 1-based.
+        /// The token's place, from 1.
         position: usize,
     },
     /// OpenSSL cannot be set up.
@@ -46,7 +46,7 @@ pub enum ResourceControllerError {
         server: String,
         /// The operating system's reason.
         reason: String,
-        /// How often it was tried.
+        /// The number of tries.
         attempts: u32,
     },
     /// The server is too slow.
@@ -57,14 +57,14 @@ pub enum ResourceControllerError {
     Timeout {
         /// Host and port.
         server: String,
-        /// What it did not do.
+        /// The step that took too long.
         phase: &'static str,
-        /// The limit that was reached.
+        /// The time limit in seconds.
         seconds: f64,
-        /// How often it was tried.
+        /// The number of tries.
         attempts: u32,
     },
-    /// The TLS handshake failed for another reason than the certificate.
+    /// The TLS handshake failed for a reason other than the certificate.
     #[error(
         "no TLS connection to {server}: {reason}; check that host and port are those of an HTTPS service"
     )]
@@ -74,93 +74,93 @@ pub enum ResourceControllerError {
         /// OpenSSL's reason.
         reason: String,
     },
-    /// A token is not accepted.
+    /// The server does not accept a token.
     #[error("{url} does not accept token {position} of accessTokens (HTTP {status}){}; {}", Expired(expired_at.as_deref()), refused_advice(*status, expired_at.is_some()))]
     TokenRefused {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// The token's place in `accessTokens`, 1-based.
+        /// The token's place in `accessTokens`, from 1.
         position: usize,
         /// 401 or 403.
         status: u16,
-        /// When the token ended to be valid, in UTC, where that is known.
+        /// The end of the token's validity, in UTC, if known.
         expired_at: Option<String>,
     },
-    /// There is no such service.
+    /// The server does not have this service.
     #[error("{url} does not exist (HTTP 404): {advice}")]
     NotFound {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What to check.
+        /// Advice on settings to check.
         advice: &'static str,
     },
-    /// The server sends elsewhere, where no token is sent to.
+    /// The server redirects to another address. pgmig sends no token there.
     #[error("{url} redirects elsewhere (HTTP {status}), which is not followed: {advice}")]
     Redirected {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// 3xx.
+        /// The HTTP status, 3xx.
         status: u16,
-        /// What to check.
+        /// Advice on settings to check.
         advice: &'static str,
     },
-    /// The server asks for a longer wait than pgmig waits.
+    /// The server asks for a longer wait than pgmig allows.
     #[error("{url} asks to come back in {seconds} s (HTTP {status}); run pgmig again then")]
     Busy {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// 429 or 503, usually.
+        /// The HTTP status, usually 429 or 503.
         status: u16,
-        /// `Retry-After`.
+        /// The value of `Retry-After`, in seconds.
         seconds: u64,
     },
-    /// Any other status that is no success.
+    /// Any other unsuccessful status.
     #[error("{url} answered HTTP {status}{}; {}", Tries(*attempts), status_advice(*status))]
     Status {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// How often it was tried.
+        /// The number of tries.
         attempts: u32,
     },
     /// The answer is a web page.
     #[error("{url} answered with a web page instead of JSON: {advice}")]
     WebPage {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What to check.
+        /// Advice on settings to check.
         advice: &'static str,
     },
     /// The answer ends too early.
     #[error("the answer of {url} ends too early{}; run pgmig again, then check the server", Tries(*attempts))]
     Truncated {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// How often it was tried.
+        /// The number of tries.
         attempts: u32,
     },
     /// The answer is too large.
     #[error("the answer of {url} has more than {limit} bytes, which no list of instances has: {advice}")]
     TooLarge {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
         /// The limit, in bytes.
         limit: usize,
-        /// What to check.
+        /// Advice on settings to check.
         advice: &'static str,
     },
-    /// The answer is not what a Resource Controller gives.
+    /// The answer does not have the form of a Resource Controller's answer.
     #[error("the answer of {url} is not a list of instances: {reason}; {advice}")]
     UnexpectedAnswer {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
-        /// What to check.
+        /// Advice on settings to check.
         advice: &'static str,
     },
-    /// The server goes on listing.
+    /// The server lists instances without end.
     #[error("{server} lists more than {limit} instances, which is taken for a fault of the server")]
     TooManyInstances {
         /// Host and port.
@@ -170,7 +170,7 @@ pub enum ResourceControllerError {
     },
 }
 
-/// A certificate that cannot be verified, for a caller who may decide to trust it.
+/// A certificate that cannot be verified, for a caller that may decide to trust it.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 #[error(
@@ -187,7 +187,8 @@ pub struct UntrustedCertificate {
 }
 
 impl ResourceControllerError {
-    /// What a caller should conclude: only what a change of the configuration cures is bad usage.
+    /// The kind of the error, from which the caller can draw its conclusion. It is bad usage only if another
+    /// configuration helps.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config(_)
@@ -198,7 +199,7 @@ impl ResourceControllerError {
         }
     }
 
-    /// The same error, told how often it was tried.
+    /// The same error, with the number of tries.
     pub(super) fn after(mut self, tries: u32) -> Self {
         if let Self::Unreachable { attempts, .. }
         | Self::Timeout { attempts, .. }

@@ -1,4 +1,4 @@
-//! The gateway's own resource controller, which `resourceController.yaml` without `type` means.
+//! The gateway's own resource controller, which `resourceController.yaml` without `type` selects.
 
 use super::connection::TlsInfo;
 use super::entry::{self, Entry};
@@ -11,16 +11,16 @@ use serde_json::Value;
 
 const PATH: &str = "/api/ibmcloud/resource-controller/resource_instances?resource_id=assistant";
 
-/// What a token sees.
+/// The instances that a token can see.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) entries: Vec<Entry>,
-    /// How many the server says there are.
+    /// The number of instances that the server claims.
     pub(super) claimed: Option<u64>,
     pub(super) tls: Box<TlsInfo>,
 }
 
-/// Lists what one token sees. There are no pages.
+/// Lists the instances that one token can see. There are no pages.
 pub(super) async fn list(
     requester: &Requester,
     token: &AccessToken,

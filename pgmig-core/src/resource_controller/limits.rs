@@ -1,20 +1,20 @@
-//! How long the Resource Controller may take, and how often it is asked again.
+//! Time limits of requests to the Resource Controller, and the number of tries.
 
 use std::time::Duration;
 
 /// Time-outs and retries of requests to the Resource Controller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// For name resolution, the TCP connection and the TLS handshake together. 10 s.
+    /// The time for name resolution, the TCP connection and the TLS handshake together. Default: 10 s.
     pub connect: Duration,
-    /// For one request, from the connection to the end of the answer. 30 s.
+    /// The time for one request, from the connection to the end of the answer. Default: 30 s.
     pub request: Duration,
-    /// How often a request is tried in all; at least 1 is taken. 3.
+    /// The total number of tries of a request; at least one is made. Default: 3.
     pub attempts: u32,
-    /// The wait before the second try; doubled before each further one. 500 ms.
+    /// The wait before the second try; it doubles before each further one. Default: 500 ms.
     pub backoff: Duration,
-    /// The longest wait that a server's `Retry-After` may ask for; more than that is an error at once, as a
-    /// shorter wait would only be refused again. 30 s.
+    /// The longest wait that a server's `Retry-After` may ask for. A longer one is an error at once, since an earlier
+    /// try would only be refused again. Default: 30 s.
     pub longest_wait: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The instances that are provisioned on the target, merged from what every token sees.
+//! The instances that are provisioned on the target, merged from the lists of all tokens.
 
 use super::config::ServiceType;
 use super::connection::{TlsInfo, Verification};
@@ -6,35 +6,35 @@ use super::entry::Entry;
 use crate::instance::{Candidate, InstanceId};
 use std::collections::HashMap;
 
-/// What the Resource Controller lists.
+/// The merged result of the Resource Controller.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Listing {
-    /// Where it was asked, without the path.
+    /// The address of the Resource Controller, without the path.
     pub url: String,
-    /// The instances that can be restored to, each once, in the order of the first token that sees each.
+    /// The instances that can be targets, each once, in the order of the first token that sees each.
     pub instances: Vec<ProvisionedInstance>,
-    /// Those that cannot, each once.
+    /// The instances that cannot be targets, each once.
     pub unusable: Vec<UnusableInstance>,
-    /// What each token sees, in the order of `accessTokens`.
+    /// The counts of each token, in the order of `accessTokens`.
     pub tokens: Vec<TokenListing>,
-    /// How the connection was secured.
+    /// The security of the connection.
     pub tls: TlsInfo,
 }
 
-/// An instance that can be restored to.
+/// An instance that can be a target of the restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProvisionedInstance {
-    /// Its ID, made from the platform's number where that is what is listed.
+    /// Its ID, made from the platform's number if the list contains a number.
     pub id: InstanceId,
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub name: Option<String>,
-    /// The cluster's namespace that it is in.
+    /// The cluster's namespace of the instance.
     pub namespace: Option<String>,
-    /// What it is: `assistant`, `orchestrate`.
+    /// Its kind: `assistant`, `orchestrate`.
     pub kind: Option<String>,
-    /// Positions in `accessTokens`, 1-based, of the tokens that see it.
+    /// The positions in `accessTokens`, from 1, of the tokens that see it.
     pub tokens: Vec<usize>,
 }
 
@@ -44,37 +44,37 @@ impl From<&ProvisionedInstance> for Candidate {
     }
 }
 
-/// An instance that cannot be restored to.
+/// An instance that cannot be a target of the restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnusableInstance {
-    /// Its ID, where it has one.
+    /// Its ID, if it has one.
     pub id: Option<InstanceId>,
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub name: Option<String>,
-    /// The server's word for its state (`PROVISION_IN_PROGRESS`, `FAILED`); `None` where it is provisioned, but
-    /// has no ID that is a number or a UUID.
+    /// The server's word for its state (`PROVISION_IN_PROGRESS`, `FAILED`). `None` if it is provisioned, but its ID
+    /// is neither a number nor a UUID.
     pub status: Option<String>,
 }
 
-/// What one token sees.
+/// The counts of instances that one token can see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenListing {
-    /// Its place in `accessTokens`, 1-based.
+    /// The token's place in `accessTokens`, from 1.
     pub position: usize,
-    /// How many instances that can be restored to.
+    /// The number of instances that can be targets.
     pub provisioned: usize,
-    /// How many that cannot.
+    /// The number of instances that cannot be targets.
     pub unusable: usize,
-    /// How many of another kind than was asked for, which are left out.
+    /// The number of instances of a kind that was not requested, which are left out.
     pub other_kinds: usize,
-    /// How many instances the server says that there are, where it says so.
+    /// The number of instances that the server claims, if it does.
     pub claimed: Option<u64>,
 }
 
 impl Listing {
-    /// What an operator should know about this listing, a sentence each.
+    /// Warnings for the operator about this listing, one sentence each.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if let Verification::Skipped { reason } = &self.tls.verification {
@@ -98,12 +98,12 @@ impl Listing {
     }
 }
 
-/// Merges what the tokens see.
+/// Merges the lists of the tokens.
 #[derive(Debug)]
 pub(super) struct Collector {
     asked_for: Option<ServiceType>,
     instances: Vec<ProvisionedInstance>,
-    /// Place in `instances`.
+    /// Places in `instances`.
     places: HashMap<InstanceId, usize>,
     unusable: Vec<UnusableInstance>,
     tokens: Vec<TokenListing>,
@@ -120,7 +120,7 @@ impl Collector {
         }
     }
 
-    /// Adds what the next token sees.
+    /// Adds the list of the next token.
     pub(super) fn add(&mut self, position: usize, entries: Vec<Entry>, claimed: Option<u64>) {
         let mut token = TokenListing { position, provisioned: 0, unusable: 0, other_kinds: 0, claimed };
         for entry in entries {
@@ -138,7 +138,7 @@ impl Collector {
 
     pub(super) fn finish(self, url: String, tls: TlsInfo) -> Listing {
         let Self { instances, places, mut unusable, tokens, .. } = self;
-        // Another token may have seen it provisioned a moment later.
+        // Another token may have seen the instance provisioned a moment later.
         unusable.retain(|instance| instance.id.is_none_or(|id| !places.contains_key(&id)));
         Listing { url, instances, unusable, tokens, tls }
     }
@@ -150,7 +150,7 @@ impl Collector {
         }
     }
 
-    /// Whether this token had not seen it yet.
+    /// Adds the instance, and returns whether this token had not seen it yet.
     fn add_provisioned(&mut self, position: usize, id: InstanceId, entry: Entry) -> bool {
         let place = *self.places.entry(id).or_insert(self.instances.len());
         let Some(known) = self.instances.get_mut(place) else {

@@ -1,11 +1,13 @@
-//! The Resource Controller, which knows the instances that are provisioned on the target.
+//! The Resource Controller, which lists the instances that are provisioned on the target.
 //!
-//! Two services answer to that name: without `type` in `resourceController.yaml` the gateway's own
-//! (`/api/ibmcloud/resource-controller`), with it the platform's (`zen-core-api`). [`ResourceController`] asks
-//! either, for every access token, and merges the answers into one [`Listing`]. TLS always: no token is sent
-//! before the server's certificate is verified, or is the one that the caller trusts.
+//! Two services have that name. Without `type` in `resourceController.yaml`, pgmig uses the gateway's own
+//! (`/api/ibmcloud/resource-controller`); with `type`, the platform's (`zen-core-api`). [`ResourceController`] sends
+//! requests to either with every access token, and merges the answers into one [`Listing`].
 //!
-//! Nothing here knows of archives, mappings or PostgreSQL.
+//! The connection always uses TLS. No token is sent unless the server's certificate is verified, or is the one that
+//! the caller trusts.
+//!
+//! This module is independent of archives, mappings and PostgreSQL.
 
 mod ca;
 mod certificate;

@@ -1,4 +1,4 @@
-//! One GET request: a connection of its own, retries, and what the answer's status means.
+//! One GET request: a separate connection, retries, and the meaning of the answer's status.
 
 use super::connection::{Connector, TlsInfo, unreachable};
 use super::endpoint::Endpoint;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use std::error::Error as _;
 use std::time::Duration;
 
-/// The largest answer that is read. An instance takes about 1 KB of JSON.
+/// The largest answer that pgmig reads. An instance has about 1 KB of JSON.
 const MAX_BODY_BYTES: usize = 16 << 20;
 
 /// Sends requests.
@@ -26,17 +26,17 @@ pub(super) struct Requester {
     pub(super) limits: Limits,
 }
 
-/// What a request got, where that is the caller's to judge.
+/// An answer that the caller must judge.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// A JSON object.
     Object(Map<String, Value>, Box<TlsInfo>),
-    /// The token is not accepted: 401 or 403.
+    /// The server does not accept the token: 401 or 403.
     Refused(StatusCode),
 }
 
 impl Requester {
-    /// Asks until there is an answer, as often as the limits allow.
+    /// Sends requests until there is an answer, as often as the limits allow.
     pub(super) async fn get(
         &self,
         path: &str,
@@ -98,7 +98,7 @@ impl Requester {
             let response = sender.send_request(request).await.map_err(lost)?;
             self.read(url, response, tls).await
         };
-        // The connection is driven here and not by a task of its own, so that dropping this future ends it.
+        // The connection runs here and not in a separate task, so that dropping this future ends it.
         tokio::pin!(exchange, connection);
         tokio::select! {
             biased;
@@ -167,7 +167,7 @@ impl Requester {
         Ok(bytes)
     }
 
-    /// The parser's message is not taken over: it quotes the answer.
+    /// The parser's message is not used: it quotes the answer.
     fn parse(&self, url: &str, body: &[u8]) -> Result<Map<String, Value>, Failure> {
         serde_json::from_slice(body).map_err(|error| {
             if error.is_eof() && !body.is_empty() {
@@ -182,7 +182,7 @@ impl Requester {
         })
     }
 
-    /// The error for an answer that is not of the expected form.
+    /// The error for an answer that does not have the expected form.
     pub(super) fn unexpected(&self, url: &str, reason: String) -> ResourceControllerError {
         ResourceControllerError::UnexpectedAnswer {
             url: url.to_owned(),
@@ -213,7 +213,7 @@ fn is_html(headers: &HeaderMap) -> bool {
     kind.trim_start().to_ascii_lowercase().starts_with("text/html")
 }
 
-/// Seconds only: a date would need the server's clock to agree with ours.
+/// Only seconds: a date would require the server's clock to agree with ours.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }

@@ -1,24 +1,24 @@
-//! What may be tried again, and when.
+//! Which failures may be tried again, and when.
 
 use super::error::ResourceControllerError;
 use super::limits::Limits;
 use std::time::Duration;
 
-/// A try that failed.
+/// A failed try.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: ResourceControllerError,
     pub(super) retry: Retry,
 }
 
-/// Whether another try may do better.
+/// Whether another try may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Retry {
-    /// It will not.
+    /// It cannot succeed.
     Never,
-    /// After a while of our own choice.
+    /// After a wait that pgmig chooses.
     Backoff,
-    /// After what the server says.
+    /// After the wait that the server asks for.
     After(Duration),
 }
 
@@ -31,7 +31,7 @@ impl Failure {
         Self { error, retry: Retry::Backoff }
     }
 
-    /// How long to wait after this failed try, `None` if it was the last. `attempt` counts from 1.
+    /// How long to wait after this failed try; `None` if it was the last one. `attempt` counts from 1.
     pub(super) fn wait(&self, limits: &Limits, attempt: u32) -> Option<Duration> {
         if attempt >= limits.attempts {
             return None;

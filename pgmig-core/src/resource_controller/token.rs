@@ -1,4 +1,4 @@
-//! Access tokens. None is ever shown: messages name a token's position.
+//! Access tokens. No message ever shows one: messages contain a token's position.
 
 use super::error::ResourceControllerError;
 use base64::Engine;
@@ -12,17 +12,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// A token, and its place in `accessTokens`.
 #[derive(Debug, Clone)]
 pub(super) struct AccessToken {
-    /// 1-based.
+    /// The place, from 1.
     pub(super) position: usize,
     secret: SecretString,
 }
 
 impl AccessToken {
-    /// Takes a token as people paste it: spaces around it and a leading `Bearer` do not matter.
+    /// Accepts a token as users paste it: spaces around it and a leading `Bearer` are removed.
     ///
     /// # Errors
     ///
-    /// If it cannot be sent, for a line break in it for one.
+    /// The token cannot be sent, for example because of a line break in it.
     pub(super) fn new(position: usize, pasted: &SecretString) -> Result<Self, ResourceControllerError> {
         let text = pasted.expose_secret().trim();
         let text = match text.split_once(char::is_whitespace) {
@@ -45,8 +45,8 @@ impl AccessToken {
         sensitive(self.secret.expose_secret())
     }
 
-    /// When a JSON Web Token ended to be valid, in UTC, if it did; its signature is not looked at. `None` for any
-    /// other token.
+    /// The end of a JSON Web Token's validity, in UTC, if that has passed; the signature is not verified. `None` for
+    /// any other token.
     pub(super) fn expired_at(&self) -> Option<String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
         let end = expiry(self.secret.expose_secret())?;

@@ -1,4 +1,4 @@
-//! The platform's `zen-core-api`, which a `type` in `resourceController.yaml` means (5.2.1 and later).
+//! The platform's `zen-core-api`, which a `type` in `resourceController.yaml` selects (5.2.1 and later).
 
 use super::config::ServiceType;
 use super::connection::TlsInfo;
@@ -12,15 +12,15 @@ use hyper::header::{AUTHORIZATION, HeaderName};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
-/// What is asked for at once; a server may give less.
+/// The number of instances in one request; a server may return fewer.
 const PAGE: usize = 100;
-/// How many pages with nothing new are read in a row before the list counts as complete. More than one: a page
-/// may come twice.
+/// After how many pages in a row without new instances the list counts as complete. It is more than one, since a page
+/// may be repeated.
 const MAX_IDLE_PAGES: u32 = 3;
-/// No platform has so many; a server that goes on for ever has.
+/// No platform has so many instances; a server that lists without end does.
 const MAX_INSTANCES: usize = 100_000;
 
-/// Reads the pages that one token sees.
+/// Reads the pages that one token can see.
 #[derive(Debug)]
 struct Pages<'a> {
     requester: &'a Requester,
@@ -37,11 +37,11 @@ struct Page {
     tls: Box<TlsInfo>,
 }
 
-/// Lists what one token sees.
+/// Lists the instances that one token can see.
 ///
-/// The server's `total_count` is not relied on, nor that a page is as long as asked for: the list is complete when
-/// nothing new comes. The offset is the number of different instances so far, so that a page that comes again
-/// instead of the next one costs a request and loses nothing.
+/// It relies neither on the server's `total_count` nor on the length of a page: the list is complete when no new
+/// instances arrive. The offset is the number of different instances so far. So if the server repeats a page instead
+/// of sending the next one, that costs a request, but loses no instance.
 pub(super) async fn list(
     requester: &Requester,
     service_type: ServiceType,
@@ -71,7 +71,7 @@ pub(super) async fn list(
         if idle == MAX_IDLE_PAGES || (length == 0 && !more_claimed) {
             return Ok(Seen { entries, claimed: page.total, tls: page.tls });
         }
-        // The same page once more, then what is behind it.
+        // Requests the same page again, then the part after it.
         if idle > 1 {
             skipped += length.max(1);
         }
@@ -95,7 +95,7 @@ impl Pages<'_> {
         }
     }
 
-    /// Asks, and where the token is answered 401 exchanges it, once, and asks again.
+    /// Sends a request. If the answer is 401, exchanges the token, only once, and sends the request again.
     async fn get(&mut self, path: &str) -> Result<Answer, ResourceControllerError> {
         let answer = self.requester.get(path, (AUTHORIZATION, self.token.bearer())).await?;
         if !matches!(answer, Answer::Refused(StatusCode::UNAUTHORIZED)) || self.exchanged {
@@ -107,7 +107,7 @@ impl Pages<'_> {
         self.requester.get(path, (AUTHORIZATION, self.token.bearer())).await
     }
 
-    /// The bearer token for the service broker's secret; `None` if the token is no such secret.
+    /// The bearer token for the service broker's secret; `None` if the token is not such a secret.
     async fn exchange(&self) -> Result<Option<AccessToken>, ResourceControllerError> {
         const PATH: &str = "/internal/v1/service_token?expiration_time=1000";
         let header = (HeaderName::from_static("secret"), self.token.bare());
@@ -116,7 +116,7 @@ impl Pages<'_> {
                 let token = answer.get("token").and_then(Value::as_str).map(|token| token.to_owned().into());
                 Ok(token.and_then(|token| AccessToken::new(self.token.position, &token).ok()))
             }
-            // Whatever it says: what the operator can do something about is that the token itself is refused.
+            // Whatever the error is: the operator can only act on the refusal of the token itself.
             Ok(Answer::Refused(_))
             | Err(
                 ResourceControllerError::NotFound { .. }

@@ -1,30 +1,33 @@
-//! The dry run: what is known of a prepared restore, and what is still to be asked, put into a [`RestorePlan`].
+//! The dry run: puts the facts of a prepared restore, and some more from the server, into a [`RestorePlan`].
 
-use super::error::{Refusal, RestoreError};
-use super::names::staging_name;
-use super::options::{Instances, Source};
+use super::error::RestoreError;
+use super::options::Instances;
+use super::plan::kinds::{self, Made};
 use super::plan::{Plan, Task};
-use super::preflight::Inside;
+use super::preflight::Known;
 use super::prepared::Restore;
-use super::restore_plan::{
-    Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
-    PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan, Strategy,
-};
-use super::run::sessions_notice;
+use super::refusal::Refusal;
 use super::staging;
-use super::upgrade_path::Upgrade;
 use crate::archive::{Archive, EntryKind};
 use crate::error::Result;
 use crate::instance::ResolvedInstance;
+use crate::migrations::{Goal, MigrationFile, UpgradePlan};
 use crate::profile::{Profile, SchemaVersion};
 use crate::progress::{Notice, Severity};
-use crate::schema::{Goal, MigrationFile, UpgradePlan};
-use crate::target::OtherSession;
-use crate::target::catalog::{self, ServerFacts};
-use crate::target::lock::lock_holder;
+use crate::restore::options::Strategy;
+use crate::restore::preflight::upgrade_path::Upgrade;
+use crate::restore::report::planned::{
+    OnlyInTarget, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration, PlannedObjects,
+    PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WhyThatId,
+};
+use crate::restore::sessions::sessions_notice;
+use crate::restore::staging::names::staging_name;
+use crate::server::OtherSession;
+use crate::server::catalog::{self, ServerFacts};
+use crate::server::lock::lock_holder;
 use std::collections::BTreeSet;
 
-/// What is asked of the server for a plan alone.
+/// Facts that only a plan needs from the server.
 struct Asked {
     server: ServerFacts,
     sessions: Vec<OtherSession>,
@@ -32,14 +35,15 @@ struct Asked {
 }
 
 impl Restore {
-    /// What [`run`](Self::run) would do, as far as that is known before it begins. Asks the server, takes no lock,
-    /// makes and changes nothing; the restore can be run afterwards. That data would be erased is in the plan
-    /// rather than an error.
+    /// The plan of [`run`](Self::run), as far as it is known before the run begins.
+    ///
+    /// Asks the server, but takes no lock and changes nothing; the restore can be run afterwards. If data would be
+    /// erased, that is part of the plan, not an error.
     ///
     /// # Errors
     ///
-    /// What a restore would be refused for right at its beginning: another restore of the same target that is under
-    /// way, a database that has the staging database's name. Or the server cannot be asked.
+    /// A restore would be refused at its very beginning: another restore of the same target is under way, or a
+    /// database has the staging database's name. Or the server cannot be asked.
     ///
     /// ```no_run
     /// # use pgmig_core::restore::Restore;
@@ -59,7 +63,7 @@ impl Restore {
         Ok(self.planned(asked))
     }
 
-    /// Says good-bye to the server instead of running.
+    /// Closes the connection to the server without running the restore.
     pub async fn close(self) {
         self.preflight.control.close().await;
     }
@@ -81,19 +85,20 @@ impl Restore {
     }
 
     fn planned(&self, asked: Asked) -> RestorePlan {
-        let (archive, plan, inside) = (&self.preflight.archive, &self.preflight.plan, &self.preflight.inside);
-        let only_in_target = only_in_target(archive, inside);
+        let (archive, plan, known) =
+            (&self.preflight.archive, &self.preflight.known.plan, &self.preflight.known);
+        let only_in_target = only_in_target(archive, known);
         RestorePlan {
             archive: self.archive(),
             strategy: self.preflight.decision.strategy,
             strategy_reason: self.preflight.decision.reason.clone(),
             jobs: self.jobs(),
             keep_previous: self.options.keep_previous,
-            profile: inside.profile.as_ref().map(|profile| profile.name().to_owned()),
+            profile: known.profile.as_ref().map(|profile| profile.name().to_owned()),
             instances: self.instances(),
-            erased: inside.contents.clone(),
+            erased: known.contents.clone(),
             needs_confirmation: self.needs_confirmation(),
-            schema: schema(inside),
+            schema: schema(known),
             tables: tables(archive, plan),
             large_objects: large_objects(archive, plan),
             objects: objects(archive, plan),
@@ -112,10 +117,7 @@ impl Restore {
         let header = archive.header();
         let text = |text: &Option<crate::archive::ArchiveText>| text.as_ref().map(ToString::to_string);
         PlannedArchive {
-            file: match &self.preflight.source {
-                Source::File(path) => Some(path.clone()),
-                Source::Stdin => None,
-            },
+            file: self.preflight.file.clone(),
             is_stream: archive.is_stream(),
             format: header.format,
             container_version: header.container.map(|container| container.version),
@@ -140,8 +142,8 @@ impl Restore {
             database: target.name.clone(),
             database_owner: target.owner.clone(),
             username: self.config.username().to_owned(),
-            su_username: self.preflight.facts.login.clone(),
-            su_is_superuser: self.preflight.facts.is_superuser,
+            su_username: self.preflight.known.facts.login.clone(),
+            su_is_superuser: self.preflight.known.facts.is_superuser,
             staging_database: match self.preflight.decision.strategy {
                 Strategy::Swap => Some(staging_name(&target.name)),
                 Strategy::InPlace => None,
@@ -150,7 +152,7 @@ impl Restore {
     }
 
     fn instances(&self) -> Option<Vec<PlannedInstance>> {
-        let Inside { profile, resolution, .. } = &self.preflight.inside;
+        let Known { profile, resolution, .. } = &self.preflight.known;
         if profile.is_some() && self.preflight.archive.is_stream() {
             return None;
         }
@@ -159,18 +161,18 @@ impl Restore {
             source: instance.source.clone(),
             target: instance.target,
             because: match instance {
-                _ if keep => Fate::KeepIds,
-                instance if instance.mapped => Fate::Mapped,
-                instance if instance.source.deleted => Fate::Deleted,
-                _ => Fate::System,
+                _ if keep => WhyThatId::KeepIds,
+                instance if instance.mapped => WhyThatId::Mapped,
+                instance if instance.source.deleted => WhyThatId::Deleted,
+                _ => WhyThatId::System,
             },
         };
         Some(resolution.iter().flat_map(|resolution| &resolution.instances).map(planned).collect())
     }
 
     fn notices(&self, sessions: &[OtherSession], only: &OnlyInTarget) -> Vec<Notice> {
-        let mut notices = self.preflight.inside.notices.clone();
-        notices.extend(self.preflight.plan.notices.iter().cloned());
+        let mut notices = self.preflight.known.notices.clone();
+        notices.extend(self.preflight.known.plan.notices.iter().cloned());
         notices.extend(sessions_notice(sessions, &self.options, self.preflight.decision.strategy));
         let warning = |text| Notice { severity: Severity::Warning, text };
         notices.extend(only.warnings(self.config.username()).into_iter().map(warning));
@@ -178,9 +180,9 @@ impl Restore {
     }
 
     fn unknown(&self) -> Vec<String> {
-        let inside = &self.preflight.inside;
+        let known = &self.preflight.known;
         let mut unknown = Vec::new();
-        if self.preflight.archive.is_stream() && inside.profile.is_some() {
+        if self.preflight.archive.is_stream() && known.profile.is_some() {
             unknown.push(match &self.options.instances {
                 Instances::Keep => "which instances the backup holds: a stream is read only once".to_owned(),
                 Instances::Map(mapping) => format!(
@@ -190,13 +192,12 @@ impl Restore {
                 ),
             });
         }
-        if let Upgrade::Later { .. } = &inside.upgrade {
+        if let Upgrade::Later { .. } = &known.upgrade {
             let text =
                 "the release of the backup, and so the migrations: they are known when its rows are loaded";
             unknown.push(text.to_owned());
         }
-        if matches!(inside.upgrade, Upgrade::NotAStore | Upgrade::AsItIs { .. })
-            && !inside.contents.is_empty()
+        if matches!(known.upgrade, Upgrade::NotAStore | Upgrade::AsItIs { .. }) && !known.contents.is_empty()
         {
             let text = "whether the archive's schema is that of the target in all: tables and columns are the same; \
                          constraints, indexes, functions and the rest are compared when it is restored, and another \
@@ -207,12 +208,12 @@ impl Restore {
     }
 }
 
-fn schema(inside: &Inside) -> PlannedSchema {
+fn schema(known: &Known) -> PlannedSchema {
     let as_it_is = |reason: String| PlannedSchema::AsItIs { reason };
-    if let Some(own) = &inside.target_schema {
+    if let Some(own) = &known.target_schema {
         return PlannedSchema::Target { differences: own.differences.clone() };
     }
-    match (&inside.upgrade, &inside.profile) {
+    match (&known.upgrade, &known.profile) {
         (Upgrade::NotWanted, _) => as_it_is("--schema archive asks for it".to_owned()),
         (Upgrade::Planned { plan }, Some(profile)) => migrate(plan, profile),
         (Upgrade::Later { goal, .. }, Some(profile)) => PlannedSchema::Later { to: end(*goal, profile) },
@@ -235,7 +236,7 @@ fn migrate(plan: &UpgradePlan, profile: &Profile) -> PlannedSchema {
     }
 }
 
-/// Where an upgrade ends, by the profile's releases.
+/// The version at which an upgrade ends, by the profile's releases.
 fn end(goal: Goal, profile: &Profile) -> Option<SchemaVersion> {
     let releases = profile.releases();
     let version = match goal {
@@ -263,14 +264,14 @@ fn large_objects(archive: &Archive, plan: &Plan) -> PlannedLargeObjects {
     }
 }
 
-/// Objects by pass and kind, each kind where its first object is. Large objects are counted on their own.
+/// Objects by pass and kind, each kind in the place of its first object. Large objects are counted separately.
 fn objects(archive: &Archive, plan: &Plan) -> Vec<PlannedObjects> {
-    let passes: [(Pass, &[&[Task]]); 5] = [
-        (Pass::PreData, &[&plan.pre_data]),
-        (Pass::Data, &[&plan.data_first, &plan.data_last]),
-        (Pass::PostData, &[&plan.post_data]),
-        (Pass::Privileges, &[&plan.privileges]),
-        (Pass::Last, &[&plan.last, &plan.event_triggers]),
+    let passes: [(RestorePass, &[&[Task]]); 5] = [
+        (RestorePass::PreData, &[&plan.pre_data]),
+        (RestorePass::Data, &[&plan.data_first, &plan.data_last]),
+        (RestorePass::PostData, &[&plan.post_data]),
+        (RestorePass::Privileges, &[&plan.privileges]),
+        (RestorePass::Last, &[&plan.last, &plan.event_triggers]),
     ];
     let mut objects: Vec<PlannedObjects> = Vec::new();
     for (pass, tasks) in passes {
@@ -288,19 +289,19 @@ fn objects(archive: &Archive, plan: &Plan) -> Vec<PlannedObjects> {
 
 fn kind(archive: &Archive, task: &Task) -> Option<String> {
     let entry = archive.entry(task.dump_id)?;
-    let is_large_object = matches!(entry.kind, EntryKind::Blob | EntryKind::BlobMetadata);
+    let is_large_object = matches!(kinds::of(entry.kind).made, Made::LargeObject | Made::LargeObjectGroup);
     (!is_large_object).then(|| entry.desc.to_string())
 }
 
-/// What the target has and no entry of the archive makes.
-fn only_in_target(archive: &Archive, inside: &Inside) -> OnlyInTarget {
-    // A copy of the target has everything that the target has.
-    if inside.target_schema.is_some() {
+/// Objects of the target that no entry of the archive creates.
+fn only_in_target(archive: &Archive, known: &Known) -> OnlyInTarget {
+    // A copy of the target has all objects of the target.
+    if known.target_schema.is_some() {
         return OnlyInTarget::default();
     }
     let names = |kind: EntryKind| -> BTreeSet<&str> {
         let entries = archive.entries().iter().filter(|entry| entry.kind == kind);
         entries.filter_map(|entry| entry.tag.to_str().ok()).collect()
     };
-    OnlyInTarget::new(&inside.extras, &names(EntryKind::Extension), &names(EntryKind::Publication))
+    OnlyInTarget::new(&known.extras, &names(EntryKind::Extension), &names(EntryKind::Publication))
 }

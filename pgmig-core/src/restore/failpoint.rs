@@ -1,19 +1,19 @@
-//! Where a test build stops or dies.
+//! Places where a test build can stop or die.
 
 use super::error::RestoreError;
-use super::step::{Failpoint, Step};
+use crate::progress::{Failpoint, Step};
 
-/// The failpoint of this run; in builds without the feature `failpoints` there is never one.
+/// The failpoint of this run; builds without the feature `failpoints` never have one.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Failpoints(Option<Failpoint>);
+pub(crate) struct Failpoints(Option<Failpoint>);
 
 impl Failpoints {
-    pub(super) fn new(failpoint: Option<Failpoint>) -> Self {
+    pub(crate) fn new(failpoint: Option<Failpoint>) -> Self {
         Self(failpoint.filter(|_| cfg!(feature = "failpoints")))
     }
 
-    /// Passes the place that is called `step`: returns an error, or kills the process, if a test asked for it.
-    pub(super) fn pass(&self, step: Step) -> Result<(), RestoreError> {
+    /// Passes the place `step`. Returns an error or kills the process, if a test has asked for that.
+    pub(crate) fn pass(&self, step: Step) -> Result<(), RestoreError> {
         match self.0 {
             Some(failpoint) if failpoint.step == step => {
                 if failpoint.kill {
@@ -26,11 +26,11 @@ impl Failpoints {
     }
 }
 
-/// Dies as under `kill -9`: no destructor runs, no buffer is flushed.
+/// Dies as by `kill -9`: no destructor runs, and no buffer is flushed.
 #[cfg(feature = "failpoints")]
 fn kill() {
     let pid = std::process::id().to_string();
-    // No `unsafe` in this crate, so the signal comes from outside.
+    // This crate contains no `unsafe`, so another program sends the signal.
     let _ = std::process::Command::new("kill").args(["-9", &pid]).status();
     std::process::abort();
 }

@@ -1,40 +1,39 @@
-//! What a restore has to tell: to whoever listens now, and in the report at the end.
+//! Notices and events of a restore: sent to the listener at once, and collected for the final report.
 
-use super::report::RestoreReport;
-use super::step::Step;
-use crate::progress::{Notice, Progress, Severity};
+use crate::progress::{Event, Notice, Progress, Severity, Step};
+use crate::restore::report::restored::RestoreReport;
 use std::sync::Arc;
 
-/// The report being written, and who listens.
-pub(super) struct Journal {
-    pub(super) progress: Arc<dyn Progress>,
-    pub(super) report: RestoreReport,
+/// The listener, and the report that is being written.
+pub(crate) struct Journal {
+    pub(crate) progress: Arc<dyn Progress>,
+    pub(crate) report: RestoreReport,
 }
 
 impl Journal {
-    pub(super) fn new(progress: Arc<dyn Progress>) -> Self {
+    pub(crate) fn new(progress: Arc<dyn Progress>) -> Self {
         Self { progress, report: RestoreReport::default() }
     }
 
-    pub(super) fn step(&self, step: Step) {
+    pub(crate) fn step(&self, step: Step) {
         tracing::debug!(%step, "step");
-        self.progress.step(step);
+        self.progress.event(&Event::StepBegan { step });
     }
 
-    pub(super) fn note(&mut self, notice: Notice) {
-        self.progress.notice(&notice);
+    pub(crate) fn note(&mut self, notice: Notice) {
+        self.progress.event(&Event::Notice(&notice));
         self.report.notices.push(notice);
     }
 
-    pub(super) fn notice(&mut self, text: String) {
+    pub(crate) fn notice(&mut self, text: String) {
         self.note(Notice { severity: Severity::Notice, text });
     }
 
-    pub(super) fn warn(&mut self, text: String) {
+    pub(crate) fn warn(&mut self, text: String) {
         self.note(Notice { severity: Severity::Warning, text });
     }
 
-    pub(super) fn warnings(&self) -> usize {
+    pub(crate) fn warnings(&self) -> usize {
         self.report.notices.iter().filter(|notice| notice.severity == Severity::Warning).count()
     }
 }

@@ -1,72 +1,39 @@
-//! The whole job: plan (pure), staging database, load, upgrade, verify, swap.
+//! The whole job: preflight, plan (pure), staging database, load, upgrade, verify, swap.
 
-mod analyze;
-mod backup;
-mod binary;
 mod build;
-mod carry_over;
-mod compare;
-mod context;
-mod data;
-mod discover;
+mod catalogs;
+mod clearing;
 mod dry_run;
 mod error;
-mod execute;
-mod extras;
-mod facts;
+mod executor;
 mod failpoint;
 mod in_place;
-mod inspect;
-mod inspection;
 mod journal;
-mod late;
 mod load;
-mod marker;
-mod names;
 mod options;
 mod plan;
 mod preflight;
 mod prepared;
-mod probe;
+mod refusal;
 mod report;
-mod resolution;
-mod restore_plan;
 mod run;
-mod script;
-mod sql_script;
+mod sessions;
 mod staging;
-mod stale_locks;
-mod step;
-mod strategy;
-mod survey;
 mod swap;
-mod tables;
 mod target_schema;
-mod tenants;
-mod transcode;
-mod upgrade;
-mod upgrade_path;
-mod verify;
 
-pub use backup::Backup;
-pub(crate) use backup::on_thread;
-pub use compare::SchemaDifference;
-pub use error::{Refusal, RestoreError, RowError};
-pub use inspection::{
-    ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
-    KindCount,
+pub use error::{RestoreError, RowError};
+pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Strategy, StrategyMode, ToastCompression};
+pub use plan::script::script;
+pub use preflight::probe::{Probe, probe};
+pub use prepared::{Restore, RestoreBuilder};
+pub use refusal::Refusal;
+pub use report::contents::TargetContents;
+pub use report::difference::{DifferenceKind, Outcome, SchemaDifference, TableDifference};
+pub use report::planned::{
+    OnlyInTarget, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration, PlannedObjects,
+    PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WhyThatId,
 };
-pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Source, StrategyMode, ToastCompression};
-pub use prepared::Restore;
-pub use probe::{Probe, probe};
-pub use report::{
-    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport, TargetContents,
+pub use report::restored::{
+    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport,
 };
-pub use restore_plan::{
-    Fate, OnlyInTarget, Pass, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration,
-    PlannedObjects, PlannedSchema, PlannedTable, PlannedTarget, RestorePlan, Strategy,
-};
-pub use sql_script::script;
-pub use step::{Failpoint, Step};
-pub use survey::{Holdings, TableHolding};
-pub use target_schema::{DifferenceKind, Outcome, TableDifference};

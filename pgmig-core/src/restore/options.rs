@@ -1,105 +1,94 @@
-//! What to restore, and how.
+//! The options of a restore.
 
 use crate::instance::Mapping;
-use crate::profile::{Profile, Release};
-use crate::restore::Failpoint;
-use crate::schema::MigrationSet;
+use crate::migrations::MigrationSet;
+use crate::profile::Release;
+use crate::progress::Failpoint;
+use serde::Serialize;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
-
-/// Where the archive comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A file.
-    File(PathBuf),
-    /// Standard input: read once, in order, never spooled to disk.
-    Stdin,
-}
 
 /// Whether data in the target may be erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Erase {
-    /// A target that holds any row or large object is refused.
+    /// Refuses a target that holds any row or large object.
     Refuse,
-    /// What the target holds may be replaced.
+    /// Allows pgmig to replace the target's data.
     Allow,
 }
 
-/// How the instances of the backup get their IDs in the target.
+/// The IDs that the instances of the backup get in the target.
 #[derive(Debug, Clone)]
 pub enum Instances {
-    /// Under the backup's own IDs.
+    /// The backup's own IDs.
     Keep,
-    /// By this mapping.
+    /// The IDs of this mapping.
     Map(Mapping),
 }
 
-/// Whose schema the restored database gets.
+/// The schema of the restored database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SchemaMode {
-    /// The archive's, upgraded where its migration history is known; else as it is, where the target is empty or
-    /// looks the same.
+    /// The archive's schema, upgraded if its migration history is known. Otherwise unchanged, if the target is empty
+    /// or has the same schema.
     #[default]
     Auto,
-    /// The archive's, upgraded; refused where there is no way to.
+    /// The archive's schema, upgraded; refused if it cannot be upgraded.
     Migrate,
-    /// The archive's as it is, whatever the target's release.
+    /// The archive's schema, unchanged, whatever the target's release.
     Archive,
-    /// The target's own; the archive's rows are loaded into it by the names of tables and columns.
+    /// The target's own schema. The archive's rows are loaded into it by the names of tables and columns.
     Target,
 }
 
 /// How the target is replaced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StrategyMode {
-    /// By a swap where that is possible, else in place.
+    /// By a swap if possible, else in place.
     #[default]
     Auto,
-    /// A new database is built beside the target, and both are renamed in one transaction.
+    /// Builds a new database beside the target, and renames both in one transaction.
     Swap,
-    /// In the target itself, in one transaction on one connection.
+    /// Restores into the target itself, in one transaction on one connection.
     InPlace,
 }
 
-/// How large values of rows are compressed by the server.
+/// How the server compresses large values of rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ToastCompression {
-    /// With lz4 where the server has it (from PostgreSQL 14 on) and the column does not say otherwise: twice as fast
-    /// as the server's default, and no larger.
+    /// With lz4, if the server has it (from PostgreSQL 14 on) and the column sets no other method. It is twice as
+    /// fast as the server's default, and the result is no larger.
     #[default]
     Lz4,
-    /// As the server's own setting says.
+    /// By the server's own setting.
     Keep,
 }
 
 /// Options of a restore.
 #[derive(Debug, Clone)]
 pub struct RestoreOptions {
-    /// The instances' IDs.
+    /// The IDs of the instances.
     pub instances: Instances,
     /// Whether data in the target may be erased.
     pub erase: Erase,
-    /// Where the store keeps its instances; `None` recognises a store by its tables.
-    pub profile: Option<Profile>,
-    /// Migrations to use instead of those built in for the profile.
+    /// Migrations to use instead of the built-in ones of the profile.
     pub migrations: Option<MigrationSet>,
-    /// Whose schema the restored database gets.
+    /// The schema of the restored database.
     pub schema: SchemaMode,
-    /// The release that the store is to have; `None` is the target's own, or the newest for an empty target.
+    /// The release for the restored store; `None` means the target's own, or the newest for an empty target.
     pub to_release: Option<Release>,
     /// How the target is replaced.
     pub strategy: StrategyMode,
     /// Stop before the target is replaced if there were warnings.
     pub strict: bool,
-    /// Keep the target's previous database after the swap; in place there is none.
+    /// Keep the target's previous database after the swap; a restore in place has none.
     pub keep_previous: bool,
-    /// How long to wait, at the swap or before a restore in place, for other sessions on the target to end.
+    /// How long to wait for other sessions on the target to end, at the swap or before a restore in place.
     pub swap_wait: Duration,
-    /// End other sessions on the target instead.
+    /// Terminate other sessions on the target instead of waiting.
     pub terminate_sessions: bool,
-    /// How many connections load rows and build indexes at the same time, as far as the server admits them; in place
+    /// How many connections load rows and build indexes at the same time, as far as the server admits them. In place
     /// it is always one.
     pub jobs: NonZeroUsize,
     /// How large values are compressed.
@@ -109,13 +98,12 @@ pub struct RestoreOptions {
 }
 
 impl RestoreOptions {
-    /// The defaults of the command line: refuse to erase, drop the previous database, wait 60 s at the swap, as
-    /// many connections as there are processors, but at most 8.
+    /// The defaults of the command line: refuse to erase, drop the previous database, and wait 60 s at the swap.
+    /// There are as many connections as processors, but at most 8.
     pub fn new(instances: Instances) -> Self {
         Self {
             instances,
             erase: Erase::Refuse,
-            profile: None,
             migrations: None,
             schema: SchemaMode::Auto,
             to_release: None,
@@ -134,4 +122,16 @@ impl RestoreOptions {
 fn default_jobs() -> NonZeroUsize {
     const MAX: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
     std::thread::available_parallelism().map_or(NonZeroUsize::MIN, |processors| processors.min(MAX))
+}
+
+/// How the target is replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Strategy {
+    /// Builds a new database beside the target, and renames both in one transaction.
+    #[default]
+    Swap,
+    /// Empties the target itself and fills it again, in one transaction on one connection.
+    InPlace,
 }

@@ -1,254 +1,99 @@
-//! A restore from beginning to end, strategy swap.
+//! The parts of a running restore that both strategies share.
 
-use super::build::Build;
-use super::carry_over;
-use super::context::{Context, keep_alive};
-use super::error::{Refusal, RestoreError};
-use super::marker::{Marker, State};
-use super::names::{previous_name, staging_name};
-use super::options::{Erase, RestoreOptions, SchemaMode};
-use super::prepared::Restore;
-use super::report::{RestoreReport, TargetContents};
-use super::restore_plan::Strategy;
-use super::staging;
-use super::step::Step;
-use super::swap::Swap;
-use super::target_schema::CopyTarget;
 use crate::error::Result;
-use crate::progress::{Notice, Severity};
-use crate::sql::{QualifiedName, quote_ident};
-use crate::target::catalog;
-use crate::target::contents::{self, Holdings};
-use crate::target::lock::lock_target;
-use crate::target::session::Session;
-use crate::target::{OtherSession, TargetError};
-use std::collections::HashSet;
+use crate::progress::Step;
+use crate::restore::error::RestoreError;
+use crate::restore::failpoint::Failpoints;
+use crate::restore::journal::Journal;
+use crate::restore::options::RestoreOptions;
+use crate::restore::refusal::Refusal;
+use crate::restore::report::restored::RestoreReport;
+use crate::restore::staging;
+use crate::server::catalog::{self, DatabaseFacts};
+use crate::server::lock::lock_target;
+use crate::server::session::Session;
+use crate::server::{TargetConfig, TargetError};
+use crate::sql::quote_ident;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
-/// A restore by a swap under way.
-pub(super) struct Run {
-    context: Context,
-    staging: String,
-    /// Tables that keep their rows, which are not erased.
-    kept: HashSet<QualifiedName>,
+/// How often the connection that holds the lock is used while a database is filled.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// The state that both strategies need around the filling of a database.
+pub(crate) struct Run {
+    pub(crate) config: TargetConfig,
+    pub(crate) options: RestoreOptions,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) application: String,
+    pub(crate) run_id: String,
+    pub(crate) failpoints: Failpoints,
+    pub(crate) started: Instant,
+    /// Holds the lock on the target's name; connected to the database `maintenance`.
+    pub(crate) control: Session,
+    pub(crate) maintenance: String,
+    pub(crate) target: DatabaseFacts,
+    pub(crate) journal: Journal,
 }
 
 impl Run {
-    /// Takes a prepared restore apart: what builds the staging database, and what goes on around that.
-    pub(super) fn new(restore: Restore) -> (Self, Build) {
-        let staging = staging_name(restore.database());
-        let schema = restore.preflight.inside.target_schema.as_ref();
-        let kept = schema.map(|schema| schema.kept.clone()).unwrap_or_default();
-        let (context, build) = Context::new(restore, staging.clone());
-        (Self { context, staging, kept }, build)
-    }
-
-    pub(super) async fn execute(&mut self, build: Build) -> Result<RestoreReport> {
-        self.warn_of_sessions().await?;
-        self.context.lock().await?;
-        if self.context.clean_leftovers().await? {
-            return Err(Refusal::NameTaken(self.staging.clone()).into());
-        }
-        self.context.failpoints.pass(Step::CleanLeftovers)?;
-        let swapped = self.build_and_swap(build).await;
-        if let Err(error) = swapped {
-            self.abandon(&error).await;
-            return Err(error);
-        }
-        self.drop_previous().await?;
-        Ok(self.context.report())
-    }
-
-    async fn warn_of_sessions(&mut self) -> Result<()> {
-        let sessions = catalog::other_sessions(
-            &mut self.context.control,
-            &self.context.target.name,
-            &self.context.application,
-        )
-        .await?;
-        if let Some(notice) = sessions_notice(&sessions, &self.context.options, Strategy::Swap) {
-            self.context.journal.note(notice);
-        }
-        Ok(())
-    }
-
-    async fn build_and_swap(&mut self, build: Build) -> Result<()> {
-        let staging_oid = self.create_staging().await?;
-        let cancel = self.context.cancel.clone();
-        tokio::select! {
-            built = build.run(&mut self.context.journal) => built?,
-            lost = keep_alive(&mut self.context.control) => return Err(lost.into()),
-            () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
-        }
-        self.context.refuse_warnings()?;
-        self.refuse_filled().await?;
-        self.swap(staging_oid).await
-    }
-
-    /// A target that was empty and may not be erased must still be empty at the swap.
-    async fn refuse_filled(&mut self) -> Result<()> {
-        if self.context.options.erase == Erase::Allow {
-            return Ok(());
-        }
-        let mut target =
-            Session::open(&self.context.config, &self.context.target.name, &self.context.application).await?;
-        let holdings = contents::holdings(&mut target, &self.kept).await;
-        target.close().await;
-        let Holdings { tables, rows, large_objects } = holdings?;
-        let contents = TargetContents { tables, rows, large_objects, ..TargetContents::default() };
-        if contents.is_empty() {
-            return Ok(());
-        }
-        Err(Refusal::Filled { database: self.context.target.name.clone(), contents: contents.describe() }
-            .into())
-    }
-
-    async fn create_staging(&mut self) -> Result<u32> {
-        self.context.journal.step(Step::CreateStaging);
-        match self.context.options.schema {
-            SchemaMode::Target => self.copy_target().await?,
-            _ => staging::create(&mut self.context.control, &self.context.target, &self.staging).await?,
-        }
-        self.context.failpoints.pass(Step::CreateStaging)?;
-        let marker = self.marker(State::Staging);
-        let connects = [self.context.config.su_username(), self.context.config.username()];
-        let oid = staging::open_to(&mut self.context.control, &self.staging, &marker, &connects).await?;
-        carry_over::rehearse(&mut self.context.control, &self.context.target, &self.staging).await?;
-        Ok(oid)
-    }
-
-    async fn copy_target(&mut self) -> Result<()> {
-        let copy = CopyTarget {
-            config: &self.context.config,
-            maintenance: &self.context.maintenance,
-            application: &self.context.application,
-            target: &self.context.target,
-            staging: &self.staging,
-            wait: self.context.options.swap_wait,
-            terminate_sessions: self.context.options.terminate_sessions,
+    /// Takes the lock on the target's name, and checks that the target is still the database that the preflight
+    /// examined.
+    pub(crate) async fn lock(&mut self) -> Result<()> {
+        self.journal.step(Step::Lock);
+        let holder = tokio::select! {
+            holder = lock_target(&mut self.control, &self.target.name) => holder?,
+            () = self.cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
         };
-        tokio::select! {
-            copied = copy.run(&mut self.context.control) => copied,
-            () = self.context.cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+        if let Some(holder) = holder {
+            return Err(Refusal::Locked { database: self.target.name.clone(), holder }.into());
         }
+        // Another restore may have swapped since the preflight.
+        let now = catalog::database_facts(&mut self.control, &self.target.name).await?;
+        if now.is_none_or(|now| now.oid != self.target.oid) {
+            return Err(Refusal::Changed { database: self.target.name.clone() }.into());
+        }
+        self.failpoints.pass(Step::Lock)?;
+        Ok(())
     }
 
-    fn marker(&self, state: State) -> Marker {
-        Marker {
-            run: self.context.run_id.clone(),
-            target: self.context.target.name.clone(),
-            target_oid: self.context.target.oid,
-            state,
-            comment: None,
-        }
-    }
-
-    async fn swap(&mut self, staging_oid: u32) -> Result<()> {
-        self.context.journal.step(Step::Swap);
-        let previous = previous_name(&self.context.target.name, &self.context.run_id);
-        let swap = Swap {
-            config: &self.context.config,
-            maintenance: &self.context.maintenance,
-            application: &self.context.application,
-            target: &self.context.target,
-            staging: &self.staging,
-            staging_oid,
-            previous: &previous,
-            run_id: &self.context.run_id,
-            keep_previous: self.context.options.keep_previous,
-            wait: self.context.options.swap_wait,
-            terminate_sessions: self.context.options.terminate_sessions,
-            failpoints: self.context.failpoints,
-            cancel: &self.context.cancel,
-            progress: self.context.journal.progress.as_ref(),
-        };
-        swap.run(&mut self.context.control).await?;
-        if self.context.options.keep_previous {
-            self.context.journal.report.previous = Some(previous);
+    /// Stops a strict restore that has given warnings.
+    pub(crate) fn refuse_warnings(&self) -> Result<()> {
+        let warnings = self.journal.warnings();
+        if self.options.strict && warnings > 0 {
+            return Err(RestoreError::Strict(warnings).into());
         }
         Ok(())
     }
 
-    /// Removes the staging database after a failure. A failure of this changes nothing about the target, so it
-    /// is only noted; the next run removes what stayed.
-    async fn abandon(&mut self, error: &crate::Error) {
-        if matches!(error, crate::Error::Restore(RestoreError::OutcomeUnknown { .. })) {
-            return;
-        }
-        match self.drop_staging().await {
-            Ok(true) => {}
-            Ok(false) => self.context.journal.warn(format!(
-                "the staging database {} was not removed, since another restore has the lock; it or the next run \
-                 removes it",
-                quote_ident(&self.staging)
-            )),
-            Err(error) => self.context.journal.warn(format!(
-                "the staging database {} is left behind ({error}); the next run removes it",
-                quote_ident(&self.staging)
-            )),
-        }
+    /// The report of a restore that is complete.
+    pub(crate) fn report(&mut self) -> RestoreReport {
+        let mut report = std::mem::take(&mut self.journal.report);
+        report.took = self.started.elapsed();
+        report
     }
 
-    /// Drops the staging database of this run, under the lock; false if somebody else has that.
-    async fn drop_staging(&mut self) -> Result<bool, TargetError> {
-        if self.context.control.execute("SELECT 1", "reach the server").await.is_err() {
-            // The lock was lost with the connection.
-            let mut again =
-                Session::open(&self.context.config, &self.context.maintenance, &self.context.application)
-                    .await?;
-            if lock_target(&mut again, &self.context.target.name).await?.is_some() {
-                return Ok(false);
-            }
-            self.context.control = again;
+    /// Removes databases that earlier runs left beside the target. Returns whether a database that is not ours has
+    /// the staging database's name.
+    pub(crate) async fn clean_leftovers(&mut self) -> Result<bool> {
+        self.journal.step(Step::CleanLeftovers);
+        let beside = staging::look_beside(&mut self.control, &self.target).await?;
+        for leftover in &beside.leftovers {
+            staging::drop_leftover(&mut self.control, leftover).await?;
+            self.journal
+                .notice(format!("removed database {}, left by an earlier run", quote_ident(leftover)));
         }
-        if staging::is_of_run(&mut self.context.control, &self.context.target.name, &self.context.run_id)
-            .await?
-        {
-            staging::drop_leftover(&mut self.context.control, &self.staging).await?;
-        }
-        Ok(true)
-    }
-
-    async fn drop_previous(&mut self) -> Result<()> {
-        self.context.journal.step(Step::Swapped);
-        self.context.failpoints.pass(Step::Swapped)?;
-        if self.context.options.keep_previous {
-            return Ok(());
-        }
-        self.context.journal.step(Step::DropPrevious);
-        let previous = previous_name(&self.context.target.name, &self.context.run_id);
-        // The restore is complete: what cannot be dropped now is removed by the next run.
-        if let Err(error) = staging::drop_leftover(&mut self.context.control, &previous).await {
-            self.context.journal.warn(format!(
-                "the target's previous database is left behind as {} ({error}); the next run removes it",
-                quote_ident(&previous)
-            ));
-        }
-        self.context.failpoints.pass(Step::DropPrevious)?;
-        Ok(())
+        Ok(beside.name_taken)
     }
 }
 
-/// What is said of other sessions on the target before a restore.
-pub(super) fn sessions_notice(
-    sessions: &[OtherSession],
-    options: &RestoreOptions,
-    strategy: Strategy,
-) -> Option<Notice> {
-    const NAMED: usize = 5;
-    let who: Vec<String> = sessions.iter().take(NAMED).map(ToString::to_string).collect();
-    let who = format!("{}{}", who.join("; "), if sessions.len() > NAMED { "; ..." } else { "" });
-    let wait = options.swap_wait.as_secs();
-    let others = "other sessions on the target";
-    let (severity, text) = match (options.terminate_sessions, strategy) {
-        (true, Strategy::Swap) => (Severity::Notice, format!("{others} are ended at the swap: {who}")),
-        (true, Strategy::InPlace) => (Severity::Notice, format!("{others} are ended: {who}")),
-        (false, Strategy::Swap) => (
-            Severity::Warning,
-            format!("{others} must have ended {wait} s after the restore is built, or it stops: {who}"),
-        ),
-        (false, Strategy::InPlace) => {
-            (Severity::Warning, format!("{others} must end within {wait} s, or nothing is begun: {who}"))
+/// Uses the connection that holds the lock from time to time, so that no firewall or proxy drops it as dead. Returns
+/// only when the connection is lost, and the lock with it.
+pub(crate) async fn keep_alive(control: &mut Session) -> TargetError {
+    loop {
+        tokio::time::sleep(KEEP_ALIVE).await;
+        if let Err(error) = control.execute("SELECT 1", "keep the lock on the target").await {
+            return error;
         }
-    };
-    (!sessions.is_empty()).then_some(Notice { severity, text })
+    }
 }

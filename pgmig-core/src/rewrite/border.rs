@@ -1,16 +1,17 @@
-//! What stands beside a UUID: neighbouring characters, decoded.
+//! The neighbours of a UUID: the characters beside it, decoded.
 //!
-//! The byte before a UUID may be the last one of an escape, and the UUID's own first byte may belong to one.
-//! Which it is depends on whether a backslash some bytes before it begins an escape or is the second one of a
-//! pair, and so on the parity of the run of backslashes that it ends. This is decided locally, without reading
-//! the field from its beginning.
+//! The byte before a UUID may be the last one of an escape, and the UUID's own first byte may belong to an escape. To
+//! decide, one must know whether a backslash some bytes earlier begins an escape, or is the second of a pair. That
+//! depends on the parity of the run of backslashes that it ends. pgmig finds it locally, without reading the field
+//! from its beginning.
 
 use std::ops::Range;
 
-/// How the text around a UUID is encoded.
+/// The encoding of the text around a UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// Every byte stands for itself, as in `$$...$$` and plain `'...'`, whose doubled quotes are borders anyway.
+    /// Every byte stands for itself. So it is in `$$...$$` and in plain `'...'`, whose doubled quotes are borders
+    /// anyway.
     Verbatim,
     /// COPY's text format.
     Copy,
@@ -20,10 +21,10 @@ pub(super) enum Encoding {
     Unicode,
 }
 
-/// What an encoded text is once more encoded as.
+/// The format of the encoded text, which can have escapes of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
-    /// Nothing else.
+    /// Plain text, without further escapes.
     Text,
     /// JSON.
     Json,
@@ -31,11 +32,11 @@ pub(super) enum Content {
     Bytea,
 }
 
-/// Whether the UUID at `span` of `text` stands alone: each neighbour is missing or not one of 0-9A-Za-z.
+/// Whether the UUID at `span` of `text` stands alone: each neighbour is missing or is not one of `0-9A-Za-z`.
 pub(super) fn is_whole(text: &[u8], span: Range<usize>, encoding: Encoding, content: Content) -> bool {
     let before = span.start.checked_sub(1).and_then(|at| text.get(at));
     let after = text.get(span.end);
-    // An escape that ends in anything but a letter or digit stands for just that, which is a border.
+    // An escape that does not end in a letter or digit stands for its last character, which is a border.
     let is_border =
         |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'\\');
     if is_border(before) && is_border(after) {
@@ -73,7 +74,7 @@ fn stands_alone(text: &impl Decoded, span: Range<usize>) -> bool {
 
 const BACKSLASH: u32 = 0x5c;
 
-/// One decoded character, or byte of one, and the bytes of the text that spell it.
+/// One decoded character, or one byte of a character, and the bytes of the text that spell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unit {
     pub(super) value: u32,
@@ -87,28 +88,29 @@ impl Unit {
     }
 }
 
-/// What comes before a place.
+/// The unit before a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Before {
-    /// Nothing.
+    /// There is none: the place is the beginning.
     Edge,
-    /// This.
+    /// This unit.
     Unit(Unit),
     /// The place is inside an escape.
     Inside,
 }
 
-/// Text that can be read in units in both directions.
+/// Text that can be read unit by unit in both directions.
 trait Decoded {
     /// The unit that ends at `at`.
     fn before(&self, at: usize) -> Before;
-    /// The unit that begins at `at`, which is where one begins.
+    /// The unit that begins at `at`, which must be the beginning of a unit.
     fn after(&self, at: usize) -> Option<Unit>;
-    /// The number of backslashes in a row that end at `at`, where a unit ends, and where the first one begins.
+    /// The number of consecutive backslashes that end at `at`, which must be the end of a unit, and the place where
+    /// the first one begins.
     fn backslashes(&self, at: usize) -> (usize, usize);
 }
 
-/// Bytes as they are.
+/// Bytes that stand for themselves.
 struct Bytes<'a>(&'a [u8]);
 
 impl Decoded for Bytes<'_> {
@@ -128,7 +130,7 @@ impl Decoded for Bytes<'_> {
     }
 }
 
-/// What a backslash means.
+/// The grammar of backslash escapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Grammar {
     Copy,
@@ -140,7 +142,7 @@ enum Grammar {
 }
 
 impl Grammar {
-    /// The most units that an escape takes, its backslash included.
+    /// The most units of an escape, including its backslash.
     fn longest(self) -> usize {
         match self {
             Grammar::Copy | Grammar::Bytea => 4,
@@ -151,14 +153,14 @@ impl Grammar {
     }
 }
 
-/// Text with backslash escapes over another one.
+/// Text with backslash escapes, over a text that may have its own escapes.
 struct Escaped<T> {
     inner: T,
     grammar: Grammar,
 }
 
 impl<T: Decoded> Escaped<T> {
-    /// The escape whose backslash is `backslash`.
+    /// The escape that begins with `backslash`.
     fn escape(&self, backslash: Unit) -> Unit {
         let Some(letter) = self.inner.after(backslash.end) else {
             return backslash;
@@ -188,7 +190,8 @@ impl<T: Decoded> Escaped<T> {
         escape.unwrap_or_else(|| one(letter.value))
     }
 
-    /// The number that up to `max` digits from `at` on spell, how many they are, and where they end.
+    /// Reads up to `max` digits from `at` on. Returns the number that they spell, how many they are, and where they
+    /// end.
     fn digits(&self, at: usize, radix: u32, max: usize) -> (u32, usize, usize) {
         let (mut value, mut count, mut end) = (0_u32, 0, at);
         while count < max
@@ -223,7 +226,7 @@ impl<T: Decoded> Decoded for Escaped<T> {
         }
         let (count, _) = self.inner.backslashes(unit.end);
         if count % 2 == 0 {
-            // The second one of a pair: what follows it is plain.
+            // The backslash is the second of a pair, so the next character is not escaped.
             return Before::Unit(match self.inner.before(nearest.start) {
                 Before::Unit(first) if unit == nearest => Unit { start: first.start, ..nearest },
                 _ => nearest,
@@ -245,11 +248,12 @@ impl<T: Decoded> Decoded for Escaped<T> {
     fn backslashes(&self, mut at: usize) -> (usize, usize) {
         let mut total = 0_usize;
         loop {
-            // Whole runs at once, or a long one would take quadratic time. A unit ends at `at`: the run is even.
+            // Reads whole runs at once: otherwise a long run would need quadratic time. A unit ends at `at`, so the
+            // run is even.
             let (count, start) = self.inner.backslashes(at);
             total = total.saturating_add(count / 2);
             at = start;
-            // One may also be spelled as a number.
+            // A backslash may also be spelled as a number.
             match self.before(at) {
                 Before::Unit(unit) if unit.value == BACKSLASH => {
                     (total, at) = (total.saturating_add(1), unit.start)
@@ -308,7 +312,7 @@ mod tests {
             (r"\x4a", "", false),
             (r"\x0a", "", true),
             (r"\\x0a", "", false),
-            // The escape takes the ID's first digit, or two of them.
+            // The escape includes the first digit of the ID, or two of them.
             (r"\x0", "", false),
             (r"\01", "", false),
             (r"\x", "", false),

@@ -1,5 +1,7 @@
-//! IDs in bytea: their 36 characters as bytes. Most values are in the hexadecimal format, in which two digits
-//! stand for a byte; older dumps, and those of databases with `bytea_output = escape`, have the escape format.
+//! IDs in bytea, where their 36 characters are bytes.
+//!
+//! Most values are in the hexadecimal format, in which two digits stand for a byte. Older dumps have the escape
+//! format, and so do dumps of databases with `bytea_output = escape`.
 
 use super::border::{Content, Encoding, is_whole};
 use super::nested::{Edit, hex};
@@ -19,7 +21,7 @@ pub(super) fn edits(text: &[u8], encoding: Encoding, rules: &Rules) -> Vec<Edit>
     }
 }
 
-/// Where the digits are in a value of the hexadecimal format; `None` for any other.
+/// The place of the digits in a value of the hexadecimal format; `None` for any other value.
 pub(super) fn hex_digits(text: &[u8], encoding: Encoding) -> Option<Range<usize>> {
     let prefix: &[u8] = match encoding {
         Encoding::Verbatim => br"\x",
@@ -43,7 +45,7 @@ fn edits_of_escapes(text: &[u8], encoding: Encoding, rules: &Rules) -> Vec<Edit>
     edits
 }
 
-/// A value in hexadecimal digits. Nothing of it is copied but what may be an ID.
+/// A value in hexadecimal digits. Only bytes that may be an ID are copied.
 struct HexIds<'a> {
     text: &'a [u8],
     digits: Range<usize>,
@@ -72,7 +74,7 @@ impl HexIds<'_> {
         edits
     }
 
-    /// What has the form of a UUID from the byte `start` on.
+    /// The UUID that begins at the byte `start`, if there is one.
     fn token(&self, start: usize) -> Option<Token> {
         let hyphen = start.saturating_add(FIRST_HYPHEN);
         if OTHER_HYPHENS.iter().any(|distance| self.byte(hyphen.saturating_add(*distance)) != Some(b'-')) {

@@ -7,27 +7,20 @@ use crate::sql::{Lexer, SqlError, StandardStrings, StringKind, Token, TokenKind,
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Replaces IDs in the string constants of `sql`, one or several statements, and returns how many were.
+/// Replaces IDs in the string constants of `sql`, one or more statements. Returns the number of replacements.
 ///
-/// Left as they are: names, those in constants of `regclass` and its like too, quoted ones in the bodies of SQL and PL/pgSQL routines too (in other languages, in
-/// which double quotes may enclose strings, the whole body is rewritten); comments outside of bodies; and the
-/// bounds of RANGE partitions, whose order new IDs would upset. The bounds of LIST partitions are rewritten.
+/// Three kinds of text stay unchanged:
+///
+/// - Names, including those in constants of `regclass` and similar types, and quoted names in the bodies of SQL and
+///   PL/pgSQL routines. In other languages double quotes may enclose strings, so the whole body is rewritten.
+/// - Comments outside of bodies.
+/// - The bounds of RANGE partitions, since new IDs would change their order. The bounds of LIST partitions are
+///   rewritten.
 ///
 /// # Errors
 ///
 /// [`SqlError::Unterminated`] if the text ends inside a string, a quoted name or a comment.
-///
-/// ```
-/// use pgmig_core::instance::InstanceId;
-/// use pgmig_core::rewrite::{Rules, rewrite_ddl};
-/// use pgmig_core::sql::StandardStrings;
-/// let rules = Rules::new(InstanceId::from_number(1).zip(InstanceId::from_number(2)));
-/// let sql = "COMMENT ON TABLE t IS 'of 00000000-0000-0000-0000-000000000001';";
-/// let (sql, count) = rewrite_ddl(sql, &rules, StandardStrings::On)?;
-/// assert_eq!((sql.as_ref(), count), ("COMMENT ON TABLE t IS 'of 00000000-0000-0000-0000-000000000002';", 1));
-/// # Ok::<(), pgmig_core::sql::SqlError>(())
-/// ```
-pub fn rewrite_ddl<'a>(
+pub(crate) fn rewrite_ddl<'a>(
     sql: &'a str,
     rules: &Rules,
     strings: StandardStrings,
@@ -57,7 +50,7 @@ struct Statement<'a> {
     sql: &'a str,
     tokens: &'a [Token],
     strings: StandardStrings,
-    /// What the strings after `AS` are, of a routine; `None` of any other statement.
+    /// The language of a routine's body, in the strings after `AS`; `None` for any other statement.
     body: Option<BodyLanguage>,
 }
 
@@ -76,12 +69,12 @@ const NAME_TYPES: [&str; 11] = [
     "regtype",
 ];
 
-/// The language of a routine's body, as far as names in it are recognised.
+/// The language of a routine's body, as far as pgmig recognises names in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BodyLanguage {
     /// SQL or PL/pgSQL: double quotes enclose names.
     Sql,
-    /// Any other, in which they may enclose strings.
+    /// Any other language, in which double quotes may enclose strings.
     Other,
 }
 
@@ -96,7 +89,7 @@ impl<'a> Statement<'a> {
         self.tokens.get(at).is_some_and(|token| token.is_word(self.sql.as_bytes(), word))
     }
 
-    /// Whether this makes a function or procedure, or is a `DO`.
+    /// Whether the statement creates a function or procedure, or is a `DO`.
     fn is_routine(&self) -> bool {
         let kind = if self.is_word(1, "or") && self.is_word(2, "replace") { 3 } else { 1 };
         self.is_word(0, "do")
@@ -105,7 +98,7 @@ impl<'a> Statement<'a> {
     }
 
     fn language(&self) -> BodyLanguage {
-        // A parameter may be called "language" too.
+        // A parameter may have the name "language", too.
         let mut depth = 0_usize;
         let at = (0..self.tokens.len()).find(|&at| {
             match self.tokens.get(at).map(|token| token.kind) {
@@ -116,7 +109,8 @@ impl<'a> Statement<'a> {
             depth == 0 && self.is_word(at, "language")
         });
         let Some(token) = at.and_then(|at| self.tokens.get(at.saturating_add(1))) else {
-            // Only DO, whose default is PL/pgSQL, and bodies that are no strings do without.
+            // Only two kinds have no LANGUAGE: DO, whose default is PL/pgSQL, and routines whose body is not a
+            // string.
             return BodyLanguage::Sql;
         };
         let name = match token.kind {
@@ -147,7 +141,7 @@ impl<'a> Statement<'a> {
         count
     }
 
-    /// Whether the string at `at` is the name of an object: `'store."log"'::regclass`, `setval('store."log_id_seq"', ...)`.
+    /// Whether the string at `at` names an object: `'store."log"'::regclass`, `setval('store."log_id_seq"', ...)`.
     fn is_name(&self, at: usize) -> bool {
         let is_symbol = |at: usize, symbol| {
             self.tokens.get(at).is_some_and(|token| token.kind == TokenKind::Symbol(symbol))
@@ -157,26 +151,26 @@ impl<'a> Statement<'a> {
         let any = |at: Option<usize>, words: &[&str]| {
             at.is_some_and(|at| words.iter().any(|word| self.is_word(at, word)))
         };
-        // pg_catalog may stand before the type.
+        // The type may have the prefix `pg_catalog`.
         (is_cast && [3, 5].into_iter().any(|after| any(at.checked_add(after), &NAME_TYPES)))
             || (is_argument && any(at.checked_sub(2), &["setval", "nextval", "currval"]))
     }
 
-    /// Whether the string at `at` is a routine's body, not the default of a parameter or a setting.
+    /// Whether the string at `at` is a routine's body, and not the default of a parameter or a setting.
     fn is_code(&self, at: usize) -> bool {
         self.is_word(0, "do") || at.checked_sub(1).is_some_and(|before| self.is_word(before, "as"))
     }
 }
 
-/// Where double-quoted names are in the code that `body` holds. Code that cannot be lexed, which a server takes
-/// too where it does not check bodies, has none from there on.
+/// The places of double-quoted names in the code of `body`. A server that does not check bodies accepts code that
+/// cannot be split into tokens. From such a place on, no names are found.
 fn quoted_names(body: &Body<'_>, kind: StringKind, strings: StandardStrings) -> Vec<Range<usize>> {
     let bytes = body.bytes();
     let (mut code, mut places) = (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len()));
     let mut was_quote = false;
     for unit in units(bytes, body.encoding) {
         let byte = u8::try_from(unit.value).unwrap_or(b'x');
-        // The second one of a doubled quote.
+        // The second of two quotes that stand for one.
         let is_doubled = kind != StringKind::Dollar && byte == b'\'' && was_quote;
         was_quote = byte == b'\'' && !is_doubled && unit.end.saturating_sub(unit.start) == 1;
         if !is_doubled {
@@ -200,7 +194,7 @@ enum RangeBound {
     Outside,
     For,
     Values,
-    /// After `FROM`; in so many parentheses.
+    /// After `FROM`, in this number of parentheses.
     Inside(usize),
     /// After the first list, before `TO`.
     Between,
@@ -240,7 +234,8 @@ mod tests {
     const A: &str = "1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01";
     const B: &str = "9d3a7e54-5c2b-4f7c-8e21-0b6a5d4c3b02";
 
-    /// Rewrites A to B and back in `sql`, in which `@` is A and `#` what A must become.
+    /// Checks the rewriting of A to B and back in `sql`. In it, `@` is an A that stays and `#` an A that must become
+    /// B.
     fn check(sql: &str, strings: StandardStrings) {
         let (a, b): (InstanceId, InstanceId) = (A.parse().unwrap(), B.parse().unwrap());
         let rules = Rules::new([(a, b), (b, a)]);
@@ -248,6 +243,17 @@ mod tests {
         let (output, count) = rewrite_ddl(&input, &rules, strings).unwrap();
         assert_eq!(output, sql.replace('@', A).replace('#', B));
         assert_eq!(count, u64::try_from(sql.matches('#').count()).unwrap(), "{sql}");
+    }
+
+    #[test]
+    fn replaces_an_id_in_a_comment() {
+        let rules = Rules::new(InstanceId::from_number(1).zip(InstanceId::from_number(2)));
+        let sql = "COMMENT ON TABLE t IS 'of 00000000-0000-0000-0000-000000000001';";
+        let (sql, count) = rewrite_ddl(sql, &rules, StandardStrings::On).unwrap();
+        assert_eq!(
+            (sql.as_ref(), count),
+            ("COMMENT ON TABLE t IS 'of 00000000-0000-0000-0000-000000000002';", 1)
+        );
     }
 
     #[test]

@@ -11,22 +11,22 @@ use std::borrow::Cow;
 
 /// A rewritten `INSERT` statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RewrittenInsert<'a> {
+pub(crate) struct RewrittenInsert<'a> {
     /// The statement.
-    pub sql: Cow<'a, str>,
+    pub(crate) sql: Cow<'a, str>,
     /// Replacements by column, in the order of each row's values.
-    pub counts: Vec<u64>,
-    /// Occurrences in bytea that were left as they are, by column.
-    pub left: Vec<u64>,
+    pub(crate) counts: Vec<u64>,
+    /// Occurrences in bytea that were left unchanged, by column.
+    pub(crate) left: Vec<u64>,
 }
 
-/// Replaces IDs in the constants of an `INSERT ... VALUES`; `columns` are the rules for the values of a row, in
-/// their order, [`ColumnRule::Text`] for those beyond.
+/// Replaces IDs in the constants of an `INSERT ... VALUES`. `columns` are the rules for the values of a row, in their
+/// order; for further values the rule is [`ColumnRule::Text`].
 ///
 /// # Errors
 ///
 /// [`SqlError::Unterminated`] if the statement ends inside a string, a quoted name or a comment.
-pub fn rewrite_insert<'a>(
+pub(crate) fn rewrite_insert<'a>(
     sql: &'a str,
     rules: &Rules,
     columns: &[ColumnRule],
@@ -47,7 +47,7 @@ pub fn rewrite_insert<'a>(
     Ok(RewrittenInsert { sql, counts: values.counts.0, left: values.left.0 })
 }
 
-/// Rewrites one value after the other.
+/// Rewrites one value after another.
 #[derive(Debug)]
 struct Values<'a> {
     sql: &'a str,
@@ -58,7 +58,7 @@ struct Values<'a> {
 }
 
 impl Values<'_> {
-    /// Rewrites `token`, part of a value of this column, and counts.
+    /// Rewrites `token`, which belongs to a value of this column, and counts the replacements.
     fn rewrite(&mut self, token: &Token, column: usize, rule: &ColumnRule) {
         let content = match (rule, token.kind) {
             (ColumnRule::Excluded, _) => return,
@@ -80,7 +80,7 @@ impl Values<'_> {
         self.counts.add(column, replaced);
     }
 
-    /// Rewrites a constant that has to be decoded from its beginning.
+    /// Rewrites a constant that must be decoded from its beginning.
     fn rewrite_decoded(&mut self, token: &Token, kind: StringKind, column: usize, rule: &ColumnRule) {
         let value = self.sql.as_bytes().get(token.body.clone()).unwrap_or_default();
         for edit in edits_of(value, encoding(kind), rule, self.rules) {
@@ -95,7 +95,7 @@ impl Values<'_> {
         }
     }
 
-    /// Replaces `token` if it is the number of a mapped instance, quoted or not, and tells whether it is.
+    /// Replaces `token` if it is the number of a mapped instance, quoted or not. Returns whether it is.
     fn rewrite_number(&mut self, token: &Token) -> bool {
         let is_number = token.kind == TokenKind::Number;
         let value = if is_number {
@@ -112,19 +112,19 @@ impl Values<'_> {
     }
 }
 
-/// Where in the statement a token is.
+/// The place of a token in the statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Before the rows: names may be here, even those of columns called "values".
+    /// Before the rows. Names can be here, even the name of a column called "values".
     BeforeValues,
     /// Between rows.
     BetweenRows,
-    /// In the value of this column, so many parentheses deep.
+    /// In the value of this column, inside this number of parentheses.
     Value { column: usize, depth: usize },
 }
 
 impl Place {
-    /// The place of a token of this kind, whose predecessor's place is `self`.
+    /// The place of a token of this kind, if the previous token's place is `self`.
     fn after(self, kind: TokenKind, is_values: bool) -> Self {
         match (self, kind) {
             (Place::BeforeValues, _) if is_values => Place::BetweenRows,
@@ -153,7 +153,7 @@ mod tests {
     const A: &str = "1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01";
     const B: &str = "9d3a7e54-5c2b-4f7c-8e21-0b6a5d4c3b02";
 
-    /// Rewrites `sql`, in which `@` is A and `#` what A must become B.
+    /// Checks the rewriting of `sql`. In it, `@` is an A that stays and `#` an A that must become B.
     fn check(sql: &str, columns: &[ColumnRule], strings: StandardStrings, counts: &[u64]) {
         let pair: (InstanceId, InstanceId) = (A.parse().unwrap(), B.parse().unwrap());
         let rules = Rules::new([pair]).with_numbers([("17".to_owned(), "2500".to_owned())]);

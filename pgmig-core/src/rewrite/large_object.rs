@@ -1,28 +1,13 @@
-//! IDs in large objects, which come in chunks.
+//! IDs in large objects, which arrive in chunks.
 
 use super::border::{Content, Encoding, is_whole};
 use super::rules::{BinaryRule, Rules};
 use super::token::{Token, UUID_LENGTH};
 use std::sync::Arc;
 
-/// Looks for IDs in the bytes of one large object after the other, and replaces them where that is asked for.
+/// Finds IDs in the bytes of one large object after another, and replaces them if the rule requires it.
 ///
-/// What has come is given back but for the last few bytes, with which an ID may begin that the next chunk goes on
-/// with.
-///
-/// ```
-/// use pgmig_core::instance::InstanceId;
-/// use pgmig_core::rewrite::{BinaryRule, LargeObjectRewriter, Rules};
-/// use std::sync::Arc;
-/// let rules = Rules::new(InstanceId::from_number(1).zip(InstanceId::from_number(2)));
-/// let rules = rules.with_large_objects(BinaryRule::Rewrite);
-/// let mut rewriter = LargeObjectRewriter::new(Arc::new(rules));
-/// let mut bytes = rewriter.push(b"of 00000000-0000-0000-".to_vec());
-/// bytes.extend(rewriter.push(b"0000-000000000001.".to_vec()));
-/// let (rest, found) = rewriter.finish();
-/// bytes.extend(rest);
-/// assert_eq!((bytes.as_slice(), found), (b"of 00000000-0000-0000-0000-000000000002.".as_slice(), 1));
-/// ```
+/// It returns the bytes of each chunk, except the last few: an ID may begin there and continue in the next chunk.
 #[derive(Debug, Clone)]
 pub struct LargeObjectRewriter {
     rules: Arc<Rules>,
@@ -32,17 +17,18 @@ pub struct LargeObjectRewriter {
     found: u64,
 }
 
-/// How much is held back: an ID may end with the last byte that has come, and whether it stands alone is only
-/// known with the next one.
+/// How many bytes are held back. An ID may end with the last byte so far, and only the next byte shows whether it
+/// stands alone.
 const HELD_BYTES: usize = UUID_LENGTH;
 
 impl LargeObjectRewriter {
-    /// A rewriter at the beginning of an object.
+    /// Makes a rewriter at the beginning of an object.
     pub fn new(rules: Arc<Rules>) -> Self {
         Self { rules, before: None, held: Vec::new(), found: 0 }
     }
 
-    /// Takes the object's next bytes, and gives back those that are done, as many as have come in the end.
+    /// Accepts the next bytes of the object, and returns those that are final. In total it returns as many as it
+    /// gets.
     pub fn push(&mut self, chunk: Vec<u8>) -> Vec<u8> {
         if self.is_off() {
             return chunk;
@@ -50,15 +36,15 @@ impl LargeObjectRewriter {
         let mut bytes = std::mem::take(&mut self.held);
         bytes.extend_from_slice(&chunk);
         let mut done = bytes.len().saturating_sub(HELD_BYTES);
-        // An ID that ends before the last byte is decided on now.
+        // An ID that ends before the last byte is final now.
         done = done.max(self.rewrite(&mut bytes, false));
         self.held = bytes.split_off(done);
         self.before = bytes.last().copied().or(self.before);
         bytes
     }
 
-    /// Ends the object: gives back what was held, and how many IDs were found in the object, or replaced. The
-    /// next bytes are those of another object.
+    /// Ends the object. Returns the bytes that were held back, and the number of IDs found in the object, replaced or
+    /// not. The next bytes belong to another object.
     pub fn finish(&mut self) -> (Vec<u8>, u64) {
         let mut bytes = std::mem::take(&mut self.held);
         self.rewrite(&mut bytes, true);
@@ -70,7 +56,8 @@ impl LargeObjectRewriter {
         self.rules.is_empty() || self.rules.large_objects() == BinaryRule::Leave
     }
 
-    /// Finds what is decided in `bytes`, which follow [`before`](Self::before), and returns where the last one ends.
+    /// Handles the IDs that are final in `bytes`, which follow [`before`](Self::before). Returns the end of the last
+    /// one.
     fn rewrite(&mut self, bytes: &mut [u8], at_end: bool) -> usize {
         let (mut from, mut decided) = (0, 0);
         while let Some(token) = Token::find(bytes, from) {
@@ -127,6 +114,18 @@ mod tests {
     }
 
     #[test]
+    fn an_id_cut_by_two_pushes_is_replaced() {
+        let rules = Rules::new(InstanceId::from_number(1).zip(InstanceId::from_number(2)));
+        let rules = rules.with_large_objects(BinaryRule::Rewrite);
+        let mut rewriter = LargeObjectRewriter::new(Arc::new(rules));
+        let mut bytes = rewriter.push(b"of 00000000-0000-0000-".to_vec());
+        bytes.extend(rewriter.push(b"0000-000000000001.".to_vec()));
+        let (rest, found) = rewriter.finish();
+        bytes.extend(rest);
+        assert_eq!((bytes.as_slice(), found), (b"of 00000000-0000-0000-0000-000000000002.".as_slice(), 1));
+    }
+
+    #[test]
     fn objects_are_apart() {
         let mut rewriter = LargeObjectRewriter::new(rules(BinaryRule::Report));
         for _ in 0..2 {
@@ -155,7 +154,7 @@ mod tests {
             let (whole, count) = in_chunks(BinaryRule::Rewrite, object.as_bytes(), &[object.len().max(1)]);
             prop_assert_eq!(in_chunks(BinaryRule::Rewrite, object.as_bytes(), &sizes), (whole.clone(), count));
             prop_assert_eq!(in_chunks(BinaryRule::Report, object.as_bytes(), &sizes), (object.clone().into_bytes(), count));
-            // Without COPY's and JSON's escapes, a row's field follows the same rules.
+            // Without escapes of COPY and JSON, a row's field follows the same rules.
             let mut row = object.replace('\n', "\u{1}").into_bytes();
             let mut rows = super::super::RowRewriter::new(rules(BinaryRule::Report), Vec::new());
             rows.rewrite(&mut row);

@@ -1,5 +1,5 @@
-//! Counts what the rewriter should have replaced and did not: a second look at the outgoing rows, written so
-//! that it does not share the rewriter's mistakes.
+//! Counts the IDs that the rewriter should have replaced and did not. This second check of the outgoing rows is
+//! written differently, so that it does not share the rewriter's mistakes.
 
 use super::border::Encoding;
 use super::rules::{BinaryRule, ColumnRule, Rules};
@@ -10,10 +10,10 @@ use crate::sql::{InsertStatement, StandardStrings};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Counts occurrences of IDs that must not leave: sources of the mapping that are no targets of it.
+/// Counts occurrences of IDs that must not leave pgmig: sources of the mapping that are not also targets.
 ///
-/// Compares text with text instead of parsing UUIDs, and decodes a field from its beginning wherever one of
-/// the IDs is in it, instead of looking around each.
+/// It compares text instead of parsing UUIDs. It decodes every field that contains one of the IDs from the field's
+/// beginning, instead of examining the neighbours of each ID.
 #[derive(Debug, Clone)]
 pub struct LeftoverCounter {
     gone: Arc<HashSet<[u8; UUID_LENGTH]>>,
@@ -23,18 +23,17 @@ pub struct LeftoverCounter {
     total: u64,
 }
 
-/// A decoded byte, or for JSON a UTF-16 unit, and whether it stands for itself.
+/// A decoded byte, or a UTF-16 unit for JSON, and whether it stands for itself.
 type Decoded = (u32, bool);
 
 impl LeftoverCounter {
-    /// A counter for rows whose fields are of these columns, as for [`RowRewriter`](super::RowRewriter).
+    /// Makes a counter for rows with fields of these columns, as for [`RowRewriter`](super::RowRewriter).
     pub fn new(rules: &Rules, columns: Vec<ColumnRule>) -> Self {
         let has_bytea = columns.iter().any(rewrites_bytea);
         Self { gone: Arc::clone(rules.gone()), columns, has_bytea, total: 0 }
     }
 
-    /// Counts the occurrences in a run of whole rows, those in excluded columns left out, and returns their
-    /// number.
+    /// Counts the occurrences in a run of complete rows, except in excluded columns, and returns their number.
     pub fn count(&mut self, rows: &[u8]) -> u64 {
         let mut found = 0_u64;
         let mut done = 0;
@@ -64,13 +63,13 @@ impl LeftoverCounter {
         found
     }
 
-    /// Counts the same in an `INSERT` statement whose values belong to these columns, and returns their number.
-    /// What cannot be read as such a statement is the server's to refuse.
+    /// Counts the same in an `INSERT` statement whose values belong to these columns, and returns their number. If it
+    /// cannot be parsed as such a statement, the server will refuse it.
     pub fn count_insert(&mut self, sql: &str, columns: &[ColumnRule], strings: StandardStrings) -> u64 {
         let has_bytea = columns.iter().any(rewrites_bytea);
         let bytes = sql.as_bytes();
         let may_hold = || memchr::memchr_iter(b'-', bytes).any(|hyphen| self.may_be_at(bytes, hyphen));
-        // Next to no statement holds one.
+        // Hardly any statement contains one.
         if self.gone.is_empty() || !(has_bytea || may_hold()) {
             return 0;
         }
@@ -98,7 +97,7 @@ impl LeftoverCounter {
             .checked_sub(FIRST_HYPHEN)
             .and_then(|start| rows.get(start..)?.first_chunk::<UUID_LENGTH>());
         let Some(text) = text.filter(|text| {
-            // Cheap, and leaves few that are no IDs.
+            // This test is cheap, and few texts that are not IDs pass it.
             text.first().is_some_and(u8::is_ascii_hexdigit)
                 && [13, 18, 23].iter().all(|&at| text.get(at) == Some(&b'-'))
         }) else {
@@ -107,7 +106,7 @@ impl LeftoverCounter {
         self.gone.contains(&text.map(|byte| byte.to_ascii_lowercase()))
     }
 
-    /// The fields in which bytea is rewritten, whose IDs have no hyphens that could be looked for.
+    /// Counts in the fields in which bytea is rewritten. IDs there have no hyphens that a search could find.
     fn count_in_bytea(&self, rows: &[u8]) -> u64 {
         let mut found = 0_u64;
         for row in crate::copy::rows(rows) {
@@ -120,7 +119,7 @@ impl LeftoverCounter {
         found
     }
 
-    /// Counts in a value, which is COPY's or has been decoded.
+    /// Counts in a value, which is encoded as in COPY or has been decoded.
     fn count_value(&self, text: &[u8], encoding: Encoding, rule: &ColumnRule) -> u64 {
         let decoded = || match encoding {
             Encoding::Copy => decode_copy(text),
@@ -151,7 +150,7 @@ impl LeftoverCounter {
                 && is_border(Some(end))
         };
         let starts = memchr::memchr_iter(b'-', bytes).filter_map(|hyphen| hyphen.checked_sub(FIRST_HYPHEN));
-        // Each of an ID's hyphens proposes a beginning, and only the first one's is one.
+        // Each hyphen of an ID is tried as the first one, and only one of them is.
         u64::try_from(starts.filter(|start| is_found(*start)).count()).unwrap_or(u64::MAX)
     }
 
@@ -201,14 +200,14 @@ fn rewrites_bytea(rule: &ColumnRule) -> bool {
     }
 }
 
-/// The bytes that hexadecimal digits stand for.
+/// The bytes for which hexadecimal digits stand.
 fn decode_hex(digits: &[u8]) -> Vec<u8> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16).unwrap_or(0);
     let byte = |pair: &[u8]| pair.iter().fold(0, |byte, half| byte << 4 | digit(half));
     digits.chunks(2).map(|pair| u8::try_from(byte(pair)).unwrap_or(0)).collect()
 }
 
-/// bytea's escape format, decoded: `\\` and three octal digits.
+/// Decodes bytea's escape format: `\\` and three octal digits.
 fn decode_octal(text: &[Decoded]) -> Vec<Decoded> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -229,7 +228,7 @@ fn decode_octal(text: &[Decoded]) -> Vec<Decoded> {
     decoded
 }
 
-/// A field's bytes, decoded.
+/// Decodes the bytes of a field.
 fn decode_copy(field: &[u8]) -> Vec<Decoded> {
     let mut decoded = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -241,7 +240,7 @@ fn decode_copy(field: &[u8]) -> Vec<Decoded> {
     decoded
 }
 
-/// JSON text with its escapes decoded, in strings as elsewhere: it has none elsewhere.
+/// Decodes the escapes of JSON text. It does so outside of strings as well, where there are none.
 fn decode_json(text: &[Decoded]) -> Vec<Decoded> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut units = text.iter();

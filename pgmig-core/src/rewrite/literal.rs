@@ -1,4 +1,4 @@
-//! Replacements in a text of which nothing else changes.
+//! Replacements in a text that is otherwise unchanged.
 
 use super::border::{Content, Encoding, is_whole};
 use super::rules::Rules;
@@ -12,7 +12,7 @@ use std::ops::Range;
 pub(super) struct Edits(Vec<(Range<usize>, String)>);
 
 impl Edits {
-    /// Replaces `span`, which lies behind all others, by `text`.
+    /// Replaces `span`, which must come after all others, by `text`.
     pub(super) fn push(&mut self, span: Range<usize>, text: String) {
         self.0.push((span, text));
     }
@@ -34,7 +34,7 @@ impl Edits {
     }
 }
 
-/// How the body of a string constant is encoded.
+/// The encoding of the body of a string constant.
 pub(super) fn encoding(kind: StringKind) -> Encoding {
     match kind {
         StringKind::Plain | StringKind::Bits | StringKind::Dollar => Encoding::Verbatim,
@@ -48,22 +48,21 @@ pub(super) fn encoding(kind: StringKind) -> Encoding {
 pub(super) struct Body<'a> {
     /// The statement.
     pub(super) sql: &'a str,
-    /// Where the body is in it.
+    /// The place of the body in the statement.
     pub(super) span: Range<usize>,
-    /// How it is encoded.
+    /// The encoding of the body.
     pub(super) encoding: Encoding,
-    /// What it encodes.
+    /// The format of the encoded text.
     pub(super) content: Content,
 }
 
 impl Body<'_> {
-    /// Its bytes.
     pub(super) fn bytes(&self) -> &[u8] {
         self.sql.as_bytes().get(self.span.clone()).unwrap_or_default()
     }
 
-    /// Adds the replacement of each occurrence to `edits`, those inside `kept` left out, which are places of the
-    /// body. Returns their number.
+    /// Adds the replacement of each occurrence to `edits`, except inside `kept`, which are places in the body.
+    /// Returns their number.
     pub(super) fn rewrite(&self, rules: &Rules, kept: &[Range<usize>], edits: &mut Edits) -> u64 {
         let bytes = self.bytes();
         let mut count = 0_u64;

@@ -1,18 +1,21 @@
-//! Gives instances their new IDs, on the way from the archive to the server: in COPY rows, in the literals of
-//! DDL and in `INSERT` statements.
+//! Gives instances their new IDs, on the way from the archive to the server. Rewrites COPY rows, literals of DDL, and
+//! `INSERT` statements.
 //!
-//! An *occurrence* of an ID is a run of 36 bytes, hexadecimal digits of either case and hyphens, each of which
-//! stands for itself, and whose neighbours are not among `0-9A-Za-z`. Neighbours are looked at decoded: an
-//! escape of COPY, of an SQL string constant and, in json and jsonb columns, of JSON counts as the character
-//! that it stands for. In arrays, composite values and ranges with json among them, it is each value inside that is
-//! decoded. It is written again in upper case if it holds an upper-case letter, else in lower case.
-//! Neither forms without hyphens nor IDs of which a character is written as an escape are occurrences. Two
+//! An *occurrence* of an ID is a run of 36 bytes: hexadecimal digits of either case, and hyphens. Each byte stands
+//! for itself, and the neighbours of the run are not among `0-9A-Za-z`. An occurrence with an upper-case letter is
+//! replaced in upper case, any other in lower case.
+//!
+//! Neighbours are examined after decoding. An escape of COPY, of an SQL string constant or, in json and jsonb
+//! columns, of JSON counts as the character for which it stands. In arrays, composite values and ranges with json
+//! among them, each value inside is decoded.
+//!
+//! Forms without hyphens are not occurrences, nor are IDs with a character that is written as an escape. Two
 //! occurrences cannot overlap: one of them would begin or end beside a digit of the other.
 //!
-//! In bytea and large objects, the bytes are looked at, as characters of ASCII. Occurrences there are counted, and
-//! replaced only where a [`BinaryRule`] says so.
+//! In bytea and large objects, the bytes count as ASCII characters. Occurrences there are counted, and replaced only
+//! if a [`BinaryRule`] says so.
 //!
-//! This module knows nothing of archives and servers.
+//! This module is independent of archives and servers.
 
 mod border;
 mod bytea;
@@ -29,10 +32,10 @@ mod shape;
 mod token;
 
 #[cfg(test)]
-mod reference;
+mod specification;
 
-pub use ddl::rewrite_ddl;
-pub use insert::{RewrittenInsert, rewrite_insert};
+pub(crate) use ddl::rewrite_ddl;
+pub(crate) use insert::rewrite_insert;
 pub use large_object::LargeObjectRewriter;
 pub use leftover::LeftoverCounter;
 pub(crate) use occurrence::ids_in_row;

@@ -1,6 +1,7 @@
-//! IDs in values with JSON or bytea inside: arrays, composite values and ranges of them. Read from the beginning,
-//! as what a character stands for depends on where in the value it is; only values that hold a mapped ID, or
-//! bytea, come here.
+//! IDs in values with JSON or bytea inside: arrays, composite values and ranges of them.
+//!
+//! Such a value is read from its beginning, since the meaning of a character depends on its place in the value. Only
+//! values that contain a mapped ID, or bytea, are read in this way.
 
 use super::border::{Encoding, Unit, units};
 use super::rules::Rules;
@@ -8,12 +9,12 @@ use super::shape::{Leaf, LeafKind, Shape, leaves};
 use super::token::{Token, UUID_LENGTH};
 use std::ops::Range;
 
-/// An occurrence, and what is to be written in its place.
+/// An occurrence, and the bytes that replace it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Edit {
-    /// Where it is spelled.
+    /// The place where it is spelled.
     pub(super) span: Range<usize>,
-    /// As many bytes.
+    /// The new bytes, as many as before.
     pub(super) bytes: Vec<u8>,
     /// Whether it is in bytea.
     pub(super) in_bytea: bool,
@@ -25,8 +26,8 @@ pub(super) fn edits(text: &[u8], encoding: Encoding, shape: &Shape, rules: &Rule
     leaves(&units, shape).iter().flat_map(|leaf| edits_of_leaf(&Spelling::of(leaf), rules)).collect()
 }
 
-/// The number of occurrences of the IDs that `is_one` says yes to, given 36 characters; those in bytea only
-/// `with_bytea`.
+/// The number of occurrences of IDs for which `is_one` returns true, given the 36 characters. Those in bytea count
+/// only if `with_bytea` is set.
 pub(super) fn count(
     text: &[u8],
     encoding: Encoding,
@@ -61,21 +62,21 @@ fn edits_of_leaf(spelling: &Spelling, rules: &Rules) -> Vec<Edit> {
     edits
 }
 
-/// Bytes in lower-case hexadecimal digits, as the server writes them.
+/// The bytes as lower-case hexadecimal digits, which the server writes, too.
 pub(super) fn hex(bytes: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
-/// The bytes that a leaf stands for, and where each is spelled.
+/// The bytes for which a leaf stands, and the place where each is spelled.
 #[derive(Debug)]
 struct Spelling {
-    /// Stand-ins for what cannot be part of an ID: `g` for letters and digits spelled by an escape, a blank for
-    /// any other such character.
+    /// Characters spelled by an escape cannot be part of an ID, and have stand-ins here: `g` for letters and digits,
+    /// a blank for any other.
     bytes: Vec<u8>,
     spans: Vec<Range<usize>>,
-    /// How many bytes of the text spell one that can be part of an ID.
+    /// How many bytes of the text spell a byte that can be part of an ID.
     width: usize,
     in_bytea: bool,
 }
@@ -109,13 +110,13 @@ impl Spelling {
         Self { bytes, spans, width, in_bytea }
     }
 
-    /// The bytes of an ID from `start` on.
+    /// The bytes of an ID that begins at `start`.
     fn id_at(&self, start: usize) -> Option<&[u8]> {
         self.span(start)?;
         self.bytes.get(start..start.checked_add(UUID_LENGTH)?)
     }
 
-    /// Where an ID at `start` is spelled: in one piece.
+    /// The place where an ID at `start` is spelled, which must be in one piece.
     fn span(&self, start: usize) -> Option<Range<usize>> {
         let last = start.checked_add(UUID_LENGTH)?.checked_sub(1)?;
         let span = self.spans.get(start)?.start..self.spans.get(last)?.end;
@@ -133,13 +134,13 @@ fn char_of(unit: Option<&Unit>) -> Option<char> {
     unit.and_then(|unit| char::from_u32(unit.value))
 }
 
-/// The number that these digits spell, if all of them are there.
+/// The number that these digits spell; `None` if one is missing or is not a digit.
 fn number(digits: Option<&[Unit]>, radix: u32) -> Option<u32> {
     let digit = |unit: &Unit| char_of(Some(unit))?.to_digit(radix);
     digits?.iter().try_fold(0_u32, |number, unit| Some(number.wrapping_mul(radix).wrapping_add(digit(unit)?)))
 }
 
-/// JSON text with its escapes decoded.
+/// Decodes the escapes of JSON text.
 fn json(text: &[Unit]) -> Vec<Unit> {
     decode(text, |rest| match char_of(rest.first()) {
         Some('b' | 'f' | 'n' | 'r' | 't') => (u32::from(b' '), 1),
@@ -151,7 +152,7 @@ fn json(text: &[Unit]) -> Vec<Unit> {
     })
 }
 
-/// bytea's escape format, decoded (the manual, "bytea Escape Format").
+/// Decodes bytea's escape format (the manual, "bytea Escape Format").
 fn escaped(text: &[Unit]) -> Vec<Unit> {
     decode(text, |rest| match number(rest.get(..3), 8) {
         Some(value) => (value, 3),
@@ -159,8 +160,8 @@ fn escaped(text: &[Unit]) -> Vec<Unit> {
     })
 }
 
-/// `text` with its escapes decoded: given what follows a backslash, `escape` says what it stands for and how many
-/// characters it takes.
+/// Decodes the escapes of `text`. `escape` gets the characters after a backslash, and returns the value of the escape
+/// and its number of characters.
 fn decode(text: &[Unit], escape: impl Fn(&[Unit]) -> (u32, usize)) -> Vec<Unit> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -172,7 +173,7 @@ fn decode(text: &[Unit], escape: impl Fn(&[Unit]) -> (u32, usize)) -> Vec<Unit> 
         }
         let (value, length) = escape(after);
         let (taken, next) = after.split_at_checked(length).unwrap_or((after, &[]));
-        // What is left of a backslash alone is as long as an escape at least: it is no character of an ID.
+        // A backslash alone counts as long as an escape, so that it is no character of an ID.
         let end = taken.last().map_or(first.end, |last| last.end);
         decoded.push(Unit { value, start: first.start, end });
         rest = next;
@@ -180,7 +181,7 @@ fn decode(text: &[Unit], escape: impl Fn(&[Unit]) -> (u32, usize)) -> Vec<Unit> 
     decoded
 }
 
-/// The bytes that pairs of hexadecimal digits stand for; both digits of one must stand for themselves.
+/// The bytes for which pairs of hexadecimal digits stand. Both digits of a pair must stand for themselves.
 fn hex_pairs(digits: &[Unit]) -> impl Iterator<Item = Unit> {
     digits.chunks(2).map(|pair| {
         let value = number(Some(pair), 16).unwrap_or(u32::from(b' '));

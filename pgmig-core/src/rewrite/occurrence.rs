@@ -1,13 +1,14 @@
-//! The IDs that a row mentions, for counting: nothing is replaced here.
+//! Finds the IDs that a row mentions, only to count them.
 
 use super::border::{Content, Encoding, is_whole};
 use super::token::Token;
 use crate::instance::InstanceId;
 use uuid::Uuid;
 
-/// The IDs in one row of COPY data, as often as they occur.
+/// The IDs in one row of COPY data, each as often as it occurs.
 ///
-/// Which columns hold JSON is not known here: an ID counts if it is an occurrence with or without JSON's escapes.
+/// This function does not know which columns hold JSON. So an ID counts if it is an occurrence with or without
+/// decoding JSON's escapes.
 pub(crate) fn ids_in_row(row: &[u8]) -> impl Iterator<Item = InstanceId> {
     let mut from = 0;
     std::iter::from_fn(move || {

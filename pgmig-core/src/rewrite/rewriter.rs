@@ -8,23 +8,10 @@ use super::token::Token;
 use crate::copy::{fields, rows};
 use std::sync::Arc;
 
-/// The most columns that a table can have; what a malformed row has beyond is counted with the last one.
+/// The most columns of a table. If a malformed row has more, they are counted with the last one.
 const MAX_COLUMNS: usize = 1_600;
 
 /// Rewrites the rows of one table.
-///
-/// ```
-/// use pgmig_core::instance::InstanceId;
-/// use pgmig_core::rewrite::{ColumnRule, RowRewriter, Rules};
-/// use std::sync::Arc;
-/// let (a, b) = (InstanceId::from_number(1), InstanceId::from_number(2));
-/// let rules = Rules::new(a.zip(b));
-/// let mut rewriter = RowRewriter::new(Arc::new(rules), vec![ColumnRule::Text, ColumnRule::Text]);
-/// let mut rows = b"x\tinstance_00000000-0000-0000-0000-000000000001.\n".to_vec();
-/// rewriter.rewrite(&mut rows);
-/// assert_eq!(rows, b"x\tinstance_00000000-0000-0000-0000-000000000002.\n");
-/// assert_eq!(rewriter.counts(), [0, 1]);
-/// ```
 #[derive(Debug, Clone)]
 pub struct RowRewriter {
     rules: Arc<Rules>,
@@ -36,7 +23,7 @@ pub struct RowRewriter {
 }
 
 impl RowRewriter {
-    /// A rewriter of rows whose fields are of these columns, in their order. Fields beyond them are
+    /// Makes a rewriter for rows with fields of these columns, in their order. The rule for further fields is
     /// [`ColumnRule::Text`].
     pub fn new(rules: Arc<Rules>, columns: Vec<ColumnRule>) -> Self {
         let has_aliases = rules.has_numbers() && columns.contains(&ColumnRule::AliasNumber);
@@ -45,7 +32,7 @@ impl RowRewriter {
         Self { rules, columns, replaced, left, has_aliases, has_decoded }
     }
 
-    /// Rewrites a run of whole rows, in place unless the length of a numeric alias changes.
+    /// Rewrites a run of complete rows. That happens in place, unless the length of a numeric alias changes.
     pub fn rewrite(&mut self, rows: &mut Vec<u8>) {
         if self.rules.is_empty() {
             return;
@@ -85,12 +72,12 @@ impl RowRewriter {
         &self.replaced.0
     }
 
-    /// Occurrences in bytea so far that were left as they are ([`BinaryRule::Report`]), by column.
+    /// Occurrences in bytea so far that were left unchanged ([`BinaryRule::Report`]), by column.
     pub fn left(&self) -> &[u64] {
         &self.left.0
     }
 
-    /// Rewrites the columns whose values have to be decoded from their beginning.
+    /// Rewrites the columns whose values must be decoded from their beginning.
     fn rewrite_decoded(&mut self, rows: &mut [u8]) {
         let mut edits: Vec<Edit> = Vec::new();
         let mut start = 0_usize;
@@ -118,7 +105,7 @@ impl RowRewriter {
         }
     }
 
-    /// Replaces numbers that are the whole value of an alias column. Copies the rows only if there are any.
+    /// Replaces numbers that are the whole value of an alias column. Copies the rows only if there are such numbers.
     fn rewrite_numbers(&mut self, run: &mut Vec<u8>) {
         let mut found = Vec::new();
         let mut start = 0_usize;
@@ -181,7 +168,7 @@ pub(super) fn is_left(rule: Option<&ColumnRule>, edit: &Edit) -> bool {
     edit.in_bytea && reports
 }
 
-/// Whether the characters of a mapped ID are anywhere in a value.
+/// Whether a value contains the characters of a mapped ID anywhere.
 fn holds_mapped(value: &[u8], rules: &Rules) -> bool {
     let tokens = std::iter::successors(Token::find(value, 0), |token| Token::find(value, token.end()));
     tokens.into_iter().any(|token| rules.replacement(&token).is_some())
@@ -210,7 +197,7 @@ impl Counts {
     }
 }
 
-/// Counts columns on the way through a run of rows, without stopping at each.
+/// Counts the columns in a run of rows, without stopping at each of them.
 #[derive(Debug, Default)]
 struct Cursor {
     at: usize,
@@ -218,7 +205,7 @@ struct Cursor {
 }
 
 impl Cursor {
-    /// The column, from 0, of the field at `place`, which is not before the last one asked for.
+    /// The column, from 0, of the field at `place`. Places must be asked for in ascending order.
     fn column_at(&mut self, rows: &[u8], place: usize) -> usize {
         let passed = rows.get(self.at..place).unwrap_or_default();
         let in_row = match memchr::memrchr(b'\n', passed) {
@@ -255,6 +242,17 @@ mod tests {
         let mut rows = rows.as_bytes().to_vec();
         rewriter.rewrite(&mut rows);
         String::from_utf8(rows).unwrap()
+    }
+
+    #[test]
+    fn replaces_an_id_within_a_field_and_counts_by_column() {
+        let (a, b) = (InstanceId::from_number(1), InstanceId::from_number(2));
+        let rules = Rules::new(a.zip(b));
+        let mut rewriter = RowRewriter::new(Arc::new(rules), vec![ColumnRule::Text, ColumnRule::Text]);
+        let mut rows = b"x\tinstance_00000000-0000-0000-0000-000000000001.\n".to_vec();
+        rewriter.rewrite(&mut rows);
+        assert_eq!(rows, b"x\tinstance_00000000-0000-0000-0000-000000000002.\n");
+        assert_eq!(rewriter.counts(), [0, 1]);
     }
 
     #[test]

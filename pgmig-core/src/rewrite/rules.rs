@@ -1,4 +1,4 @@
-//! What is to be replaced, and where.
+//! Rules for replacing IDs: the pairs of IDs, and the columns.
 
 use super::shape::Shape;
 use super::token::{Token, UUID_LENGTH};
@@ -9,41 +9,41 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-/// How a column's values are rewritten.
+/// The rule for a column's values.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ColumnRule {
     /// IDs are replaced.
     #[default]
     Text,
-    /// IDs are replaced; JSON's escapes count as the characters that they stand for.
+    /// IDs are replaced; JSON's escapes count as the characters for which they stand.
     Json,
     /// IDs are replaced, and a value that is the number of a mapped instance becomes its target's number.
     AliasNumber,
-    /// Left as it is.
+    /// Values stay unchanged.
     Excluded,
-    /// bytea, decoded.
+    /// The values are bytea, which is decoded.
     Bytea(BinaryRule),
-    /// A container of values with JSON or bytea among them: IDs are replaced, in bytea by its rule.
+    /// Containers of values with JSON or bytea among them. IDs are replaced, in bytea by the binary rule.
     Nested(Arc<Shape>, BinaryRule),
 }
 
-/// What happens to IDs in bytea and large objects.
+/// The rule for IDs in bytea and large objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BinaryRule {
-    /// They are counted and left as they are.
+    /// They are counted and left unchanged.
     #[default]
     Report,
     /// They are replaced, as in text.
     Rewrite,
-    /// They are not looked for.
+    /// They are not searched for.
     Leave,
 }
 
 /// Names a column of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnSelector {
-    /// The table's schema; any, where it is not given.
+    /// The table's schema; `None` means any.
     pub schema: Option<String>,
     /// The table.
     pub table: String,
@@ -58,7 +58,7 @@ impl ColumnSelector {
     }
 }
 
-/// All replacements of a restore. Lookups take the same time whatever their number.
+/// All replacements of a restore. The time of a lookup does not depend on their number.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     targets: HashMap<u128, [u8; UUID_LENGTH], BuildHasherDefault<IdHasher>>,
@@ -72,8 +72,8 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Rules that replace each pair's source by its target. Pairs of two equal IDs are left out: they replace
-    /// and count nothing. Of two pairs with the same source the first one counts.
+    /// Makes rules that replace each pair's source by its target. Pairs of two equal IDs are left out: they replace
+    /// and count nothing. Of two pairs with the same source the first one applies.
     pub fn new(pairs: impl IntoIterator<Item = (InstanceId, InstanceId)>) -> Self {
         let pairs: Vec<(InstanceId, InstanceId)> = pairs.into_iter().collect();
         let values: HashSet<InstanceId> = pairs.iter().map(|(_, target)| *target).collect();
@@ -92,12 +92,12 @@ impl Rules {
         rules
     }
 
-    /// The rules that a resolved mapping amounts to.
+    /// The rules of a resolved mapping.
     pub fn from_resolution(resolution: &Resolution) -> Self {
         Self::new(resolution.pairs.iter().copied()).with_numbers(resolution.numbers.iter().cloned())
     }
 
-    /// Adds numeric aliases: the whole value of an alias column, in decimal digits, and what it becomes.
+    /// Adds numeric aliases: the whole value of an alias column, in decimal digits, and its new value.
     #[must_use]
     pub fn with_numbers(mut self, numbers: impl IntoIterator<Item = (String, String)>) -> Self {
         self.numbers.extend(numbers.into_iter().filter(|(source, target)| source != target));
@@ -111,15 +111,15 @@ impl Rules {
         self
     }
 
-    /// Adds columns that are left as they are.
+    /// Adds columns that stay unchanged.
     #[must_use]
     pub fn with_excluded(mut self, columns: impl IntoIterator<Item = ColumnSelector>) -> Self {
         self.excluded.extend(columns);
         self
     }
 
-    /// Sets what happens to IDs in bytea: in these columns, and in all others. Of two entries for a column the
-    /// first one counts.
+    /// Sets the rule for IDs in bytea, for these columns and for all others. Of two entries for a column the first
+    /// one applies.
     #[must_use]
     pub fn with_bytea(
         mut self,
@@ -131,25 +131,25 @@ impl Rules {
         self
     }
 
-    /// Sets what happens to IDs in large objects.
+    /// Sets the rule for IDs in large objects.
     #[must_use]
     pub fn with_large_objects(mut self, rule: BinaryRule) -> Self {
         self.large_objects = rule;
         self
     }
 
-    /// What happens to IDs in large objects.
+    /// The rule for IDs in large objects.
     pub fn large_objects(&self) -> BinaryRule {
         self.large_objects
     }
 
-    /// Whether nothing is to be replaced anywhere.
+    /// Whether there is nothing to replace.
     pub fn is_empty(&self) -> bool {
         self.targets.is_empty() && self.numbers.is_empty()
     }
 
-    /// The rule for a column whose values are of this shape. `tables` are the names of its table: its own, and
-    /// those of the tables that it is a partition of.
+    /// The rule for a column whose values have this shape. `tables` are the names of its table and, for a partition,
+    /// of the tables above it.
     pub fn column_rule(&self, tables: &[QualifiedName], column: &str, shape: &Shape) -> ColumnRule {
         let is_selected =
             |selector: &ColumnSelector| tables.iter().any(|table| selector.selects(table, column));
@@ -171,12 +171,12 @@ impl Rules {
         }
     }
 
-    /// The sources that are no pair's target, so that none of them may be left, in lower case.
+    /// The sources that are not also targets, in lower case: none of them may be left.
     pub(super) fn gone(&self) -> &Arc<HashSet<[u8; UUID_LENGTH]>> {
         &self.gone
     }
 
-    /// What replaces `token`, in its case.
+    /// The replacement of `token`, in the same case.
     pub(super) fn replacement(&self, token: &Token) -> Option<[u8; UUID_LENGTH]> {
         let mut text = *self.targets.get(&token.id)?;
         if token.is_upper {
@@ -185,7 +185,7 @@ impl Rules {
         Some(text)
     }
 
-    /// What replaces a number in an alias column.
+    /// The replacement of a number in an alias column.
     pub(super) fn number(&self, digits: &[u8]) -> Option<&str> {
         if self.numbers.is_empty() {
             return None;
@@ -206,13 +206,13 @@ fn text(id: InstanceId) -> [u8; UUID_LENGTH] {
     text
 }
 
-/// Hashes the 128 bits of a UUID. It need not withstand chosen keys: the table is filled from the operator's
-/// mapping only, and rows are merely looked up in it.
+/// Hashes the 128 bits of a UUID. It need not withstand chosen keys: only the operator's mapping fills the table, and
+/// rows are only looked up in it.
 #[derive(Debug, Clone, Copy, Default)]
 struct IdHasher(u64);
 
 impl IdHasher {
-    /// 2^64 divided by the golden ratio; spreads neighbouring numbers.
+    /// 2^64 divided by the golden ratio, which spreads neighbouring numbers.
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
     fn mix(&mut self, word: u64) {

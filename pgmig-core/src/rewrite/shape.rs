@@ -1,31 +1,31 @@
-//! What values are made of.
+//! The shape of a column's values.
 
 use super::border::Unit;
 
-/// What a column's values are made of, as far as rewriting depends on it: which parts of the value's text are
-/// JSON or bytea, and how they are quoted there.
+/// The shape of a column's values, as far as rewriting depends on it: which parts of the text are JSON or bytea, and
+/// how they are quoted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Shape {
-    /// Text in which every character stands for itself, or is quoted by characters that are borders of an ID
-    /// anyway: `{"a\"b"}` of `text[]`, hstore, xml, tsvector, everything that holds neither JSON nor bytea.
+    /// Text without JSON or bytea, such as hstore, xml, tsvector. Every character stands for itself, or is quoted by
+    /// characters that are borders of an ID anyway: `{"a\"b"}` of `text[]`.
     #[default]
     Text,
     /// json, jsonb, or a domain over them.
     Json,
     /// bytea, or a domain over it.
     Bytea,
-    /// An array of these.
+    /// An array of values of this shape.
     Array(Box<Shape>),
     /// A composite type with these attributes.
     Record(Vec<Shape>),
-    /// A range of these.
+    /// A range over values of this shape.
     Range(Box<Shape>),
-    /// A multirange, of these ranges.
+    /// A multirange over values of this shape.
     Multirange(Box<Shape>),
 }
 
 impl Shape {
-    /// The same, with containers of nothing but text taken for text.
+    /// The same shape, in which containers of text alone are replaced by text.
     #[must_use]
     pub fn simplified(self) -> Self {
         match self {
@@ -41,7 +41,7 @@ impl Shape {
         }
     }
 
-    /// Whether there is bytea in it.
+    /// Whether it contains bytea.
     pub fn has_bytea(&self) -> bool {
         match self {
             Shape::Text | Shape::Json => false,
@@ -56,11 +56,11 @@ impl Shape {
     }
 }
 
-/// A part of a value that is in no container any more.
+/// A part of a value that is not in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Leaf {
     pub(super) kind: LeafKind,
-    /// Its characters, or bytes of them, and where in the value's text they are spelled.
+    /// The characters, or bytes of characters, and the places in the value's text where they are spelled.
     pub(super) units: Vec<Unit>,
 }
 
@@ -78,7 +78,7 @@ pub(super) fn leaves(value: &[Unit], shape: &Shape) -> Vec<Leaf> {
     found
 }
 
-/// Types cannot contain themselves, so this ends.
+/// Types cannot contain themselves, so the recursion ends.
 fn collect(value: &[Unit], shape: &Shape, found: &mut Vec<Leaf>) {
     let mut leaf = |kind| found.push(Leaf { kind, units: value.to_vec() });
     match shape {
@@ -94,7 +94,7 @@ fn collect(value: &[Unit], shape: &Shape, found: &mut Vec<Leaf>) {
             }
         }
         Shape::Range(inner) => {
-            // `empty` has no bounds; what is cut out of the word holds nothing.
+            // `empty` has no bounds; the characters that are cut out of the word contain no ID.
             parts(inside(value)).iter().for_each(|bound| collect(bound, inner, found));
         }
         Shape::Multirange(inner) => {
@@ -112,9 +112,9 @@ fn inside(value: &[Unit]) -> &[Unit] {
     value.get(1..value.len().saturating_sub(1)).unwrap_or_default()
 }
 
-/// The attributes of a composite value, or the bounds of a range, unquoted: cut at commas; a doubled quote inside
-/// quotes and anything after a backslash stands for itself (the manual, "Composite Type Input and Output Syntax",
-/// "Range Input/Output").
+/// The attributes of a composite value, or the bounds of a range, without quotes. Commas separate them. A doubled
+/// quote inside quotes stands for a quote, and a character after a backslash for itself. See the manual, "Composite
+/// Type Input and Output Syntax" and "Range Input/Output".
 fn parts(value: &[Unit]) -> Vec<Vec<Unit>> {
     let mut parts = vec![Vec::new()];
     let mut push = |unit: Option<Unit>| match (unit, parts.last_mut()) {
@@ -137,10 +137,10 @@ fn parts(value: &[Unit]) -> Vec<Vec<Unit>> {
     parts
 }
 
-/// The elements of an array of any number of dimensions, unquoted (the manual, "Array Input and Output Syntax").
-/// Nulls are taken for the text NULL, which holds no ID.
+/// The elements of an array with any number of dimensions, without quotes (the manual, "Array Input and Output
+/// Syntax"). A NULL is read as the text NULL, which contains no ID.
 fn elements(value: &[Unit]) -> Vec<Vec<Unit>> {
-    // `[0:1]={...}` has bounds other than from 1.
+    // `[0:1]={...}` has bounds that do not begin with 1.
     let start = value.iter().position(|unit| byte(unit) == b'{').unwrap_or(value.len());
     let mut elements = Vec::new();
     let mut element = Vec::new();

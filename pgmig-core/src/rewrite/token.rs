@@ -1,13 +1,13 @@
-//! Finds what has the form of a UUID.
+//! Finds bytes that have the form of a UUID.
 
 /// The length of a UUID with hyphens, in bytes.
 pub(super) const UUID_LENGTH: usize = 36;
 
-/// Where the first hyphen is in a UUID, and how far from it the others are.
+/// The place of the first hyphen in a UUID, and the distances of the others from it.
 pub(super) const FIRST_HYPHEN: usize = 8;
 pub(super) const OTHER_HYPHENS: [usize; 3] = [5, 10, 15];
 
-/// Marks a byte that is no hexadecimal digit in [`HEX_DIGITS`].
+/// Marks a byte that is not a hexadecimal digit in [`HEX_DIGITS`].
 const NOT_HEX: u8 = 0x80;
 
 /// The value of each byte as a hexadecimal digit.
@@ -28,10 +28,10 @@ const fn hex_digits() -> [u8; 256] {
     digits
 }
 
-/// 36 bytes that have the form of a UUID; whether they are an occurrence depends on their neighbours.
+/// 36 bytes that have the form of a UUID. Their neighbours decide whether they are an occurrence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
-    /// Where it begins.
+    /// The place where it begins.
     pub(super) start: usize,
     /// Its 128 bits.
     pub(super) id: u128,
@@ -40,15 +40,15 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// The first one in `text` that begins at `from` or later.
+    /// The first token in `text` that begins at `from` or later.
     ///
-    /// Goes from hyphen to hyphen, of which most texts have few, and looks at other bytes only where the other
+    /// It goes from hyphen to hyphen, of which most texts have few. It examines other bytes only where the other
     /// three hyphens are in their places.
     #[inline]
     pub(super) fn find(text: &[u8], from: usize) -> Option<Self> {
         let mut at = from.saturating_add(FIRST_HYPHEN);
         loop {
-            // Looked at first, as rules made of hyphens would take a call each.
+            // This comes first: text made of many hyphens would otherwise need a call for each.
             if text.get(at)? != &b'-' {
                 at = at.saturating_add(memchr::memchr(b'-', text.get(at..)?)?);
             }
@@ -63,12 +63,12 @@ impl Token {
         }
     }
 
-    /// Where it ends.
+    /// The place where it ends.
     pub(super) fn end(&self) -> usize {
         self.start.saturating_add(UUID_LENGTH)
     }
 
-    /// `bytes`, whose hyphens are in their places.
+    /// Parses `bytes`, in which the hyphens are in their places.
     #[inline]
     fn parse(bytes: &[u8; UUID_LENGTH], start: usize) -> Option<Self> {
         let mut id = 0_u128;

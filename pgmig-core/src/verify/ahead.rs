@@ -1,29 +1,31 @@
-//! Unpacks a table's data on a thread of its own while what came before is checked: where one table is most of what is
-//! left of an archive, that is all there is to share.
+//! Decompresses a table's data on a separate thread while earlier data is checked.
+//!
+//! If one table is most of the remaining archive, this is the only work that a second thread can share.
 
 use super::threads::Threads;
 use crate::archive::{ArchiveError, DataReader};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
-/// How much is unpacked at a time: little enough to be in the processor's cache when it is checked.
+/// How many bytes are decompressed at a time: few enough to be in the processor's cache when they are checked.
 const PIECE_BYTES: usize = 128 * 1024;
 
-/// How much is handed from thread to thread at a time. The thread that checks is the faster one and waits for each, and
-/// waking it costs as much as to unpack 50 kB.
+/// How many bytes one thread hands to the other at a time. The checking thread is faster and waits for each piece,
+/// and waking it costs as much as decompressing 50 kB.
 const AHEAD_BYTES: usize = 1024 * 1024;
 
-/// How many of these wait to be checked.
+/// How many of these pieces may wait to be checked.
 const AHEAD_PIECES: usize = 2;
 
-/// A table is checked on one thread up to here: most tables are smaller, and a thread costs more than they.
+/// Up to this size one thread checks a table. Most tables are smaller, and for them a second thread costs more than
+/// it saves.
 const ALONE_BYTES: usize = 1024 * 1024;
 
-/// Room for what is left of one piece before the next one: more than the longest character or escape.
+/// Room for the rest of the previous piece: more than the longest character or escape.
 const LEFT_BYTES: usize = 16;
 
-/// Gives all of `data` to `each`, in pieces. `each` says how much of a piece it has done with; the rest, a few bytes,
-/// it gets again before the next piece. Returns these bytes at the end.
+/// Passes all of `data` to `each`, in pieces. `each` returns how many bytes it has processed. It gets the rest, a few
+/// bytes, again before the next piece. Returns the rest at the end.
 pub(super) fn each_piece<E: From<ArchiveError>>(
     mut data: DataReader<'_>,
     threads: &Threads,
@@ -32,7 +34,7 @@ pub(super) fn each_piece<E: From<ArchiveError>>(
     let mut left = Vec::new();
     let mut piece = Piece::new(PIECE_BYTES);
     let mut read = 0;
-    // Two tables at once are read faster than one by two threads, which have to hand everything over.
+    // Two tables on two threads are read faster than one table by two threads, which must hand over every piece.
     let _helper = loop {
         if read >= ALONE_BYTES
             && let Some(helper) = threads.begin_another()
@@ -60,10 +62,10 @@ pub(super) fn each_piece<E: From<ArchiveError>>(
     })
 }
 
-/// A buffer for a piece of the data, with room before it for what is left of the piece before.
+/// A buffer for a piece of the data, with room before it for the rest of the previous piece.
 struct Piece {
     buffer: Vec<u8>,
-    /// Bytes of the piece.
+    /// The number of bytes in the piece.
     length: usize,
 }
 
@@ -72,13 +74,13 @@ impl Piece {
         Self { buffer: vec![0; LEFT_BYTES + bytes], length: 0 }
     }
 
-    /// Reads the piece, and says how many bytes it has; none at the end.
+    /// Reads the piece, and returns its number of bytes; 0 at the end.
     fn fill(&mut self, data: &mut DataReader<'_>) -> Result<usize, ArchiveError> {
         self.length = data.fill(self.buffer.get_mut(LEFT_BYTES..).unwrap_or_default())?;
         Ok(self.length)
     }
 
-    /// Gives the piece to `each`, after what was `left` of the one before, and keeps what `each` leaves.
+    /// Passes the piece to `each`, after the rest that was `left` of the previous one. Puts the new rest into `left`.
     fn give<E>(
         &mut self,
         left: &mut Vec<u8>,
@@ -97,7 +99,7 @@ impl Piece {
     }
 }
 
-/// Sends pieces until the end, which is an empty one, until an error, or until nobody takes them any more.
+/// Sends pieces until an empty one marks the end, until an error, or until the receiver is gone.
 fn unpack(
     mut data: DataReader<'_>,
     send: &SyncSender<Result<Piece, ArchiveError>>,
@@ -119,14 +121,14 @@ fn check<E: From<ArchiveError>>(
     give_back: &Sender<Piece>,
     each: &mut dyn FnMut(&[u8]) -> Result<usize, E>,
 ) -> Result<Vec<u8>, E> {
-    // The other side only ends after it has sent an empty piece, or an error.
+    // The sender ends only after it has sent an empty piece, or an error.
     while let Ok(unpacked) = receive.recv() {
         let mut piece = unpacked?;
         if piece.length == 0 {
             return Ok(left);
         }
         piece.give(&mut left, each)?;
-        // Nobody takes it after the end.
+        // After the end, the other thread no longer receives it.
         let _ = give_back.send(piece);
     }
     Err(ArchiveError::AfterError.into())

@@ -1,4 +1,4 @@
-//! Reads one data block to its end and checks what is in it.
+//! Reads one data block to its end and checks its contents.
 
 use super::ahead::each_piece;
 use super::expectation::{Expectations, Form};
@@ -12,28 +12,28 @@ use crate::archive::{
 use crate::sql::QualifiedName;
 use std::sync::{Mutex, PoisonError};
 
-/// How much of a large object is unpacked at a time.
+/// How many bytes of a large object are decompressed at a time.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Most bytes of a large object: 2^31 pages of 2 KiB (`MAX_LARGE_OBJECT_SIZE` of PostgreSQL). One that unpacks to
-/// more is a bomb.
+/// The most bytes of a large object: 2^31 pages of 2 KiB (`MAX_LARGE_OBJECT_SIZE` of PostgreSQL). An object that
+/// decompresses to more is a decompression bomb.
 const MAX_LARGE_OBJECT_BYTES: u64 = 4 << 40;
 
-/// What a block held.
+/// The contents of a block.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Checked {
-    /// Rows of a table.
+    /// The number of rows, for a table.
     pub(crate) rows: u64,
-    /// Bytes, unpacked.
+    /// The number of bytes, decompressed.
     pub(crate) bytes: u64,
-    /// OIDs of the large objects.
+    /// The OIDs of the large objects.
     pub(crate) large_objects: Vec<u32>,
 }
 
-/// A fault in a block whose place in the file is yet to be found.
+/// A fault in a block, perhaps before its place in the file is known.
 enum Found {
     Fault(Fault),
-    /// Bytes before it in the data, unpacked.
+    /// The number of decompressed bytes in the data before the fault.
     At(u64, Box<dyn FnOnce(Option<u64>) -> Fault>),
 }
 
@@ -46,17 +46,18 @@ impl<T: Into<Fault>> From<T> for Found {
 /// Checks the blocks of one archive.
 pub(crate) struct BlockChecker<'a> {
     pub(crate) expectations: &'a Expectations,
-    /// Called after each piece; an end is put to it by an error.
+    /// Called after each piece; can stop the reading by an error.
     pub(crate) each_piece: &'a (dyn Fn() -> Result<(), Fault> + Sync),
-    /// Where there is room, a large table is unpacked on a thread of its own.
+    /// If a thread is free, a large table is decompressed on a separate thread.
     pub(super) threads: &'a Threads,
-    /// Held while a stream with a wide window is unpacked: one at a time, or memory would grow with the threads.
+    /// Held while a stream with a wide window is decompressed. Only one at a time is allowed, or memory would grow
+    /// with the threads.
     pub(crate) wide: &'a Mutex<()>,
 }
 
 impl BlockChecker<'_> {
-    /// Reads `block`, which is that of the entry `label`. `again` opens it once more, to find out where in the file
-    /// a fault is.
+    /// Reads `block`, which belongs to the entry `label`. `again` opens the block again, to find the place of a fault
+    /// in the file.
     pub(crate) fn check(
         &self,
         label: &EntryLabel,
@@ -154,8 +155,8 @@ impl BlockChecker<'_> {
     }
 }
 
-/// Whether unpacking takes much memory. Each large object is a stream of its own, so that those are told only when
-/// they are there, and taken for wide.
+/// Whether decompression needs much memory. Each large object is a separate stream, whose window is not known in
+/// advance, so large objects count as wide.
 fn is_wide(block: Block<'_>) -> Result<(Block<'_>, bool), ArchiveError> {
     match block {
         Block::Data(mut data) => {
@@ -176,7 +177,7 @@ fn file_offset(archive: &Archive, id: DumpId, offset: u64) -> Option<u64> {
         let length = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE_BYTES);
         let read: Result<usize, ArchiveError> = data.read_into(&mut piece, length);
         match read.ok()? {
-            // The fault is that nothing more comes.
+            // The fault is that the data ends here.
             0 => return data.file_offset(),
             read => left -= to_u64(read),
         }

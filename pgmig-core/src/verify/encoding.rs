@@ -1,18 +1,17 @@
-//! Whether bytes are text of an archive's encoding, as far as PostgreSQL itself checks it.
+//! Checks text in an archive's encoding, as far as PostgreSQL itself checks it.
 
 use memchr::memchr;
 
-/// How the texts and rows of an archive are encoded. The rules are those of `pg_verify_mbstr` in
-/// `src/common/wchar.c`.
+/// The encoding of an archive's texts and rows. The rules are those of `pg_verify_mbstr` in `src/common/wchar.c`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TextEncoding {
     /// UTF-8.
     Utf8,
     /// Encodings of the EUC family.
     Euc(Euc),
-    /// Any bytes are text: the single-byte encodings, and SQL_ASCII.
+    /// Encodings in which any bytes are valid text: the single-byte encodings, and SQL_ASCII.
     Bytes,
-    /// Encodings in which a byte of a character can be that of a backslash; only clients have them (`pg_dump
+    /// Encodings in which a byte of a character can have the value of a backslash. Only clients have them (`pg_dump
     /// --encoding`).
     NotAsciiSafe,
 }
@@ -28,14 +27,14 @@ pub(crate) enum Euc {
     Tw,
 }
 
-/// Whether bytes are text.
+/// The result of checking bytes as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Check {
-    /// All of them.
+    /// All bytes are valid.
     Valid,
-    /// Those before this one; it begins a character that more bytes may complete.
+    /// The bytes before this one are valid. It begins a character that more bytes may complete.
     Incomplete(usize),
-    /// This byte is wrong.
+    /// This byte is invalid.
     Invalid(usize),
 }
 
@@ -44,7 +43,7 @@ const SS2: u8 = 0x8e;
 const SS3: u8 = 0x8f;
 
 impl TextEncoding {
-    /// The encoding of this name of PostgreSQL's; one that is not known is taken as any bytes.
+    /// The encoding of this PostgreSQL name. Unknown names count as encodings in which any bytes are valid.
     pub(crate) fn of(name: Option<&str>) -> Self {
         match name.unwrap_or("SQL_ASCII") {
             "UTF8" | "UNICODE" => Self::Utf8,
@@ -56,9 +55,9 @@ impl TextEncoding {
         }
     }
 
-    /// `text` without the character at its end that more bytes may complete, so far as that is told quickly.
+    /// `text` without a last character that more bytes may complete, as far as a quick check shows that.
     pub(crate) fn whole_characters(self, text: &[u8]) -> &[u8] {
-        // The longest character has four bytes: one of the last three may begin one that is not complete.
+        // The longest character has four bytes, so one of the last three bytes may begin an incomplete one.
         let begun = (1..=3.min(text.len())).find(|back| {
             let first = text.len().checked_sub(*back).and_then(|at| text.get(at));
             let length = match first {
@@ -75,10 +74,11 @@ impl TextEncoding {
         }
     }
 
-    /// Checks `text`, which begins with a character. NUL bytes are not looked for.
+    /// Checks `text`, which begins with a character. Does not look for NUL bytes.
     pub(crate) fn check(self, text: &[u8]) -> Check {
         match self {
-            // Many times as fast as the standard library where text is not ASCII; only that one says where it is wrong.
+            // For text beyond ASCII this is many times as fast as the standard library, but only the latter finds the
+            // position.
             Self::Utf8 if simdutf8::basic::from_utf8(text).is_ok() => Check::Valid,
             Self::Utf8 => match std::str::from_utf8(text) {
                 Ok(_) => Check::Valid,
@@ -90,13 +90,13 @@ impl TextEncoding {
         }
     }
 
-    /// Whether all of `text` is text of this encoding, without a NUL byte.
+    /// Whether `text` is valid in this encoding and contains no NUL byte.
     pub(crate) fn is_text(self, text: &[u8]) -> bool {
         self.check(text) == Check::Valid && memchr(0, text).is_none()
     }
 
-    /// `text` as a string that SQL's lexer takes apart where it would take the original apart: what is not ASCII
-    /// becomes other letters. `None` where it is not UTF-8 and should be.
+    /// `text` as a string that the SQL lexer splits at the same places as the original: characters beyond ASCII
+    /// become other letters. `None` if it should be UTF-8 and is not.
     pub(crate) fn lexed(self, text: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
         match (std::str::from_utf8(text), self) {
             (Ok(text), _) => Some(text.into()),
@@ -127,8 +127,8 @@ impl Euc {
         Check::Valid
     }
 
-    /// The range of the second byte and the length of a character that begins with `first`; a length of 1 for what
-    /// begins none.
+    /// For a character that begins with `first`: the range of its second byte, and its length. The length is 1 if no
+    /// longer character begins with `first`.
     fn character(self, first: u8) -> (u8, u8, usize) {
         match (self, first) {
             (Self::Jp, SS2) => (0xa1, 0xdf, 2),

@@ -1,4 +1,4 @@
-//! What the table of contents says of each data block. Checks the table of contents on the way.
+//! The contents of each data block by the table of contents, which is checked at the same time.
 
 use super::encoding::TextEncoding;
 use super::fault::Fault;
@@ -7,10 +7,10 @@ use crate::copy::CopyStatement;
 use crate::sql::{QualifiedName, SqlError, StandardStrings, split_statements};
 use std::collections::{HashMap, HashSet};
 
-/// What a data block should hold.
+/// The kind of contents that a data block should have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// A COPY stream whose rows have so many fields.
+    /// A COPY stream whose rows have this number of fields.
     Rows { fields: usize },
     /// INSERT statements for this table.
     Inserts { table: QualifiedName },
@@ -20,33 +20,33 @@ pub(crate) enum Form {
     LargeObjects,
 }
 
-/// What the table of contents says of the data.
+/// The contents of the data by the table of contents.
 #[derive(Debug)]
 pub(crate) struct Expectations {
     pub(crate) encoding: TextEncoding,
     pub(crate) strings: StandardStrings,
-    /// Tables whose rows can come under another one's name (`pg_dump --load-via-partition-root`).
+    /// Tables whose rows can be in statements for another table (`pg_dump --load-via-partition-root`).
     pub(crate) partitioned: HashSet<String>,
     blocks: HashMap<DumpId, Expected>,
-    /// OIDs of the large objects that entries make; `None` where no entry makes any (archives older than 1.12, and
-    /// dumps of the data alone).
+    /// OIDs of the large objects that entries create. `None` if no entry creates any (archive versions before 1.12,
+    /// and dumps of data alone).
     pub(crate) large_objects: Option<HashSet<u32>>,
-    /// How many entries have been gone through.
+    /// How many entries have been examined.
     entries: usize,
 }
 
-/// What the table of contents says of a data block.
+/// The contents of a data block by the table of contents.
 #[derive(Debug, Clone)]
 pub(crate) struct Expected {
     pub(crate) form: Form,
     /// The entry, for messages.
     pub(crate) label: EntryLabel,
-    /// Its table.
+    /// The name of its table.
     pub(crate) relation: String,
 }
 
 impl Expectations {
-    /// Goes through the table of contents.
+    /// Examines the table of contents.
     pub(crate) fn of(archive: &Archive) -> Result<Self, Fault> {
         let encoding = TextEncoding::of(archive.encoding());
         let strings =
@@ -63,7 +63,7 @@ impl Expectations {
         Ok(expectations)
     }
 
-    /// Goes through the entries that have come since: those of a script in a stream come with their data.
+    /// Examines the entries that have arrived since: entries of a script in a stream arrive with their data.
     pub(crate) fn read_on(&mut self, archive: &Archive) -> Result<(), Fault> {
         let entries = archive.entries().get(self.entries..).unwrap_or_default();
         for entry in entries {
@@ -85,12 +85,12 @@ impl Expectations {
         Ok(())
     }
 
-    /// What is said of the block of this entry.
+    /// The expected contents of the block of this entry.
     pub(crate) fn block(&self, id: DumpId) -> Option<&Expected> {
         self.blocks.get(&id)
     }
 
-    /// What the block of this entry should hold.
+    /// The kind of contents that the block of this entry should have.
     pub(crate) fn form(&self, id: DumpId) -> &Form {
         self.blocks.get(&id).map_or(&Form::Sql, |expected| &expected.form)
     }
@@ -104,7 +104,7 @@ fn check_texts(archive: &Archive, entry: &Entry, encoding: TextEncoding) -> Resu
     Err(Fault::Text { entry: Box::new(entry.label()), encoding })
 }
 
-/// A restore splits every definition into its statements.
+/// Checks that a definition can be split into its statements, as a restore does.
 fn check_sql(entry: &Entry, encoding: TextEncoding, strings: StandardStrings) -> Result<(), Fault> {
     let Some(sql) = entry.sql().filter(|_| encoding != TextEncoding::NotAsciiSafe) else { return Ok(()) };
     match split_statements(&lexed(sql, encoding), strings) {
@@ -130,7 +130,7 @@ fn form(entry: &Entry, encoding: TextEncoding) -> Result<Form, Fault> {
     Ok(Form::Rows { fields: columns + usize::from(copy.has_oids) })
 }
 
-/// The OIDs that `BLOB` entries and the lists of `BLOB METADATA` entries name.
+/// The OIDs that `BLOB` entries and the lists of `BLOB METADATA` entries contain.
 fn large_objects(entries: &[Entry]) -> Option<HashSet<u32>> {
     let mut oids = HashSet::new();
     for entry in entries {

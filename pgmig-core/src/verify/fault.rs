@@ -1,18 +1,18 @@
-//! What makes an archive one that cannot be restored.
+//! Faults that prevent the restore of an archive.
 
 use crate::archive::{ArchiveError, EntryLabel, Part};
 use crate::sql::SqlError;
 use serde::Serialize;
 use thiserror::Error;
 
-/// The first thing in an archive that keeps it from being restored, and its place. No variant holds a value.
+/// The first fault in an archive that prevents its restore, and its place. No variant contains a value.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The archive itself is damaged, or is none.
+    /// The archive itself is damaged, or the file is no archive.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// A text of the table of contents is not text of the archive's encoding.
+    /// A text in the table of contents is not valid in the archive's encoding.
     #[error("a text of {entry} is not valid {encoding}")]
     Text {
         /// The entry.
@@ -20,52 +20,52 @@ pub enum Fault {
         /// The archive's encoding, by PostgreSQL's name.
         encoding: String,
     },
-    /// An entry's SQL does not come to its end.
+    /// The SQL of an entry is incomplete or cannot be split.
     #[error("the SQL of {entry} cannot be taken apart: {reason}")]
     Sql {
         /// The entry.
         entry: Box<EntryLabel>,
-        /// What is wrong with it.
+        /// The fault.
         reason: SqlError,
     },
-    /// A row of a COPY stream.
+    /// A row of a COPY stream is faulty.
     #[error("{fault}, in row {row} of {entry} (byte {offset} of its data{})", in_file(*file_offset))]
     Row {
-        /// What is wrong with it.
+        /// The fault.
         fault: RowFault,
         /// The entry.
         entry: Box<EntryLabel>,
-        /// Number of the row, from 1.
+        /// The number of the row, from 1.
         row: u64,
-        /// Bytes from the start of the entry's data, unpacked.
+        /// Bytes from the start of the entry's data, decompressed.
         offset: u64,
-        /// The byte of the file that this is in, from 0; where the data is compressed, the byte up to which the file must
-        /// be read to come by it. Unknown for a stream.
+        /// The byte of the file that contains the fault, from 0. In compressed data, it is the byte up to which the
+        /// file must be read to reach the fault. Unknown for a stream.
         file_offset: Option<u64>,
     },
-    /// An INSERT statement of a table's data.
+    /// An INSERT statement in a table's data is faulty.
     #[error("{fault}, in row {row} of {entry} (byte {offset} of its data{})", in_file(*file_offset))]
     Insert {
-        /// What is wrong with it.
+        /// The fault.
         fault: InsertFault,
         /// The entry.
         entry: Box<EntryLabel>,
-        /// Number of the row that it begins with, from 1.
+        /// The number of the row with which the statement begins, from 1.
         row: u64,
-        /// Bytes from the start of the entry's data, unpacked, to the statement.
+        /// Bytes from the start of the entry's data to the statement, decompressed.
         offset: u64,
-        /// As for [`Row`](Self::Row).
+        /// Like [`Row`](Self::Row)'s.
         file_offset: Option<u64>,
     },
     /// A large object that the table of contents announces has no data.
     #[error("the data of large object {oid} is missing{}", and_others(*others))]
     LargeObjectMissing {
-        /// The first one's OID.
+        /// The OID of the first such object.
         oid: u32,
-        /// How many more miss theirs.
+        /// How many more objects have no data.
         others: usize,
     },
-    /// A large object that no entry makes.
+    /// The data contains a large object that no entry creates.
     #[error("{entry} holds large object {oid}, which no entry of the archive makes")]
     LargeObjectUnknown {
         /// The OID.
@@ -73,7 +73,7 @@ pub enum Fault {
         /// The entry.
         entry: Box<EntryLabel>,
     },
-    /// A large object comes twice.
+    /// A large object occurs twice.
     #[error("{entry} holds large object {oid} for the second time")]
     LargeObjectAgain {
         /// The OID.
@@ -81,7 +81,7 @@ pub enum Fault {
         /// The entry.
         entry: Box<EntryLabel>,
     },
-    /// A large object is larger than PostgreSQL's can be.
+    /// A large object is larger than PostgreSQL allows.
     #[error("large object {oid} of {entry} is larger than the {limit} bytes that one can hold")]
     LargeObjectTooLarge {
         /// The OID.
@@ -91,27 +91,27 @@ pub enum Fault {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The caller does not want to know any more.
+    /// The caller has stopped the verification.
     #[error("stopped before everything was read")]
     Stopped,
 }
 
-/// Where a fault is, as far as that can be told.
+/// The place of a fault, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FaultPlace {
     /// Bytes from the start of the file.
     pub file_offset: Option<u64>,
-    /// The entry, as messages call it.
+    /// The entry, as messages show it.
     pub entry: Option<String>,
     /// The row of a table, from 1.
     pub row: Option<u64>,
-    /// Bytes from the start of the entry's data, unpacked.
+    /// Bytes from the start of the entry's data, decompressed.
     pub data_offset: Option<u64>,
 }
 
 impl Fault {
-    /// Where it is.
+    /// The place of the fault.
     pub fn place(&self) -> FaultPlace {
         let entry = |label: &EntryLabel| Some(label.to_string());
         match self {
@@ -142,43 +142,43 @@ impl Fault {
     }
 }
 
-/// What is wrong with a row of a COPY stream.
+/// A fault in a row of a COPY stream.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RowFault {
-    /// It has too few fields, or too many.
+    /// The row has too few fields, or too many.
     #[error("{fields} fields instead of {expected}")]
     FieldCount {
-        /// Fields that it has.
+        /// The number of fields that it has.
         fields: u64,
-        /// Columns of the COPY statement.
+        /// The number of columns in the COPY statement.
         expected: u64,
     },
-    /// Bytes that are no text of the archive's encoding, as they are or as escapes spell them.
+    /// Bytes that are not valid in the archive's encoding, directly or after decoding of escapes.
     #[error("bytes that are not valid in the archive's encoding")]
     NotInEncoding,
-    /// A NUL, which no text of PostgreSQL holds.
+    /// A NUL byte, which PostgreSQL's texts cannot contain.
     #[error("a NUL byte")]
     NulByte,
     /// A carriage return that is not written as `\r`.
     #[error("a bare carriage return")]
     CarriageReturn,
-    /// A backslash at the end of the line, which would join it with the next.
+    /// A backslash at the end of the line, which would join it with the next line.
     #[error("a backslash before the end of the line")]
     EscapedLineEnd,
     /// A backslash before a tab, which would join two fields.
     #[error("a backslash before a tab")]
     EscapedTab,
-    /// `\.` that is not alone on its line.
+    /// A `\.` that is not alone on its line.
     #[error("an end-of-data marker that is not alone on its line")]
     StrayEndMarker,
-    /// No line `\.`.
+    /// The data ends without a line `\.`.
     #[error("the end of the data without the end-of-data marker")]
     MissingEndMarker,
-    /// Something comes after the line `\.`.
+    /// There is more data after the line `\.`.
     #[error("more data after the end-of-data marker")]
     DataAfterMarker,
-    /// Longer than a server takes.
+    /// The row is longer than a server accepts.
     #[error("more than {limit} bytes, which is more than a row can have")]
     TooLong {
         /// The limit in bytes.
@@ -186,28 +186,28 @@ pub enum RowFault {
     },
 }
 
-/// What is wrong with an INSERT statement.
+/// A fault in an INSERT statement.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InsertFault {
-    /// It is none, or not one that pg_dump writes.
+    /// It is no INSERT statement, or not in pg_dump's form.
     #[error(transparent)]
     Sql(#[from] SqlError),
     /// It does not end in a semicolon.
     #[error("an INSERT statement without its end")]
     Unfinished,
-    /// It is for another table.
+    /// It inserts into another table.
     #[error("an INSERT statement for another table")]
     OtherTable,
-    /// A row of it has too few values, or too many.
+    /// One of its rows has too few values, or too many.
     #[error("{values} values instead of {expected}")]
     ValueCount {
-        /// Values that the row has.
+        /// The number of values in the row.
         values: usize,
-        /// Columns.
+        /// The number of columns.
         expected: usize,
     },
-    /// Bytes that are no text of the archive's encoding.
+    /// Bytes that are not valid in the archive's encoding.
     #[error("bytes that are not valid in the archive's encoding")]
     NotInEncoding,
 }

@@ -1,15 +1,15 @@
-//! Checks a table's data that is INSERT statements (`pg_dump --inserts`).
+//! Checks a table's data in the form of INSERT statements (`pg_dump --inserts`).
 
 use super::encoding::TextEncoding;
 use super::expectation::Expectations;
 use super::fault::InsertFault;
 use crate::sql::{InsertStatement, QualifiedName, SqlError, StandardStrings, StatementSplitter};
 
-/// A fault of a statement and where that is.
+/// A fault of a statement, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InsertFaultAt {
     pub(crate) fault: InsertFault,
-    /// Number of the row that the statement begins with, from 1.
+    /// The number of the row with which the statement begins, from 1.
     pub(crate) row: u64,
     /// Bytes from the start of the data.
     pub(crate) offset: u64,
@@ -20,13 +20,13 @@ pub(crate) struct InsertFaultAt {
 #[must_use]
 pub(crate) struct InsertScanner<'a> {
     expectations: &'a Expectations,
-    /// The table that rows are for; `None` for SQL of any kind, which is only split into statements.
+    /// The table of the rows; `None` for any other SQL, which is only split into statements.
     table: Option<&'a QualifiedName>,
     splitter: StatementSplitter,
     rows: u64,
-    /// Values of the rows so far: all have as many.
+    /// The number of values in each row so far; all rows must have the same.
     values: Option<usize>,
-    /// Where the statement read last begins.
+    /// Where the present statement begins.
     offset: u64,
 }
 
@@ -36,13 +36,13 @@ impl<'a> InsertScanner<'a> {
         Self { expectations, table, splitter, rows: 0, values: None, offset: 0 }
     }
 
-    /// Takes the next bytes.
+    /// Scans the next bytes.
     pub(crate) fn scan(&mut self, piece: &[u8]) -> Result<(), InsertFaultAt> {
         self.splitter.feed(piece).map_err(|error| self.lost(error))?;
         self.statements()
     }
 
-    /// The data ends here. Returns the number of rows.
+    /// Ends the data, and returns the number of rows.
     pub(crate) fn finish(mut self) -> Result<u64, InsertFaultAt> {
         self.splitter.end();
         self.statements()?;
@@ -70,11 +70,11 @@ impl<'a> InsertScanner<'a> {
         }
     }
 
-    /// The lexer is lost: it says where.
+    /// The fault for an error of the lexer, at the error's place.
     fn lost(&self, error: SqlError) -> InsertFaultAt {
         let offset = match error {
             SqlError::Unterminated { offset, .. } | SqlError::StatementTooLong { offset, .. } => offset,
-            SqlError::Unexpected { .. } => self.offset,
+            _ => self.offset,
         };
         InsertFaultAt { fault: error.into(), row: self.rows + 1, offset }
     }
@@ -84,7 +84,7 @@ impl<'a> InsertScanner<'a> {
     }
 }
 
-/// Checks one statement, and says how many rows it has.
+/// Checks one statement, and returns its number of rows.
 fn check(
     text: &[u8],
     expectations: &Expectations,

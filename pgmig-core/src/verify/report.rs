@@ -1,4 +1,4 @@
-//! What a sound archive holds.
+//! The report about a sound archive.
 
 use super::block::Checked;
 use super::expectation::{Expectations, Form};
@@ -7,18 +7,17 @@ use crate::archive::{Archive, DumpId, Tail};
 use serde::Serialize;
 use std::collections::HashSet;
 
-/// What a sound archive holds.
+/// The contents of a sound archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Verified {
-    /// Entries of the table of contents.
+    /// The number of entries in the table of contents.
     pub entries: usize,
     /// Tables with a data block, in the order of the file.
     pub tables: Vec<VerifiedTable>,
     /// The large objects.
     pub large_objects: LargeObjects,
-    /// Whether the file goes on after the archive: something was appended to it. It does not keep the archive from
-    /// being restored.
+    /// Whether the file continues after the archive: other data was appended. That does not prevent the restore.
     pub has_unknown_tail: bool,
 }
 
@@ -26,38 +25,38 @@ pub struct Verified {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LargeObjects {
-    /// How many.
+    /// Their number.
     pub count: u64,
-    /// Their bytes.
+    /// The bytes of their data.
     pub data_bytes: u64,
 }
 
-/// What is in the data block of a table.
+/// The contents of a table's data block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct VerifiedTable {
     /// The table: `schema.table`, not quoted; control characters escaped.
     pub table: String,
-    /// Its rows.
+    /// The number of its rows.
     pub rows: u64,
-    /// Bytes of its data, unpacked.
+    /// The bytes of its data, decompressed.
     pub data_bytes: u64,
-    /// Bytes that they take in the file; unknown for a stream.
+    /// The bytes of its data in the file; unknown for a stream.
     pub archive_bytes: Option<u64>,
 }
 
 impl Verified {
-    /// Rows of all tables.
+    /// The number of rows in all tables.
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
     }
 
-    /// Bytes of all tables' data, unpacked.
+    /// The bytes of all tables' data, decompressed.
     pub fn data_bytes(&self) -> u64 {
         self.tables.iter().map(|table| table.data_bytes).sum()
     }
 
-    /// `blocks` are in the order of the file. Checks what only shows when all have been read.
+    /// Makes the report from `blocks` in the order of the file. Makes the checks that need all blocks.
     pub(super) fn of(
         archive: &Archive,
         expectations: &Expectations,
@@ -87,7 +86,7 @@ impl Verified {
     }
 }
 
-/// Every large object is there once, and made by an entry, where entries make them.
+/// Checks that every large object occurs once, and that an entry creates it, if entries create any.
 fn check_large_objects(
     archive: &Archive,
     expectations: &Expectations,
@@ -106,7 +105,7 @@ fn check_large_objects(
             }
         }
     }
-    // A dump of the definitions alone has no data at all.
+    // A dump of definitions alone has no data at all.
     if !blocks.iter().any(|(id, _)| *expectations.form(*id) == Form::LargeObjects) {
         return Ok(());
     }

@@ -1,25 +1,26 @@
 //! Checks the rows of a COPY stream without keeping any: memory does not grow with a row.
 //!
-//! A row is taken as `COPY FROM` of PostgreSQL takes it: what that would refuse, or would read as more or fewer
-//! rows than there are lines, is a fault.
+//! A row is read as PostgreSQL's `COPY FROM` reads it. Data that the server would refuse is a fault, and so is data
+//! that it would read as more or fewer rows than lines.
 
 use super::encoding::{Check, TextEncoding};
 use super::fault::RowFault;
-use super::glance::Glance;
 use crate::copy::{MAX_ROW_BYTES, escaped_byte};
+use crate::verify::fast_scan::Glance;
 use memchr::{memchr_iter, memchr3};
 
-/// The longest escape: `\x41`, `\101`. An escape nearer to the end than this may go on in the next piece.
+/// The longest escape: `\x41`, `\101`. An escape that begins nearer to the end may continue in the next piece.
 const LONGEST_ESCAPE: usize = 4;
 
-/// How much is looked at in one go: each byte is, several times, and so much stays next to the processor meanwhile.
+/// How many bytes are checked together. Each byte is examined several times, so they should stay in the processor's
+/// cache.
 const PART_BYTES: usize = 16 * 1024;
 
-/// A fault of a row and where it is.
+/// A fault of a row, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FaultAt {
     pub(crate) fault: RowFault,
-    /// Number of the row, from 1.
+    /// The number of the row, from 1.
     pub(crate) row: u64,
     /// Bytes from the start of the data.
     pub(crate) offset: u64,
@@ -30,36 +31,36 @@ pub(crate) struct FaultAt {
 #[must_use]
 pub(crate) struct RowScanner {
     encoding: TextEncoding,
-    /// Fields that each row must have; 0 for a table without columns, whose rows are empty lines.
+    /// The number of fields in each row; 0 for a table without columns, whose rows are empty lines.
     fields: u64,
-    /// Complete rows so far.
+    /// The number of complete rows so far.
     rows: u64,
-    /// Bytes of these.
+    /// The number of bytes in these rows.
     offset: u64,
-    /// Tabs and bytes of the row that has begun.
+    /// Tabs and bytes of the unfinished row.
     tabs: u64,
     row_bytes: u64,
-    /// The marker `\.` has been read.
+    /// Whether the marker `\.` has been read.
     ended: bool,
-    /// A character beyond ASCII that escapes spell, as far as it has come.
+    /// The unfinished character beyond ASCII that escapes spell.
     spelled: Spelled,
-    /// Most bytes of a row.
+    /// The most bytes of a row.
     limit: u64,
 }
 
-/// Bytes of one character that were given as `\xc3\xa9`, one escape right after the other.
+/// Bytes of one character that are written as `\xc3\xa9`, with one escape directly after the other.
 #[derive(Debug, Default)]
 struct Spelled {
     bytes: Vec<u8>,
-    /// Where the first escape begins and in which row, and where the last one ends.
+    /// The start and the row of the first escape, and the end of the last one.
     start: u64,
     row: u64,
     end: u64,
 }
 
-/// How far a piece is sound, and what comes there.
+/// How much of a piece is sound, and what follows.
 struct Sound {
-    /// Bytes of it.
+    /// The number of sound bytes.
     until: usize,
     next: Next,
 }
@@ -74,7 +75,7 @@ enum Next {
 }
 
 impl RowScanner {
-    /// A scanner of rows with so many fields each.
+    /// Makes a scanner of rows with this number of fields.
     pub(crate) fn new(fields: usize, encoding: TextEncoding) -> Self {
         Self {
             encoding,
@@ -89,8 +90,8 @@ impl RowScanner {
         }
     }
 
-    /// Takes the next bytes and says how many it has done with: all but a few of an escape or a character that
-    /// is not complete. These are to be given again, with more after them.
+    /// Scans the next bytes, and returns how many it has processed. The rest are a few bytes of an incomplete escape
+    /// or character. The caller must pass them again, together with the next bytes.
     pub(crate) fn scan(&mut self, piece: &[u8]) -> Result<usize, FaultAt> {
         let mut done = 0;
         loop {
@@ -118,7 +119,7 @@ impl RowScanner {
         let spelled = if is_plain { Ok(()) } else { self.check_bytes(piece, &mut sound) };
         match glance.filter(|glance| glance.rows_fit && sound.until == piece.len()) {
             Some(glance) => self.take(piece, &glance),
-            // Before the faults that were found: what is wrong in these rows is earlier.
+            // Before the faults found so far: a fault in these rows comes earlier.
             None => self.count_rows(piece.get(..sound.until).unwrap_or_default())?,
         }
         spelled?;
@@ -135,11 +136,11 @@ impl RowScanner {
         }
     }
 
-    /// The stream ends with `rest`, which [`scan`](Self::scan) has left. Returns the number of rows.
+    /// Ends the stream with `rest`, the bytes that [`scan`](Self::scan) has left. Returns the number of rows.
     pub(crate) fn finish(mut self, rest: &[u8]) -> Result<u64, FaultAt> {
         self.spelled_is_complete()?;
         let at_row_start = self.tabs == 0 && self.row_bytes == 0;
-        // A marker without a line end is one as well.
+        // A marker without a line end is valid, too.
         if self.ended || (rest == MARKER && at_row_start) {
             return Ok(self.rows);
         }
@@ -147,7 +148,7 @@ impl RowScanner {
         Err(self.fault_here(RowFault::MissingEndMarker))
     }
 
-    /// A quick look at `piece`, where that tells enough.
+    /// The quick check of `piece`; `None` if it cannot show enough.
     fn glance(&self, piece: &[u8]) -> Option<Glance> {
         let within_limit = self.row_bytes.saturating_add(to_u64(piece.len())) <= self.limit;
         let tabs = self.fields.checked_sub(1)?;
@@ -157,7 +158,7 @@ impl RowScanner {
         Glance::at(piece, self.tabs, tabs)
     }
 
-    /// Counts the rows of `piece`, which fit.
+    /// Counts the rows of `piece`, which have the right number of fields.
     fn take(&mut self, piece: &[u8], glance: &Glance) {
         let begun = to_u64(piece.len() - glance.until);
         if glance.rows == 0 {
@@ -178,8 +179,8 @@ impl RowScanner {
         }
     }
 
-    /// Looks at what is more than itself, or stands in no row: escapes, and carriage returns (COPY writes `\r`) and NULs,
-    /// which no text holds.
+    /// Checks bytes that do not stand for themselves, or are not allowed: escapes, carriage returns (COPY writes
+    /// `\r`) and NULs.
     fn check_bytes(&mut self, piece: &[u8], sound: &mut Sound) -> Result<(), FaultAt> {
         let mut from = 0;
         while let Some(found) = piece.get(from..sound.until).and_then(|rest| memchr3(b'\\', b'\r', 0, rest)) {
@@ -203,7 +204,8 @@ impl RowScanner {
         Ok(())
     }
 
-    /// Takes the escape at `at` and says how long it is; 0 where what is sound ends with it, for now or for good.
+    /// Reads the escape at `at` and returns its length; 0 if the sound part ends there, either for now or with a
+    /// fault.
     fn escape(&mut self, piece: &[u8], at: usize, sound: &mut Sound) -> Result<usize, FaultAt> {
         let escape = piece.get(at..).unwrap_or_default();
         let at_row_start = match at.checked_sub(1) {
@@ -211,7 +213,7 @@ impl RowScanner {
             None => self.row_bytes == 0,
         };
         match (escape.get(1), at_row_start) {
-            // Another one than the first byte of a character may be what looks like a backslash.
+            // An apparent backslash may be a later byte of a character.
             (Some(letter), false) if self.encoding == TextEncoding::NotAsciiSafe => {
                 return Ok(if *letter == b'\\' { 2 } else { 1 });
             }
@@ -250,7 +252,7 @@ impl RowScanner {
         Ok(0)
     }
 
-    /// Takes the escape of a byte at `at`, and says how long it is.
+    /// Reads the escape of a byte at `at`, and returns its length.
     fn spell(&mut self, piece: &[u8], at: usize, escape: &[u8]) -> Result<usize, FaultAt> {
         let (byte, length) = escaped_byte(escape);
         let start = self.offset + self.row_bytes + to_u64(at);
@@ -327,7 +329,7 @@ impl RowScanner {
         }
     }
 
-    /// A fault in the row that has begun.
+    /// A fault in the unfinished row.
     fn fault_here(&self, fault: RowFault) -> FaultAt {
         FaultAt { fault, row: self.rows + 1, offset: self.offset + self.row_bytes }
     }
@@ -370,7 +372,7 @@ mod tests {
             let (piece, after) = rest.split_at((*size).min(rest.len()));
             buffer.extend_from_slice(piece);
             let done = scanner.scan(&buffer).map_err(plain)?;
-            // An escape and a character, neither of them complete.
+            // An incomplete escape and an incomplete character.
             assert!(buffer.len() - done < LONGEST_ESCAPE + char::MAX.len_utf8());
             buffer.drain(..done);
             rest = after;
@@ -394,7 +396,7 @@ mod tests {
 
     #[test]
     fn parts_do_not_matter() {
-        // Parts begin and end anywhere in these: 13 is no divisor of their size.
+        // Parts begin and end anywhere in these rows: 13 does not divide their size.
         let row = "é\\n\t\\303\\251\n";
         assert_eq!((row.len(), PART_BYTES % row.len()), (14, 4));
         let stream = format!("{}\\.\n", row.repeat(PART_BYTES));
@@ -426,7 +428,7 @@ mod tests {
             (b"a\n", 1, F::MissingEndMarker, 2, 2),
             (b"a\nb\\", 1, F::MissingEndMarker, 2, 4),
             (b"a\n\\.\n\nb\n", 1, F::DataAfterMarker, 2, 6),
-            // What is wrong first is what is said.
+            // The first fault is reported.
             (b"1\t2\n3\xff\n\\.\n", 1, count(2, 1), 1, 0),
         ] {
             for sizes in [&[100_usize][..], &[1; 20], &[2, 3, 4]] {
@@ -465,7 +467,7 @@ mod tests {
             prop_assert_eq!(&scan(stream.as_bytes(), 2, TextEncoding::Utf8, &sizes), &expected);
         }
 
-        /// What is sound here is cut the same by the reader that restores use.
+        /// The reader of a restore splits streams that are sound here in the same way.
         #[test]
         fn sound_streams_are_those_that_restores_read(
             stream in prop::collection::vec(prop::sample::select(b"ab\\.\t\nNx3\r\x00\xc3\xa9".to_vec()), 0..40),

@@ -1,11 +1,11 @@
-//! Which block is read when, and on which thread.
+//! Decides when each block is read, and on which thread.
 
 use super::block::{BlockChecker, Checked};
 use super::expectation::Expectations;
 use super::fault::Fault;
 use super::threads::Threads;
 use crate::archive::{Archive, ArchiveError, DumpId};
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,18 +21,18 @@ pub(super) struct Schedule<'a> {
     pub(super) wide: &'a Mutex<()>,
 }
 
-/// What several threads find out together. Blocks go by their index in the file's order.
+/// The common results of several threads. Blocks have their index in the file's order.
 struct Findings {
-    /// The blocks, in the order in which they are read.
+    /// The blocks, in reading order.
     queue: Mutex<std::vec::IntoIter<(usize, DumpId)>>,
-    /// The first block with a fault, as far as is known: those behind it need not be read.
+    /// The first block known to have a fault: later blocks need not be read.
     faulty: AtomicUsize,
-    /// What was found in each block.
+    /// The result of each block.
     blocks: Mutex<Vec<Option<Result<Checked, Fault>>>>,
 }
 
 impl Schedule<'_> {
-    /// One after the other, as they come. Entries of a script in a stream come with their data.
+    /// Reads blocks one after the other, as they arrive. Entries of a script in a stream arrive with their data.
     pub(super) fn in_order(
         &self,
         archive: &mut Archive,
@@ -48,13 +48,13 @@ impl Schedule<'_> {
             }
             let Some((id, block)) = archive.next_block()? else { return Ok(blocks) };
             let expected = expectations.block(id).ok_or(ArchiveError::NoSuchEntry(id))?;
-            self.progress.table(&expected.relation);
+            self.progress.event(&Event::TableBegan { table: &expected.relation });
             let checker = self.checker(expectations, &each_piece);
             blocks.push((id, checker.check(&expected.label, block, None)?));
         }
     }
 
-    /// On several threads, each of which takes the next block that nobody has taken, the largest first.
+    /// Reads blocks on several threads. Each thread takes the next block, the largest first.
     pub(super) fn at_once(
         &self,
         archive: &Archive,
@@ -62,7 +62,7 @@ impl Schedule<'_> {
     ) -> Result<Vec<(DumpId, Checked)>, Fault> {
         let order = archive.block_order();
         let mut queue: Vec<_> = order.iter().copied().enumerate().collect();
-        // A sort that keeps the file's order among equals.
+        // This sort keeps the file's order among equals.
         queue.sort_by_key(|(_, id)| Reverse(archive.stored_bytes(*id)));
         let findings = Findings {
             queue: Mutex::new(queue.into_iter()),
@@ -71,7 +71,7 @@ impl Schedule<'_> {
         };
         std::thread::scope(|scope| {
             for _ in 1..self.jobs.get().min(order.len()) {
-                // Where no thread can be had, the others do its work.
+                // If the system cannot create a thread, the others do its work.
                 let _ = std::thread::Builder::new()
                     .name("pgmig-verify".to_owned())
                     .spawn_scoped(scope, || self.work(archive, expectations, &findings));
@@ -79,7 +79,7 @@ impl Schedule<'_> {
             self.work(archive, expectations, &findings);
         });
         let blocks = findings.blocks.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // In the file's order, so that the first fault is the one that is told.
+        // In the file's order, so that the first fault is the one that is reported.
         order
             .into_iter()
             .zip(blocks)
@@ -114,7 +114,7 @@ impl Schedule<'_> {
         in_vain: &(dyn Fn() -> bool + Sync),
     ) -> Result<Checked, Fault> {
         let Some(entry) = archive.entry(id) else { return Ok(Checked::default()) };
-        self.progress.table(&entry.relation());
+        self.progress.event(&Event::TableBegan { table: &entry.relation() });
         let (read, total) = (archive.bytes_read(), archive.size());
         let each_piece = || {
             if in_vain() {
@@ -135,7 +135,7 @@ impl Schedule<'_> {
     }
 
     fn look(&self, read: u64, total: Option<u64>) -> Result<(), Fault> {
-        self.progress.archive_bytes(read, total);
+        self.progress.event(&Event::ArchiveRead { bytes: read, total, left: None });
         if self.stop.is_cancelled() { Err(Fault::Stopped) } else { Ok(()) }
     }
 }

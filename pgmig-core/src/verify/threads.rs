@@ -1,16 +1,16 @@
-//! How many threads are at work, of those that may be.
+//! Counts the threads at work, up to a limit.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts threads that have something to do. One that has not makes room for another that helps.
+/// Counts the threads that are at work. A waiting thread makes room for another one that helps.
 #[derive(Debug)]
 pub(super) struct Threads {
     most: usize,
     busy: AtomicUsize,
 }
 
-/// A thread that is at work, until this is dropped.
+/// A thread that is at work until this is dropped.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Busy<'a>(&'a Threads);
@@ -20,13 +20,13 @@ impl Threads {
         Self { most: most.get(), busy: AtomicUsize::new(0) }
     }
 
-    /// One more is at work, whether there is room or not.
+    /// Counts one more thread, even if there is no room.
     pub(super) fn begin(&self) -> Busy<'_> {
         self.busy.fetch_add(1, Ordering::Relaxed);
         Busy(self)
     }
 
-    /// One more is at work, if there is room.
+    /// Counts one more thread, if there is room.
     pub(super) fn begin_another(&self) -> Option<Busy<'_>> {
         let more = |busy: usize| (busy < self.most).then_some(busy + 1);
         self.busy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok().then(|| Busy(self))
@@ -34,7 +34,7 @@ impl Threads {
 }
 
 impl Busy<'_> {
-    /// Waits for something that another thread has; meanwhile there is room for one more.
+    /// Waits for another thread's result; meanwhile there is room for one more thread.
     pub(super) fn wait<T>(&self, for_it: impl FnOnce() -> T) -> T {
         self.0.busy.fetch_sub(1, Ordering::Relaxed);
         let it = for_it();

@@ -1,84 +1,85 @@
-//! The commit, and how it ended when the connection was lost in it.
+//! Commits the restore, and finds out how the commit ended if the connection was lost in it.
 
 use super::readers::{Reader, Relations, Sight, readers};
-use super::transaction;
-use super::waiting::Waiting;
 use crate::error::Result;
-use crate::restore::context::Context;
+use crate::progress::{Event, Step};
 use crate::restore::error::RestoreError;
-use crate::restore::step::Step;
+use crate::restore::executor::require_same_transaction;
+use crate::restore::run::Run;
+use crate::restore::sessions::Waiting;
+use crate::server::session::Session;
+use crate::server::{OtherSession, TargetError, catalog};
 use crate::sql::quote_literal;
-use crate::target::session::Session;
-use crate::target::{OtherSession, TargetError, catalog};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 const DOING: &str = "commit the restore";
 
-/// How often the server is asked how a commit ended, a second apart.
+/// How many times pgmig asks the server how the commit ended, one second apart.
 const QUESTIONS: u32 = 10;
 
-/// How long an answer to one of them may take.
+/// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// How soon a statement that has been cancelled is looked for again.
+/// How soon pgmig looks again for a session whose statement it has cancelled, or that it has terminated.
 const AFTER_CANCELLING: Duration = Duration::from_millis(20);
 
-/// Makes all ready for the commit, and waits until nobody is in its way.
+/// Prepares the commit, and waits until no other session is in its way.
 ///
 /// # Errors
 ///
-/// [`Refusal::InUse`](crate::restore::error::Refusal::InUse) if somebody stays.
-pub(super) async fn make_ready(
-    context: &mut Context,
+/// [`Refusal::InUse`](crate::restore::Refusal::InUse) if a session does not leave in time.
+pub(crate) async fn make_ready(
+    run: &mut Run,
     mut session: Session,
     relations: &Relations,
 ) -> Result<Session> {
-    context.journal.step(Step::Commit);
-    context.failpoints.pass(Step::Commit)?;
+    run.journal.step(Step::Commit);
+    run.failpoints.pass(Step::Commit)?;
     session.become_role(None).await?;
-    // It must be on disk when the commit returns.
+    // The restore must be on disk when the commit returns.
     session.execute("SET LOCAL synchronous_commit = on", DOING).await?;
-    transaction::require(&mut session, "what was done last").await?;
-    // Last, so that nobody comes between this and the commit.
-    wait_for_snapshots(context, session.backend_pid(), relations).await?;
+    require_same_transaction(&mut session, "what was done last").await?;
+    // This comes last, so that few sessions can appear between it and the commit.
+    wait_for_snapshots(run, session.backend_pid(), relations).await?;
     Ok(session)
 }
 
-/// Commits everything.
+/// Commits the restore.
 ///
 /// # Errors
 ///
-/// [`RestoreError::CommitUnknown`] if the connection was lost in the commit and the server cannot be asked; with every
-/// other error nothing has been committed.
-pub(super) async fn commit(context: &mut Context, mut session: Session) -> Result<()> {
+/// [`RestoreError::CommitUnknown`] if the connection was lost in the commit and the server does not answer either.
+/// With every other error nothing has been committed.
+pub(crate) async fn commit(run: &mut Run, mut session: Session) -> Result<()> {
     let outcome = Outcome::of(&session);
-    context.journal.progress.committing();
+    run.journal.progress.event(&Event::Committing);
     let Err(error) = session.commit(DOING).await else {
         session.close().await;
         return Ok(());
     };
     if error.is_answer() {
-        // It did not commit.
+        // The server has answered, so it did not commit.
         return Err(error.into());
     }
     drop(session);
-    outcome.find_out(context, error).await
+    outcome.find_out(run, error).await
 }
 
-/// Waits until no other session on the target would see something between the old state and the new one.
+/// Waits until no session on the target would see a state between the old one and the new one.
 ///
-/// Who reads from a snapshot of before is waited for, or ended. Who waits for our own locks can go on only when we
-/// commit: unless it is sure to see the new state, its statement is cancelled. Of the sessions of other roles that the
-/// server shows nothing of, only pg_dump is known to have a snapshot for all of its transaction.
-async fn wait_for_snapshots(context: &mut Context, own_pid: i32, relations: &Relations) -> Result<()> {
-    let mut waiting = Waiting::up_to(context.options.swap_wait);
+/// Sessions with an older snapshot are waited for, or terminated. Sessions blocked on our locks resume only when we
+/// commit. pgmig cancels their statements, except those that are sure to see the new state. For some sessions of
+/// other roles the server shows no statement. Of these, only pg_dump is known to keep one snapshot for its whole
+/// transaction.
+async fn wait_for_snapshots(run: &mut Run, own_pid: i32, relations: &Relations) -> Result<()> {
+    let mut waiting = Waiting::up_to(run.options.swap_wait);
     let (mut cancelled, mut hidden) = (BTreeSet::new(), BTreeSet::new());
     let mut first = true;
     loop {
-        let readers = readers(context, own_pid, relations).await?;
-        let Context { control, target, options, journal, .. } = context;
+        let readers = readers(run, own_pid, relations).await?;
+        let Run { control, target, options, journal, .. } = run;
         let (mut in_the_way, mut only_ended) = (Vec::new(), true);
         for Reader { session, sight } in readers {
             match sight {
@@ -107,12 +108,12 @@ async fn wait_for_snapshots(context: &mut Context, own_pid: i32, relations: &Rel
         if in_the_way.is_empty() {
             return Ok(());
         }
-        // Who has just been cancelled or ended is looked for once more.
+        // One more look after the time is over: sessions that were just cancelled or terminated may be gone.
         if waiting.is_over() && !(only_ended && first) {
             return Err(waiting.refusal(&target.name, in_the_way).into());
         }
         if only_ended {
-            // At once, before the next one comes.
+            // Looks again at once, before the next session comes.
             first = false;
             sleep(AFTER_CANCELLING).await;
         } else {
@@ -130,7 +131,7 @@ fn going_on(session: &OtherSession) -> String {
     )
 }
 
-/// What tells how the transaction ended.
+/// The query that reports how the transaction ended.
 struct Outcome {
     query: String,
     pid: i32,
@@ -143,10 +144,10 @@ impl Outcome {
         Self { query: format!("SELECT pg_catalog.{function}('{xid}')"), pid: session.backend_pid() }
     }
 
-    /// Asks until it is decided. A server process that waits for a commit which never came is ended: then it never
-    /// comes.
-    async fn find_out(&self, context: &mut Context, lost: TargetError) -> Result<()> {
-        let Context { config, control, maintenance, application, .. } = context;
+    /// Asks until the transaction is committed or aborted. If the server process still waits for a COMMIT that the
+    /// network lost, pgmig terminates it, so that the COMMIT can no longer arrive.
+    async fn find_out(&self, run: &mut Run, lost: TargetError) -> Result<()> {
+        let Run { config, control, maintenance, application, .. } = run;
         for question in 0..QUESTIONS {
             if question > 0 {
                 sleep(Duration::from_secs(1)).await;
@@ -163,7 +164,7 @@ impl Outcome {
                         self.pid,
                         quote_literal(application)
                     );
-                    // Whether that helped, the next answer tells.
+                    // The next answer shows whether that helped.
                     let _ = control.execute(&sql, "end the transaction").await;
                 }
                 Ok(Err(_)) | Err(_) => {

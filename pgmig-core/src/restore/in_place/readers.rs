@@ -1,69 +1,72 @@
-//! Sessions that hold a snapshot of before the commit: to that, tables that the restore has made look empty.
+//! Sessions whose snapshot predates the commit: they would see the new tables as empty.
 //!
-//! A session that does not wait for us goes on to read, and ends. One that waits for our locks goes on when we commit:
-//! then a statement of isolation level READ COMMITTED sees the new state, since the server takes a statement's snapshot
-//! after it has found, and locked, its tables. Not so where the snapshot is older than that: in a transaction of
-//! another isolation level, in COPY, in a function that is not VOLATILE. The isolation level of others the server does
-//! not show, so only what is sure to see the new state is let go on; what else waits is cancelled.
+//! A session that does not wait for us reads on from its snapshot, until its transaction ends. A session that waits
+//! for our locks resumes when we commit. A statement of isolation level READ COMMITTED then sees the new state: the
+//! server takes its snapshot after it has found and locked the tables.
+//!
+//! Three kinds of statements have a snapshot that is older than their locks: a statement in a transaction of another
+//! isolation level, COPY, and a statement in a function that is not VOLATILE. The server does not show the isolation
+//! level of other sessions. So only statements that are sure to see the new state may resume; all others are
+//! cancelled.
 
-use crate::restore::context::Context;
+use crate::restore::run::Run;
+use crate::server::TargetError;
+use crate::server::catalog::{self, CAN_BE_ENDED, IS_NO_REPLICATION, OtherSession};
+use crate::server::session::{Session, TextRow};
 use crate::sql::{Lexer, StandardStrings, Token, TokenKind, quote_literal};
-use crate::target::TargetError;
-use crate::target::catalog::{self, CAN_BE_ENDED, IS_NO_REPLICATION, OtherSession};
-use crate::target::session::{Session, TextRow};
 use std::collections::{HashMap, HashSet};
 
-/// Words of statements that read from a snapshot which is older than their locks, or that set another isolation level
-/// than READ COMMITTED.
+/// Words of statements that read from a snapshot older than their locks, or that set an isolation level other than
+/// READ COMMITTED.
 const OLD_SNAPSHOT: [&str; 7] =
     ["copy", "execute", "isolation", "characteristics", "repeatable", "serializable", "snapshot"];
 
-/// What the target held, by name, before it was dropped.
+/// The names of the target's relations and functions, read before they were dropped.
 #[derive(Debug, Default)]
-pub(super) struct Relations {
-    /// Relations, by OID.
+pub(crate) struct Relations {
+    /// Names of relations, by OID.
     relations: HashMap<u32, String>,
-    /// Functions that are not the server's own.
+    /// Names of functions, except the server's own.
     functions: HashSet<String>,
 }
 
-/// What becomes of a session when we commit.
+/// The state that a session sees when we commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sight {
-    /// It does not wait for us and reads on from its snapshot.
+pub(crate) enum Sight {
+    /// The session does not wait for us and reads on from its snapshot.
     ReadsOn,
-    /// It waits for us, and may see neither the old state nor the new one.
+    /// The session waits for us, and may see neither the old state nor the new one.
     MayBeOld,
-    /// It waits for us, and the server does not show `su_username` what it does.
+    /// The session waits for us, and the server does not show its statement to `su_username`.
     Hidden,
-    /// It waits for us, and sees the new state.
+    /// The session waits for us, and sees the new state.
     New,
 }
 
 /// A session with a snapshot.
 #[derive(Debug)]
-pub(super) struct Reader {
-    pub(super) session: OtherSession,
-    pub(super) sight: Sight,
+pub(crate) struct Reader {
+    pub(crate) session: OtherSession,
+    pub(crate) sight: Sight,
 }
 
-/// What a session does that waits for us.
+/// The statement of a session that waits for us.
 #[derive(Debug)]
 struct Statement<'a> {
     text: &'a str,
-    /// Whether `text` is all of it, and all of its transaction so far.
+    /// Whether `text` is the whole statement, and the first of its transaction.
     is_all: bool,
-    /// Whether a transaction of its role is of level READ COMMITTED if nothing else is said.
+    /// Whether transactions of its role are READ COMMITTED by default.
     is_read_committed: bool,
-    /// The name of a relation that it waits for.
+    /// The name of the relation whose lock it waits for.
     relation: Option<&'a str>,
-    /// Functions that may read tables.
+    /// Names of functions that may read tables.
     functions: &'a HashSet<String>,
 }
 
 impl Relations {
-    /// Reads them, before they are dropped.
-    pub(super) async fn of(session: &mut Session) -> Result<Self, TargetError> {
+    /// Reads the names, before the objects are dropped.
+    pub(crate) async fn of(session: &mut Session) -> Result<Self, TargetError> {
         let sql = "SELECT oid, relname FROM pg_catalog.pg_class \
                    WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND oid >= 16384";
         let rows = session.rows(sql, "list the target's relations").await?;
@@ -75,14 +78,14 @@ impl Relations {
     }
 }
 
-/// Sessions on the target with a snapshot, those of this run left out.
-pub(super) async fn readers(
-    context: &mut Context,
+/// Sessions on the target with a snapshot, except those of this run.
+pub(crate) async fn readers(
+    run: &mut Run,
     own_pid: i32,
     relations: &Relations,
 ) -> Result<Vec<Reader>, TargetError> {
-    let Context { control, target, application, .. } = context;
-    // A role's sessions begin with its own settings, or the database's, or the server's.
+    let Run { control, target, application, .. } = run;
+    // A session's defaults come from its role, else from the database, else from the server.
     let sql = format!(
         "SELECT a.pid, COALESCE(a.usename, ''), a.application_name, \
              COALESCE(a.state, 'state not shown to su_username'), {CAN_BE_ENDED}, \
@@ -128,8 +131,8 @@ fn sight(row: &TextRow, relations: &Relations) -> Sight {
 }
 
 impl Statement<'_> {
-    /// Whether it is sure to: a transaction of its own, of isolation level READ COMMITTED, that waits for a table which
-    /// it names itself, and calls no function that may be what waits.
+    /// Whether the statement is sure to see the new state. It must be a READ COMMITTED transaction by itself, wait
+    /// for a table that it names, and call no function of the target: the function might be waiting for the lock.
     fn sees_the_new_state(&self) -> bool {
         let Some(relation) = self.relation.filter(|_| self.is_all && self.is_read_committed) else {
             return false;
@@ -144,7 +147,7 @@ impl Statement<'_> {
     }
 }
 
-/// The names in a text, and whether an opening parenthesis follows. `None` if it is not SQL.
+/// The names in a text, each with whether an opening parenthesis follows. `None` if the text is not SQL.
 fn names(text: &str) -> Option<Vec<(String, bool)>> {
     let tokens: Result<Vec<Token>, _> = Lexer::new(text.as_bytes(), StandardStrings::On).collect();
     let tokens: Vec<Token> = tokens.ok()?.into_iter().filter(|token| !token.kind.is_blank()).collect();
@@ -180,7 +183,7 @@ mod tests {
         ] {
             assert!(!sees(text, Some("tenant")), "{text}");
         }
-        // It waits in a function, or for a relation that is not known.
+        // These wait in a function, or for a relation that they do not name.
         for text in [
             "SELECT store.instances()",
             "SELECT store.tenant_count()",

@@ -1,72 +1,72 @@
-//! A restore from beginning to end, strategy in-place.
+//! Runs a whole restore with strategy `in-place`.
 
-use super::clearing::{self, Clearing};
 use super::commit::{commit, make_ready};
-use super::guard::Guard;
 use super::readers::Relations;
-use super::transaction;
-use super::waiting::Waiting;
+use crate::archive::Archive;
 use crate::error::Result;
+use crate::progress::Step;
 use crate::restore::build::Build;
-use crate::restore::context::{Context, keep_alive};
-use crate::restore::error::{Refusal, RestoreError};
+use crate::restore::build::commit_guard::Guard;
+use crate::restore::clearing::{self, Clearing};
+use crate::restore::error::RestoreError;
+use crate::restore::executor::require_same_transaction;
 use crate::restore::options::Erase;
-use crate::restore::prepared::Restore;
-use crate::restore::report::{RestoreReport, TargetContents};
-use crate::restore::step::Step;
+use crate::restore::refusal::Refusal;
+use crate::restore::report::contents::TargetContents;
+use crate::restore::report::restored::RestoreReport;
+use crate::restore::run::{Run, keep_alive};
+use crate::restore::sessions::Waiting;
+use crate::server::contents::{self, Holdings};
+use crate::server::session::Session;
+use crate::server::{TargetError, catalog};
 use crate::sql::quote_literal;
-use crate::target::contents::{self, Holdings};
-use crate::target::session::Session;
-use crate::target::{TargetError, catalog};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Settings of the session that does everything. Whoever waits for a lock keeps others from it, so no waiting for long.
-/// Compiling the queries of the catalogs takes longer than running them. While the archive is slow to come, nothing
-/// between here and the server may take the connection for dead.
+/// Settings of the session that does the whole restore.
+///
+/// A waiter on a lock blocks everyone behind it, so `lock_timeout` is short. Compiling the catalog queries takes
+/// longer than running them, so `jit` is off. The keepalives stop firewalls and proxies from dropping the connection
+/// as dead while the archive is slow to arrive.
 const SETTINGS: &str =
     "SET lock_timeout = '5s'; SET jit = off; SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10";
 
-/// From 14 on: how soon a server process that is at work finds out that its client is gone.
+/// From PostgreSQL 14 on: how soon a busy server process notices that its client is gone.
 const CLIENT_CHECK: &str = "SET client_connection_check_interval = '10s'";
 
-/// SQLSTATEs of what another session stands in the way of: a lock that was not to be had in time, a deadlock.
+/// SQLSTATEs that show that another session is in the way: lock not available in time, deadlock.
 const IN_THE_WAY: [&str; 2] = ["55P03", "40P01"];
 
-/// How long the server process of a run that failed is waited for.
+/// How long pgmig waits for the server process of a failed run to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A restore in place under way.
-pub(in crate::restore) struct InPlace {
-    context: Context,
-    /// What the target held.
+pub(crate) struct InPlaceRestore {
+    run: Run,
+    /// The names of the relations and functions that the target held.
     relations: Relations,
 }
 
-impl InPlace {
-    /// Takes a prepared restore apart: what fills the target, and what goes on around that.
-    pub(in crate::restore) fn new(restore: Restore) -> (Self, Build) {
-        let database = restore.database().to_owned();
-        let (context, build) = Context::new(restore, database);
-        (Self { context, relations: Relations::default() }, build)
+impl InPlaceRestore {
+    pub(crate) fn new(run: Run) -> Self {
+        Self { run, relations: Relations::default() }
     }
 
-    pub(in crate::restore) async fn execute(&mut self, build: Build) -> Result<RestoreReport> {
-        self.context.lock().await?;
-        // Of runs that took the other strategy.
-        self.context.clean_leftovers().await?;
-        self.context.failpoints.pass(Step::CleanLeftovers)?;
+    pub(crate) async fn execute(mut self, build: Build, archive: Archive) -> Result<RestoreReport> {
+        self.run.lock().await?;
+        // Left by runs with strategy `swap`.
+        self.run.clean_leftovers().await?;
+        self.run.failpoints.pass(Step::CleanLeftovers)?;
         let session = self.open().await?;
         let pid = session.backend_pid();
-        let cancel = self.context.cancel.clone();
+        let cancel = self.run.cancel.clone();
         let restored = tokio::select! {
-            restored = self.restore(session, build) => restored,
+            restored = self.restore(session, build, archive) => restored,
             () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
         };
         let restored = match restored {
             Ok(session) => tokio::select! {
-                ready = make_ready(&mut self.context, session, &self.relations) => ready,
+                ready = make_ready(&mut self.run, session, &self.relations) => ready,
                 () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
             },
             failed => failed,
@@ -78,49 +78,49 @@ impl InPlace {
                 return Err(error);
             }
         };
-        // From here on an interruption comes too late.
-        let committed = commit(&mut self.context, session).await;
+        // From here on it is too late to interrupt the restore.
+        let committed = commit(&mut self.run, session).await;
         if !matches!(committed, Ok(()) | Err(crate::Error::Restore(RestoreError::CommitUnknown { .. }))) {
             self.end(pid).await;
         }
         committed?;
-        Ok(self.context.report())
+        Ok(self.run.report())
     }
 
     async fn open(&self) -> Result<Session> {
-        let Context { config, target, application, .. } = &self.context;
+        let Run { config, target, application, .. } = &self.run;
         let mut session = Session::open(config, &target.name, application).await?;
         session.execute(SETTINGS, "set up the session").await?;
         if session.server_version() >= 140_000 {
-            // Not every platform has it.
+            // Some platforms do not support this setting.
             let _ = session.execute(CLIENT_CHECK, "set up the session").await;
         }
         Ok(session)
     }
 
-    /// Everything but the commit, for which the session is returned.
-    async fn restore(&mut self, mut session: Session, mut build: Build) -> Result<Session> {
+    /// Does everything except the commit, and returns the session for it.
+    async fn restore(&mut self, mut session: Session, mut build: Build, archive: Archive) -> Result<Session> {
         self.clear(&mut session, &mut build).await?;
-        let Context { control, journal, .. } = &mut self.context;
+        let Run { control, journal, .. } = &mut self.run;
         let session = tokio::select! {
-            built = build.run_in(session, journal) => built?,
+            built = build.run_in(session, archive, journal) => built?,
             lost = keep_alive(control) => return Err(lost.into()),
         };
-        self.context.refuse_warnings()?;
+        self.run.refuse_warnings()?;
         Ok(session)
     }
 
-    /// Begins the transaction and drops what the target holds, when nobody else is there any more.
+    /// Begins the transaction and drops the objects of the target, as soon as no other session is in the target.
     async fn clear(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
-        self.context.journal.step(Step::Clear);
-        let mut waiting = Waiting::up_to(self.context.options.swap_wait);
+        self.run.journal.step(Step::Clear);
+        let mut waiting = Waiting::up_to(self.run.options.swap_wait);
         loop {
-            let Context { control, target, application, .. } = &mut self.context;
+            let Run { control, target, application, .. } = &mut self.run;
             let sessions = catalog::other_sessions(control, &target.name, application).await?;
             if sessions.is_empty() && self.try_to_clear(session, build).await? {
                 return Ok(());
             }
-            let Context { control, target, options, journal, application, .. } = &mut self.context;
+            let Run { control, target, options, journal, application, .. } = &mut self.run;
             if waiting.is_over() {
                 let sessions = catalog::other_sessions(control, &target.name, application).await?;
                 return Err(waiting.refusal(&target.name, sessions).into());
@@ -134,7 +134,7 @@ impl InPlace {
         }
     }
 
-    /// False if somebody else is in the way; then nothing has been changed.
+    /// Returns false, with nothing changed, if another session is in the way.
     async fn try_to_clear(&mut self, session: &mut Session, build: &mut Build) -> Result<bool> {
         session.begin_one_transaction("begin the restore").await?;
         let cleared = self.clear_now(session, build).await;
@@ -150,33 +150,34 @@ impl InPlace {
     }
 
     async fn clear_now(&mut self, session: &mut Session, build: &mut Build) -> Result<()> {
-        let owner = self.context.config.username().to_owned();
-        // A login role may not inherit the rights of `username`.
+        let owner = self.run.config.username().to_owned();
+        // The login role may not inherit the rights of `username`.
         if !catalog::is_superuser(session).await? {
             session.become_role(Some(&owner)).await?;
         }
         clearing::lock_tables(session, &owner).await?;
-        if self.context.options.erase == Erase::Refuse {
+        if self.run.options.erase == Erase::Refuse {
             self.refuse_filled(session).await?;
         }
         build.remember_target(session).await?;
         self.relations = Relations::of(session).await?;
         let clearing = Clearing::of(session, &owner).await?;
         clearing.clear(session).await?;
-        transaction::require(session, "the clearing of the target").await?;
+        require_same_transaction(session, "the clearing of the target").await?;
         session.become_role(Some(&owner)).await?;
         build.guard = Some(Guard::set(session).await?);
-        self.context.failpoints.pass(Step::Clear)?;
+        self.run.failpoints.pass(Step::Clear)?;
         Ok(())
     }
 
-    /// A target that was empty and may not be erased must still be empty, now that nobody else can write to it.
+    /// Refuses a target that has been filled meanwhile. It was empty, and the user has not allowed pgmig to erase it.
+    /// No other session can write to it now.
     async fn refuse_filled(&self, session: &mut Session) -> Result<()> {
         let doing = "look whether the target is still empty";
         session.begin(doing).await?;
         let holdings = contents::holdings(session, &HashSet::new()).await;
         session.rollback(doing).await?;
-        let database = self.context.target.name.clone();
+        let database = self.run.target.name.clone();
         let Holdings { tables, rows, large_objects } = match holdings {
             Err(error) if error.is_answer() => {
                 let contents = "rows that cannot be read".to_owned();
@@ -191,22 +192,22 @@ impl InPlace {
         Err(Refusal::Filled { database, contents: contents.describe() }.into())
     }
 
-    /// Ends the server process that has the transaction open, which may be at work still, so that the target is
-    /// unlocked when this returns.
+    /// Terminates the server process that has the transaction open, so that the target is unlocked on return. The
+    /// process may still be at work.
     async fn end(&mut self, pid: i32) {
         if let Err(error) = self.try_to_end(pid).await {
-            self.context.journal.notice(format!(
+            self.run.journal.notice(format!(
                 "server process {pid} may hold its locks on the target until it has rolled back ({error})"
             ));
         }
     }
 
     async fn try_to_end(&mut self, pid: i32) -> Result<(), TargetError> {
-        let Context { config, control, application, maintenance, .. } = &mut self.context;
+        let Run { config, control, application, maintenance, .. } = &mut self.run;
         if control.execute("SELECT 1", "reach the server").await.is_err() {
             *control = Session::open(config, maintenance, application).await?;
         }
-        // The process may have ended, and its ID be another's by now.
+        // The process may have ended, and another process may have its ID by now.
         let ours = format!(
             "FROM pg_catalog.pg_stat_activity WHERE pid = {pid} AND application_name = {}",
             quote_literal(application)

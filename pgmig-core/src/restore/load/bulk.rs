@@ -1,28 +1,28 @@
-//! Settings of a session that loads much: on the session only, so that nothing of them stays.
+//! Settings for a session that loads many rows. They apply to the session only, so none of them remains.
 
 use crate::restore::options::ToastCompression;
-use crate::target::TargetError;
-use crate::target::session::Session;
+use crate::server::TargetError;
+use crate::server::session::Session;
 use std::num::NonZeroUsize;
 
-/// More than this makes no index faster.
+/// A higher value builds no index faster.
 const MAINTENANCE_WORK_MEM_MAX_KB: u64 = 1024 * 1024;
 
-/// Settings that a bulk load should have on this server.
+/// Settings for a bulk load on this server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BulkSettings {
+pub(crate) struct BulkSettings {
     maintenance_work_mem_kb: u64,
     lz4: bool,
 }
 
 impl BulkSettings {
-    /// Finds out what the server has.
-    pub(super) async fn of_server(
+    /// Reads the server's settings.
+    pub(crate) async fn of_server(
         session: &mut Session,
         jobs: NonZeroUsize,
         toast: ToastCompression,
     ) -> Result<Self, TargetError> {
-        // shared_buffers is in blocks, the other in kB.
+        // `shared_buffers` is in blocks, `maintenance_work_mem` in kB.
         let sql = "SELECT pg_catalog.max(setting) FILTER (WHERE name = 'maintenance_work_mem'), \
                    pg_catalog.max(setting::pg_catalog.int8 * pg_catalog.current_setting('block_size')::pg_catalog.int8 / 1024) \
                    FILTER (WHERE name = 'shared_buffers'), \
@@ -35,22 +35,22 @@ impl BulkSettings {
         Ok(Self::new(row.number(0), row.number(1), jobs, lz4))
     }
 
-    /// The server's memory cannot be asked for. Where somebody has set `shared_buffers`, it is about a quarter of
-    /// that, so all sessions together may take as much again; never less than the server's own setting.
+    /// Divides as much memory as `shared_buffers` among the sessions. The server does not report its memory, but an
+    /// administrator sets `shared_buffers` to about a quarter of it. A session never gets less than the server's own
+    /// setting.
     fn new(own_kb: u64, shared_buffers_kb: u64, jobs: NonZeroUsize, lz4: bool) -> Self {
         let jobs = u64::try_from(jobs.get()).unwrap_or(u64::MAX);
         let share = (shared_buffers_kb / jobs).min(MAINTENANCE_WORK_MEM_MAX_KB);
         Self { maintenance_work_mem_kb: own_kb.max(share), lz4 }
     }
 
-    /// The statements that apply them.
-    pub(super) fn to_sql(&self) -> String {
-        // What the staging database holds is made durable by the swap's commit, so no commit before has to wait.
+    pub(crate) fn to_sql(&self) -> String {
+        // No commit before the swap has to wait for the disk: the swap's commit makes the staging database durable.
         let mut sql = "SET synchronous_commit = off;".to_owned();
         if self.maintenance_work_mem_kb > 0 {
             sql.push_str(&format!("SET maintenance_work_mem = {};", self.maintenance_work_mem_kb));
         }
-        // The default for columns that say nothing themselves; it is not written into any definition.
+        // Only the default, for columns without a method of their own; no definition contains it.
         if self.lz4 {
             sql.push_str("SET default_toast_compression = lz4;");
         }

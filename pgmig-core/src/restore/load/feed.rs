@@ -1,8 +1,8 @@
-//! Data of the archive on their way from the threads that read to the connections that load.
+//! Carries data from the threads that read the archive to the connections that load it.
 //!
-//! This is the one place where sync meets async. The rows of a table are a *feed*, and so is an entry of large
-//! objects. Several connections can take from one feed. What is under way is bounded in number and in bytes, so
-//! that no reader is ever further ahead than that.
+//! This is the one place where synchronous and asynchronous code meet. The rows of a table are a *feed*, and so is an
+//! entry of large objects. Several connections can take pieces from one feed. The pieces under way are limited in
+//! number and in bytes, so a reader is never further ahead than that.
 
 use crate::archive::DumpId;
 use crate::error::{Error, Result};
@@ -12,18 +12,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
-/// Pieces of one feed under way.
+/// The most pieces of one feed under way.
 const PIECES_AHEAD: usize = 16;
 
-/// Bytes under way from one reader; one piece may be larger, alone.
+/// The most bytes under way from one reader. A larger piece passes alone.
 const BYTES_AHEAD: usize = 2 * 1024 * 1024;
 
-/// Feeds under way that nobody has begun to load.
+/// The most feeds under way that no connection has begun to load.
 const FEEDS_AHEAD: usize = 32;
 
-/// What a feed holds.
+/// The content of a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::restore) enum Content {
+pub(crate) enum Content {
     /// The rows of this table of the plan.
     Table(usize),
     /// The large objects of this entry.
@@ -31,51 +31,51 @@ pub(in crate::restore) enum Content {
 }
 
 /// One piece of a feed.
-pub(in crate::restore) enum Piece {
-    /// Whole rows as COPY text.
+pub(crate) enum Piece {
+    /// Complete rows as COPY text.
     Rows(Rows),
     /// INSERT statements in the archive's encoding.
     Statements(Vec<u8>),
     /// Parts of large objects, in order.
     LargeObjects(Vec<LargeObjectPart>),
-    /// Everything has been given.
+    /// The end of the feed, after all pieces.
     End(TableEnd),
 }
 
-/// A run of whole rows.
-pub(in crate::restore) struct Rows {
-    pub(in crate::restore) bytes: Bytes,
-    /// The number of the first of them in the archive, from 1.
-    pub(in crate::restore) first: u64,
-    pub(in crate::restore) count: u64,
+/// Consecutive complete rows.
+pub(crate) struct Rows {
+    pub(crate) bytes: Bytes,
+    /// The number of the first row in the archive, from 1.
+    pub(crate) first: u64,
+    pub(crate) count: u64,
 }
 
-/// What was read and rewritten of one table.
+/// Totals of a table after all its rows have been read and rewritten.
 #[derive(Debug, Default)]
-pub(in crate::restore) struct TableEnd {
-    pub(in crate::restore) rows: u64,
-    pub(in crate::restore) bytes: u64,
-    /// The columns, where IDs are replaced.
-    pub(in crate::restore) columns: Vec<String>,
-    /// Replacements by column, in their order.
-    pub(in crate::restore) replaced: Vec<u64>,
-    /// IDs found in bytea and left as they are, by column.
-    pub(in crate::restore) left: Vec<u64>,
-    /// Mapping keys that are no values and are still there, outside excluded columns.
-    pub(in crate::restore) leftovers: u64,
-    /// Some statements' rows could not be counted; `rows` is then too small.
-    pub(in crate::restore) is_uncounted: bool,
+pub(crate) struct TableEnd {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    /// The columns, if IDs are replaced.
+    pub(crate) columns: Vec<String>,
+    /// Replacements by column, in the order of the columns.
+    pub(crate) replaced: Vec<u64>,
+    /// IDs found in bytea and left unchanged, by column.
+    pub(crate) left: Vec<u64>,
+    /// Mapping keys that are not mapping values and are still in the rows, outside excluded columns.
+    pub(crate) leftovers: u64,
+    /// Whether the rows of some statements could not be counted; `rows` is then too small.
+    pub(crate) is_uncounted: bool,
 }
 
 /// A part of a large object.
 #[derive(Debug)]
-pub(in crate::restore) struct LargeObjectPart {
-    pub(in crate::restore) oid: u32,
-    /// Where in the object it begins, in bytes.
-    pub(in crate::restore) offset: u64,
-    pub(in crate::restore) bytes: Vec<u8>,
-    /// IDs found in the whole object, replaced or not; with its last part, zero before.
-    pub(in crate::restore) ids: u64,
+pub(crate) struct LargeObjectPart {
+    pub(crate) oid: u32,
+    /// Where the part begins in the object, in bytes.
+    pub(crate) offset: u64,
+    pub(crate) bytes: Vec<u8>,
+    /// IDs found in the whole object, replaced or not; zero except in its last part.
+    pub(crate) ids: u64,
 }
 
 impl Piece {
@@ -89,21 +89,21 @@ impl Piece {
     }
 }
 
-/// The end of a reading thread: where its feeds begin.
-pub(in crate::restore) struct FeedSender {
+/// The reading thread's end of the channel: it begins feeds.
+pub(crate) struct FeedSender {
     feeds: mpsc::Sender<Feed>,
     budget: Arc<Budget>,
-    /// Feeds of all readers so far.
+    /// The number of feeds begun so far by all readers.
     begun: Arc<AtomicUsize>,
 }
 
 impl FeedSender {
-    /// Begins a feed; the one before must have ended.
+    /// Begins a feed; the previous one must have ended.
     ///
     /// # Errors
     ///
-    /// The load has ended. What it ended with is the error that counts.
-    pub(in crate::restore) fn begin(&self, content: Content) -> Result<PieceSender> {
+    /// The load has ended. The error that ended it is the one to report.
+    pub(crate) fn begin(&self, content: Content) -> Result<PieceSender> {
         let (pieces, receiver) = mpsc::channel(PIECES_AHEAD);
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let feed = Feed { content, number, pieces: tokio::sync::Mutex::new(receiver) };
@@ -112,57 +112,57 @@ impl FeedSender {
     }
 }
 
-/// Where the pieces of one feed go.
-pub(in crate::restore) struct PieceSender {
-    pieces: mpsc::Sender<(Piece, Held)>,
+/// The sending end of one feed.
+pub(crate) struct PieceSender {
+    pieces: mpsc::Sender<(Piece, BudgetGuard)>,
     budget: Arc<Budget>,
 }
 
 impl PieceSender {
-    /// Sends a piece, and waits while too much is under way.
+    /// Sends a piece. Waits while too many bytes are under way.
     ///
     /// # Errors
     ///
-    /// The load has ended. What it ended with is the error that counts.
-    pub(in crate::restore) fn send(&self, piece: Piece) -> Result<()> {
+    /// The load has ended. The error that ended it is the one to report.
+    pub(crate) fn send(&self, piece: Piece) -> Result<()> {
         let held = Budget::hold(&self.budget, piece.bytes());
         self.pieces.blocking_send((piece, held)).map_err(|_| RestoreError::Interrupted.into())
     }
 }
 
 /// The pieces of one table, or of one entry of large objects.
-pub(in crate::restore) struct Feed {
-    pub(in crate::restore) content: Content,
+pub(crate) struct Feed {
+    pub(crate) content: Content,
     /// Its place in the order in which feeds were begun, from 0.
-    pub(in crate::restore) number: usize,
-    pieces: tokio::sync::Mutex<mpsc::Receiver<(Piece, Held)>>,
+    pub(crate) number: usize,
+    pieces: tokio::sync::Mutex<mpsc::Receiver<(Piece, BudgetGuard)>>,
 }
 
 impl Feed {
-    /// The next piece, for whichever connection asks first. `None` after [`Piece::End`], and where the reading
-    /// failed. Nothing is lost if this is given up while it waits.
-    pub(in crate::restore) async fn next(&self) -> Option<Piece> {
+    /// The next piece, for the connection that asks first. `None` after [`Piece::End`], or if the reading failed. No
+    /// piece is lost if the caller drops this future while it waits.
+    pub(crate) async fn next(&self) -> Option<Piece> {
         self.pieces.lock().await.recv().await.map(|(piece, _held)| piece)
     }
 }
 
-/// The loading connections' end.
-pub(in crate::restore) struct Feeds {
+/// The loading connections' end of the channel.
+pub(crate) struct Feeds {
     feeds: mpsc::Receiver<Feed>,
     outcomes: Vec<oneshot::Receiver<Result<()>>>,
 }
 
-/// What a reading thread does.
-pub(in crate::restore) type Read = Box<dyn FnOnce(FeedSender) -> Result<()> + Send>;
+/// The work of a reading thread.
+pub(crate) type Read = Box<dyn FnOnce(FeedSender) -> Result<()> + Send>;
 
 impl Feeds {
-    /// Starts each reader on a thread of its own rather than one of the runtime's: a read from a pipe can block
-    /// for ever, and must not keep a program from ending.
+    /// Starts each reader on its own thread, not on one of the runtime's. A read from a pipe can block for ever, and
+    /// must not prevent the program from ending.
     ///
     /// # Errors
     ///
-    /// There is no thread to be had.
-    pub(in crate::restore) fn of(readers: Vec<Read>) -> Result<Self> {
+    /// The system cannot create a thread.
+    pub(crate) fn of(readers: Vec<Read>) -> Result<Self> {
         let (sender, feeds) = mpsc::channel(FEEDS_AHEAD);
         let begun = Arc::default();
         let mut outcomes = Vec::new();
@@ -171,7 +171,7 @@ impl Feeds {
                 FeedSender { feeds: sender.clone(), budget: Arc::default(), begun: Arc::clone(&begun) };
             let (tell, outcome) = oneshot::channel();
             let run = move || {
-                // Nobody listens any more if the load failed.
+                // The receiver is gone if the load failed.
                 let _ = tell.send(read(feeds));
             };
             let spawned = std::thread::Builder::new().name("pgmig-archive".to_owned()).spawn(run);
@@ -182,19 +182,20 @@ impl Feeds {
         Ok(Self { feeds, outcomes })
     }
 
-    /// The next feed, in the order in which they were begun; `None` after the last, and after an error.
-    pub(in crate::restore) async fn next(&mut self) -> Option<Feed> {
+    /// The next feed, in the order in which they were begun; `None` after the last feed, and after an error.
+    pub(crate) async fn next(&mut self) -> Option<Feed> {
         self.feeds.recv().await
     }
 
-    /// How the reading ended. All feeds must have been dropped, or a reader waits for ever to be rid of its pieces.
-    pub(in crate::restore) async fn finish(self) -> Result<()> {
+    /// How the reading ended. All feeds must have been dropped first: otherwise a reader waits for ever to send its
+    /// pieces.
+    pub(crate) async fn finish(self) -> Result<()> {
         drop(self.feeds);
         let mut failed = None;
         for outcome in self.outcomes {
             let died = |_| RestoreError::Internal("the thread that reads the archive has died".to_owned());
             if let Err(error) = outcome.await.map_err(died)? {
-                // Readers whose pieces nobody takes any more only follow another's error.
+                // A reader whose feed was dropped reports `Interrupted`, which only follows from another error.
                 let follows = |error: &Error| matches!(error, Error::Restore(RestoreError::Interrupted));
                 if failed.as_ref().is_none_or(follows) {
                     failed = Some(error);
@@ -205,7 +206,7 @@ impl Feeds {
     }
 }
 
-/// How many bytes are under way.
+/// The number of bytes under way.
 #[derive(Debug, Default)]
 struct Budget {
     held: Mutex<usize>,
@@ -213,19 +214,19 @@ struct Budget {
 }
 
 /// Bytes that count until this is dropped: with the piece, taken or not.
-struct Held {
+struct BudgetGuard {
     budget: Arc<Budget>,
     bytes: usize,
 }
 
 impl Budget {
-    fn hold(budget: &Arc<Self>, bytes: usize) -> Held {
+    fn hold(budget: &Arc<Self>, bytes: usize) -> BudgetGuard {
         let mut held = budget.lock();
         while *held > 0 && held.saturating_add(bytes) > BYTES_AHEAD {
             held = budget.released.wait(held).unwrap_or_else(PoisonError::into_inner);
         }
         *held = held.saturating_add(bytes);
-        Held { budget: Arc::clone(budget), bytes }
+        BudgetGuard { budget: Arc::clone(budget), bytes }
     }
 
     fn lock(&self) -> MutexGuard<'_, usize> {
@@ -233,7 +234,7 @@ impl Budget {
     }
 }
 
-impl Drop for Held {
+impl Drop for BudgetGuard {
     fn drop(&mut self) {
         let mut held = self.budget.lock();
         *held = held.saturating_sub(self.bytes);

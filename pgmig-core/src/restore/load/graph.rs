@@ -1,59 +1,61 @@
-//! What each entry that comes after the rows has to wait for, and which of them cannot run at the same time.
-//! Pure.
+//! Which entries each entry after the rows must wait for, and which entries cannot run at the same time. Pure.
 //!
-//! The rules are pg_restore's (`fix_dependencies`, `identify_locking_dependencies`), but for two: only indexes,
-//! constraints and foreign keys are made while other tables are still being loaded, and only on tables whose rows
-//! all come from their own entry; and whatever else there is on a table waits for those that come before it.
+//! The rules are pg_restore's (`fix_dependencies`, `identify_locking_dependencies`), with two exceptions:
+//!
+//! - Only indexes, constraints and foreign keys are created while other tables are still being loaded. All rows of
+//!   their tables must come from the tables' own entries.
+//! - Every other entry of a table waits for the entries of that table that precede it.
 
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
-use crate::restore::plan::{Half, RowForm, TableLoad, Task};
+use crate::restore::plan::kinds::{self, TableWork};
+use crate::restore::plan::{EntryStep, RowForm, TableLoad, Task};
 use crate::sql::QualifiedName;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// One entry and what it waits for.
+/// One entry, and the tables and entries that it waits for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::restore) struct Node {
-    pub(in crate::restore) kind: Kind,
-    /// Entries that must be there, by their places in the graph.
-    pub(in crate::restore) after: Vec<usize>,
-    /// Tables whose rows must be there, by their places in the plan.
-    pub(in crate::restore) after_rows: Vec<usize>,
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    /// Entries that must be complete, by their places in the graph.
+    pub(crate) after: Vec<usize>,
+    /// Tables that must be loaded, by their places in the plan.
+    pub(crate) after_rows: Vec<usize>,
     /// Whether it waits for all rows of all tables.
-    pub(in crate::restore) after_all_rows: bool,
-    /// TABLE entries that it locks against everybody.
-    pub(in crate::restore) exclusive: Vec<DumpId>,
-    /// TABLE entries that it locks against writing: several indexes of a table can be made at a time.
-    pub(in crate::restore) shared: Vec<DumpId>,
-    /// Tables that it is about, by their places in the plan: it is as much work as the largest of them.
-    pub(in crate::restore) tables: Vec<usize>,
-    /// Whether it is also about a table without rows of its own: the root of partitions can be much work.
-    pub(in crate::restore) has_root: bool,
+    pub(crate) after_all_rows: bool,
+    /// TABLE entries that it locks exclusively.
+    pub(crate) exclusive: Vec<DumpId>,
+    /// TABLE entries that it locks against writing: several indexes of one table can be built at the same time.
+    pub(crate) shared: Vec<DumpId>,
+    /// Tables that it is on or refers to, by their places in the plan. The largest of them determines its weight.
+    pub(crate) tables: Vec<usize>,
+    /// Whether it also concerns a table without rows of its own: a partition root, which can be much work.
+    pub(crate) has_root: bool,
 }
 
-/// What an entry makes, as far as it matters for the order.
+/// The kind of an entry, as far as it matters for the order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::restore) enum Kind {
+pub(crate) enum Kind {
     Index,
     /// A primary key, a unique or an exclusion constraint.
     Constraint,
     ForeignKey,
     #[default]
     Other,
-    /// Comes after all entries before it: its table is not known.
+    /// Comes after all entries before it, since its table is not known.
     Barrier,
 }
 
 /// The entries that come after the rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::restore) struct Graph {
-    pub(in crate::restore) nodes: Vec<Node>,
-    /// The bytes that the rows of each table of the plan take in the archive, where that is known.
-    pub(in crate::restore) table_weights: Vec<Option<u64>>,
+pub(crate) struct Graph {
+    pub(crate) nodes: Vec<Node>,
+    /// The bytes of each table's rows in the archive, by the table's place in the plan; `None` if not known.
+    pub(crate) table_weights: Vec<Option<u64>>,
 }
 
 impl Graph {
-    /// The graph of these tasks, which keep their places. Rows of tables among `moved` can end in other tables.
-    pub(in crate::restore) fn of(
+    /// Makes the graph of these tasks, which keep their places. Rows of tables in `moved` can end up in other tables.
+    pub(crate) fn of(
         archive: &Archive,
         tables: &[TableLoad],
         tasks: &[&Task],
@@ -64,7 +66,7 @@ impl Graph {
         let places: HashMap<DumpId, usize> =
             tasks.iter().enumerate().map(|(place, task)| (task.dump_id, place)).collect();
         let mut nodes: Vec<Node> = tasks.iter().map(|task| node(archive, task, &places, &rows)).collect();
-        for (place, _) in tasks.iter().enumerate().filter(|(_, task)| task.half == Half::Second) {
+        for (place, _) in tasks.iter().enumerate().filter(|(_, task)| task.step == EntryStep::Second) {
             if let (Some(node), Some(first)) = (nodes.get_mut(place), place.checked_sub(1)) {
                 node.after.push(first);
             }
@@ -75,18 +77,18 @@ impl Graph {
 }
 
 impl Graph {
-    /// Only the rows.
-    pub(in crate::restore) fn without_tasks(&self) -> Self {
+    /// The same tables, without any tasks.
+    pub(crate) fn without_tasks(&self) -> Self {
         Self { nodes: Vec::new(), table_weights: self.table_weights.clone() }
     }
 }
 
-/// Where the rows of TABLE entries come from.
+/// The sources of the rows of TABLE entries.
 #[derive(Default)]
 struct Rows {
-    /// The table's place in the plan, by its entry.
+    /// The place of a table in the plan, by its TABLE entry.
     places: HashMap<DumpId, usize>,
-    /// Tables whose rows can come from other tables' entries, or go elsewhere.
+    /// Tables whose rows can come from entries of other tables, or go to other tables.
     mixed: HashSet<usize>,
 }
 
@@ -117,7 +119,8 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     node.tables = tables.iter().filter_map(|id| rows.places.get(id)).copied().collect();
     node.has_root = node.tables.len() < tables.len();
     node.kind = kind(entry.kind, tables.is_empty());
-    // A foreign key names two tables; one to its own table waits as well as one whose other table is not known.
+    // A foreign key names two tables. It waits for all rows if it refers to its own table, or if one table is not
+    // known.
     let least = match node.kind {
         Kind::Index | Kind::Constraint => 1,
         Kind::ForeignKey => 2,
@@ -129,10 +132,10 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     } else {
         node.after_all_rows = true;
     }
-    match (node.kind, task.half) {
-        (Kind::Index, _) | (Kind::Constraint, Half::First) => node.shared = tables,
+    match (node.kind, task.step) {
+        (Kind::Index, _) | (Kind::Constraint, EntryStep::First) => node.shared = tables,
         // VALIDATE only reads the table that is referred to.
-        (Kind::ForeignKey, Half::Second) => {
+        (Kind::ForeignKey, EntryStep::Second) => {
             (node.exclusive, node.shared) = tables.into_iter().partition(|id| is_on(archive, entry, *id));
         }
         _ => node.exclusive = tables,
@@ -140,7 +143,8 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     node
 }
 
-/// Whether a constraint is on this table, and does not only refer to it: its tag is `TABLE CONSTRAINT`.
+/// Whether a constraint is on this table, and does not only refer to it. The tag of a constraint is `TABLE
+/// CONSTRAINT`.
 fn is_on(archive: &Archive, constraint: &Entry, table: DumpId) -> bool {
     archive.entry(table).is_some_and(|table| {
         let after_name = constraint.tag.as_bytes().strip_prefix(table.tag.as_bytes());
@@ -149,20 +153,20 @@ fn is_on(archive: &Archive, constraint: &Entry, table: DumpId) -> bool {
 }
 
 fn kind(kind: EntryKind, has_no_table: bool) -> Kind {
-    use EntryKind as K;
-    match kind {
-        K::Index => Kind::Index,
-        K::Constraint => Kind::Constraint,
-        K::FkConstraint => Kind::ForeignKey,
-        // pg_dump 10 and older did not write the table among the dependencies.
-        K::RowSecurity | K::Policy | K::Rule | K::Trigger if has_no_table => Kind::Barrier,
-        _ => Kind::Other,
+    match kinds::of(kind).work {
+        TableWork::Index => Kind::Index,
+        TableWork::Key => Kind::Constraint,
+        TableWork::ForeignKey => Kind::ForeignKey,
+        TableWork::OtherAtUnknownTable if has_no_table => Kind::Barrier,
+        TableWork::Other | TableWork::OtherAtUnknownTable => Kind::Other,
     }
 }
 
-/// Whatever is no index, constraint or foreign key comes after all that is before it on the same tables, as in a
-/// restore over one connection: row level security, once it is on, would hide rows from foreign keys. Where its
-/// table is not known, it comes after everything that is before it. A foreign key comes after the keys of its tables.
+/// Adds the dependencies that keep the order of a restore over one connection.
+///
+/// An entry that is no index, constraint or foreign key comes after all earlier entries of the same tables. For
+/// example, row level security would hide rows from a foreign key. If its table is not known, it comes after all
+/// earlier entries. A foreign key comes after the keys of its tables.
 fn keep_order(nodes: &mut [Node]) {
     let mut before: HashMap<DumpId, Vec<usize>> = HashMap::new();
     let mut keys: HashMap<DumpId, Vec<usize>> = HashMap::new();
@@ -191,7 +195,7 @@ fn keep_order(nodes: &mut [Node]) {
     }
 }
 
-pub(super) fn is_table(archive: &Archive, id: DumpId) -> bool {
+pub(crate) fn is_table(archive: &Archive, id: DumpId) -> bool {
     archive.entry(id).is_some_and(|entry| entry.kind == EntryKind::Table)
 }
 

@@ -1,15 +1,20 @@
-//! The rows and what is made behind them: one side reads the archive, the other is a crew of connections that write, and
-//! the schedule says who does what next.
+//! Loads the rows and creates the objects that come after them.
+//!
+//! Reading threads read the archive, and a crew of connections writes to the server. The schedule decides what each
+//! connection does next.
 
+mod active_feed;
 mod bulk;
-pub(super) mod crew;
+pub(crate) mod crew;
 mod feed;
-pub(super) mod graph;
+pub(crate) mod graph;
+pub(crate) mod loaded;
 mod refused_row;
 mod row_reader;
 mod schedule;
-pub(super) mod stream;
-pub(super) mod two_steps;
-pub(super) mod watch;
-pub(super) mod workers;
+pub(crate) mod sessions;
+pub(crate) mod stream;
+pub(crate) mod two_steps;
+pub(crate) mod watch;
+mod worker;
 mod writing;

@@ -1,21 +1,20 @@
-//! What is told of a row that the server does not accept: its place and what is wrong with it, none of its values.
+//! The error for a row that the server refuses: its place and the fault, without any of its values.
 
 use super::feed::Rows;
 use crate::restore::error::{RestoreError, RowError};
 use crate::restore::plan::TableLoad;
-use crate::target::{ServerError, TargetError};
+use crate::server::{ServerError, TargetError};
 
-/// The rows that one COPY has sent: where each run of them began in the archive, and how many they were.
+/// The rows that one COPY has sent: for each run of rows, the first row's number in the archive and the count.
 #[derive(Debug, Default)]
-pub(super) struct SentRows(Vec<(u64, u64)>);
+pub(crate) struct SentRows(Vec<(u64, u64)>);
 
 impl SentRows {
-    /// These are sent, too.
-    pub(super) fn push(&mut self, rows: &Rows) {
+    pub(crate) fn push(&mut self, rows: &Rows) {
         self.0.push((rows.first, rows.count));
     }
 
-    /// The number in the archive of the row that is this line of the COPY.
+    /// The number in the archive of the row in this line of the COPY.
     fn row(&self, line: u64) -> Option<u64> {
         let mut before = line.checked_sub(1)?;
         for (first, count) in &self.0 {
@@ -28,19 +27,19 @@ impl SentRows {
     }
 }
 
-/// Why a COPY was refused.
-pub(super) struct RefusedRow {
+/// The server's reason for refusing a COPY.
+pub(crate) struct RefusedRow {
     server: ServerError,
     sqlstate: String,
 }
 
 impl RefusedRow {
-    /// Looks at an error of a COPY into this table.
+    /// Examines an error of a COPY into this table.
     ///
     /// # Errors
     ///
-    /// The error itself, where it is not about rows: a lost connection.
-    pub(super) fn of(error: &sqlx::Error, load: &TableLoad) -> Result<Self, TargetError> {
+    /// The error itself, if it is not about rows: a lost connection.
+    pub(crate) fn of(error: &sqlx::Error, load: &TableLoad) -> Result<Self, TargetError> {
         let server = ServerError::from_sqlx(error, &format!("load table {}", load.table));
         match server.sqlstate.clone() {
             Some(sqlstate) => Ok(Self { server, sqlstate }),
@@ -48,13 +47,13 @@ impl RefusedRow {
         }
     }
 
-    /// Whether it fits none of the partitions, which a message then shows.
-    pub(super) fn fits_no_partition(&self) -> bool {
+    /// Whether the row fits none of the partitions. The message then lists their bounds.
+    pub(crate) fn fits_no_partition(&self) -> bool {
         self.sqlstate == "23514" && self.server.constraint.is_none()
     }
 
-    /// The error to be shown.
-    pub(super) fn into_error(self, load: &TableLoad, sent: &SentRows, bounds: Vec<String>) -> RestoreError {
+    /// The error to show.
+    pub(crate) fn into_error(self, load: &TableLoad, sent: &SentRows, bounds: Vec<String>) -> RestoreError {
         let context = self.server.context.as_deref().unwrap_or_default();
         let (line, column) = copy_place(context);
         let mut condition = condition(&self.sqlstate, &self.server.message);
@@ -73,7 +72,7 @@ impl RefusedRow {
     }
 }
 
-/// Line and column of `COPY t, line 3, column c`.
+/// The line and column in `COPY t, line 3, column c`.
 fn copy_place(context: &str) -> (Option<u64>, Option<String>) {
     let Some(line_at) = context.rfind(", line ") else { return (None, None) };
     let rest = context.get(line_at + ", line ".len()..).unwrap_or_default();
@@ -83,13 +82,14 @@ fn copy_place(context: &str) -> (Option<u64>, Option<String>) {
     }
 }
 
-/// The innermost function of `PL/pgSQL function f(integer) line 3 at RAISE`: that of a trigger or a constraint.
+/// The innermost function in `PL/pgSQL function f(integer) line 3 at RAISE`, which belongs to a trigger or
+/// constraint.
 fn function(context: &str) -> Option<&str> {
     let (function, _) = context.lines().next()?.strip_prefix("PL/pgSQL function ")?.split_once(" line ")?;
     Some(function)
 }
 
-/// What an SQLSTATE means, in words that hold no values.
+/// The meaning of an SQLSTATE, in words that contain no values.
 fn condition(sqlstate: &str, message: &str) -> String {
     let known = match sqlstate {
         "22P02" | "22007" | "22008" | "2200M" | "22030" | "22032" => "the value is not of the column's type",
@@ -110,7 +110,7 @@ fn condition(sqlstate: &str, message: &str) -> String {
         "57014" => "the statement was cancelled",
         "57P01" | "57P02" | "57P03" => "the server was shut down",
         _ => match sqlstate.get(..2) {
-            // These are about objects, rights and resources; no value of a row is in their messages.
+            // These concern objects, rights and resources; their messages contain no value of a row.
             Some("08" | "42" | "53" | "55" | "57" | "58") => message,
             _ => "the server refused it",
         },

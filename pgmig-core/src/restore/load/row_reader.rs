@@ -1,4 +1,4 @@
-//! A table's COPY stream, as runs of whole rows.
+//! Reads a table's COPY stream as runs of complete rows.
 
 use crate::archive::DataReader;
 use crate::copy::{EndMarker, RowSplitter, remove_oids};
@@ -6,11 +6,10 @@ use crate::error::{Error, Result};
 use crate::restore::error::RestoreError;
 use crate::restore::plan::{RowForm, TableLoad};
 
-/// How much is read at a time. COPY messages of 64 to 256 KiB are best: larger ones only cost memory.
-pub(super) const PIECE_BYTES: usize = 128 * 1024;
+/// How many bytes are read at a time. COPY messages of 64 to 256 KiB are best: larger ones only use more memory.
+pub(crate) const PIECE_BYTES: usize = 128 * 1024;
 
-/// Runs of whole rows of a table's COPY stream.
-pub(super) struct RowReader<'a, 'b> {
+pub(crate) struct RowReader<'a, 'b> {
     table: &'a TableLoad,
     data: &'a mut DataReader<'b>,
     splitter: Option<RowSplitter>,
@@ -19,14 +18,14 @@ pub(super) struct RowReader<'a, 'b> {
 }
 
 impl<'a, 'b> RowReader<'a, 'b> {
-    pub(super) fn new(table: &'a TableLoad, data: &'a mut DataReader<'b>) -> Self {
+    pub(crate) fn new(table: &'a TableLoad, data: &'a mut DataReader<'b>) -> Self {
         let drop_oids = matches!(&table.form, RowForm::Copy(copy) if copy.has_oids);
         let splitter = Some(RowSplitter::new(EndMarker::Required));
         Self { table, data, splitter, chunk: Vec::new(), drop_oids }
     }
 
-    /// The next rows and their number; `None` at the end, which must be marked.
-    pub(super) fn next(&mut self) -> Result<Option<(Vec<u8>, u64)>> {
+    /// The next rows and their number; `None` at the end, which the stream must mark.
+    pub(crate) fn next(&mut self) -> Result<Option<(Vec<u8>, u64)>> {
         let broken = |error: crate::copy::CopyError| -> Error {
             RestoreError::Data { table: self.table.table.to_string(), reason: error.to_string() }.into()
         };

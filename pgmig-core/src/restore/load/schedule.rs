@@ -1,49 +1,50 @@
-//! What a connection that has nothing to do does next. Pure.
+//! Decides what a free connection does next. Pure.
 //!
-//! Biggest first, so that what ends last is small: the indexes of a big table before the rows of smaller ones, rows
-//! before the indexes of small tables, and a table's rows over several connections rather than none to do.
+//! The biggest work comes first, so that the work that ends last is small. The indexes of a big table come before the
+//! rows of smaller tables. Rows come before the indexes of small tables. If connections would be idle, they share the
+//! rows of one table.
 
 use super::graph::{Graph, Node};
 use crate::archive::DumpId;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-/// Entries of tables that take less than this in the archive are small: many are made in one transaction.
+/// Entries of tables below this size in the archive are small: many are created in one transaction.
 const SMALL: u64 = 64 * 1024;
 
-/// The most entries that are made in one transaction; each takes locks until its end.
+/// The most entries created in one transaction; each holds locks until its end.
 const TASKS_AT_ONCE: usize = 64;
 
-/// How many entries that could run are looked at for one that does not lock what another one needs.
+/// How many ready entries are searched for one that does not conflict with a running entry's locks.
 const LOOK_AHEAD: usize = 200;
 
 /// A feed that can be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Offer {
+pub(crate) struct Offer {
     /// The feed's number.
-    pub(super) feed: usize,
-    /// The table's place in the plan, if it is a table.
-    pub(super) table: Option<usize>,
-    /// Whether nothing else may be loaded meanwhile.
-    pub(super) alone: bool,
+    pub(crate) feed: usize,
+    /// The table's place in the plan; `None` for large objects.
+    pub(crate) table: Option<usize>,
+    /// Whether no other feed may be loaded at the same time.
+    pub(crate) alone: bool,
     /// Whether several connections can take from it.
-    pub(super) shareable: bool,
+    pub(crate) shareable: bool,
 }
 
-/// What to do next.
+/// The next work of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Work {
-    /// Begin to load this feed, and go on until its end.
+pub(crate) enum Work {
+    /// Load this feed until its end.
     Load(usize),
-    /// The same, and nobody will help: the others have enough to do.
+    /// Load this feed until its end, without help: the other connections have enough to do.
     LoadWhole(usize),
-    /// Help to load this feed, as long as there is nothing better to do.
+    /// Help to load this feed, as long as there is no more important work.
     Help(usize),
-    /// Make these entries.
+    /// Create these entries.
     Tasks(Vec<usize>),
-    /// Ask again when something has ended or come.
+    /// Ask again when work has ended or arrived.
     Wait,
-    /// There is nothing left.
+    /// All work is done.
     Finished,
 }
 
@@ -53,33 +54,33 @@ struct Active {
     offer: Offer,
     weight: u64,
     connections: usize,
-    /// Enough of it has been read to share the rest.
+    /// Whether enough of it has been read to share the rest.
     is_long: bool,
-    /// Its end has been read; some of it may still be under way.
+    /// Whether its end has been read; pieces of it may still be under way.
     ended: bool,
 }
 
-/// How an entry stands.
+/// The state of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It waits for so many tables and entries.
+    /// It waits for this many tables and entries.
     Waiting(usize),
     Ready,
     Running,
     Done,
 }
 
-/// The work of a restore from the rows on, and how far it is.
+/// All work of the load, and its progress.
 #[derive(Debug)]
-pub(super) struct Schedule {
+pub(crate) struct Schedule {
     connections: usize,
     nodes: Vec<Node>,
     states: Vec<State>,
-    /// Entries that wait for the rows of each table.
+    /// For each table, the entries that wait for its rows.
     after_rows: Vec<Vec<usize>>,
-    /// Entries that wait for each entry.
+    /// For each entry, the entries that wait for it.
     after: Vec<Vec<usize>>,
-    /// Biggest first, else in the plan's order.
+    /// Ready entries, the biggest first, equal ones in the plan's order.
     ready: BTreeSet<(Reverse<u64>, usize)>,
     running: usize,
     left: usize,
@@ -87,7 +88,7 @@ pub(super) struct Schedule {
     table_weights: Vec<Option<u64>>,
     waiting: VecDeque<Offer>,
     active: Vec<Active>,
-    /// The weight of all tables that have not been begun.
+    /// The total weight of tables that have not been begun.
     unbegun: u64,
     feeds_ended: bool,
     all_rows_loaded: bool,
@@ -102,8 +103,8 @@ struct Locks {
 }
 
 impl Schedule {
-    /// Nothing is done yet.
-    pub(super) fn new(graph: Graph, connections: usize) -> Self {
+    /// No work is begun yet.
+    pub(crate) fn new(graph: Graph, connections: usize) -> Self {
         let Graph { nodes, table_weights } = graph;
         let mut after_rows = vec![Vec::new(); table_weights.len()];
         let mut after = vec![Vec::new(); nodes.len()];
@@ -145,45 +146,45 @@ impl Schedule {
         schedule
     }
 
-    /// A feed has come.
-    pub(super) fn offer(&mut self, offer: Offer) {
+    /// Adds a feed that has arrived.
+    pub(crate) fn offer(&mut self, offer: Offer) {
         self.waiting.push_back(offer);
     }
 
     /// How many feeds wait to be begun.
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// No more feeds will come.
-    pub(super) fn feeds_ended(&mut self) {
+    /// Notes that no more feeds will arrive.
+    pub(crate) fn feeds_ended(&mut self) {
         self.feeds_ended = true;
         self.end_rows();
     }
 
-    /// So much of a feed has been read that other connections may help with the rest.
-    pub(super) fn share(&mut self, feed: usize) {
+    /// Notes that a feed is long enough for other connections to help with the rest.
+    pub(crate) fn share(&mut self, feed: usize) {
         if let Some(active) = self.active.iter_mut().find(|active| active.offer.feed == feed) {
             active.is_long = true;
         }
     }
 
-    /// The end of a feed has been read.
-    pub(super) fn feed_ended(&mut self, feed: usize) {
+    /// Notes that the end of a feed has been read.
+    pub(crate) fn feed_ended(&mut self, feed: usize) {
         if let Some(active) = self.active.iter_mut().find(|active| active.offer.feed == feed) {
             active.ended = true;
         }
     }
 
-    /// How much a table was, where only reading it tells.
-    pub(super) fn weigh(&mut self, table: usize, bytes: u64) {
+    /// Sets the weight of a table that was not known before its rows were read.
+    pub(crate) fn weigh(&mut self, table: usize, bytes: u64) {
         if let Some(weight) = self.table_weights.get_mut(table) {
             weight.get_or_insert(bytes);
         }
     }
 
-    /// A connection has committed its part of a feed. True if that completes it.
-    pub(super) fn leave(&mut self, feed: usize) -> bool {
+    /// Notes that a connection has committed its share of a feed. Returns true if the feed is now complete.
+    pub(crate) fn leave(&mut self, feed: usize) -> bool {
         let Some(place) = self.active.iter().position(|active| active.offer.feed == feed) else {
             return false;
         };
@@ -200,8 +201,8 @@ impl Schedule {
         true
     }
 
-    /// These entries have been made.
-    pub(super) fn done(&mut self, tasks: &[usize]) {
+    /// Notes that these entries have been created.
+    pub(crate) fn done(&mut self, tasks: &[usize]) {
         for &task in tasks {
             self.unlock(task);
             self.running = self.running.saturating_sub(1);
@@ -214,13 +215,12 @@ impl Schedule {
         self.break_cycle();
     }
 
-    /// Whether all rows of all tables have been loaded.
-    pub(super) fn all_rows_loaded(&self) -> bool {
+    pub(crate) fn all_rows_loaded(&self) -> bool {
         self.all_rows_loaded
     }
 
-    /// Whether there is better to do than to help with this feed.
-    pub(super) fn has_better(&self, feed: usize) -> bool {
+    /// Whether there is more important work than to help with this feed.
+    pub(crate) fn has_better(&self, feed: usize) -> bool {
         if self.can_begin() {
             return true;
         }
@@ -229,8 +229,8 @@ impl Schedule {
         self.candidate().is_some_and(|task| self.weight(task) >= active.weight)
     }
 
-    /// What to do next; it counts as begun.
-    pub(super) fn next(&mut self) -> Work {
+    /// The next work of a connection, which counts as begun.
+    pub(crate) fn next(&mut self) -> Work {
         let task = self.candidate();
         let task_weight = task.map(|task| self.weight(task));
         let feed = self.waiting.front().copied().filter(|_| self.can_begin());
@@ -260,8 +260,8 @@ impl Schedule {
         if whole { Work::LoadWhole(offer.feed) } else { Work::Load(offer.feed) }
     }
 
-    /// Whether the other connections are busy with other tables as long as this one is being loaded. Of small ones it
-    /// does not matter.
+    /// Whether the other connections are busy with other tables while this one is being loaded. False for small
+    /// tables, where it makes no difference.
     fn is_loaded_whole(&mut self, offer: Offer) -> bool {
         let weight = offer.table.and_then(|table| *self.table_weights.get(table)?);
         let Some(weight) = weight else { return false };
@@ -270,7 +270,7 @@ impl Schedule {
         offer.shareable && weight >= SMALL && weight.saturating_mul(others) <= self.unbegun
     }
 
-    /// The biggest feed that can be helped with and that outweighs `task`.
+    /// The biggest feed that can be shared and that outweighs `task`.
     fn helpable(&mut self, task: Option<u64>) -> Option<usize> {
         let shareable =
             self.active.iter_mut().filter(|active| active.offer.shareable && active.is_long && !active.ended);
@@ -283,7 +283,7 @@ impl Schedule {
     }
 
     fn feed_weight(&self, offer: Offer) -> u64 {
-        // Of large objects, and in a stream, it is not known: what is loaded goes first.
+        // The weight of large objects, and of tables in a stream, is not known: they go first.
         let weight = offer.table.and_then(|table| *self.table_weights.get(table)?);
         weight.unwrap_or(u64::MAX)
     }
@@ -301,7 +301,7 @@ impl Schedule {
         self.ready.iter().take(LOOK_AHEAD).map(|(_, task)| *task).find(|task| self.is_free(*task))
     }
 
-    /// Begins an entry, and with it other small ones, but no more than this connection's share.
+    /// Begins an entry. If it is small, begins other small ones with it, up to this connection's share.
     fn begin(&mut self, first: usize) -> Work {
         let mut tasks = vec![first];
         self.run(first);
@@ -349,7 +349,7 @@ impl Schedule {
         }
     }
 
-    /// Whether no running entry locks what this one needs.
+    /// Whether no running entry holds a lock that conflicts with this one's.
     fn is_free(&self, task: usize) -> bool {
         let Some(node) = self.nodes.get(task) else { return false };
         let locks = |table| self.locks.get(table);
@@ -394,7 +394,8 @@ impl Schedule {
         }
     }
 
-    /// When the last rows are loaded: what waits for all of them, and for tables whose data never came, can go on.
+    /// When the last rows are loaded, releases the entries that wait for all rows, or for tables whose data never
+    /// came.
     fn end_rows(&mut self) {
         if !self.feeds_ended || !self.waiting.is_empty() || !self.active.is_empty() || self.all_rows_loaded {
             return;
@@ -411,7 +412,7 @@ impl Schedule {
         self.break_cycle();
     }
 
-    /// Entries that wait for each other, which no pg_dump writes, run in the plan's order.
+    /// Lets entries that wait for each other run in the plan's order. No pg_dump writes such a cycle.
     fn break_cycle(&mut self) {
         if self.left == 0 || self.running > 0 || !self.ready.is_empty() || !self.all_rows_loaded {
             return;
@@ -439,7 +440,7 @@ mod tests {
         DumpId::new(number).unwrap()
     }
 
-    /// An index on the table with this place, whose entry has the number `place + 1`.
+    /// An index on the table with this place, whose TABLE entry has the number `place + 1`.
     fn index(table: usize) -> Node {
         let entry = id(u32::try_from(table).unwrap() + 1);
         Node { after_rows: vec![table], tables: vec![table], shared: vec![entry], ..Node::default() }

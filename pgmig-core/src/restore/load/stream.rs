@@ -1,4 +1,4 @@
-//! The reading side of the load: the archive's blocks, inflated, cut at row ends, rewritten.
+//! The reading side of the load: reads the archive's blocks, decompresses them, splits them into rows, rewrites IDs.
 
 mod inserts;
 
@@ -17,27 +17,28 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The instances of a stream are held back until all are known, since their aliases decide how they are
-/// rewritten. More than this is no table of instances.
+/// The most bytes of instances that are held back. In a stream all instances must be known before the first is
+/// rewritten, since their aliases determine how. No table of instances is larger than this.
 const INSTANCES_BYTES: usize = 64 * 1024 * 1024;
 
-/// How rows are rewritten; absent where the backup's IDs are kept.
+/// How rows are rewritten. Absent if the backup's IDs are kept.
 #[derive(Debug, Clone, Default)]
-pub(in crate::restore) struct Rewriting {
-    pub(in crate::restore) rules: Arc<Rules>,
+pub(crate) struct Rewriting {
+    pub(crate) rules: Arc<Rules>,
     /// The columns of each table's rows.
-    pub(in crate::restore) columns: Arc<HashMap<DumpId, TableColumns>>,
+    pub(crate) columns: Arc<HashMap<DumpId, TableColumns>>,
 }
 
-/// The columns of a table's rows, in their order, and the rule of each.
+/// The columns of a table's rows, in their order, each with its rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::restore) struct TableColumns {
-    pub(in crate::restore) names: Vec<String>,
-    pub(in crate::restore) rules: Vec<ColumnRule>,
+pub(crate) struct TableColumns {
+    pub(crate) names: Vec<String>,
+    pub(crate) rules: Vec<ColumnRule>,
 }
 
 impl TableColumns {
-    /// The places among them of the columns that an INSERT statement names; its values are in their order.
+    /// For each column that an INSERT statement names, its place in the table. The values are in the statement's
+    /// order.
     fn places(&self, named: Option<&[String]>) -> Vec<Option<usize>> {
         match named {
             Some(named) => named.iter().map(|name| self.names.iter().position(|own| own == name)).collect(),
@@ -46,59 +47,56 @@ impl TableColumns {
     }
 }
 
-/// Where the rows of INSERT statements go, and the columns of the table that they name, in its own order.
+/// The table that gets the rows of INSERT statements, and the columns of the table that the statements name, in that
+/// table's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::restore) struct Redirect {
-    pub(in crate::restore) table: QualifiedName,
-    pub(in crate::restore) columns: Vec<String>,
+pub(crate) struct Redirect {
+    pub(crate) table: QualifiedName,
+    pub(crate) columns: Vec<String>,
 }
 
-/// Resolves the instances of a stream when they have come by: returns the rules that hold from then on.
-pub(in crate::restore) type Resolve = Box<dyn FnOnce(Vec<Instance>) -> Result<Arc<Rules>> + Send>;
+/// Called when all instances of a stream are known; returns the rules that apply from then on.
+pub(crate) type Resolve = Box<dyn FnOnce(Vec<Instance>) -> Result<Arc<Rules>> + Send>;
 
-/// The table of instances in a stream, whose rows are held back until they are resolved.
-pub(in crate::restore) struct Discovery {
-    pub(in crate::restore) dump_id: DumpId,
-    pub(in crate::restore) columns: InstanceColumns,
-    pub(in crate::restore) resolve: Resolve,
+/// The table of instances of a stream. Its rows are held back until the instances are resolved.
+pub(crate) struct Discovery {
+    pub(crate) dump_id: DumpId,
+    pub(crate) columns: InstanceColumns,
+    pub(crate) resolve: Resolve,
 }
 
-/// What the reading side needs to know.
-pub(in crate::restore) struct Reading {
-    pub(in crate::restore) tables: Arc<Vec<TableLoad>>,
-    /// The place of each among them.
-    pub(in crate::restore) places: Arc<HashMap<DumpId, usize>>,
-    pub(in crate::restore) large_objects: Vec<DumpId>,
-    pub(in crate::restore) strings: StandardStrings,
-    pub(in crate::restore) rewriting: Option<Rewriting>,
-    /// Tables with INSERT statements whose rows go to another table: a partition's to the root of its tree.
-    pub(in crate::restore) redirected: Arc<HashMap<DumpId, Redirect>>,
-    pub(in crate::restore) discovery: Option<Discovery>,
+/// The input of the reading side.
+pub(crate) struct Reading {
+    pub(crate) tables: Arc<Vec<TableLoad>>,
+    /// The place of each table in `tables`.
+    pub(crate) places: Arc<HashMap<DumpId, usize>>,
+    pub(crate) large_objects: Vec<DumpId>,
+    pub(crate) strings: StandardStrings,
+    pub(crate) rewriting: Option<Rewriting>,
+    /// Tables with INSERT statements whose rows go to another table: from a partition to the root of its tree.
+    pub(crate) redirected: Arc<HashMap<DumpId, Redirect>>,
+    pub(crate) discovery: Option<Discovery>,
 }
 
-/// Rewrites a table's rows, and looks at what leaves with other eyes.
+/// Rewrites the rows of a table, and independently counts the IDs that are left over.
 struct TableRewriter {
     rows: RowRewriter,
     leftovers: LeftoverCounter,
 }
 
 impl TableRewriter {
-    /// Tells what it did, at the table's end.
+    /// Adds the counts to the table's end.
     fn tell(self, end: &mut TableEnd) {
         end.replaced = self.rows.counts().to_vec();
         end.left = self.rows.left().to_vec();
     }
 }
 
-/// Starts to read: a file on up to `readers` threads, biggest blocks first; a stream on one, as it comes.
+/// Starts to read: a file on up to `readers` threads, the biggest blocks first; a stream on one thread, in order.
 ///
-/// zstd is unpacked on one thread only: each of its streams can take a window of 128 MiB.
-pub(in crate::restore) fn start(
-    mut archive: Archive,
-    reading: Reading,
-    readers: NonZeroUsize,
-) -> Result<Feeds> {
-    // Out of order, a file that is compressed as a whole would be unpacked anew for each block.
+/// zstd is decompressed on one thread only, since each zstd stream can need a window of 128 MiB.
+pub(crate) fn start(mut archive: Archive, reading: Reading, readers: NonZeroUsize) -> Result<Feeds> {
+    // Out of order, a file that is compressed as a whole would be decompressed again for each block.
     if archive.is_sequential() {
         let read: Read = Box::new(move |feeds| Reader::new(feeds, reading).read_stream(&mut archive));
         return Feeds::of(vec![read]);
@@ -113,8 +111,8 @@ pub(in crate::restore) fn start(
     Feeds::of((0..readers).map(|_| read(reading.for_another())).collect())
 }
 
-/// Starts to read the next block of a stream, and no more.
-pub(in crate::restore) fn start_next(archive: Arc<Mutex<Archive>>, reading: Reading) -> Result<Feeds> {
+/// Starts to read only the next block of a stream.
+pub(crate) fn start_next(archive: Arc<Mutex<Archive>>, reading: Reading) -> Result<Feeds> {
     let read: Read = Box::new(move |feeds| {
         let mut archive = archive.lock().unwrap_or_else(PoisonError::into_inner);
         let mut reader = Reader::new(feeds, reading);
@@ -126,8 +124,8 @@ pub(in crate::restore) fn start_next(archive: Arc<Mutex<Archive>>, reading: Read
     Feeds::of(vec![read])
 }
 
-/// The blocks of a file in the order in which they are read: what must be loaded alone in the archive's order,
-/// then the biggest first, so that the last ones to end are small; then what has to come last.
+/// The blocks of a file in reading order. Tables that are loaded alone come first, in the archive's order. The others
+/// follow, the biggest first, so that the last ones to end are small. Tables that must come last are at the end.
 fn blocks(archive: &Archive, reading: &Reading) -> VecDeque<Content> {
     let size = |dump_id| Reverse(archive.stored_bytes(dump_id).unwrap_or_default());
     let mut blocks: Vec<_> = reading
@@ -166,7 +164,7 @@ fn turn(table: &TableLoad) -> Turn {
 
 struct Reader {
     feeds: FeedSender,
-    /// Where the pieces of the block that is being read go.
+    /// Takes the pieces of the block that is being read.
     pieces: Option<PieceSender>,
     reading: Reading,
 }
@@ -176,7 +174,7 @@ impl Reader {
         Self { feeds, pieces: None, reading }
     }
 
-    /// Takes blocks from those that are left to be read, until there are none.
+    /// Reads blocks from the list until it is empty.
     fn read_file(&mut self, archive: &Archive, blocks: &Mutex<VecDeque<Content>>) -> Result<()> {
         loop {
             let Some(content) = self.begin_next(blocks)? else { return Ok(()) };
@@ -190,7 +188,7 @@ impl Reader {
         }
     }
 
-    /// Takes the next block and begins its feed, before another reader can: feeds are loaded in this order.
+    /// Takes the next block and begins its feed in one step: feeds are loaded in the order of the list.
     fn begin_next(&mut self, blocks: &Mutex<VecDeque<Content>>) -> Result<Option<Content>> {
         let mut blocks = blocks.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(content) = blocks.pop_front() else { return Ok(None) };
@@ -198,7 +196,7 @@ impl Reader {
         Ok(Some(content))
     }
 
-    /// Begins the feed of a block, unless that is done.
+    /// Begins the feed of a block, unless it has begun.
     fn begin(&mut self, content: Content) -> Result<()> {
         if self.pieces.is_none() {
             self.pieces = Some(self.feeds.begin(content)?);
@@ -206,12 +204,12 @@ impl Reader {
         Ok(())
     }
 
-    /// Blocks as they come.
+    /// Reads the blocks in the order in which they arrive.
     fn read_stream(&mut self, archive: &mut Archive) -> Result<()> {
         let mut wanted: HashSet<DumpId> = self.reading.tables.iter().map(|table| table.dump_id).collect();
         wanted.extend(&self.reading.large_objects);
         while let Some((dump_id, block)) = archive.next_block()? {
-            // A second block of an entry would double its rows.
+            // A second block of the same entry would double its rows.
             if !wanted.remove(&dump_id) {
                 continue;
             }
@@ -220,7 +218,6 @@ impl Reader {
         Ok(())
     }
 
-    /// One block.
     fn block(&mut self, dump_id: DumpId, block: Block<'_>) -> Result<()> {
         match block {
             Block::Data(mut data) => {
@@ -269,7 +266,6 @@ impl Reader {
         })
     }
 
-    /// Rewrites rows and sends them.
     fn send_rows(
         &self,
         mut bytes: Vec<u8>,
@@ -282,7 +278,7 @@ impl Reader {
             end.leftovers += rewriter.leftovers.count(&bytes);
         }
         end.bytes += bytes.len() as u64;
-        // The rows of a small table must not hold on to a buffer for many.
+        // The rows of a small table must not occupy a buffer for many rows.
         if bytes.len() < bytes.capacity() / 2 {
             bytes.shrink_to_fit();
         }
@@ -304,11 +300,11 @@ impl Reader {
         Ok(end)
     }
 
-    /// The rows of the table of instances in a stream: all are read before the first is sent.
+    /// The rows of a stream's table of instances: all are read before the first is sent.
     fn instance_rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
         let Some(discovery) = self.reading.discovery.take() else { return self.rows(table, data) };
         let mut rows = RowReader::new(table, data);
-        let mut held = Vec::new();
+        let mut buffered = Vec::new();
         let mut size = 0;
         let mut collector = InstanceCollector::new(copy_columns(table), &discovery.columns)?;
         while let Some((bytes, count)) = rows.next()? {
@@ -319,12 +315,12 @@ impl Reader {
             for row in crate::copy::rows(&bytes) {
                 collector.push_row(row)?;
             }
-            held.push((bytes, count));
+            buffered.push((bytes, count));
         }
         self.resolve(discovery.resolve, collector)?;
         let mut rewriter = self.rewriter(table);
         let mut end = TableEnd::default();
-        for (bytes, count) in held {
+        for (bytes, count) in buffered {
             self.send_rows(bytes, count, rewriter.as_mut(), &mut end)?;
         }
         if let Some(rewriter) = rewriter {
@@ -333,7 +329,7 @@ impl Reader {
         Ok(end)
     }
 
-    /// All instances have come by: the rules that follow hold from here on.
+    /// Resolves the instances, when all are known. The new rules apply from here on.
     fn resolve(&mut self, resolve: Resolve, collector: InstanceCollector) -> Result<()> {
         let rules = resolve(collector.finish())?;
         if let Some(rewriting) = &mut self.reading.rewriting {
@@ -355,12 +351,12 @@ impl Reader {
                 let mut bytes = rewriter.push(bytes);
                 let mut ids = 0;
                 if is_end {
-                    let (held, found) = rewriter.finish();
-                    bytes.extend_from_slice(&held);
+                    let (rest, found) = rewriter.finish();
+                    bytes.extend_from_slice(&rest);
                     ids = found;
                 }
                 let length = bytes.len() as u64;
-                // An empty object is sent too: it has to exist and be counted.
+                // An empty object is sent, too: it must exist and be counted.
                 parts.push(LargeObjectPart { oid: oid.0, offset, bytes, ids })?;
                 offset += length;
                 if is_end {
@@ -373,7 +369,7 @@ impl Reader {
     }
 }
 
-/// Parts of large objects that are to be sent together.
+/// Parts of large objects that are sent together.
 struct Parts<'a> {
     reader: &'a Reader,
     parts: Vec<LargeObjectPart>,
@@ -407,8 +403,8 @@ fn copy_columns(table: &TableLoad) -> &[String] {
 }
 
 impl Reading {
-    /// What is to be read for a plan.
-    pub(in crate::restore) fn of(plan: &Plan, strings: StandardStrings) -> Self {
+    /// The input for a plan.
+    pub(crate) fn of(plan: &Plan, strings: StandardStrings) -> Self {
         let places = plan.tables.iter().enumerate().map(|(place, table)| (table.dump_id, place));
         Self {
             tables: Arc::clone(&plan.tables),
@@ -421,7 +417,7 @@ impl Reading {
         }
     }
 
-    /// The same for another thread, but for what can only be done once, in a stream.
+    /// A copy for another reader thread, without the parts that only a stream's single reader uses.
     fn for_another(&self) -> Self {
         Self {
             tables: Arc::clone(&self.tables),

@@ -1,29 +1,28 @@
-//! Keys and foreign keys of big tables are made in two statements, of which the long one locks less: so several
-//! indexes of one table can be built, and several foreign keys to one table checked, at the same time. Pure.
+//! Splits keys and foreign keys of big tables into two statements, of which the longer one locks less. Pure.
+//!
+//! So several indexes of one table can be built at the same time, and several foreign keys to one table checked.
 
 use super::graph::is_table;
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
-use crate::restore::plan::{Half, Task};
+use crate::restore::plan::kinds::{self, TableWork};
+use crate::restore::plan::{EntryStep, Task};
 use crate::sql::{Parser, QualifiedName, SqlError, StandardStrings, quote_ident, split_statements};
 use std::collections::HashMap;
 
-/// Tables that take less than this in the archive are not worth a second statement.
+/// A second statement is not worth it for tables with fewer bytes in the archive.
 const BIG_BYTES: u64 = 1024 * 1024;
 
-/// The statements of a constraint in two parts. What they leave behind is what the one statement would.
+/// The two statements of a constraint. Together they have the same result as the single statement.
 #[derive(Debug, PartialEq, Eq)]
 struct TwoSteps {
     first: String,
     second: String,
 }
 
-/// Takes apart what is worth it: keys of big tables that have other indexes too, and foreign keys of big tables. Only on
-/// tables with rows of their own: constraints of partitioned ones are made through their partitions.
-pub(in crate::restore) fn in_two_steps(
-    archive: &Archive,
-    tasks: Vec<Task>,
-    strings: StandardStrings,
-) -> Vec<Task> {
+/// Splits the tasks that are worth it: keys of big tables that also have other indexes, and foreign keys of big
+/// tables. Only tables with rows of their own qualify: constraints of partitioned tables are made through their
+/// partitions.
+pub(crate) fn in_two_steps(archive: &Archive, tasks: Vec<Task>, strings: StandardStrings) -> Vec<Task> {
     let tables = Tables::of(archive, &tasks);
     let mut all = Vec::with_capacity(tasks.len());
     all.extend(tasks.into_iter().flat_map(|task| apart(task, archive, &tables, strings)));
@@ -33,21 +32,21 @@ pub(in crate::restore) fn in_two_steps(
 fn apart(task: Task, archive: &Archive, tables: &Tables, strings: StandardStrings) -> Vec<Task> {
     let entry = archive.entry(task.dump_id);
     let [(run_as, sql)] = task.statements.as_slice() else { return vec![task] };
-    let steps = entry.and_then(|entry| match entry.kind {
-        EntryKind::Constraint if tables.have_other_indexes(entry) => key(sql, strings),
-        EntryKind::FkConstraint if tables.are_big(entry) => foreign_key(sql, strings),
+    let steps = entry.and_then(|entry| match kinds::of(entry.kind).work {
+        TableWork::Key if tables.have_other_indexes(entry) => key(sql, strings),
+        TableWork::ForeignKey if tables.are_big(entry) => foreign_key(sql, strings),
         _ => None,
     });
     let Some(TwoSteps { first, second }) = steps else { return vec![task] };
-    let half = |half, sql| Task { half, statements: vec![(run_as.clone(), sql)], ..task.clone() };
-    vec![half(Half::First, first), half(Half::Second, second)]
+    let part = |step, sql| Task { step, statements: vec![(run_as.clone(), sql)], ..task.clone() };
+    vec![part(EntryStep::First, first), part(EntryStep::Second, second)]
 }
 
 /// TABLE entries whose rows have an entry.
 struct Tables {
-    /// The bytes that the rows take in the archive.
+    /// The bytes of the rows in the archive.
     bytes: HashMap<DumpId, u64>,
-    /// Indexes and keys.
+    /// The number of indexes and keys.
     indexes: HashMap<DumpId, usize>,
 }
 
@@ -60,7 +59,7 @@ impl Tables {
             tables.bytes.extend(of.map(|table| (*table, bytes)));
         }
         for entry in tasks.iter().filter_map(|task| archive.entry(task.dump_id)) {
-            if matches!(entry.kind, EntryKind::Index | EntryKind::Constraint) {
+            if matches!(kinds::of(entry.kind).work, TableWork::Index | TableWork::Key) {
                 for table in &entry.dependencies {
                     *tables.indexes.entry(*table).or_default() += 1;
                 }
@@ -69,12 +68,12 @@ impl Tables {
         tables
     }
 
-    /// The tables that an entry is about, and the bytes of each.
+    /// The tables that an entry depends on, with the bytes of each.
     fn among<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = (DumpId, u64)> {
         entry.dependencies.iter().filter_map(|id| Some((*id, *self.bytes.get(id)?)))
     }
 
-    /// Whether this key's table is big, and has other indexes.
+    /// Whether this key's table is big and has other indexes.
     fn have_other_indexes(&self, entry: &Entry) -> bool {
         let mut on = self.among(entry);
         on.any(|(table, bytes)| {
@@ -82,13 +81,13 @@ impl Tables {
         })
     }
 
-    /// Whether both tables of this foreign key have rows, and one of them many.
+    /// Whether both tables of this foreign key have rows, and at least one of them is big.
     fn are_big(&self, entry: &Entry) -> bool {
         self.among(entry).count() == 2 && self.among(entry).any(|(_, bytes)| bytes >= BIG_BYTES)
     }
 }
 
-/// The index first, and then the key that uses it.
+/// Creates the index first, and then the key that uses it.
 fn key(sql: &str, strings: StandardStrings) -> Option<TwoSteps> {
     let (constraint, after) = first_statement(sql, strings)?;
     let mut parser = Parser::new(constraint, "constraint", strings);
@@ -120,7 +119,7 @@ fn key(sql: &str, strings: StandardStrings) -> Option<TwoSteps> {
         true => " DEFERRABLE",
         false => "",
     };
-    // Storage parameters, and whatever else there is, are left to the one statement.
+    // Constraints with storage parameters or other clauses stay one statement.
     parser.expect_end_of_statement().ok()?;
     let name = quote_ident(&name);
     Some(TwoSteps {
@@ -131,7 +130,7 @@ fn key(sql: &str, strings: StandardStrings) -> Option<TwoSteps> {
     })
 }
 
-/// The foreign key first, which then holds for new rows, and then the look at those that are there.
+/// Adds the foreign key first, which then applies to new rows; then validates the existing rows.
 fn foreign_key(sql: &str, strings: StandardStrings) -> Option<TwoSteps> {
     let (constraint, after) = first_statement(sql, strings)?;
     let mut parser = Parser::new(constraint, "constraint", strings);
@@ -150,7 +149,7 @@ fn foreign_key(sql: &str, strings: StandardStrings) -> Option<TwoSteps> {
     })
 }
 
-/// The first of an entry's statements, and the text after it (a key can be followed by `CLUSTER ON`).
+/// The first of an entry's statements, and the text after it (`CLUSTER ON` can follow a key).
 fn first_statement(sql: &str, strings: StandardStrings) -> Option<(&str, &str)> {
     let first = *split_statements(sql, strings).ok()?.first()?;
     let (_, after) = sql.split_once(first)?;

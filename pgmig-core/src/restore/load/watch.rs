@@ -1,29 +1,29 @@
-//! Watches for a load that cannot go on.
+//! Detects a load that cannot continue.
 //!
-//! sqlx does not read the socket while it sends COPY data. Messages of the server (RAISE INFO in a constraint's
-//! function, which no setting turns off) then fill the socket until both sides wait for each other for ever.
+//! sqlx does not read the socket while it sends COPY data. Messages of the server can then fill the socket, until
+//! both sides wait for each other for ever. (No setting turns off RAISE INFO in a constraint's function.)
 
+use crate::server::TargetConfig;
+use crate::server::session::Session;
 use crate::sql::quote_literal;
-use crate::target::TargetConfig;
-use crate::target::session::Session;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How long one message may take before the server is asked why.
+/// How long sending one message may take before pgmig asks the server for the reason.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Knows whom to ask about the loading sessions.
+/// The connection settings with which pgmig asks about its loading sessions.
 #[derive(Debug)]
-pub(in crate::restore) struct Watch {
-    pub(in crate::restore) config: TargetConfig,
-    pub(in crate::restore) database: String,
-    pub(in crate::restore) application: String,
+pub(crate) struct Watch {
+    pub(crate) config: TargetConfig,
+    pub(crate) database: String,
+    pub(crate) application: String,
 }
 
 impl Watch {
-    /// Returns when the server process `pid` waits for us to read, which we never will. Slow disks and locks are waited
-    /// for.
-    pub(in crate::restore) async fn stuck(&self, pid: i32) {
+    /// Returns when the server process `pid` waits for us to read, which we never do. Keeps waiting through slow
+    /// disks and locks.
+    pub(crate) async fn stuck(&self, pid: i32) {
         loop {
             sleep(PATIENCE).await;
             if self.asks(pid, "wait_event = 'ClientWrite'").await {
@@ -32,12 +32,12 @@ impl Watch {
         }
     }
 
-    /// Ends the server process: nothing else gets its session free.
-    pub(in crate::restore) async fn end(&self, pid: i32) {
+    /// Terminates the server process: nothing else frees its session.
+    pub(crate) async fn end(&self, pid: i32) {
         self.asks(pid, "pg_catalog.pg_terminate_backend(pid)").await;
     }
 
-    /// Asks about a loading session's server process. Whoever cannot be asked says no.
+    /// Asks about the server process of a loading session. If the question fails, the answer is no.
     async fn asks(&self, pid: i32, condition: &str) -> bool {
         let Ok(mut session) = Session::open(&self.config, &self.database, &self.application).await else {
             return false;

@@ -1,68 +1,71 @@
-//! The writing side of the load: pieces from the archive go to the server, which acknowledges them.
+//! The writing side of the load: sends pieces to the server, which acknowledges them.
 
-use super::crew::{ActiveFeed, Hand, Part};
+use super::active_feed::{ActiveFeed, Share};
 use super::feed::{Content, LargeObjectPart, Piece, Rows};
+use super::loaded::{LargeObjectTotals, cut_short};
 use super::refused_row::{RefusedRow, SentRows};
 use super::watch::Watch;
+use super::worker::Worker;
 use crate::copy::{CopyOptions, CopyStatement};
 use crate::error::Result;
+use crate::progress::{Event, Step};
 use crate::restore::error::RestoreError;
-use crate::restore::in_place::transaction;
-use crate::restore::plan::{Held, RowForm, RunAs, TableLoad};
-use crate::restore::step::Step;
+use crate::restore::executor::require_same_transaction;
+use crate::restore::plan::{RowForm, RunAs, TableLoad, TempTable};
+use crate::server::TargetError;
 use crate::sql::{QualifiedName, quote_literal};
-use crate::target::TargetError;
 use bytes::Bytes;
 use sqlx::PgConnection;
 use sqlx::postgres::PgCopyIn;
 
-/// A COPY is ended and begun anew, within its transaction, after this many bytes: the server reports a bad row only
-/// at a COPY's end, and acknowledges no row before.
+/// pgmig ends a COPY after this many bytes, and begins the next in the same transaction. The server reports a bad
+/// row, and acknowledges rows, only at the end of a COPY.
 const COPY_BYTES: usize = 16 * 1024 * 1024;
 
 /// The largest COPY message.
 const MESSAGE_BYTES: usize = 256 * 1024;
 
-/// Tables up to this size are loaded several in a transaction.
+/// Up to this size, several tables are loaded in one transaction.
 const SMALL_TABLE_BYTES: u64 = 256 * 1024;
 
-/// How many; each takes locks until its end.
+/// How many of them; each holds locks until the end of the transaction.
 const TABLES_AT_ONCE: usize = 64;
 
-impl Hand<'_, '_> {
-    /// Loads a feed to its end.
-    pub(in crate::restore) async fn load(&mut self, number: usize, part: Part) -> Result<()> {
+impl Worker<'_, '_> {
+    pub(crate) async fn load(&mut self, number: usize, share: Share) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
-        let (mut alone, mut is_held) = (true, false);
+        let (mut alone, mut is_buffered) = (true, false);
         match active.feed.content {
             Content::Table(index) => {
-                let Some(load) = self.crew.job.tables.get(index) else { return Err(cut_short()) };
-                self.crew.job.progress.table(&load.table.to_string());
-                self.table(load, &active, part).await?;
-                (alone, is_held) = (load.alone || load.last, load.held().is_some());
+                let Some(load) = self.crew.work.tables.get(index) else { return Err(cut_short()) };
+                let table = load.table.to_string();
+                self.crew.work.progress.event(&Event::TableBegan { table: &table });
+                self.table(load, &active, share).await?;
+                (alone, is_buffered) = (load.alone || load.last, load.temp_table().is_some());
             }
             Content::LargeObjects(_) => self.large_objects(&active).await?,
         }
         self.pending.push(number);
-        if alone || is_held || self.pending.len() >= TABLES_AT_ONCE || active.bytes() > SMALL_TABLE_BYTES {
+        if alone || is_buffered || self.pending.len() >= TABLES_AT_ONCE || active.bytes() > SMALL_TABLE_BYTES
+        {
             self.commit().await?;
         }
         Ok(())
     }
 
-    /// Loads a part of a feed that another connection began.
-    pub(in crate::restore) async fn help(&mut self, number: usize) -> Result<()> {
+    /// Loads a share of a feed that another connection began.
+    pub(crate) async fn help(&mut self, number: usize) -> Result<()> {
         let Some(active) = self.crew.active(number) else { return Ok(()) };
         // Only tables are shared.
         let Content::Table(index) = active.feed.content else { return Err(cut_short()) };
-        let Some(load) = self.crew.job.tables.get(index) else { return Err(cut_short()) };
-        self.table(load, &active, Part::Help).await?;
+        let Some(load) = self.crew.work.tables.get(index) else { return Err(cut_short()) };
+        self.table(load, &active, Share::Help).await?;
         self.pending.push(number);
         self.commit().await
     }
 
-    /// Commits what was loaded; until then nothing can rely on it.
-    pub(in crate::restore) async fn commit(&mut self) -> Result<()> {
+    /// Commits the loaded rows; no other work may rely on them before.
+    pub(crate) async fn commit(&mut self) -> Result<()> {
         if std::mem::take(&mut self.in_transaction) {
             self.executor.session.commit_part("commit the rows").await?;
         }
@@ -72,25 +75,30 @@ impl Hand<'_, '_> {
         Ok(())
     }
 
-    async fn table(&mut self, load: &TableLoad, active: &ActiveFeed, part: Part) -> Result<()> {
-        if load.held().is_some() {
-            // The table that holds rows goes with its transaction.
+    async fn table(&mut self, load: &TableLoad, active: &ActiveFeed, share: Share) -> Result<()> {
+        if load.temp_table().is_some() {
+            // The temporary table is dropped when its transaction ends.
             self.commit().await?;
         }
         match &load.form {
-            RowForm::Copy(copy) => self.copy(load, copy, active, part).await?,
+            RowForm::Copy(copy) => self.copy(load, copy, active, share).await?,
             RowForm::Inserts { schema } => self.inserts(load, schema.as_deref(), active).await?,
         }
-        match load.held().filter(|_| self.in_transaction) {
-            Some(held) => self.insert_held(load, held, active).await,
+        match load.temp_table().filter(|_| self.in_transaction) {
+            Some(buffer) => self.insert_buffered(load, buffer, active).await,
             None => Ok(()),
         }
     }
 
-    /// Inserts the rows that were held into the target's table, every one of them.
-    async fn insert_held(&mut self, load: &TableLoad, held: &Held, active: &ActiveFeed) -> Result<()> {
-        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(held.insert.clone()));
-        let target = load.destination(self.crew.job.roots);
+    /// Inserts the rows of the temporary table into the target's table, every one of them.
+    async fn insert_buffered(
+        &mut self,
+        load: &TableLoad,
+        buffer: &TempTable,
+        active: &ActiveFeed,
+    ) -> Result<()> {
+        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(buffer.insert.clone()));
+        let target = load.destination(self.crew.work.roots);
         let inserted = match sql.execute(self.executor.session.conn()).await {
             Ok(done) => done.rows_affected(),
             Err(error) => {
@@ -109,14 +117,14 @@ impl Hand<'_, '_> {
         Err(RestoreError::Verification(vec![fault]).into())
     }
 
-    /// Opens a transaction, unless one is open. Nobody else writes, so a failure undoes no more than it must.
+    /// Opens a transaction, unless one is open. Only pgmig writes, so a failure undoes no more than it must.
     async fn begin(&mut self, load: &TableLoad, doing: &str) -> Result<()> {
         self.executor.become_role(&load.run_as).await?;
         if !self.in_transaction {
             self.executor.session.begin_part(doing).await?;
             self.in_transaction = true;
-            if let Some(held) = load.held() {
-                self.executor.session.execute(&held.create, doing).await?;
+            if let Some(buffer) = load.temp_table() {
+                self.executor.session.execute(&buffer.create, doing).await?;
             }
         }
         Ok(())
@@ -127,17 +135,17 @@ impl Hand<'_, '_> {
         load: &TableLoad,
         copy: &CopyStatement,
         active: &ActiveFeed,
-        part: Part,
+        share: Share,
     ) -> Result<()> {
-        let job = self.crew.job;
-        let (target, sql) = self.copy_sql(load, copy, part);
+        let work = self.crew.work;
+        let (target, sql) = self.copy_sql(load, copy, share);
         let name = load.table.to_string();
-        let mut truncate = self.is_frozen(load, part);
-        // After a failure nothing can be asked in the one transaction.
+        let mut truncate = self.is_frozen(load, share);
+        // After a failure, no query is possible in the restore's one transaction.
         let ask_now = self.executor.session.is_one_transaction() && *target != load.table;
         let bounds = if ask_now { self.bounds_now(target).await } else { Vec::new() };
         // A table without rows needs no COPY.
-        while let Some(piece) = self.crew.next_piece(active, part).await? {
+        while let Some(piece) = self.crew.next_piece(active, share).await? {
             let Piece::Rows(rows) = piece else { return Err(cut_short()) };
             let doing = format!("load table {name}");
             self.begin(load, &doing).await?;
@@ -145,8 +153,12 @@ impl Hand<'_, '_> {
                 self.executor.session.execute(&format!("TRUNCATE ONLY {target}"), &doing).await?;
             }
             let mut sent = SentRows::default();
-            match self.segment(&sql, rows, active, part, &mut sent).await {
-                Ok(acknowledged) => job.progress.rows(&name, active.acknowledge(acknowledged)),
+            match self.segment(&sql, rows, active, share, &mut sent).await {
+                Ok(acknowledged) => {
+                    let rows = active.acknowledge(acknowledged);
+                    let event = Event::TableRows { table: &name, rows, bytes: active.bytes_taken() };
+                    work.progress.event(&event);
+                }
                 Err(Failure::Server(error)) => {
                     return Err(self.refused(load, target, &error, &sent, bounds).await);
                 }
@@ -156,34 +168,34 @@ impl Hand<'_, '_> {
         Ok(())
     }
 
-    /// Whether rows are frozen at once, so that no vacuum has to visit them again: the server does that where the same
-    /// transaction has emptied the table, and nobody else loads it.
-    fn is_frozen(&self, load: &TableLoad, part: Part) -> bool {
+    /// Whether COPY can freeze the rows, so that no vacuum has to visit them again. The server allows that if the
+    /// same transaction has emptied the table and no other session loads it.
+    fn is_frozen(&self, load: &TableLoad, share: Share) -> bool {
         let copied = matches!(&load.form, RowForm::Copy(copy) if copy.table == load.table);
-        let stays = *load.destination(self.crew.job.roots) == load.table;
-        // In the target itself a frozen row would be seen by readers whose snapshot is older.
+        let stays = *load.destination(self.crew.work.roots) == load.table;
+        // In the target itself, readers with an older snapshot would see frozen rows.
         let is_staged = !self.executor.session.is_one_transaction();
-        is_staged && part == Part::Whole && copied && stays && load.into.is_none()
+        is_staged && share == Share::Whole && copied && stays && load.into.is_none()
     }
 
-    /// The table that rows are copied into, or whose rows they become, and the statement.
+    /// The table into which the rows finally go, and the COPY statement.
     fn copy_sql<'l>(
         &self,
         load: &'l TableLoad,
         copy: &'l CopyStatement,
-        part: Part,
+        share: Share,
     ) -> (&'l QualifiedName, String)
     where
         Self: 'l,
     {
-        let job = self.crew.job;
-        let options = CopyOptions { encoding: job.encoding.clone(), freeze: self.is_frozen(load, part) };
+        let work = self.crew.work;
+        let options = CopyOptions { encoding: work.encoding.clone(), freeze: self.is_frozen(load, share) };
         let Some(into) = &load.into else {
-            let target = job.roots.get(&copy.table).unwrap_or(&copy.table);
+            let target = work.roots.get(&copy.table).unwrap_or(&copy.table);
             return (target, copy.to_sql(target, &options));
         };
-        let sql = match &into.held {
-            Some(held) => copy.to_sql(&held.table, &options),
+        let sql = match &into.temp_table {
+            Some(buffer) => copy.to_sql(&buffer.table, &options),
             None => {
                 let columns = copy.columns.as_ref().map(|_| into.columns.clone());
                 CopyStatement { columns, ..copy.clone() }.to_sql(&into.table, &options)
@@ -192,13 +204,14 @@ impl Hand<'_, '_> {
         (&into.table, sql)
     }
 
-    /// One COPY: up to [`COPY_BYTES`], or to the feed's end. Returns the rows that the server acknowledged.
+    /// One COPY, up to [`COPY_BYTES`] or the end of the feed. Returns the number of rows that the server
+    /// acknowledged.
     async fn segment(
         &mut self,
         sql: &str,
         first: Rows,
         active: &ActiveFeed,
-        part: Part,
+        share: Share,
         sent: &mut SentRows,
     ) -> std::result::Result<u64, Failure> {
         let (crew, pid) = (self.crew, self.pid);
@@ -208,19 +221,19 @@ impl Hand<'_, '_> {
         while let Some(rows) = next.take() {
             sent.push(&rows);
             bytes_sent += rows.bytes.len();
-            send(&mut copy, rows.bytes, &crew.job.watch, pid).await?;
-            if let Err(stop) = crew.job.failpoints.pass(Step::Data) {
+            send(&mut copy, rows.bytes, &crew.work.watch, pid).await?;
+            if let Err(stop) = crew.work.failpoints.pass(Step::Data) {
                 let _ = copy.abort("stopped at a failpoint").await;
                 return Err(Failure::Other(stop.into()));
             }
             if bytes_sent >= COPY_BYTES {
                 break;
             }
-            next = match crew.next_piece(active, part).await {
+            next = match crew.next_piece(active, share).await {
                 Ok(Some(Piece::Rows(rows))) => Some(rows),
                 Ok(None) => None,
                 Ok(Some(_)) | Err(_) => {
-                    // An error would only hide the reason why the pieces ended.
+                    // An error here would only hide the reason why the pieces ended.
                     let _ = copy.abort("the archive could not be read on").await;
                     return Err(Failure::Other(cut_short()));
                 }
@@ -229,7 +242,7 @@ impl Hand<'_, '_> {
         Ok(copy.finish().await?)
     }
 
-    /// Makes the error of a refused row, without any of its values.
+    /// Makes the error for a refused row, without any of its values.
     async fn refused(
         &mut self,
         load: &TableLoad,
@@ -250,10 +263,10 @@ impl Hand<'_, '_> {
         refused.into_error(load, sent, bounds).into()
     }
 
-    /// The partitions of a table and their bounds, for an error message: after the load has been undone.
+    /// The partitions of a table and their bounds, for an error message. Undoes the load first.
     async fn bounds(&mut self, table: &QualifiedName) -> Vec<String> {
         let session = &mut self.executor.session;
-        // In the one transaction nothing can be asked any more; after it the partitions are others.
+        // The restore's one transaction accepts no query after a failure, and after it the partitions are other ones.
         if session.is_one_transaction() || session.rollback("undo the load").await.is_err() {
             return Vec::new();
         }
@@ -272,28 +285,28 @@ impl Hand<'_, '_> {
     }
 
     async fn inserts(&mut self, load: &TableLoad, schema: Option<&str>, active: &ActiveFeed) -> Result<()> {
-        let job = self.crew.job;
+        let work = self.crew.work;
         let name = load.table.to_string();
         let doing = format!("load table {name}");
         self.executor.become_role(&load.run_as).await?;
         self.executor.set_schema(schema).await?;
-        while let Some(piece) = self.crew.next_piece(active, Part::Own).await? {
+        while let Some(piece) = self.crew.next_piece(active, Share::Own).await? {
             let Piece::Statements(sql) = piece else { return Err(cut_short()) };
             self.begin(load, &doing).await?;
             let sql = self.in_utf8(sql, &doing).await?;
             let done = self.executor.session.execute(&sql, &doing).await;
             let rows = active.acknowledge(done.map_err(TargetError::without_message)?);
-            transaction::require(&mut self.executor.session, &name).await?;
-            job.progress.rows(&name, rows);
-            job.failpoints.pass(Step::Data)?;
+            require_same_transaction(&mut self.executor.session, &name).await?;
+            work.progress.event(&Event::TableRows { table: &name, rows, bytes: active.bytes_taken() });
+            work.failpoints.pass(Step::Data)?;
         }
         Ok(())
     }
 
-    /// SQL text of the archive in the session's encoding: the server converts it, as it does with COPY data.
+    /// SQL text of the archive in the session's encoding. The server converts it, as it converts COPY data.
     async fn in_utf8(&mut self, sql: Vec<u8>, doing: &str) -> Result<String> {
         let session = &mut self.executor.session;
-        match (String::from_utf8(sql), &self.crew.job.encoding) {
+        match (String::from_utf8(sql), &self.crew.work.encoding) {
             (Ok(sql), None) => Ok(sql),
             (Ok(sql), Some(_)) if sql.is_ascii() => Ok(sql),
             (Ok(sql), Some(encoding)) => Ok(session.convert(sql.as_bytes(), encoding, doing).await?),
@@ -306,13 +319,13 @@ impl Hand<'_, '_> {
     }
 
     async fn large_objects(&mut self, active: &ActiveFeed) -> Result<()> {
-        // Each statement is a transaction of its own.
+        // Each statement is its own transaction.
         self.commit().await?;
         self.executor.become_role(&RunAs::Owner).await?;
-        while let Some(piece) = self.crew.next_piece(active, Part::Own).await? {
+        while let Some(piece) = self.crew.next_piece(active, Share::Own).await? {
             let Piece::LargeObjects(parts) = piece else { return Err(cut_short()) };
             self.large_object_parts(parts).await?;
-            self.crew.job.failpoints.pass(Step::LargeObjects)?;
+            self.crew.work.failpoints.pass(Step::LargeObjects)?;
         }
         Ok(())
     }
@@ -320,17 +333,17 @@ impl Hand<'_, '_> {
     async fn large_object_parts(&mut self, parts: Vec<LargeObjectPart>) -> Result<()> {
         let (mut oids, mut offsets, mut contents) = (Vec::new(), Vec::new(), Vec::new());
         let mut totals = LargeObjectTotals::default();
-        for part in parts {
-            totals.objects += u64::from(part.offset == 0);
-            totals.bytes += part.bytes.len() as u64;
-            totals.ids += part.ids;
-            totals.with_ids += u64::from(part.ids > 0);
-            oids.push(i64::from(part.oid));
-            offsets.push(i64::try_from(part.offset).unwrap_or(i64::MAX));
-            contents.push(part.bytes);
+        for share in parts {
+            totals.objects += u64::from(share.offset == 0);
+            totals.bytes += share.bytes.len() as u64;
+            totals.ids += share.ids;
+            totals.with_ids += u64::from(share.ids > 0);
+            oids.push(i64::from(share.oid));
+            offsets.push(i64::try_from(share.offset).unwrap_or(i64::MAX));
+            contents.push(share.bytes);
         }
         let doing = "load large objects";
-        if self.crew.job.create_large_objects {
+        if self.crew.work.create_large_objects {
             let sql = "SELECT count(pg_catalog.lo_create(o::pg_catalog.oid)) \
                        FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS t(o, b) \
                        WHERE b = 0";
@@ -347,17 +360,7 @@ impl Hand<'_, '_> {
     }
 }
 
-/// Large objects as they were loaded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::restore) struct LargeObjectTotals {
-    pub(in crate::restore) objects: u64,
-    pub(in crate::restore) bytes: u64,
-    /// IDs found in them, replaced or not, and in how many of them.
-    pub(in crate::restore) ids: u64,
-    pub(in crate::restore) with_ids: u64,
-}
-
-/// Why a COPY ended before its time.
+/// Why a COPY ended too early.
 enum Failure {
     Server(sqlx::Error),
     Other(crate::Error),
@@ -369,14 +372,14 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// Sends COPY data to the server process `pid`; what it has against them is only read at the end.
+/// Sends COPY data to the server process `pid`. The server's errors are only read at the end.
 async fn send(
     copy: &mut PgCopyIn<&mut PgConnection>,
     bytes: Bytes,
     watch: &Watch,
     pid: i32,
 ) -> std::result::Result<(), Failure> {
-    // One piece can hold a single huge row; sqlx keeps a buffer of the largest message that it was given.
+    // One piece can hold a single huge row, and sqlx keeps a buffer as large as the largest message.
     for message in bytes.chunks(MESSAGE_BYTES) {
         tokio::select! {
             sent = copy.send(message) => drop(sent?),
@@ -387,14 +390,4 @@ async fn send(
         }
     }
     Ok(())
-}
-
-/// Stands for the reading's own error until that is known.
-pub(in crate::restore) fn cut_short() -> crate::Error {
-    RestoreError::Internal("the data ended in the middle of a table".to_owned()).into()
-}
-
-/// Whether it does.
-pub(in crate::restore) fn is_cut_short(error: &crate::Error) -> bool {
-    matches!(error, crate::Error::Restore(RestoreError::Internal(_)))
 }

@@ -1,11 +1,12 @@
-//! Objects that must exist after a restore, as the table of contents names them.
+//! Objects that must exist after a restore, under their names in the table of contents.
 
-use crate::archive::{Entry, EntryKind};
+use super::kinds::{self, Verified};
+use crate::archive::Entry;
 use crate::sql::{Lexer, StandardStrings};
 
-/// What kind of object, as far as catalogs tell them apart by name.
+/// A kind of object that the verification lists by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::restore) enum ObjectKind {
+pub(crate) enum ObjectKind {
     Table,
     View,
     Sequence,
@@ -22,21 +23,21 @@ pub(in crate::restore) enum ObjectKind {
 
 /// An object that must exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::restore) struct Expected {
-    pub(in crate::restore) kind: ObjectKind,
-    /// Its schema, "" where it has none.
-    pub(in crate::restore) schema: String,
-    /// Its name; of what belongs to a table `table name`, or the name alone, as archives of PostgreSQL 9.x have it.
-    pub(in crate::restore) name: String,
-    /// What messages call it.
-    pub(in crate::restore) label: String,
-    /// A constraint that was NOT VALID in the source.
-    pub(in crate::restore) may_be_invalid: bool,
+pub(crate) struct Expected {
+    pub(crate) kind: ObjectKind,
+    /// Its schema; "" if it has none.
+    pub(crate) schema: String,
+    /// Its name. Objects that belong to a table are named `table name`; in archives of PostgreSQL 9.x, `name`.
+    pub(crate) name: String,
+    /// Its name in messages.
+    pub(crate) label: String,
+    /// Whether it is a constraint that was NOT VALID in the source.
+    pub(crate) may_be_invalid: bool,
 }
 
 impl ObjectKind {
     /// The kind that the verification's query calls `name`.
-    pub(in crate::restore) fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "table" => Self::Table,
             "view" => Self::View,
@@ -53,36 +54,17 @@ impl ObjectKind {
             _ => return None,
         })
     }
-
-    fn of(kind: EntryKind) -> Option<Self> {
-        use EntryKind as K;
-        Some(match kind {
-            K::Table | K::ForeignTable => Self::Table,
-            K::View | K::MaterializedView => Self::View,
-            K::Sequence => Self::Sequence,
-            K::Index => Self::Index,
-            K::Schema => Self::Schema,
-            K::Extension => Self::Extension,
-            K::Type | K::Domain => Self::Type,
-            K::Constraint | K::CheckConstraint | K::FkConstraint => Self::Constraint,
-            K::Trigger => Self::Trigger,
-            K::Policy => Self::Policy,
-            K::Rule => Self::Rule,
-            K::Function | K::Procedure | K::Aggregate => Self::Function,
-            _ => return None,
-        })
-    }
 }
 
 impl Expected {
-    /// What the catalogs know it by.
-    pub(in crate::restore) fn key(&self) -> (ObjectKind, &str, &str) {
+    /// Its key in the list of objects that the verification reads.
+    pub(crate) fn key(&self) -> (ObjectKind, &str, &str) {
         (self.kind, &self.schema, &self.name)
     }
 
-    /// What `entry` makes, if catalogs can be asked for it by name.
-    pub(in crate::restore) fn of(entry: &Entry, sql: &str, strings: StandardStrings) -> Option<Self> {
-        let kind = ObjectKind::of(entry.kind)?;
+    /// The object of `entry`, if the verification lists objects of its kind.
+    pub(crate) fn of(entry: &Entry, sql: &str, strings: StandardStrings) -> Option<Self> {
+        let Verified::Listed(kind) = kinds::of(entry.kind).verified else { return None };
         let tag = entry.tag.to_str().ok()?;
         let schema = entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).unwrap_or_default();
         let without_schema = matches!(kind, ObjectKind::Schema | ObjectKind::Extension);
@@ -96,7 +78,7 @@ impl Expected {
     }
 }
 
-/// The name in a function's signature, which is quoted where SQL needs it.
+/// The name in the signature of a function. It is quoted if SQL requires it.
 fn function_name(tag: &str) -> String {
     let Some(quoted) = tag.strip_prefix('"') else {
         return tag.split('(').next().unwrap_or_default().to_owned();
@@ -112,8 +94,8 @@ fn function_name(tag: &str) -> String {
     name
 }
 
-/// Whether the statement ends in `NOT VALID` (or has a constraint that is not enforced, which is never valid).
-pub(in crate::restore) fn is_not_valid(sql: &str, strings: StandardStrings) -> bool {
+/// Whether the statement has the words `NOT VALID`, or `NOT ENFORCED`: such a constraint is never valid.
+pub(crate) fn is_not_valid(sql: &str, strings: StandardStrings) -> bool {
     let tokens: Vec<_> = Lexer::new(sql.as_bytes(), strings)
         .map_while(Result::ok)
         .filter(|token| !token.kind.is_blank())

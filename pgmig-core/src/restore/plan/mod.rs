@@ -1,216 +1,87 @@
-//! What a restore will run, in which order and as whom: from the archive's table of contents and what is known
-//! of the cluster. Pure: no network, no clock.
+//! Plans a restore: which statements run, in which order and as which role. The plan follows from the archive's table of
+//! contents and from the facts about the cluster. Pure: no network, no clock.
 //!
-//! The passes are pg_restore's: pre-data, data, post-data, each in the order of the table of contents, then
-//! privileges, then what must come last (materialized views are filled, event triggers made).
+//! The passes are those of pg_restore: pre-data, data and post-data, each in the order of the table of contents. Then
+//! come privileges, the contents of materialized views, and event triggers. What pgmig knows of each kind of entry is in
+//! [`kinds`].
 
-pub(super) mod expected;
-mod of_others;
-pub(super) mod partial;
-pub(super) mod planner;
-pub(super) mod roles;
-pub(super) mod superuser;
+pub(crate) mod entry;
+pub(crate) mod expected;
+pub(crate) mod facts;
+pub(crate) mod kinds;
+mod locks;
+mod not_ours;
+pub(crate) mod partial;
+mod pass;
+pub(crate) mod planner;
+pub(crate) mod roles;
+pub(crate) mod script;
+mod superuser;
+mod table_load;
+mod task;
+pub(crate) mod transaction_control;
+mod words;
 
-use super::error::Refusal;
+pub(crate) use facts::Facts;
+pub(crate) use table_load::{Destination, RowForm, TableLoad, TempTable};
+pub(crate) use task::{EntrySettings, EntryStep, RunAs, Task};
+
 use crate::archive::{Archive, DumpId};
-use crate::copy::CopyStatement;
 use crate::progress::Notice;
-use crate::rewrite::Shape;
-use crate::sql::QualifiedName;
+use crate::restore::refusal::Refusal;
 use expected::Expected;
 use planner::Planner;
-use roles::Roles;
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use superuser::Fresh;
-
-/// What is known of the cluster and of a new database in it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Facts {
-    /// The server's version as a number, 150018 for 15.18.
-    pub(super) server_version: i32,
-    /// The role that connects.
-    pub(super) login: String,
-    /// Whether it is a superuser.
-    pub(super) is_superuser: bool,
-    /// Whether `username` owns schema public of a new database, directly or through a role.
-    pub(super) owner_owns_public: bool,
-    /// Whether `username` is a superuser, and so owns everything.
-    pub(super) owner_is_superuser: bool,
-    /// Roles.
-    pub(super) roles: Roles,
-    /// Tablespaces.
-    pub(super) tablespaces: BTreeSet<String>,
-    /// What a new database holds.
-    pub(super) fresh: Fresh,
-}
-
-/// As whom a statement runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum RunAs {
-    /// As `username`.
-    Owner,
-    /// As `su_username`.
-    Superuser,
-    /// As a role that grants what is not its own.
-    Grantor(String),
-}
-
-/// Settings of the session for one entry.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct EntrySettings {
-    /// Schema to put first in search_path; archives older than 1.13 name objects without their schema.
-    pub(super) schema: Option<String>,
-    /// Tablespace; "" is the database's own.
-    pub(super) tablespace: Option<String>,
-    /// Table access method.
-    pub(super) access_method: Option<String>,
-}
-
-/// One entry's statements.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Task {
-    /// The entry.
-    pub(super) dump_id: DumpId,
-    /// What it makes: `INDEX store.tenant_name`.
-    pub(super) label: String,
-    /// Its statements and as whom each runs.
-    pub(super) statements: Vec<(RunAs, String)>,
-    /// Settings that they need, shared with other entries'.
-    pub(super) settings: Arc<EntrySettings>,
-    /// How much of the entry they make.
-    pub(super) half: Half,
-}
-
-/// How much of its entry a task makes: see [`two_steps`](crate::restore::load::two_steps).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Half {
-    #[default]
-    Both,
-    First,
-    Second,
-}
-
-/// Rows of one TABLE DATA entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TableLoad {
-    /// The entry.
-    pub(super) dump_id: DumpId,
-    /// The table that the entry belongs to, with its schema.
-    pub(super) table: QualifiedName,
-    /// How its rows are given.
-    pub(super) form: RowForm,
-    /// Who loads them: an extension's tables belong to whoever created it.
-    pub(super) run_as: RunAs,
-    /// Loaded in the archive's order while nothing else is: rows that others can refer to already, by the
-    /// constraints of an extension's tables.
-    pub(super) alone: bool,
-    /// Loaded alone, after all others: triggers fire for its rows, and may look for what is in other tables.
-    pub(super) last: bool,
-    /// Where they go in the target's own schema; `None`: into the table itself, as the archive has defined it.
-    pub(super) into: Option<Box<Destination>>,
-}
-
-/// Where rows go in a schema that is not the archive's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Destination {
-    /// The target's table.
-    pub(super) table: QualifiedName,
-    /// The target's columns, in the order of the rows' fields.
-    pub(super) columns: Vec<String>,
-    /// The archive's columns, in that order, and what their values are made of.
-    pub(super) from: Vec<(String, Shape)>,
-    /// Set where rows have to be converted: they are held in a temporary table first.
-    pub(super) held: Option<Held>,
-}
-
-/// A temporary table with the archive's columns, from which rows are inserted into the target's table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Held {
-    /// Its name.
-    pub(super) table: QualifiedName,
-    /// The statement that makes it, for the time of a transaction.
-    pub(super) create: String,
-    /// The statement that inserts its rows.
-    pub(super) insert: String,
-}
-
-impl TableLoad {
-    /// Where its rows are held before they go to their table.
-    pub(super) fn held(&self) -> Option<&Held> {
-        self.into.as_ref()?.held.as_ref()
-    }
-
-    /// The table that holds the rows in the end. Partitions can have their rows go to a root instead.
-    pub(super) fn destination<'a>(
-        &'a self,
-        roots: &'a HashMap<QualifiedName, QualifiedName>,
-    ) -> &'a QualifiedName {
-        match &self.into {
-            Some(into) => &into.table,
-            None => roots.get(&self.table).unwrap_or(&self.table),
-        }
-    }
-}
-
-/// How the rows of a TABLE DATA entry are given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum RowForm {
-    /// A COPY stream; the statement names the table with its schema (which can be a partition root).
-    Copy(CopyStatement),
-    /// INSERT statements (`pg_dump --inserts`), with the schema for search_path where they need one.
-    Inserts { schema: Option<String> },
-}
 
 /// The whole restore.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    pub(super) pre_data: Vec<Task>,
-    /// Entries of section data that make something which data needs (large objects).
-    pub(super) data_first: Vec<Task>,
-    /// Shared with those who read them.
-    pub(super) tables: Arc<Vec<TableLoad>>,
+pub(crate) struct Plan {
+    pub(crate) pre_data: Vec<Task>,
+    /// Entries of section data that come before the rows: they make large objects, whose contents are data.
+    pub(crate) data_first: Vec<Task>,
+    /// Shared with the threads that read the rows.
+    pub(crate) tables: Arc<Vec<TableLoad>>,
     /// Entries that own a block of large objects.
-    pub(super) large_objects: Vec<DumpId>,
-    /// How many large objects entries make; where none does, they are made when their data come (archives older
-    /// than 1.12).
-    pub(super) large_objects_made: u64,
-    /// Entries of section data that come after the rows: sequence values.
-    pub(super) data_last: Vec<Task>,
-    pub(super) post_data: Vec<Task>,
-    pub(super) privileges: Vec<Task>,
-    pub(super) last: Vec<Task>,
-    /// After all else, since event triggers fire on whatever the restore still does.
-    pub(super) event_triggers: Vec<Task>,
-    pub(super) expected: Vec<Expected>,
-    /// Locks that making all of it takes, where it is one transaction.
-    pub(super) locks: u64,
-    pub(super) notices: Vec<Notice>,
+    pub(crate) large_objects: Vec<DumpId>,
+    /// The number of large objects that entries make. If it is 0, each large object is made when its contents come: in
+    /// archives older than 1.12.
+    pub(crate) large_objects_made: u64,
+    /// Entries of section data that come after the rows: sequence values and statistics.
+    pub(crate) data_last: Vec<Task>,
+    pub(crate) post_data: Vec<Task>,
+    pub(crate) privileges: Vec<Task>,
+    pub(crate) last: Vec<Task>,
+    /// After everything else, because event triggers fire on each later statement.
+    pub(crate) event_triggers: Vec<Task>,
+    pub(crate) expected: Vec<Expected>,
+    /// The number of locks that one transaction needs for all objects of the plan.
+    pub(crate) locks: u64,
+    pub(crate) notices: Vec<Notice>,
 }
 
 impl Plan {
     /// Every entry's statements.
-    pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = &Task> {
         let Self { pre_data, data_first, data_last, post_data, privileges, last, event_triggers, .. } = self;
         [pre_data, data_first, data_last, post_data, privileges, last, event_triggers].into_iter().flatten()
     }
 
-    /// Plans the restore of `archive` (whose texts are UTF-8 by now).
+    /// Plans the restore of `archive`, whose texts must be UTF-8.
     ///
     /// # Errors
     ///
-    /// A [`Refusal`] if the archive is a partial one, holds rows of foreign tables, or has entries that only a
-    /// superuser can create and there is none.
-    pub(super) fn new(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
+    /// A [`Refusal`] if the archive is a partial one or holds rows of foreign tables; or if only a superuser can create
+    /// some entry, and pgmig does not connect as one.
+    pub(crate) fn new(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
         Planner::plan(archive, facts)
     }
 
-    /// Plans the restore of what `archive` holds into tables that are there, whatever it defines itself.
+    /// Plans the restore of the contents of `archive` into tables that exist. Its own definitions are not restored.
     ///
     /// # Errors
     ///
     /// A [`Refusal`] if the archive holds rows of foreign tables.
-    pub(super) fn of_contents(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
+    pub(crate) fn of_contents(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
         Planner::plan_contents(archive, facts)
     }
 }

@@ -1,43 +1,43 @@
-//! Does an archive hold a whole database? A restore replaces all of the target, so a part would erase the rest.
+//! Refuses archives that hold a part of a database. A restore replaces the whole target, so it would lose the other part.
 
-use super::planner::qualified_name;
+use super::entry::qualified_name;
+use super::kinds::{self, Part};
 use crate::archive::{Entry, EntryKind, Section};
-use crate::restore::error::Refusal;
+use crate::restore::refusal::Refusal;
 use std::collections::HashSet;
 
-/// What an archive defines, as far as its rows and relations need it. Names are in the archive's encoding.
+/// The definitions of an archive that its rows and relations require. Names are in the archive's encoding.
 #[derive(Default)]
 struct Definitions<'a> {
     /// Schema and name.
     tables: HashSet<(&'a [u8], &'a [u8])>,
     foreign_tables: HashSet<(&'a [u8], &'a [u8])>,
     schemas: HashSet<&'a [u8]>,
-    /// Anything at all in section pre-data.
+    /// Whether there is any definition in section pre-data.
     any: bool,
-    /// Extensions can bring schemas and tables with them.
+    /// Whether there is an extension, which can bring schemas and tables with it.
     extensions: bool,
 }
 
 /// Refuses an archive that holds only a part of a database, or rows that belong to another server.
-pub(in crate::restore) fn refuse(entries: &[Entry]) -> Result<(), Refusal> {
+pub(crate) fn refuse(entries: &[Entry]) -> Result<(), Refusal> {
     let definitions = Definitions::of(entries);
     entries.iter().try_for_each(|entry| definitions.check(entry))
 }
 
 /// Refuses rows that belong to another server.
-pub(in crate::restore) fn refuse_foreign_rows(entries: &[Entry]) -> Result<(), Refusal> {
+pub(crate) fn refuse_foreign_rows(entries: &[Entry]) -> Result<(), Refusal> {
     let definitions = Definitions::of(entries);
     entries.iter().try_for_each(|entry| definitions.check_foreign(entry))
 }
 
-/// Whether an entry is of what a database holds, not of how it is defined: rows, sequence values, large objects with
-/// their privileges and comments.
-pub(in crate::restore) fn is_contents(entry: &Entry) -> bool {
-    use EntryKind as K;
-    match entry.kind {
-        K::TableData | K::SequenceSet | K::Blob | K::Blobs | K::BlobMetadata => true,
-        K::Acl | K::Comment | K::SecurityLabel => entry.tag.as_bytes().starts_with(b"LARGE OBJECT"),
-        _ => false,
+/// Whether an entry belongs to the contents of a database: rows, sequence values, and large objects with their privileges
+/// and comments.
+pub(crate) fn is_contents(entry: &Entry) -> bool {
+    match kinds::of(entry.kind).part {
+        Part::Contents => true,
+        Part::OfItsObject => entry.tag.as_bytes().starts_with(b"LARGE OBJECT"),
+        Part::Session | Part::Definition => false,
     }
 }
 
@@ -53,7 +53,8 @@ impl<'a> Definitions<'a> {
                 EntryKind::Extension => definitions.extensions |= entry.tag != "plpgsql",
                 _ => {}
             }
-            definitions.any |= entry.section == Section::PreData && !is_session_entry(entry.kind);
+            definitions.any |=
+                entry.section == Section::PreData && kinds::of(entry.kind).part != Part::Session;
         }
         definitions
     }
@@ -97,39 +98,16 @@ fn schema(entry: &Entry) -> &[u8] {
     entry.namespace.as_ref().map(|schema| schema.as_bytes()).unwrap_or_default()
 }
 
-/// Entries that are about the session or the database, not about what is in it.
-fn is_session_entry(kind: EntryKind) -> bool {
-    use EntryKind as K;
-    matches!(kind, K::Encoding | K::StdStrings | K::SearchPath | K::Database | K::DatabaseProperties)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::archive::{CatalogId, DataState, DumpId};
+    use crate::archive::DumpId;
 
     fn entry(kind: EntryKind, section: Section, tag: &str) -> Entry {
-        Entry {
-            dump_id: DumpId::new(1).unwrap(),
-            had_dumper: false,
-            catalog_id: CatalogId::default(),
-            tag: tag.into(),
-            desc: "".into(),
-            kind,
-            section,
-            definition: None,
-            drop_statement: None,
-            copy_statement: None,
-            namespace: Some("public".into()),
-            tablespace: None,
-            table_access_method: None,
-            relation_kind: None,
-            owner: None,
-            with_oids: false,
-            dependencies: Vec::new(),
-            data: DataState::NotSet,
-        }
+        let mut entry = Entry::new(DumpId::new(1).unwrap(), kind, section, tag);
+        entry.namespace = Some("public".into());
+        entry
     }
 
     #[test]

@@ -1,65 +1,69 @@
-//! From entries of the table of contents to tasks of the plan, one entry at a time.
+//! Turns the entries of the table of contents into tasks of the plan, one entry at a time.
 
 mod grants;
 mod large_objects;
-mod pass;
 mod rights;
+mod rows;
 
+use super::entry::{label, qualified_name, sql};
 use super::expected::Expected;
+use super::kinds::{self, Made};
+use super::locks::of_entry as locks_of_entry;
 use super::partial;
+use super::pass::{PlanPass, pass};
 use super::roles::Roles;
-use super::superuser::words;
-use super::{EntrySettings, Facts, Half, Plan, RowForm, RunAs, TableLoad, Task};
+use super::{EntrySettings, EntryStep, Facts, Plan, RunAs, TableLoad, Task};
 use crate::archive::{Archive, DumpId, Entry, EntryKind, Oid, Section};
-use crate::copy::CopyStatement;
 use crate::progress::{Notice, Severity};
-use crate::restore::error::Refusal;
-use crate::restore::in_place::locks_of_entry;
+use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
-use pass::{Pass, pass};
+use rights::SkippedWholes;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-/// Goes through the table of contents once.
-pub(in crate::restore) struct Planner<'a> {
+/// A plan under way. The planner reads the table of contents once.
+pub(crate) struct Planner<'a> {
     facts: &'a Facts,
     archive: &'a Archive,
     strings: StandardStrings,
-    /// Whether names are qualified, thanks to a SEARCHPATH entry.
+    /// Whether statements name objects with their schema: archives with a SEARCHPATH entry do.
     qualified: bool,
     plan: Plan,
-    /// The section that an entry without one belongs to: that of the entry before it.
+    /// The section of the last entry that had one. Entries without a section follow the object that they describe.
     section: Section,
-    /// The settings of the entry before, which most entries share.
+    /// The settings of the last entry. Most entries share them.
     settings: Arc<EntrySettings>,
     /// Entries whose objects belong to the superuser.
     superusers: HashSet<DumpId>,
-    /// Entries that were skipped; what describes them is skipped too.
+    /// Entries that were skipped. Entries that describe their objects are skipped too.
     skipped: HashSet<DumpId>,
-    /// Publications, and foreign servers (true), among them.
-    skipped_wholes: HashSet<(bool, String)>,
-    /// Entries whose objects are there already and belong to somebody else.
-    foreign: HashSet<DumpId>,
-    /// OIDs of the large objects of a BLOB METADATA entry.
+    /// Objects that were skipped and that other entries name.
+    skipped_wholes: SkippedWholes,
+    /// Entries whose objects exist and belong to another role.
+    not_ours: HashSet<DumpId>,
+    /// OIDs of the large objects of each BLOB METADATA entry.
     groups: HashMap<DumpId, Vec<u32>>,
-    /// Large objects of BLOB entries that wait to be made together.
+    /// Large objects of BLOB entries that are not planned yet: one statement makes many.
     blobs: Vec<(DumpId, u32)>,
-    /// Tables that the archive creates; other ones with rows are an extension's.
+    /// Tables that the archive creates. Other tables with rows belong to an extension.
     tables: HashSet<QualifiedName>,
     /// Types that the archive creates.
     types: HashSet<QualifiedName>,
+    /// Entries that the login may not create, a line each.
     impossible: Vec<String>,
-    /// Objects of others in the target under the names of the archive's.
+    /// Objects of other roles in the target whose names the archive's objects take, a line each.
     obstacles: Vec<String>,
-    /// Schemas in which `username` may not create, and the first entry of each.
+    /// Schemas in which `username` may not create objects, each with the first entry in it.
     closed_schemas: BTreeMap<String, String>,
+    /// How many entries with statistics were skipped.
     statistics: usize,
+    /// Tables that were made WITH OIDS.
     oids: Vec<String>,
 }
 
 impl<'a> Planner<'a> {
     /// Plans the restore of an archive.
-    pub(in crate::restore) fn plan(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
+    pub(crate) fn plan(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
         partial::refuse(archive.entries())?;
         let mut planner = Self::new(archive, facts);
         for entry in archive.entries() {
@@ -69,18 +73,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Plans the rows of one entry.
-    pub(in crate::restore) fn table_of(
-        archive: &'a Archive,
-        facts: &'a Facts,
-        entry: &Entry,
-    ) -> Option<TableLoad> {
+    pub(crate) fn table_of(archive: &'a Archive, facts: &'a Facts, entry: &Entry) -> Option<TableLoad> {
         let mut planner = Self::new(archive, facts);
         planner.table_data(entry);
         Arc::make_mut(&mut planner.plan.tables).pop()
     }
 
-    /// Plans the restore of what an archive holds, into tables that are there: rows, large objects, sequence values.
-    pub(in crate::restore) fn plan_contents(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
+    /// Plans the restore of an archive's contents into tables that exist: rows, large objects, sequence values.
+    pub(crate) fn plan_contents(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
         partial::refuse_foreign_rows(archive.entries())?;
         let mut planner = Self::new(archive, facts);
         let with_oids = archive.entries().iter().filter(|entry| entry.with_oids);
@@ -105,11 +105,11 @@ impl<'a> Planner<'a> {
             settings: Arc::default(),
             superusers: HashSet::new(),
             skipped: HashSet::new(),
-            skipped_wholes: HashSet::new(),
-            foreign: HashSet::new(),
+            skipped_wholes: SkippedWholes::default(),
+            not_ours: HashSet::new(),
             groups: HashMap::new(),
             blobs: Vec::new(),
-            tables: created_tables(archive),
+            tables: rows::created_tables(archive),
             types: rights::created_types(archive),
             impossible: Vec::new(),
             obstacles: Vec::new(),
@@ -126,27 +126,28 @@ impl<'a> Planner<'a> {
         if entry.kind != EntryKind::Blob {
             self.flush_blobs();
         }
-        use EntryKind as K;
-        match entry.kind {
-            K::Encoding | K::StdStrings | K::SearchPath | K::Database | K::DatabaseProperties => {}
-            K::TableData => self.table_data(entry),
-            K::Blob => self.blobs.push((entry.dump_id, entry.catalog_id.oid.0)),
-            K::Blobs => self.plan.large_objects.extend(entry.has_data().then_some(entry.dump_id)),
-            K::BlobMetadata => self.blob_metadata(entry),
-            K::Subscription | K::SubscriptionTable => self.skip(
+        match kinds::of(entry.kind).made {
+            Made::Never => {}
+            Made::Rows => self.table_data(entry),
+            Made::LargeObject => self.blobs.push((entry.dump_id, entry.catalog_id.oid.0)),
+            Made::LargeObjectGroup => self.blob_metadata(entry),
+            Made::LargeObjectData => self.plan.large_objects.extend(entry.has_data().then_some(entry.dump_id)),
+            Made::Subscription => self.skip(
                 entry,
                 Severity::Notice,
                 "subscriptions connect to another server and are not restored; make it again where it is wanted",
             ),
-            K::StatisticsData if self.facts.server_version < 180_000 => self.statistics += 1,
-            K::Schema if self.is_present_schema(entry) => self.foreign_unless_owned(entry),
-            K::Extension if self.is_present_extension(entry) => drop(self.foreign.insert(entry.dump_id)),
-            K::ProceduralLanguage if self.is_present_extension(entry) => drop(self.foreign.insert(entry.dump_id)),
-            K::Acl | K::AclLanguage | K::DefaultAcl => self.grants(entry),
-            K::Policy => self.with_roles(entry, Roles::policy),
-            K::UserMapping => self.with_roles(entry, Roles::user_mapping),
-            K::Comment | K::SecurityLabel => self.description(entry),
-            _ => self.object(entry),
+            Made::Statistics if self.facts.server_version < 180_000 => self.statistics += 1,
+            Made::Schema if self.is_present_schema(entry) => self.not_ours_unless_owned(entry),
+            Made::Extension if self.is_present_extension(entry) => drop(self.not_ours.insert(entry.dump_id)),
+            Made::Language if self.is_present_language(entry) => drop(self.not_ours.insert(entry.dump_id)),
+            Made::Privileges => self.grants(entry),
+            Made::Policy => self.with_roles(entry, Roles::policy),
+            Made::UserMapping => self.with_roles(entry, Roles::user_mapping),
+            Made::Description => self.description(entry),
+            Made::Object | Made::Statistics | Made::Schema | Made::Extension | Made::Language => {
+                self.object(entry);
+            }
         }
     }
 
@@ -174,61 +175,10 @@ impl<'a> Planner<'a> {
         Ok(self.plan)
     }
 
-    /// Rows that must come before others': pg_dump says so of an extension's tables that refer to each other.
-    fn order_dependent_rows(&mut self) {
-        let data: HashSet<DumpId> = self.plan.tables.iter().map(|load| load.dump_id).collect();
-        let entries = self.archive.entries().iter().filter(|entry| data.contains(&entry.dump_id));
-        let mut ordered = HashSet::new();
-        for entry in entries {
-            for before in entry.dependencies.iter().filter(|id| data.contains(id)) {
-                ordered.extend([*before, entry.dump_id]);
-            }
-        }
-        for load in Arc::make_mut(&mut self.plan.tables) {
-            load.alone |= ordered.contains(&load.dump_id);
-        }
-    }
-
-    /// pg_dump writes a data entry for every table, rows or not: where one is missing, its rows were left out.
-    fn warn_of_missing_rows(&mut self) {
-        let is_data = |entry: &&Entry| entry.kind == EntryKind::TableData;
-        let with_rows: HashSet<String> = self
-            .archive
-            .entries()
-            .iter()
-            .filter(is_data)
-            .map(|entry| qualified_name(entry).to_string())
-            .collect();
-        let without: Vec<String> = self
-            .archive
-            .entries()
-            .iter()
-            .filter(|entry| entry.kind == EntryKind::Table && !self.is_partitioned(entry))
-            .map(|entry| qualified_name(entry).to_string())
-            .filter(|table| !with_rows.contains(table))
-            .collect();
-        if without.is_empty() {
-            return;
-        }
-        let some = without.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let more = if without.len() > 10 { ", ..." } else { "" };
-        let text = format!(
-            "the archive defines tables whose rows it does not hold (was it made with --schema-only or \
-             --exclude-table-data?), so they will be empty: {some}{more}"
-        );
-        self.plan.notices.push(Notice { severity: Severity::Warning, text });
-    }
-
-    /// A partitioned table has no rows of its own. Containers before 1.16 tell it only by its definition.
-    fn is_partitioned(&self, entry: &Entry) -> bool {
-        let by = ["partition", "by"];
-        entry.relation_kind == Some('p') || sql(entry).is_some_and(|sql| words(sql, self.strings, &by))
-    }
-
-    /// Everything that has SQL and nothing special about it.
+    /// An object that needs nothing but its statements.
     fn object(&mut self, entry: &Entry) {
         let Some(sql) = sql(entry) else { return };
-        if self.is_of_others(entry, sql) {
+        if self.is_not_ours(entry, sql) {
             return;
         }
         self.note_closed_schema(entry);
@@ -245,21 +195,21 @@ impl<'a> Planner<'a> {
         self.push(entry, statements);
     }
 
-    /// A comment or a security label: made by whoever owns the object.
+    /// A comment or a security label. The owner of the object makes it.
     fn description(&mut self, entry: &Entry) {
         let Some(sql) = self.of_own_object(entry) else { return };
         let run_as = self.describer(entry);
         self.push(entry, vec![(run_as, sql.to_owned())]);
     }
 
-    /// The SQL of an entry that describes another one's object, if `username` can run it: the object was not
-    /// left out and is not somebody else's.
+    /// The SQL of an entry that describes the object of another entry. `None` if that object was skipped, or belongs to
+    /// another role.
     fn of_own_object<'e>(&mut self, entry: &'e Entry) -> Option<&'e str> {
         let sql = sql(entry)?;
         if is_about_database(entry) || self.describes(entry, &self.skipped) {
             return None;
         }
-        if self.describes(entry, &self.foreign) {
+        if self.describes(entry, &self.not_ours) {
             let why = format!("{} does not own it", quote_ident(&self.facts.roles.owner));
             self.skip(entry, Severity::Notice, &why);
             return None;
@@ -275,61 +225,36 @@ impl<'a> Planner<'a> {
         if self.describes(entry, &self.superusers) { RunAs::Superuser } else { RunAs::Owner }
     }
 
-    fn table_data(&mut self, entry: &Entry) {
-        if !entry.has_data() {
-            return;
-        }
-        let table = qualified_name(entry);
-        let statement = entry.copy_statement.as_ref().and_then(|text| text.to_str().ok());
-        let form = match statement.filter(|text| !text.is_empty()).map(CopyStatement::parse) {
-            Some(Ok(mut copy)) => {
-                if copy.table.schema.is_none() {
-                    copy.table.schema.clone_from(&table.schema);
-                }
-                RowForm::Copy(copy)
-            }
-            // Without a COPY statement, or with one that only the server can judge, the block is SQL text.
-            _ => RowForm::Inserts { schema: self.schema_setting(entry) },
-        };
-        // INSERT statements are text of the archive, which is not for a superuser; COPY data are only rows.
-        let as_superuser = self.facts.is_superuser && matches!(form, RowForm::Copy(_));
-        let is_created = self.tables.contains(&table);
-        let run_as = if as_superuser && !is_created { RunAs::Superuser } else { RunAs::Owner };
-        let load = TableLoad {
-            dump_id: entry.dump_id,
-            table,
-            form,
-            run_as,
-            alone: !is_created,
-            last: false,
-            into: None,
-        };
-        Arc::make_mut(&mut self.plan.tables).push(load);
-    }
-
     fn is_present_schema(&self, entry: &Entry) -> bool {
         let name = entry.tag.to_str().unwrap_or_default();
-        // pg_dump 11 and newer write a comment instead of CREATE SCHEMA for public, older ones do create it.
+        // For public, pg_dump 11 and later write a comment; earlier ones write CREATE SCHEMA.
         name == "public"
-            || self.facts.fresh.schemas.contains_key(name)
+            || self.facts.database.schemas.contains_key(name)
             || sql(entry).is_some_and(|sql| sql.trim_start().starts_with("--"))
     }
 
-    fn foreign_unless_owned(&mut self, entry: &Entry) {
+    fn not_ours_unless_owned(&mut self, entry: &Entry) {
         let name = entry.tag.to_str().unwrap_or_default();
-        let is_own = match self.facts.fresh.schemas.get(name) {
+        let is_own = match self.facts.database.schemas.get(name) {
             Some(rights) => rights.owns,
             None => self.facts.owner_owns_public,
         };
         if !is_own && !self.facts.owner_is_superuser {
-            self.foreign.insert(entry.dump_id);
+            self.not_ours.insert(entry.dump_id);
         }
     }
 
     fn is_present_extension(&self, entry: &Entry) -> bool {
-        let name = entry.tag.to_str().unwrap_or_default();
-        !self.facts.owner_is_superuser && self.facts.fresh.extensions.contains(name)
-            || entry.kind == EntryKind::ProceduralLanguage && self.facts.fresh.extensions.contains(name)
+        !self.facts.owner_is_superuser && self.has_extension(entry)
+    }
+
+    /// A language that comes with an extension of its name (plpgsql).
+    fn is_present_language(&self, entry: &Entry) -> bool {
+        self.has_extension(entry)
+    }
+
+    fn has_extension(&self, entry: &Entry) -> bool {
+        self.facts.database.extensions.contains(entry.tag.to_str().unwrap_or_default())
     }
 
     fn skip(&mut self, entry: &Entry, severity: Severity, why: &str) {
@@ -348,7 +273,7 @@ impl<'a> Planner<'a> {
             self.settings = Arc::new(settings);
         }
         let settings = Arc::clone(&self.settings);
-        Task { dump_id: entry.dump_id, label: label(entry), statements, settings, half: Half::Both }
+        Task { dump_id: entry.dump_id, label: label(entry), statements, settings, step: EntryStep::Whole }
     }
 
     fn push(&mut self, entry: &Entry, statements: Vec<(RunAs, String)>) {
@@ -360,12 +285,12 @@ impl<'a> Planner<'a> {
         let task = self.task(entry, statements);
         let plan = &mut self.plan;
         match (pass(entry), self.section) {
-            (Pass::Privileges, _) => plan.privileges.push(task),
-            (Pass::Last, _) => plan.last.push(task),
-            (Pass::EventTriggers, _) => plan.event_triggers.push(task),
-            (Pass::Main, Section::PreData | Section::None) => plan.pre_data.push(task),
-            (Pass::Main, Section::Data) => plan.data_last.push(task),
-            (Pass::Main, Section::PostData) => plan.post_data.push(task),
+            (PlanPass::Privileges, _) => plan.privileges.push(task),
+            (PlanPass::Last, _) => plan.last.push(task),
+            (PlanPass::EventTriggers, _) => plan.event_triggers.push(task),
+            (PlanPass::Main, Section::PreData | Section::None) => plan.pre_data.push(task),
+            (PlanPass::Main, Section::Data) => plan.data_last.push(task),
+            (PlanPass::Main, Section::PostData) => plan.post_data.push(task),
         }
     }
 
@@ -389,7 +314,7 @@ impl<'a> Planner<'a> {
     }
 
     fn access_method(&self, entry: &Entry) -> Option<String> {
-        // A partitioned table has none to be set before PostgreSQL 17, and needs none.
+        // Before PostgreSQL 17 a partitioned table cannot have one, and it never needs one.
         if entry.relation_kind == Some('p') {
             return None;
         }
@@ -398,40 +323,9 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Whether an entry describes the database itself, which only a restore with `--create` would restore. pg_dump
-/// 9.x gives it the database's plain name and place in pg_database, newer ones say DATABASE.
+/// Whether an entry describes the database itself. pg_restore restores it with `--create` only. pg_dump 9.x writes the
+/// name of the database as its tag, with a place in pg_database; later ones write DATABASE and the name.
 fn is_about_database(entry: &Entry) -> bool {
     const PG_DATABASE: Oid = Oid(1262);
     entry.catalog_id.table_oid == PG_DATABASE || entry.tag.as_bytes().starts_with(b"DATABASE ")
-}
-
-fn created_tables(archive: &Archive) -> HashSet<QualifiedName> {
-    let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table);
-    tables.map(qualified_name).collect()
-}
-
-fn sql(entry: &Entry) -> Option<&str> {
-    entry.sql()?.to_str().ok()
-}
-
-fn owner(entry: &Entry) -> &str {
-    entry.owner.as_ref().and_then(|owner| owner.to_str().ok()).unwrap_or_default()
-}
-
-pub(in crate::restore) fn qualified_name(entry: &Entry) -> QualifiedName {
-    let name = entry.tag.to_str().unwrap_or_default();
-    match entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).filter(|schema| !schema.is_empty())
-    {
-        Some(schema) => QualifiedName::new(schema, name),
-        None => QualifiedName::unqualified(name),
-    }
-}
-
-/// What messages call an entry: `INDEX store.tenant_name`.
-fn label(entry: &Entry) -> String {
-    let label = entry.label();
-    match label.namespace.filter(|schema| !schema.is_empty()) {
-        Some(schema) => format!("{} {schema}.{}", label.desc, label.tag),
-        None => format!("{} {}", label.desc, label.tag),
-    }
 }

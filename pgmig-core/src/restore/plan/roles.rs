@@ -1,51 +1,50 @@
-//! Roles in the archive's grants, policies and user mappings: who they are in the target's cluster.
+//! Maps the roles in the archive's grants, policies and user mappings to roles of the target's cluster.
 //!
-//! The role that owns an entry becomes `username`, who owns what is restored; other roles that the cluster has
-//! stay; a role that it lacks is left out of the statement, and a statement that is left without roles is left
-//! out as a whole.
+//! The owner of an entry becomes `username`, which owns all restored objects. Other roles stay if the cluster has them. A
+//! role that the cluster does not have is left out of the statement. A statement without any role left is left out.
 
 use crate::sql::{Lexer, SqlError, StandardStrings, Token, TokenKind, quote_ident};
 use std::collections::BTreeSet;
 
-/// The roles of the cluster, and who owns the restored objects.
+/// The roles of the cluster, and the owner of the restored objects.
 #[derive(Debug, Clone, Default)]
-pub(in crate::restore) struct Roles {
+pub(crate) struct Roles {
     /// `username`.
-    pub(in crate::restore) owner: String,
+    pub(crate) owner: String,
     /// All roles of the cluster.
-    pub(in crate::restore) existing: BTreeSet<String>,
+    pub(crate) existing: BTreeSet<String>,
     /// Roles that `su_username` cannot become.
-    pub(in crate::restore) strangers: BTreeSet<String>,
-    /// There is no cluster: every role stays who it is.
-    pub(in crate::restore) assumes_all: bool,
+    pub(crate) strangers: BTreeSet<String>,
+    /// Whether there is no cluster: then every role stays as it is.
+    pub(crate) assumes_all: bool,
 }
 
-/// A statement of an entry after its roles were looked up.
+/// A statement of an entry with the roles of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::restore) struct Granted {
+pub(crate) struct Granted {
     /// The statement, without its semicolon.
-    pub(in crate::restore) sql: String,
-    /// The role that grants where it is not the object's owner.
-    pub(in crate::restore) grantor: Option<String>,
+    pub(crate) sql: String,
+    /// The role that grants, if it is not the owner of the object.
+    pub(crate) grantor: Option<String>,
 }
 
-/// An entry's statements after their roles were looked up.
+/// The statements of an entry with the roles of the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::restore) struct Resolved {
-    /// What is left, in order.
-    pub(in crate::restore) statements: Vec<Granted>,
-    /// Roles that the cluster lacks, each once, in alphabetical order.
-    pub(in crate::restore) missing: BTreeSet<String>,
-    /// Roles that would have granted, and that `su_username` cannot become: the owner grants in their place.
-    pub(in crate::restore) replaced: BTreeSet<String>,
+pub(crate) struct Resolved {
+    /// The statements that are left, in order.
+    pub(crate) statements: Vec<Granted>,
+    /// Roles that the cluster does not have, in alphabetical order.
+    pub(crate) missing: BTreeSet<String>,
+    /// Grantors that `su_username` cannot become. The owner grants in their place.
+    pub(crate) replaced: BTreeSet<String>,
 }
 
-/// Where a statement names its roles.
+/// The place of the roles in a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RoleList {
     /// The last `TO` or `FROM` outside parentheses (GRANT, REVOKE).
     Grantees,
-    /// The first `TO` outside parentheses (CREATE POLICY); there need not be one.
+    /// The first `TO` outside parentheses (CREATE POLICY), if there is one.
     Policy,
     /// The first `FOR` (CREATE USER MAPPING; ALTER DEFAULT PRIVILEGES, which continues with ROLE).
     For,
@@ -56,8 +55,8 @@ impl Roles {
     ///
     /// # Errors
     ///
-    /// If `sql` cannot be taken apart.
-    pub(in crate::restore) fn grants(
+    /// If `sql` cannot be parsed.
+    pub(crate) fn grants(
         &self,
         sql: &str,
         entry_owner: &str,
@@ -65,7 +64,7 @@ impl Roles {
     ) -> Result<Resolved, SqlError> {
         let mut resolved = Resolved::default();
         let mut grantor: Option<String> = None;
-        // Statements of a grantor that the cluster lacks cannot be repeated.
+        // Nobody can grant as a role that the cluster does not have.
         let mut grantor_missing = false;
         for statement in split(sql, strings)? {
             let words = Words::new(sql, &statement);
@@ -82,7 +81,7 @@ impl Roles {
                 let is_default = words.begin_with(&["alter", "default", "privileges"]);
                 let lists: &[RoleList] =
                     if is_default { &[RoleList::Grantees, RoleList::For] } else { &[RoleList::Grantees] };
-                // Default privileges are their role's own: that is the entry's owner, though --no-owner does not say so.
+                // Default privileges belong to the role that they name. With --no-owner, the entry does not name it.
                 let of_role =
                     words.first_role(RoleList::For).filter(|_| is_default && entry_owner.is_empty());
                 let entry_owner = of_role.as_deref().unwrap_or(entry_owner);
@@ -99,8 +98,8 @@ impl Roles {
     ///
     /// # Errors
     ///
-    /// If `sql` cannot be taken apart.
-    pub(in crate::restore) fn policy(
+    /// If `sql` cannot be parsed.
+    pub(crate) fn policy(
         &self,
         sql: &str,
         entry_owner: &str,
@@ -113,8 +112,8 @@ impl Roles {
     ///
     /// # Errors
     ///
-    /// If `sql` cannot be taken apart.
-    pub(in crate::restore) fn user_mapping(
+    /// If `sql` cannot be parsed.
+    pub(crate) fn user_mapping(
         &self,
         sql: &str,
         entry_owner: &str,
@@ -139,8 +138,8 @@ impl Roles {
         Ok(resolved)
     }
 
-    /// The statement with the roles of these lists looked up (the last list in the text first, so that places
-    /// stay right); `None` if one of the lists is left empty.
+    /// The statement with the roles of the cluster in these lists. `None` if a list would be empty. `lists` begins with the
+    /// last one in the text, so that replacing it does not move the others.
     fn with_roles(
         &self,
         words: &Words<'_>,
@@ -198,7 +197,7 @@ struct NamedRoles {
     end: usize,
 }
 
-/// One statement's significant tokens.
+/// The tokens of one statement, without blanks.
 struct Words<'a> {
     sql: &'a str,
     tokens: &'a [Token],
@@ -229,7 +228,7 @@ impl<'a> Words<'a> {
 
     /// The name that an identifier spells.
     fn name(&self, token: &Token) -> String {
-        // pg_dump writes no names of the `U&` form; what they spell is nobody's name here.
+        // pg_dump writes no names of the form `U&"..."`. One that is written so is taken literally, and names no role.
         token
             .name(self.sql)
             .unwrap_or_else(|| self.sql.get(token.body.clone()).unwrap_or_default().to_owned())
@@ -289,7 +288,7 @@ impl<'a> Words<'a> {
     }
 }
 
-/// The significant tokens of each statement, semicolons left out.
+/// The tokens of each statement, without blanks and semicolons.
 fn split(sql: &str, strings: StandardStrings) -> Result<Vec<Vec<Token>>, SqlError> {
     let mut statements = vec![Vec::new()];
     for token in Lexer::new(sql.as_bytes(), strings) {

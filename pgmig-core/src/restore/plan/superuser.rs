@@ -1,103 +1,66 @@
-//! Which entries only a superuser can create: by a list of kinds, never because the attempt as owner failed.
+//! Decides which entries a superuser creates: by their kind and text, never because the attempt as owner failed.
 
-use super::of_others::OfOthers;
-use crate::archive::{Entry, EntryKind};
-use crate::sql::{Lexer, QualifiedName, StandardStrings, Token, TokenKind};
-use std::collections::{BTreeMap, BTreeSet};
+use super::facts::EmptyDatabase;
+use super::kinds::{self, Creator, Owner};
+use super::words::{significant, words};
+use crate::archive::Entry;
+use crate::sql::{StandardStrings, Token};
 
-/// Languages whose functions only a superuser may create (`lanpltrusted` is false): PostgreSQL's own two and
-/// the untrusted variants of those that come with it.
+/// Languages whose functions only a superuser may create (`lanpltrusted` is false): PostgreSQL's own two, and the
+/// untrusted ones that come with it.
 const UNTRUSTED_LANGUAGES: [&str; 7] =
     ["c", "internal", "plperlu", "plpythonu", "plpython2u", "plpython3u", "pltclu"];
 
-/// What the server says of an extension that could be created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::restore) struct Extension {
-    /// Whether who may create objects in the database may create it.
-    pub(in crate::restore) for_everyone: bool,
-}
-
-/// What `username` may do with a schema that is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::restore) struct SchemaRights {
-    /// Whether it is its own, directly or through a role.
-    pub(in crate::restore) owns: bool,
-    /// Whether it may create objects in it.
-    pub(in crate::restore) creates: bool,
-}
-
-/// What a database holds before anything is restored into it: a new one, or one that has been cleared.
-#[derive(Debug, Clone, Default)]
-pub(in crate::restore) struct Fresh {
-    /// Extensions that are there from the beginning (plpgsql).
-    pub(in crate::restore) extensions: BTreeSet<String>,
-    /// Extensions that the server could create.
-    pub(in crate::restore) available: BTreeMap<String, Extension>,
-    /// Schemas that are there, as far as a new database would not have them just so.
-    pub(in crate::restore) schemas: BTreeMap<String, SchemaRights>,
-    /// Foreign data wrappers that `username` may use.
-    pub(in crate::restore) wrappers: BTreeSet<String>,
-    /// Objects of others.
-    pub(in crate::restore) of_others: OfOthers,
-    /// Whether `username` may not create schemas, extensions and publications.
-    pub(in crate::restore) closed: bool,
-}
-
 /// Whether `entry` has to be created by a superuser.
-pub(in crate::restore) fn needs_superuser(
+pub(crate) fn needs_superuser(
     entry: &Entry,
     sql: &str,
     strings: StandardStrings,
-    fresh: &Fresh,
+    database: &EmptyDatabase,
 ) -> bool {
-    use EntryKind as K;
-    match entry.kind {
-        K::EventTrigger
-        | K::ForeignDataWrapper
-        // Not a superuser's by itself, but it takes a right on its wrapper, which is a superuser's as a rule.
-        | K::Server
-        | K::PublicationTablesInSchema
-        | K::ProceduralLanguage
-        | K::AccessMethod
-        | K::OperatorClass
-        | K::OperatorFamily
-        | K::TextSearchParser
-        | K::TextSearchTemplate
-        // By who owns its functions, which are in C.
-        | K::Transform
-        | K::ShellType => true,
-        K::Extension => match entry.tag.to_str().ok().and_then(|name| fresh.available.get(name)) {
+    match kinds::of(entry.kind).creator {
+        Creator::Anyone => false,
+        Creator::Superuser => true,
+        Creator::SuperuserIf(needs) => needs(sql, strings),
+        Creator::ByExtension => match entry.tag.to_str().ok().and_then(|name| database.available.get(name)) {
             Some(extension) => !extension.for_everyone,
-            // The server lacks it: creating it fails for everybody, with the server's own words.
+            // The server does not have it. CREATE EXTENSION fails for every role, with a message of the server.
             None => false,
         },
-        K::Publication => words(sql, strings, &["for", "all", "tables"]),
-        K::Function | K::Procedure => is_privileged_function(sql, strings),
-        K::Cast => words(sql, strings, &["without", "function"]),
-        K::Type => words(sql, strings, &["input", "="]),
-        // pg_dump writes each clause so.
-        K::Aggregate => words(sql, strings, &["stype", "=", "internal"]),
-        _ => false,
     }
 }
 
-/// Whether the kind's objects can belong to a role that is no superuser, so that they are handed over.
-pub(in crate::restore) fn can_be_handed_over(entry: &Entry, sql: &str, strings: StandardStrings) -> bool {
-    use EntryKind as K;
-    match entry.kind {
-        K::Server
-        | K::ProceduralLanguage
-        | K::OperatorClass
-        | K::OperatorFamily
-        | K::Function
-        | K::Procedure
-        | K::Type => true,
-        K::Publication => !words(sql, strings, &["for", "all", "tables"]),
-        _ => false,
+/// Whether an object that a superuser has created can be given to a role that is not one.
+pub(crate) fn can_be_handed_over(entry: &Entry, sql: &str, strings: StandardStrings) -> bool {
+    match kinds::of(entry.kind).owner {
+        Owner::Anyone(_) => true,
+        Owner::AnyoneUnless(is_exception, _) => !is_exception(sql, strings),
+        Owner::Superuser | Owner::Creator | Owner::Nobody => false,
     }
 }
 
-fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
+/// A publication FOR ALL TABLES.
+pub(crate) fn publishes_all_tables(sql: &str, strings: StandardStrings) -> bool {
+    words(sql, strings, &["for", "all", "tables"])
+}
+
+/// A cast WITHOUT FUNCTION: it reads the bytes of one type as a value of the other.
+pub(crate) fn is_without_function(sql: &str, strings: StandardStrings) -> bool {
+    words(sql, strings, &["without", "function"])
+}
+
+/// A base type, with functions in C.
+pub(crate) fn is_base_type(sql: &str, strings: StandardStrings) -> bool {
+    words(sql, strings, &["input", "="])
+}
+
+/// An aggregate whose state is of type internal. pg_dump writes each clause in this way.
+pub(crate) fn is_over_internal(sql: &str, strings: StandardStrings) -> bool {
+    words(sql, strings, &["stype", "=", "internal"])
+}
+
+/// A function in an untrusted language, or a LEAKPROOF one.
+pub(crate) fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
     let tokens = significant(sql, strings);
     let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
     tokens.iter().any(|token| is(token, "leakproof"))
@@ -108,32 +71,6 @@ fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
             }
             _ => false,
         })
-}
-
-/// The name that follows these words.
-pub(in crate::restore) fn name_after(sql: &str, strings: StandardStrings, wanted: &[&str]) -> Option<String> {
-    let tokens = significant(sql, strings);
-    let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
-    let start = tokens
-        .windows(wanted.len())
-        .position(|window| window.iter().zip(wanted).all(|(token, word)| is(token, word)))?;
-    let name = tokens.get(start + wanted.len())?;
-    Some(QualifiedName::parse(sql.get(name.span.clone())?).ok()?.name)
-}
-
-/// Whether these words (or symbols) follow each other somewhere outside literals.
-pub(in crate::restore) fn words(sql: &str, strings: StandardStrings, wanted: &[&str]) -> bool {
-    let tokens = significant(sql, strings);
-    let is = |token: &Token, word: &str| {
-        token.is_word(sql.as_bytes(), word) || sql.get(token.span.clone()) == Some(word)
-    };
-    tokens.windows(wanted.len()).any(|window| window.iter().zip(wanted).all(|(token, word)| is(token, word)))
-}
-
-/// The tokens that mean something, up to the first that cannot be read: the server will say what is wrong.
-fn significant(sql: &str, strings: StandardStrings) -> Vec<Token> {
-    let tokens = Lexer::new(sql.as_bytes(), strings).map_while(Result::ok);
-    tokens.filter(|token| !token.kind.is_blank() && !matches!(token.kind, TokenKind::Parameter)).collect()
 }
 
 #[cfg(test)]
@@ -149,13 +86,5 @@ mod tests {
         assert!(!privileged(
             "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ LANGUAGE c leakproof $$;"
         ));
-    }
-
-    #[test]
-    fn words_are_found_outside_literals_only() {
-        let all_tables = |sql| words(sql, StandardStrings::On, &["for", "all", "tables"]);
-        assert!(all_tables("CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'insert');"));
-        assert!(!all_tables("CREATE PUBLICATION \"FOR ALL TABLES\" WITH (publish = 'FOR ALL TABLES');"));
-        assert!(words("CREATE TYPE t (\n    INPUT = f,\n  x);", StandardStrings::On, &["input", "="]));
     }
 }

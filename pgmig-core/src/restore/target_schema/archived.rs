@@ -1,41 +1,41 @@
-//! The tables of an archive as its definitions tell them: columns, types, partitions. Pure.
+//! The tables of an archive, read from its definitions: columns, types, partitions. Pure.
 
 use super::user_types::{UserType, UserTypes};
 use crate::archive::{Archive, Entry, EntryKind};
+use crate::restore::plan::entry::qualified_name;
 use crate::restore::plan::expected::is_not_valid;
-use crate::restore::plan::planner::qualified_name;
 use crate::sql::{
     ColumnDefinition, Parser, QualifiedName, StandardStrings, TableDefinition, split_statements,
     table_definition,
 };
 use std::collections::{HashMap, HashSet};
 
-/// Tables that inherit from each other are followed no further than this; no store goes so deep.
+/// The most generations of parents, partitioned tables or domains that are followed; no store has so many.
 const MOST_ANCESTORS: usize = 32;
 
-/// What an archive defines.
+/// The objects that an archive defines.
 #[derive(Debug, Default)]
-pub(super) struct Definitions {
-    /// Tables that are defined in a way that is not understood.
+pub(crate) struct Definitions {
+    /// Tables whose definitions could not be parsed.
     unread: HashSet<QualifiedName>,
     tables: HashMap<QualifiedName, TableDefinition>,
-    /// Partitions and their parents.
+    /// Partitions, each with its parent.
     attached: HashMap<QualifiedName, QualifiedName>,
-    /// Triggers: table and name.
+    /// Triggers, by table and name.
     triggers: HashSet<(QualifiedName, String)>,
-    /// Foreign keys that are NOT VALID: table and name.
-    pub(super) not_valid: HashSet<(QualifiedName, String)>,
-    /// The table and column that a sequence fills.
+    /// Foreign keys that are NOT VALID, by table and name.
+    pub(crate) not_valid: HashSet<(QualifiedName, String)>,
+    /// Sequences, each with the table and column that it fills.
     sequences: HashMap<QualifiedName, (QualifiedName, String)>,
     /// Types that users have defined.
     types: UserTypes,
     /// Whether types of a table's own schema are written without it (archives of PostgreSQL 10 and older).
-    pub(super) is_unqualified: bool,
+    pub(crate) is_unqualified: bool,
 }
 
 impl Definitions {
-    /// Reads all definitions. What cannot be read is not known, which is no error: the server judges rows.
-    pub(super) fn of(archive: &Archive) -> Self {
+    /// Reads all definitions. A definition that cannot be parsed is no error, since the server judges the rows.
+    pub(crate) fn of(archive: &Archive) -> Self {
         let has_search_path = archive.entries().iter().any(|entry| entry.kind == EntryKind::SearchPath);
         let mut definitions = Self { is_unqualified: !has_search_path, ..Self::default() };
         for entry in archive.entries() {
@@ -87,24 +87,24 @@ impl Definitions {
         }
     }
 
-    /// The table and column that a sequence fills, where the archive tells.
-    pub(super) fn filled_by(&self, sequence: &QualifiedName) -> Option<&(QualifiedName, String)> {
+    /// The table and column that a sequence fills, if the archive says so.
+    pub(crate) fn filled_by(&self, sequence: &QualifiedName) -> Option<&(QualifiedName, String)> {
         self.sequences.get(sequence)
     }
 
-    /// Whether the archive defines any table: one of rows alone tells nothing of triggers either.
-    pub(super) fn any(&self) -> bool {
+    /// Whether the archive defines any table. An archive of rows alone does not show which triggers there were.
+    pub(crate) fn any(&self) -> bool {
         !self.tables.is_empty()
     }
 
     /// Whether the archive's table has a trigger of this name.
-    pub(super) fn has_trigger(&self, table: &QualifiedName, trigger: &str) -> bool {
+    pub(crate) fn has_trigger(&self, table: &QualifiedName, trigger: &str) -> bool {
         self.triggers.contains(&(table.clone(), trigger.to_owned()))
     }
 
-    /// Every column of a table, those that it inherits first, as the server orders them; `None` where the archive
-    /// does not define them.
-    pub(super) fn columns(&self, table: &QualifiedName) -> Option<Vec<ColumnDefinition>> {
+    /// Every column of a table in the server's order, inherited columns first; `None` if the archive does not define
+    /// the table.
+    pub(crate) fn columns(&self, table: &QualifiedName) -> Option<Vec<ColumnDefinition>> {
         self.columns_within(table, MOST_ANCESTORS)
     }
 
@@ -120,18 +120,18 @@ impl Definitions {
     }
 
     /// Whether the archive defines a table of this name.
-    pub(super) fn knows(&self, table: &QualifiedName) -> bool {
+    pub(crate) fn knows(&self, table: &QualifiedName) -> bool {
         self.tables.contains_key(table) || self.unread.contains(table)
     }
 
     /// The names of all tables whose definitions are understood.
-    pub(super) fn tables(&self) -> impl Iterator<Item = &QualifiedName> {
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &QualifiedName> {
         self.tables.keys()
     }
 
-    /// The type of a column, where a user has defined it, and its name without the brackets of an array. Archives of
-    /// PostgreSQL 10 and older name it without its schema, which is the table's.
-    pub(super) fn user_type(&self, table: &QualifiedName, of: &str) -> Option<(String, &UserType)> {
+    /// A column's type with its name, without the brackets of an array; `None` if no user has defined it. Archives of
+    /// PostgreSQL 10 and older write the name without its schema, which is the table's.
+    pub(crate) fn user_type(&self, table: &QualifiedName, of: &str) -> Option<(String, &UserType)> {
         let element = of.trim_end_matches("[]");
         let in_schema = || {
             let schema = table.schema.as_deref().filter(|_| self.is_unqualified)?;
@@ -141,8 +141,8 @@ impl Definitions {
         known(element.to_owned()).or_else(|| known(in_schema()?))
     }
 
-    /// The type that a column's values are of, domains taken off.
-    pub(super) fn base_type(&self, table: &QualifiedName, of: &str) -> String {
+    /// The type beneath a column's type, with all domains resolved.
+    pub(crate) fn base_type(&self, table: &QualifiedName, of: &str) -> String {
         let mut base = of.to_owned();
         for _ in 0..MOST_ANCESTORS {
             let Some((_, UserType::Domain { base: beneath, .. })) = self.user_type(table, &base) else {
@@ -154,8 +154,8 @@ impl Definitions {
         base
     }
 
-    /// The tables that a table is a partition of, the nearest first.
-    pub(super) fn parents(&self, table: &QualifiedName) -> Vec<&QualifiedName> {
+    /// The parents of a partition at all levels, the nearest first.
+    pub(crate) fn parents(&self, table: &QualifiedName) -> Vec<&QualifiedName> {
         let mut parents = Vec::new();
         let mut at = table;
         while let Some(parent) = self.attached.get(at).filter(|_| parents.len() < MOST_ANCESTORS) {
@@ -166,7 +166,7 @@ impl Definitions {
     }
 }
 
-/// A column that is there already stays where it is.
+/// Appends the columns that are not yet in the list; a column that is in it keeps its place.
 fn merge(columns: &mut Vec<ColumnDefinition>, more: Vec<ColumnDefinition>) {
     for column in more {
         if !columns.iter().any(|known| known.name == column.name) {
@@ -175,14 +175,15 @@ fn merge(columns: &mut Vec<ColumnDefinition>, more: Vec<ColumnDefinition>) {
     }
 }
 
-/// Names without a schema are of the entry's own (archives of PostgreSQL 10 and older).
+/// A name without a schema belongs to the entry's own schema (archives of PostgreSQL 10 and older).
 fn qualify(name: &mut QualifiedName, entry: &QualifiedName) {
     if name.schema.is_none() {
         name.schema.clone_from(&entry.schema);
     }
 }
 
-/// The parent in `ALTER TABLE ONLY parent ATTACH PARTITION child ...`, alone or behind the CREATE TABLE of the child.
+/// The parent in `ALTER TABLE ONLY parent ATTACH PARTITION child ...`. The statement may follow the CREATE TABLE of
+/// the child.
 fn attached_in(sql: &str, child: &QualifiedName) -> Option<QualifiedName> {
     let statements = split_statements(sql, StandardStrings::On).ok()?;
     let mut parents = statements.into_iter().filter_map(|statement| {
@@ -198,14 +199,14 @@ fn attached_in(sql: &str, child: &QualifiedName) -> Option<QualifiedName> {
     parents.next()
 }
 
-/// Table and name of a `CREATE TRIGGER name ... ON table ...`.
+/// The table and name in `CREATE TRIGGER name ... ON table ...`.
 fn trigger(sql: &str, entry: &QualifiedName) -> Option<(QualifiedName, String)> {
     let mut parser = Parser::new(sql, "CREATE TRIGGER", StandardStrings::On);
     parser.expect_word("create").ok()?;
     parser.eat_word("constraint");
     parser.expect_word("trigger").ok()?;
     let name = parser.ident().ok()?;
-    // UPDATE OF and column names come before ON, which is a key word that names no column.
+    // UPDATE OF and column names come before ON. ON is a reserved word, so no column has that name.
     while !parser.eat_word("on") {
         parser.next()?;
     }
@@ -214,7 +215,7 @@ fn trigger(sql: &str, entry: &QualifiedName) -> Option<(QualifiedName, String)> 
     Some((table, name))
 }
 
-/// Table and name of an `ALTER TABLE ... ADD CONSTRAINT name ...`.
+/// The table and name in `ALTER TABLE ... ADD CONSTRAINT name ...`.
 fn constraint(sql: &str, entry: &QualifiedName) -> Option<(QualifiedName, String)> {
     let mut parser = Parser::new(sql, "ALTER TABLE", StandardStrings::On);
     parser.expect_word("alter").ok()?;
@@ -227,8 +228,8 @@ fn constraint(sql: &str, entry: &QualifiedName) -> Option<(QualifiedName, String
     Some((table, parser.ident().ok()?))
 }
 
-/// The column of `ALTER SEQUENCE ... OWNED BY schema.table.column`, or that of an identity, `ALTER TABLE schema.table
-/// ALTER COLUMN column ADD GENERATED ...`. Older archives name it without the schema, and are not followed.
+/// The column in `ALTER SEQUENCE ... OWNED BY schema.table.column`, or the identity column in `ALTER TABLE
+/// schema.table ALTER COLUMN column ADD GENERATED ...`. Older archives omit the schema; these statements are ignored.
 fn filled_by_sequence(sql: &str) -> Option<(QualifiedName, String)> {
     let mut parser = Parser::new(sql, "ALTER", StandardStrings::On);
     parser.expect_word("alter").ok()?;

@@ -1,65 +1,66 @@
-//! Which column of the target takes the values of which one of the archive, in one table. Pure.
+//! Matches the columns of one table: which column of the target gets which column of the archive. Pure.
 
-use super::difference::{DifferenceKind, Outcome, TableDifference};
 use super::fit::Fit;
 use super::matching::Matcher;
 use super::own::{OwnColumn, OwnTable};
 use super::types::{Conversion, TypeMatch, TypeMatches};
 use super::user_types::TypeDifference;
-use crate::restore::plan::{Held, TableLoad};
+use crate::restore::plan::{TableLoad, TempTable};
+use crate::restore::report::difference::{DifferenceKind, Outcome, TableDifference};
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::BTreeSet;
 
-/// The temporary table in which rows are held: one at a time in a session.
-const HELD: &str = "pgmig_held";
+/// The temporary table that buffers rows: one at a time in a session.
+const TEMP_TABLE: &str = "pgmig_held";
 
-/// A column of the archive's rows.
-pub(super) struct FromColumn {
-    pub(super) name: String,
-    /// As the archive defines it; `None` where it does not.
-    pub(super) type_name: Option<String>,
-    /// Computed in the archive: there is a place for it in the rows, and no value.
-    pub(super) is_generated: bool,
-    /// Whether the archive's definition lets it be NULL.
-    pub(super) is_nullable: bool,
+/// A column in the rows of the archive.
+pub(crate) struct FromColumn {
+    pub(crate) name: String,
+    /// Its type in the archive; `None` if the archive does not define the column.
+    pub(crate) type_name: Option<String>,
+    /// Whether the archive computes it. A held row has a place for such a column, and no value in it.
+    pub(crate) is_generated: bool,
+    /// Whether it may be NULL by the archive's definition.
+    pub(crate) is_nullable: bool,
 }
 
-/// A column of the temporary table that holds rows: name and type, as SQL.
-pub(super) type HeldColumn = (String, String);
+/// A column of the temporary table: name and type, as SQL.
+pub(crate) type TempColumn = (String, String);
 
-/// How a column of the archive gets into the target's.
-pub(super) struct Place<'a> {
-    pub(super) column: &'a OwnColumn,
-    /// SQL, where rows are held.
-    pub(super) expression: String,
+/// A column of the target, and the value that it gets.
+pub(crate) struct Place<'a> {
+    pub(crate) column: &'a OwnColumn,
+    /// SQL, where rows go through the temporary table.
+    pub(crate) expression: String,
 }
 
 /// An expression of the profile that is used for a column.
-pub(super) struct Used {
-    pub(super) rule: String,
-    pub(super) sql: String,
+pub(crate) struct Used {
+    pub(crate) rule: String,
+    pub(crate) sql: String,
     /// The target's column.
-    pub(super) column: String,
+    pub(crate) column: String,
 }
 
-/// The columns of one table being matched.
-pub(super) struct Columns<'a, 'm> {
-    pub(super) matcher: &'m Matcher<'a>,
-    pub(super) load: &'m TableLoad,
-    /// What differences call the table: a partition by the root of its tree, so that each is told once.
-    pub(super) label: &'m QualifiedName,
-    pub(super) table: &'m QualifiedName,
-    pub(super) own: &'a OwnTable,
-    pub(super) types: &'m TypeMatches,
-    pub(super) differences: &'m mut BTreeSet<TableDifference>,
-    pub(super) places: Vec<Place<'a>>,
-    pub(super) used: Vec<Used>,
-    pub(super) is_held: bool,
+/// Matches the columns of one table.
+pub(crate) struct Columns<'a, 'm> {
+    pub(crate) matcher: &'m Matcher<'a>,
+    pub(crate) load: &'m TableLoad,
+    /// The table's name in differences. A partition has the name of its root, so that each difference is reported
+    /// once.
+    pub(crate) label: &'m QualifiedName,
+    pub(crate) table: &'m QualifiedName,
+    pub(crate) own: &'a OwnTable,
+    pub(crate) types: &'m TypeMatches,
+    pub(crate) differences: &'m mut BTreeSet<TableDifference>,
+    pub(crate) places: Vec<Place<'a>>,
+    pub(crate) used: Vec<Used>,
+    pub(crate) is_buffered: bool,
 }
 
 impl<'a> Columns<'a, '_> {
     fn differs(&mut self, column: &str, kind: DifferenceKind, outcome: Outcome) {
-        // The name that a rule for it takes.
+        // A rule for the column must use this name.
         let is_own = matches!(kind, DifferenceKind::OnlyInTarget | DifferenceKind::WasComputed);
         let table = if is_own { self.table } else { self.label }.to_string();
         self.differences.insert(TableDifference { table, column: Some(quote_ident(column)), kind, outcome });
@@ -74,23 +75,23 @@ impl<'a> Columns<'a, '_> {
     }
 
     /// Finds the place of a column of the archive; returns it as one of the table that holds rows.
-    pub(super) fn place(&mut self, from: &FromColumn) -> HeldColumn {
+    pub(crate) fn place(&mut self, from: &FromColumn) -> TempColumn {
         let name = quote_ident(&from.name);
         let as_it_is = (name.clone(), self.seen_type(from));
         let rules = self.matcher.rules;
         if from.is_generated {
-            self.is_held = true;
+            self.is_buffered = true;
             return as_it_is;
         }
         if self.is_left_out(&from.name) {
-            self.is_held = true;
+            self.is_buffered = true;
             self.accepted(&from.name, DifferenceKind::LeftOut, "its values are not loaded");
             return as_it_is;
         }
         let Some(column) = self.destination(from) else { return as_it_is };
         let cast = rules.cast(&self.load.table, &from.name).or_else(|| rules.cast(self.label, &from.name));
         let default = rules.default_value(self.table, &column.name);
-        let (mut held_type, mut expression) = match cast {
+        let (mut temp_type, mut expression) = match cast {
             Some(using) => {
                 self.cast_by_rule(from, column);
                 self.use_expression("cast", using, column);
@@ -103,29 +104,29 @@ impl<'a> Columns<'a, '_> {
             expression = format!("COALESCE({expression}, ({value}))");
             if self.matcher.own_type(&column.type_name).is_some() {
                 // A domain could refuse the NULL that is to be replaced.
-                held_type = as_it_is.1;
+                temp_type = as_it_is.1;
             }
         } else if cast.is_none() && from.is_nullable && column.is_not_null {
             let text = format!("a NULL in it stops the restore; {} fills it", self.default_rule(column));
             self.accepted(&from.name, DifferenceKind::Nullable, &text);
         }
         self.places.push(Place { column, expression });
-        (name, held_type)
+        (name, temp_type)
     }
 
     fn use_expression(&mut self, kind: &str, sql: &str, column: &OwnColumn) {
-        self.is_held = true;
+        self.is_buffered = true;
         let rule = format!("{kind} for column {}.{}", self.table, quote_ident(&column.name));
         self.used.push(Used { rule, sql: sql.to_owned(), column: quote_ident(&column.name) });
     }
 
-    /// Whether the profile drops the archive's column.
+    /// Whether the profile drops this column of the archive.
     fn is_left_out(&self, column: &str) -> bool {
         let rules = self.matcher.rules;
         rules.drops(&self.load.table, Some(column)) || rules.drops(self.label, Some(column))
     }
 
-    /// The target's column for one of the archive's; if there is none, or it takes no values, that is told.
+    /// The target's column for a column of the archive. Adds a difference if the target has none, or computes it.
     fn destination(&mut self, from: &FromColumn) -> Option<&'a OwnColumn> {
         let target = self.matcher.name_in_target(&self.load.table, &from.name).to_owned();
         let Some(column) = self.own.column(&target) else {
@@ -156,8 +157,8 @@ impl<'a> Columns<'a, '_> {
         Some(column)
     }
 
-    /// The type in which expressions of the profile see a column: the archive's, domains taken off; text where only a
-    /// user knows the type, since the target's of the same name may be another one.
+    /// The type in which expressions of the profile see a column: the archive's type, with domains resolved. It is
+    /// `text` for types that a user has defined, since the target's type of that name may be another one.
     fn seen_type(&self, from: &FromColumn) -> String {
         let definitions = self.matcher.definitions;
         let base = from.type_name.as_deref().map(|of| definitions.base_type(&self.load.table, of));
@@ -186,7 +187,7 @@ impl<'a> Columns<'a, '_> {
         self.accepted(&from.name, kind, "its values are converted as the profile says");
     }
 
-    /// How the target's type differs from the archive's of the same name, which users have defined.
+    /// How the target's type differs from the archive's type of the same name, if users have defined both.
     fn definition_difference(
         &self,
         from: &FromColumn,
@@ -199,8 +200,8 @@ impl<'a> Columns<'a, '_> {
         Some((name, archive.difference(target)?))
     }
 
-    /// Decides by the types; returns the one in which a column is held. What is stored as text is held as the target's
-    /// type, so that it is read in the same way whether rows are held or not.
+    /// Decides by the types, and returns the type in which the column is held. Values that are loaded as text are
+    /// held as the target's type: so they are parsed in the same way whether rows are held or not.
     fn convert(&mut self, from: &FromColumn, column: &OwnColumn) -> String {
         let as_target = column.type_name.clone();
         let Some(archive) = from.type_name.clone() else { return as_target };
@@ -235,7 +236,7 @@ impl<'a> Columns<'a, '_> {
         if matched.conversion == Conversion::Text {
             return as_target;
         }
-        self.is_held = true;
+        self.is_buffered = true;
         let base =
             from.type_name.as_deref().map(|of| self.matcher.definitions.base_type(&self.load.table, of));
         base.filter(|_| matched.is_known).unwrap_or_else(|| "text".to_owned())
@@ -256,21 +257,21 @@ impl<'a> Columns<'a, '_> {
         }
     }
 
-    /// The rule to be written for a column of the archive.
+    /// Advice with the rule to write for a column of the archive.
     fn cast_rule(&self, from: &FromColumn, using: &str) -> String {
         let (table, column) = (self.label.name.as_str(), from.name.as_str());
         let rule = format!("{{table: {table}, column: {column}, using: {using:?}}}");
         format!("give the profile a rule for it (target_schema: cast: {rule})")
     }
 
-    /// The rule to be written for a column of the target.
+    /// The rule to write for a column of the target.
     fn default_rule(&self, column: &OwnColumn) -> String {
         let (table, column) = (self.table.name.as_str(), column.name.as_str());
         format!("target_schema: default: {{table: {table}, column: {column}, value: ...}}")
     }
 
-    /// The target's columns that no column of the archive is for.
-    pub(super) fn fill_rest(&mut self, from: &[FromColumn]) {
+    /// Decides about the target's columns for which the archive has no column.
+    pub(crate) fn fill_rest(&mut self, from: &[FromColumn]) {
         let own = self.own;
         let computed = self.matcher.definitions.columns(&self.load.table).unwrap_or_default();
         for column in own.columns.iter().filter(|column| !column.is_generated) {
@@ -315,19 +316,19 @@ impl<'a> Columns<'a, '_> {
     }
 }
 
-/// How rows with these columns are held, and inserted into the table.
-pub(super) fn held(table: &QualifiedName, columns: &[HeldColumn], places: &[Place<'_>]) -> Held {
-    let held = QualifiedName::new("pg_temp", HELD);
+/// The temporary table of rows with these columns, and the statement that inserts them into the table.
+pub(crate) fn temp_table(table: &QualifiedName, columns: &[TempColumn], places: &[Place<'_>]) -> TempTable {
+    let temp_table = QualifiedName::new("pg_temp", TEMP_TABLE);
     let names: Vec<String> = places.iter().map(|place| quote_ident(&place.column.name)).collect();
     let expressions: Vec<&str> = places.iter().map(|place| place.expression.as_str()).collect();
     let columns: Vec<String> = columns.iter().map(|(name, of)| format!("{name} {of}")).collect();
     let names = if names.is_empty() { String::new() } else { format!("({}) ", names.join(", ")) };
-    Held {
-        create: format!("CREATE TEMPORARY TABLE {HELD} ({}) ON COMMIT DROP", columns.join(", ")),
+    TempTable {
+        create: format!("CREATE TEMPORARY TABLE {TEMP_TABLE} ({}) ON COMMIT DROP", columns.join(", ")),
         insert: format!(
-            "INSERT INTO {table} {names}OVERRIDING SYSTEM VALUE SELECT {} FROM {held}",
+            "INSERT INTO {table} {names}OVERRIDING SYSTEM VALUE SELECT {} FROM {temp_table}",
             expressions.join(", ")
         ),
-        table: held,
+        table: temp_table,
     }
 }

@@ -1,28 +1,28 @@
-//! SQL expressions of a profile's rules, asked of the server before anything is changed.
+//! SQL expressions in the rules of a profile. The server checks them before anything is changed.
 
 use crate::error::Result;
+use crate::server::TargetError;
+use crate::server::session::Session;
 use crate::sql::{Lexer, QualifiedName, StandardStrings, TokenKind};
-use crate::target::TargetError;
-use crate::target::session::Session;
 
-/// An expression of a rule: what it is made of, and where its values go.
+/// An expression of a rule, the columns that it reads, and the column that it fills.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Expression {
+pub(crate) struct Expression {
     /// The rule, for messages: `cast of column s.t.c`.
-    pub(super) rule: String,
-    /// As the profile has it.
-    pub(super) sql: String,
+    pub(crate) rule: String,
+    /// The expression as written in the profile.
+    pub(crate) sql: String,
     /// The archive's columns as the expression sees them: name and type, as SQL.
-    pub(super) columns: Vec<(String, String)>,
+    pub(crate) columns: Vec<(String, String)>,
     /// The target's table.
-    pub(super) table: QualifiedName,
+    pub(crate) table: QualifiedName,
     /// The target's column, as SQL.
-    pub(super) column: String,
+    pub(crate) column: String,
 }
 
 impl Expression {
-    /// A statement that the server can only prepare if the expression is one of the row's own values, and one that the
-    /// column takes. In WHERE stand no aggregates, no window functions and no sets.
+    /// A statement that the server can prepare only if the column accepts the expression, and the expression reads
+    /// nothing except one row. The WHERE clause excludes aggregates, window functions and set-returning functions.
     fn to_statement(&self) -> String {
         let Self { sql, columns, table, column, .. } = self;
         let columns: Vec<String> =
@@ -39,8 +39,8 @@ impl Expression {
     }
 }
 
-/// What is wrong with each of these expressions, by the target's own words. Nothing is executed.
-pub(super) async fn faults(
+/// The faults of these expressions, in the words of the target's server. Executes none of them.
+pub(crate) async fn faults(
     target: &mut Session,
     search_path: &str,
     expressions: &[Expression],
@@ -69,7 +69,7 @@ pub(super) async fn faults(
     Ok(faults)
 }
 
-/// An expression stands in parentheses in a statement, and must not get out of them.
+/// Refuses an expression that would close the parentheses which the statement puts around it.
 fn single(sql: &str) -> std::result::Result<(), &'static str> {
     let mut depth = 0_u32;
     let mut is_empty = true;

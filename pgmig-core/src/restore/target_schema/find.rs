@@ -1,49 +1,49 @@
-//! Looks at the target's own schema before anything is changed, and decides where the archive's rows go.
+//! Examines the target's own schema before anything is changed, and decides where the archive's rows go.
 
 use super::archived::Definitions;
-use super::difference::{DifferenceKind, Outcome, TableDifference};
-use super::lifted::{InsertTrigger, insert_triggers};
 use super::matching::{Matched, Matcher, of_table};
 use super::obstacles::obstacles;
 use super::own::{self, OwnTables};
 use super::rules::{self, Findings};
 use super::sequences::{self, SequenceValue};
+use super::triggers::{InsertTrigger, insert_triggers};
 use super::{expressions, types, user_types};
 use crate::archive::{Archive, DumpId, EntryKind};
+use crate::backup::store::insert_columns;
 use crate::error::Result;
+use crate::migrations;
 use crate::profile::{Profile, TargetRules};
 use crate::progress::{Notice, Severity};
-use crate::restore::discover::insert_columns;
-use crate::restore::error::Refusal;
+use crate::restore::catalogs::tool_locks;
 use crate::restore::plan::{Facts, Plan, RowForm, RunAs, TableLoad};
-use crate::restore::stale_locks;
-use crate::schema;
+use crate::restore::refusal::Refusal;
+use crate::restore::report::difference::{DifferenceKind, Outcome, TableDifference};
+use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident, quote_literal};
-use crate::target::session::Session;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-/// Rows of a table that would be lost are counted up to this many.
+/// The most rows of a table that are counted, for the warning that they will be erased.
 const MOST_COUNTED: u64 = 100_000;
 
-/// What is known of the target's own schema, and of how the archive's rows get into it.
+/// The target's own schema: how it differs from the archive's, and how the archive's rows are loaded into it.
 #[derive(Debug, Default)]
-pub(in crate::restore) struct TargetSchema {
-    /// Every difference; those that are refused are no reason not to look further.
-    pub(in crate::restore) differences: Vec<TableDifference>,
-    /// Rules of the profile that do nothing.
+pub(crate) struct TargetSchema {
+    /// Every difference, those that make the restore fail included: all are collected first.
+    pub(crate) differences: Vec<TableDifference>,
+    /// Rules of the profile that have no effect.
     idle_rules: Vec<String>,
-    pub(in crate::restore) notices: Vec<Notice>,
-    /// The search_path that the target's triggers and defaults can rely on, as SQL.
-    pub(super) search_path: String,
+    pub(crate) notices: Vec<Notice>,
+    /// The `search_path` for the target's triggers and defaults, as SQL.
+    pub(crate) search_path: String,
     /// The time zone of the target's sessions.
-    pub(super) time_zone: String,
+    pub(crate) time_zone: String,
     /// Tables that keep the target's rows.
-    pub(in crate::restore) kept: HashSet<QualifiedName>,
-    /// Triggers that the archive does not have: they fire for the loaded rows.
-    pub(super) fired: HashSet<InsertTrigger>,
-    /// Foreign keys that the archive's own rows need not fulfil: table and name.
-    pub(super) not_valid: HashSet<(QualifiedName, String)>,
+    pub(crate) kept: HashSet<QualifiedName>,
+    /// Triggers that the archive does not have. They fire for the loaded rows.
+    pub(crate) fired: HashSet<InsertTrigger>,
+    /// Foreign keys that are NOT VALID in the archive, whose rows need not satisfy them: table and name.
+    pub(crate) not_valid: HashSet<(QualifiedName, String)>,
 }
 
 /// Decides where the rows of the plan go, and which of its sequence values are set.
@@ -52,7 +52,7 @@ pub(in crate::restore) struct TargetSchema {
 ///
 /// [`Refusal::TargetObstacles`] if the target cannot be loaded into, whatever the archive holds;
 /// [`Refusal::TargetRules`] if the profile's rules cannot be followed.
-pub(in crate::restore) async fn find(
+pub(crate) async fn find(
     target: &mut Session,
     archive: &Archive,
     plan: &mut Plan,
@@ -97,20 +97,21 @@ pub(in crate::restore) async fn find(
     if archive.is_stream() {
         found.warn_of_order();
     }
-    found.warn_of_rules_and_locks(stale_locks::held(target).await?);
+    found.warn_of_rules_and_locks(tool_locks::held(target).await?);
     let set = sequences::set_by_archive(target, archive, &matcher).await?;
     found.sequences(set, archive, plan);
     Ok(found)
 }
 
-/// Matches all tables, and makes sure that the profile's rules can be followed; returns those that do nothing, too.
+/// Matches all tables, and checks that the profile's rules can be followed. Also returns the rules that have no
+/// effect.
 async fn matched(
     target: &mut Session,
     plan: &Plan,
     matcher: &Matcher<'_>,
     search_path: &str,
 ) -> Result<(Matched, Vec<String>)> {
-    // A profile of this build is for all releases of its store, which need not have all tables.
+    // A built-in profile covers all releases of its store, and not every release has all its tables.
     let own_rules = matcher.profile.filter(|profile| !profile.is_builtin());
     let global = own_rules.map(Profile::global_tables).unwrap_or_default();
     let Findings { mut faults, idle } = rules::look(matcher, &plan.tables, global);
@@ -120,8 +121,8 @@ async fn matched(
     if faults.is_empty() { Ok((matched, idle)) } else { Err(Refusal::TargetRules(faults).into()) }
 }
 
-/// The time zone that the database's or the role's settings give to sessions of `username`, else the server's own
-/// where it may be asked. A session of pgmig's own is in UTC.
+/// The time zone that the settings of the database or of `username` give to sessions. Without such a setting, the
+/// server's own, if pgmig may read it. pgmig's own sessions are in UTC.
 async fn time_zone(target: &mut Session, facts: &Facts) -> Result<String> {
     let doing = "read the target's time zone";
     let sql = format!(
@@ -142,7 +143,7 @@ async fn time_zone(target: &mut Session, facts: &Facts) -> Result<String> {
     Ok(rows.first().map_or_else(|| "UTC".to_owned(), |row| row.text(0).to_owned()))
 }
 
-/// The columns that INSERT statements name, of tables that the archive does not define.
+/// The columns that INSERT statements name, for tables that the archive does not define.
 fn columns_of_inserts(
     archive: &Archive,
     loads: &[TableLoad],
@@ -159,11 +160,11 @@ fn columns_of_inserts(
     Ok(named)
 }
 
-/// Tables that keep the target's rows: those of extensions, of migration tools, and those that the profile names,
-/// with their partitions.
+/// Tables that keep the target's rows: tables of extensions and of migration tools, and tables in the profile's
+/// `global_tables`. Their partitions are included.
 fn kept(own: &OwnTables, profile: Option<&Profile>) -> HashSet<QualifiedName> {
     let is_global = |name: &QualifiedName| {
-        schema::is_tool_table(&name.name) || profile.is_some_and(|profile| profile.is_global(name))
+        migrations::is_tool_table(&name.name) || profile.is_some_and(|profile| profile.is_global(name))
     };
     let kept = own.iter().filter(|(name, table)| {
         table.of_extension || is_global(table.root.as_ref().unwrap_or(name)) || is_global(name)
@@ -172,13 +173,17 @@ fn kept(own: &OwnTables, profile: Option<&Profile>) -> HashSet<QualifiedName> {
 }
 
 impl TargetSchema {
-    /// Whether a table keeps the target's rows.
-    pub(super) fn keeps(&self, table: &QualifiedName) -> bool {
+    /// The SET statement for the `search_path` on which the target's own code relies.
+    pub(crate) fn set_search_path(&self) -> String {
+        format!("SET search_path = {}", self.search_path)
+    }
+
+    pub(crate) fn keeps(&self, table: &QualifiedName) -> bool {
         self.kept.contains(table)
     }
 
-    /// Why the restore is refused; `None` if all differences can be dealt with.
-    pub(in crate::restore) fn refusal(&self) -> Option<Refusal> {
+    /// The refusal, or `None` if pgmig can handle all differences.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
         let (differences, idle_rules) = (&self.differences, &self.idle_rules);
         differences.iter().any(TableDifference::is_refused).then(|| Refusal::TargetSchema {
             differences: differences.clone(),
@@ -186,13 +191,13 @@ impl TargetSchema {
         })
     }
 
-    /// Tables that the archive does not know are emptied, too: what a newly installed product has put there is lost
-    /// unless the profile says otherwise.
+    /// Handles tables that the archive does not have. They are emptied, too, so rows from the installation of a new
+    /// product are lost unless the profile keeps them.
     async fn new_tables(&mut self, target: &mut Session, matched: &mut Matched) -> Result<()> {
         for name in &matched.new {
             let sql =
                 format!("SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {}) counted", MOST_COUNTED + 1);
-            // A table that cannot be read counts as holding rows.
+            // A table that cannot be read is assumed to hold rows.
             let rows =
                 target.value(&sql, "count a table's rows").await.ok().and_then(|rows| rows.parse().ok());
             let rows = match rows {
@@ -230,8 +235,9 @@ impl TargetSchema {
         self.notices.push(Notice { severity: Severity::Warning, text });
     }
 
-    /// Triggers that the archive has, too, have done their work on its rows. The others fire for them: they are a
-    /// part of the schema that the rows get. Their tables are loaded last, so that what they look for is there.
+    /// Decides which of the target's triggers fire. Triggers that the archive also has have already done their work
+    /// on its rows. The others fire, since they belong to the schema that the rows get. Their tables are loaded last,
+    /// so that the rows which these triggers read are there.
     fn fire(
         &mut self,
         triggers: Vec<InsertTrigger>,
@@ -241,7 +247,7 @@ impl TargetSchema {
     ) {
         let (mut on, mut off, mut tables) = (BTreeSet::new(), BTreeSet::new(), HashSet::new());
         for trigger in triggers {
-            // A partition has a clone of its root's trigger, and that is the one which fires.
+            // A partition has a clone of its root's trigger, and that clone fires.
             let root = own.get(&trigger.table).and_then(|table| table.root.as_ref());
             let table = root.unwrap_or(&trigger.table).clone();
             let mut sources = plan
@@ -279,7 +285,7 @@ impl TargetSchema {
         self.notices.push(Notice { severity: Severity::Notice, text });
     }
 
-    /// The archive's order is that of a stream, whatever triggers need.
+    /// A stream is loaded in the order of the archive, whatever rows triggers need.
     fn warn_of_order(&mut self) {
         if self.fired.is_empty() {
             return;
@@ -295,8 +301,8 @@ impl TargetSchema {
         self.warn(text);
     }
 
-    /// The target's code (triggers, defaults, expressions of the profile) runs as the owner of its tables; as the
-    /// superuser only where the table is somebody else's.
+    /// The target's code (triggers, defaults, expressions of the profile) runs as the owner of its tables. For tables
+    /// that do not belong to `username` it runs as the superuser.
     fn run_as_owners(&mut self, plan: &mut Plan, own: &OwnTables, facts: &Facts) {
         let mut of_others = BTreeSet::new();
         for load in Arc::make_mut(&mut plan.tables) {
@@ -319,7 +325,8 @@ impl TargetSchema {
         }
     }
 
-    /// Sets the target's sequences that fill what the archive's do, and tells of the others.
+    /// Sets the target's sequences that match sequences of the archive. Lists the archive's other sequences in a
+    /// notice.
     fn sequences(&mut self, set: Vec<SequenceValue>, archive: &Archive, plan: &mut Plan) {
         let mut missing = Vec::new();
         let mut by_entry: HashMap<DumpId, SequenceValue> =

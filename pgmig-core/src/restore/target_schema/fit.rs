@@ -1,22 +1,23 @@
-//! Whether values of one type are all values of another one, where the server stores them without a word. Pure.
+//! Whether a column of another type can store all values of a type unchanged, even where the server changes them
+//! silently. Pure.
 
-/// The digits of a second's fraction that a time has where its type does not say how many.
+/// The fractional digits of seconds in a time type without a precision.
 const MOST_FRACTION: u32 = 6;
 
-/// How values fit into a column of another type.
+/// How the values of one type fit into a column of another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fit {
-    /// Each of them does.
+pub(crate) enum Fit {
+    /// Every value fits.
     Whole,
-    /// One that does not is refused by the server.
+    /// The server refuses a value that does not fit.
     Checked,
-    /// The server would change them, and take this away.
+    /// The server would silently change the values, and they would lose this.
     Loses(&'static str),
 }
 
-/// A type as `format_type` writes it, in its parts.
+/// The parts of a type as `format_type` writes it.
 struct Spelled<'t> {
-    /// Without modifiers and brackets: `timestamp with time zone`.
+    /// The name without modifiers and brackets: `timestamp with time zone`.
     name: String,
     modifiers: Vec<u32>,
     /// The fields of an interval: `day to minute`.
@@ -67,8 +68,9 @@ impl<'t> Spelled<'t> {
     }
 }
 
-/// How values of one type fit into another, both as `format_type` writes them; of arrays, how their elements do.
-pub(super) fn fit(archive: &str, target: &str) -> Fit {
+/// How values of one type fit into another type; for arrays, how their elements fit. Both types are written as
+/// `format_type` writes them.
+pub(crate) fn fit(archive: &str, target: &str) -> Fit {
     let (from, to) = (Spelled::of(archive), Spelled::of(target));
     if let Some(lost) = lost(&from, &to) {
         return Fit::Loses(lost);
@@ -121,8 +123,8 @@ fn has_fraction(spelled: &Spelled<'_>) -> bool {
     spelled.is_timestamp() || spelled.is_time() || spelled.name == "interval"
 }
 
-/// Whether it takes a time zone to store values of one type as another.
-pub(super) fn takes_time_zone(archive: &str, target: &str) -> bool {
+/// Whether converting values of one type to the other requires a time zone.
+pub(crate) fn takes_time_zone(archive: &str, target: &str) -> bool {
     let zoned = |text: &str| Spelled::of(text).name.ends_with("with time zone");
     let is_date_or_time = |text: &str| {
         let spelled = Spelled::of(text);

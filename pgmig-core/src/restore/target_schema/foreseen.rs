@@ -1,15 +1,16 @@
-//! Whether an archive's schema is another one than the target's, as far as its definitions tell before it is restored.
+//! Differences between the archive's schema and the target's that are certain before the restore.
 
 use super::archived::Definitions;
 use super::own::{self, OwnTables};
 use crate::archive::Archive;
 use crate::error::Result;
-use crate::restore::compare::SchemaDifference;
+use crate::restore::report::difference::SchemaDifference;
+use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident};
-use crate::target::session::Session;
 
-/// The tables and columns that are not the same for certain. None says nothing of constraints, indexes, functions.
-pub(in crate::restore) async fn certain_differences(
+/// The tables and columns that certainly differ. An empty result does not mean that constraints, indexes and
+/// functions agree: they are not compared.
+pub(crate) async fn certain_differences(
     target: &mut Session,
     archive: &Archive,
     username: &str,

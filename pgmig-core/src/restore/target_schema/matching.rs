@@ -1,49 +1,49 @@
-//! Which table of the target takes the rows of which one of the archive, column by column. Pure.
+//! Matches the tables of the archive to those of the target, column by column. Pure.
 
 use super::archived::Definitions;
-use super::columns::{Columns, FromColumn, HeldColumn, held};
-use super::difference::{DifferenceKind, Outcome, TableDifference};
+use super::columns::{Columns, FromColumn, TempColumn, temp_table};
 use super::expressions::Expression;
 use super::own::{OwnTable, OwnTables};
 use super::types::{TypeMatches, TypePair};
 use super::user_types::{UserType, UserTypes};
 use crate::archive::DumpId;
+use crate::migrations;
 use crate::profile::{Profile, TargetRules};
 use crate::restore::plan::{Destination, RowForm, TableLoad};
+use crate::restore::report::difference::{DifferenceKind, Outcome, TableDifference};
 use crate::rewrite::Shape;
-use crate::schema;
 use crate::sql::{ColumnDefinition, QualifiedName};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// Says where rows go.
-pub(super) struct Matcher<'a> {
-    pub(super) definitions: &'a Definitions,
-    /// The columns that INSERT statements name, of tables that the archive does not define.
-    pub(super) named: &'a HashMap<DumpId, Vec<String>>,
-    pub(super) own: &'a OwnTables,
-    pub(super) own_types: &'a UserTypes,
-    pub(super) profile: Option<&'a Profile>,
-    pub(super) rules: &'a TargetRules,
-    /// In which times without a zone are those of the target's clocks.
-    pub(super) time_zone: &'a str,
-    pub(super) is_stream: bool,
+/// Decides where rows go.
+pub(crate) struct Matcher<'a> {
+    pub(crate) definitions: &'a Definitions,
+    /// The columns that INSERT statements name, for tables that the archive does not define.
+    pub(crate) named: &'a HashMap<DumpId, Vec<String>>,
+    pub(crate) own: &'a OwnTables,
+    pub(crate) own_types: &'a UserTypes,
+    pub(crate) profile: Option<&'a Profile>,
+    pub(crate) rules: &'a TargetRules,
+    /// The time zone in which the target reads times that have none.
+    pub(crate) time_zone: &'a str,
+    pub(crate) is_stream: bool,
 }
 
-/// Where all rows go.
+/// The result for all tables.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Matched {
-    /// The loads, each with its destination; those of tables that are left out are not among them.
-    pub(super) loads: Vec<TableLoad>,
-    pub(super) differences: BTreeSet<TableDifference>,
-    /// Tables of the target that get no rows, since the archive does not know them.
-    pub(super) new: Vec<QualifiedName>,
-    /// The profile's expressions that are used.
-    pub(super) expressions: Vec<Expression>,
+pub(crate) struct Matched {
+    /// The loads, each with its destination, without the tables that are left out.
+    pub(crate) loads: Vec<TableLoad>,
+    pub(crate) differences: BTreeSet<TableDifference>,
+    /// Tables of the target that get no rows, since the archive does not have them.
+    pub(crate) new: Vec<QualifiedName>,
+    /// The expressions of the profile that are used.
+    pub(crate) expressions: Vec<Expression>,
 }
 
 impl<'a> Matcher<'a> {
-    /// Every pair of types that has to be judged.
-    pub(super) fn type_pairs(&self, loads: &[TableLoad]) -> BTreeSet<TypePair> {
+    /// Every pair of types that the server must compare.
+    pub(crate) fn type_pairs(&self, loads: &[TableLoad]) -> BTreeSet<TypePair> {
         let mut pairs = BTreeSet::new();
         for load in loads {
             let Some((_, table)) = self.destination(&load.table) else { continue };
@@ -56,14 +56,13 @@ impl<'a> Matcher<'a> {
         pairs
     }
 
-    pub(super) fn type_pair(&self, load: &TableLoad, column: &FromColumn, target: &str) -> Option<TypePair> {
+    pub(crate) fn type_pair(&self, load: &TableLoad, column: &FromColumn, target: &str) -> Option<TypePair> {
         let schema = load.table.schema.clone().filter(|_| self.definitions.is_unqualified);
         let archive = self.definitions.base_type(&load.table, column.type_name.as_deref()?);
         Some(TypePair { archive, schema, target: target.to_owned() })
     }
 
-    /// Matches all tables.
-    pub(super) fn run(&self, loads: &[TableLoad], types: &TypeMatches) -> Matched {
+    pub(crate) fn run(&self, loads: &[TableLoad], types: &TypeMatches) -> Matched {
         let mut matched = Matched::default();
         let mut taken = HashSet::new();
         for load in loads {
@@ -84,9 +83,9 @@ impl<'a> Matcher<'a> {
         matched
     }
 
-    /// The target's table for rows of the archive's: by the profile's rule, by its name, or that of which it is a
-    /// partition. Rows of a partition always go through the root, since its bounds need not be the archive's.
-    pub(super) fn destination(&self, table: &QualifiedName) -> Option<(&'a QualifiedName, &'a OwnTable)> {
+    /// The target's table for rows of a table of the archive. The profile's rule decides, else the name. A
+    /// partition's rows always go through its root, since the target's bounds may differ from the archive's.
+    pub(crate) fn destination(&self, table: &QualifiedName) -> Option<(&'a QualifiedName, &'a OwnTable)> {
         let in_target = |name: &QualifiedName| {
             let name = self.rules.table(name).unwrap_or_else(|| name.clone());
             let (name, own) = self.own.get_key_value(&name)?;
@@ -98,19 +97,19 @@ impl<'a> Matcher<'a> {
         in_target(table).or_else(|| self.definitions.parents(table).into_iter().find_map(in_target))
     }
 
-    pub(super) fn name_in_target<'n>(&'n self, table: &QualifiedName, column: &'n str) -> &'n str {
+    pub(crate) fn name_in_target<'n>(&'n self, table: &QualifiedName, column: &'n str) -> &'n str {
         let root = self.definitions.parents(table).last().copied();
         let renamed = self.rules.column(table, column);
         renamed.or_else(|| self.rules.column(root?, column)).unwrap_or(column)
     }
 
-    /// A type that users have defined in the target, by its name or that of an array of it.
-    pub(super) fn own_type(&self, name: &str) -> Option<&'a UserType> {
+    /// A type that users have defined in the target, by its name or by the name of its array type.
+    pub(crate) fn own_type(&self, name: &str) -> Option<&'a UserType> {
         self.own_types.get(name.trim_end_matches("[]"))
     }
 
-    /// Whether the archive has such a table, with this column if one is given.
-    pub(super) fn archive_has(
+    /// Whether the archive has such a table, and this column in it if one is given.
+    pub(crate) fn archive_has(
         &self,
         loads: &[TableLoad],
         is: impl Fn(&QualifiedName) -> bool,
@@ -133,8 +132,8 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// What the target calls such a table of the archive, where that is another name.
-    pub(super) fn renamed(
+    /// The target's name for such a table of the archive, if a rule renames it.
+    pub(crate) fn renamed(
         &self,
         loads: &[TableLoad],
         is: impl Fn(&QualifiedName) -> bool,
@@ -147,10 +146,10 @@ impl<'a> Matcher<'a> {
     }
 
     fn is_global_name(&self, name: &QualifiedName) -> bool {
-        schema::is_tool_table(&name.name) || self.profile.is_some_and(|profile| profile.is_global(name))
+        migrations::is_tool_table(&name.name) || self.profile.is_some_and(|profile| profile.is_global(name))
     }
 
-    /// The columns of a load's rows, in the order of their fields; `None` if nothing tells them.
+    /// The columns of a load's rows, in the order of their fields; `None` if the archive does not show them.
     fn row_columns(&self, load: &TableLoad) -> Option<Vec<FromColumn>> {
         let defined = self.definitions.columns(&load.table);
         match &load.form {
@@ -193,7 +192,7 @@ impl<'a> Matcher<'a> {
         !column.is_not_null && !matches!(domain, Some((_, UserType::Domain { is_not_null: true, .. })))
     }
 
-    /// Where the rows of a load go; `None` if they do not go anywhere.
+    /// The destination of a load's rows; `None` if they are not loaded.
     fn load(&self, load: &TableLoad, types: &TypeMatches, matched: &mut Matched) -> Option<Destination> {
         let name = &load.table;
         let parents = self.definitions.parents(name);
@@ -230,7 +229,7 @@ impl<'a> Matcher<'a> {
         self.columns(load, (table, own), types, matched)
     }
 
-    /// Whether the archive's table is a partition of the same root as the target's of that name.
+    /// Whether the target has a partition of that name with the same root.
     fn is_same_partition(
         &self,
         name: &QualifiedName,
@@ -242,7 +241,7 @@ impl<'a> Matcher<'a> {
         own_root == Some(root) && archived.as_ref() == Some(root)
     }
 
-    /// Which columns of its table the rows of a load go to.
+    /// Matches the columns of a load's rows to those of its table.
     fn columns(
         &self,
         load: &TableLoad,
@@ -262,7 +261,7 @@ impl<'a> Matcher<'a> {
             return None;
         };
         let root = self.definitions.parents(name).last().copied().unwrap_or(name);
-        // COPY without a list of columns is for a table that has none in the archive.
+        // COPY without a list of columns is for a table that has no columns in the archive.
         let has_none = from.is_empty() && !own.columns.is_empty();
         let mut columns = Columns {
             matcher: self,
@@ -274,15 +273,15 @@ impl<'a> Matcher<'a> {
             differences: &mut matched.differences,
             places: Vec::new(),
             used: Vec::new(),
-            is_held: has_none || matches!(load.form, RowForm::Inserts { .. }),
+            is_buffered: has_none || matches!(load.form, RowForm::Inserts { .. }),
         };
-        let held_columns: Vec<HeldColumn> = from.iter().map(|column| columns.place(column)).collect();
+        let temp_columns: Vec<TempColumn> = from.iter().map(|column| columns.place(column)).collect();
         columns.fill_rest(&from);
-        let Columns { places, used, is_held, .. } = columns;
+        let Columns { places, used, is_buffered, .. } = columns;
         matched.expressions.extend(used.into_iter().map(|used| Expression {
             rule: used.rule,
             sql: used.sql,
-            columns: held_columns.clone(),
+            columns: temp_columns.clone(),
             table: table.clone(),
             column: used.column,
         }));
@@ -291,7 +290,7 @@ impl<'a> Matcher<'a> {
             table: table.clone(),
             columns: places.iter().map(|place| place.column.name.clone()).collect(),
             from: shapes.collect(),
-            held: is_held.then(|| held(table, &held_columns, &places)),
+            temp_table: is_buffered.then(|| temp_table(table, &temp_columns, &places)),
         })
     }
 
@@ -317,7 +316,7 @@ fn type_name(column: &ColumnDefinition) -> Option<String> {
     (!column.type_name.is_empty()).then(|| column.type_name.clone())
 }
 
-pub(super) fn of_table(table: &QualifiedName, kind: DifferenceKind, outcome: Outcome) -> TableDifference {
+pub(crate) fn of_table(table: &QualifiedName, kind: DifferenceKind, outcome: Outcome) -> TableDifference {
     TableDifference { table: table.to_string(), column: None, kind, outcome }
 }
 
@@ -351,7 +350,7 @@ mod tests {
         }
     }
 
-    /// Rows of `t (a, b)` for a table `t` of the target with these columns.
+    /// Matches rows of `t (a, b)` to a table `t` of the target that has these columns.
     fn matched(columns: &[OwnColumn], rules: &TargetRules) -> Matched {
         let own = OwnTable { columns: columns.to_vec(), ..OwnTable::default() };
         let own = OwnTables::from([(table("t"), own), (table("new"), OwnTable::default())]);
@@ -381,7 +380,7 @@ mod tests {
         assert_eq!(refused(&matched), Vec::<String>::new());
         let into = matched.loads[0].into.as_ref().unwrap();
         assert_eq!(
-            (into.columns.as_slice(), &into.held),
+            (into.columns.as_slice(), &into.temp_table),
             (["a".to_owned(), "b".to_owned()].as_slice(), &None)
         );
         let texts: Vec<String> = matched.differences.iter().map(ToString::to_string).collect();
@@ -400,16 +399,16 @@ mod tests {
     }
 
     #[test]
-    fn rules_make_rows_be_held() {
+    fn rules_make_rows_go_through_a_temporary_table() {
         let yaml = "rename: [{table: t, column: b, to: c}]\ndefault: [{table: t, column: c, value: \"'x'\"}]\n\
                     cast: [{table: t, column: a, using: upper(a)}]\n";
-        let rules: TargetRules = crate::target::yaml::parse(yaml).unwrap();
+        let rules: TargetRules = crate::server::yaml::parse(yaml).unwrap();
         let matched = matched(&[column("a", false, false), column("c", true, false)], &rules);
         assert_eq!(refused(&matched), Vec::<String>::new());
-        let held = matched.loads[0].held().unwrap();
-        assert_eq!(held.create, "CREATE TEMPORARY TABLE pgmig_held (a text, b text) ON COMMIT DROP");
+        let buffer = matched.loads[0].temp_table().unwrap();
+        assert_eq!(buffer.create, "CREATE TEMPORARY TABLE pgmig_held (a text, b text) ON COMMIT DROP");
         assert_eq!(
-            held.insert,
+            buffer.insert,
             "INSERT INTO s.t (a, c) OVERRIDING SYSTEM VALUE SELECT (upper(a)), COALESCE(b, ('x')) FROM \
              pg_temp.pgmig_held"
         );

@@ -1,29 +1,25 @@
-//! The target's own schema as the authority (`--schema target`): staging is a copy of the target, emptied of its
-//! data, and the archive's rows are loaded into it by the names of tables and columns.
+//! Restores into the target's own schema (`--schema target`).
 //!
-//! What differs is found out before anything is changed, from the archive's table of contents and the target's
-//! catalogs, and is refused unless it is harmless or the profile has a rule for it.
+//! The staging database is a copy of the target without its data. The archive's rows are loaded into it by the names
+//! of tables and columns.
+//!
+//! Differences are found before anything is changed, from the archive's table of contents and the target's catalogs.
+//! A difference is refused unless it is harmless or the profile has a rule for it.
 
-mod archived;
-mod build;
+pub(crate) mod archived;
 mod columns;
-mod create;
-mod difference;
-mod empty;
 mod expressions;
-mod find;
+pub(crate) mod find;
 mod fit;
 mod foreseen;
-mod lifted;
 mod matching;
 mod obstacles;
-mod own;
+pub(crate) mod own;
 mod rules;
-mod sequences;
+pub(crate) mod sequences;
+pub(crate) mod triggers;
 mod types;
 mod user_types;
 
-pub(super) use create::CopyTarget;
-pub use difference::{DifferenceKind, Outcome, TableDifference};
-pub(super) use find::{TargetSchema, find};
-pub(super) use foreseen::certain_differences;
+pub(crate) use find::{TargetSchema, find};
+pub(crate) use foreseen::certain_differences;

@@ -1,14 +1,14 @@
-//! What in the target stands in the way of emptying a copy of it and loading rows there.
+//! Obstacles in the target: reasons why a copy of it cannot be emptied and loaded.
 
 use super::own::OwnTables;
 use crate::error::Result;
 use crate::restore::plan::Facts;
+use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident};
-use crate::target::session::Session;
 use std::collections::HashSet;
 
-/// Everything that stands in the way, each with what to do about it.
-pub(super) async fn obstacles(
+/// All obstacles, each with a remedy.
+pub(crate) async fn obstacles(
     target: &mut Session,
     own: &OwnTables,
     kept: &HashSet<QualifiedName>,
@@ -28,7 +28,7 @@ pub(super) async fn obstacles(
     Ok(found)
 }
 
-/// A partition that keeps its rows while its root is loaded would get others beside them.
+/// A partition that keeps its rows would get new rows as well when its root is loaded.
 fn kept_partitions(own: &OwnTables, kept: &HashSet<QualifiedName>) -> Vec<String> {
     let partitions = own.iter().filter(|(name, _)| kept.contains(*name));
     let of_others = partitions.filter_map(|(name, table)| {
@@ -41,8 +41,8 @@ fn kept_partitions(own: &OwnTables, kept: &HashSet<QualifiedName>) -> Vec<String
     of_others.collect()
 }
 
-/// Rows of a foreign table are in another database, which is nobody's copy: they would be removed there, or new ones
-/// would get there before the restore is complete.
+/// The rows of a foreign table are in another database, which is not copied. The restore would remove rows there, or
+/// add rows before it is complete.
 async fn foreign_rows(
     target: &mut Session,
     own: &OwnTables,
@@ -72,7 +72,7 @@ async fn foreign_rows(
     Ok(obstacle.collect())
 }
 
-/// Large objects are the archive's afterwards, all of them.
+/// After the restore, all large objects are the archive's, so tables that keep their rows must not refer to any.
 async fn large_objects_of_kept_tables(
     target: &mut Session,
     kept: &HashSet<QualifiedName>,
@@ -107,7 +107,7 @@ async fn large_objects_of_kept_tables(
     Ok(found)
 }
 
-/// Whoever is no superuser empties and alters only what is its own.
+/// A role that is not a superuser can empty and alter only its own tables.
 fn tables_of_others(own: &OwnTables, username: &str) -> Vec<String> {
     let others = own.iter().filter(|(_, table)| !table.is_owned && !table.of_extension);
     let username = quote_ident(username);

@@ -1,48 +1,46 @@
-//! The target's own tables, as its catalogs tell them.
+//! The target's own tables, read from its catalogs.
 
 use crate::error::Result;
+use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_literal};
-use crate::target::session::Session;
 use std::collections::{BTreeMap, HashMap};
 
-/// A table of the target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct OwnTable {
-    /// The root of the tree that it is a partition in.
-    pub(super) root: Option<QualifiedName>,
-    /// Whether an extension made it.
-    pub(super) of_extension: bool,
+pub(crate) struct OwnTable {
+    /// The root of its partition tree, if it is a partition.
+    pub(crate) root: Option<QualifiedName>,
+    /// Whether it belongs to an extension.
+    pub(crate) of_extension: bool,
     /// Whether its rows are in partitions.
-    pub(super) is_partitioned: bool,
-    /// Whether it belongs to `username`, of itself or through a role.
-    pub(super) is_owned: bool,
-    pub(super) columns: Vec<OwnColumn>,
+    pub(crate) is_partitioned: bool,
+    /// Whether `username` owns it, directly or through a role.
+    pub(crate) is_owned: bool,
+    pub(crate) columns: Vec<OwnColumn>,
 }
 
-/// A column of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OwnColumn {
-    pub(super) name: String,
+pub(crate) struct OwnColumn {
+    pub(crate) name: String,
     /// As `format_type` writes it, with the schema unless that is `pg_catalog`.
-    pub(super) type_name: String,
-    /// NOT NULL, of itself or of its domain.
-    pub(super) is_not_null: bool,
-    /// What it is when nothing is given: a default, of itself or of its domain, or an identity.
-    pub(super) has_default: bool,
-    pub(super) is_generated: bool,
+    pub(crate) type_name: String,
+    /// Whether the column or its domain is NOT NULL.
+    pub(crate) is_not_null: bool,
+    /// Whether the server fills it in if no value is given: by a default of the column or its domain, or as an
+    /// identity.
+    pub(crate) has_default: bool,
+    pub(crate) is_generated: bool,
 }
 
 impl OwnTable {
-    pub(super) fn column(&self, name: &str) -> Option<&OwnColumn> {
+    pub(crate) fn column(&self, name: &str) -> Option<&OwnColumn> {
         self.columns.iter().find(|column| column.name == name)
     }
 }
 
-/// The tables of the target, in the order of their names.
-pub(super) type OwnTables = BTreeMap<QualifiedName, OwnTable>;
+pub(crate) type OwnTables = BTreeMap<QualifiedName, OwnTable>;
 
-/// Reads all tables of users and of extensions, the partitioned ones among them, as seen by `username`.
-pub(super) async fn tables(target: &mut Session, username: &str) -> Result<OwnTables> {
+/// Reads all tables of users and extensions, including partitioned ones. Ownership is as seen by `username`.
+pub(crate) async fn tables(target: &mut Session, username: &str) -> Result<OwnTables> {
     let roots = roots(target).await?;
     let sql = format!(
         "\
@@ -84,7 +82,7 @@ pub(super) async fn tables(target: &mut Session, username: &str) -> Result<OwnTa
     Ok(tables)
 }
 
-/// Every partition with the root of its tree.
+/// Every partition, with the root of its tree.
 async fn roots(target: &mut Session) -> Result<HashMap<QualifiedName, QualifiedName>> {
     let sql = "\
         WITH RECURSIVE up AS ( \
@@ -97,7 +95,7 @@ async fn roots(target: &mut Session) -> Result<HashMap<QualifiedName, QualifiedN
         JOIN pg_catalog.pg_class r ON r.oid = up.node AND NOT r.relispartition \
         JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace";
     let rows = target.rows(sql, "list the target's partitions").await?;
-    let pair = |row: &crate::target::session::TextRow| {
+    let pair = |row: &crate::server::session::TextRow| {
         (QualifiedName::new(row.text(0), row.text(1)), QualifiedName::new(row.text(2), row.text(3)))
     };
     Ok(rows.iter().map(pair).collect())

@@ -1,5 +1,6 @@
-//! Whether the rules of a profile mean something in this archive and this target. A mistyped name would otherwise do
-//! nothing, or leave something undone, without a word. Pure.
+//! Checks the rules of a profile against this archive and this target. Pure.
+//!
+//! Without this check, a rule with a mistyped name would silently do nothing.
 
 use super::matching::Matcher;
 use crate::profile::{TableRef, TargetRules};
@@ -7,20 +8,20 @@ use crate::restore::plan::TableLoad;
 use crate::sql::QualifiedName;
 use std::collections::HashSet;
 
-/// Where a rule is for: a table or column.
+/// The table or column that a rule names.
 type Place<'r> = (&'r Option<String>, &'r str, Option<&'r str>);
 
-/// What is said of rules.
+/// The results of the check.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     /// Rules that cannot be followed.
-    pub(super) faults: Vec<String>,
-    /// Rules that do nothing.
-    pub(super) idle: Vec<String>,
+    pub(crate) faults: Vec<String>,
+    /// Rules that have no effect.
+    pub(crate) idle: Vec<String>,
 }
 
-/// Looks at every rule.
-pub(super) fn look(matcher: &Matcher<'_>, loads: &[TableLoad], global: &[TableRef]) -> Findings {
+/// Checks every rule.
+pub(crate) fn look(matcher: &Matcher<'_>, loads: &[TableLoad], global: &[TableRef]) -> Findings {
     let mut findings = Findings::default();
     findings.contradictions(matcher.rules, global);
     let of_archive = |place: Place<'_>| matcher.archive_has(loads, |table| is(place, table), place.2);
@@ -64,7 +65,7 @@ pub(super) fn look(matcher: &Matcher<'_>, loads: &[TableLoad], global: &[TableRe
 }
 
 impl Findings {
-    /// Two rules for one thing.
+    /// Finds two rules for the same table or column.
     fn contradictions(&mut self, rules: &TargetRules, global: &[TableRef]) {
         let mut seen = HashSet::new();
         let renames =

@@ -1,50 +1,48 @@
-//! Whether values of one type can be stored as another: what INSERT would do, asked of the server.
+//! Asks the server whether INSERT could store values of one type as another type.
 
 use super::fit::{Fit, fit, takes_time_zone};
 use crate::error::Result;
+use crate::server::session::Session;
 use crate::sql::quote_literal;
-use crate::target::session::Session;
 use std::collections::{BTreeSet, HashMap};
 
-/// A type in the archive and one in the target, as SQL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct TypePair {
-    pub(super) archive: String,
-    /// The schema in which the archive's type may be, if its name is not qualified.
-    pub(super) schema: Option<String>,
-    pub(super) target: String,
+pub(crate) struct TypePair {
+    pub(crate) archive: String,
+    /// The schema to search for the archive's type if its name is not qualified.
+    pub(crate) schema: Option<String>,
+    pub(crate) target: String,
 }
 
-/// How values of the archive's type become values of the target's.
+/// How values of the archive's type become values of the target's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Conversion {
-    /// Their text is that of the target's type.
+pub(crate) enum Conversion {
+    /// The target's type can read their text.
     Text,
-    /// By the assignment that INSERT makes.
+    /// By the assignment cast that INSERT uses.
     Assignment,
-    /// Not at all.
+    /// They cannot be converted.
     None,
 }
 
-/// What the server says of a pair of types.
+/// The server's answer about a pair of types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TypeMatch {
-    pub(super) conversion: Conversion,
+pub(crate) struct TypeMatch {
+    pub(crate) conversion: Conversion,
     /// Whether the text is JSON.
-    pub(super) is_json: bool,
+    pub(crate) is_json: bool,
     /// Whether the target has the archive's type.
-    pub(super) is_known: bool,
-    /// What becomes of values that do not fit.
-    pub(super) fit: Fit,
-    /// Whether the conversion takes a time zone.
-    pub(super) is_zoned: bool,
+    pub(crate) is_known: bool,
+    /// How values fit into the target's type.
+    pub(crate) fit: Fit,
+    /// Whether the conversion requires a time zone.
+    pub(crate) is_zoned: bool,
 }
 
-/// How pairs of types match.
-pub(super) type TypeMatches = HashMap<TypePair, TypeMatch>;
+pub(crate) type TypeMatches = HashMap<TypePair, TypeMatch>;
 
-/// Asks for each pair. Domains are looked through, and arrays judged by their elements.
-pub(super) async fn matches(target: &mut Session, pairs: &BTreeSet<TypePair>) -> Result<TypeMatches> {
+/// Asks the server about each pair. Domains are judged by their base types, and arrays by their elements.
+pub(crate) async fn matches(target: &mut Session, pairs: &BTreeSet<TypePair>) -> Result<TypeMatches> {
     if pairs.is_empty() {
         return Ok(TypeMatches::new());
     }
@@ -97,14 +95,14 @@ pub(super) async fn matches(target: &mut Session, pairs: &BTreeSet<TypePair>) ->
     Ok(pairs.iter().enumerate().filter_map(matched).collect())
 }
 
-/// Two types with their names and categories, domains and arrays taken off.
+/// Two types with their names and categories, with domains and arrays resolved.
 struct Kinds<'a> {
-    /// `None`: the target has no such type.
+    /// `None` if the target does not have this type.
     archive: Option<(&'a str, &'a str)>,
     target: (&'a str, &'a str),
     is_same: bool,
     is_assignable: bool,
-    /// Both as `format_type` writes them, with their modifiers.
+    /// Both types as `format_type` writes them, with their modifiers.
     spelled: (&'a str, &'a str),
 }
 
@@ -124,8 +122,8 @@ impl Kinds<'_> {
         }
     }
 
-    /// Where the text of a value is not what the assignment would give, it is assigned: the text of a bool is `t`,
-    /// its assignment to text `true`.
+    /// Values are loaded as text where that gives the same result as the assignment. Otherwise they are assigned: the
+    /// text of a bool is `t`, but its assignment to text gives `true`.
     fn conversion(&self) -> Conversion {
         let (target, category) = self.target;
         let Some((archive, archive_category)) = self.archive else {
@@ -142,7 +140,7 @@ impl Kinds<'_> {
         match (self.is_assignable, archive, target) {
             (false, ..) => Conversion::None,
             (true, "money", _) | (true, _, "money") => Conversion::Assignment,
-            // A number that does not fit is an error, and not rounded as an assignment would.
+            // As text, a number that does not fit is an error; an assignment would round it.
             (true, ..) if are_numbers => Conversion::Text,
             (true, "json", "jsonb") | (true, "jsonb", "json") => Conversion::Text,
             (true, "date", "timestamp" | "timestamptz") | (true, "timestamp", "timestamptz") => {

@@ -1,13 +1,13 @@
-//! Types that users define, in the archive and in the target: of one name, and perhaps not of one meaning.
+//! User-defined types of the archive and the target, which may have the same name and different meanings.
 
 use crate::error::Result;
+use crate::server::session::Session;
 use crate::sql::{Lexer, StandardStrings, TokenKind, table_definition};
-use crate::target::session::Session;
 use std::collections::{BTreeSet, HashMap};
 
-/// What a type is made of.
+/// The definition of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum UserType {
+pub(crate) enum UserType {
     /// The labels of an enum.
     Enum(Vec<String>),
     /// A domain.
@@ -15,29 +15,29 @@ pub(super) enum UserType {
         /// The type beneath, as `format_type` writes it.
         base: String,
         is_not_null: bool,
-        /// `CHECK (...)`, each.
+        /// Each one `CHECK (...)`.
         checks: BTreeSet<String>,
     },
-    /// The attributes of a composite type, and their types.
+    /// The attributes of a composite type, with their types.
     Composite(Vec<(String, String)>),
 }
 
-/// Types by their names as `format_type` writes them.
-pub(super) type UserTypes = HashMap<String, UserType>;
+/// Types by name, as `format_type` writes it.
+pub(crate) type UserTypes = HashMap<String, UserType>;
 
-/// How a type of the target differs from the archive's of the same name.
+/// How a type of the target differs from the archive's type of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum TypeDifference {
-    /// Values have no place, or mean something else.
+pub(crate) enum TypeDifference {
+    /// Some values have no equivalent, or have another meaning.
     Other(String),
-    /// Values may be refused by what the domain checks.
+    /// The checks of the target's domain may refuse values.
     Stricter,
 }
 
 impl UserType {
-    /// The type that a `CREATE TYPE` or `CREATE DOMAIN` of pg_dump's makes; `None` for others: of ranges and base types
-    /// only the server knows what they are.
-    pub(super) fn of_definition(sql: &str) -> Option<Self> {
+    /// The type that a `CREATE TYPE` or `CREATE DOMAIN` of pg_dump defines. `None` for other types: only the server
+    /// understands range types and base types.
+    pub(crate) fn of_definition(sql: &str) -> Option<Self> {
         let words: Vec<&str> = sql.split_whitespace().collect();
         match words.as_slice() {
             ["CREATE", "TYPE", _, "AS", "ENUM", ..] => Some(Self::Enum(strings(sql))),
@@ -47,8 +47,9 @@ impl UserType {
         }
     }
 
-    /// How the target's type of the same name differs; `None` if each value of this one is one of that.
-    pub(super) fn difference(&self, target: &Self) -> Option<TypeDifference> {
+    /// How the target's type of the same name differs; `None` if every value of this type is a value of the target's
+    /// type.
+    pub(crate) fn difference(&self, target: &Self) -> Option<TypeDifference> {
         match (self, target) {
             (Self::Enum(from), Self::Enum(to)) => {
                 let missing: Vec<String> = from
@@ -86,7 +87,6 @@ impl UserType {
     }
 }
 
-/// The string constants of a statement.
 fn strings(sql: &str) -> Vec<String> {
     let tokens = Lexer::new(sql.as_bytes(), StandardStrings::On).map_while(std::result::Result::ok);
     let text = |token: &crate::sql::Token| sql.get(token.body.clone()).map(|text| text.replace("''", "'"));
@@ -96,14 +96,14 @@ fn strings(sql: &str) -> Vec<String> {
         .collect()
 }
 
-/// Attributes are written as a table's columns are.
+/// Attributes are written like the columns of a table.
 fn attributes(sql: &str) -> Option<UserType> {
     let table = format!("CREATE TABLE t {}", sql.get(sql.find('(')?..)?);
     let columns = table_definition(&table).ok()?.columns;
     Some(UserType::Composite(columns.into_iter().map(|column| (column.name, column.type_name)).collect()))
 }
 
-/// What may follow the type in a `CREATE DOMAIN`.
+/// The words that may follow the type in a `CREATE DOMAIN`.
 const AFTER_BASE: [&str; 6] = ["collate", "default", "not", "null", "constraint", "check"];
 
 fn domain(sql: &str) -> Option<UserType> {
@@ -142,8 +142,8 @@ fn domain(sql: &str) -> Option<UserType> {
     Some(UserType::Domain { base, is_not_null, checks })
 }
 
-/// Reads the types that users have defined in the target.
-pub(super) async fn read(target: &mut Session) -> Result<UserTypes> {
+/// Reads the user-defined types of the target.
+pub(crate) async fn read(target: &mut Session) -> Result<UserTypes> {
     let sql = "\
         SELECT pg_catalog.format_type(t.oid, NULL), t.typtype, part.name, part.definition \
         FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \

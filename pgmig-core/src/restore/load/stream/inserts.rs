@@ -1,4 +1,4 @@
-//! Rows that are INSERT statements (`pg_dump --inserts`): cut, rewritten, sent together.
+//! Rows that are INSERT statements (`pg_dump --inserts`): splits, rewrites and batches them.
 
 use super::{INSTANCES_BYTES, Reader, Redirect, Rewriting, too_many_instances};
 use crate::archive::DataReader;
@@ -15,12 +15,12 @@ use crate::sql::{
 use std::borrow::Cow;
 use std::fmt::Display;
 
-/// INSERT statements are sent together up to this many bytes; each message is a transaction.
+/// The most bytes of INSERT statements that are sent together; each message is a transaction.
 const STATEMENTS_BYTES: usize = 64 * 1024;
 
 impl Reader {
-    /// The rows of a table that are INSERT statements.
-    pub(super) fn statements(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
+    /// The rows of a table, as INSERT statements.
+    pub(crate) fn statements(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
         let (mut batch, mut end) = (Vec::new(), TableEnd::default());
         each_statement(table, data, self.reading.strings, &mut |text| {
             self.statement(table, text, &mut batch, &mut end)
@@ -29,8 +29,8 @@ impl Reader {
         Ok(end)
     }
 
-    /// The same of the table of instances in a stream: all are read before the first is sent.
-    pub(super) fn instance_statements(
+    /// The rows of a stream's table of instances, as INSERT statements: all are read before the first is sent.
+    pub(crate) fn instance_statements(
         &mut self,
         table: &TableLoad,
         data: &mut DataReader<'_>,
@@ -39,7 +39,7 @@ impl Reader {
         let strings = self.reading.strings;
         let columns = self.columns(table).cloned().unwrap_or_default();
         let mut collector = InstanceCollector::new(&columns.names, &discovery.columns)?;
-        let (mut held, mut size) = (Vec::new(), 0);
+        let (mut buffered, mut size) = (Vec::new(), 0);
         each_statement(table, data, strings, &mut |text| {
             size += text.len();
             if size > INSTANCES_BYTES {
@@ -57,12 +57,12 @@ impl Reader {
                 }
                 collector.push_values(&values)?;
             }
-            held.push(text.to_vec());
+            buffered.push(text.to_vec());
             Ok(())
         })?;
         self.resolve(discovery.resolve, collector)?;
         let (mut batch, mut end) = (Vec::new(), TableEnd::default());
-        for text in held {
+        for text in buffered {
             self.statement(table, &text, &mut batch, &mut end)?;
         }
         self.send_statements(batch)?;
@@ -73,7 +73,7 @@ impl Reader {
         if batch.is_empty() { Ok(()) } else { self.send(Piece::Statements(batch)) }
     }
 
-    /// Appends one statement, rewritten, to `batch`, counts its rows, and sends what has come together.
+    /// Appends one rewritten statement to `batch`, counts its rows, and sends the batch if it is full.
     fn statement(
         &self,
         table: &TableLoad,
@@ -82,8 +82,8 @@ impl Reader {
         end: &mut TableEnd,
     ) -> Result<()> {
         let before = batch.len();
-        // Text that is not UTF-8 is neither counted nor rewritten: the server converts it, and archives in such
-        // encodings are restored with their own IDs if they have INSERT statements.
+        // Text that is not UTF-8 is neither counted nor rewritten; the server converts it. pgmig keeps the IDs of
+        // archives in such encodings if they have INSERT statements.
         let sql = std::str::from_utf8(text).ok();
         let insert = sql.and_then(|sql| InsertStatement::parse(sql, self.reading.strings).ok());
         match &insert {
@@ -104,14 +104,14 @@ impl Reader {
         if batch.len() >= STATEMENTS_BYTES { self.send_statements(std::mem::take(batch)) } else { Ok(()) }
     }
 
-    /// The statement for the table that its rows go to.
+    /// The statement, changed to the table that gets its rows.
     fn redirect<'a>(&self, table: &TableLoad, sql: Cow<'a, str>) -> Result<Cow<'a, str>> {
         let Some(redirect) = self.reading.redirected.get(&table.dump_id) else { return Ok(sql) };
         let redirected = insert_into(&sql, redirect, self.reading.strings);
         Ok(redirected.map_err(|error| broken(table, &error))?.into())
     }
 
-    /// An INSERT statement with its IDs replaced, into the table that its rows go to.
+    /// An INSERT statement with its IDs replaced, into the table that gets its rows.
     fn insert(
         &self,
         table: &TableLoad,
@@ -140,7 +140,7 @@ impl Reader {
     }
 }
 
-/// Gives each statement of a table's data to `each`.
+/// Calls `each` with each statement of a table's data.
 fn each_statement(
     table: &TableLoad,
     data: &mut DataReader<'_>,
@@ -170,7 +170,7 @@ fn broken(table: &TableLoad, error: &dyn Display) -> RestoreError {
     RestoreError::Data { table: table.table.to_string(), reason: error.to_string() }
 }
 
-/// An INSERT statement with another table: the columns are named if they are not yet, since those of a root can
+/// Changes the table of an INSERT statement. Adds the column names if they are missing, since the root's columns can
 /// be in another order.
 fn insert_into(sql: &str, to: &Redirect, strings: StandardStrings) -> Result<String, SqlError> {
     let mut tokens = Vec::new();
@@ -179,7 +179,7 @@ fn insert_into(sql: &str, to: &Redirect, strings: StandardStrings) -> Result<Str
         if !token.kind.is_blank() {
             tokens.push(token);
         }
-        // INSERT INTO schema . table and what follows.
+        // Enough for `INSERT INTO schema . table` and the next token.
         if tokens.len() > 6 {
             break;
         }

@@ -1,16 +1,17 @@
-//! Plans what names roles: grants, default privileges, policies, user mappings.
+//! Plans entries that name roles: grants, default privileges, policies, user mappings.
 
-use super::{Planner, label, owner, sql};
+use super::Planner;
 use crate::archive::Entry;
 use crate::progress::{Notice, Severity};
 use crate::restore::plan::RunAs;
+use crate::restore::plan::entry::{label, owner, sql};
 use crate::restore::plan::expected::Expected;
 use crate::restore::plan::roles::{Granted, Resolved, Roles};
 use crate::sql::{SqlError, StandardStrings, quote_ident};
 
 impl Planner<'_> {
-    /// Grants and default privileges, each as who may grant it.
-    pub(super) fn grants(&mut self, entry: &Entry) {
+    /// Grants and default privileges. A role that may grant runs each.
+    pub(crate) fn grants(&mut self, entry: &Entry) {
         let Some(sql) = self.of_own_object(entry) else { return };
         let run_as = self.describer(entry);
         let resolved = self.facts.roles.grants(sql, owner(entry), self.strings);
@@ -27,7 +28,7 @@ impl Planner<'_> {
         self.push(entry, statements);
     }
 
-    /// A group's GRANT names its first large object only; it holds for all of the group.
+    /// The GRANT of a group names its first large object only, and applies to each of the group.
     fn for_each_large_object(&self, entry: &Entry, sql: &str) -> impl Iterator<Item = String> + use<> {
         let group = entry.dependencies.iter().find_map(|id| self.groups.get(id));
         let statements: Vec<String> = match group {
@@ -42,7 +43,7 @@ impl Planner<'_> {
     }
 
     /// An entry whose statement names roles.
-    pub(super) fn with_roles(
+    pub(crate) fn with_roles(
         &mut self,
         entry: &Entry,
         resolve: fn(&Roles, &str, &str, StandardStrings) -> Result<Resolved, SqlError>,
@@ -63,8 +64,8 @@ impl Planner<'_> {
         self.push(entry, statements);
     }
 
-    /// Warns of roles that are missing. SQL that cannot be read is left to the server as it is: it will say
-    /// what is wrong, and the entry's name will be with it.
+    /// Warns of roles that are missing. SQL that cannot be parsed is planned as it is: the server then reports the fault,
+    /// and the error names the entry.
     fn resolved(&mut self, entry: &Entry, resolved: Result<Resolved, SqlError>) -> Option<Resolved> {
         let Ok(resolved) = resolved else {
             let statement = sql(entry)?.to_owned();

@@ -1,16 +1,17 @@
-//! Plans the making of large objects; their contents are data.
+//! Plans the making of large objects. Their contents are data.
 
-use super::{Planner, sql};
+use super::Planner;
 use crate::archive::Entry;
-use crate::restore::plan::{Half, RunAs, Task};
+use crate::restore::plan::entry::sql;
+use crate::restore::plan::{EntryStep, RunAs, Task};
 use std::sync::Arc;
 
-/// How many large objects are made by one statement, like pg_dump 17's groups.
+/// How many large objects one statement makes: as many as a group of pg_dump 17 has.
 const LARGE_OBJECTS_AT_ONCE: usize = 1000;
 
 impl Planner<'_> {
-    /// A group of large objects, as pg_dump 17 and newer write them.
-    pub(super) fn blob_metadata(&mut self, entry: &Entry) {
+    /// A group of large objects, as pg_dump 17 and later write them.
+    pub(crate) fn blob_metadata(&mut self, entry: &Entry) {
         let oids: Vec<u32> =
             sql(entry).unwrap_or_default().split_whitespace().filter_map(|oid| oid.parse().ok()).collect();
         let statements = create_large_objects(&oids);
@@ -20,8 +21,8 @@ impl Planner<'_> {
         self.plan.data_first.push(task);
     }
 
-    /// Makes the large objects of the BLOB entries that have come by.
-    pub(super) fn flush_blobs(&mut self) {
+    /// Plans the large objects of the BLOB entries since the last call.
+    pub(crate) fn flush_blobs(&mut self) {
         for blobs in std::mem::take(&mut self.blobs).chunks(LARGE_OBJECTS_AT_ONCE) {
             let Some((dump_id, first)) = blobs.first() else { continue };
             let oids: Vec<u32> = blobs.iter().map(|(_, oid)| *oid).collect();
@@ -31,7 +32,7 @@ impl Planner<'_> {
                 label: format!("LARGE OBJECT {first}"),
                 statements: create_large_objects(&oids),
                 settings: Arc::default(),
-                half: Half::Both,
+                step: EntryStep::Whole,
             });
         }
     }

@@ -1,25 +1,55 @@
-//! Which entries take rights that `username` lacks: found out before anything is dropped, all of them at once.
+//! Finds the entries that require rights that `username` does not have: all of them, before anything is dropped.
 
-use super::{Planner, label, qualified_name};
+use super::Planner;
 use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::Severity;
-use crate::restore::error::Refusal;
 use crate::restore::plan::RunAs;
-use crate::restore::plan::superuser::{can_be_handed_over, name_after, needs_superuser};
+use crate::restore::plan::entry::{label, qualified_name};
+use crate::restore::plan::kinds::{self, Whole};
+use crate::restore::plan::superuser::{can_be_handed_over, needs_superuser};
+use crate::restore::plan::words::name_after;
+use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::HashSet;
 
+/// The names of skipped objects that other entries name in their SQL. Scripts have no dependencies to follow.
+#[derive(Default)]
+pub(crate) struct SkippedWholes {
+    publications: HashSet<String>,
+    servers: HashSet<String>,
+}
+
+impl SkippedWholes {
+    /// Notes an entry that was skipped, if others can name it.
+    fn note(&mut self, entry: &Entry) {
+        let names = match entry.kind {
+            EntryKind::Publication => &mut self.publications,
+            EntryKind::Server => &mut self.servers,
+            _ => return,
+        };
+        names.insert(entry.tag.to_str().unwrap_or_default().to_owned());
+    }
+
+    fn of(&self, whole: Whole) -> &HashSet<String> {
+        match whole {
+            Whole::Publication => &self.publications,
+            Whole::Server => &self.servers,
+        }
+    }
+}
+
 impl Planner<'_> {
-    /// Whether an entry has to be created by a superuser, since `username` is none.
-    pub(super) fn needs_superuser(&self, entry: &Entry, sql: &str) -> bool {
+    /// Whether a superuser has to create the entry's object, and `username` is not one.
+    pub(crate) fn needs_superuser(&self, entry: &Entry, sql: &str) -> bool {
         !self.facts.owner_is_superuser
             && !self.has_wrapper(entry, sql)
-            && (needs_superuser(entry, sql, self.strings, &self.facts.fresh)
-                || self.is_about_types_of_others(entry)
+            && (needs_superuser(entry, sql, self.strings, &self.facts.database)
+                || self.is_about_types_that_are_not_ours(entry)
                 || self.publishes_schemas(entry))
     }
 
-    /// The tables of a schema are published by a superuser's hand only: then the publication may be there already, too.
+    /// Whether another entry publishes the tables of a schema in this publication. Only a superuser can do that, so the
+    /// publication may exist already, too.
     fn publishes_schemas(&self, publication: &Entry) -> bool {
         let publishes = |entry: &&Entry| {
             let alter = entry.sql().and_then(|sql| sql.to_str().ok()).unwrap_or_default();
@@ -31,41 +61,39 @@ impl Planner<'_> {
             && self.archive.entries().iter().any(|entry| publishes(&entry))
     }
 
-    /// A foreign server is made by who may use its wrapper; a superuser may in any case.
+    /// Whether the entry is a foreign server whose wrapper `username` may use. A superuser needs no such right.
     fn has_wrapper(&self, entry: &Entry, sql: &str) -> bool {
         let wrapper = || name_after(sql, self.strings, &["foreign", "data", "wrapper"]);
         entry.kind == EntryKind::Server
             && !self.facts.is_superuser
-            && wrapper().is_some_and(|wrapper| self.facts.fresh.wrappers.contains(&wrapper))
+            && wrapper().is_some_and(|wrapper| self.facts.database.wrappers.contains(&wrapper))
     }
 
-    /// Whether an entry belongs to an object that is there already and not `username`'s. It names that: scripts have no
-    /// dependencies.
-    pub(super) fn belongs_to_skipped(&mut self, entry: &Entry, sql: &str) -> bool {
-        use EntryKind as K;
-        let whole: &[&str] = match entry.kind {
-            K::PublicationTable | K::PublicationTablesInSchema => &["alter", "publication"],
-            K::UserMapping => &["server"],
-            _ => return false,
+    /// Whether an entry belongs to an object that exists and is not `username`'s. Then the entry is skipped. Its SQL names
+    /// the object, because scripts have no dependencies.
+    pub(crate) fn belongs_to_skipped(&mut self, entry: &Entry, sql: &str) -> bool {
+        let Some(whole) = kinds::of(entry.kind).whole else { return false };
+        let name = match whole {
+            Whole::Publication => name_after(sql, self.strings, &["alter", "publication"]),
+            Whole::Server => name_after(sql, self.strings, &["server"]),
         };
-        let name = name_after(sql, self.strings, whole);
         let belongs = self.describes(entry, &self.skipped)
-            || name.is_some_and(|name| self.skipped_wholes.contains(&(entry.kind == K::UserMapping, name)));
+            || name.is_some_and(|name| self.skipped_wholes.of(whole).contains(&name));
         if belongs {
             self.skip(entry, Severity::Warning, "what it belongs to is there already, and is not username's");
         }
         belongs
     }
 
-    /// A cast is made by who owns one of its types, which are the archive's own as a rule. Its tag names them: scripts
-    /// have no dependencies.
-    fn is_about_types_of_others(&self, entry: &Entry) -> bool {
+    /// Whether the entry is a cast between types that the archive does not make. Only the owner of one of its types can make
+    /// a cast. The tag names the types, because scripts have no dependencies.
+    fn is_about_types_that_are_not_ours(&self, entry: &Entry) -> bool {
         if entry.kind != EntryKind::Cast {
             return false;
         }
         let tag = entry.tag.to_str().unwrap_or_default();
         let types = tag.strip_prefix("CAST (").and_then(|tag| tag.strip_suffix(')')).unwrap_or_default();
-        // A name may have these letters in it, too.
+        // The name of a type can contain " AS ", so each place is tried.
         let is_own = |(at, _): (usize, &str)| {
             let (from, to) = (types.get(..at), types.get(at + " AS ".len()..));
             let names = [from, to].into_iter().flatten().filter_map(|name| QualifiedName::parse(name).ok());
@@ -74,44 +102,41 @@ impl Planner<'_> {
         !types.match_indices(" AS ").any(is_own)
     }
 
-    /// Whether what an entry makes is there already and is not `username`'s. That is what is wanted of what only a
-    /// superuser can make, and in the way of everything else.
-    pub(super) fn is_of_others(&mut self, entry: &Entry, sql: &str) -> bool {
+    /// Whether the entry's object exists and is not `username`'s. Such an object is welcome if only a superuser can make it;
+    /// else it is an obstacle.
+    pub(crate) fn is_not_ours(&mut self, entry: &Entry, sql: &str) -> bool {
         if self.belongs_to_skipped(entry, sql) {
             return true;
         }
-        let Some(owner) = self.facts.fresh.of_others.owner_of(entry, sql, self.strings) else { return false };
+        let Some(owner) = self.facts.database.not_ours.owner_of(entry, sql, self.strings) else {
+            return false;
+        };
         if self.needs_superuser(entry, sql) {
             let why = format!("it is there already, and stays as it is; it belongs to {owner}");
             self.skip(entry, Severity::Notice, &why);
-            if matches!(entry.kind, EntryKind::Publication | EntryKind::Server) {
-                let name = entry.tag.to_str().unwrap_or_default().to_owned();
-                self.skipped_wholes.insert((entry.kind == EntryKind::Server, name));
-            }
+            self.skipped_wholes.note(entry);
         } else {
             self.obstacles.push(format!("{}, which is the archive's, too", of(entry, owner)));
         }
         true
     }
 
-    /// Remembers a schema of others in which `username` may not create what the archive has in it.
-    pub(super) fn note_closed_schema(&mut self, entry: &Entry) {
-        let fresh = &self.facts.fresh;
-        let into_database =
-            matches!(entry.kind, EntryKind::Schema | EntryKind::Extension | EntryKind::Publication);
-        if into_database && fresh.closed && !self.facts.owner_is_superuser {
+    /// Notes the schema of an entry, or the database, if `username` may not create objects in it.
+    pub(crate) fn note_closed_schema(&mut self, entry: &Entry) {
+        let database = &self.facts.database;
+        if kinds::of(entry.kind).in_database && database.closed && !self.facts.owner_is_superuser {
             let owner = quote_ident(&self.facts.roles.owner);
             self.impossible.push(format!("{}, as {owner} may not create in the database", label(entry)));
         }
         let Some(schema) = entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()) else { return };
-        let is_closed = fresh.schemas.get(schema).is_some_and(|rights| !rights.creates);
+        let is_closed = database.schemas.get(schema).is_some_and(|rights| !rights.creates);
         if is_closed && !self.facts.is_superuser && !self.closed_schemas.contains_key(schema) {
             self.closed_schemas.insert(schema.to_owned(), label(entry));
         }
     }
 
-    /// Refuses what was found, all at once.
-    pub(super) fn refuse_what_lacks_rights(&mut self) -> Result<(), Refusal> {
+    /// Refuses everything that was noted, at once.
+    pub(crate) fn refuse_what_lacks_rights(&mut self) -> Result<(), Refusal> {
         let owner = quote_ident(&self.facts.roles.owner);
         for (schema, first) in &self.closed_schemas {
             let schema = quote_ident(schema);
@@ -130,8 +155,8 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// The statements of an entry that has to be created by a superuser.
-    pub(super) fn as_superuser(&mut self, entry: &Entry, sql: &str, statements: &mut Vec<(RunAs, String)>) {
+    /// The statements of an entry whose object a superuser has to create: it is then handed over, if that is possible.
+    pub(crate) fn as_superuser(&mut self, entry: &Entry, sql: &str, statements: &mut Vec<(RunAs, String)>) {
         if !self.facts.is_superuser {
             self.impossible.push(label(entry));
             return;
@@ -146,15 +171,9 @@ impl Planner<'_> {
     }
 }
 
-/// The types that an archive makes, and those of its relations' rows.
-pub(super) fn created_types(archive: &Archive) -> HashSet<QualifiedName> {
-    use EntryKind as K;
-    let is_type = |entry: &&Entry| {
-        matches!(
-            entry.kind,
-            K::Type | K::Domain | K::ShellType | K::Table | K::View | K::MaterializedView | K::ForeignTable
-        )
-    };
+/// The types that an archive makes, including the row types of its relations.
+pub(crate) fn created_types(archive: &Archive) -> HashSet<QualifiedName> {
+    let is_type = |entry: &&Entry| kinds::of(entry.kind).place.names.include_type();
     archive.entries().iter().filter(is_type).map(qualified_name).collect()
 }
 
@@ -162,9 +181,12 @@ fn of(entry: &Entry, owner: &str) -> String {
     format!("{} of {owner}", label(entry))
 }
 
+/// The statement that gives an object to `role`. It names the object as the DROP statement of the entry does.
 fn hand_over(entry: &Entry, role: &str) -> Option<String> {
     let drop = entry.drop_statement.as_ref()?.to_str().ok()?.trim().strip_suffix(';')?;
     let object = drop.strip_prefix("DROP ")?;
     let object = object.strip_prefix("IF EXISTS ").unwrap_or(object);
-    Some(format!("ALTER {object} OWNER TO {}", quote_ident(role)))
+    let word = kinds::of(entry.kind).owner.alter_word()?;
+    let name = object.strip_prefix(word)?;
+    Some(format!("ALTER {word}{name} OWNER TO {}", quote_ident(role)))
 }

@@ -1,0 +1,28 @@
+//! The ways in which pg_dump compresses data.
+
+use std::fmt;
+
+/// How the data of an archive are compressed. The table of contents never is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// A zlib stream for each item of the custom format (pg_dump calls it gzip), a gzip file elsewhere.
+    Gzip,
+    /// An LZ4 frame for each item.
+    Lz4,
+    /// A zstd frame for each item.
+    Zstd,
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        })
+    }
+}

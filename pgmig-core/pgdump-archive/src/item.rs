@@ -1,0 +1,374 @@
+//! Unpacks the items of a data block, and the files that directory-format archives have instead.
+//!
+//! An item ends well only where its compressed stream and its chunks end together. pg_restore does not check
+//! that everywhere, and loops or loses data where they do not.
+
+use super::{
+    chunks::Chunks,
+    compression::Compression,
+    decoders::ZstdDecoder,
+    error::ArchiveError,
+    inflate::Inflate,
+    lz4_frame::{self, Lz4Frame},
+    reader::Reader,
+    zstd_window,
+};
+use std::io::{self, Read};
+use zstd::stream::raw::{Decoder, Operation};
+
+/// How one item is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Stored,
+    /// What the custom format has under the name of gzip.
+    Zlib,
+    /// A gzip file.
+    Gzip,
+    Lz4,
+    Zstd,
+}
+
+impl Coding {
+    /// The coding of the custom format's items.
+    pub(super) fn of_item(compression: Compression) -> Self {
+        match compression {
+            Compression::None => Self::Stored,
+            Compression::Gzip => Self::Zlib,
+            Compression::Lz4 => Self::Lz4,
+            Compression::Zstd => Self::Zstd,
+        }
+    }
+
+    /// The coding of a file of its own.
+    pub(super) fn of_file(compression: Compression) -> Self {
+        match compression {
+            Compression::Gzip => Self::Gzip,
+            other => Self::of_item(other),
+        }
+    }
+
+    pub(super) fn compression(self) -> Compression {
+        match self {
+            Self::Stored => Compression::None,
+            Self::Zlib | Self::Gzip => Compression::Gzip,
+            Self::Lz4 => Compression::Lz4,
+            Self::Zstd => Compression::Zstd,
+        }
+    }
+}
+
+enum Codec<'a> {
+    Stored(Chunks<'a>),
+    Zlib(Chunks<'a>, Box<Inflate>),
+    Lz4(Box<Lz4Frame<Chunks<'a>>>),
+    /// An lz4 item whose frame has not begun, has ended, or is left.
+    Lz4Idle(Chunks<'a>),
+    /// The decoder is there once its frame has begun: which one, the frame tells.
+    Zstd(Chunks<'a>, Option<ZstdDecoder>),
+    /// While a decoder takes the chunks, or gives them back.
+    Between,
+}
+
+/// What one step of a decoder did.
+pub(super) struct Step {
+    pub(super) consumed: usize,
+    pub(super) produced: usize,
+    pub(super) ended: bool,
+}
+
+impl Step {
+    /// At the item's end a decoder is asked once more: it may hold back what had no room before.
+    pub(super) fn is_unfinished(&self, at_end: bool) -> bool {
+        at_end && !self.ended && self.produced == 0
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reading,
+    Ended,
+    Failed,
+}
+
+/// The current item of a block, unpacked.
+pub(super) struct Item<'a> {
+    codec: Codec<'a>,
+    coding: Coding,
+    state: State,
+}
+
+impl<'a> Item<'a> {
+    /// `chunks` are at the start of an item.
+    pub(super) fn new(chunks: Chunks<'a>, coding: Coding) -> Self {
+        Self { codec: Codec::new(chunks, coding), coding, state: State::Reading }
+    }
+
+    /// The chunks below, for another item.
+    pub(super) fn into_chunks(self) -> Option<Chunks<'a>> {
+        match self.codec {
+            Codec::Stored(chunks)
+            | Codec::Zlib(chunks, _)
+            | Codec::Lz4Idle(chunks)
+            | Codec::Zstd(chunks, _) => Some(chunks),
+            Codec::Lz4(decoder) => Some(decoder.finish().0),
+            Codec::Between => None,
+        }
+    }
+
+    /// The chunks below, to find the next item: no more of this one can be read.
+    pub(super) fn leave(&mut self) -> Option<&mut Chunks<'a>> {
+        self.state = State::Failed;
+        self.codec.leave()
+    }
+
+    /// The reader below, to tell a place.
+    pub(super) fn reader(&self) -> Option<&Reader> {
+        self.codec.chunks().map(|chunks| chunks.reader())
+    }
+
+    /// Place in the archive of the byte that is unpacked next.
+    pub(super) fn offset(&self) -> Option<u64> {
+        let joined = if let Codec::Zlib(_, inflate) = &self.codec { inflate.offset() } else { None };
+        joined.or_else(|| self.reader().map(Reader::offset))
+    }
+
+    /// The window that the zstd frame at the start of this item declares, in bytes; 0 for other codecs. `None` where
+    /// that cannot be told.
+    pub(super) fn zstd_window(&mut self) -> Result<Option<u64>, ArchiveError> {
+        match &mut self.codec {
+            Codec::Zstd(chunks, _) => Ok(zstd_window::declared(chunks.chunk()?)),
+            _ => Ok(Some(0)),
+        }
+    }
+
+    /// Begins again, at the start of another item.
+    pub(super) fn restart(&mut self) -> Result<(), ArchiveError> {
+        self.state = State::Failed;
+        self.codec.restart(self.coding)?;
+        self.state = State::Reading;
+        Ok(())
+    }
+
+    /// Fills `out`; less than that, or nothing, only at the item's end.
+    pub(super) fn fill(&mut self, out: &mut [u8]) -> Result<usize, ArchiveError> {
+        match self.state {
+            State::Ended => return Ok(0),
+            State::Failed => return Err(ArchiveError::AfterError),
+            State::Reading => {}
+        }
+        self.state = State::Failed;
+        let mut filled = 0;
+        self.state = loop {
+            let space = out.get_mut(filled..).unwrap_or_default();
+            if space.is_empty() {
+                break State::Reading;
+            }
+            let step = self.codec.step(space, self.coding.compression())?;
+            filled += step.produced;
+            if step.ended {
+                self.expect_end()?;
+                break State::Ended;
+            }
+        };
+        Ok(filled)
+    }
+
+    /// The stream has ended: so must the item.
+    fn expect_end(&mut self) -> Result<(), ArchiveError> {
+        let codec = self.coding.compression();
+        let offset = self.offset();
+        let is_at_end = match &mut self.codec {
+            Codec::Zlib(chunks, inflate) => inflate.is_at_end(chunks)?,
+            other => match other.leave() {
+                Some(chunks) => chunks.chunk()?.is_empty(),
+                None => return Err(ArchiveError::AfterError),
+            },
+        };
+        match (self.reader(), offset) {
+            _ if is_at_end => Ok(()),
+            (Some(reader), Some(offset)) => {
+                Err(ArchiveError::StreamTrailing { place: reader.place_at(offset), codec })
+            }
+            _ => Err(ArchiveError::AfterError),
+        }
+    }
+}
+
+impl<'a> Codec<'a> {
+    fn new(chunks: Chunks<'a>, coding: Coding) -> Self {
+        match coding {
+            Coding::Stored => Self::Stored(chunks),
+            Coding::Zlib | Coding::Gzip => Self::Zlib(chunks, Box::new(Inflate::new(coding))),
+            Coding::Lz4 => Self::Lz4Idle(chunks),
+            Coding::Zstd => Self::Zstd(chunks, None),
+        }
+    }
+
+    fn chunks(&self) -> Option<&Chunks<'a>> {
+        match self {
+            Self::Stored(chunks) | Self::Zlib(chunks, _) | Self::Lz4Idle(chunks) | Self::Zstd(chunks, _) => {
+                Some(chunks)
+            }
+            Self::Lz4(decoder) => Some(decoder.input()),
+            Self::Between => None,
+        }
+    }
+
+    /// The chunks, without a decoder that holds them.
+    fn leave(&mut self) -> Option<&mut Chunks<'a>> {
+        self.finish_lz4();
+        match self {
+            Self::Stored(chunks) | Self::Zlib(chunks, _) | Self::Lz4Idle(chunks) | Self::Zstd(chunks, _) => {
+                Some(chunks)
+            }
+            Self::Lz4(_) | Self::Between => None,
+        }
+    }
+
+    /// Takes the chunks from the decoder of an lz4 frame, if there is one, and says whether it had come to the frame's end.
+    fn finish_lz4(&mut self) -> bool {
+        match std::mem::replace(self, Self::Between) {
+            Self::Lz4(decoder) => {
+                let (chunks, end) = decoder.finish();
+                *self = Self::Lz4Idle(chunks);
+                end.is_ok()
+            }
+            other => {
+                *self = other;
+                false
+            }
+        }
+    }
+
+    /// Begins an lz4 frame.
+    fn begin_lz4(&mut self) -> Result<(), ArchiveError> {
+        match std::mem::replace(self, Self::Between) {
+            Self::Lz4Idle(mut chunks) => {
+                let head = chunks.chunk()?;
+                // A decoder would take frames as well that are to be passed over, which pg_dump never writes.
+                if !head.starts_with(lz4_frame::MAGIC) && !lz4_frame::MAGIC.starts_with(head) {
+                    let source = io::Error::new(io::ErrorKind::InvalidData, "no lz4 frame begins here");
+                    return Err(decode_error(&chunks, Compression::Lz4, source));
+                }
+                let place = chunks.reader().place();
+                let failed = |source| ArchiveError::Decompress { place, codec: Compression::Lz4, source };
+                *self = Self::Lz4(Box::new(Lz4Frame::new(chunks).map_err(failed)?));
+            }
+            other => *self = other,
+        }
+        Ok(())
+    }
+
+    fn restart(&mut self, coding: Coding) -> Result<(), ArchiveError> {
+        match self {
+            Self::Stored(_) => Ok(()),
+            Self::Zlib(_, inflate) => {
+                inflate.restart(coding);
+                Ok(())
+            }
+            // The next frame's window may be another.
+            Self::Zstd(_, decoder) => {
+                *decoder = None;
+                Ok(())
+            }
+            Self::Lz4(_) | Self::Lz4Idle(_) => {
+                self.finish_lz4();
+                Ok(())
+            }
+            Self::Between => Err(ArchiveError::AfterError),
+        }
+    }
+
+    /// Unpacks something into `out`, which has room, or finds the end.
+    fn step(&mut self, out: &mut [u8], compression: Compression) -> Result<Step, ArchiveError> {
+        match self {
+            Self::Stored(chunks) => stored_step(chunks, out),
+            Self::Zlib(chunks, inflate) => inflate.step(chunks, out),
+            Self::Zstd(chunks, decoder) => match decoder.as_mut().and_then(ZstdDecoder::raw) {
+                Some(raw) => zstd_push(chunks, raw, out),
+                None => {
+                    *decoder = Some(begin_zstd(chunks)?);
+                    Ok(Step { consumed: 0, produced: 0, ended: false })
+                }
+            },
+            Self::Lz4Idle(_) => {
+                self.begin_lz4()?;
+                Ok(Step { consumed: 0, produced: 0, ended: false })
+            }
+            Self::Lz4(decoder) => match decoder.read(out) {
+                // The decoder says 0 both after the end mark and where its input ends without one.
+                Ok(0) if !self.finish_lz4() => Err(self.unfinished_lz4()),
+                Ok(produced) => Ok(Step { consumed: 0, produced, ended: produced == 0 }),
+                Err(error) => Err(match error.downcast::<ArchiveError>() {
+                    Ok(error) => error,
+                    Err(error) => match self.leave() {
+                        Some(chunks) => decode_error(chunks, compression, error),
+                        None => ArchiveError::AfterError,
+                    },
+                }),
+            },
+            Self::Between => Err(ArchiveError::AfterError),
+        }
+    }
+
+    fn unfinished_lz4(&self) -> ArchiveError {
+        match self.chunks() {
+            Some(chunks) => {
+                ArchiveError::StreamUnfinished { place: chunks.reader().place(), codec: Compression::Lz4 }
+            }
+            None => ArchiveError::AfterError,
+        }
+    }
+}
+
+/// A decoder for the frame that begins here.
+fn begin_zstd(chunks: &mut Chunks<'_>) -> Result<ZstdDecoder, ArchiveError> {
+    let decoders = chunks.decoders();
+    let head = chunks.chunk()?;
+    decoders.take(head).map_err(|error| decode_error(chunks, Compression::Zstd, error))
+}
+
+fn decode_error(chunks: &Chunks<'_>, codec: Compression, source: io::Error) -> ArchiveError {
+    ArchiveError::Decompress { place: chunks.reader().place(), codec, source }
+}
+
+fn stored_step(chunks: &mut Chunks<'_>, out: &mut [u8]) -> Result<Step, ArchiveError> {
+    let copied = chunks.copy_chunks(out);
+    if copied > 0 {
+        return Ok(Step { consumed: copied, produced: copied, ended: false });
+    }
+    let available = chunks.chunk()?;
+    let length = available.len().min(out.len());
+    if let (Some(to), Some(from)) = (out.get_mut(..length), available.get(..length)) {
+        to.copy_from_slice(from);
+    }
+    let ended = available.is_empty();
+    chunks.consume(length);
+    Ok(Step { consumed: length, produced: length, ended })
+}
+
+fn zstd_push(
+    chunks: &mut Chunks<'_>,
+    raw: &mut Decoder<'static>,
+    out: &mut [u8],
+) -> Result<Step, ArchiveError> {
+    let input = chunks.chunk()?;
+    let at_end = input.is_empty();
+    let codec = Compression::Zstd;
+    match zstd_step(raw, input, out) {
+        Ok(step) if step.is_unfinished(at_end) => {
+            Err(ArchiveError::StreamUnfinished { place: chunks.reader().place(), codec })
+        }
+        Ok(step) => {
+            chunks.consume(step.consumed);
+            Ok(step)
+        }
+        Err(error) => Err(decode_error(chunks, codec, error)),
+    }
+}
+
+fn zstd_step(decoder: &mut Decoder<'static>, input: &[u8], out: &mut [u8]) -> io::Result<Step> {
+    let status = decoder.run_on_buffers(input, out)?;
+    // zstd itself fails when it is called again and again without making progress.
+    Ok(Step { consumed: status.bytes_read, produced: status.bytes_written, ended: status.remaining == 0 })
+}

@@ -1,0 +1,353 @@
+//! Reads what pg_dump writes, in every format, without a server: the entries of the table of contents, and the data.
+//!
+//! | format | `pg_dump` | read from |
+//! |---|---|---|
+//! | custom | `-Fc` | a file, memory, a stream |
+//! | directory | `-Fd` | a directory, or a tar file of it |
+//! | tar | `-Ft` | a file, memory, a stream |
+//! | plain script | `-Fp` | a file, memory, a stream |
+//!
+//! Archives of the container versions 1.10 to 1.16 (pg_dump of PostgreSQL 8.0 to 18) are read. Data may be compressed
+//! with gzip, lz4 or zstd, and so may the file as a whole. The contents decide which format it is, never the name.
+//!
+//! Memory does not grow with the archive: data are read in pieces. The reader trusts no byte of the archive. Anything that
+//! pg_dump would not write is an [`ArchiveError`], which names the place.
+//!
+//! An [`Archive`] does not know what the SQL in it means, and executes nothing. The modules [`sql`] and [`copy`] help to
+//! take SQL and rows apart.
+//!
+//! ```no_run
+//! use pgdump_archive::{Archive, ArchiveError, Block};
+//!
+//! # fn main() -> Result<(), ArchiveError> {
+//! let archive = Archive::open("store.dump".as_ref())?;
+//! for entry in archive.entries().iter().filter(|entry| entry.has_data()) {
+//!     if let Block::Data(mut rows) = archive.block(entry.dump_id)? {
+//!         let mut piece = Vec::new();
+//!         while rows.read_into(&mut piece, 64 * 1024)? > 0 {
+//!             // a piece of the table's COPY data
+//!             piece.clear();
+//!         }
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod copy;
+pub mod sql;
+
+mod block;
+mod blocks;
+mod chunks;
+mod compression;
+mod custom;
+mod decoders;
+mod directory;
+mod entry;
+mod error;
+mod file;
+mod foreign;
+mod format;
+mod header;
+mod inflate;
+mod item;
+mod joined_chunks;
+mod list;
+mod locate;
+mod lz4_frame;
+mod member;
+mod objects;
+mod open;
+mod plain;
+mod progress;
+mod reader;
+mod session;
+mod sniff;
+mod tail;
+mod tar;
+#[cfg(test)]
+mod tests;
+mod text;
+mod toc;
+mod version;
+mod wrapper;
+mod zstd_window;
+
+pub use block::{Block, DataReader, LargeObjectsReader};
+pub use compression::Compression;
+pub use decoders::WIDE_WINDOW;
+pub use entry::{CatalogId, DataState, DumpId, Entry, EntryKind, EntryLabel, Oid, Section};
+pub use error::{ArchiveError, MemberProblem, Part, Place, ScriptProblem};
+pub use foreign::Foreign;
+pub use format::Format;
+pub use header::{Container, Created, Header};
+pub use list::Listing;
+pub use progress::BytesRead;
+pub use tail::Tail;
+pub use text::ArchiveText;
+pub use version::ArchiveVersion;
+
+use blocks::FileBlocks;
+use custom::StreamBlocks;
+use plain::ScriptStream;
+use std::{
+    io::Read,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+use tar::TarStream;
+use toc::Toc;
+
+/// An archive: its header and its table of contents, and the way to its data.
+#[derive(Debug)]
+pub struct Archive {
+    header: Header,
+    toc: Toc,
+    blocks: Blocks,
+    read: BytesRead,
+}
+
+#[derive(Debug)]
+enum Blocks {
+    File(Box<FileBlocks>),
+    /// Never contended: the mutex makes `Archive` `Sync`, which the stream in it need not be.
+    Stream(Box<Mutex<StreamBlocks>>),
+    Tar(Box<Mutex<TarStream>>),
+    Script(Box<Mutex<ScriptStream>>),
+}
+
+impl Archive {
+    /// Opens the archive at a path: a file, or the directory of a directory-format archive. Finds its data, for
+    /// which a file that is compressed as a whole is unpacked once. A path that is neither (a FIFO, `/dev/stdin`) is
+    /// read as a stream.
+    ///
+    /// # Errors
+    /// It cannot be read, is no archive, or is damaged; a file that was cut is found out here, before any data has
+    /// been read.
+    pub fn open(path: &Path) -> Result<Self, ArchiveError> {
+        open::path(path)
+    }
+
+    /// Opens an archive that is in memory, as [`open`](Self::open) does for a file.
+    ///
+    /// # Errors
+    /// It is no archive, or is damaged.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, ArchiveError> {
+        open::bytes(bytes)
+    }
+
+    /// Reads an archive from a stream, which is at the archive's first byte: header and TOC now, the data
+    /// by [`next_block`](Self::next_block).
+    ///
+    /// # Errors
+    /// The stream cannot be read, is no archive that a stream can hold, or is damaged as far as it is read.
+    pub fn from_stream(input: impl Read + Send + 'static) -> Result<Self, ArchiveError> {
+        open::stream(Box::new(input), None)
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The entries, in the TOC's order, which is the order to restore them in; of a plain script in a stream those that
+    /// have come, see [`has_all_entries`](Self::has_all_entries).
+    pub fn entries(&self) -> &[Entry] {
+        &self.toc.entries
+    }
+
+    /// The entry with this dump ID.
+    pub fn entry(&self, id: DumpId) -> Option<&Entry> {
+        self.toc.get(id)
+    }
+
+    /// The entries as `pg_restore --list` shows them.
+    pub fn listing(&self) -> Listing<'_> {
+        Listing::new(self)
+    }
+
+    /// The encoding of the archive's texts and data, by PostgreSQL's name for it (`UTF8`, `LATIN1` ...).
+    pub fn encoding(&self) -> Option<&str> {
+        self.toc.session.encoding.as_deref()
+    }
+
+    /// Whether backslashes in the SQL's plain string literals stand for themselves.
+    pub fn standard_conforming_strings(&self) -> bool {
+        self.toc.session.standard_conforming_strings
+    }
+
+    /// The statement that sets the search path for the archive's SQL. Archives older than 1.13 have none: the
+    /// path is to be set for each entry, to its namespace.
+    pub fn search_path_statement(&self) -> Option<&ArchiveText> {
+        self.toc.session.search_path_statement.as_ref()
+    }
+
+    /// Replaces each text of the TOC that is not plain ASCII by what `to_utf8` makes of its bytes, after which
+    /// [`ArchiveText::to_str`] cannot fail for any entry. Data blocks stay in the archive's encoding, and so does
+    /// the header.
+    ///
+    /// # Errors
+    /// `to_utf8` returned an error, which says why the bytes are not valid; texts before that are replaced.
+    pub fn transcode(
+        &mut self,
+        to_utf8: &mut dyn FnMut(&[u8]) -> Result<String, String>,
+    ) -> Result<(), ArchiveError> {
+        for entry in &mut self.toc.entries {
+            let mut texts = entry.texts_mut();
+            let failed = texts.find_map(|(field, text)| Some((field, transcode_text(text, to_utf8).err()?)));
+            drop(texts);
+            if let Some((field, reason)) = failed {
+                return Err(ArchiveError::Transcode { entry: Box::new(entry.label()), field, reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees the memory of the entries' statements: their `definition`, `drop_statement` and `copy_statement` become
+    /// `None`. For a program that needs the entries for long, but their statements no more.
+    pub fn forget_statements(&mut self) {
+        for entry in &mut self.toc.entries {
+            (entry.definition, entry.drop_statement, entry.copy_statement) = (None, None, None);
+        }
+    }
+
+    /// Whether the archive is read from a stream, and so can be read only once.
+    pub fn is_stream(&self) -> bool {
+        !matches!(self.blocks, Blocks::File(_))
+    }
+
+    /// Whether all entries are known. Those of a plain script in a stream come with its data:
+    /// [`next_block`](Self::next_block) adds those before each block, and after the last block the rest.
+    pub fn has_all_entries(&self) -> bool {
+        match &self.blocks {
+            Blocks::Script(blocks) => blocks.lock().unwrap_or_else(PoisonError::into_inner).has_ended(),
+            Blocks::File(_) | Blocks::Stream(_) | Blocks::Tar(_) => true,
+        }
+    }
+
+    /// Reads on in a plain script in a stream to the next data, adds the entries up to there, and says whose the data
+    /// are, which the next call of [`next_block`](Self::next_block) gives; `None` after the last, and for other
+    /// archives.
+    ///
+    /// # Errors
+    /// The script cannot be read on, or is not what pg_dump writes.
+    pub fn read_entries(&mut self) -> Result<Option<DumpId>, ArchiveError> {
+        match &mut self.blocks {
+            Blocks::Script(blocks) => exclusive(blocks).advance(&mut self.toc),
+            Blocks::File(_) | Blocks::Stream(_) | Blocks::Tar(_) => Ok(None),
+        }
+    }
+
+    /// Whether blocks are best read in the archive's order, by [`next_block`](Self::next_block): in a file that is
+    /// compressed as a whole, each [`block`](Self::block) costs the unpacking of all that comes before it. True for
+    /// every stream, which has no other order.
+    pub fn is_sequential(&self) -> bool {
+        match &self.blocks {
+            Blocks::File(blocks) => blocks.is_sequential(),
+            Blocks::Stream(_) | Blocks::Tar(_) | Blocks::Script(_) => true,
+        }
+    }
+
+    /// Size of the archive in bytes, unpacked if it is compressed as a whole; unknown for a stream.
+    pub fn size(&self) -> Option<u64> {
+        match &self.blocks {
+            Blocks::File(blocks) => blocks.size(),
+            Blocks::Stream(_) | Blocks::Tar(_) | Blocks::Script(_) => None,
+        }
+    }
+
+    /// Counts the bytes that have been read, for progress.
+    pub fn bytes_read(&self) -> BytesRead {
+        self.read.clone()
+    }
+
+    /// What comes after the last block; for a stream only known when [`next_block`](Self::next_block) has
+    /// returned `None`.
+    pub fn tail(&self) -> Option<Tail> {
+        match &self.blocks {
+            Blocks::File(blocks) => Some(blocks.tail()),
+            Blocks::Stream(blocks) => blocks.lock().unwrap_or_else(PoisonError::into_inner).tail(),
+            Blocks::Tar(blocks) => blocks.lock().unwrap_or_else(PoisonError::into_inner).tail(),
+            Blocks::Script(blocks) => {
+                let has_ended = blocks.lock().unwrap_or_else(PoisonError::into_inner).has_ended();
+                has_ended.then_some(Tail::Nothing)
+            }
+        }
+    }
+
+    /// Whether the entry exists and owns a data block.
+    pub fn has_data(&self, id: DumpId) -> bool {
+        self.entry(id).is_some_and(Entry::has_data)
+    }
+
+    /// Bytes that the data block of an entry takes in the archive; `None` where it has none, and for a stream.
+    pub fn stored_bytes(&self, id: DumpId) -> Option<u64> {
+        match &self.blocks {
+            Blocks::File(blocks) => blocks.stored_bytes(id),
+            Blocks::Stream(_) | Blocks::Tar(_) | Blocks::Script(_) => None,
+        }
+    }
+
+    /// The dump IDs of the data blocks of a file, in the file's order; none for a stream.
+    pub fn block_order(&self) -> Vec<DumpId> {
+        match &self.blocks {
+            Blocks::File(blocks) => blocks.ids().collect(),
+            Blocks::Stream(_) | Blocks::Tar(_) | Blocks::Script(_) => Vec::new(),
+        }
+    }
+
+    /// Opens the data block of an entry, from its start. Blocks of a file can be read in any order, as often
+    /// as needed, and from several threads at once.
+    ///
+    /// # Errors
+    /// There is no such entry, it has no data, or the archive is a stream.
+    pub fn block(&self, id: DumpId) -> Result<Block<'static>, ArchiveError> {
+        let entry = self.entry(id).ok_or(ArchiveError::NoSuchEntry(id))?;
+        match &self.blocks {
+            Blocks::File(blocks) => Ok(blocks.block(entry)?.into()),
+            Blocks::Stream(_) | Blocks::Tar(_) | Blocks::Script(_) => Err(ArchiveError::StreamOrder),
+        }
+    }
+
+    /// The next data block in the archive's own order, and the entry that it belongs to; `None` after the last.
+    /// What was not read of the block before is passed over.
+    ///
+    /// # Errors
+    /// The archive is damaged, or (in a stream) ends without the data of some entry.
+    pub fn next_block(&mut self) -> Result<Option<(DumpId, Block<'_>)>, ArchiveError> {
+        match &mut self.blocks {
+            Blocks::Stream(blocks) => Ok(exclusive(blocks).next(&self.toc)?.map(block_of)),
+            Blocks::Tar(blocks) => Ok(exclusive(blocks).next(&self.toc)?.map(block_of)),
+            Blocks::Script(blocks) => Ok(exclusive(blocks).next(&mut self.toc)?.map(block_of)),
+            Blocks::File(blocks) => {
+                let Some(id) = blocks.next_id() else { return Ok(None) };
+                let entry = self.toc.get(id).ok_or(ArchiveError::NoSuchEntry(id))?;
+                Ok(Some((id, blocks.block_of_pass(entry)?.into())))
+            }
+        }
+    }
+}
+
+fn exclusive<T>(mutex: &mut Mutex<T>) -> &mut T {
+    mutex.get_mut().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The common form of a block of any format.
+fn block_of<'a>((id, block): (DumpId, impl Into<Block<'a>>)) -> (DumpId, Block<'a>) {
+    (id, block.into())
+}
+
+fn transcode_text(
+    text: &mut ArchiveText,
+    to_utf8: &mut dyn FnMut(&[u8]) -> Result<String, String>,
+) -> Result<(), String> {
+    if !text.as_bytes().is_ascii() {
+        *text = to_utf8(text.as_bytes())?.into();
+    }
+    Ok(())
+}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

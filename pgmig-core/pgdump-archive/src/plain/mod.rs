@@ -1,0 +1,54 @@
+//! Plain scripts of pg_dump: SQL for psql, with a comment above each entry.
+//!
+//! The comments tell what pg_dump's table of contents says; the statements below one are the entry's. Nothing of a
+//! script is executed while it is read, and psql's own commands never are: those that pg_dump writes are understood,
+//! others are refused. What comments say nothing of is made up so that it holds: dump IDs, and dependencies that keep
+//! the script's order.
+
+mod entry;
+mod header;
+mod names;
+mod objects;
+mod parser;
+mod reader;
+mod setting;
+mod stream;
+
+pub(super) use objects::{ScriptObjects, Statements};
+pub(super) use stream::{ScriptBlock, ScriptStream};
+
+use super::blocks::{LocatedBlock, Piece, Shape};
+use super::error::ArchiveError;
+use super::header::Header;
+use super::item::Coding;
+use super::reader::Reader;
+use super::toc::Toc;
+use parser::{Found, ScriptParser};
+
+/// Reads a whole script: its entries, and where their data are. `reader` is at its start.
+///
+/// # Errors
+/// It cannot be read, does not end as a script of pg_dump does, or has something in it that such a script has not.
+pub(super) fn read(reader: Reader) -> Result<(Header, Toc, Vec<LocatedBlock>, u64), ArchiveError> {
+    let mut parser = ScriptParser::new(reader);
+    let mut toc = Toc::default();
+    let mut blocks = Vec::new();
+    while let Some(found) = parser.next()? {
+        parser.move_entries(&mut toc);
+        let (start, end) = match found {
+            Found::Copy(_) => parser.script.pass_over_copy_data()?,
+            Found::Inserts(_) => parser.pass_over_inserts()?,
+            Found::Objects(_) => parser.pass_over_objects()?,
+            Found::Nothing { .. } => (0, 0),
+        };
+        let piece = Piece { file: None, start, end, coding: Coding::Stored };
+        let shape = match found.is_objects() {
+            true => Shape::Statements { piece, strings: parser.strings },
+            false => Shape::Piece(piece),
+        };
+        blocks.push(LocatedBlock::new(found.dump_id(), shape));
+    }
+    parser.move_entries(&mut toc);
+    let size = parser.script.reader().offset();
+    Ok((parser.header, toc, blocks, size))
+}

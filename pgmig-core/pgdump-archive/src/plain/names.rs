@@ -1,0 +1,167 @@
+//! What the comments of a script leave out of names, and what a table of contents says of how entries belong
+//! together.
+
+use crate::entry::{DumpId, Entry, EntryKind, Section};
+use crate::sql::{Lexer, StandardStrings, TokenKind};
+use crate::text::ArchiveText;
+use memchr::memmem;
+use std::collections::HashMap;
+
+/// Names with line ends in them, which comments show as blanks: as they are, by what is shown.
+#[derive(Debug, Default)]
+pub(super) struct NamesWithLineEnds(Vec<(Vec<u8>, Vec<u8>)>);
+
+impl NamesWithLineEnds {
+    /// Takes note of the names in a statement.
+    pub(super) fn note(&mut self, sql: &[u8], strings: StandardStrings) {
+        if memchr::memchr(b'"', sql).is_none() || memchr::memchr2(b'\n', b'\r', sql).is_none() {
+            return;
+        }
+        for token in Lexer::new(sql, strings).map_while(Result::ok) {
+            if !matches!(token.kind, TokenKind::QuotedIdent { unicode: false }) {
+                continue;
+            }
+            let body = sql.get(token.body.clone()).unwrap_or_default();
+            if memchr::memchr2(b'\n', b'\r', body).is_none() {
+                continue;
+            }
+            let name = undoubled(body);
+            let shown =
+                name.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+            if !self.0.iter().any(|(_, known)| *known == name) {
+                self.0.push((shown, name));
+            }
+        }
+    }
+
+    /// A name, or a text made of names, as it was before its line ends became blanks.
+    pub(super) fn restore(&self, text: &mut ArchiveText) {
+        for (shown, name) in &self.0 {
+            let bytes = text.as_bytes();
+            if let Some(at) = memmem::find(bytes, shown) {
+                let (before, rest) = bytes.split_at(at);
+                let after = rest.get(shown.len()..).unwrap_or_default();
+                *text = ArchiveText::new([before, name, after].concat());
+            }
+        }
+    }
+}
+
+fn undoubled(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    let mut bytes = body.iter().peekable();
+    while let Some(&byte) = bytes.next() {
+        out.push(byte);
+        if byte == b'"' {
+            bytes.next_if(|next| **next == b'"');
+        }
+    }
+    out
+}
+
+/// Schema and name of an entry's object.
+type QualifiedTag = (Option<ArchiveText>, ArchiveText);
+
+/// Which entry made what, to find what a comment or a grant is about, and what data belong to.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    by_name: HashMap<QualifiedTag, Vec<(ArchiveText, DumpId)>>,
+    /// The last entry of section post-data after which the next ones come: a script has no other order.
+    post_data: Option<DumpId>,
+}
+
+impl Objects {
+    /// What `entry` comes after.
+    pub(super) fn dependencies(&self, entry: &Entry) -> Vec<DumpId> {
+        use EntryKind as K;
+        let describes = matches!(entry.kind, K::Comment | K::Acl | K::AclLanguage | K::SecurityLabel);
+        let mut dependencies = Vec::new();
+        if describes {
+            dependencies.extend(self.described(entry));
+        } else if entry.kind == K::TableData
+            || (entry.kind == K::StatisticsData && entry.section == Section::Data)
+        {
+            dependencies.extend(self.find(entry.namespace.as_ref(), entry.tag.as_bytes(), Some(b"TABLE")));
+        } else if entry.section == Section::PostData {
+            dependencies.extend(self.post_data);
+        }
+        dependencies
+    }
+
+    /// Takes note of an entry.
+    pub(super) fn note(&mut self, entry: &Entry) {
+        if entry.section == Section::PostData && !is_made_apart(entry.kind) {
+            self.post_data = Some(entry.dump_id);
+        }
+        let key = (entry.namespace.clone(), entry.tag.clone());
+        self.by_name.entry(key).or_default().push((entry.desc.clone(), entry.dump_id));
+    }
+
+    /// The object that a comment, a grant or a label is about: its tag is `TABLE name`, before pg_dump 9.6 or so the
+    /// name alone.
+    fn described(&self, entry: &Entry) -> Option<DumpId> {
+        let tag = entry.tag.as_bytes();
+        let namespace = entry.namespace.as_ref();
+        if let Some(large_object) = tag.strip_prefix(b"LARGE OBJECT ") {
+            return self.find(namespace, large_object, Some(b"BLOB"));
+        }
+        let blanks = memchr::memchr_iter(b' ', tag);
+        let typed = blanks.filter_map(|at| {
+            let (desc, name) = (tag.get(..at)?, tag.get(at + 1..)?);
+            let desc = if desc == b"LANGUAGE" { &b"PROCEDURAL LANGUAGE"[..] } else { desc };
+            self.find(namespace, name, Some(desc)).or_else(|| {
+                // OPERATOR CLASS name USING method
+                let using = memmem::rfind(name, b" USING ")?;
+                self.find(namespace, name.get(..using)?, Some(desc))
+            })
+        });
+        typed.reduce(|_, last| last).or_else(|| self.find(namespace, tag, None))
+    }
+
+    fn find(&self, namespace: Option<&ArchiveText>, name: &[u8], desc: Option<&[u8]>) -> Option<DumpId> {
+        let find = |name: &[u8]| {
+            let known = self.by_name.get(&(namespace.cloned(), ArchiveText::new(name.to_vec())))?;
+            let is_it =
+                |(known, _): &&(ArchiveText, DumpId)| desc.is_none_or(|desc| known.as_bytes() == desc);
+            known.iter().find(is_it).map(|(_, id)| *id)
+        };
+        // Comments quote the names that need it, and their entries do not.
+        find(name).or_else(|| {
+            let quoted = name.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+            find(&undoubled(quoted))
+        })
+    }
+}
+
+/// Kinds that a restore may leave out or makes in another pass, so that nothing can be ordered by them; nor does
+/// anything need them.
+fn is_made_apart(kind: EntryKind) -> bool {
+    use EntryKind as K;
+    matches!(
+        kind,
+        K::DefaultAcl
+            | K::EventTrigger
+            | K::MaterializedViewData
+            | K::Policy
+            | K::StatisticsData
+            | K::Subscription
+            | K::SubscriptionTable
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_come_back_into_names() {
+        let mut names = NamesWithLineEnds::default();
+        names.note(b"CREATE TABLE \"Odd\".\"T; --\nnew \"\"line\" (\n a int)", StandardStrings::On);
+        let mut tag = ArchiveText::from("TABLE T; -- new \"line");
+        names.restore(&mut tag);
+        assert_eq!(tag, "TABLE T; --\nnew \"line");
+        let mut other = ArchiveText::from("T; - new");
+        names.restore(&mut other);
+        assert_eq!(other, "T; - new");
+    }
+}

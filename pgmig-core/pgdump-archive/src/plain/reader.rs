@@ -1,0 +1,230 @@
+//! Reads a script piece by piece, and passes over what is not SQL.
+
+use super::header::{EntryHeader, is_header};
+use crate::error::{ArchiveError, Place, ScriptProblem};
+use crate::reader::Reader;
+use crate::sniff::SCRIPT_TITLE;
+use crate::sql::{PieceKind, ScriptPiece, ScriptSplitter, SqlError, StandardStrings};
+use memchr::memmem;
+
+/// The last words of pg_dump's scripts.
+const COMPLETE: &[u8] = b"-- PostgreSQL database dump complete";
+/// The end of COPY data, with the line feed before it.
+const END_OF_COPY: &[u8] = b"\n\\.\n";
+
+/// What comes next in a script.
+#[derive(Debug)]
+pub(super) enum Event {
+    Title,
+    Complete,
+    /// `-- Dumped from database version ...`
+    ServerVersion(Vec<u8>),
+    /// `-- Dumped by pg_dump version ...`
+    DumpVersion(Vec<u8>),
+    Entry(Box<EntryHeader>),
+    Statement(ScriptPiece),
+    /// One of psql's own commands, without the backslash and what follows the name.
+    Command {
+        name: String,
+        offset: u64,
+    },
+}
+
+/// Reads a script.
+pub(super) struct ScriptReader {
+    reader: Reader,
+    splitter: ScriptSplitter,
+    /// Where the comment line before ended, and whether it was one that can come before an entry's name.
+    above: Option<(u64, bool)>,
+    peeked: Option<Event>,
+}
+
+impl ScriptReader {
+    pub(super) fn new(reader: Reader) -> Self {
+        Self { reader, splitter: ScriptSplitter::new(), above: None, peeked: None }
+    }
+
+    pub(super) fn set_strings(&mut self, strings: StandardStrings) {
+        self.splitter.set_strings(strings);
+    }
+
+    pub(super) fn reader(&mut self) -> &mut Reader {
+        &mut self.reader
+    }
+
+    /// The text of a statement that has just come.
+    pub(super) fn text(&self, statement: &ScriptPiece) -> &[u8] {
+        self.splitter.text(statement)
+    }
+
+    /// What comes next; `None` at the end of the script.
+    pub(super) fn next(&mut self) -> Result<Option<Event>, ArchiveError> {
+        if let Some(event) = self.peeked.take() {
+            return Ok(Some(event));
+        }
+        while let Some(piece) = self.piece()? {
+            match piece.kind {
+                PieceKind::Statement if self.text(&piece).ends_with(b";") => {
+                    return Ok(Some(Event::Statement(piece)));
+                }
+                // Only at the end of the input.
+                PieceKind::Statement => return Err(self.problem(piece.offset, ScriptProblem::CutOff)),
+                PieceKind::MetaCommand => {
+                    let name = self.command_name(&piece);
+                    return Ok(Some(Event::Command { name, offset: piece.offset }));
+                }
+                PieceKind::MetaCommandWithin => {
+                    return Err(self.problem(piece.offset, ScriptProblem::Command(self.command_name(&piece))));
+                }
+                PieceKind::Comment => {
+                    if let Some(event) = self.comment(&piece)? {
+                        return Ok(Some(event));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives an event back, to be the next one. Its text must not be needed after more has been read.
+    pub(super) fn put_back(&mut self, event: Event) {
+        self.peeked = Some(event);
+    }
+
+    /// Passes over the COPY data after a `COPY ... FROM stdin;` that has just come; where they are, with the line
+    /// that ends them.
+    pub(super) fn pass_over_copy_data(&mut self) -> Result<(u64, u64), ArchiveError> {
+        self.begin_copy_data()?;
+        // From the line feed before the data on, so that an end in the first line is found, too.
+        let start = self.splitter.offset().saturating_add(1);
+        loop {
+            let rest = self.splitter.rest();
+            if let Some(at) = memmem::find(rest, END_OF_COPY) {
+                self.splitter.pass_over(at.saturating_add(END_OF_COPY.len()));
+                return Ok((start, self.splitter.offset()));
+            }
+            let looked_at = rest.len().saturating_sub(END_OF_COPY.len() - 1);
+            self.splitter.pass_over(looked_at);
+            if !self.feed()? {
+                return Err(self.reader.ended("the data of a table, which end with \\."));
+            }
+        }
+    }
+
+    /// Appends COPY data to `buffer`, about `at_most` bytes; false once the line that ends them was among those.
+    /// [`begin_copy_data`](Self::begin_copy_data) came before.
+    pub(super) fn read_copy_data(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        at_most: usize,
+    ) -> Result<bool, ArchiveError> {
+        // The line feed before the next line has not been given out, as it may begin the end.
+        loop {
+            let rest = self.splitter.rest();
+            let data = rest.get(1..).unwrap_or_default();
+            if let Some(at) = memmem::find(rest, END_OF_COPY) {
+                let length = at.saturating_add(END_OF_COPY.len() - 1);
+                buffer.extend_from_slice(data.get(..length).unwrap_or_default());
+                self.splitter.pass_over(length.saturating_add(1));
+                return Ok(false);
+            }
+            // Up to the last line feed, which stays.
+            let length = memchr::memrchr(b'\n', data).filter(|at| *at > 0);
+            let partial = data.len().saturating_sub(END_OF_COPY.len());
+            let length = length.unwrap_or(if data.len() > at_most { partial } else { 0 });
+            if length > 0 {
+                buffer.extend_from_slice(data.get(..length).unwrap_or_default());
+                self.splitter.pass_over(length);
+                return Ok(true);
+            }
+            if !self.feed()? {
+                return Err(self.reader.ended("the data of a table, which end with \\."));
+            }
+        }
+    }
+
+    /// The statement must end its line.
+    pub(super) fn begin_copy_data(&mut self) -> Result<(), ArchiveError> {
+        if self.splitter.rest().is_empty() {
+            self.feed()?;
+        }
+        match self.splitter.rest().first() {
+            Some(b'\n') | None => Ok(()),
+            Some(_) => Err(self.problem(self.splitter.offset(), ScriptProblem::AfterCopy)),
+        }
+    }
+
+    /// The error for something at `offset`.
+    pub(super) fn problem(&self, offset: u64, problem: ScriptProblem) -> ArchiveError {
+        let place = Place { offset, ..*self.reader.place() };
+        ArchiveError::Script { place: Box::new(place), problem }
+    }
+
+    fn piece(&mut self) -> Result<Option<ScriptPiece>, ArchiveError> {
+        loop {
+            match self.splitter.next() {
+                Ok(Some(piece)) => return Ok(Some(piece)),
+                Ok(None) if self.splitter.has_ended() => return Ok(None),
+                Ok(None) => drop(self.feed()?),
+                Err(error) => return Err(self.broken(error)),
+            }
+        }
+    }
+
+    /// Whether there was more.
+    fn feed(&mut self) -> Result<bool, ArchiveError> {
+        let bytes = self.reader.fill()?;
+        let length = bytes.len();
+        if length == 0 {
+            self.splitter.end();
+            return Ok(false);
+        }
+        let fed = self.splitter.feed(bytes);
+        self.reader.consume(length);
+        match fed {
+            Ok(()) => Ok(true),
+            Err(error) => Err(self.broken(error)),
+        }
+    }
+
+    fn broken(&self, error: SqlError) -> ArchiveError {
+        match error {
+            SqlError::Unterminated { what, offset } => {
+                self.problem(offset, ScriptProblem::Unterminated(what))
+            }
+            SqlError::StatementTooLong { offset, limit } => {
+                self.problem(offset, ScriptProblem::TooLong(limit))
+            }
+            SqlError::Unexpected { .. } => ArchiveError::AfterError,
+        }
+    }
+
+    fn command_name(&self, piece: &ScriptPiece) -> String {
+        let line = String::from_utf8_lossy(self.splitter.text(piece)).into_owned();
+        let name = line.strip_prefix('\\').unwrap_or_default().split(char::is_whitespace).next();
+        name.unwrap_or_default().to_owned()
+    }
+
+    fn comment(&mut self, piece: &ScriptPiece) -> Result<Option<Event>, ArchiveError> {
+        let line = self.splitter.text(piece).to_vec();
+        let follows = self.above.is_some_and(|(end, opens)| opens && end.saturating_add(1) == piece.offset);
+        let opens = line == b"--"
+            || follows && (line.starts_with(b"-- TOC entry ") || line.starts_with(b"-- Dependencies:"));
+        self.above = Some((piece.end(), opens));
+        if is_header(&line) {
+            let header = EntryHeader::parse(&line).filter(|_| follows);
+            return match header {
+                Some(header) => Ok(Some(Event::Entry(Box::new(header)))),
+                None => Err(self.problem(piece.offset, ScriptProblem::Header)),
+            };
+        }
+        let after = |prefix: &[u8]| line.strip_prefix(prefix).map(<[u8]>::to_vec);
+        Ok(match line.as_slice() {
+            COMPLETE => Some(Event::Complete),
+            SCRIPT_TITLE => Some(Event::Title),
+            _ => after(b"-- Dumped from database version ")
+                .map(Event::ServerVersion)
+                .or_else(|| after(b"-- Dumped by pg_dump version ").map(Event::DumpVersion)),
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! Recognises the format of an archive by its first bytes, and what is given as an archive and is none: what backups
+//! turn into on their way, by mistake.
+
+use super::foreign::Foreign;
+use super::format::Format;
+use super::header::MAGIC;
+use memchr::{memchr_iter, memmem};
+
+/// How much of the input's start is looked at.
+pub(super) const SNIFF_LENGTH: usize = 64 * 1024;
+/// Line feeds that must all follow a carriage return before they prove anything.
+const ENOUGH_LINE_FEEDS: usize = 4;
+/// Place of "ustar" in a tar member's header.
+const USTAR_AT: usize = 257;
+/// The first words of pg_dump's scripts.
+pub(super) const SCRIPT_TITLE: &[u8] = b"-- PostgreSQL database dump";
+
+/// The format of an input that starts with `head`; or what it is instead.
+pub(super) fn recognise(head: &[u8]) -> Result<Format, Foreign> {
+    // A file that is cut within the magic is a truncated archive, not something else.
+    if head.starts_with(MAGIC) || (!head.is_empty() && MAGIC.starts_with(head)) {
+        return Ok(Format::Custom);
+    }
+    if head.is_empty() {
+        return Err(Foreign::Empty);
+    }
+    if let Some(tool) = unpacker(head) {
+        return Err(Foreign::Compressed(tool));
+    }
+    if head.get(USTAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar")) || head.starts_with(b"toc.dat\0") {
+        return Ok(Format::Tar);
+    }
+    if [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbfPGDMP", b"\xef\xbb\xbf--"]
+        .iter()
+        .any(|mark| head.starts_with(mark))
+    {
+        return Err(Foreign::Reencoded);
+    }
+    script(head)
+}
+
+/// A script, or something that has one or an archive in it.
+fn script(head: &[u8]) -> Result<Format, Foreign> {
+    let start = head.get(..head.len().min(4096)).unwrap_or_default();
+    if memmem::find(start, b"-- PostgreSQL database cluster dump").is_some() {
+        return Err(Foreign::ClusterScript);
+    }
+    // Before the magic: a script may well hold the letters PGDMP in a row.
+    if let Some(title) = memmem::find(start, SCRIPT_TITLE) {
+        let before = start.get(..title).unwrap_or_default();
+        let is_of_script = |line: &[u8]| {
+            let line = line.trim_ascii();
+            line.is_empty() || line.starts_with(b"--") || line.starts_with(b"\\")
+        };
+        let other = before.split(|&byte| byte == b'\n').position(|line| !is_of_script(line));
+        return match other {
+            None => Ok(Format::Plain),
+            Some(_) if !is_text(before) => Err(Foreign::Damaged),
+            Some(_) => Err(Foreign::TextBefore(before.strip_suffix(b"--\n").unwrap_or(before).len())),
+        };
+    }
+    match memmem::find(head, MAGIC) {
+        Some(bytes) if is_text(head.get(..bytes).unwrap_or_default()) => Err(Foreign::TextBefore(bytes)),
+        // Of a compressed file whose first byte was damaged, say: lz4 leaves the magic readable.
+        Some(_) => Err(Foreign::Damaged),
+        None => Err(Foreign::Unknown),
+    }
+}
+
+/// Whether these are messages: text, and the escapes that a terminal takes.
+fn is_text(bytes: &[u8]) -> bool {
+    let is_control = |byte: &u8| {
+        byte.is_ascii_control() && !byte.is_ascii_whitespace() && !b"\x07\x08\x0b\x1b".contains(byte)
+    };
+    // In whatever encoding the terminal had.
+    !bytes.iter().any(is_control)
+}
+
+fn unpacker(head: &[u8]) -> Option<&'static str> {
+    const MAGICS: [(&[u8], &str); 4] = [
+        (b"\x02\x21\x4c\x18", "lz4 -d"),
+        (b"\xfd7zXZ\0", "unxz"),
+        (b"BZh", "bunzip2"),
+        (b"PK\x03\x04", "unzip"),
+    ];
+    MAGICS.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, tool)| *tool)
+}
+
+/// Whether every line feed in `head` follows a carriage return. In a sound archive the SQL of the TOC has bare
+/// line feeds, so this tells a text-mode transfer; it counts only once reading has failed, because an archive
+/// may hold nothing but functions written on Windows.
+pub(super) fn line_feeds_mangled(head: &[u8]) -> bool {
+    let mut count = 0;
+    for at in memchr_iter(b'\n', head) {
+        if at.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r') {
+            return false;
+        }
+        count += 1;
+    }
+    count >= ENOUGH_LINE_FEEDS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn archives_and_their_beginnings_are_not_foreign() {
+        assert_eq!(recognise(b"PGDMP\x01\x0e\0"), Ok(Format::Custom));
+        assert_eq!(recognise(b"PGD"), Ok(Format::Custom));
+        assert_eq!(recognise(b"--\n-- PostgreSQL database dump\n--\n"), Ok(Format::Plain));
+        let mut tar = vec![0; 512];
+        tar.splice(USTAR_AT..USTAR_AT + 5, *b"ustar");
+        assert_eq!(recognise(&tar), Ok(Format::Tar));
+    }
+
+    #[test]
+    fn what_backups_turn_into_is_recognised() {
+        for (head, found) in [
+            (&b""[..], Foreign::Empty),
+            (b"BZh91AY", Foreign::Compressed("bunzip2")),
+            (b"\xff\xfeP\0G\0D\0M\0P\0", Foreign::Reencoded),
+            (b"\\restrict x\n--\n-- PostgreSQL database cluster dump\n", Foreign::ClusterScript),
+            (b"Defaulted container\r\nPGDMP\x01", Foreign::TextBefore(21)),
+            (b"Defaulted container\n--\n-- PostgreSQL database dump\n", Foreign::TextBefore(20)),
+            (b"\x05\x22\x4d\x18\x64\x40\xa7PGDMP\x01", Foreign::Damaged),
+            (b"\x05\x22\x4d\x18\x64\x40\xa7\0--\n-- PostgreSQL database dump\n", Foreign::Damaged),
+            (b"PGDMX", Foreign::Unknown),
+        ] {
+            assert_eq!(recognise(head), Err(found));
+        }
+    }
+
+    #[test]
+    fn only_line_feeds_that_all_have_a_carriage_return_are_mangled() {
+        assert!(line_feeds_mangled(b"a\r\nb\r\nc\r\nd\r\n"));
+        assert!(!line_feeds_mangled(b"a\r\nb\r\nc\r\nd\n"));
+        assert!(!line_feeds_mangled(b"\na\r\nb\r\nc\r\nd\r\n"));
+        assert!(!line_feeds_mangled(b"a\r\n"));
+    }
+}

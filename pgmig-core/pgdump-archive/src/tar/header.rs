@@ -1,0 +1,161 @@
+//! The header of a tar member: 512 bytes, POSIX (ustar).
+
+use crate::error::{ArchiveError, MemberProblem};
+use crate::reader::Reader;
+use crate::text::ArchiveText;
+use std::ops::Range;
+
+/// Members are padded to blocks of this many bytes.
+pub(super) const BLOCK: usize = 512;
+
+const NAME: Range<usize> = 0..100;
+const SIZE: Range<usize> = 124..136;
+const CHECKSUM: Range<usize> = 148..156;
+const TYPE: usize = 156;
+const MAGIC: Range<usize> = 257..262;
+const PREFIX: Range<usize> = 345..500;
+
+/// What a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MemberKind {
+    File,
+    Directory,
+}
+
+/// A member of a tar file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Member {
+    /// Its path: plain names, separated by slashes.
+    pub(super) path: String,
+    pub(super) kind: MemberKind,
+    /// Bytes of its contents, without padding.
+    pub(super) size: u64,
+}
+
+impl Member {
+    /// How many bytes follow the contents, up to the next header.
+    pub(super) fn padding(&self) -> u64 {
+        let block = u64::try_from(BLOCK).unwrap_or(u64::MAX);
+        (block - self.size % block) % block
+    }
+
+    /// Reads a header; `None` for the block of zeros that ends a tar file.
+    ///
+    /// # Errors
+    /// It is damaged, or of a kind that pg_dump and tar do not make from an archive's files: links, devices, sparse
+    /// files, headers that extend others.
+    pub(super) fn read(reader: &mut Reader) -> Result<Option<Self>, ArchiveError> {
+        let mut block = [0; BLOCK];
+        reader.bytes(&mut block, "the header of a tar member")?;
+        if block.iter().all(|&byte| byte == 0) {
+            return Ok(None);
+        }
+        let expected = number(part(&block, CHECKSUM));
+        if expected != Some(checksum(&block)) {
+            let got = expected.map_or_else(|| "no number".to_owned(), |sum| sum.to_string());
+            return Err(reader.malformed("the checksum of a tar header", got, checksum(&block)));
+        }
+        let raw = raw_path(&block);
+        let shown = || ArchiveText::new(raw.clone()).to_string();
+        let refused = |problem| ArchiveError::Member { name: shown(), problem };
+        let kind = match block.get(TYPE) {
+            Some(b'0' | 0) => MemberKind::File,
+            Some(b'5') => MemberKind::Directory,
+            _ => return Err(refused(MemberProblem::NoFile)),
+        };
+        let path = safe_path(&raw).ok_or_else(|| refused(MemberProblem::Path))?;
+        let Some(size) = number(part(&block, SIZE)) else {
+            return Err(reader.malformed("the size of a tar member", "no number", "a number of bytes"));
+        };
+        match kind {
+            // What some programs note for a directory is not followed by any contents.
+            MemberKind::Directory => Ok(Some(Self { path, kind, size: 0 })),
+            MemberKind::File => Ok(Some(Self { path, kind, size })),
+        }
+    }
+}
+
+fn part(block: &[u8; BLOCK], range: Range<usize>) -> &[u8] {
+    block.get(range).unwrap_or_default()
+}
+
+/// Up to the first NUL.
+fn text(field: &[u8]) -> &[u8] {
+    field.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+fn raw_path(block: &[u8; BLOCK]) -> Vec<u8> {
+    let (name, prefix) = (text(part(block, NAME)), text(part(block, PREFIX)));
+    // Old tars have other things where ustar has the prefix.
+    if part(block, MAGIC) != b"ustar" || part(block, 262..264) == b" \0" || prefix.is_empty() {
+        return name.to_vec();
+    }
+    [prefix, b"/", name].concat()
+}
+
+/// The path, if it leads nowhere but below the place where it is unpacked.
+fn safe_path(raw: &[u8]) -> Option<String> {
+    let path = std::str::from_utf8(raw).ok()?;
+    if path.starts_with('/') || path.contains('\\') || path.chars().any(char::is_control) {
+        return None;
+    }
+    let mut names = Vec::new();
+    for name in path.split('/') {
+        match name {
+            ".." => return None,
+            "" | "." => {}
+            name => names.push(name),
+        }
+    }
+    Some(names.join("/"))
+}
+
+/// The sum of all bytes, those of the checksum itself taken as blanks.
+fn checksum(block: &[u8; BLOCK]) -> u64 {
+    let sum: u64 = block.iter().map(|&byte| u64::from(byte)).sum();
+    let own: u64 = part(block, CHECKSUM).iter().map(|&byte| u64::from(byte)).sum();
+    sum - own + 8 * u64::from(b' ')
+}
+
+/// Octal digits, or (for sizes from 8 GiB on) a number to the base of 256 after a byte of 0x80.
+fn number(field: &[u8]) -> Option<u64> {
+    if field.first() == Some(&0x80) {
+        return field
+            .iter()
+            .skip(1)
+            .try_fold(0_u64, |value, &byte| value.checked_mul(256)?.checked_add(u64::from(byte)));
+    }
+    let digits = field.iter().skip_while(|&&byte| byte == b' ');
+    let digits: Vec<u8> = digits.copied().take_while(|byte| !matches!(byte, 0 | b' ')).collect();
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |value, &digit| match digit {
+        b'0'..=b'7' => value.checked_mul(8)?.checked_add(u64::from(digit - b'0')),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_octal_or_to_the_base_of_256() {
+        assert_eq!(number(b"00000000644 "), Some(0o644));
+        assert_eq!(number(b"  12\0\0"), Some(0o12));
+        assert_eq!(number(b"\x80\0\0\0\0\0\0\x02\0\0\0\0"), Some(1 << 33));
+        assert_eq!(number(b"\x80\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), None);
+        assert_eq!(number(b"        "), None);
+        assert_eq!(number(b"129"), None);
+    }
+
+    #[test]
+    fn paths_that_lead_elsewhere_are_none() {
+        for path in ["/etc/passwd", "../toc.dat", "a/../../b", "a\\b", "a\nb"] {
+            assert_eq!(safe_path(path.as_bytes()), None, "{path}");
+        }
+        assert_eq!(safe_path(b"./dump//toc.dat").as_deref(), Some("dump/toc.dat"));
+        assert_eq!(safe_path(b"./").as_deref(), Some(""));
+    }
+}

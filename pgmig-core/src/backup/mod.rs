@@ -1,0 +1,137 @@
+//! An opened backup: its store and the instances in it.
+
+mod error;
+mod holdings;
+mod inspect;
+mod inspection;
+mod source;
+pub(crate) mod store;
+
+pub use error::BackupError;
+pub use holdings::{Holdings, TableHolding};
+pub use inspection::{
+    ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
+    KindCount,
+};
+pub use source::Source;
+
+use crate::archive::Archive;
+use crate::backup::store::Store;
+use crate::error::Result;
+use crate::instance::{Instance, Mapping, Resolution};
+use crate::profile::Profile;
+use crate::thread::on_thread;
+use std::path::{Path, PathBuf};
+
+/// An archive, and the facts that its data shows before anything is restored.
+///
+/// ```no_run
+/// use pgmig_core::instance::Mapping;
+/// use pgmig_core::backup::{Backup, Source};
+/// # async fn look() -> Result<(), pgmig_core::Error> {
+/// let backup = Backup::open(Source::File("store.dump".into()), None).await?;
+/// for instance in backup.uncovered(&Mapping::default()) {
+///     println!("{} needs an instance on the target", instance.label());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Backup {
+    archive: Archive,
+    /// The path that was given; a stream has none.
+    path: Option<PathBuf>,
+    /// The profile that the caller asked for.
+    asked: Option<Profile>,
+    profile: Option<Profile>,
+    instances: Vec<Instance>,
+}
+
+impl Backup {
+    /// Opens the archive, recognises its store by its tables (or by `profile`), and reads the instances of a file.
+    /// The instances of a stream are not known before the restore reads their rows.
+    ///
+    /// The reading runs on its own thread. If the call is cancelled, that thread continues until the read returns.
+    ///
+    /// # Errors
+    ///
+    /// The archive cannot be read, or its table of instances does not fit the profile.
+    pub async fn open(source: Source, profile: Option<Profile>) -> Result<Self> {
+        on_thread("pgmig-open", move || {
+            let path = source.path().map(Path::to_owned);
+            let archive = source.open()?;
+            let store = Store::recognise(&archive, profile.as_ref())?;
+            let instances = match &store {
+                Some(store) if !archive.is_stream() => store.instances(&archive)?,
+                _ => Vec::new(),
+            };
+            let asked = profile;
+            let profile = store.map(|store| store.profile);
+            Ok(Self { archive, path, asked, profile, instances })
+        })
+        .await
+    }
+
+    /// The archive.
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    /// Whether it can be read only once: standard input, or a file that is a pipe. Its instances are then not known.
+    pub fn is_stream(&self) -> bool {
+        self.archive.is_stream()
+    }
+
+    /// The profile of its store; `None` if no known profile matches, and so there are no instances.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
+    }
+
+    /// The instances in the order of their rows, including deleted and system instances; none for a stream.
+    pub fn instances(&self) -> &[Instance] {
+        &self.instances
+    }
+
+    /// The regions whose instances belong to the system, and so need no mapping.
+    pub fn system_regions(&self) -> &[String] {
+        self.profile.as_ref().map(Profile::system_regions).unwrap_or_default()
+    }
+
+    /// The live instances that a mapping does not cover; none for a stream.
+    pub fn uncovered(&self, mapping: &Mapping) -> Vec<&Instance> {
+        mapping.uncovered(&self.instances, self.system_regions())
+    }
+
+    /// Applies a mapping to the instances.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError::Unmapped`] for live instances that the mapping does not cover, and the errors of
+    /// [`Mapping::resolve`].
+    pub fn resolve(&self, mapping: &Mapping) -> Result<Resolution> {
+        let resolution = mapping.resolve(&self.instances, self.system_regions())?;
+        if resolution.uncovered.is_empty() {
+            return Ok(resolution);
+        }
+        Err(BackupError::Unmapped(resolution.uncovered).into())
+    }
+
+    /// The path that the backup was opened with; `None` for a stream that has none.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The profile that the caller asked for when the backup was opened.
+    pub(crate) fn asked(&self) -> Option<&Profile> {
+        self.asked.as_ref()
+    }
+
+    /// The file, which can be read again; `None` for a stream.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.path().filter(|_| !self.is_stream())
+    }
+
+    pub(crate) fn into_archive(self) -> Archive {
+        self.archive
+    }
+}

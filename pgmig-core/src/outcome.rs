@@ -1,0 +1,19 @@
+//! How a call ended for the target.
+
+/// What became of the target, and so which exit status a program should end with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The work failed; the target is untouched (exit status 1).
+    Failed,
+    /// Bad usage or configuration; nothing was done (2).
+    Usage,
+    /// Refused before anything was changed (3).
+    Refused,
+    /// `strict` was asked for and there were warnings; the target is untouched (4).
+    Strict,
+    /// The connection was lost while committing and the outcome could not be found out (5).
+    OutcomeUnknown,
+    /// Interrupted; the target is untouched (130).
+    Interrupted,
+}

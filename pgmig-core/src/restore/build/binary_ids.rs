@@ -1,0 +1,38 @@
+//! Instance IDs in bytea and large objects: what is told of those that stay.
+
+use crate::restore::journal::Journal;
+use crate::restore::load::loaded::Loaded;
+use crate::restore::report::restored::LargeObjectIds;
+use crate::rewrite::BinaryRule;
+
+/// How many columns a warning names.
+const COLUMNS_NAMED: usize = 5;
+
+/// Puts into the report what was found in large objects, and warns of what was left in them and in bytea.
+pub(crate) fn note(journal: &mut Journal, loaded: &Loaded, large_objects: BinaryRule) {
+    let found = loaded.large_objects;
+    let replaced = if large_objects == BinaryRule::Rewrite { found.ids } else { 0 };
+    let left = found.ids - replaced;
+    journal.report.large_object_ids = LargeObjectIds { objects: found.with_ids, replaced, left };
+
+    let columns = loaded.tables.iter().flat_map(|table| {
+        table.left_in_bytea.iter().map(|left| format!("{} in {}.{}", left.count, table.table, left.column))
+    });
+    let mut places: Vec<String> = columns.collect();
+    if places.len() > COLUMNS_NAMED {
+        let others = places.len() - COLUMNS_NAMED;
+        places.truncate(COLUMNS_NAMED);
+        places.push(format!("others in {others} more columns"));
+    }
+    if left > 0 {
+        let objects = if found.with_ids == 1 { "large object" } else { "large objects" };
+        places.push(format!("{left} in {} {objects}", found.with_ids));
+    }
+    if !places.is_empty() {
+        journal.warn(format!(
+            "instance IDs were left in binary data: {}; a profile says whether they are replaced \
+             (bytea, bytea_columns, large_objects)",
+            places.join(", ")
+        ));
+    }
+}

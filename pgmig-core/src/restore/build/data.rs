@@ -1,0 +1,195 @@
+//! The middle of the build: the rows, and the indexes and constraints that can be made beside them.
+
+use crate::archive::{Archive, DumpId};
+use crate::error::Result;
+use crate::progress::Step;
+use crate::progress::{Event, Progress};
+use crate::restore::build::Build;
+use crate::restore::build::binary_ids;
+use crate::restore::build::late_instances::{LateResolution, resolve_late};
+use crate::restore::catalogs::tables::TableFacts;
+use crate::restore::journal::Journal;
+use crate::restore::load::crew::{Crew, LoadWork};
+use crate::restore::load::graph::Graph;
+use crate::restore::load::loaded::Loaded;
+use crate::restore::load::sessions::{Sessions, Setup};
+use crate::restore::load::stream::{self, Discovery, Reading, Redirect, Rewriting, TableColumns};
+use crate::restore::load::two_steps::in_two_steps;
+use crate::restore::load::watch::Watch;
+use crate::restore::plan::{RowForm, RunAs, TableLoad, Task};
+use crate::rewrite::{Rules, Shape};
+use crate::sql::{QualifiedName, StandardStrings};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Tables to which rows of a partition go instead, by the partition.
+pub(crate) type Roots = HashMap<QualifiedName, QualifiedName>;
+
+impl Build {
+    /// Loads the rows and makes what comes after them. Where the rows of a stream tell what the instances are, what
+    /// comes after the rows waits for all of them.
+    pub(crate) async fn rows_and_post_data(
+        &mut self,
+        archive: Archive,
+        sessions: &mut Sessions,
+        journal: &mut Journal,
+        setup: &Setup,
+    ) -> Result<Loaded> {
+        if !archive.has_all_entries() {
+            return self.rows_of_script(archive, sessions, journal, setup).await;
+        }
+        if setup.jobs.get() > 1 {
+            let tasks = std::mem::take(&mut self.known.plan.post_data);
+            self.known.plan.post_data = in_two_steps(&archive, tasks, setup.strings);
+        }
+        sessions.lead.become_role(&RunAs::Superuser).await?;
+        let late = LateResolution::default();
+        let rules = setup.rules.clone();
+        let facts = match rules {
+            Some(_) => TableFacts::read(&mut sessions.lead.session).await?,
+            None => TableFacts::default(),
+        };
+        let reading = self.reading(&facts, setup.strings, rules, &late);
+        let roots = facts.roots;
+        // What was made is asked for once more only where instances or entries come later.
+        if reading.discovery.is_none() && archive.has_all_entries() {
+            self.known.plan.pre_data = Vec::new();
+        }
+        let graph = Graph::of(&archive, &self.known.plan.tables, &self.tasks_after_rows(), &roots);
+        let (now, afterwards) =
+            if reading.discovery.is_some() { (graph.without_tasks(), Some(graph)) } else { (graph, None) };
+
+        let encoding = archive.encoding().filter(|encoding| *encoding != "UTF8").map(str::to_owned);
+        let (counter, size) = (archive.bytes_read(), archive.size());
+        let progress = Arc::clone(&journal.progress);
+        let on_bytes =
+            move || progress.event(&Event::ArchiveRead { bytes: counter.get(), total: size, left: None });
+        let feeds = stream::start(archive, reading, setup.jobs)?;
+        let tasks = if afterwards.is_none() { self.tasks_after_rows() } else { Vec::new() };
+        let progress = Arc::clone(&journal.progress);
+        let job =
+            LoadWork { encoding, tasks, on_bytes: &on_bytes, ..self.job(setup, &roots, progress.as_ref()) };
+        let connections = sessions.all();
+        let loaded = Crew::new(&job, now, connections.len()).run(connections, Some(feeds)).await?;
+        on_bytes();
+        journal.report.large_objects = (loaded.large_objects.objects, loaded.large_objects.bytes);
+
+        if let Some(graph) = afterwards {
+            self.note_late(sessions, &late, &loaded).await?;
+            let job =
+                LoadWork { tasks: self.tasks_after_rows(), ..self.job(setup, &roots, progress.as_ref()) };
+            let connections = sessions.all();
+            Crew::new(&job, graph, connections.len()).run(connections, None).await?;
+        }
+        if let Some(rules) = &sessions.lead.rules {
+            binary_ids::note(journal, &loaded, rules.large_objects());
+        }
+        if self.known.plan.data_last.is_empty() && self.known.plan.post_data.is_empty() {
+            self.failpoints.pass(Step::PostData)?;
+        }
+        Ok(loaded)
+    }
+
+    /// What comes after the rows: sequences' values, then indexes, constraints, triggers.
+    pub(crate) fn tasks_after_rows(&self) -> Vec<&Task> {
+        self.known.plan.data_last.iter().chain(&self.known.plan.post_data).collect()
+    }
+
+    pub(crate) fn job<'a>(
+        &'a self,
+        setup: &Setup,
+        roots: &'a Roots,
+        progress: &'a dyn Progress,
+    ) -> LoadWork<'a> {
+        LoadWork {
+            tables: &self.known.plan.tables,
+            tasks: Vec::new(),
+            roots,
+            encoding: None,
+            create_large_objects: self.known.plan.large_objects_made == 0,
+            watch: Watch {
+                config: setup.config.clone(),
+                database: setup.database.clone(),
+                application: setup.application.clone(),
+            },
+            failpoints: self.failpoints,
+            progress,
+            on_bytes: &|| {},
+        }
+    }
+
+    /// What is to be read and how it is rewritten.
+    pub(crate) fn reading(
+        &mut self,
+        facts: &TableFacts,
+        strings: StandardStrings,
+        rules: Option<Arc<Rules>>,
+        late: &LateResolution,
+    ) -> Reading {
+        let mut reading = Reading::of(&self.known.plan, strings);
+        let mut redirected = HashMap::new();
+        if let Some(rules) = rules {
+            let columns = self.column_rules(facts, &rules);
+            redirected = self.insert_roots(&columns, &facts.roots);
+            reading.rewriting = Some(Rewriting { rules, columns: Arc::new(columns) });
+        }
+        redirected.extend(self.insert_destinations());
+        reading.redirected = Arc::new(redirected);
+        reading.discovery = self.known.late.take().map(|found| Discovery {
+            dump_id: found.dump_id,
+            columns: found.columns,
+            resolve: resolve_late(&self.options.instances, self.known.profile.clone(), Arc::clone(late)),
+        });
+        reading
+    }
+
+    /// Partitions whose rows are INSERT statements and have to go to the root of their tree.
+    fn insert_roots(
+        &self,
+        columns: &HashMap<DumpId, TableColumns>,
+        roots: &Roots,
+    ) -> HashMap<DumpId, Redirect> {
+        let inserts =
+            self.known.plan.tables.iter().filter(|load| matches!(load.form, RowForm::Inserts { .. }));
+        let root = |load: &TableLoad| {
+            let table = roots.get(&load.table)?.clone();
+            Some((load.dump_id, Redirect { table, columns: columns.get(&load.dump_id)?.names.clone() }))
+        };
+        inserts.filter_map(root).collect()
+    }
+
+    /// Tables whose rows are INSERT statements and are held before they go into the target's own tables.
+    fn insert_destinations(&self) -> impl Iterator<Item = (DumpId, Redirect)> {
+        self.known.plan.tables.iter().filter_map(|load| {
+            let into = load.into.as_ref().filter(|_| matches!(load.form, RowForm::Inserts { .. }))?;
+            let columns = into.from.iter().map(|(name, _)| name.clone()).collect();
+            let table = into.temp_table.as_ref().map_or(&into.table, |buffer| &buffer.table).clone();
+            Some((load.dump_id, Redirect { table, columns }))
+        })
+    }
+
+    /// The columns of each table's rows, in their order, and the rule of each by its type in the staging database.
+    fn column_rules(&self, facts: &TableFacts, rules: &Rules) -> HashMap<DumpId, TableColumns> {
+        let columns = |load: &TableLoad| {
+            let table = (load.table.schema.clone().unwrap_or_default(), load.table.name.clone());
+            let known = match &load.into {
+                Some(into) => into.from.as_slice(),
+                None => facts.columns.get(&table).map(Vec::as_slice).unwrap_or_default(),
+            };
+            let copied = match &load.form {
+                RowForm::Copy(copy) => copy.columns.clone(),
+                RowForm::Inserts { .. } => None,
+            };
+            let names = copied.unwrap_or_else(|| known.iter().map(|(name, _)| name.clone()).collect());
+            let mut named = vec![load.table.clone()];
+            named.extend(facts.ancestors.get(&load.table).into_iter().flatten().cloned());
+            let rule = |column: &String| {
+                let shape = known.iter().find(|(name, _)| name == column).map(|(_, shape)| shape);
+                rules.column_rule(&named, column, shape.unwrap_or(&Shape::Text))
+            };
+            let rules = names.iter().map(rule).collect();
+            (load.dump_id, TableColumns { names, rules })
+        };
+        self.known.plan.tables.iter().map(columns).collect()
+    }
+}

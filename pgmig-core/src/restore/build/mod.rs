@@ -1,0 +1,267 @@
+//! Builds the staging database: everything between its creation and the swap.
+
+mod analyze;
+mod binary_ids;
+pub(crate) mod commit_guard;
+mod data;
+mod empty;
+mod into_target_schema;
+mod late_instances;
+mod lifted;
+mod only_in_target;
+mod pre_data;
+mod privileges;
+mod public_schema;
+mod rules;
+mod script_stream;
+mod sequences;
+mod tool_locks;
+mod upgrade;
+mod verify;
+
+use crate::archive::Archive;
+use crate::error::Result;
+use crate::migrations;
+use crate::progress::Step;
+use crate::restore::build::commit_guard::Guard;
+use crate::restore::catalogs::schema;
+use crate::restore::catalogs::schema::Objects;
+use crate::restore::executor::Executor;
+use crate::restore::failpoint::Failpoints;
+use crate::restore::journal::Journal;
+use crate::restore::load::sessions::{Sessions, Setup};
+use crate::restore::options::{Instances, RestoreOptions};
+use crate::restore::plan::RunAs;
+use crate::restore::preflight::Known;
+use crate::restore::preflight::upgrade_path::Upgrade;
+use crate::restore::target_schema::TargetSchema;
+use crate::rewrite::Rules;
+use crate::server::TargetConfig;
+use crate::server::session::Session;
+use crate::sql::{StandardStrings, quote_ident};
+use analyze::analyze;
+use lifted::Lifted;
+use rules::rules_of;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+/// Everything that it takes to build the staging database.
+pub(crate) struct Build {
+    pub(crate) config: TargetConfig,
+    /// The staging database.
+    pub(crate) database: String,
+    pub(crate) target: String,
+    pub(crate) application: String,
+    pub(crate) failpoints: Failpoints,
+    pub(crate) options: RestoreOptions,
+    /// How many connections load rows at the same time.
+    pub(crate) jobs: NonZeroUsize,
+    pub(crate) known: Known,
+    /// In place: the target's objects before they were dropped, where they have to be compared with the archive's.
+    pub(crate) target_objects: Option<Objects>,
+    /// In place: what makes a commit fail until all of the archive has been restored.
+    pub(crate) guard: Option<Guard>,
+}
+
+/// Into whose schema the rows go, and what was done beforehand for that.
+enum Prepared {
+    /// The archive's own, made from its definitions.
+    ArchiveSchema {
+        /// Whether `username` was granted the right to create objects in schema public.
+        opened_public: bool,
+    },
+    /// The target's, in a copy of it that was emptied.
+    TargetSchema {
+        schema: Box<TargetSchema>,
+        /// Foreign keys, triggers and rules that are out of the way of the rows.
+        lifted: Lifted,
+    },
+}
+
+impl Build {
+    /// Fills the staging database. When this returns, everything is in it and no session of ours is.
+    ///
+    /// # Errors
+    ///
+    /// The archive cannot be read, the server refuses a statement or a row, or verification finds a difference.
+    pub(crate) async fn run(mut self, archive: Archive, journal: &mut Journal) -> Result<()> {
+        let setup = self.setup(&archive);
+        let mut sessions = Sessions::open(&setup).await?;
+        self.fill(archive, &setup, &mut sessions, journal).await?;
+        sessions.close().await;
+        Ok(())
+    }
+
+    /// Restores everything over one session, in the transaction that the session has open and that stays open.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub(crate) async fn run_in(
+        mut self,
+        session: Session,
+        archive: Archive,
+        journal: &mut Journal,
+    ) -> Result<Session> {
+        let setup = self.setup(&archive);
+        let mut sessions = Sessions::of(session, &setup).await?;
+        self.fill(archive, &setup, &mut sessions, journal).await?;
+        Ok(sessions.into_lead())
+    }
+
+    async fn fill(
+        &mut self,
+        mut archive: Archive,
+        setup: &Setup,
+        sessions: &mut Sessions,
+        journal: &mut Journal,
+    ) -> Result<()> {
+        journal.step(Step::PreData);
+        let prepared = match self.known.target_schema.take() {
+            Some(schema) => self.prepare_target_schema(schema, &mut sessions.lead).await?,
+            None => self.prepare_archive_schema(&mut archive, &mut sessions.lead, journal).await?,
+        };
+        self.more_sessions(sessions, setup, journal).await?;
+
+        journal.step(Step::Data);
+        if let Prepared::TargetSchema { schema, .. } = &prepared {
+            into_target_schema::set_up(sessions.all(), schema).await?;
+        }
+        let loaded = self.rows_and_post_data(archive, sessions, journal, setup).await?;
+        let target_schema = match prepared {
+            Prepared::ArchiveSchema { opened_public } => {
+                self.finish_archive_schema(opened_public, sessions, journal).await?;
+                None
+            }
+            Prepared::TargetSchema { schema, lifted } => {
+                self.finish_target_schema(&schema, lifted, &mut sessions.lead, journal).await?;
+                Some(schema)
+            }
+        };
+
+        journal.step(Step::Verify);
+        if let Some(schema) = &target_schema {
+            self.verify_target_schema(schema, &mut sessions.lead, journal).await?;
+        }
+        self.verify(&mut sessions.lead, journal, &loaded).await?;
+        journal.report.tables = loaded.tables;
+        self.failpoints.pass(Step::Verify)?;
+
+        journal.step(Step::Analyze);
+        if target_schema.is_none() {
+            sessions.open_others(setup).await?;
+        }
+        analyze(sessions.all(), self.strongest()).await?;
+        self.failpoints.pass(Step::Analyze)?;
+        Ok(())
+    }
+
+    /// Makes the archive's schemas, types, functions and tables.
+    async fn prepare_archive_schema(
+        &self,
+        archive: &mut Archive,
+        executor: &mut Executor,
+        journal: &Journal,
+    ) -> Result<Prepared> {
+        // What is planned need not be kept twice: of many thousand tables it is many MiB.
+        if archive.has_all_entries() {
+            archive.forget_statements();
+        }
+        let opened_public = self.open_public(executor).await?;
+        self.tasks(executor, journal, &self.known.plan.pre_data, Step::PreData).await?;
+        executor.run_all(&self.known.plan.data_first.iter().collect::<Vec<_>>()).await?;
+        Ok(Prepared::ArchiveSchema { opened_public })
+    }
+
+    /// Everything between the rows and the verification, where the schema is the archive's.
+    async fn finish_archive_schema(
+        &mut self,
+        opened_public: bool,
+        sessions: &mut Sessions,
+        journal: &mut Journal,
+    ) -> Result<()> {
+        sessions.dismiss_others().await;
+        let executor = &mut sessions.lead;
+        // Before the archive's own grants, which may give the same right.
+        self.close_public(executor, opened_public).await?;
+        journal.step(Step::Privileges);
+        self.tasks(executor, journal, &self.known.plan.privileges, Step::Privileges).await?;
+        self.last(executor).await?;
+        self.extras(executor, journal).await?;
+
+        executor.become_role(&RunAs::Superuser).await?;
+        verify::objects(&mut executor.session, &self.known.plan.expected).await?;
+        for task in &self.known.plan.event_triggers {
+            executor.run(task).await?;
+        }
+        journal.report.ddl_replacements = sessions.replaced();
+        let executor = &mut sessions.lead;
+        self.settle(executor).await?;
+        let opened_public = self.open_public(executor).await?;
+        self.upgrade(executor, journal).await?;
+        self.close_public(executor, opened_public).await?;
+        self.release_stale_locks(executor, journal).await
+    }
+
+    /// Notes what the target's objects are, if they will have to be compared with the archive's.
+    pub(crate) async fn remember_target(&mut self, session: &mut Session) -> Result<()> {
+        if !self.known.contents.is_empty() && !matches!(self.known.upgrade, Upgrade::Planned { .. }) {
+            self.target_objects = Some(schema::objects(session).await?);
+        }
+        Ok(())
+    }
+
+    /// Where one transaction holds everything: all of the archive has been restored, so checks that wait for the commit
+    /// are made now, and nothing of the archive runs any more that could commit early.
+    async fn settle(&mut self, executor: &mut Executor) -> Result<()> {
+        let Some(guard) = self.guard.take() else { return Ok(()) };
+        executor.become_role(&RunAs::Owner).await?;
+        guard.lift(&mut executor.session).await?;
+        Ok(migrations::settle_constraints(executor.session.conn()).await?)
+    }
+
+    pub(crate) fn setup(&self, archive: &Archive) -> Setup {
+        let strings =
+            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+        Setup {
+            config: self.config.clone(),
+            database: self.database.clone(),
+            application: self.application.clone(),
+            strings,
+            unqualified: archive.search_path_statement().is_none(),
+            jobs: self.jobs,
+            toast_compression: self.options.toast_compression,
+            rules: self.rules(),
+        }
+    }
+
+    /// The other sessions. Fewer than were asked for are only slower.
+    async fn more_sessions(
+        &self,
+        sessions: &mut Sessions,
+        setup: &Setup,
+        journal: &mut Journal,
+    ) -> Result<()> {
+        let admitted = sessions.open_others(setup).await?;
+        let wanted = setup.jobs.get();
+        if admitted < wanted {
+            journal.notice(format!(
+                "the server admits {admitted} of the {wanted} connections that --jobs asks for (max_connections, or \
+                 the connection limit of {}); the restore goes on with {admitted}",
+                quote_ident(self.config.su_username())
+            ));
+        }
+        Ok(())
+    }
+
+    /// The most privileged role that pgmig can act as: the superuser, else `username`, which owns everything restored.
+    pub(crate) fn strongest(&self) -> &'static RunAs {
+        if self.known.facts.is_superuser { &RunAs::Superuser } else { &RunAs::Owner }
+    }
+
+    pub(crate) fn rules(&self) -> Option<Arc<Rules>> {
+        let resolution =
+            self.known.resolution.as_ref().filter(|_| !matches!(self.options.instances, Instances::Keep))?;
+        Some(Arc::new(rules_of(resolution, self.known.profile.as_ref())))
+    }
+}

@@ -1,0 +1,105 @@
+//! What the target has and the archive lacks.
+
+use crate::error::Result;
+use crate::restore::build::Build;
+use crate::restore::executor::Executor;
+use crate::restore::journal::Journal;
+use crate::restore::plan::RunAs;
+use crate::restore::report::planned::OnlyInTarget;
+use crate::server::TargetError;
+use crate::server::contents::{Extras, create_extension};
+use crate::sql::quote_ident;
+use std::collections::BTreeSet;
+
+impl Build {
+    /// What the target has and the archive lacks: extensions are made again, the rest is a warning.
+    pub(crate) async fn extras(&self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
+        executor.become_role(&RunAs::Superuser).await?;
+        let sql = "SELECT extname FROM pg_catalog.pg_extension";
+        let rows = executor.session.rows(sql, "list the restored extensions").await?;
+        let present: BTreeSet<&str> = rows.iter().map(|row| row.text(0)).collect();
+        for (name, schema) in
+            self.known.extras.extensions.iter().filter(|(name, _)| !present.contains(name.as_str()))
+        {
+            let everyone =
+                self.known.facts.database.available.get(name).is_some_and(|extension| extension.for_everyone);
+            executor.become_role(if everyone { &RunAs::Owner } else { &RunAs::Superuser }).await?;
+            match create_again(executor, name, schema).await {
+                Ok(_) => journal.notice(format!(
+                    "extension {}, which the target has and the archive lacks, was created again",
+                    quote_ident(name)
+                )),
+                Err(error) => journal.warn(format!(
+                    "the target has the extension {}, which the archive lacks: {error}",
+                    quote_ident(name)
+                )),
+            }
+        }
+        self.warn_of_lost(executor, journal).await
+    }
+
+    async fn warn_of_lost(&self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
+        executor.become_role(&RunAs::Superuser).await?;
+        let sql = "SELECT pubname FROM pg_catalog.pg_publication";
+        let rows = executor.session.rows(sql, "list the restored publications").await?;
+        let present: BTreeSet<&str> = rows.iter().map(|row| row.text(0)).collect();
+        let only = OnlyInTarget::new(&self.known.extras, &BTreeSet::new(), &present);
+        for warning in only.warnings(self.config.username()) {
+            journal.warn(warning);
+        }
+        Ok(())
+    }
+}
+
+/// What fails here must not fail all.
+async fn create_again(executor: &mut Executor, name: &str, schema: &str) -> Result<(), TargetError> {
+    let doing = "create an extension";
+    let session = &mut executor.session;
+    session.begin(doing).await?;
+    let made = session.execute(&create_extension(name, schema), doing).await;
+    match made {
+        Ok(_) => session.commit(doing).await,
+        Err(error) => {
+            session.rollback(doing).await?;
+            Err(error)
+        }
+    }
+}
+
+impl OnlyInTarget {
+    /// What of the target's is not among the extensions and publications of the archive.
+    pub(crate) fn new(target: &Extras, extensions: &BTreeSet<&str>, publications: &BTreeSet<&str>) -> Self {
+        let names = target.extensions.iter().map(|(name, _)| name);
+        let lacking = |name: &&String, present: &BTreeSet<&str>| !present.contains(name.as_str());
+        Self {
+            extensions: names.filter(|name| lacking(name, extensions)).cloned().collect(),
+            publications: target
+                .publications
+                .iter()
+                .filter(|name| lacking(name, publications))
+                .cloned()
+                .collect(),
+            of_others: target.of_others.clone(),
+        }
+    }
+
+    /// What is said of what is lost. Whether an extension can be created again, only the attempt tells.
+    pub(crate) fn warnings(&self, owner: &str) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.publications.is_empty() {
+            let lost = self.publications.join(", ");
+            warnings.push(format!("the target has publications that the archive lacks: {lost}"));
+        }
+        if !self.of_others.is_empty() {
+            let some: Vec<&str> = self.of_others.iter().take(10).map(String::as_str).collect();
+            let more = if self.of_others.len() > some.len() { ", ..." } else { "" };
+            warnings.push(format!(
+                "the target has {} relations that do not belong to {}, and they are replaced too: {}{more}",
+                self.of_others.len(),
+                quote_ident(owner),
+                some.join(", ")
+            ));
+        }
+        warnings
+    }
+}

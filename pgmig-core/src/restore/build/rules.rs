@@ -1,0 +1,27 @@
+//! The rules by which a mapping's IDs are replaced in a store.
+
+use crate::instance::Resolution;
+use crate::profile::{ColumnRef, Profile};
+use crate::rewrite::{ColumnSelector, Rules};
+
+/// The rules that a mapping amounts to in a store of this profile.
+pub(super) fn rules_of(resolution: &Resolution, profile: Option<&Profile>) -> Rules {
+    let rules = Rules::from_resolution(resolution);
+    match profile {
+        Some(profile) => {
+            let excluded = profile.excluded_columns().iter().cloned().map(selector);
+            let bytea = profile.bytea_columns().iter();
+            let bytea = bytea.map(|column| (selector(column.column_ref()), column.ids));
+            rules
+                .with_excluded(excluded)
+                .with_alias_columns(profile.alias_columns().map(selector))
+                .with_bytea(profile.bytea(), bytea)
+                .with_large_objects(profile.large_objects())
+        }
+        None => rules,
+    }
+}
+
+fn selector(column: ColumnRef) -> ColumnSelector {
+    ColumnSelector { schema: column.schema, table: column.table, column: column.column }
+}

@@ -1,0 +1,171 @@
+//! Rows of a plain script that comes in a stream. Which tables they belong to, and what comes after them, is only known
+//! when it comes: each table is planned when its rows are next, and the rest when all of them are loaded.
+
+use crate::archive::{Archive, ArchiveText, DumpId, EntryKind};
+use crate::backup::store::instance_columns;
+use crate::error::Result;
+use crate::progress::Event;
+use crate::restore::build::Build;
+use crate::restore::build::data::Roots;
+use crate::restore::build::late_instances::LateResolution;
+use crate::restore::catalogs::tables::TableFacts;
+use crate::restore::error::RestoreError;
+use crate::restore::journal::Journal;
+use crate::restore::load::crew::{Crew, LoadWork};
+use crate::restore::load::graph::Graph;
+use crate::restore::load::loaded::Loaded;
+use crate::restore::load::sessions::{Sessions, Setup};
+use crate::restore::load::stream::{self, Reading};
+use crate::restore::options::Instances;
+use crate::restore::plan::partial;
+use crate::restore::plan::planner::Planner;
+use crate::restore::plan::{Plan, RunAs};
+use crate::restore::preflight::instances::LateInstances;
+use crate::restore::refusal::Refusal;
+use crate::thread::on_thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Encodings of scripts whose texts need no conversion.
+const NEEDS_NO_CONVERSION: [&str; 3] = ["UTF8", "UNICODE", "SQL_ASCII"];
+
+impl Build {
+    /// Loads the rows as they come, then makes what the script has after them, one entry after the other.
+    pub(crate) async fn rows_of_script(
+        &mut self,
+        archive: Archive,
+        sessions: &mut Sessions,
+        journal: &mut Journal,
+        setup: &Setup,
+    ) -> Result<Loaded> {
+        let encoding = archive.encoding().unwrap_or("UTF8");
+        if !NEEDS_NO_CONVERSION.contains(&encoding) {
+            return Err(Refusal::ScriptEncoding(encoding.to_owned()).into());
+        }
+        let archive = Arc::new(Mutex::new(archive));
+        let (mut rules, no_roots) = (setup.rules.clone(), Roots::new());
+        let mut loaded = Loaded::default();
+        sessions.lead.become_role(&RunAs::Superuser).await?;
+        // Which tables there are is known by now; which rules there will be is not.
+        let facts = TableFacts::read(&mut sessions.lead.session).await?;
+        while let Some(id) = read_on(&archive).await? {
+            self.plan_data(&locked(&archive), id)?;
+            let late = LateResolution::default();
+            let reading = self.reading(&facts, setup.strings, rules.clone(), &late);
+            let roots = if rules.is_some() { &facts.roots } else { &no_roots };
+            let some = self.load_next(&archive, sessions, journal, setup, reading, roots).await?;
+            add(&mut loaded, some);
+            journal.report.large_objects = (loaded.large_objects.objects, loaded.large_objects.bytes);
+            self.note_late(sessions, &late, &loaded).await?;
+            rules = self.rules();
+        }
+        self.plan_rest(&archive, journal)?;
+        if loaded.large_objects.objects == 0 {
+            sessions.lead.run_all(&self.known.plan.data_first.iter().collect::<Vec<_>>()).await?;
+        }
+        self.make_rest(&archive, sessions, journal, setup).await?;
+        Ok(loaded)
+    }
+
+    /// Plans the data of one entry, which comes next.
+    fn plan_data(&mut self, archive: &Archive, id: DumpId) -> Result<()> {
+        partial::refuse(archive.entries())?;
+        let Some(entry) = archive.entry(id) else { return Ok(()) };
+        if entry.kind == EntryKind::Blobs {
+            self.known.plan.large_objects.push(id);
+            return Ok(());
+        }
+        Arc::make_mut(&mut self.known.plan.tables).extend(Planner::table_of(
+            archive,
+            &self.known.facts,
+            entry,
+        ));
+        if let (Instances::Map(_), Some(profile)) = (&self.options.instances, &self.known.profile)
+            && let Some(tenant) = profile.tenant()
+            && tenant.is(text(entry.namespace.as_ref()), entry.tag.to_str().unwrap_or_default())
+        {
+            self.known.late = Some(LateInstances { dump_id: id, columns: instance_columns(tenant) });
+        }
+        Ok(())
+    }
+
+    async fn load_next(
+        &self,
+        archive: &Arc<Mutex<Archive>>,
+        sessions: &mut Sessions,
+        journal: &Journal,
+        setup: &Setup,
+        reading: Reading,
+        roots: &Roots,
+    ) -> Result<Loaded> {
+        sessions.lead.become_role(&RunAs::Superuser).await?;
+        let (graph, encoding, counter) = {
+            let archive = locked(archive);
+            let graph = Graph::of(&archive, &self.known.plan.tables, &[], roots);
+            let encoding = archive.encoding().filter(|encoding| *encoding != "UTF8").map(str::to_owned);
+            (graph, encoding, archive.bytes_read())
+        };
+        let progress = Arc::clone(&journal.progress);
+        let on_bytes =
+            || progress.event(&Event::ArchiveRead { bytes: counter.get(), total: None, left: None });
+        let feeds = stream::start_next(Arc::clone(archive), reading)?;
+        let job = LoadWork { encoding, on_bytes: &on_bytes, ..self.job(setup, roots, progress.as_ref()) };
+        let connections = sessions.all();
+        Crew::new(&job, graph, connections.len()).run(connections, Some(feeds)).await
+    }
+
+    /// Plans everything, now that all entries are known. What has been made already is as it was planned.
+    fn plan_rest(&mut self, archive: &Arc<Mutex<Archive>>, journal: &mut Journal) -> Result<()> {
+        let mut archive = locked(archive);
+        archive.transcode(&mut |bytes| {
+            String::from_utf8(bytes.to_vec()).map_err(|_| "it is not valid UTF-8".to_owned())
+        })?;
+        let plan = Plan::new(&archive, &self.known.facts)?;
+        if plan.pre_data != self.known.plan.pre_data {
+            let reason = "the script's definitions are not what they were before its rows".to_owned();
+            return Err(RestoreError::Internal(reason).into());
+        }
+        for notice in plan.notices.iter().filter(|notice| !self.known.plan.notices.contains(notice)) {
+            journal.note(notice.clone());
+        }
+        self.known.plan = plan;
+        Ok(())
+    }
+
+    async fn make_rest(
+        &mut self,
+        archive: &Arc<Mutex<Archive>>,
+        sessions: &mut Sessions,
+        journal: &Journal,
+        setup: &Setup,
+    ) -> Result<()> {
+        let roots = Roots::new();
+        let graph = Graph::of(&locked(archive), &self.known.plan.tables, &self.tasks_after_rows(), &roots);
+        let progress = Arc::clone(&journal.progress);
+        let job = LoadWork { tasks: self.tasks_after_rows(), ..self.job(setup, &roots, progress.as_ref()) };
+        let connections = sessions.all();
+        Crew::new(&job, graph, connections.len()).run(connections, None).await?;
+        Ok(())
+    }
+}
+
+/// Whose data come next.
+async fn read_on(archive: &Arc<Mutex<Archive>>) -> Result<Option<DumpId>> {
+    let archive = Arc::clone(archive);
+    on_thread("pgmig-archive", move || Ok(locked(&archive).read_entries()?)).await
+}
+
+/// Never contended: whoever reads is waited for.
+fn locked(archive: &Arc<Mutex<Archive>>) -> MutexGuard<'_, Archive> {
+    archive.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn add(loaded: &mut Loaded, more: Loaded) {
+    loaded.tables.extend(more.tables);
+    loaded.leftovers.extend(more.leftovers);
+    loaded.large_objects.objects += more.large_objects.objects;
+    loaded.large_objects.bytes += more.large_objects.bytes;
+}
+
+fn text(text: Option<&ArchiveText>) -> &str {
+    text.and_then(|text| text.to_str().ok()).unwrap_or_default()
+}

@@ -1,0 +1,144 @@
+//! The schema upgrade of the staging database, or why there is none.
+
+use crate::error::Result;
+use crate::migrations::{self, History, UpgradePlan};
+use crate::profile::Profile;
+use crate::progress::{Event, Step};
+use crate::restore::build::Build;
+use crate::restore::catalogs::schema;
+use crate::restore::executor::Executor;
+use crate::restore::journal::Journal;
+use crate::restore::plan::RunAs;
+use crate::restore::preflight::upgrade_path::{self, Obstacle, Upgrade};
+use crate::restore::refusal::Refusal;
+use crate::restore::report::restored::MigrationReport;
+use crate::server::session::Session;
+
+impl Build {
+    /// Brings the store to the target's release.
+    pub(crate) async fn upgrade(&mut self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
+        journal.step(Step::Upgrade);
+        let upgrade = std::mem::replace(&mut self.known.upgrade, Upgrade::NotAStore);
+        let Some(profile) = self.known.profile.clone() else {
+            self.failpoints.pass(Step::Upgrade)?;
+            if matches!(upgrade, Upgrade::NotWanted) {
+                return Ok(());
+            }
+            return self.refuse_other_schema(executor, &Obstacle::NoStore).await;
+        };
+        let upgrade = match upgrade {
+            Upgrade::Later { goal, own } => {
+                executor.become_role(&RunAs::Owner).await?;
+                let history = History::read(executor.session.conn(), &profile).await?;
+                let upgrade = upgrade_path::decide(history, goal, &profile, self.known.migrations.as_ref())?;
+                if let Upgrade::AsItIs { obstacle } = &upgrade {
+                    let warnings =
+                        upgrade_path::warnings(obstacle, self.known.migrations.as_ref(), own.as_ref());
+                    warnings.into_iter().for_each(|notice| journal.note(notice));
+                }
+                upgrade
+            }
+            known => known,
+        };
+        if let Upgrade::NotWanted = upgrade {
+            journal.notice(
+                "the archive's schema was restored as it is, without an upgrade (--schema archive)"
+                    .to_owned(),
+            );
+            return Ok(self.failpoints.pass(Step::Upgrade)?);
+        }
+        if let Upgrade::Planned { plan } = upgrade {
+            if executor.session.is_one_transaction() {
+                // Known only now, where the archive is a stream.
+                let version = executor.session.server_version();
+                migrations::check_in_one_transaction(&plan, upgrade_path::split_migration, version)?;
+            }
+            return self.migrate(executor, &profile, &plan, journal).await;
+        }
+        self.failpoints.pass(Step::Upgrade)?;
+        let obstacle = match upgrade {
+            Upgrade::AsItIs { obstacle } => obstacle,
+            _ => Obstacle::NoHistory,
+        };
+        upgrade_path::require(self.options.schema, &obstacle)?;
+        self.refuse_other_schema(executor, &obstacle).await?;
+        journal.notice(format!("the archive's schema was restored as it is, without an upgrade: {obstacle}"));
+        Ok(())
+    }
+
+    /// Applies the migrations, as `username`: on a connection of their own, or in the one transaction.
+    async fn migrate(
+        &self,
+        executor: &mut Executor,
+        profile: &Profile,
+        plan: &UpgradePlan,
+        journal: &mut Journal,
+    ) -> Result<()> {
+        let version = |version: i64| profile.releases().schema_version(version);
+        journal.report.source_version = plan.from().map(version);
+        journal.report.target_version = Some(version(plan.to()));
+        if executor.session.is_one_transaction() {
+            self.migrate_in(&mut executor.session, profile, plan, journal).await?;
+        } else {
+            let mut session = Session::open(&self.config, &self.database, &self.application).await?;
+            session.execute("SET synchronous_commit = off", "set up the session").await?;
+            self.migrate_in(&mut session, profile, plan, journal).await?;
+            session.close().await;
+        }
+        if plan.is_empty() {
+            self.failpoints.pass(Step::Upgrade)?;
+        }
+        Ok(())
+    }
+
+    async fn migrate_in(
+        &self,
+        session: &mut Session,
+        profile: &Profile,
+        plan: &UpgradePlan,
+        journal: &mut Journal,
+    ) -> Result<()> {
+        session.execute("SET check_function_bodies = on", "set up the session").await?;
+        session.become_role(Some(self.config.username())).await?;
+        let mut upgrade =
+            migrations::Upgrade::begin(session.conn(), profile, plan, upgrade_path::split_migration).await?;
+        let total = plan.migrations().len();
+        let mut number = 0;
+        while let Some(next) = upgrade.upcoming() {
+            number += 1;
+            let (version, description) = (next.version(), next.description());
+            journal.progress.event(&Event::MigrationBegan { version, description, number, total });
+            let Some(done) = upgrade.next().await? else { break };
+            let (version, description, took) = (done.version, &*done.description, done.took);
+            journal.progress.event(&Event::MigrationEnded { version, description, took });
+            let (version, description, took) = (done.version, done.description, done.took);
+            journal.report.migrations.push(MigrationReport { version, description, took });
+            self.failpoints.pass(Step::Upgrade)?;
+        }
+        upgrade.finish().await?;
+        session.execute("SET check_function_bodies = off", "set the session up again").await?;
+        Ok(())
+    }
+
+    /// What is no store, or one whose history is unknown, replaces an empty target or one that looks the same.
+    async fn refuse_other_schema(&mut self, executor: &mut Executor, obstacle: &Obstacle) -> Result<()> {
+        if self.known.contents.is_empty() {
+            return Ok(());
+        }
+        executor.become_role(&RunAs::Superuser).await?;
+        let differences = match self.target_objects.take() {
+            Some(before) => schema::between(schema::objects(&mut executor.session).await?, before),
+            None => {
+                let mut target = Session::open(&self.config, &self.target, &self.application).await?;
+                let differences = schema::differences(&mut executor.session, &mut target).await;
+                target.close().await;
+                differences?
+            }
+        };
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let (history, advice) = (obstacle.in_brackets(), obstacle.advice());
+        Err(Refusal::UnknownHistory { history, advice, differences, is_foreseen: false }.into())
+    }
+}

@@ -1,0 +1,207 @@
+//! Does the staging database hold what the archive holds?
+
+use super::Build;
+use crate::error::Result;
+use crate::instance::{Instance, InstanceId};
+use crate::profile::Profile;
+use crate::restore::catalogs::instances;
+use crate::restore::error::RestoreError;
+use crate::restore::executor::Executor;
+use crate::restore::journal::Journal;
+use crate::restore::load::loaded::Loaded;
+use crate::restore::plan::RunAs;
+use crate::restore::plan::expected::{Expected, ObjectKind};
+use crate::restore::report::restored::MappedInstance;
+use crate::server::session::{Session, TextRow};
+use std::collections::{BTreeSet, HashMap};
+
+/// How many large objects are opened by one statement: each takes memory until its end.
+const LARGE_OBJECTS_AT_ONCE: usize = 1000;
+
+/// Every object of the plan exists, every index and constraint is valid where the archive's is.
+pub(crate) async fn objects(staging: &mut Session, expected: &[Expected]) -> Result<()> {
+    let mut faults = missing(staging, expected).await?;
+    faults.extend(invalid(staging, expected).await?);
+    if faults.is_empty() { Ok(()) } else { Err(RestoreError::Verification(faults).into()) }
+}
+
+/// Looks through the catalogs row by row: of 20,000 tables they are long.
+async fn missing(staging: &mut Session, expected: &[Expected]) -> Result<Vec<String>> {
+    let sql = "\
+        SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'f' THEN 'table' \
+            WHEN 'v' THEN 'view' WHEN 'm' THEN 'view' WHEN 'S' THEN 'sequence' ELSE 'index' END, \
+            n.nspname, '', c.relname \
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'i', 'I') AND n.nspname !~ '^pg_toast' \
+        UNION ALL SELECT 'schema', '', '', nspname FROM pg_catalog.pg_namespace \
+        UNION ALL SELECT 'extension', '', '', extname FROM pg_catalog.pg_extension \
+        UNION ALL SELECT 'type', n.nspname, '', t.typname \
+        FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
+        UNION ALL SELECT 'constraint', n.nspname, c.relname, k.conname FROM pg_catalog.pg_constraint k \
+        JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        UNION ALL SELECT 'trigger', n.nspname, c.relname, g.tgname FROM pg_catalog.pg_trigger g \
+        JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        UNION ALL SELECT 'policy', n.nspname, c.relname, p.polname FROM pg_catalog.pg_policy p \
+        JOIN pg_catalog.pg_class c ON c.oid = p.polrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        UNION ALL SELECT 'rule', n.nspname, c.relname, r.rulename FROM pg_catalog.pg_rewrite r \
+        JOIN pg_catalog.pg_class c ON c.oid = r.ev_class JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        UNION ALL SELECT DISTINCT 'function', n.nspname, '', p.proname \
+        FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+        WHERE n.nspname <> 'pg_catalog'";
+    // Overloaded functions share a place.
+    let places: HashMap<_, usize> =
+        expected.iter().enumerate().map(|(place, object)| (object.key(), place)).collect();
+    let mut found = vec![false; expected.len()];
+    let note = |row: TextRow| {
+        let Some(kind) = ObjectKind::from_name(row.text(0)) else { return };
+        for name in names(row.text(2), row.text(3)) {
+            if let Some(found) =
+                places.get(&(kind, row.text(1), &name)).and_then(|place| found.get_mut(*place))
+            {
+                *found = true;
+            }
+        }
+    };
+    staging.each_row(sql, "list the restored objects", note).await?;
+    let is_missing = |object: &&Expected| {
+        let place = places.get(&object.key());
+        place.and_then(|place| found.get(*place)) != Some(&true)
+    };
+    Ok(expected.iter().filter(is_missing).map(|object| format!("{} is missing", object.label)).collect())
+}
+
+/// How archives name what belongs to a table (`table` is "" for what does not): as `table name`, and those of PostgreSQL
+/// 9.x as `name`.
+fn names(table: &str, name: &str) -> impl Iterator<Item = String> {
+    let with_table = (!table.is_empty()).then(|| format!("{table} {name}"));
+    with_table.into_iter().chain([name.to_owned()])
+}
+
+/// Indexes and constraints that are not valid. A constraint may be `NOT VALID` in the archive itself; the index
+/// of a partitioned table is invalid as long as a partition lacks its own, and can be so in the archive too.
+async fn invalid(staging: &mut Session, expected: &[Expected]) -> Result<Vec<String>> {
+    let sql = "\
+        SELECT n.nspname, c.relname, k.conname FROM pg_catalog.pg_constraint k \
+        JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        WHERE NOT k.convalidated";
+    let not_validated = staging.rows(sql, "look for constraints that are not valid").await?;
+    // A constraint that stands in its table's definition can be NOT VALID there; those are not in `expected`.
+    let mut may_be_invalid: HashMap<(&str, &str), bool> = HashMap::new();
+    for object in expected.iter().filter(|object| object.kind == ObjectKind::Constraint) {
+        *may_be_invalid.entry((&object.schema, &object.name)).or_default() |= object.may_be_invalid;
+    }
+    let faulty = |schema: &str, table: &str, name: &str| {
+        let known: Vec<bool> = names(table, name)
+            .filter_map(|name| may_be_invalid.get(&(schema, name.as_str())).copied())
+            .collect();
+        !known.is_empty() && !known.contains(&true)
+    };
+    let mut faults: Vec<String> = not_validated
+        .iter()
+        .filter(|row| faulty(row.text(0), row.text(1), row.text(2)))
+        .map(|row| {
+            format!("constraint {} of table {}.{} is not valid", row.text(2), row.text(0), row.text(1))
+        })
+        .collect();
+    let sql = "SELECT i.indexrelid::pg_catalog.regclass FROM pg_catalog.pg_index i \
+               JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+               WHERE c.relkind = 'i' AND NOT (i.indisvalid AND i.indisready)";
+    let indexes = staging.rows(sql, "look for indexes that are not valid").await?;
+    faults.extend(indexes.iter().map(|row| format!("index {} is not valid", row.text(0))));
+    Ok(faults)
+}
+
+/// The staging database holds `count` large objects with `bytes` bytes in all.
+pub(crate) async fn large_objects(staging: &mut Session, count: u64, bytes: u64) -> Result<()> {
+    let doing = "count the restored large objects";
+    let (mut last, mut found, mut length) = (0_u64, 0_u64, 0_u64);
+    loop {
+        // 262144 is INV_READ, 2 is SEEK_END.
+        let sql = format!(
+            "SELECT max(o.oid), count(*), \
+             COALESCE(sum(pg_catalog.lo_lseek64(pg_catalog.lo_open(o.oid, 262144), 0, 2)), 0) \
+             FROM (SELECT oid FROM pg_catalog.pg_largeobject_metadata WHERE oid > {last} \
+                   ORDER BY oid LIMIT {LARGE_OBJECTS_AT_ONCE}) o"
+        );
+        let rows = staging.rows(&sql, doing).await?;
+        let Some(row) = rows.first().filter(|row| row.number::<u64>(1) > 0) else { break };
+        last = row.number(0);
+        found += row.number::<u64>(1);
+        length += row.number::<u64>(2);
+    }
+    if (found, length) == (count, bytes) {
+        return Ok(());
+    }
+    let fault = format!("{found} large objects with {length} bytes instead of {count} with {bytes}");
+    Err(RestoreError::Verification(vec![fault]).into())
+}
+
+impl Build {
+    pub(super) async fn verify(
+        &self,
+        executor: &mut Executor,
+        journal: &mut Journal,
+        loaded: &Loaded,
+    ) -> Result<()> {
+        // The archive may have taken their owner's right to read large objects.
+        executor.become_role(self.strongest()).await?;
+        let objects = loaded.large_objects;
+        // A dump of definitions only makes large objects, and has nothing to fill them with.
+        let has_contents = !self.known.plan.large_objects.is_empty();
+        let count = if has_contents { objects.objects } else { self.known.plan.large_objects_made };
+        large_objects(&mut executor.session, count, objects.bytes).await?;
+        if !loaded.leftovers.is_empty() {
+            let fault = |(table, count): &(String, u64)| {
+                format!("table {table}: {count} instance IDs were left that should have been replaced")
+            };
+            let faults = loaded.leftovers.iter().map(fault).collect();
+            return Err(RestoreError::Verification(faults).into());
+        }
+        self.verify_instances(executor, journal).await
+    }
+
+    /// Reads the table of instances. A superuser sees all rows; from its owner FORCE ROW LEVEL SECURITY would hide
+    /// some, so for an owner it is lifted in a transaction that is rolled back.
+    async fn instances_in_staging(
+        &self,
+        executor: &mut Executor,
+        profile: &Profile,
+    ) -> Result<Vec<Instance>> {
+        if self.known.facts.is_superuser {
+            executor.become_role(&RunAs::Superuser).await?;
+            return instances::instances_of(&mut executor.session, profile).await;
+        }
+        let doing = "read the restored instances";
+        let forced = self.forced_tables(executor).await?;
+        executor.session.begin(doing).await?;
+        for table in &forced {
+            let lift = format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY");
+            executor.session.execute(&lift, doing).await?;
+        }
+        let found = instances::instances_of(&mut executor.session, profile).await?;
+        executor.session.rollback(doing).await?;
+        Ok(found)
+    }
+
+    /// The instances in staging are the mapped ones' targets and those that needed no mapping.
+    async fn verify_instances(&self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
+        let (Some(resolution), Some(profile)) = (&self.known.resolution, &self.known.profile) else {
+            return Ok(());
+        };
+        let found = self.instances_in_staging(executor, profile).await?;
+        let found: BTreeSet<InstanceId> = found.into_iter().map(|instance| instance.id).collect();
+        let wanted: BTreeSet<InstanceId> =
+            resolution.instances.iter().map(|instance| instance.target).collect();
+        let mut faults: Vec<String> =
+            wanted.difference(&found).map(|id| format!("instance {id} is missing")).collect();
+        faults.extend(found.difference(&wanted).map(|id| format!("instance {id} should not be there")));
+        if !faults.is_empty() {
+            return Err(RestoreError::Verification(faults).into());
+        }
+        let mapped = resolution.instances.iter();
+        journal.report.instances = mapped
+            .map(|instance| MappedInstance { source: instance.source.clone(), target: instance.target })
+            .collect();
+        Ok(())
+    }
+}

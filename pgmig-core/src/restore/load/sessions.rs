@@ -1,0 +1,123 @@
+//! The sessions that build the staging database, all set up alike.
+
+use crate::error::Result;
+use crate::restore::executor::Executor;
+use crate::restore::load::bulk::BulkSettings;
+use crate::restore::options::ToastCompression;
+use crate::rewrite::Rules;
+use crate::server::connect::has_no_slot;
+use crate::server::session::Session;
+use crate::server::{TargetConfig, TargetError};
+use crate::sql::StandardStrings;
+use futures_util::future::join_all;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+/// How sessions on the staging database are made.
+pub(crate) struct Setup {
+    pub(crate) config: TargetConfig,
+    /// The staging database.
+    pub(crate) database: String,
+    pub(crate) application: String,
+    pub(crate) strings: StandardStrings,
+    /// Whether the archive names objects without their schema, and says no search_path.
+    pub(crate) unqualified: bool,
+    /// How many work at the same time.
+    pub(crate) jobs: NonZeroUsize,
+    pub(crate) toast_compression: ToastCompression,
+    /// Rules for the literals of DDL.
+    pub(crate) rules: Option<Arc<Rules>>,
+}
+
+/// The sessions: one that does what is done once, and others that work beside it.
+pub(crate) struct Sessions {
+    pub(crate) lead: Executor,
+    others: Vec<Executor>,
+    settings: BulkSettings,
+    /// Replacements in DDL by sessions that are closed.
+    replaced: u64,
+}
+
+impl Sessions {
+    /// Opens the first session.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached, or refuses the settings.
+    pub(crate) async fn open(setup: &Setup) -> Result<Self> {
+        Self::of(Session::open(&setup.config, &setup.database, &setup.application).await?, setup).await
+    }
+
+    /// Takes a session that works alone.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses the settings.
+    pub(crate) async fn of(mut session: Session, setup: &Setup) -> Result<Self> {
+        let settings = BulkSettings::of_server(&mut session, setup.jobs, setup.toast_compression).await?;
+        let lead = setup.executor(session, &settings).await?;
+        Ok(Self { lead, others: Vec::new(), settings, replaced: 0 })
+    }
+
+    /// The session that works alone.
+    pub(crate) fn into_lead(self) -> Session {
+        self.lead.session
+    }
+
+    /// Opens the other sessions, as many as the server admits; where it does not admit all, one connection is left to
+    /// others. Returns how many sessions there are now.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached any more, or refuses the settings.
+    pub(crate) async fn open_others(&mut self, setup: &Setup) -> Result<usize> {
+        let open = || Session::open_another(&setup.config, &setup.database, &setup.application);
+        let opened: Vec<Result<Session, TargetError>> = join_all((1..setup.jobs.get()).map(|_| open())).await;
+        let mut refused = false;
+        for session in opened {
+            match session {
+                Ok(session) => self.others.push(setup.executor(session, &self.settings).await?),
+                Err(error) if has_no_slot(&error) => refused = true,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if refused && let Some(executor) = self.others.pop() {
+            self.replaced += executor.replaced;
+            executor.session.close().await;
+        }
+        Ok(self.others.len() + 1)
+    }
+
+    /// Closes the other sessions: what follows needs one only, and perhaps another of its own.
+    pub(crate) async fn dismiss_others(&mut self) {
+        let others = std::mem::take(&mut self.others);
+        self.replaced += others.iter().map(|executor| executor.replaced).sum::<u64>();
+        join_all(others.into_iter().map(|executor| executor.session.close())).await;
+    }
+
+    /// All of them.
+    pub(crate) fn all(&mut self) -> Vec<&mut Executor> {
+        std::iter::once(&mut self.lead).chain(&mut self.others).collect()
+    }
+
+    /// Replacements in DDL so far, when the others are dismissed.
+    pub(crate) fn replaced(&self) -> u64 {
+        self.replaced + self.lead.replaced
+    }
+
+    /// Says good-bye to the server.
+    pub(crate) async fn close(self) {
+        let sessions = self.others.into_iter().chain([self.lead]).map(|executor| executor.session.close());
+        join_all(sessions).await;
+    }
+}
+
+impl Setup {
+    async fn executor(&self, session: Session, settings: &BulkSettings) -> Result<Executor> {
+        let mut sql = settings.to_sql();
+        if self.unqualified {
+            sql.push_str("SET search_path = public, pg_catalog;");
+        }
+        Executor::new(session, self.config.username(), self.strings, self.rules.clone(), &sql).await
+    }
+}

@@ -1,0 +1,59 @@
+//! The facts about the cluster, and about the database to restore into, that a plan depends on.
+
+use super::not_ours::NotOurs;
+use super::roles::Roles;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The facts about the cluster, and about the database before anything is restored.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    /// The server's version as a number, 150018 for 15.18.
+    pub(crate) server_version: i32,
+    /// The role that connects.
+    pub(crate) login: String,
+    /// Whether it is a superuser.
+    pub(crate) is_superuser: bool,
+    /// Whether `username` owns schema public, directly or through a role.
+    pub(crate) owner_owns_public: bool,
+    /// Whether `username` is a superuser.
+    pub(crate) owner_is_superuser: bool,
+    /// The roles of the cluster.
+    pub(crate) roles: Roles,
+    /// The tablespaces that `username` can use.
+    pub(crate) tablespaces: BTreeSet<String>,
+    /// The database to restore into.
+    pub(crate) database: EmptyDatabase,
+}
+
+/// An extension that the server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extension {
+    /// Whether any role with CREATE on the database may create it (a trusted extension).
+    pub(crate) for_everyone: bool,
+}
+
+/// The rights of `username` on a schema that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SchemaRights {
+    /// Whether `username` owns it, directly or through a role.
+    pub(crate) owns: bool,
+    /// Whether `username` may create objects in it.
+    pub(crate) creates: bool,
+}
+
+/// A database before anything is restored into it: a new one, or the target after clearing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EmptyDatabase {
+    /// Extensions that exist (plpgsql).
+    pub(crate) extensions: BTreeSet<String>,
+    /// Extensions that the server has.
+    pub(crate) available: BTreeMap<String, Extension>,
+    /// Schemas that exist and that a new database would not have in this state.
+    pub(crate) schemas: BTreeMap<String, SchemaRights>,
+    /// Foreign data wrappers that `username` may use.
+    pub(crate) wrappers: BTreeSet<String>,
+    /// Objects of other roles.
+    pub(crate) not_ours: NotOurs,
+    /// Whether `username` may not create schemas, extensions and publications.
+    pub(crate) closed: bool,
+}

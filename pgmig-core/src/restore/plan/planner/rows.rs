@@ -1,0 +1,106 @@
+//! Plans the loading of rows.
+
+use super::Planner;
+use crate::archive::{Archive, DumpId, Entry, EntryKind};
+use crate::copy::CopyStatement;
+use crate::progress::{Notice, Severity};
+use crate::restore::plan::entry::{qualified_name, sql};
+use crate::restore::plan::words::words;
+use crate::restore::plan::{RowForm, RunAs, TableLoad};
+use crate::sql::QualifiedName;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+impl Planner<'_> {
+    /// Plans the rows of a TABLE DATA entry, if it has any.
+    pub(crate) fn table_data(&mut self, entry: &Entry) {
+        if !entry.has_data() {
+            return;
+        }
+        let table = qualified_name(entry);
+        let statement = entry.copy_statement.as_ref().and_then(|text| text.to_str().ok());
+        let form = match statement.filter(|text| !text.is_empty()).map(CopyStatement::parse) {
+            Some(Ok(mut copy)) => {
+                if copy.table.schema.is_none() {
+                    copy.table.schema.clone_from(&table.schema);
+                }
+                RowForm::Copy(copy)
+            }
+            // Without a COPY statement, or with one that cannot be parsed, the block is read as INSERT statements.
+            _ => RowForm::Inserts { schema: self.schema_setting(entry) },
+        };
+        // A superuser runs no INSERT statements of the archive: they are SQL. COPY data are only rows.
+        let as_superuser = self.facts.is_superuser && matches!(form, RowForm::Copy(_));
+        let is_created = self.tables.contains(&table);
+        let run_as = if as_superuser && !is_created { RunAs::Superuser } else { RunAs::Owner };
+        let load = TableLoad {
+            dump_id: entry.dump_id,
+            table,
+            form,
+            run_as,
+            alone: !is_created,
+            last: false,
+            into: None,
+        };
+        Arc::make_mut(&mut self.plan.tables).push(load);
+    }
+
+    /// Marks tables whose rows depend on rows of other tables. pg_dump writes such dependencies for tables of extensions
+    /// that refer to each other.
+    pub(crate) fn order_dependent_rows(&mut self) {
+        let data: HashSet<DumpId> = self.plan.tables.iter().map(|load| load.dump_id).collect();
+        let entries = self.archive.entries().iter().filter(|entry| data.contains(&entry.dump_id));
+        let mut ordered = HashSet::new();
+        for entry in entries {
+            for before in entry.dependencies.iter().filter(|id| data.contains(id)) {
+                ordered.extend([*before, entry.dump_id]);
+            }
+        }
+        for load in Arc::make_mut(&mut self.plan.tables) {
+            load.alone |= ordered.contains(&load.dump_id);
+        }
+    }
+
+    /// Warns of tables without an entry for their rows. pg_dump writes one for every table, even for an empty one, unless
+    /// the rows were excluded.
+    pub(crate) fn warn_of_missing_rows(&mut self) {
+        let is_data = |entry: &&Entry| entry.kind == EntryKind::TableData;
+        let with_rows: HashSet<String> = self
+            .archive
+            .entries()
+            .iter()
+            .filter(is_data)
+            .map(|entry| qualified_name(entry).to_string())
+            .collect();
+        let without: Vec<String> = self
+            .archive
+            .entries()
+            .iter()
+            .filter(|entry| entry.kind == EntryKind::Table && !self.is_partitioned(entry))
+            .map(|entry| qualified_name(entry).to_string())
+            .filter(|table| !with_rows.contains(table))
+            .collect();
+        if without.is_empty() {
+            return;
+        }
+        let some = without.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if without.len() > 10 { ", ..." } else { "" };
+        let text = format!(
+            "the archive defines tables whose rows it does not hold (was it made with --schema-only or \
+             --exclude-table-data?), so they will be empty: {some}{more}"
+        );
+        self.plan.notices.push(Notice { severity: Severity::Warning, text });
+    }
+
+    /// Whether a table is partitioned, and so has no rows of its own. Archives older than 1.16 say so in its definition only.
+    pub(crate) fn is_partitioned(&self, entry: &Entry) -> bool {
+        let by = ["partition", "by"];
+        entry.relation_kind == Some('p') || sql(entry).is_some_and(|sql| words(sql, self.strings, &by))
+    }
+}
+
+/// The tables that an archive creates.
+pub(crate) fn created_tables(archive: &Archive) -> HashSet<QualifiedName> {
+    let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table);
+    tables.map(qualified_name).collect()
+}

@@ -1,0 +1,45 @@
+//! Connections for looking: to the maintenance database, and into the target.
+
+use crate::error::Result;
+use crate::server::session::Session;
+use crate::server::{TargetConfig, TargetError};
+use crate::sql::quote_literal;
+
+/// Connects to the maintenance database: `postgres`, else `template1`. Where `su_username` may connect to neither, to
+/// the target itself, which then cannot be renamed.
+pub(crate) async fn open_control(config: &TargetConfig, application: &str) -> Result<(Session, String)> {
+    for database in MAINTENANCE.into_iter().filter(|database| *database != config.database()) {
+        match Session::open(config, database, application).await {
+            Err(error) if is_closed(&error) => {}
+            session => return Ok((session?, database.to_owned())),
+        }
+    }
+    Ok((Session::open(config, config.database(), application).await?, config.database().to_owned()))
+}
+
+/// Connects to the target, to look into it: as `username` where `su_username` does not inherit its rights.
+pub(crate) async fn open_inside(config: &TargetConfig, application: &str) -> Result<Session> {
+    let mut session = Session::open(config, config.database(), application).await?;
+    // Compiling the queries of the catalogs takes longer than running them.
+    session.execute("SET jit = off", "set up the session").await?;
+    let owner = config.username();
+    let inherits = format!("SELECT pg_catalog.pg_has_role(session_user, {}, 'USAGE')", quote_literal(owner));
+    // From 16 on, membership alone does not allow SET ROLE.
+    let right = if session.server_version() >= 160_000 { "SET" } else { "MEMBER" };
+    let becomes = format!("SELECT pg_catalog.pg_has_role(session_user, {}, '{right}')", quote_literal(owner));
+    let doing = "read whether su_username has the rights of username";
+    if !session.holds(&inherits, doing).await? && session.holds(&becomes, doing).await? {
+        session.become_role(Some(owner)).await?;
+    }
+    Ok(session)
+}
+
+/// Databases to be connected to while another one is replaced, the best first.
+const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
+
+/// Whether another database may be open to us where this one is not.
+fn is_closed(error: &TargetError) -> bool {
+    const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    matches!(error, TargetError::UnknownDatabase { .. } | TargetError::NotAdmitted { .. })
+        || error.sqlstate() == Some(INSUFFICIENT_PRIVILEGE)
+}

@@ -1,0 +1,107 @@
+//! What is asked of the cluster before a restore is planned, and which rights each strategy takes.
+
+use crate::error::Result;
+use crate::restore::plan::Facts;
+use crate::restore::plan::facts::{EmptyDatabase, Extension};
+use crate::restore::plan::roles::Roles;
+use crate::server::TargetConfig;
+use crate::server::catalog::{DatabaseFacts, RoleFacts};
+use crate::server::session::Session;
+use crate::sql::quote_literal;
+
+/// The oldest server that restores are made on: the catalogs and functions that are asked exist from 12 on.
+const OLDEST_SERVER: i32 = 120_000;
+
+/// The rights that a swap takes and the roles lack.
+pub(crate) fn swap_rights(
+    server_version: i32,
+    config: &TargetConfig,
+    target: &DatabaseFacts,
+    roles: &RoleFacts,
+) -> Vec<String> {
+    let login = config.su_username();
+    let mut reasons: Vec<String> = too_old(server_version).into_iter().collect();
+    if !roles.may_create_databases {
+        reasons.push(format!("su_username {login} may not create databases (ALTER ROLE ... CREATEDB)"));
+    }
+    if !roles.may_become_database_owner {
+        reasons.push(format!(
+            "su_username {login} cannot become {}, who owns the database (GRANT that role to it)",
+            target.owner
+        ));
+    }
+    reasons.extend(cannot_become_owner(config, roles));
+    reasons
+}
+
+/// The rights that a restore in place takes and the roles lack.
+pub(crate) fn in_place_rights(server_version: i32, config: &TargetConfig, roles: &RoleFacts) -> Vec<String> {
+    let too_old = too_old(server_version);
+    too_old.into_iter().chain(cannot_become_owner(config, roles)).collect()
+}
+
+fn too_old(server_version: i32) -> Option<String> {
+    let major = server_version / 10_000;
+    (server_version < OLDEST_SERVER).then(|| format!("the server is PostgreSQL {major}; 12 is the oldest"))
+}
+
+fn cannot_become_owner(config: &TargetConfig, roles: &RoleFacts) -> Option<String> {
+    let (login, owner) = (config.su_username(), config.username());
+    (!roles.may_become_owner)
+        .then(|| format!("su_username {login} cannot become username {owner} (GRANT that role to it)"))
+}
+
+/// Asks what a plan needs to know.
+pub(crate) async fn ask(
+    control: &mut Session,
+    config: &TargetConfig,
+    target: &DatabaseFacts,
+    roles: &RoleFacts,
+) -> Result<Facts> {
+    let owner = quote_literal(config.username());
+    // From 16 on, membership alone does not allow SET ROLE.
+    let right = if control.server_version() >= 160_000 { "SET" } else { "MEMBER" };
+    let sql = format!(
+        "SELECT rolname, pg_catalog.pg_has_role(session_user, oid, '{right}') FROM pg_catalog.pg_roles"
+    );
+    let rows = control.rows(&sql, "list the roles").await?;
+    let existing = rows.iter().map(|row| row.text(0).to_owned()).collect();
+    let strangers = rows.iter().filter(|row| !row.is_true(1)).map(|row| row.text(0).to_owned()).collect();
+    let sql = format!(
+        "SELECT spcname FROM pg_catalog.pg_tablespace WHERE pg_catalog.has_tablespace_privilege({owner}, oid, 'CREATE')"
+    );
+    let rows = control.rows(&sql, "list the tablespaces").await?;
+    let tablespaces = rows.iter().map(|row| row.text(0).to_owned()).collect();
+    let sql = "SELECT e.name, NOT v.superuser OR COALESCE((pg_catalog.to_jsonb(v) ->> 'trusted')::boolean, false) \
+               FROM pg_catalog.pg_available_extensions e JOIN pg_catalog.pg_available_extension_versions v \
+               ON v.name = e.name AND v.version = e.default_version";
+    let rows = control.rows(sql, "list the extensions that the server has").await?;
+    let extension = |row: &crate::server::session::TextRow| {
+        (row.text(0).to_owned(), Extension { for_everyone: row.is_true(1) })
+    };
+    let available = rows.iter().map(extension).collect();
+    let sql = format!(
+        "SELECT rolsuper, pg_catalog.pg_has_role(oid, {}, 'USAGE') FROM pg_catalog.pg_roles WHERE rolname = {owner}",
+        quote_literal(&target.owner)
+    );
+    let rows = control.rows(&sql, "read what username may do").await?;
+    let row = rows.first();
+    let owner_is_superuser = row.is_some_and(|row| row.is_true(0));
+    let owns_database = row.is_some_and(|row| row.is_true(1));
+    let server_version = control.server_version();
+    Ok(Facts {
+        server_version,
+        login: config.su_username().to_owned(),
+        is_superuser: roles.is_superuser,
+        // From 15 on, schema public of template0 belongs to whoever owns the database.
+        owner_owns_public: owner_is_superuser || server_version >= 150_000 && owns_database,
+        owner_is_superuser,
+        roles: Roles { owner: config.username().to_owned(), existing, strangers, assumes_all: false },
+        tablespaces,
+        database: EmptyDatabase {
+            extensions: ["plpgsql".to_owned()].into(),
+            available,
+            ..EmptyDatabase::default()
+        },
+    })
+}

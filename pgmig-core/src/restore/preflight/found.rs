@@ -1,0 +1,49 @@
+//! What the preflight has found out.
+
+use crate::archive::Archive;
+use crate::instance::Resolution;
+use crate::migrations::MigrationSet;
+use crate::profile::Profile;
+use crate::progress::Notice;
+use crate::restore::plan::{Facts, Plan};
+use crate::restore::preflight::instances::LateInstances;
+use crate::restore::preflight::strategy::Decision;
+use crate::restore::preflight::upgrade_path::Upgrade;
+use crate::restore::report::contents::TargetContents;
+use crate::restore::target_schema::TargetSchema;
+use crate::server::catalog::DatabaseFacts;
+use crate::server::contents::Extras;
+use crate::server::session::Session;
+use std::path::PathBuf;
+
+/// What a restore starts from.
+pub(crate) struct Preflight {
+    /// The backup's path; `None` for a stream.
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) archive: Archive,
+    /// Connected to `maintenance`.
+    pub(crate) control: Session,
+    pub(crate) maintenance: String,
+    pub(crate) target: DatabaseFacts,
+    pub(crate) decision: Decision,
+    pub(crate) known: Known,
+}
+
+/// What is known of the archive, the cluster and the target, and what follows from it.
+pub(crate) struct Known {
+    pub(crate) plan: Plan,
+    pub(crate) facts: Facts,
+    pub(crate) contents: TargetContents,
+    pub(crate) extras: Extras,
+    /// The profile of the archive's store; `None` if the archive holds no store.
+    pub(crate) profile: Option<Profile>,
+    pub(crate) migrations: Option<MigrationSet>,
+    pub(crate) upgrade: Upgrade,
+    /// The mapping applied to the archive's instances; `None` as long as these are not known.
+    pub(crate) resolution: Option<Resolution>,
+    /// What resolves the instances of a stream, once their rows have come.
+    pub(crate) late: Option<LateInstances>,
+    /// The target's own schema, where it is the authority.
+    pub(crate) target_schema: Option<TargetSchema>,
+    pub(crate) notices: Vec<Notice>,
+}

@@ -1,0 +1,241 @@
+//! What has to be known before anything is changed, and what is refused.
+
+mod connect;
+mod facts;
+mod found;
+pub(crate) mod in_place;
+pub(crate) mod instances;
+pub(crate) mod lock_table;
+pub(crate) mod probe;
+pub(crate) mod strategy;
+mod transcode;
+pub(crate) mod upgrade_path;
+
+use crate::archive::{Archive, Entry, Tail};
+use crate::backup::Backup;
+use crate::backup::store::Store;
+use crate::error::Result;
+use crate::migrations::MigrationSet;
+use crate::profile::Profile;
+use crate::progress::{Notice, Severity};
+use crate::restore::catalogs::instances::{refuse_over_store, target_contents};
+use crate::restore::clearing::Clearing;
+use crate::restore::options::Strategy;
+use crate::restore::options::{RestoreOptions, SchemaMode};
+use crate::restore::plan::{Facts, Plan};
+use crate::restore::preflight::strategy::Obstacles;
+use crate::restore::preflight::transcode::transcode;
+use crate::restore::preflight::upgrade_path::{Obstacle, Upgrade};
+use crate::restore::refusal::Refusal;
+use crate::restore::target_schema::{self};
+use crate::server::catalog::{self, DatabaseFacts, RoleFacts};
+use crate::server::contents::{self};
+use crate::server::session::Session;
+use crate::server::{TargetConfig, TargetError};
+use crate::sql::quote_ident;
+use std::collections::HashSet;
+use std::path::Path;
+
+pub(crate) use connect::{open_control, open_inside};
+pub(crate) use found::{Known, Preflight};
+
+/// Finds out everything, in the order in which it is cheapest to be refused.
+pub(crate) async fn run(
+    backup: Backup,
+    config: &TargetConfig,
+    options: &RestoreOptions,
+    application: &str,
+) -> Result<Preflight> {
+    let file = backup.path().map(Path::to_owned);
+    let asked = backup.asked().cloned();
+    let mut archive = backup.into_archive();
+    let (mut control, maintenance) = open_control(config, application).await?;
+    let (target, roles, obstacles) = look_at_target(&mut control, config, &maintenance).await?;
+    let decision = obstacles.decide(options, &target, &roles)?;
+    if options.schema == SchemaMode::Target && !archive.has_all_entries() {
+        return Err(Refusal::ScriptStream.into());
+    }
+    transcode(&mut archive, &mut control).await?;
+    let mut facts = facts::ask(&mut control, config, &target, &roles).await?;
+    let mut session = match open_inside(config, application).await {
+        // It was there a moment ago: another restore has just renamed it.
+        Err(crate::Error::Target(TargetError::UnknownDatabase { .. })) => {
+            return Err(Refusal::Changed { database: target.name }.into());
+        }
+        session => session?,
+    };
+    let clearing = match decision.strategy {
+        Strategy::InPlace => Some(Clearing::of(&mut session, config.username()).await?),
+        Strategy::Swap => None,
+    };
+    if let Some(clearing) = &clearing {
+        clearing.describe(&mut facts);
+    }
+    let plan = match options.schema {
+        SchemaMode::Target => Plan::of_contents(&archive, &facts)?,
+        _ => Plan::new(&archive, &facts)?,
+    };
+    let looking = Looking { config, options, asked: asked.as_ref(), target: &target };
+    let mut known = looking.inside(&mut session, &archive, (plan, facts)).await?;
+    if options.schema == SchemaMode::Target {
+        let profile = known.profile.as_ref().or(asked.as_ref());
+        let found =
+            target_schema::find(&mut session, &archive, &mut known.plan, profile, &known.facts).await?;
+        known.notices.extend(found.notices.iter().cloned());
+        // What is kept is not erased.
+        let in_target = profile.map(|profile| profile.clone().in_target());
+        let erased = in_target.filter(|profile| !profile.keeps_instances());
+        known.contents = target_contents(&mut session, &target, erased.as_ref(), &found.kept).await?;
+        known.target_schema = Some(found);
+    }
+    refuse_other_schema(&mut session, &archive, &known, config.username()).await?;
+    known.notices.extend(archive_notices(&mut archive, &known.facts));
+    if let Some(clearing) = &clearing {
+        // They are refused, or they stay.
+        known.extras.of_others.clear();
+        in_place::preflight(&mut session, &archive, &known, clearing).await?;
+        known.notices.extend(in_place::notices(clearing));
+    }
+    known.notices.extend(control.trust().warning().map(Notice::warning));
+    session.close().await;
+    known.notices.insert(0, decision.notice());
+    Ok(Preflight { file, archive, control, maintenance, target, decision, known })
+}
+
+/// What replaces only a target of the same schema need not be loaded to see that it is another one.
+async fn refuse_other_schema(
+    session: &mut Session,
+    archive: &Archive,
+    known: &Known,
+    username: &str,
+) -> Result<()> {
+    let obstacle = match &known.upgrade {
+        Upgrade::NotAStore => &Obstacle::NoStore,
+        Upgrade::AsItIs { obstacle } => obstacle,
+        _ => return Ok(()),
+    };
+    if known.contents.is_empty() || !archive.has_all_entries() {
+        return Ok(());
+    }
+    let differences = target_schema::certain_differences(session, archive, username).await?;
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let (history, advice) = (obstacle.in_brackets(), obstacle.advice());
+    Err(Refusal::UnknownHistory { history, advice, differences, is_foreseen: true }.into())
+}
+
+async fn look_at_target(
+    control: &mut Session,
+    config: &TargetConfig,
+    maintenance: &str,
+) -> Result<(DatabaseFacts, RoleFacts, Obstacles)> {
+    let name = config.database();
+    let Some(target) = catalog::database_facts(control, name).await? else {
+        return Err(
+            TargetError::UnknownDatabase { server: config.server(), database: name.to_owned() }.into()
+        );
+    };
+    let roles = catalog::role_facts(control, config.username(), &target.owner).await?;
+    if !roles.owner_exists {
+        let (server, user) = (config.server(), config.username().to_owned());
+        return Err(TargetError::UnknownOwner { server, user }.into());
+    }
+    let obstacles = Obstacles::of(control, maintenance, config, &target, &roles).await?;
+    Ok((target, roles, obstacles))
+}
+
+/// What a look into the target starts from.
+struct Looking<'a> {
+    config: &'a TargetConfig,
+    options: &'a RestoreOptions,
+    /// The profile that the caller asked for.
+    asked: Option<&'a Profile>,
+    target: &'a DatabaseFacts,
+}
+
+impl Looking<'_> {
+    /// Looks into the target, and at what the archive's store means for it.
+    async fn inside(
+        &self,
+        inside: &mut Session,
+        archive: &Archive,
+        (plan, facts): (Plan, Facts),
+    ) -> Result<Known> {
+        let Self { config, options, asked, target } = *self;
+        let store = Store::recognise(archive, asked)?;
+        let mut notices = Vec::new();
+        if let Some(profile) = asked.filter(|_| archive.has_all_entries()) {
+            if store.is_none() && !(options.schema == SchemaMode::Target && profile.keeps_instances()) {
+                return Err(Refusal::no_instances(profile).into());
+            }
+            notices.extend(no_such_schema(archive, profile));
+        }
+        let (resolution, late) =
+            instances::of_backup(archive, store.as_ref(), &options.instances, &mut notices)?;
+        let migrations = match (&options.migrations, &store) {
+            (Some(set), _) => Some(set.clone()),
+            (None, Some(store)) => MigrationSet::builtin(store.profile.name()).ok(),
+            (None, None) => None,
+        };
+        let profile_for_target = match (&store, asked) {
+            (Some(store), _) => Some(store.profile.clone()),
+            (None, Some(profile)) => Some(profile.clone()),
+            (None, None) => Some(Profile::builtin("assistant")?),
+        };
+        let contents = target_contents(inside, target, profile_for_target.as_ref(), &HashSet::new()).await?;
+        if let (None, Some(profile)) = (&store, &profile_for_target)
+            && !(options.schema == SchemaMode::Target && profile.keeps_instances())
+        {
+            refuse_over_store(inside, profile, &contents).await?;
+        }
+        let set = migrations.as_ref();
+        let upgrade = upgrade_path::find(inside, archive, store.as_ref(), set, options, &mut notices).await?;
+        Ok(Known {
+            plan,
+            facts,
+            extras: contents::extras(inside, config.username()).await?,
+            profile: store.map(|store| store.profile),
+            contents,
+            migrations,
+            upgrade,
+            resolution,
+            late,
+            target_schema: None,
+            notices,
+        })
+    }
+}
+
+/// A warning of a profile whose schema the archive does not have.
+fn no_such_schema(archive: &Archive, profile: &Profile) -> Option<Notice> {
+    let is_there = |entry: &Entry| {
+        let schema = entry.namespace.as_ref().and_then(|schema| schema.to_str().ok());
+        schema == Some(profile.schema())
+    };
+    let text = format!(
+        "the archive has nothing in schema {}, where profile {} says that the migration history is",
+        quote_ident(profile.schema()),
+        profile.name()
+    );
+    let is_missing = !archive.entries().iter().any(is_there);
+    is_missing.then_some(Notice { severity: Severity::Warning, text })
+}
+
+fn archive_notices(archive: &mut Archive, facts: &Facts) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    let made_by = archive.header().server_version.as_ref().map(ToString::to_string).unwrap_or_default();
+    let major: i32 = made_by.split(['.', ' ']).next().and_then(|major| major.parse().ok()).unwrap_or(0);
+    if major > facts.server_version / 10_000 {
+        let text = format!(
+            "the backup is from PostgreSQL {major}, newer than this server: what it does not know yet will fail"
+        );
+        notices.push(Notice { severity: Severity::Notice, text });
+    }
+    if archive.tail() == Some(Tail::Unknown) {
+        let text =
+            "something follows the archive's last block, which pg_dump does not write; it was passed over";
+        notices.push(Notice { severity: Severity::Warning, text: text.to_owned() });
+    }
+    notices
+}

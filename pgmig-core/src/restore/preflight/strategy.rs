@@ -1,0 +1,174 @@
+//! How the target is to be replaced: by a swap where that is possible, else in place.
+
+use crate::error::Result;
+use crate::progress::{Notice, Severity};
+use crate::restore::options::Strategy;
+use crate::restore::options::{RestoreOptions, SchemaMode, StrategyMode};
+use crate::restore::preflight::facts::{in_place_rights, swap_rights};
+use crate::restore::refusal::Refusal;
+use crate::server::TargetConfig;
+use crate::server::catalog::{self, DatabaseFacts, RoleFacts};
+use crate::server::session::Session;
+
+/// The strategy that is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) strategy: Strategy,
+    /// Why, in one line.
+    pub(crate) reason: String,
+}
+
+impl Decision {
+    /// What is said of it.
+    pub(crate) fn notice(&self) -> Notice {
+        let strategy = match self.strategy {
+            Strategy::Swap => "swap",
+            Strategy::InPlace => "in-place",
+        };
+        Notice { severity: Severity::Notice, text: format!("strategy {strategy}: {}", self.reason) }
+    }
+}
+
+/// What stands in the way of each strategy, and what to do about it.
+#[derive(Debug, Default)]
+pub(crate) struct Obstacles {
+    pub(crate) swap: Vec<String>,
+    pub(crate) in_place: Vec<String>,
+}
+
+impl Obstacles {
+    /// Asks the server.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be asked.
+    pub(crate) async fn of(
+        control: &mut Session,
+        maintenance: &str,
+        config: &TargetConfig,
+        target: &DatabaseFacts,
+        roles: &RoleFacts,
+    ) -> Result<Self> {
+        let version = control.server_version();
+        let mut swap = swap_rights(version, config, target, roles);
+        swap.extend(catalog::swap_obstacles(control, target).await?);
+        if maintenance == target.name {
+            swap.push(format!(
+                "su_username {} may not connect to another database (GRANT CONNECT ON DATABASE postgres)",
+                config.su_username()
+            ));
+        }
+        let mut in_place = in_place_rights(version, config, roles);
+        in_place.extend(catalog::in_place_obstacles(control, target, config.username()).await?);
+        Ok(Self { swap, in_place })
+    }
+
+    /// Decides.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] if the strategy that is asked for, or both, cannot be taken.
+    pub(crate) fn decide(
+        self,
+        options: &RestoreOptions,
+        target: &DatabaseFacts,
+        roles: &RoleFacts,
+    ) -> Result<Decision, Refusal> {
+        let database = target.name.clone();
+        match (options.strategy, needs_swap(options)) {
+            (StrategyMode::InPlace, Some(flag)) => Err(Refusal::NotInPlace(flag)),
+            (StrategyMode::InPlace, None) => {
+                in_place("--strategy in-place asks for it".to_owned(), self.in_place, database)
+            }
+            (StrategyMode::Auto, None) if !self.swap.is_empty() => {
+                let reason = format!("a swap is not possible: {}", self.swap.join("; "));
+                in_place(reason, self.in_place, database)
+            }
+            _ if !self.swap.is_empty() => Err(Refusal::CannotSwap { database, reasons: self.swap }),
+            (StrategyMode::Swap, _) => Ok(swap("--strategy swap asks for it".to_owned())),
+            (StrategyMode::Auto, _) => Ok(swap(why_swap(roles))),
+        }
+    }
+}
+
+/// The flag that only a swap can do.
+fn needs_swap(options: &RestoreOptions) -> Option<&'static str> {
+    if options.keep_previous {
+        return Some("--keep-previous");
+    }
+    (options.schema == SchemaMode::Target).then_some("--schema target")
+}
+
+fn swap(reason: String) -> Decision {
+    Decision { strategy: Strategy::Swap, reason }
+}
+
+fn in_place(reason: String, reasons: Vec<String>, database: String) -> Result<Decision, Refusal> {
+    if reasons.is_empty() {
+        Ok(Decision { strategy: Strategy::InPlace, reason })
+    } else {
+        Err(Refusal::CannotRestoreInPlace { database, reasons })
+    }
+}
+
+fn why_swap(roles: &RoleFacts) -> String {
+    let right =
+        if roles.is_superuser { "is a superuser" } else { "may create databases and become their owners" };
+    format!("su_username {} {right}, and nothing in the target stands in the way", roles.login)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::restore::options::Instances;
+
+    /// What is decided where these stand in the way, with these options.
+    fn decide(
+        swap: &[&str],
+        in_place: &[&str],
+        change: impl FnOnce(&mut RestoreOptions),
+    ) -> Result<Decision, Refusal> {
+        let mut options = RestoreOptions::new(Instances::Keep);
+        change(&mut options);
+        let lines = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect();
+        let obstacles = Obstacles { swap: lines(swap), in_place: lines(in_place) };
+        obstacles.decide(&options, &DatabaseFacts::default(), &RoleFacts::default())
+    }
+
+    #[test]
+    fn auto_swaps_where_it_can() {
+        let strategy = |swap: &[&str]| decide(swap, &[], |_| {}).unwrap();
+        assert_eq!(strategy(&[]).strategy, Strategy::Swap);
+        let decision = strategy(&["a slot", "no right"]);
+        assert_eq!(decision.strategy, Strategy::InPlace);
+        assert_eq!(decision.reason, "a swap is not possible: a slot; no right");
+    }
+
+    #[test]
+    fn what_only_a_swap_can_do_is_not_done_in_place() {
+        for change in [
+            |options: &mut RestoreOptions| options.keep_previous = true,
+            |options: &mut RestoreOptions| options.schema = SchemaMode::Target,
+            |options: &mut RestoreOptions| options.strategy = StrategyMode::Swap,
+        ] {
+            assert!(matches!(decide(&["a slot"], &[], change), Err(Refusal::CannotSwap { .. })));
+            assert_eq!(decide(&[], &["x"], change).unwrap().strategy, Strategy::Swap);
+        }
+        let refused = decide(&[], &[], |options| {
+            options.keep_previous = true;
+            options.strategy = StrategyMode::InPlace;
+        });
+        assert!(matches!(refused, Err(Refusal::NotInPlace("--keep-previous"))));
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_in_place_is_said() {
+        for strategy in [StrategyMode::Auto, StrategyMode::InPlace] {
+            let refused = decide(&["a slot"], &["no right"], |options| options.strategy = strategy);
+            assert!(
+                matches!(refused, Err(Refusal::CannotRestoreInPlace { reasons, .. }) if reasons == ["no right"])
+            );
+        }
+    }
+}

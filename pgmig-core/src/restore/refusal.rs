@@ -1,0 +1,342 @@
+//! Why a restore was refused before anything of the target was changed.
+
+use super::error::RestoreError;
+use super::report::difference::{SchemaDifference, TableDifference};
+use crate::lines::{AllLines, Lines, count, write_lines};
+use crate::profile::{Profile, Release};
+use crate::server::{LockHolder, OtherSession};
+use crate::sql::{QualifiedName, quote_ident};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Why a restore was refused before anything of the target was changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The target holds data and erasing was not allowed.
+    #[error(
+        "database {database} holds data ({contents}), which a restore would erase; back it up if it is wanted, \
+         then use --force"
+    )]
+    WouldErase {
+        /// The target.
+        database: String,
+        /// What it holds, in words.
+        contents: String,
+    },
+    /// The mapping contradicts itself or the backup.
+    #[error("the mapping cannot be used with this backup: {0}")]
+    Mapping(String),
+    /// The backup's schema cannot be upgraded, and a release was asked for.
+    #[error(
+        "the backup cannot be brought to release {release}: {reason}; without --to-release it is restored as it is into \
+         an empty target"
+    )]
+    NoUpgrade {
+        /// The release.
+        release: Release,
+        /// Why not.
+        reason: String,
+    },
+    /// The archive holds only a part of a database.
+    #[error(
+        "the archive is a partial one: {0}; a restore replaces the whole database, so everything else would be \
+         erased; take a full backup with pg_dump -Fc"
+    )]
+    Partial(String),
+    /// The archive holds rows of foreign tables.
+    #[error(
+        "the archive holds rows of the foreign table {0}, which belong to another server; take the backup without \
+         --include-foreign-data"
+    )]
+    ForeignData(String),
+    /// The encoding cannot be rewritten safely.
+    #[error(
+        "the archive's encoding {0} has multi-byte characters that contain ASCII bytes, so IDs cannot be rewritten \
+         in it safely; use --keep-ids, or dump with --encoding=UTF8"
+    )]
+    Encoding(String),
+    /// A plain script from a stream is to be restored into the target's own schema.
+    #[error(
+        "a plain script from standard input or a pipe cannot be restored with --schema target, as its tables are only known \
+         when their rows come; give the file itself"
+    )]
+    ScriptStream,
+    /// A plain script from a stream, in an encoding that has to be converted.
+    #[error(
+        "a plain script in encoding {0} cannot be read from standard input or a pipe; give the file itself, or dump with \
+         --encoding=UTF8"
+    )]
+    ScriptEncoding(String),
+    /// Another restore of the same database is running.
+    #[error(
+        "another restore of database {database} is running: server process {} ({}), connected since {}; wait for \
+         it, or end it with SELECT pg_terminate_backend({})",
+        holder.pid, holder.application, holder.since, holder.pid
+    )]
+    Locked {
+        /// The target.
+        database: String,
+        /// Who holds the lock.
+        holder: LockHolder,
+    },
+    /// Sessions stayed connected to the target.
+    #[error(
+        "database {database} is in use: {} stayed connected for {} s:\n{}\nstop the clients (scale the store \
+         deployment to 0), or {}, or wait longer with --swap-wait",
+        count(sessions.len(), "session"),
+        waited.as_secs(),
+        Sessions(sessions),
+        who_ends(sessions)
+    )]
+    InUse {
+        /// The target.
+        database: String,
+        /// Who is connected.
+        sessions: Vec<OtherSession>,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The target cannot be swapped.
+    #[error("database {database} cannot be replaced by a swap:\n{}", Lines(reasons))]
+    CannotSwap {
+        /// The target.
+        database: String,
+        /// Why, and what to do about it.
+        reasons: Vec<String>,
+    },
+    /// The target cannot be restored in place.
+    #[error("database {database} cannot be restored in place:\n{}", Lines(reasons))]
+    CannotRestoreInPlace {
+        /// The target.
+        database: String,
+        /// Why, and what to do about it.
+        reasons: Vec<String>,
+    },
+    /// Entries that begin or end transactions, or take one of their own.
+    #[error(
+        "the archive has what cannot be restored in one transaction; pg_dump does not write \
+         it; a swap restores it, which takes a su_username that may create databases:\n{}",
+        Lines(.0)
+    )]
+    TransactionControl(Vec<String>),
+    /// What is asked for takes a swap.
+    #[error(
+        "{0} cannot be used with --strategy in-place, as it takes a second database; leave it out, or use a su_username \
+         that may create databases, and no --strategy"
+    )]
+    NotInPlace(&'static str),
+    /// Entries that only a superuser can create, and `su_username` is none.
+    #[error(
+        "the archive has objects that only a superuser can create, and su_username {login} is not one:\n{}\nlet a \
+         superuser create them in the target and restore in place, which leaves them as they are{}; or use a superuser as \
+         su_username",
+        AllLines(entries),
+        if entries.iter().any(|entry| entry.starts_with("EVENT TRIGGER ")) {
+            " (event triggers on a function of the superuser's own: username's are dropped and made anew)"
+        } else {
+            ""
+        }
+    )]
+    NeedsSuperuser {
+        /// The role that connects.
+        login: String,
+        /// The entries.
+        entries: Vec<String>,
+    },
+    /// Objects of others in the target that would be dropped with what is `username`'s, or are in the way.
+    #[error(
+        "the target cannot be cleared: objects of others would be dropped with those of {owner}, or are in the way:\n{}\n\
+         let them be dropped, or given to {owner} (ALTER ... OWNER TO {owner}), by who owns them or a superuser",
+        AllLines(obstacles)
+    )]
+    CannotClear {
+        /// `username`, as SQL.
+        owner: String,
+        /// What is in the way, whose it is, and what it depends on.
+        obstacles: Vec<String>,
+    },
+    /// The server's lock table has no room for a restore in one transaction.
+    #[error(
+        "a restore in place takes about {needed} locks in its one transaction, and the server has room for about {free}; \
+         let max_locks_per_transaction be set to {setting} (it is {current}) and the server be restarted, or use a su_username \
+         that may create databases, for a swap"
+    )]
+    TooManyLocks {
+        /// How many locks it takes.
+        needed: u64,
+        /// How many there are, without those in use.
+        free: u64,
+        /// What `max_locks_per_transaction` is.
+        current: u64,
+        /// What it has to be.
+        setting: u64,
+    },
+    /// The target was empty when the restore began, and is no longer.
+    #[error(
+        "database {database} was empty when this restore began and now holds data ({contents}); stop whoever writes \
+         to it and run again, or use --force"
+    )]
+    Filled {
+        /// The target.
+        database: String,
+        /// What it holds, in words.
+        contents: String,
+    },
+    /// The target was replaced while this restore was being prepared.
+    #[error("database {database} was replaced by another restore since this one looked at it; run it again")]
+    Changed {
+        /// The target.
+        database: String,
+    },
+    /// A database that is not ours has the staging database's name.
+    #[error(
+        "database {0} has the name that the staging database needs and was not made by pgmig; rename or drop it"
+    )]
+    NameTaken(String),
+    /// What refers to an instance by another ID than the mapping's key came by in a stream before the table that
+    /// says whose it is.
+    #[error(
+        "{place} refers to an instance by {alias}, which is no key of the mapping, and came before the table of \
+         instances in this stream, which tells whose it is; restore from a file (it is read twice), or use that ID \
+         as the instance's key in the mapping file"
+    )]
+    LateAlias {
+        /// The other ID.
+        alias: String,
+        /// Where it was found.
+        place: String,
+    },
+    /// The archive holds no store, but the target does.
+    #[error(
+        "the archive holds no store that pgmig knows (no table of instances), but the target does, with {instances} \
+         instances; is it the right backup? give its --profile, or restore into an empty database; of a part of a store, \
+         --schema target keeps the instances if the profile has their table among its global_tables"
+    )]
+    NotAStore {
+        /// How many instances the target has.
+        instances: usize,
+    },
+    /// The target is not one into whose own schema rows can be loaded.
+    #[error("the target cannot be loaded into with --schema target:\n{}", Lines(.0))]
+    TargetObstacles(
+        /// What stands in the way, and what to do about it.
+        Vec<String>,
+    ),
+    /// Rows of the archive have no place in the target's own schema.
+    #[error(
+        "the archive's rows do not fit the target's schema:\n{}{}",
+        differences.iter().filter(|difference| difference.is_refused()).map(|difference| format!("  {difference}"))
+            .collect::<Vec<_>>().join("\n"),
+        idle_rules.iter().map(|rule| format!("\n  a rule of the profile does nothing: {rule}")).collect::<String>()
+    )]
+    TargetSchema {
+        /// Every difference, those that can be dealt with among them.
+        differences: Vec<TableDifference>,
+        /// Rules of the profile that match nothing: what they were meant for is perhaps among the differences.
+        idle_rules: Vec<String>,
+    },
+    /// Rules of the profile cannot be followed.
+    #[error("rules of the profile cannot be followed with this archive and this target:\n{}", Lines(.0))]
+    TargetRules(
+        /// Which, and why.
+        Vec<String>,
+    ),
+    /// The schema cannot be upgraded, and an upgrade was asked for.
+    #[error(
+        "there is no way to upgrade the backup's schema, which --schema migrate asks for: {why}; {advice}, or use --schema \
+         target to load the rows into the target's own schema"
+    )]
+    NotMigrated {
+        /// Why not.
+        why: String,
+        /// What would make it possible.
+        advice: &'static str,
+    },
+    /// The archive's schema history is unknown and the target has another schema.
+    #[error(
+        "the archive's schema history is unknown to pgmig{history}, and the target's schema differs from the \
+         archive's:\n{}\n{}{advice}, use --schema archive to give the target the archive's schema, --schema target (by a swap) to \
+         load the rows into the target's own, or restore into an empty database",
+        Differences(differences),
+        if *is_foreseen { "(constraints, indexes, functions and the rest are compared when tables and columns are the same)\n" } else { "" }
+    )]
+    UnknownHistory {
+        /// What is known of the history, in brackets; or nothing.
+        history: String,
+        /// What would make an upgrade possible.
+        advice: &'static str,
+        /// How the schemas differ.
+        differences: Vec<SchemaDifference>,
+        /// Whether only tables and columns were compared, before anything was restored.
+        is_foreseen: bool,
+    },
+    /// The profile that was asked for is not that of the archive.
+    #[error(
+        "profile {profile} says that instances are in {tenants}, which the archive does not have; correct its tenant, or \
+         leave that out if the store has no instances"
+    )]
+    NoInstances {
+        /// The profile's name.
+        profile: String,
+        /// The table of instances and its columns, in words.
+        tenants: String,
+    },
+}
+
+impl Refusal {
+    /// A profile whose table of instances is not there.
+    pub fn no_instances(profile: &Profile) -> Self {
+        let tenants = profile.tenant().map_or_else(String::new, |tenant| {
+            let table = QualifiedName { schema: tenant.schema.clone(), name: tenant.table.clone() };
+            let columns: Vec<String> = tenant.columns().map(|column| quote_ident(column)).collect();
+            format!("table {table} with the columns {}", columns.join(", "))
+        });
+        Self::NoInstances { profile: profile.name().to_owned(), tenants }
+    }
+}
+
+impl From<Refusal> for crate::Error {
+    fn from(refusal: Refusal) -> Self {
+        RestoreError::from(refusal).into()
+    }
+}
+
+/// All of them: an operator has to deal with each.
+struct Differences<'a>(&'a [SchemaDifference]);
+
+impl fmt::Display for Differences<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(|difference| format!("  {difference}")).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+struct Sessions<'a>(&'a [OtherSession]);
+
+impl fmt::Display for Sessions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str(
+                "  a lock on the database is held from another one, or its sessions have just ended",
+            );
+        }
+        write_lines(f, self.0.iter())
+    }
+}
+
+/// What to do about sessions: `su_username` may not be allowed to end them.
+fn who_ends(sessions: &[OtherSession]) -> String {
+    let others: BTreeSet<String> = sessions
+        .iter()
+        .filter(|session| !session.can_be_ended)
+        .map(|session| quote_ident(&session.role))
+        .collect();
+    if others.is_empty() {
+        return "use --terminate-sessions".to_owned();
+    }
+    let others: Vec<String> = others.into_iter().collect();
+    format!("let a superuser end those of role {}, which su_username may not", others.join(", "))
+}

@@ -1,0 +1,115 @@
+//! The report of a restore. Its JSON form (fields, names, units) is documented and does not change.
+
+use crate::instance::{Instance, InstanceId};
+use crate::profile::SchemaVersion;
+use crate::progress::Notice;
+use crate::restore::options::Strategy;
+use crate::restore::report::contents::{TargetContents, seconds};
+use crate::restore::report::difference::TableDifference;
+use serde::{Serialize, Serializer};
+use std::time::Duration;
+
+/// IDs in one column: the number of occurrences that were replaced, or left unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Replacements {
+    /// The column's name.
+    pub column: String,
+    /// The number of occurrences.
+    pub count: u64,
+}
+
+/// The load of one table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableReport {
+    /// The schema and name as SQL, quoted where needed.
+    pub table: String,
+    /// Rows in the archive, all acknowledged by the server.
+    pub rows: u64,
+    /// The bytes of COPY text.
+    #[serde(rename = "data_bytes")]
+    pub bytes: u64,
+    /// Replacements by column; columns without any are omitted.
+    pub replacements: Vec<Replacements>,
+    /// IDs found in bytea and left unchanged, by column; columns without any are omitted.
+    pub left_in_bytea: Vec<Replacements>,
+}
+
+/// IDs of mapped instances found in large objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LargeObjectIds {
+    /// The number of large objects that hold any.
+    pub objects: u64,
+    /// The number of occurrences replaced.
+    pub replaced: u64,
+    /// The number of occurrences left unchanged.
+    pub left: u64,
+}
+
+/// An instance of the backup and its ID in the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MappedInstance {
+    /// The instance as it is in the backup.
+    pub source: Instance,
+    /// Its ID in the target; equal to the source's ID if it was not mapped.
+    pub target: InstanceId,
+}
+
+/// A migration that was applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MigrationReport {
+    /// The migration's version.
+    pub version: i64,
+    /// The migration's description, from the name of its file.
+    pub description: String,
+    /// How long it took.
+    #[serde(rename = "took_seconds", serialize_with = "seconds")]
+    pub took: Duration,
+}
+
+/// A finished restore.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RestoreReport {
+    /// The target's database name.
+    pub database: String,
+    /// How the target was replaced.
+    pub strategy: Strategy,
+    /// The name of the previous database, if it was kept.
+    #[serde(rename = "previous_database")]
+    pub previous: Option<String>,
+    /// The instances of the backup.
+    pub instances: Vec<MappedInstance>,
+    /// The tables, in the order in which they were loaded.
+    pub tables: Vec<TableReport>,
+    /// The number of replacements in literals of DDL.
+    pub ddl_replacements: u64,
+    /// The number of large objects restored, and their bytes.
+    #[serde(serialize_with = "large_objects")]
+    pub large_objects: (u64, u64),
+    /// IDs of mapped instances in large objects.
+    pub large_object_ids: LargeObjectIds,
+    /// The schema version of the backup, if known.
+    pub source_version: Option<SchemaVersion>,
+    /// The schema version that the target has now, if known.
+    pub target_version: Option<SchemaVersion>,
+    /// The migrations that were applied, in order.
+    pub migrations: Vec<MigrationReport>,
+    /// How the archive's tables differ from the target's own, and how the restore handled that (`--schema target`).
+    pub differences: Vec<TableDifference>,
+    /// The data that the target held before.
+    pub erased: TargetContents,
+    /// Notices and warnings, in the order in which they occurred.
+    pub notices: Vec<Notice>,
+    /// How long it took.
+    #[serde(rename = "took_seconds", serialize_with = "seconds")]
+    pub took: Duration,
+}
+
+fn large_objects<S: Serializer>(counts: &(u64, u64), serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct LargeObjects {
+        count: u64,
+        data_bytes: u64,
+    }
+    let &(count, data_bytes) = counts;
+    LargeObjects { count, data_bytes }.serialize(serializer)
+}

@@ -1,0 +1,92 @@
+//! Waits for other sessions, up to a limit, and informs the operator once.
+
+use crate::lines::inline;
+use crate::progress::{Event, Notice, Severity};
+use crate::restore::journal::Journal;
+use crate::restore::options::{RestoreOptions, Strategy};
+use crate::restore::refusal::Refusal;
+use crate::server::OtherSession;
+use crate::server::catalog::{end_sessions, other_sessions};
+use crate::server::session::Session;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// SQLSTATE of "database is being accessed by other users".
+pub(crate) const OBJECT_IN_USE: &str = "55006";
+
+/// How often sessions are ended while the server waits for the database to become free (it waits 5 s).
+const TERMINATE_EVERY: Duration = Duration::from_millis(200);
+
+/// Polling interval.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// One wait, with as many checks as needed.
+pub(crate) struct Waiting {
+    limit: Duration,
+    deadline: Instant,
+    told: bool,
+}
+
+impl Waiting {
+    pub(crate) fn up_to(limit: Duration) -> Self {
+        Self { limit, deadline: Instant::now() + limit, told: false }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// The refusal: these sessions did not leave in time.
+    pub(crate) fn refusal(&self, database: &str, sessions: Vec<OtherSession>) -> Refusal {
+        Refusal::InUse { database: database.to_owned(), sessions, waited: self.limit }
+    }
+
+    /// Reports, only the first time, the condition for which pgmig waits: `other sessions on the target to end`.
+    pub(crate) fn tell(&mut self, journal: &mut Journal, what: &str, sessions: &[OtherSession]) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        let event = Event::Waiting { what, sessions: sessions.len(), limit: self.limit };
+        journal.progress.event(&event);
+        let limit = self.limit.as_secs();
+        journal.notice(format!("waiting up to {limit} s for {what}: {}", inline(sessions.iter())));
+    }
+
+    /// Sleeps until the next check.
+    pub(crate) async fn pause(&self) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The notice about other sessions on the target before a restore.
+pub(crate) fn sessions_notice(
+    sessions: &[OtherSession],
+    options: &RestoreOptions,
+    strategy: Strategy,
+) -> Option<Notice> {
+    let who = inline(sessions.iter());
+    let wait = options.swap_wait.as_secs();
+    let others = "other sessions on the target";
+    let (severity, text) = match (options.terminate_sessions, strategy) {
+        (true, Strategy::Swap) => (Severity::Notice, format!("{others} are ended at the swap: {who}")),
+        (true, Strategy::InPlace) => (Severity::Notice, format!("{others} are ended: {who}")),
+        (false, Strategy::Swap) => (
+            Severity::Warning,
+            format!("{others} must have ended {wait} s after the restore is built, or it stops: {who}"),
+        ),
+        (false, Strategy::InPlace) => {
+            (Severity::Warning, format!("{others} must end within {wait} s, or nothing is begun: {who}"))
+        }
+    };
+    (!sessions.is_empty()).then_some(Notice { severity, text })
+}
+
+/// Ends the other sessions on a database, again and again.
+pub(crate) async fn keep_ending(helper: &mut Session, database: &str, application: &str) -> Infallible {
+    loop {
+        let sessions = other_sessions(helper, database, application).await;
+        end_sessions(helper, sessions.unwrap_or_default().iter().map(|session| session.pid)).await;
+        sleep(TERMINATE_EVERY).await;
+    }
+}

@@ -1,0 +1,80 @@
+//! The marker: a COMMENT on each database that a restore created or set aside, which identifies the restore.
+//!
+//! pgmig removes only databases with a marker, and only under the lock on the target's name.
+
+use serde::{Deserialize, Serialize};
+
+/// The beginning of every marker; the number is the version of the marker format.
+const PREFIX: &str = "pgmig-marker-1 ";
+
+/// The connection limit of a staging database from its creation until the swap. No cluster allows that many
+/// connections.
+///
+/// CREATE DATABASE cannot set a comment. A run that is killed before it sets the comment would leave a database
+/// without a marker. On a database with a staging database's name, this limit serves as the marker until then.
+pub(crate) const STAGING_CONNECTION_LIMIT: i32 = 262_143_001;
+
+/// The state of a database beside the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum State {
+    /// Being built. The next run removes it.
+    Staging,
+    /// Was the target until a swap. The run that swapped removes it, or the next run.
+    Previous,
+    /// Was the target until a swap, and the user wants to keep it. pgmig never removes it.
+    Kept,
+}
+
+/// The marker of a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Marker {
+    /// The run that made it.
+    pub(crate) run: String,
+    /// The target's name.
+    pub(crate) target: String,
+    /// The OID that the target had when the run began.
+    pub(crate) target_oid: u32,
+    /// The state of the database.
+    pub(crate) state: State,
+    /// The own comment of a previous database, so that it is not lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) comment: Option<String>,
+}
+
+impl Marker {
+    /// The text for COMMENT ON DATABASE.
+    pub(crate) fn to_comment(&self) -> String {
+        let json = serde_json::to_string(self).expect("a struct of strings and numbers is JSON");
+        format!("{PREFIX}{json}")
+    }
+
+    /// Reads a database's comment; `None` if it is not a marker.
+    pub(crate) fn from_comment(comment: &str) -> Option<Self> {
+        serde_json::from_str(comment.strip_prefix(PREFIX)?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_survives_the_comment() {
+        let marker = Marker {
+            run: "7a".into(),
+            target: "st'ore \"x\"\n".into(),
+            target_oid: u32::MAX,
+            state: State::Kept,
+            comment: Some("it's \\ mine".into()),
+        };
+        assert_eq!(Marker::from_comment(&marker.to_comment()), Some(marker));
+    }
+
+    #[test]
+    fn other_comments_are_not_markers() {
+        for comment in ["", "pgmig", "pgmig-marker-1 ", "pgmig-marker-1 {}", "staging of the store"] {
+            assert_eq!(Marker::from_comment(comment), None, "{comment}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Replaces the target by a staging database that was built beside it, by two renames in one transaction.
+
+mod carry_over;
+pub(crate) mod rename;
+mod run;
+
+pub(crate) use run::SwapRestore;

@@ -1,0 +1,188 @@
+//! The swap: one transaction renames the target to the name of a previous database, and the staging database to the
+//! name of the target.
+
+use crate::error::Result;
+use crate::progress::Step;
+use crate::progress::{Event, Progress};
+use crate::restore::error::RestoreError;
+use crate::restore::failpoint::Failpoints;
+use crate::restore::refusal::Refusal;
+use crate::restore::sessions::{OBJECT_IN_USE, keep_ending};
+use crate::restore::staging::mark_statement;
+use crate::restore::staging::marker::{Marker, State};
+use crate::restore::swap::carry_over;
+use crate::server::catalog::{DatabaseFacts, database_facts, other_sessions, swap_obstacles};
+use crate::server::lock::lock_target;
+use crate::server::session::Session;
+use crate::server::{TargetConfig, TargetError};
+use crate::sql::{quote_ident, quote_literal};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// SQLSTATE of a lock that was not to be had in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// What is swapped, and how patiently.
+pub(crate) struct Swap<'a> {
+    pub(crate) config: &'a TargetConfig,
+    pub(crate) maintenance: &'a str,
+    pub(crate) application: &'a str,
+    pub(crate) target: &'a DatabaseFacts,
+    pub(crate) staging: &'a str,
+    pub(crate) staging_oid: u32,
+    pub(crate) previous: &'a str,
+    pub(crate) run_id: &'a str,
+    pub(crate) keep_previous: bool,
+    pub(crate) wait: Duration,
+    pub(crate) terminate_sessions: bool,
+    pub(crate) failpoints: Failpoints,
+    pub(crate) cancel: &'a CancellationToken,
+    pub(crate) progress: &'a dyn Progress,
+}
+
+enum Attempt {
+    Swapped,
+    InUse,
+}
+
+impl Swap<'_> {
+    /// Swaps the databases. Waits for other sessions on the target to end. Returns when the transaction is committed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::InUse`] if sessions did not leave in time; [`RestoreError::OutcomeUnknown`] if the connection was
+    /// lost in the commit and pgmig cannot connect again. In every other case the target is untouched.
+    pub(crate) async fn run(&self, control: &mut Session) -> Result<()> {
+        let deadline = Instant::now() + self.wait;
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(RestoreError::Interrupted.into());
+            }
+            let attempt = if self.terminate_sessions {
+                self.attempt_terminating(control).await?
+            } else {
+                self.attempt(control).await?
+            };
+            match attempt {
+                Attempt::Swapped => return Ok(()),
+                Attempt::InUse if Instant::now() >= deadline => {
+                    let sessions = other_sessions(control, &self.target.name, self.application).await?;
+                    return Err(RestoreError::from(Refusal::InUse {
+                        database: self.target.name.clone(),
+                        sessions,
+                        waited: self.wait,
+                    })
+                    .into());
+                }
+                Attempt::InUse => sleep(Duration::from_millis(500)).await,
+            }
+        }
+    }
+
+    /// One attempt, while a second connection terminates the sessions on the target. The rename locks the database
+    /// before it counts sessions, so new sessions wait outside while the present ones are terminated.
+    async fn attempt_terminating(&self, control: &mut Session) -> Result<Attempt> {
+        let mut helper = Session::open(self.config, self.maintenance, self.application).await?;
+        let attempt = tokio::select! {
+            attempt = self.attempt(control) => attempt,
+            never = keep_ending(&mut helper, &self.target.name, self.application) => match never {},
+        };
+        helper.close().await;
+        attempt
+    }
+
+    async fn attempt(&self, control: &mut Session) -> Result<Attempt> {
+        control.begin("begin the swap").await?;
+        // Until the COMMIT is sent, an interruption rolls back; afterwards it is too late.
+        let renamed = tokio::select! {
+            renamed = self.rename(control) => renamed,
+            () = self.cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+        };
+        match renamed {
+            Ok(()) => self.commit(control).await.map(|()| Attempt::Swapped),
+            Err(error) => {
+                // If the rollback fails, the connection is lost, and the server rolls back by itself.
+                let _ = control.rollback("roll back the swap").await;
+                match &error {
+                    crate::Error::Target(server)
+                        if matches!(server.sqlstate(), Some(OBJECT_IN_USE | LOCK_NOT_AVAILABLE)) =>
+                    {
+                        Ok(Attempt::InUse)
+                    }
+                    _ => Err(error),
+                }
+            }
+        }
+    }
+
+    async fn rename(&self, control: &mut Session) -> Result<()> {
+        // The commit must be on disk when it returns. It covers all commits in the staging database, which were
+        // asynchronous.
+        let doing = "swap the databases";
+        // A waiter on this lock blocks new sessions of the database, so `lock_timeout` is short.
+        control.execute("SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'", doing).await?;
+        // Reads the facts again: they may have changed during the restore.
+        let current = database_facts(control, &self.target.name).await?;
+        let Some(mut current) = current.filter(|current| current.oid == self.target.oid) else {
+            return Err(Refusal::Changed { database: self.target.name.clone() }.into());
+        };
+        // If a user renamed a previous database back by hand, its comment is still our marker, which contains the
+        // original comment.
+        if let Some(marker) = current.comment.as_deref().and_then(Marker::from_comment) {
+            current.comment = marker.comment;
+        }
+        carry_over::run(control, &current, self.staging).await?;
+        self.failpoints.pass(Step::CarryOver)?;
+        let (target, staging) = (quote_ident(&self.target.name), quote_ident(self.staging));
+        let previous = quote_ident(self.previous);
+        let marker = Marker {
+            run: self.run_id.to_owned(),
+            target: self.target.name.clone(),
+            target_oid: self.target.oid,
+            state: if self.keep_previous { State::Kept } else { State::Previous },
+            comment: current.comment.clone(),
+        };
+        // Objects that the swap would destroy may have been created since the preflight.
+        let reasons = swap_obstacles(control, &current).await?;
+        if !reasons.is_empty() {
+            return Err(Refusal::CannotSwap { database: self.target.name.clone(), reasons }.into());
+        }
+        control.execute(&format!("ALTER DATABASE {target} RENAME TO {previous}"), doing).await?;
+        control.execute(&mark_statement(self.previous, &marker), doing).await?;
+        control.execute(&format!("ALTER DATABASE {staging} RENAME TO {target}"), doing).await?;
+        self.failpoints.pass(Step::Swap)?;
+        Ok(())
+    }
+
+    async fn commit(&self, control: &mut Session) -> Result<()> {
+        self.progress.event(&Event::Committing);
+        let Err(error) = control.commit("commit the swap").await else { return Ok(()) };
+        if error.is_answer() {
+            // The server has answered, so it did not commit.
+            return Err(error.into());
+        }
+        self.find_out(control, error).await
+    }
+
+    /// Finds out how the commit ended after the connection was lost. The OID of the database with the target's name
+    /// shows it, once the old server process has ended. The process has ended when its lock on the target's name is
+    /// free.
+    async fn find_out(&self, control: &mut Session, lost: TargetError) -> Result<()> {
+        let query = format!(
+            "SELECT oid FROM pg_catalog.pg_database WHERE datname = {}",
+            quote_literal(&self.target.name)
+        );
+        for _ in 0..5 {
+            sleep(Duration::from_secs(1)).await;
+            let Ok(mut again) = Session::open(self.config, self.maintenance, self.application).await else {
+                continue;
+            };
+            let Ok(None) = lock_target(&mut again, &self.target.name).await else { continue };
+            let Ok(oid) = again.value(&query, "find out how the swap ended").await else { continue };
+            *control = again;
+            return if oid == self.staging_oid.to_string() { Ok(()) } else { Err(lost.into()) };
+        }
+        Err(RestoreError::OutcomeUnknown { query, swapped_oid: self.staging_oid }.into())
+    }
+}

@@ -1,0 +1,223 @@
+//! A restore from beginning to end, strategy swap.
+
+use crate::archive::Archive;
+use crate::error::Result;
+use crate::progress::Step;
+use crate::restore::build::Build;
+use crate::restore::error::RestoreError;
+use crate::restore::options::Strategy;
+use crate::restore::options::{Erase, SchemaMode};
+use crate::restore::preflight::Known;
+use crate::restore::refusal::Refusal;
+use crate::restore::report::contents::TargetContents;
+use crate::restore::report::restored::RestoreReport;
+use crate::restore::run::{Run, keep_alive};
+use crate::restore::sessions::sessions_notice;
+use crate::restore::staging;
+use crate::restore::staging::copy::CopyTarget;
+use crate::restore::staging::marker::{Marker, State};
+use crate::restore::staging::names::previous_name;
+use crate::restore::swap::carry_over;
+use crate::restore::swap::rename::Swap;
+use crate::server::TargetError;
+use crate::server::catalog;
+use crate::server::contents::{self, Holdings};
+use crate::server::lock::lock_target;
+use crate::server::session::Session;
+use crate::sql::{QualifiedName, quote_ident};
+use std::collections::HashSet;
+
+/// A restore by a swap under way.
+pub(crate) struct SwapRestore {
+    run: Run,
+    staging: String,
+    /// Tables that keep their rows, which are not erased.
+    kept: HashSet<QualifiedName>,
+}
+
+impl SwapRestore {
+    /// A restore that builds the database `staging` beside the target.
+    pub(crate) fn new(run: Run, staging: String, known: &Known) -> Self {
+        let schema = known.target_schema.as_ref();
+        let kept = schema.map(|schema| schema.kept.clone()).unwrap_or_default();
+        Self { run, staging, kept }
+    }
+
+    pub(crate) async fn execute(mut self, build: Build, archive: Archive) -> Result<RestoreReport> {
+        self.warn_of_sessions().await?;
+        self.run.lock().await?;
+        if self.run.clean_leftovers().await? {
+            return Err(Refusal::NameTaken(self.staging.clone()).into());
+        }
+        self.run.failpoints.pass(Step::CleanLeftovers)?;
+        let swapped = self.build_and_swap(build, archive).await;
+        if let Err(error) = swapped {
+            self.abandon(&error).await;
+            return Err(error);
+        }
+        self.drop_previous().await?;
+        Ok(self.run.report())
+    }
+
+    async fn warn_of_sessions(&mut self) -> Result<()> {
+        let sessions =
+            catalog::other_sessions(&mut self.run.control, &self.run.target.name, &self.run.application)
+                .await?;
+        if let Some(notice) = sessions_notice(&sessions, &self.run.options, Strategy::Swap) {
+            self.run.journal.note(notice);
+        }
+        Ok(())
+    }
+
+    async fn build_and_swap(&mut self, build: Build, archive: Archive) -> Result<()> {
+        let staging_oid = self.create_staging().await?;
+        let cancel = self.run.cancel.clone();
+        tokio::select! {
+            built = build.run(archive, &mut self.run.journal) => built?,
+            lost = keep_alive(&mut self.run.control) => return Err(lost.into()),
+            () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
+        }
+        self.run.refuse_warnings()?;
+        self.refuse_filled().await?;
+        self.swap(staging_oid).await
+    }
+
+    /// A target that was empty and may not be erased must still be empty at the swap.
+    async fn refuse_filled(&mut self) -> Result<()> {
+        if self.run.options.erase == Erase::Allow {
+            return Ok(());
+        }
+        let mut target =
+            Session::open(&self.run.config, &self.run.target.name, &self.run.application).await?;
+        let holdings = contents::holdings(&mut target, &self.kept).await;
+        target.close().await;
+        let Holdings { tables, rows, large_objects } = holdings?;
+        let contents = TargetContents { tables, rows, large_objects, ..TargetContents::default() };
+        if contents.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::Filled { database: self.run.target.name.clone(), contents: contents.describe() }.into())
+    }
+
+    async fn create_staging(&mut self) -> Result<u32> {
+        self.run.journal.step(Step::CreateStaging);
+        match self.run.options.schema {
+            SchemaMode::Target => self.copy_target().await?,
+            _ => staging::create(&mut self.run.control, &self.run.target, &self.staging).await?,
+        }
+        self.run.failpoints.pass(Step::CreateStaging)?;
+        let marker = self.marker(State::Staging);
+        let connects = [self.run.config.su_username(), self.run.config.username()];
+        let oid = staging::open_to(&mut self.run.control, &self.staging, &marker, &connects).await?;
+        carry_over::rehearse(&mut self.run.control, &self.run.target, &self.staging).await?;
+        Ok(oid)
+    }
+
+    async fn copy_target(&mut self) -> Result<()> {
+        let copy = CopyTarget {
+            config: &self.run.config,
+            maintenance: &self.run.maintenance,
+            application: &self.run.application,
+            target: &self.run.target,
+            staging: &self.staging,
+            wait: self.run.options.swap_wait,
+            terminate_sessions: self.run.options.terminate_sessions,
+        };
+        tokio::select! {
+            copied = copy.run(&mut self.run.control) => copied,
+            () = self.run.cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+        }
+    }
+
+    fn marker(&self, state: State) -> Marker {
+        Marker {
+            run: self.run.run_id.clone(),
+            target: self.run.target.name.clone(),
+            target_oid: self.run.target.oid,
+            state,
+            comment: None,
+        }
+    }
+
+    async fn swap(&mut self, staging_oid: u32) -> Result<()> {
+        self.run.journal.step(Step::Swap);
+        let previous = previous_name(&self.run.target.name, &self.run.run_id);
+        let swap = Swap {
+            config: &self.run.config,
+            maintenance: &self.run.maintenance,
+            application: &self.run.application,
+            target: &self.run.target,
+            staging: &self.staging,
+            staging_oid,
+            previous: &previous,
+            run_id: &self.run.run_id,
+            keep_previous: self.run.options.keep_previous,
+            wait: self.run.options.swap_wait,
+            terminate_sessions: self.run.options.terminate_sessions,
+            failpoints: self.run.failpoints,
+            cancel: &self.run.cancel,
+            progress: self.run.journal.progress.as_ref(),
+        };
+        swap.run(&mut self.run.control).await?;
+        if self.run.options.keep_previous {
+            self.run.journal.report.previous = Some(previous);
+        }
+        Ok(())
+    }
+
+    /// Removes the staging database after a failure. A failure of this changes nothing about the target, so it
+    /// is only noted; the next run removes what stayed.
+    async fn abandon(&mut self, error: &crate::Error) {
+        if matches!(error, crate::Error::Restore(RestoreError::OutcomeUnknown { .. })) {
+            return;
+        }
+        match self.drop_staging().await {
+            Ok(true) => {}
+            Ok(false) => self.run.journal.warn(format!(
+                "the staging database {} was not removed, since another restore has the lock; it or the next run \
+                 removes it",
+                quote_ident(&self.staging)
+            )),
+            Err(error) => self.run.journal.warn(format!(
+                "the staging database {} is left behind ({error}); the next run removes it",
+                quote_ident(&self.staging)
+            )),
+        }
+    }
+
+    /// Drops the staging database of this run, under the lock; false if somebody else has that.
+    async fn drop_staging(&mut self) -> Result<bool, TargetError> {
+        if self.run.control.execute("SELECT 1", "reach the server").await.is_err() {
+            // The lock was lost with the connection.
+            let mut again =
+                Session::open(&self.run.config, &self.run.maintenance, &self.run.application).await?;
+            if lock_target(&mut again, &self.run.target.name).await?.is_some() {
+                return Ok(false);
+            }
+            self.run.control = again;
+        }
+        if staging::is_of_run(&mut self.run.control, &self.run.target.name, &self.run.run_id).await? {
+            staging::drop_leftover(&mut self.run.control, &self.staging).await?;
+        }
+        Ok(true)
+    }
+
+    async fn drop_previous(&mut self) -> Result<()> {
+        self.run.journal.step(Step::Swapped);
+        self.run.failpoints.pass(Step::Swapped)?;
+        if self.run.options.keep_previous {
+            return Ok(());
+        }
+        self.run.journal.step(Step::DropPrevious);
+        let previous = previous_name(&self.run.target.name, &self.run.run_id);
+        // The restore is complete: what cannot be dropped now is removed by the next run.
+        if let Err(error) = staging::drop_leftover(&mut self.run.control, &previous).await {
+            self.run.journal.warn(format!(
+                "the target's previous database is left behind as {} ({error}); the next run removes it",
+                quote_ident(&previous)
+            ));
+        }
+        self.run.failpoints.pass(Step::DropPrevious)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! Opens connections, and says clearly why one cannot be opened.
+
+use crate::server::config::{Host, TargetConfig};
+use crate::server::dial::{DialError, Encryption, dial};
+use crate::server::error::{ServerError, TargetError};
+use crate::server::login::Login;
+use crate::server::message::LoginError;
+use crate::server::relay;
+use crate::server::startup::{self, Request};
+use crate::server::tls::SslMode;
+use crate::server::trust::Trust;
+use sqlx::postgres::PgConnection;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// How long one attempt may take, with name resolution, TLS and authentication.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server that is starting, or has no connection slot free, is asked again.
+const RETRY_FOR: Duration = Duration::from_secs(10);
+const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+
+const TOO_MANY_CONNECTIONS: &str = "53300";
+const CANNOT_CONNECT_NOW: &str = "57P03";
+const INVALID_AUTHORIZATION: &str = "28000";
+
+/// A connection, and what is known of the server at its other end.
+pub struct Connection {
+    /// The session with the server.
+    pub session: PgConnection,
+    pub(crate) trust: Trust,
+}
+
+/// Connects to `database` with this login, which for most work is [`TargetConfig::login`].
+///
+/// A server that is starting up, or has no connection slot free, is asked again for 10 seconds. The session has
+/// `row_security = off`: what policies would hide is an error instead. It lasts as long as the tokio runtime that this is
+/// called on.
+///
+/// # Errors
+///
+/// Every [`TargetError`] that concerns a connection. Passwords are in none of them.
+pub async fn connect(
+    config: &TargetConfig,
+    login: &Login,
+    database: &str,
+    application_name: &str,
+) -> Result<Connection, TargetError> {
+    let retry_until = Instant::now() + RETRY_FOR;
+    loop {
+        let error = match connect_at_once(config, login, database, application_name).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        if !is_transient(&error) || Instant::now() >= retry_until {
+            return Err(error);
+        }
+        sleep(RETRY_INTERVAL).await;
+    }
+}
+
+/// Connects as [`connect`] does, but asks once.
+pub(super) async fn connect_at_once(
+    config: &TargetConfig,
+    login: &Login,
+    database: &str,
+    application_name: &str,
+) -> Result<Connection, TargetError> {
+    let attempt = Attempt { config, login, database, application_name };
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
+    let mut failure = None;
+    for encryption in encryptions(config.ssl_mode) {
+        let error = match timeout_at(deadline, attempt.connect(*encryption)).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                let seconds = CONNECT_TIMEOUT.as_secs();
+                return Err(TargetError::Timeout { server: config.server(), seconds });
+            }
+        };
+        let goes_on = error.allows_another(config.ssl_mode);
+        failure.get_or_insert(error);
+        if !goes_on {
+            break;
+        }
+    }
+    let failure = failure.unwrap_or(Failure::Dial(DialError::NoTls));
+    Err(failure.into_target_error(&attempt))
+}
+
+/// Whether the server, the database or the role admits no more connections.
+pub(crate) fn has_no_slot(error: &TargetError) -> bool {
+    error.server().is_some_and(|error| error.is(TOO_MANY_CONNECTIONS))
+}
+
+/// What to try in turn.
+fn encryptions(mode: SslMode) -> &'static [Encryption] {
+    match mode {
+        SslMode::Disable => &[Encryption::None],
+        SslMode::Allow => &[Encryption::None, Encryption::Required],
+        SslMode::Prefer => &[Encryption::Offered, Encryption::None],
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => &[Encryption::Required],
+    }
+}
+
+fn is_transient(error: &TargetError) -> bool {
+    error.server().is_some_and(|error| error.is(TOO_MANY_CONNECTIONS) || error.is(CANNOT_CONNECT_NOW))
+}
+
+/// The connection that is wanted.
+struct Attempt<'a> {
+    config: &'a TargetConfig,
+    login: &'a Login,
+    database: &'a str,
+    application_name: &'a str,
+}
+
+impl Attempt<'_> {
+    async fn connect(&self, encryption: Encryption) -> Result<Connection, Failure> {
+        let Self { config, login, database, application_name } = *self;
+        let (mut stream, channel) = dial(config, encryption).await.map_err(Failure::Dial)?;
+        let policy = &config.policy;
+        let request = Request { login, database, application_name, policy, channel: &channel };
+        let started = startup::start_up(&mut stream, &request).await.map_err(Failure::Login)?;
+        let trust = Trust::new(config.server(), channel, started.method, started.is_bound);
+        if !config.proven.accepts(&trust) {
+            return Err(Failure::Login(LoginError::Stopped {
+                reason: "the first connection proved that the server is the right one, and this one does not"
+                    .to_owned(),
+                advice: "set PG_CA_FILE to this cluster's ca.crt; if that fails, find out what stands in between",
+            }));
+        }
+        let session = relay::hand_over(stream, &started.messages).await.map_err(Failure::Client)?;
+        Ok(Connection { session, trust })
+    }
+}
+
+/// Why one attempt failed.
+enum Failure {
+    Dial(DialError),
+    Login(LoginError),
+    /// The session began, and sqlx did not get it.
+    Client(sqlx::Error),
+}
+
+impl Failure {
+    /// Whether another attempt can have another outcome. As libpq, `prefer` goes on without TLS after a failed
+    /// handshake, and both `prefer` and `allow` go on when `pg_hba.conf` does not admit the first kind of connection.
+    fn allows_another(&self, mode: SslMode) -> bool {
+        match self {
+            Self::Dial(DialError::Tls(_)) => mode == SslMode::Prefer,
+            Self::Login(LoginError::Server(error)) => {
+                matches!(mode, SslMode::Allow | SslMode::Prefer) && error.is(INVALID_AUTHORIZATION)
+            }
+            _ => false,
+        }
+    }
+
+    fn into_target_error(self, attempt: &Attempt<'_>) -> TargetError {
+        let config = attempt.config;
+        let (server, user) = (config.server(), attempt.login.user().to_owned());
+        match self {
+            Self::Dial(DialError::Io(error)) | Self::Login(LoginError::Io(error)) => {
+                TargetError::Unreachable { server, reason: error.to_string() }
+            }
+            Self::Dial(DialError::Tls(error)) => error.into_target_error(config),
+            Self::Dial(DialError::NoTls) => TargetError::Tls {
+                server,
+                mode: config.ssl_mode,
+                reason: "server does not support TLS".to_owned(),
+                advice: "enable TLS on the server, or set sslmode: prefer",
+            },
+            Self::Login(LoginError::Server(error)) => refusal(*error, attempt),
+            Self::Login(LoginError::NoPassword) => TargetError::NoPassword { server, user },
+            Self::Login(LoginError::Stopped { reason, advice }) => {
+                TargetError::LoginStopped { server, user, reason, advice }
+            }
+            Self::Login(LoginError::Protocol(what)) => {
+                let message = format!("the server's answer does not follow the protocol: {what}");
+                ServerError::from_client("connect", &message, false).into()
+            }
+            Self::Client(error) => TargetError::doing("connect")(error),
+        }
+    }
+}
+
+/// Puts the usual refusals of a server in terms of postgres.yaml.
+fn refusal(error: ServerError, attempt: &Attempt<'_>) -> TargetError {
+    let config = attempt.config;
+    let (server, user) = (config.server(), attempt.login.user().to_owned());
+    match error.sqlstate.as_deref() {
+        Some("28P01") => TargetError::WrongPassword { server, user },
+        Some("3D000") => TargetError::UnknownDatabase { server, database: attempt.database.to_owned() },
+        // A server in another language has another text: then the general case below applies.
+        Some(INVALID_AUTHORIZATION) if error.message.ends_with("does not exist") => {
+            TargetError::UnknownRole { server, user }
+        }
+        Some(INVALID_AUTHORIZATION) => {
+            let advice = match config.host {
+                Host::Socket(_) => {
+                    "run pgmig as the operating system user that the server admits (peer), or use TCP"
+                }
+                Host::Tcp(_) if config.ssl_mode == SslMode::Disable => {
+                    "the server may want TLS: remove sslmode: disable"
+                }
+                Host::Tcp(_) => "check su_username, sslmode and the server's pg_hba.conf",
+            };
+            TargetError::NotAdmitted { server, user, message: error.message, advice }
+        }
+        _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::handshake::HandshakeError;
+
+    #[test]
+    fn only_modes_that_allow_both_try_both() {
+        let tls = Failure::Dial(DialError::Tls(HandshakeError::Name));
+        assert!(tls.allows_another(SslMode::Prefer));
+        assert!(!tls.allows_another(SslMode::VerifyFull));
+        let refused = |sqlstate: &str| {
+            let error = ServerError::of_login(sqlstate.to_owned(), String::new());
+            Failure::Login(LoginError::Server(Box::new(error)))
+        };
+        assert!(refused("28000").allows_another(SslMode::Allow));
+        assert!(!refused("28P01").allows_another(SslMode::Prefer));
+        assert!(!refused("28000").allows_another(SslMode::Require));
+        let unreachable = DialError::Io(std::io::ErrorKind::ConnectionRefused.into());
+        assert!(!Failure::Dial(unreachable).allows_another(SslMode::Prefer));
+    }
+}

@@ -1,0 +1,99 @@
+//! The lock on a target's name: one restore of a database at a time, in the whole cluster.
+
+use crate::server::TargetError;
+use crate::server::session::{Session, TextRow};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long a lock that is held is tried for: a killed run's server process lets go of it within moments.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who holds a lock that was wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LockHolder {
+    /// The server process.
+    pub pid: i32,
+    /// Its application name.
+    pub application: String,
+    /// Since when its connection exists.
+    pub since: String,
+}
+
+/// Takes the advisory lock for `database` on this session, which must be connected to the maintenance
+/// database; it is released when the session ends. `Ok(Some(_))` says who holds it.
+pub(crate) async fn lock_target(
+    session: &mut Session,
+    database: &str,
+) -> Result<Option<LockHolder>, TargetError> {
+    let key = key_of(database);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let locked = session.holds(&format!("SELECT pg_try_advisory_lock({key})"), "take the lock").await?;
+        if locked {
+            return Ok(None);
+        }
+        if Instant::now() >= deadline {
+            return Ok(Some(holder(session, key).await?.unwrap_or_default()));
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Who holds the lock for `database`, without taking it; asks as patiently as [`lock_target`].
+pub(crate) async fn lock_holder(
+    session: &mut Session,
+    database: &str,
+) -> Result<Option<LockHolder>, TargetError> {
+    let key = key_of(database);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let held = holder(session, key).await?;
+        if held.is_none() || Instant::now() >= deadline {
+            return Ok(held);
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// The lock's key: 63 bits of a hash of the name, so that it is positive wherever it is shown.
+fn key_of(database: &str) -> i64 {
+    let mut hasher = Sha256::new();
+    hasher.update(b"pgmig restores the database ");
+    hasher.update(database.as_bytes());
+    let digest = hasher.finalize();
+    digest.iter().take(8).fold(0_i64, |key, byte| (key << 8 | i64::from(*byte)) & i64::MAX)
+}
+
+/// Who holds a lock now; `None` if nobody does.
+async fn holder(session: &mut Session, key: i64) -> Result<Option<LockHolder>, TargetError> {
+    let sql = format!(
+        "SELECT l.pid, a.application_name, a.backend_start::timestamp(0) FROM pg_catalog.pg_locks l \
+         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 \
+         AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) \
+         AND (l.classid::bigint << 32 | l.objid::bigint) = {key}"
+    );
+    let rows = session.rows(&sql, "ask who holds the lock").await?;
+    let holder = |row: &TextRow| LockHolder {
+        pid: row.number(0),
+        application: row.text(1).to_owned(),
+        since: row.text(2).to_owned(),
+    };
+    Ok(rows.first().map(holder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_positive_and_differ_by_name() {
+        let keys: Vec<i64> = ["store", "store2", "", "é"].into_iter().map(key_of).collect();
+        assert!(keys.iter().all(|key| *key >= 0), "{keys:?}");
+        let mut unique = keys.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(unique.len(), keys.len());
+    }
+}

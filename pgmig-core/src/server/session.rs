@@ -1,0 +1,324 @@
+//! A connection with the settings that a restore needs, and a current role.
+
+use crate::server::connect::{Connection, connect_at_once};
+use crate::server::trust::Trust;
+use crate::server::{TargetConfig, TargetError, connect, transaction};
+use crate::sql::quote_ident;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use sqlx::postgres::{PgCopyIn, PgRow};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
+
+/// Settings of every session: no time-outs of the server's or the role's, no silent filtering of rows, input
+/// read as pg_dump writes it. As pg_restore's, and what a role's or a database's own defaults could spoil.
+///
+/// Messages below an error are turned off because sqlx does not read the socket while it sends COPY data: a
+/// stream of notices would fill the socket's buffers, and both sides would wait for each other for ever.
+const SETTINGS: &str = "\
+    SET client_min_messages = error;\
+    SET statement_timeout = 0;\
+    SET lock_timeout = 0;\
+    SET idle_in_transaction_session_timeout = 0;\
+    SET default_transaction_read_only = off;\
+    SET default_transaction_isolation = 'read committed';\
+    SET default_transaction_deferrable = off;\
+    SET row_security = off;\
+    SET check_function_bodies = off;\
+    SET xmloption = content;\
+    SET DateStyle = ISO;\
+    SET IntervalStyle = postgres;\
+    SET bytea_output = hex;\
+    SET escape_string_warning = off;\
+    SET standard_conforming_strings = on;\
+    SET default_tablespace = '';\
+    SET search_path = '';";
+
+/// One connection to one database.
+pub(crate) struct Session {
+    conn: PgConnection,
+    trust: Trust,
+    version: i32,
+    pid: i32,
+    role: Option<String>,
+    /// The role when each open transaction began: undoing one undoes SET ROLE, too.
+    roles_before: Vec<Option<String>>,
+    /// The ID of the transaction that holds everything which is done on this session.
+    one_transaction: Option<String>,
+}
+
+impl Session {
+    /// Connects as `su_username` and applies the settings.
+    pub(crate) async fn open(
+        config: &TargetConfig,
+        database: &str,
+        application: &str,
+    ) -> Result<Self, TargetError> {
+        Self::set_up(connect(config, config.login(), database, application).await?).await
+    }
+
+    /// Connects as [`open`](Self::open) does, but does not wait for a connection slot: there are other sessions to
+    /// do the work.
+    pub(crate) async fn open_another(
+        config: &TargetConfig,
+        database: &str,
+        application: &str,
+    ) -> Result<Self, TargetError> {
+        Self::set_up(connect_at_once(config, config.login(), database, application).await?).await
+    }
+
+    async fn set_up(connection: Connection) -> Result<Self, TargetError> {
+        let mut session = Self {
+            conn: connection.session,
+            trust: connection.trust,
+            version: 0,
+            pid: 0,
+            role: None,
+            roles_before: Vec::new(),
+            one_transaction: None,
+        };
+        session.execute(SETTINGS, "set up the session").await?;
+        let sql = "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid()";
+        let rows = session.rows(sql, "read the server's version").await?;
+        if let Some(row) = rows.first() {
+            (session.version, session.pid) = (row.number(0), row.number(1));
+        }
+        if session.version >= 140_000 {
+            session.execute("SET idle_session_timeout = 0", "set up the session").await?;
+        }
+        if session.version >= 170_000 {
+            session.execute("SET transaction_timeout = 0", "set up the session").await?;
+        }
+        Ok(session)
+    }
+
+    /// The server's version as a number, 150018 for 15.18.
+    pub(crate) fn server_version(&self) -> i32 {
+        self.version
+    }
+
+    /// What is known of the server.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The server process.
+    pub(crate) fn backend_pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// The connection itself, for what is not a plain statement.
+    pub(crate) fn conn(&mut self) -> &mut PgConnection {
+        &mut self.conn
+    }
+
+    /// Runs statements that return nothing of interest, in one message; several are one transaction. Returns
+    /// the number of rows that they affected. `doing` completes "could not ...".
+    pub(crate) async fn execute(&mut self, sql: &str, doing: &str) -> Result<u64, TargetError> {
+        let result = self.conn.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+        result.map(|done| done.rows_affected()).map_err(TargetError::doing(doing))
+    }
+
+    /// Runs a query and returns its rows as text, NULL as `None`. For catalogs: not for large results.
+    pub(crate) async fn rows(&mut self, sql: &str, doing: &str) -> Result<Vec<TextRow>, TargetError> {
+        let rows = self.conn.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+        let rows = rows.map_err(TargetError::doing(doing))?;
+        rows.iter().map(|row| TextRow::read(row, doing)).collect()
+    }
+
+    /// Runs a query and hands over its rows one by one, for results that can be long.
+    pub(crate) async fn each_row(
+        &mut self,
+        sql: &str,
+        doing: &str,
+        mut take: impl FnMut(TextRow),
+    ) -> Result<(), TargetError> {
+        let mut rows = self.conn.fetch(sqlx::raw_sql(AssertSqlSafe(sql.to_owned())));
+        while let Some(row) = rows.next().await {
+            take(TextRow::read(&row.map_err(TargetError::doing(doing))?, doing)?);
+        }
+        Ok(())
+    }
+
+    /// Runs a query for one value.
+    pub(crate) async fn value(&mut self, sql: &str, doing: &str) -> Result<String, TargetError> {
+        Ok(self.optional(sql, doing).await?.unwrap_or_default())
+    }
+
+    /// Runs a query for one value that may be NULL or absent.
+    pub(crate) async fn optional(&mut self, sql: &str, doing: &str) -> Result<Option<String>, TargetError> {
+        let rows = self.rows(sql, doing).await?;
+        Ok(rows.into_iter().next().and_then(|row| row.0.into_iter().next().flatten()))
+    }
+
+    /// Runs a query for a condition.
+    pub(crate) async fn holds(&mut self, sql: &str, doing: &str) -> Result<bool, TargetError> {
+        Ok(self.value(sql, doing).await? == "t")
+    }
+
+    /// Starts COPY FROM STDIN.
+    pub(crate) async fn copy_in(&mut self, sql: &str) -> Result<PgCopyIn<&mut PgConnection>, sqlx::Error> {
+        self.conn.copy_in_raw(sql).await
+    }
+
+    /// Becomes `role`, or `su_username` again for `None`.
+    pub(crate) async fn become_role(&mut self, role: Option<&str>) -> Result<(), TargetError> {
+        if self.role.as_deref() == role {
+            return Ok(());
+        }
+        let (sql, doing) = match role {
+            Some(role) => {
+                (format!("SET ROLE {}", quote_ident(role)), format!("become role {}", quote_ident(role)))
+            }
+            None => ("RESET ROLE".to_owned(), "become su_username again".to_owned()),
+        };
+        self.execute(&sql, &doing).await?;
+        self.role = role.map(str::to_owned);
+        Ok(())
+    }
+
+    /// Begins a transaction; within one, a savepoint.
+    pub(crate) async fn begin(&mut self, doing: &str) -> Result<(), TargetError> {
+        transaction::begin(&mut self.conn).await.map_err(TargetError::doing(doing))?;
+        self.roles_before.push(self.role.clone());
+        Ok(())
+    }
+
+    /// Commits what [`begin`](Self::begin) began last.
+    pub(crate) async fn commit(&mut self, doing: &str) -> Result<(), TargetError> {
+        let committed = transaction::commit(&mut self.conn).await.map_err(TargetError::doing(doing));
+        if let Err(error) = &committed
+            && error.is_answer()
+        {
+            // The server has rolled back already; sqlx has yet to know.
+            let _ = transaction::rollback(&mut self.conn).await;
+        }
+        self.roles_before.pop();
+        committed
+    }
+
+    /// Undoes what [`begin`](Self::begin) began last.
+    pub(crate) async fn rollback(&mut self, doing: &str) -> Result<(), TargetError> {
+        transaction::rollback(&mut self.conn).await.map_err(TargetError::doing(doing))?;
+        if let Some(role) = self.roles_before.pop() {
+            self.role = role;
+        }
+        Ok(())
+    }
+
+    /// Begins the transaction that is to hold everything which is done on this session from now on: parts of the work
+    /// that are transactions of their own elsewhere are none here.
+    pub(crate) async fn begin_one_transaction(&mut self, doing: &str) -> Result<(), TargetError> {
+        self.begin(doing).await?;
+        self.one_transaction = Some(self.current_transaction(doing).await?);
+        Ok(())
+    }
+
+    /// Undoes everything; what is done from now on is as on any other session.
+    pub(crate) async fn end_one_transaction(&mut self, doing: &str) -> Result<(), TargetError> {
+        self.one_transaction = None;
+        self.rollback(doing).await
+    }
+
+    /// The ID of the transaction that holds everything; `None` where there is none such.
+    pub(crate) fn one_transaction(&self) -> Option<&str> {
+        self.one_transaction.as_deref()
+    }
+
+    /// Whether the transaction that is to hold everything is still open. Only a statement that ends transactions can
+    /// have ended it.
+    pub(crate) async fn is_same_transaction(&mut self) -> Result<bool, TargetError> {
+        let now = self.current_transaction("look whether the transaction is still open").await?;
+        Ok(self.one_transaction.as_ref().is_none_or(|one| *one == now))
+    }
+
+    async fn current_transaction(&mut self, doing: &str) -> Result<String, TargetError> {
+        let function = if self.version >= 130_000 { "pg_current_xact_id" } else { "txid_current" };
+        self.value(&format!("SELECT pg_catalog.{function}()"), doing).await
+    }
+
+    /// Whether one transaction holds everything.
+    pub(crate) fn is_one_transaction(&self) -> bool {
+        self.one_transaction.is_some()
+    }
+
+    /// Begins a transaction for a part of the work, unless one transaction holds everything. Not even a savepoint is
+    /// made there: COPY FREEZE is refused within one, and nothing of the work is ever undone in part.
+    pub(crate) async fn begin_part(&mut self, doing: &str) -> Result<(), TargetError> {
+        if self.is_one_transaction() { Ok(()) } else { self.begin(doing).await }
+    }
+
+    /// Commits what [`begin_part`](Self::begin_part) began.
+    pub(crate) async fn commit_part(&mut self, doing: &str) -> Result<(), TargetError> {
+        if self.is_one_transaction() { Ok(()) } else { self.commit(doing).await }
+    }
+
+    /// Says good-bye to the server; an error there changes nothing.
+    pub(crate) async fn close(self) {
+        let _ = self.conn.close().await;
+    }
+}
+
+/// A row whose values are text.
+#[derive(Debug, Clone)]
+pub(crate) struct TextRow(Vec<Option<String>>);
+
+impl TextRow {
+    fn read(row: &PgRow, doing: &str) -> Result<Self, TargetError> {
+        let values = (0..row.len()).map(|column| {
+            row.try_get_unchecked::<Option<String>, _>(column).map_err(TargetError::doing(doing))
+        });
+        Ok(Self(values.collect::<Result<_, _>>()?))
+    }
+
+    /// The value in `column` (from 0); NULL and a column that is not there are `None`.
+    pub(crate) fn get(&self, column: usize) -> Option<&str> {
+        self.0.get(column).and_then(Option::as_deref)
+    }
+
+    /// The value in `column`, "" for NULL.
+    pub(crate) fn text(&self, column: usize) -> &str {
+        self.get(column).unwrap_or_default()
+    }
+
+    /// The value in `column` as a number; 0 for NULL and what is no number.
+    pub(crate) fn number<N: std::str::FromStr + Default>(&self, column: usize) -> N {
+        self.text(column).parse().unwrap_or_default()
+    }
+
+    /// Whether the value in `column` is true.
+    pub(crate) fn is_true(&self, column: usize) -> bool {
+        self.text(column) == "t"
+    }
+}
+
+/// The rows of a COPY TO STDOUT, chunk by chunk.
+pub(crate) struct CopyOut<'a> {
+    stream: BoxStream<'a, Result<bytes::Bytes, sqlx::Error>>,
+}
+
+impl CopyOut<'_> {
+    /// The next chunk; `None` at the end.
+    pub(crate) async fn next_chunk(&mut self) -> Result<Option<bytes::Bytes>, TargetError> {
+        self.stream.next().await.transpose().map_err(TargetError::doing("read a table"))
+    }
+}
+
+impl Session {
+    /// Starts COPY TO STDOUT.
+    pub(crate) async fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>, TargetError> {
+        let stream = self.conn.copy_out_raw(sql).await.map_err(TargetError::doing("read a table"))?;
+        Ok(CopyOut { stream })
+    }
+
+    /// Bytes in one of PostgreSQL's encodings, converted by the server.
+    pub(crate) async fn convert(
+        &mut self,
+        bytes: &[u8],
+        encoding: &str,
+        doing: &str,
+    ) -> Result<String, TargetError> {
+        let query = sqlx::query_scalar::<_, String>("SELECT pg_catalog.convert_from($1, $2)");
+        let converted = query.bind(bytes).bind(encoding).fetch_one(&mut self.conn).await;
+        converted.map_err(TargetError::doing(doing))
+    }
+}

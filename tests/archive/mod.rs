@@ -1,0 +1,9 @@
+//! What pgmig reads: every format, `verify`, `inspect`, whole corpora.
+
+pub(crate) mod corpus;
+mod formats;
+mod holdings;
+mod inspect;
+mod oracles_corpus;
+mod verify;
+mod verify_corpus;

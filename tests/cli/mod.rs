@@ -1,0 +1,8 @@
+//! The command line: the main job, plans, documents, connections.
+
+mod connection;
+mod dry_run;
+mod json;
+mod restore;
+mod server_trust;
+mod tls_chains;

@@ -1,0 +1,9 @@
+//! Bad input, failures at every step, signals, crashes: the target is as it was.
+
+mod bad_input;
+mod bad_rows;
+mod durability;
+mod failpoints;
+mod leftovers;
+mod secrets;
+mod sessions;

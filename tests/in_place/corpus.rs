@@ -1,0 +1,131 @@
+//! Every full archive of a corpus, restored in place by a role that owns its database and may do nothing else: what that
+//! role can have it gets, and what it cannot is listed before anything is dropped.
+//!
+//! `PGMIG_CORPUS=DIR` takes the archives below DIR, otherwise those of `fixtures/` are taken.
+
+use crate::archive::corpus::in_parallel;
+use crate::support::application::{self, APPLICATION};
+use crate::support::corpus::{self, Contents};
+use crate::support::database::quoted;
+use crate::support::restored::Restored;
+use crate::support::untouched::Before;
+use crate::support::{Database, Outcome, Pgmig, Server};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+/// What a superuser makes beforehand, of what the store in the archives has: what belongs to nobody else, and an event
+/// trigger and a publication that do not depend on what is dropped.
+const PREPARED: &str = "CREATE FOREIGN DATA WRAPPER dummy_fdw; CREATE SCHEMA superusers;
+    CREATE FUNCTION superusers.ignore() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+    CREATE EVENT TRIGGER evt_log ON ddl_command_end EXECUTE FUNCTION superusers.ignore();
+    CREATE PUBLICATION pub_all FOR ALL TABLES; CREATE PUBLICATION pub_schema;";
+
+/// What is not compared: that.
+const NOT_COMPARED: &str = "DROP EVENT TRIGGER IF EXISTS evt_log; DROP SCHEMA IF EXISTS superusers CASCADE;
+    DROP PUBLICATION IF EXISTS pub_schema; DROP PUBLICATION IF EXISTS pub_all;
+    DROP FOREIGN DATA WRAPPER IF EXISTS dummy_fdw CASCADE;";
+
+/// What PostgreSQL says where a right is lacking.
+const DENIED: [&str; 4] = ["must be superuser", "ermission denied", "must be owner", "must be a member"];
+
+/// What pgmig says where it refuses for that reason.
+const NEEDS_SUPERUSER: &str = "the archive has objects that only a superuser can create";
+
+fn restore(target: &Database, archive: &Path, from_stdin: bool) -> Outcome {
+    let pgmig = Pgmig::new().target(&application::target_file(target)).args(["--keep-ids", "--force"]);
+    let pgmig = pgmig.args(["--schema", "archive", "--strategy", "in-place"]);
+    match from_stdin {
+        true => pgmig.args(["--source", "-"]).stdin(archive).run(),
+        false => pgmig.source(archive).run(),
+    }
+}
+
+/// Whether the role lacks a right for this archive: PostgreSQL's own judgement.
+fn is_denied(archive: &Path) -> bool {
+    let database = application::empty_database("denied");
+    let mut pg_restore = database.server.program("pg_restore");
+    pg_restore.env("PGUSER", APPLICATION).args(["--no-owner", "--no-acl", "-d", &database.name]);
+    let output = pg_restore.arg(archive).stdin(Stdio::null()).output().expect("pg_restore runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    // A comment on an extension, such as plpgsql's, is left out, and so is none on public.
+    let lines =
+        stderr.lines().filter(|line| !line.contains("of extension") && !line.contains("of schema public"));
+    lines.into_iter().any(|line| DENIED.iter().any(|denied| line.contains(denied)))
+}
+
+/// What a superuser makes of the archive with pg_restore, without what only a superuser can have.
+fn expected(server: &Server, archive: &Path) -> Option<Restored> {
+    let oracle = Database::create_on(server, "oracle");
+    let mut pg_restore = server.program("pg_restore");
+    let output =
+        pg_restore.args(["--no-owner", "-d", &oracle.name]).arg(archive).stdin(Stdio::null()).output();
+    let stderr = String::from_utf8(output.expect("pg_restore runs").stderr).unwrap();
+    let is_real =
+        |line: &&str| line.contains("error:") && !line.ends_with("schema \"public\" already exists");
+    if stderr.lines().any(|line| is_real(&line)) {
+        return None;
+    }
+    oracle.psql(NOT_COMPARED);
+    Some(Restored::of(&oracle).in_any_order())
+}
+
+/// What is wrong with the restores of the archives of one database; nothing, as a rule. `None` where there is nothing to
+/// compare with.
+fn faults(server: &Server, custom: &Path, archives: &[&PathBuf]) -> Option<Vec<String>> {
+    let expected = expected(server, custom)?;
+    let is_denied = is_denied(custom);
+    let faults = archives.iter().filter_map(|archive| {
+        let fault = fault(archive, is_denied, &expected)?;
+        Some(format!("{}: {fault}\n", archive.display()))
+    });
+    Some(faults.collect())
+}
+
+fn fault(archive: &Path, is_denied: bool, expected: &Restored) -> Option<String> {
+    let bare = application::empty_database("bare");
+    bare.psql(&format!("SET ROLE {}; CREATE TABLE kept AS SELECT 1 AS id", quoted(APPLICATION)));
+    let before = Before::of(&bare);
+    let outcome = restore(&bare, archive, false);
+    match (is_denied, outcome.status.code()) {
+        (true, Some(3)) if outcome.stderr.contains(NEEDS_SUPERUSER) => before.is_unchanged(),
+        (false, Some(0)) => {}
+        _ => return Some(format!("pg_restore as the owner is denied something: {is_denied}; {outcome}")),
+    }
+    let target = application::empty_database("owned");
+    target.psql(&format!(
+        "{PREPARED} GRANT USAGE ON FOREIGN DATA WRAPPER dummy_fdw TO {}",
+        quoted(APPLICATION)
+    ));
+    // Of a script from standard input, less is known beforehand. The second time, all is cleared first.
+    let is_script = archive.to_string_lossy().ends_with(".sql.gz");
+    for from_stdin in if is_script { vec![false, true] } else { vec![corpus::can_be_a_stream(archive)] } {
+        let outcome = restore(&target, archive, from_stdin);
+        if outcome.status.code() != Some(0) {
+            return Some(format!("from standard input: {from_stdin}; {outcome}"));
+        }
+    }
+    target.psql(NOT_COMPARED);
+    expected.difference(&Restored::of(&target).in_any_order())
+}
+
+#[test]
+fn an_owner_restores_what_an_owner_can_have_of_every_archive() {
+    let server = Server::of_this_run();
+    server.create_corpus_roles();
+    let directory = corpus::directory();
+    let archives = corpus::archives(&directory);
+    let mut of_database: BTreeMap<PathBuf, Vec<&PathBuf>> = BTreeMap::new();
+    for archive in &archives {
+        let is_full = matches!(Contents::of(archive, server.major_version()), Contents::Full);
+        if let Some(custom) = corpus::custom_of_the_same(archive).filter(|_| is_full) {
+            of_database.entry(custom).or_default().push(archive);
+        }
+    }
+    let customs: Vec<PathBuf> = of_database.keys().cloned().collect();
+    let faults = in_parallel(&customs, |custom| faults(&server, custom, &of_database[custom]));
+    let compared = faults.iter().flatten().count();
+    let faults: Vec<String> = faults.into_iter().flatten().flatten().collect();
+    assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.concat());
+    assert!(compared > 0, "no archive below {} was restored", directory.display());
+}

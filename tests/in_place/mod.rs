@@ -1,0 +1,7 @@
+//! Restores in the target itself, in one transaction.
+
+mod clearing;
+mod corpus;
+pub(crate) mod readers;
+mod rights;
+mod whole;

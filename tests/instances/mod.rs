@@ -1,0 +1,6 @@
+//! Which instance becomes which one: prompts, mappings, the Resource Controller, the manuals' runbooks.
+
+mod prompts;
+mod resource_controller;
+mod resource_controller_tls;
+mod runbooks;

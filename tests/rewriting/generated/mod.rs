@@ -1,0 +1,297 @@
+//! Millions of generated rows: what PostgreSQL returns from a restored database is what it returns from the source,
+//! rewritten by `support::replacement`, which follows the definition slowly and on decoded values.
+//!
+//! `PGMIG_GENERATED_ROWS` says how many rows in all. A case that fails is printed with its seed, which determines
+//! its rows, and kept in `proptest-regressions/`, from where it is tried first the next time.
+
+#![allow(clippy::print_stdout, reason = "says how many rows were compared, and which types the server has")]
+
+mod case;
+mod random;
+mod rows;
+mod source;
+mod types;
+mod values;
+
+use crate::support::pgmig::TargetFile;
+use crate::support::replacement::{Replacement, Tenant};
+use crate::support::{Database, Server};
+use case::{Case, Instance, Role, any_case};
+use pgmig_core::backup::{Backup, Source};
+use pgmig_core::instance::Mapping;
+use pgmig_core::restore::{
+    Erase, Instances, Replacements, Restore, RestoreOptions, RestoreReport, StrategyMode,
+};
+use pgmig_core::server::{TargetConfig, TargetEnvironment};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
+use random::Random;
+use rows::Rows;
+use source::{fill, profile};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use types::{Features, Part, Reading};
+
+/// Rows in all, unless told otherwise.
+const ROWS: usize = 2_000_000;
+/// Cases that they are distributed over.
+const CASES: u32 = 20;
+/// Rows of each case with INSERT statements, of which a server takes less.
+const INSERTED_ROWS: usize = 4_000;
+const INSERT_CASES: u32 = 6;
+
+/// Seeds of cases that failed once.
+const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/generated.txt");
+
+#[test]
+fn copy_data() {
+    let rows =
+        std::env::var("PGMIG_GENERATED_ROWS").map_or(ROWS, |rows| rows.parse().expect("a number of rows"));
+    let per_case = rows.div_ceil(usize::try_from(CASES).unwrap());
+    let compared = check_cases(CASES, per_case, |case| case.clone());
+    println!("{compared} rows compared");
+    assert!(compared >= rows);
+}
+
+#[test]
+fn insert_statements() {
+    let forms = [
+        &["--inserts"][..],
+        &["--column-inserts", "--rows-per-insert=50"],
+        &["--inserts", "--rows-per-insert=7"],
+    ];
+    let compared = check_cases(INSERT_CASES, INSERTED_ROWS, |case| {
+        let form = forms[Random::new(case.seed).below(forms.len())];
+        Case { dump: form.to_vec(), ..case.clone() }
+    });
+    println!("{compared} rows compared");
+}
+
+/// Checks so many cases and returns how many rows were compared.
+fn check_cases(cases: u32, rows: usize, adapt: impl Fn(&Case) -> Case) -> usize {
+    let server = Server::of_this_run();
+    let config = Config {
+        cases,
+        // A case takes seconds, and the message has the value that is wrong.
+        max_shrink_iters: 15,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
+        ..Config::default()
+    };
+    let compared = Cell::new(0);
+    let outcome = TestRunner::new(config).run(&any_case(features(&server)), |case| {
+        let case = adapt(&case);
+        compared.set(compared.get() + check(&case, rows)?);
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+    compared.get()
+}
+
+fn features(server: &Server) -> Features {
+    let has = |query: &str| server.psql("postgres", &format!("SELECT EXISTS ({query})")).trim() == "t";
+    let features = Features {
+        hstore: has("SELECT FROM pg_available_extensions WHERE name = 'hstore'"),
+        xml: server.try_psql("postgres", "SELECT '<a/>'::xml").status.success(),
+        multiranges: server.major_version() >= 14,
+    };
+    println!("{features:?}");
+    features
+}
+
+/// Restores a generated database, and compares; returns how many rows it has.
+fn check(case: &Case, rows: usize) -> Result<usize, TestCaseError> {
+    let source = Database::create("generated");
+    fill(case, &source, rows);
+    let directory = tempfile::tempdir().unwrap();
+    let archive = directory.path().join("generated.dump");
+    source.dump_through_pipe(&case.dump, &archive);
+    let target = Database::create("generated");
+    let report = restore(case, &archive, &target, directory.path());
+    let expected = compare(case, &source, &target, rows)?;
+    let found = |of: fn(&pgmig_core::restore::TableReport) -> &[Replacements]| reported(&report, of);
+    prop_assert_eq!(found(|table| &table.replacements), expected.replaced, "replacements by column");
+    prop_assert_eq!(found(|table| &table.left_in_bytea), expected.left, "occurrences left, by column");
+    Ok(rows)
+}
+
+fn restore(case: &Case, archive: &Path, target: &Database, directory: &Path) -> RestoreReport {
+    let profile = profile(case, directory);
+    let lines: String = case
+        .instances()
+        .iter()
+        .filter_map(|instance| Some(format!("  {}: {}\n", instance.id, instance.target.as_ref()?)))
+        .collect();
+    let mapping = Mapping::from_yaml(&format!("instance-mappings:\n{lines}"), "enteredMapping.yaml").unwrap();
+    let yaml = TargetFile::of(target).to_yaml();
+    let config =
+        TargetConfig::from_yaml(&yaml, "postgres.yaml".as_ref(), &TargetEnvironment::default()).unwrap();
+    let mut options = RestoreOptions::new(Instances::Map(mapping));
+    options.erase = Erase::Allow;
+    options.strategy = if case.seed.is_multiple_of(2) { StrategyMode::Swap } else { StrategyMode::InPlace };
+    let source = Source::File(archive.to_owned());
+    let restored = tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let backup = Backup::open(source, Some(profile)).await?;
+        let restore = Restore::of(backup, config, options).prepare().await?;
+        restore.run().await
+    });
+    restored.unwrap_or_else(|error| panic!("{error}\n{case:?}"))
+}
+
+/// Occurrences by column.
+type Counts = BTreeMap<String, u64>;
+
+/// What must be reported.
+#[derive(Debug, Default)]
+struct Expected {
+    replaced: Counts,
+    left: Counts,
+}
+
+impl Expected {
+    fn add(counts: &mut Counts, column: &str, count: u64) {
+        if count > 0 {
+            *counts.entry(column.to_owned()).or_default() += count;
+        }
+    }
+}
+
+/// The counts of a report, those of partitions taken together.
+fn reported(
+    report: &RestoreReport,
+    of: impl Fn(&pgmig_core::restore::TableReport) -> &[Replacements],
+) -> Counts {
+    let mut counts = Counts::new();
+    for table in &report.tables {
+        let name = if table.table == "gen.tenant" { "tenant" } else { "t" };
+        for column in of(table) {
+            Expected::add(&mut counts, &format!("{name}.{}", column.column), column.count);
+        }
+    }
+    counts
+}
+
+/// Compares all rows of both databases.
+fn compare(
+    case: &Case,
+    source: &Database,
+    target: &Database,
+    rows: usize,
+) -> Result<Expected, TestCaseError> {
+    let instances = case.instances();
+    let mapping: Vec<_> =
+        instances.iter().filter_map(|instance| Some((instance.id, instance.target.as_deref()?))).collect();
+    let tenant = |instance: &Instance| Tenant { id: instance.id.to_owned(), alias: instance.alias.clone() };
+    let replacement = Replacement::new(&mapping, &instances.iter().map(tenant).collect::<Vec<_>>());
+    let mut expected = Expected::default();
+    let text = |sql: &str, reading| Part { sql: sql.to_owned(), reading };
+    let tenant_parts = [
+        ("tenant.tenant_id", text("tenant_id::text", Reading::Text)),
+        ("tenant.instance_id", text("instance_id", Reading::Alias)),
+        ("tenant.name", text("name", Reading::Text)),
+    ];
+    let tenant_parts = tenant_parts.map(|(column, part)| (column.to_owned(), part, Role::Plain));
+    let compared =
+        compare_table(source, target, "gen.tenant", "region", &tenant_parts, &replacement, &mut expected)?;
+    prop_assert_eq!(compared, instances.len());
+    let mut parts = vec![("t.k".to_owned(), text("k::text", Reading::Text), Role::Plain)];
+    for (name, column) in case.named_columns() {
+        parts.extend(
+            column.kind.parts(&name).into_iter().map(|part| (format!("t.{name}"), part, column.role)),
+        );
+    }
+    let compared = compare_table(source, target, "gen.t", "k", &parts, &replacement, &mut expected)?;
+    prop_assert_eq!(compared, rows);
+    let wrong = "SELECT count(*) FROM gen.t WHERE doubled IS DISTINCT FROM c1 || '-' || c1";
+    prop_assert_eq!(target.psql(wrong), "0\n", "generated columns");
+    Ok(expected)
+}
+
+/// A part of a column's values: the column, the part, what the profile says.
+type ColumnPart = (String, Part, Role);
+
+/// Compares a table row by row, and counts; returns how many rows there are.
+fn compare_table(
+    source: &Database,
+    target: &Database,
+    table: &str,
+    order: &str,
+    parts: &[ColumnPart],
+    replacement: &Replacement,
+    expected: &mut Expected,
+) -> Result<usize, TestCaseError> {
+    let columns: Vec<_> = parts.iter().map(|(_, part, _)| part.sql.clone()).collect();
+    let select = format!("SELECT {} FROM {table} ORDER BY {order}", columns.join(", "));
+    let (kept, mut mapped) = (Rows::of(source, &select), Rows::of(target, &select));
+    let mut count = 0;
+    for kept in kept {
+        let Some(mapped) = mapped.next() else { break };
+        for (((column, part, role), kept), mapped) in parts.iter().zip(&kept).zip(&mapped) {
+            let Some(kept) = kept else {
+                prop_assert!(mapped.is_none(), "{column} of row {count} is no longer null");
+                continue;
+            };
+            let (value, replaced, left) = rewritten(kept, part.reading, *role, replacement);
+            Expected::add(&mut expected.replaced, column, replaced);
+            Expected::add(&mut expected.left, column, left);
+            let is_same = mapped.as_ref().is_some_and(|mapped| is_same(part.reading, &value, mapped));
+            prop_assert!(
+                is_same,
+                "{} of row {}\nsource   {}\nexpected {}\nfound    {}",
+                part.sql,
+                count,
+                shown(kept),
+                shown(&value),
+                mapped.as_deref().map_or("NULL".to_owned(), shown)
+            );
+        }
+        count += 1;
+    }
+    prop_assert!(mapped.next().is_none(), "there are more rows than in the source");
+    Ok(count)
+}
+
+fn shown(value: &[u8]) -> String {
+    format!("{:?}", String::from_utf8_lossy(value).chars().take(1_000).collect::<String>())
+}
+
+/// A value after the replacement; how many occurrences were replaced, and how many left in bytea.
+fn rewritten(value: &[u8], reading: Reading, role: Role, replacement: &Replacement) -> (Vec<u8>, u64, u64) {
+    if role == Role::Excluded {
+        return (value.to_vec(), 0, 0);
+    }
+    let text = std::str::from_utf8(value).expect("PostgreSQL returns UTF-8");
+    let (new, count) = match reading {
+        Reading::Text => replacement.in_text(text),
+        Reading::Alias => replacement.in_alias(text),
+        Reading::Json | Reading::OrderedJson => replacement.in_json(text),
+        Reading::Bytes => {
+            let (mut values, mut count) = (Vec::new(), 0);
+            for value in text.split(',') {
+                let (bytes, found) = replacement.in_bytes(&unhex(value));
+                values.push(values::hex(&bytes));
+                count += found;
+            }
+            match role {
+                Role::Rewritten => (values.join(","), count),
+                Role::Left => return (value.to_vec(), 0, 0),
+                Role::Plain | Role::Excluded => return (value.to_vec(), 0, count),
+            }
+        }
+    };
+    (new.into_bytes(), count, 0)
+}
+
+fn unhex(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+}
+
+/// The server orders the keys of jsonb and hstore, new ones otherwise than old ones.
+fn is_same(reading: Reading, expected: &[u8], found: &[u8]) -> bool {
+    let parsed =
+        |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).expect("PostgreSQL makes JSON");
+    expected == found || (reading == Reading::OrderedJson && parsed(expected) == parsed(found))
+}

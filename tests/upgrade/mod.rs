@@ -1,0 +1,7 @@
+//! Schemas brought to another release.
+
+mod bad_migrations;
+mod histories;
+mod lineage;
+mod releases;
+mod user_profile;
