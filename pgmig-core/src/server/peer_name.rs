@@ -68,6 +68,7 @@ fn is_name(name: &[u8], host: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 
