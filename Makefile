@@ -29,7 +29,7 @@ VERSIONS := $(subst $(comma), ,$(PGMIG_PG))
 FIRST := $(firstword $(VERSIONS))
 OTHERS := $(wordlist 2,$(words $(VERSIONS)),$(VERSIONS))
 
-.PHONY: help demo test integration binary test-corpus rewriting check deny sbom doctest fuzz memory bench fixtures
+.PHONY: help demo test integration binary test-corpus rewriting check standalone packages deny sbom doctest fuzz memory bench fixtures
 
 help:
 	@echo "make demo         the main job end to end, on a private PostgreSQL cluster"
@@ -37,7 +37,7 @@ help:
 	@echo "make integration  the integration tests only; TESTS='corpus:: jobs::' chooses some, PGMIG_PG as above"
 	@echo "make test-corpus  restore every archive under PGMIG_CORPUS=DIR and compare with pg_restore"
 	@echo "make rewriting    restore ROWS=N generated rows and compare each with what PostgreSQL says (10 million)"
-	@echo "make check        formatting, lints, documentation, unit tests, deny.toml without its advisories"
+	@echo "make check        formatting, lints, documentation, unit tests, packages, deny.toml without its advisories"
 	@echo "make deny         all of deny.toml, by cargo-deny; needs the network"
 	@echo "make sbom         the crates that pgmig is made of, as target/pgmig.cdx.json (CycloneDX)"
 	@echo "make fuzz         run each fuzz target RUNS=20000 times and print the number of executions"
@@ -63,7 +63,7 @@ integration:
 test-corpus: binary
 	PGMIG_CORPUS="$(abspath $(PGMIG_CORPUS))" tests/with-postgres $(RUN_CORPUS)
 
-# One test, which nextest would end after five minutes.
+# nextest would end these tests after five minutes.
 ROWS ?= 10000000
 rewriting: binary
 	PGMIG_GENERATED_ROWS=$(ROWS) tests/with-postgres $(CARGO) test -p pgmig-tests generated::copy_data -- --nocapture
@@ -74,6 +74,17 @@ check:
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 	$(CARGO) test --workspace --lib --bins $(FEATURES)
+	$(CARGO) run --quiet -p pgdump-archive --example list -- fixtures/archives/15_file_z0.dump tenant | grep -q "Contoso Bank"
+	$(MAKE) --no-print-directory standalone packages
+
+# The archive reader depends on no database driver, no runtime and no TLS.
+standalone:
+	@mkdir -p target
+	$(CARGO) tree -p pgdump-archive --all-features --target all -e normal,build --prefix none > target/pgdump-archive.tree
+	! grep -E '^(tokio|async|futures|sqlx|openssl|native-tls|rustls|hyper|pgmig)' target/pgdump-archive.tree
+
+packages:
+	tests/packages
 
 # Not part of check: cargo-deny takes long to build, and it downloads the known vulnerabilities. A test of tests/supply-chain/
 # enforces the rest of deny.toml.

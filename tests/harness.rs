@@ -29,7 +29,7 @@ fn both_ways_in_work_and_a_wrong_password_does_not() {
     assert!(by_tcp(&server.password));
     assert!(!by_tcp("wrong"));
     assert_eq!(server.psql("postgres", "SELECT 1;"), "1\n"); // by the socket, without one
-    assert!(server.major_version() >= 15);
+    assert!(server.major_version() >= 13);
 }
 
 #[test]
@@ -102,4 +102,32 @@ fn pgmig_runs_in_a_directory_of_its_own() {
     let outcome = outcome.expect_status(0).stdout_has("pgmig ");
     assert!(outcome.directory.path().join("empty.yaml").exists());
     assert_eq!(outcome.stderr, "");
+}
+
+/// A registry that does not answer is not taken for "any server will do".
+#[test]
+fn without_the_server_that_is_asked_for_nothing_runs() {
+    let cache = tempfile::tempdir().unwrap();
+    let run = |versions: &str| {
+        Command::new(repository().join("tests/on-servers"))
+            .args([versions, "echo", "it ran"])
+            .env("PGMIG_SERVERS", cache.path())
+            // Nobody listens on port 9.
+            .env("PGMIG_DEBIAN_MIRROR", "http://127.0.0.1:9/debian")
+            .output()
+            .unwrap()
+    };
+    // 13 is in no suite that is supported, so no machine has a package of it; 12 is not known at all.
+    for versions in ["13", "12", "13,15"] {
+        let output = run(versions);
+        assert!(!output.status.success(), "{versions}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{versions}");
+    }
+    let empty = Command::new(repository().join("tests/with-postgres"))
+        .args(["echo", "it ran"])
+        .env("PGMIG_PG_BINDIR", "")
+        .output()
+        .unwrap();
+    assert!(!empty.status.success());
+    assert!(String::from_utf8_lossy(&empty.stderr).contains("holds no PostgreSQL server"));
 }

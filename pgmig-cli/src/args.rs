@@ -16,6 +16,7 @@ use crate::failure::Usage;
 #[derive(Debug, Parser)]
 #[command(
     name = "pgmig",
+    bin_name = "pgmig",
     disable_version_flag = true,
     version = version(),
     after_help = AFTER_HELP,
@@ -92,6 +93,15 @@ pub(crate) struct Args {
     /// How the server compresses large values
     #[arg(long, value_name = "HOW", value_enum, default_value_t = ToastCompression::Lz4)]
     pub(crate) toast_compression: ToastCompression,
+
+    /// Trust the backup and the target's owner: their code may act as su_username, and the backup's statements make what
+    /// only a superuser can make
+    #[arg(long)]
+    pub(crate) trust_archive: bool,
+
+    /// Extension that a superuser may create for a backup that is not trusted; may be given several times
+    #[arg(long, value_name = "NAME", conflicts_with = "trust_archive")]
+    pub(crate) allow_extension: Vec<String>,
 
     /// Show what a restore would do, and change nothing
     #[arg(long, conflicts_with_all = ["test_rc_connection", "test_pg_connection"])]

@@ -1,7 +1,7 @@
 //! The question before data is erased. Only `--force` answers it beforehand: `--yes` does not.
 
 use crate::failure::NotErased;
-use crate::output::{self, say};
+use crate::output::{self, Text, say, tell};
 use crate::prompt;
 use anyhow::Result;
 use pgmig_core::restore::TargetContents;
@@ -26,14 +26,10 @@ pub(crate) async fn erase(erasure: &Erasure<'_>, cancel: &CancellationToken) -> 
     if erasure.from_stdin || !terminal {
         return Err(refused(erasure).into());
     }
-    say(&format!(
-        "The target {:?} holds data, which would be erased:\n{}",
-        erasure.database,
-        contents(erasure.contents)
-    ));
-    for warning in &erasure.warnings {
-        say(&format!("warning: {warning}"));
-    }
+    let mut text = Text::of(format!("The target {:?} holds data, which would be erased:", erasure.database));
+    text.append(&contents(erasure.contents));
+    say(&text);
+    erasure.warnings.iter().for_each(|warning| tell("warning", warning));
     let question = "Type the database's name to erase it, anything else to stop: ";
     let answer = prompt::ask(question, cancel).await?.unwrap_or_default();
     if answer == erasure.database {
@@ -46,11 +42,13 @@ fn refused(erasure: &Erasure<'_>) -> NotErased {
     NotErased(format!(
         "the target {:?} holds data, and there is no terminal to ask at; --force erases it:\n{}",
         erasure.database,
-        contents(erasure.contents).trim_end()
+        contents(erasure.contents).as_str().trim_end()
     ))
 }
 
 /// One line with the totals, then one for each instance.
-fn contents(contents: &TargetContents) -> String {
-    format!("  {}\n{}", output::totals(contents), output::instances(&contents.instances))
+fn contents(contents: &TargetContents) -> Text {
+    let mut text = Text::of(format!("  {}", output::totals(contents)));
+    text.append(&output::instances(&contents.instances));
+    text
 }

@@ -1,13 +1,15 @@
 //! The environment variables that pgmig reads; the library reads none.
 
 use crate::failure::Usage;
+use crate::output;
 use anyhow::Result;
+use pgmig_core::Error;
 use pgmig_core::progress::Failpoint;
 use pgmig_core::resource_controller::RcEnvironment;
-use pgmig_core::server::{LIBPQ_VARIABLES, LibpqVariables, TargetEnvironment};
+use pgmig_core::server::{LIBPQ_VARIABLES, LibpqVariables, TargetConfig, TargetEnvironment};
 use secrecy::SecretString;
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the environment says. `ENABLE_ICP`, which runbooks of the original tool export, changes nothing.
 #[derive(Debug)]
@@ -23,16 +25,22 @@ pub(crate) struct Environment {
 impl Environment {
     /// Reads the process's environment.
     pub(crate) fn read() -> Result<Self> {
-        let target = TargetEnvironment {
-            pg_ca_file: text("PG_CA_FILE")?,
-            pgsslmode: text("PGSSLMODE")?,
-            pgsslrootcert: text("PGSSLROOTCERT")?,
-            pgpassword: text("PGPASSWORD")?.map(SecretString::from),
-            pgappname: text("PGAPPNAME")?,
-            libpq: libpq()?,
-        };
+        let mut target = TargetEnvironment::default();
+        target.pg_ca_file = text("PG_CA_FILE")?;
+        target.pgsslmode = text("PGSSLMODE")?;
+        target.pgsslrootcert = text("PGSSLROOTCERT")?;
+        target.pgpassword = text("PGPASSWORD")?.map(SecretString::from);
+        target.pgappname = text("PGAPPNAME")?;
+        target.libpq = libpq()?;
         let resource_controller = RcEnvironment { rc_ca_file: text("RC_CA_FILE")?.map(PathBuf::from) };
         Ok(Self { target, resource_controller, failpoint: failpoint()? })
+    }
+
+    /// Reads a target's configuration file, and says its warnings.
+    pub(crate) fn target_config(&self, path: &Path) -> Result<TargetConfig> {
+        let config = TargetConfig::from_file(path, &self.target).map_err(Error::from)?;
+        config.warnings().iter().for_each(|warning| output::tell("warning", warning));
+        Ok(config)
     }
 }
 

@@ -1,8 +1,12 @@
 //! How an error ends the program: its exit status, and what is said about it.
 
+use crate::hints;
+use crate::output::Text;
+use pgmig_core::archive::ArchiveError;
 use pgmig_core::instance::MappingDraft;
 use pgmig_core::{Error, ErrorKind};
 use std::fmt::Write;
+use std::io;
 use thiserror::Error as ThisError;
 
 /// Bad usage or configuration that the library's one error type does not cover.
@@ -123,21 +127,34 @@ pub(crate) fn exit_status(kind: ErrorKind) -> u8 {
 }
 
 /// The error, what caused it, and what that means for the target, as lines for standard error.
-pub(crate) fn describe(error: &anyhow::Error) -> String {
-    let mut text = format!("error: {error}\n");
+pub(crate) fn describe(error: &anyhow::Error) -> Text {
+    if let Some(missing) = missing_backup(error) {
+        return Text::message("error", &missing);
+    }
+    let mut text = Text::message("error", &hints::in_our_words(error.as_ref()));
     let mut said = error.to_string();
     for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
+        let theirs = cause.to_string();
         // A transparent variant says the same again.
-        if !said.contains(&cause) {
-            let _ = writeln!(text, "  caused by: {cause}");
+        if !said.contains(&theirs) {
+            text.labelled("  ", "caused by", &hints::in_our_words(cause));
         }
-        said = cause;
+        said = theirs;
     }
     if let Some(hint) = hint(kind(error)) {
-        let _ = writeln!(text, "hint: {hint}");
+        text.labelled("", "hint", hint);
     }
     text
+}
+
+/// A short error where the backup file does not exist.
+fn missing_backup(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| match cause.downcast_ref::<Error>()? {
+        Error::Archive(ArchiveError::Open { path, source }) if source.kind() == io::ErrorKind::NotFound => {
+            Some(format!("backup file {} does not exist", path.display()))
+        }
+        _ => None,
+    })
 }
 
 /// What to do next, where the error itself does not say it.
@@ -174,6 +191,6 @@ mod tests {
     #[test]
     fn causes_are_listed_once() {
         let error = anyhow::anyhow!("disk full").context("cannot write x: disk full").context("top");
-        assert_eq!(describe(&error), "error: top\n  caused by: cannot write x: disk full\n");
+        assert_eq!(describe(&error).as_str(), "error: top\n  caused by: cannot write x: disk full\n");
     }
 }

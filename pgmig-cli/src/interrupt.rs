@@ -2,7 +2,7 @@
 //! restore is being committed, the first one can do nothing.
 
 use crate::failure::exit_status;
-use crate::output::say;
+use crate::output::{Text, say};
 use anyhow::{Context, Result};
 use pgmig_core::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,16 +32,17 @@ fn is_too_late() -> bool {
 
 async fn listen(mut interrupts: Signal, mut terminations: Signal, cancel: CancellationToken) {
     next(&mut interrupts, &mut terminations).await;
-    say(if is_too_late() {
+    say(&Text::of(if is_too_late() {
         "interrupted: too late, the restore is being committed or has been (once more to stop at once, without knowing)"
     } else {
         "interrupted: cleaning up (once more to stop at once; the next run then removes what is left)"
-    });
+    }));
     cancel.cancel();
     next(&mut interrupts, &mut terminations).await;
     let kind = if is_too_late() { ErrorKind::OutcomeUnknown } else { ErrorKind::Interrupted };
     if kind == ErrorKind::OutcomeUnknown {
-        say("stopped while the restore was being committed: look into the target whether it has been");
+        let text = "stopped while the restore was being committed: look into the target whether it has been";
+        say(&Text::of(text));
     }
     #[allow(clippy::exit, reason = "whoever signals twice does not want to wait for anything")]
     std::process::exit(exit_status(kind).into());

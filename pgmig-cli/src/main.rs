@@ -6,6 +6,7 @@ mod commands;
 mod confirm;
 mod environment;
 mod failure;
+mod hints;
 mod interrupt;
 mod log;
 mod output;
@@ -13,21 +14,26 @@ mod progress;
 mod prompt;
 mod provisioned;
 mod table;
+mod usage;
 
 use anyhow::{Context, Result};
 use args::Args;
-use clap::Parser;
 use environment::Environment;
+use std::ffi::OsString;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let args = match usage::parse(&arguments) {
+        Ok(args) => args,
+        Err(status) => return status,
+    };
     log::start(args.log_level);
     match start(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::say(failure::describe(&error).trim_end());
+            output::say(&failure::describe(&error));
             ExitCode::from(failure::exit_status(failure::kind(&error)))
         }
     }

@@ -4,7 +4,7 @@
 use crate::args::BackupArgs;
 use crate::environment::Environment;
 use crate::failure::Interrupted;
-use crate::output::say;
+use crate::output::{Text, say, tell};
 use crate::prompt;
 use anyhow::Result;
 use pgmig_core::Error;
@@ -27,6 +27,7 @@ pub(crate) async fn list(
     cancel: &CancellationToken,
 ) -> Result<Listing> {
     let mut config = ResourceControllerConfig::from_file(config).map_err(Error::from)?;
+    config.warnings.iter().for_each(|warning| tell("warning", warning));
     if args.wxo {
         config.service_type = Some(ServiceType::Orchestrate);
     }
@@ -42,9 +43,7 @@ pub(crate) async fn list(
         other => other,
     };
     let listing = listing.map_err(Error::from)?;
-    for warning in listing.warnings() {
-        say(&format!("warning: {warning}"));
-    }
+    listing.warnings().iter().for_each(|warning| tell("warning", warning));
     Ok(listing)
 }
 
@@ -72,20 +71,24 @@ async fn trusts(
     Ok(answer.is_some_and(|answer| means_yes(&answer)))
 }
 
-fn question(untrusted: &UntrustedCertificate) -> String {
-    let certificate = &untrusted.certificate;
-    format!(
-        "The certificate of the Resource Controller at {} cannot be verified: {}\n  \
-         subject      {}\n  names        {}\n  issuer       {}\n  valid until  {}\n  SHA-256      {}\n\
-         Compare the fingerprint with that of the service's own certificate. Your tokens go to whoever holds it.",
-        untrusted.server,
-        untrusted.reason,
-        certificate.subject,
-        certificate.names_shown(),
-        certificate.issuer,
-        certificate.not_after,
-        certificate.fingerprint
-    )
+fn question(untrusted: &UntrustedCertificate) -> Text {
+    let UntrustedCertificate { server, reason, certificate, .. } = untrusted;
+    let mut text = Text::of(format!(
+        "The certificate of the Resource Controller at {server} cannot be verified: {reason}"
+    ));
+    for (name, value) in [
+        ("subject", &certificate.subject),
+        ("names", &certificate.names_shown()),
+        ("issuer", &certificate.issuer),
+        ("valid until", &certificate.not_after),
+        ("SHA-256", &certificate.fingerprint.to_string()),
+    ] {
+        text.line(format!("  {name:<11}  {value}"));
+    }
+    text.line(
+        "Compare the fingerprint with that of the service's own certificate. Your tokens go to whoever holds it.",
+    );
+    text
 }
 
 fn means_yes(answer: &str) -> bool {

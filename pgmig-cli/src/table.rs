@@ -1,5 +1,6 @@
 //! Columns of text, aligned.
 
+use pgmig_core::text::printable;
 use std::fmt::Write;
 
 /// How a column is aligned.
@@ -24,7 +25,7 @@ impl Table {
     /// Adds a line. Control characters, which names in an archive may hold, are shown escaped.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(N, self.columns.len(), "a cell for each column");
-        self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
+        self.rows.push(cells.iter().map(|cell| printable(cell).into_owned()).collect());
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -57,17 +58,6 @@ impl Table {
         }
         text
     }
-}
-
-/// The text with control characters escaped, and those that are not seen or turn the direction of others: on a
-/// terminal they could hide or fake what is shown.
-pub(crate) fn printable(text: &str) -> String {
-    let is_hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || is_hidden(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
 }
 
 #[cfg(test)]

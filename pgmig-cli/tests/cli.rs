@@ -1,6 +1,7 @@
 //! The command line as a whole, as far as it needs no PostgreSQL.
 
 use assert_cmd::Command;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 /// pgmig with these arguments: its exit status, standard output and standard error.
@@ -26,6 +27,8 @@ fn pgmig(args: &[&str]) -> (Option<i32>, String, String) {
 fn file(name: &str, content: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, content).expect("a file can be written");
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(&path, private).expect("its mode can be set");
     path
 }
 
@@ -65,8 +68,9 @@ fn version_is_one_line() {
 #[test]
 fn bad_usage_is_exit_status_2() {
     for (args, says) in [
-        (&["--sorce", "x"][..], "--sorce"),
-        (&["store.dump"], "store.dump"),
+        (&["--sorce", "x"][..], "unknown option --sorce; did you mean --source?"),
+        (&["-source", "x"], "long options take two dashes: --source"),
+        (&["store.dump"], "pgmig --source FILE --target postgres.yaml"),
         (&["-m", "x", "--keep-ids"], "--keep-ids"),
         (&[], "--source is missing"),
         (&["--target", "x"], "--source is missing"),
@@ -78,6 +82,61 @@ fn bad_usage_is_exit_status_2() {
         assert_eq!(status, Some(2), "{args:?}\n{stderr}");
         assert_eq!(stdout, "", "{args:?}");
         assert!(stderr.starts_with("error: ") && stderr.contains(says), "{args:?}\n{stderr}");
+    }
+}
+
+#[test]
+fn no_byte_of_an_argument_reaches_the_terminal_as_it_is() {
+    let hostile = "x\nerror: forged\u{1b}[2J\u{9b}\u{202e}";
+    for args in [
+        &[&*format!("--{hostile}")][..],
+        &[hostile],
+        &["--schema", hostile],
+        &["-s", hostile, "-t", "/nowhere"],
+        &["-t", hostile, "-s", "x"],
+        &["inspect", hostile],
+        &["verify", hostile],
+        &["releases", "--profile", hostile],
+        &["releases", "--migrations", hostile],
+    ] {
+        let (status, stdout, stderr) = pgmig(args);
+        assert_ne!(status, Some(0), "{args:?}");
+        let all = stdout + &stderr;
+        let obeyed = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!all.lines().any(|line| line.starts_with("error: forged")), "{args:?}\n{all}");
+        assert!(!all.contains(obeyed), "{args:?}\n{all:?}");
+    }
+}
+
+#[test]
+fn a_connection_url_is_refused_without_being_shown() {
+    for args in [
+        &["--testPGConnection", "-t", "postgres://app:s3cret@h/db"][..],
+        &["--testPGConnection", "--target=postgres://app:s3cret@h/db"],
+        &["-s", "x", "-t", "host=h password=s3cret"],
+        &["postgres://app:s3cret@h/db"],
+    ] {
+        let (status, stdout, stderr) = pgmig(args);
+        assert_eq!((status, stdout.as_str()), (Some(2), ""), "{args:?}\n{stderr}");
+        assert!(
+            stderr.contains("takes the name of a file") && !stderr.contains("s3cret"),
+            "{args:?}\n{stderr}"
+        );
+    }
+}
+
+#[test]
+fn tokens_that_others_can_read_are_warned_of() {
+    let path = file("rc_open.yaml", "accessTokens: [s3cret]\nhost: localhost\nport: 1009\n");
+    for (mode, warns) in [(0o644, true), (0o640, true), (0o600, false)] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("its mode can be set");
+        let (_, _, stderr) = pgmig(&["--testRCConnection", "-r", path.to_str().expect("UTF-8")]);
+        let warned = stderr.lines().any(|line| {
+            line.starts_with("warning: ")
+                && line.contains("rc_open.yaml holds access tokens")
+                && line.contains("chmod 600")
+        });
+        assert_eq!(warned, warns, "{mode:o}\n{stderr}");
     }
 }
 

@@ -26,7 +26,10 @@
 //! ```
 
 pub mod backup;
+pub mod config_file;
 pub mod error;
+#[cfg(test)]
+mod flags;
 pub mod instance;
 mod lines;
 pub mod migrations;
@@ -39,6 +42,7 @@ mod rewrite;
 #[cfg(test)]
 mod rooms;
 pub mod server;
+pub mod text;
 mod thread;
 pub mod verify;
 

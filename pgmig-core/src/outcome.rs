@@ -6,6 +6,8 @@
 pub enum ErrorKind {
     /// The work failed; the target is untouched (exit status 1).
     Failed,
+    /// The work failed; the target holds what it held, but something of its database or its owner role was changed (1).
+    Touched,
     /// Bad usage or configuration; nothing was done (2).
     Usage,
     /// Refused before anything was changed (3).

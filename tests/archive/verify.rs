@@ -70,7 +70,7 @@ fn a_changed_byte_that_breaks_a_row_is_found() {
 fn the_byte_of_the_file_is_told() {
     let (database, _directory, archive) = dumped(&["-Z0"]);
     let mut bytes = std::fs::read(&archive).unwrap();
-    let place = bytes.windows(4).position(|window| window == "grün".as_bytes()[..4].as_ref()).unwrap() + 2;
+    let place = bytes.windows(4).position(|window| window == &"grün".as_bytes()[..4]).unwrap() + 2;
     assert_eq!(bytes[place], 0xc3);
     bytes[place] = 0xff;
     std::fs::write(&archive, bytes).unwrap();

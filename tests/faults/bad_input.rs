@@ -245,6 +245,84 @@ fn configuration_files_that_are_not_understood() {
     case.fails(pgmig, 2, &["nowhere.yaml"]);
     let pgmig = case.backup.restore(case_target(&case, "su_password_file: nowhere.secret\n"));
     case.fails(pgmig, 2, &["su_password"]);
+    // What may be a secret in the wrong place is not repeated.
+    for more in ["an0thers3cret: x\n", "x: y\nx: an0thers3cret\n", "an0thers3cret: 1\nan0thers3cret: 2\n"] {
+        case.fails(case.backup.restore(case_target(&case, more)), 2, &["line"]).keeps_secret("an0thers3cret");
+    }
+    let yaml = right.to_yaml().replace(&format!("su_password: '{}'\n", right.su_password), "");
+    for (line, texts) in [
+        ("su_password_file: an0thers3cret\n", &["line 6", "su_password_file"][..]),
+        ("su_password: \"an0thers3cret\\nx\"\n", &["line 6", "a password on one line"]),
+    ] {
+        let restore = Pgmig::new().file("postgres.yaml", &(yaml.clone() + line));
+        let pgmig = case.backup.restore(restore.args(["--force", "--target", "postgres.yaml"]));
+        case.fails(pgmig, 2, texts).keeps_secret("an0thers3cret");
+    }
+}
+
+/// One file in the place of another, a pipe without a writer, a device without end.
+#[test]
+fn other_files_in_the_place_of_a_configuration() {
+    let case = Case::new("other_file");
+    let archive = case.backup.archive.to_str().unwrap();
+    let mapping = case.write("em.yaml", b"instance-mappings: {}\n");
+    let mapping = mapping.to_str().unwrap();
+    let with = |option: &str, file: &str| {
+        let pgmig = Pgmig::new().source(&case.backup.archive).arg("--force").args([option, file]);
+        if option == "--target" { pgmig } else { pgmig.target(&TargetFile::of(&case.target)) }
+    };
+    case.fails(
+        with("--target", archive),
+        2,
+        &["is a backup, not a target configuration; are --source and --target swapped?"],
+    );
+    case.fails(
+        with("--target", mapping),
+        2,
+        &["em.yaml is an instance mapping, not a target configuration; pass it with --mapping"],
+    );
+    case.fails(
+        with("--mapping", "postgres.yaml"),
+        2,
+        &["is a target configuration, not an instance mapping; pass it with --target"],
+    );
+    case.fails(with("--mapping", archive), 2, &["is a backup, not an instance mapping"]);
+    case.fails(
+        with("--target", "/dev/zero"),
+        2,
+        &["cannot read target configuration /dev/zero: it has more than"],
+    );
+    case.fails(
+        with("--mapping", "/dev/zero"),
+        2,
+        &["cannot read instance mapping /dev/zero: it has more than"],
+    );
+    case.fails(
+        with("--target", "nowhere.yaml"),
+        2,
+        &["error: target configuration nowhere.yaml does not exist"],
+    );
+    let missing = Pgmig::new().source("nowhere.dump".as_ref()).target(&TargetFile::of(&case.target));
+    case.fails(missing, 1, &["error: backup file nowhere.dump does not exist\n"]);
+    let fifo = case.directory.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let waiting = std::time::Instant::now();
+    case.fails(with("--target", fifo.to_str().unwrap()), 2, &["does not end within 10 s"]);
+    assert!(waiting.elapsed() < std::time::Duration::from_secs(40));
+}
+
+#[test]
+fn a_password_that_others_can_read_is_a_warning_and_no_more() {
+    use std::os::unix::fs::PermissionsExt;
+    let backup = Backup::of_oldest_release();
+    let target = backup.target("readable");
+    let pgmig = backup.restore(Pgmig::new().target(&TargetFile::of(&target)).args(["--force", "--strict"]));
+    let path = pgmig.directory().join("postgres.yaml");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let warning = "warning: postgres.yaml holds a password and can be read by other users";
+    pgmig.run().expect_status(0).stderr_has(warning);
+    let quiet = backup.restore(Pgmig::new().target(&TargetFile::of(&target)).args(["--force", "--strict"]));
+    assert!(!quiet.run().expect_status(0).stderr.contains("can be read"));
 }
 
 fn case_target(case: &Case, more: &str) -> Pgmig {
@@ -268,7 +346,11 @@ fn mappings_that_cannot_be_used() {
     case.mapping_fails(&same_target, 2, &["m.yaml, line 3", "cannot become one"]);
     let other_source = file(&[(&first.0, &second.0)]);
     case.mapping_fails(&other_source, 2, &[&second.0, "not mapped itself"]);
-    case.mapping_fails("instance_mappings: {}\n", 2, &["instance_mappings", "instance-mappings"]);
+    case.mapping_fails(
+        "instance_mappings: {}\n",
+        2,
+        &["`instance_mappings`; did you mean `instance-mappings`?"],
+    );
     case.mapping_fails("- a\n", 2, &["m.yaml, line 1"]);
     let uncovered = file(&[(&first.0, &first.1)]);
     case.mapping_fails(&uncovered, 3, &["does not cover 2 instances", &second.0, &case.backup.mapping[2].0]);

@@ -4,6 +4,8 @@ mod bad_input;
 mod bad_rows;
 mod durability;
 mod failpoints;
+mod forged_output;
 mod leftovers;
+mod psql_script;
 mod secrets;
 mod sessions;

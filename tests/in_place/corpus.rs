@@ -109,14 +109,36 @@ fn fault(archive: &Path, is_denied: bool, expected: &Restored) -> Option<String>
     expected.difference(&Restored::of(&target).in_any_order())
 }
 
-#[test]
-fn an_owner_restores_what_an_owner_can_have_of_every_archive() {
+/// What an archive is written as. A test of its own for each, since together they take minutes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Custom,
+    Directory,
+    Tar,
+    Script,
+}
+
+impl Form {
+    fn of(archive: &Path) -> Self {
+        let name = archive.to_string_lossy();
+        match () {
+            () if name.ends_with(".dump") => Self::Custom,
+            () if name.ends_with(".sql.gz") => Self::Script,
+            () if corpus::can_be_a_stream(archive) => Self::Tar,
+            () => Self::Directory,
+        }
+    }
+}
+
+/// Restores every full archive of this form as the owner.
+#[track_caller]
+fn an_owner_restores(form: Form) {
     let server = Server::of_this_run();
     server.create_corpus_roles();
     let directory = corpus::directory();
     let archives = corpus::archives(&directory);
     let mut of_database: BTreeMap<PathBuf, Vec<&PathBuf>> = BTreeMap::new();
-    for archive in &archives {
+    for archive in archives.iter().filter(|archive| Form::of(archive) == form) {
         let is_full = matches!(Contents::of(archive, server.major_version()), Contents::Full);
         if let Some(custom) = corpus::custom_of_the_same(archive).filter(|_| is_full) {
             of_database.entry(custom).or_default().push(archive);
@@ -127,5 +149,31 @@ fn an_owner_restores_what_an_owner_can_have_of_every_archive() {
     let compared = faults.iter().flatten().count();
     let faults: Vec<String> = faults.into_iter().flatten().flatten().collect();
     assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.concat());
-    assert!(compared > 0, "no archive below {} was restored", directory.display());
+    // A corpus need not have every form, but one that has it holds an archive that can be restored here.
+    assert!(compared > 0 || of_database.is_empty(), "no archive below {} was restored", directory.display());
+    assert!(
+        compared > 0 || form != Form::Custom,
+        "{} has no custom archive for this server",
+        directory.display()
+    );
+}
+
+#[test]
+fn an_owner_restores_what_an_owner_can_have_of_every_custom_archive() {
+    an_owner_restores(Form::Custom);
+}
+
+#[test]
+fn an_owner_restores_what_an_owner_can_have_of_every_directory() {
+    an_owner_restores(Form::Directory);
+}
+
+#[test]
+fn an_owner_restores_what_an_owner_can_have_of_every_tar() {
+    an_owner_restores(Form::Tar);
+}
+
+#[test]
+fn an_owner_restores_what_an_owner_can_have_of_every_script() {
+    an_owner_restores(Form::Script);
 }

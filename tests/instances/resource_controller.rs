@@ -186,6 +186,59 @@ fn a_server_that_lists_for_ever() {
     assert!(matches!(error, ResourceControllerError::TooManyInstances { .. }), "{error}");
 }
 
+/// One more instance on every page, and no page is idle: only the clock ends that.
+#[test]
+fn an_endless_list_meets_its_deadline() {
+    let server = Controller::start(move |request| {
+        let first = u64::try_from(request.number("offset")).unwrap();
+        Reply::json(&json!({ "service_instances": zen_instances(first, 1), "total_count": 1_000_000 }))
+    });
+    let controller = ResourceController::new(server.config(ZEN), &RcEnvironment::default()).unwrap();
+    let limits = Limits { listing: Duration::from_secs(2), ..quick() };
+    let start = Instant::now();
+    let error = block_on(&controller.with_limits(limits)).unwrap_err();
+    assert!(matches!(error, ResourceControllerError::Timeout { .. }), "{error}");
+    assert!(
+        error.to_string().contains("did not come to the end of its list of instances within 2 s"),
+        "{error}"
+    );
+    assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(server.requests().len() > 1);
+}
+
+#[test]
+fn names_do_not_fill_the_memory() {
+    let server = Controller::start(move |request| {
+        let first = u64::try_from(request.number("offset")).unwrap();
+        let mut instances = zen_instances(first, 10);
+        instances.iter_mut().for_each(|instance| instance["display_name"] = json!("n".repeat(1 << 20)));
+        Reply::json(&json!({ "service_instances": instances }))
+    });
+    let error = list(server.config(ZEN)).unwrap_err();
+    assert!(matches!(error, ResourceControllerError::TooLarge { .. }), "{error}");
+}
+
+/// A value that cannot be held costs its own field only.
+#[test]
+fn one_odd_value_does_not_discard_the_list() {
+    let deep = "[".repeat(1000) + &"]".repeat(1000);
+    for odd in ["1e400", "-1e999", r#""\ud800""#, "\"a\u{1}b\"", &deep] {
+        let body = format!(
+            r#"{{"resources": [{{"zen_id": "7", "name": "a", "x": {odd}}}, {{"zen_id": {odd}, "name": "b"}}], "y": {odd}}}"#
+        );
+        let reply = Reply::body("200 OK", "application/json", body.as_bytes());
+        let server = Controller::start(move |_| reply.clone());
+        let listing = list(server.config(GATEWAY)).unwrap();
+        assert_eq!(listed(&listing), ids(7, 1), "{odd:.20}");
+        assert_eq!(listing.instances[0].name.as_deref(), Some("a"));
+        assert_eq!(listing.unusable[0].name.as_deref(), Some("b"), "{odd:.20}");
+    }
+    let body = b"{\"resources\": [{\"zen_id\": \"7\", \"name\": \"a\xff\"}]}";
+    let reply = Reply::body("200 OK", "application/json", body);
+    let server = Controller::start(move |_| reply.clone());
+    assert_eq!(list(server.config(GATEWAY)).unwrap().instances[0].name.as_deref(), Some("a\u{fffd}"));
+}
+
 // Which instances
 
 #[test]

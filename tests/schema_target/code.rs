@@ -141,7 +141,7 @@ fn materialized_views_are_filled_as_the_target_fills_them() {
         &format!(
             "GRANT CREATE ON SCHEMA public TO {OWNER}; SET ROLE {OWNER};
              CREATE TABLE a (id integer);
-             CREATE FUNCTION counted() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM a); END';
+             CREATE FUNCTION counted() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM public.a); END';
              CREATE MATERIALIZED VIEW m AS SELECT counted() AS n;
              ALTER TABLE a ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY none ON a USING (false)"
         ),

@@ -22,7 +22,14 @@ pub(crate) fn create(server: &Server) {
     server.psql(
         "postgres",
         &format!(
-            "BEGIN; SELECT pg_advisory_xact_lock(7067); ALTER ROLE {role} LOGIN PASSWORD '{PASSWORD}'; COMMIT"
+            // Once: a restore that is under way may find the role changed.
+            "BEGIN; SELECT pg_advisory_xact_lock(7067);
+             DO $do$ BEGIN
+                 IF (SELECT rolpassword IS NULL FROM pg_authid WHERE rolname = '{APPLICATION}') THEN
+                     ALTER ROLE {role} LOGIN PASSWORD '{PASSWORD}';
+                 END IF;
+             END $do$;
+             COMMIT"
         ),
     );
 }

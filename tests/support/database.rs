@@ -40,6 +40,11 @@ impl Database {
         Self { server: server.clone(), name: name.to_owned(), of_one_test: true }
     }
 
+    /// A database that a test has made itself, and that goes with the value.
+    pub(crate) fn adopted(server: &Server, name: &str) -> Self {
+        Self { server: server.clone(), name: name.to_owned(), of_one_test: true }
+    }
+
     /// A new database that stays until the server goes; one that is there already is replaced.
     pub(crate) fn create_shared(server: &Server, name: &str) -> Self {
         let name_sql = quoted(name);

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -142,9 +143,12 @@ impl Pgmig {
         self.file("enteredMapping.yaml", &yaml).args(["--mapping", "enteredMapping.yaml"])
     }
 
-    /// Writes a file beside it.
+    /// Writes a file beside it, which nobody else can read.
     pub(crate) fn file(self, name: &str, content: &str) -> Self {
-        std::fs::write(self.directory.path().join(name), content).expect("a file can be written");
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, content).expect("a file can be written");
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(path, private).expect("its mode can be set");
         self
     }
 

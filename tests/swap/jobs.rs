@@ -218,8 +218,10 @@ fn large_values_are_compressed_as_asked() {
     if case.target.server.major_version() < 14 {
         return;
     }
+    let has_lz4 = "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression'";
+    let where_possible = if case.target.psql(has_lz4) == "t\n" { "lz4\n" } else { "pglz\n" };
     let compression = "SELECT pg_column_compression(note) FROM t";
-    for (option, expected) in [("lz4", "lz4\n"), ("keep", "pglz\n")] {
+    for (option, expected) in [("lz4", where_possible), ("keep", "pglz\n")] {
         case.pgmig("2").args(["--toast-compression", option]).source(&case.archive).run().expect_status(0);
         assert_eq!(case.target.psql(compression), expected);
         assert_eq!(case.target.dump(&[]), case.source.dump(&[]));

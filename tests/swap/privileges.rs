@@ -72,7 +72,8 @@ fn owners_grants_and_policies_are_those_of_the_rules() {
         let outcome = Pgmig::new()
             .target(&file)
             .source(&fixture(&format!("archives/{archive}.dump")))
-            .args(["--keep-ids", "--no-progress"])
+            // They hold what only a superuser can make.
+            .args(["--keep-ids", "--no-progress", "--trust-archive"])
             .run()
             .expect_status(0);
         let mut found = privileges(&target);

@@ -5,6 +5,7 @@ use super::restore::{Prepared, prepare};
 use crate::args::{Args, OutputFormat};
 use crate::environment::Environment;
 use crate::failure::WouldStop;
+use crate::hints;
 use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
@@ -52,12 +53,14 @@ async fn plan(
     let (plan, refused) = (restore.plan().await, restore.check());
     restore.close().await;
     let mapping_file = mapping_file.map(|file| file.display().to_string());
-    Ok((DryRun { plan: plan?, mapping_file, provisioned }, refused.map_err(Into::into)))
+    let mut plan = plan?;
+    hints::plan(&mut plan);
+    Ok((DryRun { plan, mapping_file, provisioned }, refused.map_err(Into::into)))
 }
 
 fn print(args: &Args, dry_run: &DryRun, display: &Display) -> Result<()> {
     match args.output {
-        OutputFormat::Json => output::print(&output::document("plan", dry_run)?),
+        OutputFormat::Json => output::print_document("plan", dry_run),
         OutputFormat::Text if args.quiet => {
             let notices = dry_run.plan.notices.iter();
             notices

@@ -3,7 +3,7 @@
 use super::mapping;
 use crate::args::{Args, InspectArgs, OutputFormat};
 use crate::failure::Interrupted;
-use crate::output::{self, document, inspection};
+use crate::output::{self, inspection};
 use crate::progress::Display;
 use anyhow::{Context, Result};
 use pgmig_core::Error;
@@ -11,7 +11,7 @@ use pgmig_core::archive::Archive;
 use pgmig_core::backup::{Backup, Inspection, Source};
 use pgmig_core::profile::Profile;
 use pgmig_core::restore::{self, Refusal, RestoreError};
-use std::io::{self, BufWriter, ErrorKind};
+use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) async fn run(args: &Args, inspect: &InspectArgs, cancel: &CancellationToken) -> Result<()> {
     if inspect.list {
         args.output.text_only("inspect --list")?;
-        return output::print(&listing(inspect.source(), cancel).await?);
+        return listing(inspect.source(), cancel).await;
     }
     if inspect.sql {
         args.output.text_only("inspect --sql")?;
@@ -32,10 +32,10 @@ pub(crate) async fn run(args: &Args, inspect: &InspectArgs, cancel: &Cancellatio
     display.finish();
     let inspection = inspected?;
     if let Some(profile) = profile.filter(|_| inspection.store.is_none()) {
-        output::say(&format!("warning: {}", Refusal::no_instances(&profile)));
+        output::tell("warning", &Refusal::no_instances(&profile).to_string());
     }
     match args.output {
-        OutputFormat::Json => output::print(&document("inspect", &inspection)?),
+        OutputFormat::Json => output::print_document("inspect", &inspection),
         OutputFormat::Text => output::print(&inspection::text(&inspection)),
     }
 }
@@ -57,15 +57,24 @@ async fn look(
 }
 
 /// As `pg_restore --list` prints it.
-async fn listing(source: Source, cancel: &CancellationToken) -> Result<String> {
-    on_archive(source, cancel, |archive| Ok(archive.listing().to_string())).await
+async fn listing(source: Source, cancel: &CancellationToken) -> Result<()> {
+    on_archive(source, cancel, |archive| {
+        let listing = archive.listing().to_string();
+        let mut out = output::data();
+        match out.write_all(listing.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(error).context("cannot write to standard output")
+            }
+            _ => Ok(()),
+        }
+    })
+    .await
 }
 
 /// Streams the script to standard output.
 async fn script(source: Source, cancel: &CancellationToken) -> Result<()> {
     on_archive(source, cancel, |mut archive| {
-        let mut out = BufWriter::new(io::stdout().lock());
-        match restore::script(&mut archive, &mut out) {
+        match restore::script(&mut archive, &mut *output::data()) {
             // The reader has seen enough.
             Err(Error::Restore(RestoreError::Output(error))) if error.kind() == ErrorKind::BrokenPipe => {
                 Ok(())

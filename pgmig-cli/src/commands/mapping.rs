@@ -4,7 +4,7 @@
 use crate::args::{Args, BackupArgs, MappingArgs};
 use crate::environment::Environment;
 use crate::failure::{Interrupted, Unmapped, Usage};
-use crate::output::{count, len, plural, say};
+use crate::output::{count, len, plural, tell};
 use crate::progress::Display;
 use crate::{prompt, provisioned};
 use anyhow::Result;
@@ -15,6 +15,7 @@ use pgmig_core::profile::Profile;
 use pgmig_core::progress::{Event, Progress, Step};
 use pgmig_core::resource_controller::Listing;
 use pgmig_core::restore::{Refusal, RestoreError};
+use pgmig_core::text::printable;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -167,8 +168,11 @@ impl Mapper<'_> {
         let listing = listing?;
         for instance in &listing.unusable {
             let name = instance.name.as_deref().unwrap_or("(no name)");
-            let status = instance.status.as_deref().unwrap_or("has no usable ID");
-            self.notice(&format!("{name:?} on the target cannot be restored to: {status}"));
+            let why = match &instance.status {
+                Some(status) => format!("its provisioning status is {}", printable(status)),
+                None => "it has no usable ID".to_owned(),
+            };
+            self.notice(&format!("{name:?} on the target is not offered: {why}"));
         }
         Ok(listing)
     }
@@ -228,7 +232,7 @@ impl Mapper<'_> {
     fn notice(&self, text: &str) {
         if !self.quiet {
             self.display.suspend();
-            say(&format!("notice: {text}"));
+            tell("notice", text);
             self.display.resume();
         }
     }

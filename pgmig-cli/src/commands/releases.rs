@@ -3,7 +3,7 @@
 use super::mapping;
 use crate::args::{Args, OutputFormat, ReleasesArgs};
 use crate::failure::Usage;
-use crate::output;
+use crate::output::{self, Text};
 use crate::table::{Align, Table};
 use anyhow::Result;
 use pgmig_core::Error;
@@ -45,10 +45,10 @@ pub(crate) fn run(args: &Args, releases: &ReleasesArgs) -> Result<()> {
         None => MigrationSet::builtin(profile.name()).ok(),
     };
     let known = known(&profile, set.as_ref());
-    output::print(&match args.output {
-        OutputFormat::Json => output::document("releases", &known)?,
-        OutputFormat::Text => text(&known),
-    })
+    match args.output {
+        OutputFormat::Json => output::print_document("releases", &known),
+        OutputFormat::Text => output::print(&text(&known)),
+    }
 }
 
 /// The migrations of a directory, which must be those that the profile's releases mean.
@@ -89,7 +89,7 @@ fn known(profile: &Profile, set: Option<&MigrationSet>) -> Known {
     }
 }
 
-fn text(known: &Known) -> String {
+fn text(known: &Known) -> Text {
     let mut table =
         Table::new(&[("version", Align::Right), ("migration", Align::Left), ("releases", Align::Left)]);
     let mut versions: Vec<i64> = known.migrations.iter().map(|migration| migration.version).collect();
@@ -109,11 +109,13 @@ fn text(known: &Known) -> String {
         table.row([version.to_string(), description, releases.join(", ")]);
     }
     let (releases, migrations) = (known.releases.len(), known.migrations.len());
-    format!(
-        "Profile {}: {}, {}\n\n{}",
+    let mut text = Text::of(format!(
+        "Profile {}: {}, {}",
         known.profile,
         output::plural(releases as u64, "release"),
-        output::plural(migrations as u64, "migration"),
-        table.render()
-    )
+        output::plural(migrations as u64, "migration")
+    ));
+    text.line("");
+    text.table(&table);
+    text
 }

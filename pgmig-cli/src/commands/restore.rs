@@ -5,6 +5,7 @@ use crate::args::{self, Args, ENTERED_MAPPING, OutputFormat, SchemaOf};
 use crate::confirm;
 use crate::environment::Environment;
 use crate::failure::{Failure, Usage};
+use crate::hints;
 use crate::output;
 use crate::progress::Display;
 use anyhow::Result;
@@ -14,7 +15,6 @@ use pgmig_core::progress::{Event, Notice, Progress as _, Severity};
 use pgmig_core::restore::{
     Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, StrategyMode, ToastCompression,
 };
-use pgmig_core::server::TargetConfig;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -36,14 +36,14 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: Cancella
     let report = result?;
     // The restore is complete, whatever becomes of the report.
     if let Err(error) = print(args, &report) {
-        output::say(&format!("warning: {:?} was restored, but {error:#}", report.database));
+        output::tell("warning", &format!("{:?} was restored, but {error:#}", report.database));
     }
     Ok(())
 }
 
 fn print(args: &Args, report: &RestoreReport) -> Result<()> {
     match args.output {
-        OutputFormat::Json => output::print(&output::document("restore", report)?),
+        OutputFormat::Json => output::print_document("restore", report),
         // The one thing that cannot be found out otherwise.
         OutputFormat::Text if args.quiet => output::print(&output::kept(report)),
         OutputFormat::Text => output::print(&output::summary(report)),
@@ -57,8 +57,33 @@ async fn restore(
     cancel: CancellationToken,
 ) -> Result<RestoreReport> {
     let Prepared { mut restore, .. } = prepare(args, environment, display, &cancel).await?;
+    match may_run(&restore, args, display, &cancel).await {
+        Ok(true) => restore.allow_erase(),
+        Ok(false) => {}
+        Err(refusal) => {
+            restore.close().await;
+            return Err(refusal);
+        }
+    }
+    if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
+        let text = "in place everything goes over one connection, whatever --jobs says";
+        display.event(&Event::Notice(&Notice::new(Severity::Notice, text)));
+    }
+    let mut report = restore.run().await.map_err(Failure::of)?;
+    hints::notices(&mut report.notices);
+    Ok(report)
+}
+
+/// Asks whether what the target holds may be erased, if that is the question. Returns whether it was.
+async fn may_run(
+    restore: &Restore,
+    args: &Args,
+    display: &Arc<Display>,
+    cancel: &CancellationToken,
+) -> Result<bool> {
     restore.check()?;
-    if restore.needs_confirmation() && !args.force {
+    let is_asked = restore.needs_confirmation() && !args.force;
+    if is_asked {
         let question = confirm::Erasure {
             database: restore.database(),
             contents: restore.contents(),
@@ -66,15 +91,10 @@ async fn restore(
             from_stdin: args.backup.is_from_stdin(),
         };
         display.suspend();
-        confirm::erase(&question, &cancel).await?;
+        confirm::erase(&question, cancel).await?;
         display.resume();
-        restore.allow_erase();
     }
-    if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
-        let text = "in place everything goes over one connection, whatever --jobs says".to_owned();
-        display.event(&Event::Notice(&Notice { severity: Severity::Notice, text }));
-    }
-    restore.run().await.map_err(Failure::of)
+    Ok(is_asked)
 }
 
 /// Opens the backup, finds the mapping, looks at the target.
@@ -85,7 +105,7 @@ pub(super) async fn prepare(
     cancel: &CancellationToken,
 ) -> Result<Prepared> {
     args.backup.source()?;
-    let target = TargetConfig::from_file(args.target()?, &environment.target).map_err(Error::from)?;
+    let target = environment.target_config(args.target()?)?;
     let mut options = options(args, environment)?;
     let profile = mapping::profile(&args.backup)?;
     let backup = mapping::open(&args.backup, profile, display, cancel).await?;
@@ -141,6 +161,8 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
         args::ToastCompression::Lz4 => ToastCompression::Lz4,
         args::ToastCompression::Keep => ToastCompression::Keep,
     };
+    options.trust_archive = args.trust_archive;
+    options.allow_extensions = args.allow_extension.iter().cloned().collect();
     options.failpoint = environment.failpoint;
     Ok(options)
 }

@@ -2,12 +2,11 @@
 
 use crate::args::Args;
 use crate::environment::Environment;
-use crate::output;
+use crate::output::{self, Text, len, plural};
 use crate::provisioned;
-use crate::table::{Align, Table, printable};
+use crate::table::{Align, Table};
 use anyhow::Result;
 use pgmig_core::resource_controller::{Listing, TlsInfo, UnusableInstance, Verification};
-use std::fmt::Write;
 use tokio_util::sync::CancellationToken;
 
 /// Tries the connection, and prints what was found.
@@ -18,17 +17,17 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: &Cancell
     output::print(&report(&listing))
 }
 
-fn report(listing: &Listing) -> String {
-    let mut text = format!("Reached the Resource Controller at {}\n", listing.url);
-    let _ = writeln!(text, "  {}", printable(&tls(&listing.tls)));
-    let _ = writeln!(text, "\nInstances by access token\n{}", tokens(listing));
-    let _ = writeln!(text, "{} provisioned", output::plural(output::len(&listing.instances), "instance"));
+fn report(listing: &Listing) -> Text {
+    let mut text = Text::of(format!("Reached the Resource Controller at {}", listing.url));
+    text.line(format!("  {}", tls(&listing.tls)));
+    text.section("Instances by access token", &tokens(listing));
+    text.title(&format!("{} provisioned", plural(len(&listing.instances), "instance")));
     if !listing.instances.is_empty() {
-        text += &instances(listing);
+        text.table(&instances(listing));
     }
     if !listing.unusable.is_empty() {
-        let _ = writeln!(text, "\n{} not usable", output::plural(output::len(&listing.unusable), "instance"));
-        text += &unusable(&listing.unusable);
+        text.title(&format!("{} not usable", plural(len(&listing.unusable), "instance")));
+        text.table(&unusable(&listing.unusable));
     }
     text
 }
@@ -47,7 +46,7 @@ fn tls(tls: &TlsInfo) -> String {
     }
 }
 
-fn tokens(listing: &Listing) -> String {
+fn tokens(listing: &Listing) -> Table {
     let mut table = Table::new(&[
         ("token", Align::Right),
         ("provisioned", Align::Right),
@@ -58,10 +57,10 @@ fn tokens(listing: &Listing) -> String {
         let counts = [token.position, token.provisioned, token.unusable, token.other_kinds];
         table.row(counts.map(|count| count.to_string()));
     }
-    table.render()
+    table
 }
 
-fn instances(listing: &Listing) -> String {
+fn instances(listing: &Listing) -> Table {
     let mut table = Table::new(&[
         ("instance", Align::Left),
         ("type", Align::Left),
@@ -79,10 +78,10 @@ fn instances(listing: &Listing) -> String {
             instance.name.clone().unwrap_or_default(),
         ]);
     }
-    table.render()
+    table
 }
 
-fn unusable(instances: &[UnusableInstance]) -> String {
+fn unusable(instances: &[UnusableInstance]) -> Table {
     let mut table = Table::new(&[("instance", Align::Left), ("status", Align::Left), ("name", Align::Left)]);
     for instance in instances {
         table.row([
@@ -91,5 +90,5 @@ fn unusable(instances: &[UnusableInstance]) -> String {
             instance.name.clone().unwrap_or_default(),
         ]);
     }
-    table.render()
+    table
 }

@@ -2,9 +2,8 @@
 
 use crate::args::{Args, OutputFormat, VerifyArgs};
 use crate::failure::{Faulty, Interrupted};
-use crate::output::{self, bytes, count, document, len, plural};
+use crate::output::{self, Text, bytes, count, len, plural};
 use crate::progress::Display;
-use crate::table::printable;
 use anyhow::Result;
 use pgmig_core::backup::Source;
 use pgmig_core::verify::{self, FaultPlace, Verified};
@@ -65,7 +64,7 @@ pub(crate) async fn run(args: &Args, verify: &VerifyArgs, cancel: &CancellationT
         }
     }
     if args.output == OutputFormat::Json {
-        output::print(&document("verify", &Report { archives })?)?;
+        output::print_document("verify", &Report { archives })?;
     }
     if faulty == 0 { Ok(()) } else { Err(Faulty { faulty, of: verify.files.len() }.into()) }
 }
@@ -101,7 +100,7 @@ fn name(file: &Path) -> String {
     if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() }
 }
 
-fn line(file: &Path, result: &Result<Verified, Error>) -> String {
+fn line(file: &Path, result: &Result<Verified, Error>) -> Text {
     let mut line = format!("{}: ", name(file));
     match result {
         Ok(sound) => {
@@ -119,7 +118,7 @@ fn line(file: &Path, result: &Result<Verified, Error>) -> String {
             let _ = write!(line, "cannot be restored: {}", message(error));
         }
     }
-    format!("{}\n", printable(&line))
+    Text::of(line)
 }
 
 /// The error and its causes, on one line.

@@ -1,7 +1,9 @@
 //! Results as JSON: one document on standard output, whose form `schemas/` describes.
 
 use anyhow::{Context, Result};
+use pgmig_core::text::is_unprintable;
 use serde::Serialize;
+use std::fmt::Write;
 
 /// The version of the documents' form. It grows when a field goes or changes its meaning; new ones may come at any
 /// time.
@@ -16,12 +18,34 @@ struct Document<'a, T> {
     body: &'a T,
 }
 
-/// The text of a document of this kind; its fields are those of `body`, which is a struct.
-pub(crate) fn document(kind: &str, body: &impl Serialize) -> Result<String> {
+/// The text of a document of this kind; its fields are those of `body`, which is a struct. Values are exact; characters
+/// that a terminal would obey or hide are written as JSON's escapes.
+pub(super) fn document(kind: &str, body: &impl Serialize) -> Result<String> {
     let document = Document { schema_version: SCHEMA_VERSION, kind, body };
-    let mut text = serde_json::to_string_pretty(&document).context("cannot write the result as JSON")?;
+    let text = serde_json::to_string_pretty(&document).context("cannot write the result as JSON")?;
+    Ok(harmless(&text))
+}
+
+/// A line of JSON for a value.
+pub(super) fn line(value: &impl Serialize) -> Result<String> {
+    Ok(harmless(&serde_json::to_string(value).context("cannot write an event as JSON")?))
+}
+
+/// The same JSON, with a line end, without characters that a terminal obeys or hides.
+fn harmless(json: &str) -> String {
+    let mut text = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
+        if c == '\n' || !is_unprintable(c) {
+            text.push(c);
+            continue;
+        }
+        // It stands in a string: between those there are spaces and line ends only.
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(text, "\\u{unit:04x}");
+        }
+    }
     text.push('\n');
-    Ok(text)
+    text
 }
 
 #[cfg(test)]
@@ -39,5 +63,18 @@ mod tests {
         let expected =
             "{\n  \"schema_version\": 1,\n  \"kind\": \"probe\",\n  \"bytes\": 18446744073709551615\n}\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn values_are_exact_and_harmless() {
+        #[derive(Serialize)]
+        struct Body {
+            name: &'static str,
+        }
+        let name = "a\n\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{e0041}é\"\\";
+        let text = document("probe", &Body { name }).unwrap();
+        assert!(!text.chars().any(|c| c != '\n' && is_unprintable(c)), "{text:?}");
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.get("name").and_then(|name| name.as_str()), Some(name));
     }
 }

@@ -1,7 +1,7 @@
 //! What is in a backup, for people.
 
-use super::{bytes, count, label, len, plural};
-use crate::table::{Align, Table, printable};
+use super::{Text, bytes, count, label, len, plural};
+use crate::table::{Align, Table};
 use pgmig_core::backup::{ArchiveFacts, InspectedStore, Inspection};
 use std::fmt::Write as _;
 
@@ -9,59 +9,57 @@ use std::fmt::Write as _;
 const TABLES: usize = 20;
 
 /// Everything that was found out.
-pub(crate) fn text(inspection: &Inspection) -> String {
-    let mut text = facts(&inspection.archive);
-    match &inspection.store {
-        Some(store) => text += &of_store(store),
-        None => text += "store        none that is known\n",
-    }
+pub(crate) fn text(inspection: &Inspection) -> Text {
+    let mut text = Text::new();
+    facts(&mut text, &inspection.archive);
+    fact(&mut text, "store", &inspection.store.as_ref().map_or("none that is known".to_owned(), of_store));
     if let Some(other) = &inspection.other_history {
-        let _ = writeln!(text, "migrations   {}", printable(other));
+        fact(&mut text, "migrations", other);
     }
     if let Some(store) = &inspection.store {
-        section(&mut text, "Instances", &instances(store));
+        text.section("Instances", &instances(store));
     }
     let all: u64 = inspection.tables.iter().map(|table| table.rows).sum();
-    if !inspection.tables.is_empty() {
-        let of = plural(len(&inspection.tables), "table");
-        let shown = if inspection.tables.len() > TABLES { ", the largest" } else { "" };
-        section(&mut text, &format!("Tables ({of}, {}{shown})", plural(all, "row")), &tables(inspection));
-    }
+    let of = plural(len(&inspection.tables), "table");
+    let shown = if inspection.tables.len() > TABLES { ", the largest" } else { "" };
+    text.section(&format!("Tables ({of}, {}{shown})", plural(all, "row")), &tables(inspection));
     if inspection.large_objects.count > 0 {
         let objects = plural(inspection.large_objects.count, "large object");
-        let _ = writeln!(text, "\n{objects} ({})", bytes(inspection.large_objects.data_bytes));
+        text.title(&format!("{objects} ({})", bytes(inspection.large_objects.data_bytes)));
     }
-    section(&mut text, "Entries", &entries(inspection));
+    text.section("Entries", &entries(inspection));
     // Last, because it is long.
     if let Some(store) = &inspection.store {
-        section(&mut text, "Rows by instance", &holdings(store));
+        text.section("Rows by instance", &holdings(store));
     }
     text
 }
 
-fn facts(archive: &ArchiveFacts) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, value: &str| {
-        let _ = writeln!(text, "{name:<12} {}", printable(value));
-    };
+fn fact(text: &mut Text, name: &str, value: &str) {
+    text.line(format!("{name:<12} {value}"));
+}
+
+fn facts(text: &mut Text, archive: &ArchiveFacts) {
     let version = archive.container_version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let size = archive.bytes.map(|size| format!(", {}", bytes(size))).unwrap_or_default();
     let file = match archive.file_compression.as_str() {
         "none" => String::new(),
         codec => format!(", in a {codec} file"),
     };
-    line("format", &format!("{}{version}, compression {}{file}{size}", archive.format, archive.compression));
-    let optional = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
-    line("made", &optional(&archive.created));
-    line("by pg_dump", &optional(&archive.pg_dump_version));
-    line("from server", &optional(&archive.server_version));
-    line("database", &optional(&archive.database));
-    line("encoding", &optional(&archive.encoding));
-    text
+    let format = format!("{}{version}, compression {}{file}{size}", archive.format, archive.compression);
+    fact(text, "format", &format);
+    let mut optional = |name: &str, value: &Option<String>| {
+        fact(text, name, value.as_deref().unwrap_or("unknown"));
+    };
+    optional("made", &archive.created);
+    optional("by pg_dump", &archive.pg_dump_version);
+    optional("from server", &archive.server_version);
+    optional("database", &archive.database);
+    optional("encoding", &archive.encoding);
 }
 
 fn of_store(store: &InspectedStore) -> String {
-    let mut text = format!("store        profile {}", printable(&store.profile));
+    let mut text = format!("profile {}", store.profile);
     match &store.schema {
         Some(schema) => {
             let _ = write!(text, ", {schema}");
@@ -69,10 +67,9 @@ fn of_store(store: &InspectedStore) -> String {
         None => text += ", without a migration history of pgmig's (sqlx's)",
     }
     for migration in store.migrations.iter().filter(|migration| !migration.finished) {
-        let description = printable(&migration.description);
-        let _ = write!(text, "; migration {} ({description}) was not finished", migration.version);
+        let _ =
+            write!(text, "; migration {} ({}) was not finished", migration.version, migration.description);
     }
-    text.push('\n');
     text
 }
 
@@ -121,10 +118,4 @@ fn entries(inspection: &Inspection) -> Table {
         table.row([count(kind.count), kind.kind.clone()]);
     }
     table
-}
-
-fn section(text: &mut String, title: &str, table: &Table) {
-    if !table.is_empty() {
-        let _ = write!(text, "\n{title}\n{}", table.render());
-    }
 }

@@ -1,27 +1,39 @@
 //! What goes to standard output: results, as text for people or as JSON for programs. And the one way to standard
-//! error.
+//! error. Both take [`Text`] only, or what `document` has escaped.
 
+mod data;
 mod document;
 mod figures;
 pub(crate) mod inspection;
 mod plan;
 mod summary;
+mod text;
 
-pub(crate) use document::document;
+pub(crate) use data::data;
 pub(crate) use figures::{bytes, count, duration, len, plural};
 pub(crate) use plan::plan;
 pub(crate) use summary::{kept, summary};
+pub(crate) use text::Text;
 
-use crate::table::{Align, Table, printable};
+use crate::table::{Align, Table};
 use anyhow::{Context, Result};
 use pgmig_core::instance::Instance;
 use pgmig_core::progress::{Notice, Severity};
 use pgmig_core::restore::{TableDifference, TargetContents};
-use std::fmt::Write as _;
+use serde::Serialize;
 use std::io::{self, Write as _};
 
 /// Writes results to standard output.
-pub(crate) fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &Text) -> Result<()> {
+    write(text.as_str())
+}
+
+/// Writes a result to standard output as a JSON document of this kind.
+pub(crate) fn print_document(kind: &str, body: &impl Serialize) -> Result<()> {
+    write(&document::document(kind, body)?)
+}
+
+fn write(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     match written {
@@ -31,11 +43,22 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Writes lines to standard error, without control characters but the ends of lines. Where that is closed
-/// there is nobody to tell.
-pub(crate) fn say(text: &str) {
-    let lines: Vec<String> = text.lines().map(printable).collect();
-    let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
+/// Writes lines to standard error. Where that is closed there is nobody to tell.
+pub(crate) fn say(text: &Text) {
+    let _ = io::stderr().lock().write_all(text.as_str().as_bytes());
+}
+
+/// Writes a value to standard error as a line of JSON.
+pub(crate) fn say_json(value: &impl Serialize) {
+    // Our events have no maps with odd keys, which is all that could fail.
+    if let Ok(line) = document::line(value) {
+        let _ = io::stderr().lock().write_all(line.as_bytes());
+    }
+}
+
+/// Writes a message of this kind (`warning`, `notice`) to standard error.
+pub(crate) fn tell(kind: &str, message: &str) {
+    say(&Text::message(kind, message));
 }
 
 /// The totals of what a target holds.
@@ -51,12 +74,16 @@ pub(crate) fn totals(contents: &TargetContents) -> String {
 }
 
 /// One line for each instance; nothing where there is none.
-pub(crate) fn instances(instances: &[Instance]) -> String {
+pub(crate) fn instances(instances: &[Instance]) -> Text {
+    let mut text = Text::new();
     let mut table = Table::new(&[("instance", Align::Left), ("region", Align::Left), ("name", Align::Left)]);
     for instance in instances {
         table.row([instance.id.to_string(), instance.region.clone().unwrap_or_default(), label(instance)]);
     }
-    if table.is_empty() { String::new() } else { table.render() }
+    if !table.is_empty() {
+        text.table(&table);
+    }
+    text
 }
 
 /// Where the archive's tables are not the target's own.
@@ -76,23 +103,9 @@ fn difference_table(differences: &[TableDifference]) -> Table {
     table
 }
 
-/// The notices of this severity; nothing where there is none.
-fn notices(notices: &[Notice], severity: Severity, title: &str) -> String {
-    let notices = notices.iter().filter(|notice| notice.severity == severity);
-    lines(title, notices.map(|notice| notice.text.as_str()))
-}
-
-/// A title and a line for each text; nothing where there is none.
-fn lines<'a>(title: &str, texts: impl Iterator<Item = &'a str>) -> String {
-    let lines: String = texts.map(|text| format!("  {}\n", printable(text))).collect();
-    if lines.is_empty() { lines } else { format!("\n{title}\n{lines}") }
-}
-
-/// A title and a table; nothing where that is empty.
-fn section(text: &mut String, title: &str, table: &Table) {
-    if !table.is_empty() {
-        let _ = write!(text, "\n{title}\n{}", table.render());
-    }
+/// The texts of the notices of this severity.
+fn notices(notices: &[Notice], severity: Severity) -> impl Iterator<Item = &str> {
+    notices.iter().filter(move |notice| notice.severity == severity).map(|notice| notice.text.as_str())
 }
 
 /// The name, where it has one, and what is special about it.

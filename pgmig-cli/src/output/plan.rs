@@ -1,11 +1,9 @@
 //! What a restore would do, for people.
 
-use super::{
-    bytes, count, difference_table, duration, instances, label, len, lines, notices, plural, section, totals,
-};
+use super::{Text, bytes, count, difference_table, duration, instances, label, len, notices, plural, totals};
 use crate::commands::dry_run::DryRun;
 use crate::commands::mapping::Provisioned;
-use crate::table::{Align, Table, printable};
+use crate::table::{Align, Table};
 use pgmig_core::archive::Compression;
 use pgmig_core::instance::Instance;
 use pgmig_core::progress::Severity;
@@ -16,37 +14,37 @@ use pgmig_core::restore::{
 use std::fmt::Write as _;
 
 /// The plan.
-pub(crate) fn plan(dry_run: &DryRun) -> String {
+pub(crate) fn plan(dry_run: &DryRun) -> Text {
     let plan = &dry_run.plan;
-    let mut text =
-        format!("Dry run, in {}: what a restore would do. Nothing was changed.\n", duration(plan.took));
+    let took = duration(plan.took);
+    let mut text = Text::of(format!("Dry run, in {took}: what a restore would do. Nothing was changed."));
     if let Some(file) = &dry_run.mapping_file {
-        let _ = writeln!(text, "The mapping that was entered is in {}.", printable(file));
+        text.line(format!("The mapping that was entered is in {file}."));
     }
-    text += &facts("Archive", &archive(&plan.archive));
-    text += &facts("Target", &target(&plan.target));
-    text += &facts("Strategy", &strategy(plan));
-    section(&mut text, "Instances", &planned_instances(plan.instances.as_deref().unwrap_or_default()));
-    text += &dry_run.provisioned.as_ref().map(provisioned).unwrap_or_default();
-    text += &erased(plan);
-    text += &schema(&plan.schema);
-    section(&mut text, "Tables", &tables(plan));
-    text += &large_objects(plan);
-    section(&mut text, "Objects", &objects(&plan.objects));
-    text += &only_in_target(&plan.only_in_target);
-    let sessions: Vec<String> = plan.sessions.iter().map(ToString::to_string).collect();
-    text += &lines("Other sessions on the target", sessions.iter().map(String::as_str));
-    text += &lines("Left over from earlier runs, removed", plan.leftovers.iter().map(String::as_str));
-    text += &notices(&plan.notices, Severity::Warning, "Warnings");
-    text += &notices(&plan.notices, Severity::Notice, "Notices");
-    text += &lines("Not known beforehand", plan.unknown.iter().map(String::as_str));
+    facts(&mut text, "Archive", &archive(&plan.archive));
+    facts(&mut text, "Target", &target(&plan.target));
+    facts(&mut text, "Strategy", &strategy(plan));
+    text.section("Instances", &planned_instances(plan.instances.as_deref().unwrap_or_default()));
+    if let Some(listed) = &dry_run.provisioned {
+        provisioned(&mut text, listed);
+    }
+    erased(&mut text, plan);
+    schema(&mut text, &plan.schema);
+    text.section("Tables", &tables(plan));
+    large_objects(&mut text, plan);
+    text.section("Objects", &objects(&plan.objects));
+    text.list("In the target, not in the archive", only_in_target(&plan.only_in_target));
+    text.list("Other sessions on the target", plan.sessions.iter().map(ToString::to_string));
+    text.list("Left over from earlier runs, removed", &plan.leftovers);
+    text.list("Warnings", notices(&plan.notices, Severity::Warning));
+    text.list("Notices", notices(&plan.notices, Severity::Notice));
+    text.list("Not known beforehand", &plan.unknown);
     text
 }
 
 /// A title, and a line for each fact.
-fn facts(title: &str, facts: &[(&str, String)]) -> String {
-    let line = |(name, value): &(&str, String)| format!("  {name:<8}  {}\n", printable(value));
-    format!("\n{title}\n{}", facts.iter().map(line).collect::<String>())
+fn facts(text: &mut Text, title: &str, facts: &[(&str, String)]) {
+    text.list(title, facts.iter().map(|(name, value)| format!("{name:<8}  {value}")));
 }
 
 fn archive(archive: &PlannedArchive) -> Vec<(&'static str, String)> {
@@ -138,38 +136,35 @@ fn planned_instances(instances: &[PlannedInstance]) -> Table {
     table
 }
 
-fn provisioned(provisioned: &Provisioned) -> String {
+fn provisioned(text: &mut Text, provisioned: &Provisioned) {
     let Provisioned { url, instances, unused } = provisioned;
     let how_many = plural(u64::try_from(*instances).unwrap_or(u64::MAX), "instance");
-    let mut text = format!(
-        "\nProvisioned\n  {how_many} by {}, of which {} get nothing of the backup\n",
-        printable(url),
-        count(len(unused))
-    );
+    text.title("Provisioned");
+    text.line(format!("  {how_many} by {url}, of which {} get nothing of the backup", count(len(unused))));
     let mut table = Table::new(&[("gets nothing", Align::Left), ("name", Align::Left)]);
     for candidate in unused {
         table.row([candidate.id.to_string(), candidate.name.clone().unwrap_or_default()]);
     }
     if !table.is_empty() {
-        text += &table.render();
+        text.table(&table);
     }
-    text
 }
 
-fn erased(plan: &RestorePlan) -> String {
+fn erased(text: &mut Text, plan: &RestorePlan) {
+    text.title("Erased from the target");
     if plan.erased.is_empty() {
-        return "\nErased from the target\n  nothing: it holds no rows and no large objects\n".to_owned();
+        text.line("  nothing: it holds no rows and no large objects");
+        return;
     }
-    let mut text = format!("\nErased from the target\n  {}\n", totals(&plan.erased));
-    text += &instances(&plan.erased.instances);
+    text.line(format!("  {}", totals(&plan.erased)));
+    text.append(&instances(&plan.erased.instances));
     if plan.needs_confirmation {
-        text += "  A restore needs --force for that, or the database's name typed at a terminal.\n";
+        text.line("  A restore needs --force for that, or the database's name typed at a terminal.");
     }
-    text
 }
 
-fn schema(schema: &PlannedSchema) -> String {
-    let mut text = "\nSchema\n".to_owned();
+fn schema(text: &mut Text, schema: &PlannedSchema) {
+    text.title("Schema");
     let none = &Vec::new();
     let (line, migrations) = match schema {
         PlannedSchema::Migrate { to, migrations, .. } if migrations.is_empty() => {
@@ -179,26 +174,26 @@ fn schema(schema: &PlannedSchema) -> String {
             let from = from.map(|from| format!("from {from} ")).unwrap_or_default();
             (format!("{from}to {to}, by {}", plural(len(migrations), "migration")), migrations)
         }
-        PlannedSchema::Target { differences } => return text + &target_schema(differences),
+        PlannedSchema::Target { differences } => return target_schema(text, differences),
         PlannedSchema::AsItIs { reason } => (format!("as it is, not upgraded: {reason}"), none),
         PlannedSchema::Later { to: Some(to) } => (format!("upgraded to {to}"), none),
         _ => ("upgraded".to_owned(), none),
     };
-    let _ = writeln!(text, "  {}", printable(&line));
+    text.line(format!("  {line}"));
     if !migrations.is_empty() {
-        text += &migration_table(migrations).render();
+        text.table(&migration_table(migrations));
     }
-    text
 }
 
 /// The target's own schema, and where the archive's tables are not those.
-fn target_schema(differences: &[TableDifference]) -> String {
+fn target_schema(text: &mut Text, differences: &[TableDifference]) {
     let table = difference_table(differences);
     let how = "the target's own; rows are loaded by the names of tables and columns";
     if table.is_empty() {
-        format!("  {how}, which are the same\n")
+        text.line(format!("  {how}, which are the same"));
     } else {
-        format!("  {how}\n{}", table.render())
+        text.line(format!("  {how}"));
+        text.table(&table);
     }
 }
 
@@ -220,15 +215,16 @@ fn tables(plan: &RestorePlan) -> Table {
     table
 }
 
-fn large_objects(plan: &RestorePlan) -> String {
+fn large_objects(text: &mut Text, plan: &RestorePlan) {
     let how_many = match plan.large_objects.count {
-        Some(0) => return String::new(),
+        Some(0) => return,
         Some(number) => plural(number, "large object"),
         None => "how many is not known beforehand".to_owned(),
     };
     let size = plan.large_objects.archive_bytes;
     let size = size.map(|size| format!("; {} in the archive", bytes(size))).unwrap_or_default();
-    format!("\nLarge objects\n  {how_many}{size}\n")
+    text.title("Large objects");
+    text.line(format!("  {how_many}{size}"));
 }
 
 fn objects(objects: &[PlannedObjects]) -> Table {
@@ -247,12 +243,11 @@ fn objects(objects: &[PlannedObjects]) -> Table {
     table
 }
 
-fn only_in_target(only: &OnlyInTarget) -> String {
+fn only_in_target(only: &OnlyInTarget) -> impl Iterator<Item = String> + '_ {
     let extensions =
         only.extensions.iter().map(|name| format!("extension {name:?}, created again if rights allow"));
     let publications = only.publications.iter().map(|name| format!("publication {name:?}, lost"));
-    let texts: Vec<String> = extensions.chain(publications).collect();
-    lines("In the target, not in the archive", texts.iter().map(String::as_str))
+    extensions.chain(publications)
 }
 
 fn size(number: Option<u64>) -> String {

@@ -1,44 +1,47 @@
 //! What a restore did, for people.
 
-use super::{
-    bytes, count, difference_table, duration, instances, label, len, notices, plural, section, totals,
-};
-use crate::table::{Align, Table, printable};
+use super::{Text, bytes, count, difference_table, duration, instances, label, len, notices, plural, totals};
+use crate::table::{Align, Table};
 use pgmig_core::progress::Severity;
 use pgmig_core::restore::RestoreReport;
 use std::fmt::Write as _;
 
 /// The summary.
-pub(crate) fn summary(report: &RestoreReport) -> String {
-    let mut text = headline(report);
-    section(&mut text, "Instances", &mapped_instances(report));
-    section(&mut text, "Tables", &tables(report));
+pub(crate) fn summary(report: &RestoreReport) -> Text {
+    let mut text = Text::of(headline(report));
+    text.section("Instances", &mapped_instances(report));
+    text.section("Tables", &tables(report));
     if report.ddl_replacements > 0 {
-        let _ = writeln!(text, "\n{} IDs replaced in definitions", count(report.ddl_replacements));
+        text.title(&format!("{} IDs replaced in definitions", count(report.ddl_replacements)));
     }
     let in_objects = report.large_object_ids;
     if in_objects.replaced > 0 {
         let objects = plural(in_objects.objects, "large object");
-        let _ = writeln!(text, "\n{} IDs replaced in {objects}", count(in_objects.replaced));
+        text.title(&format!("{} IDs replaced in {objects}", count(in_objects.replaced)));
     }
-    section(&mut text, "Migrations", &migrations(report));
-    section(&mut text, "Differences from the target's schema", &difference_table(&report.differences));
+    text.section("Migrations", &migrations(report));
+    text.section("Differences from the target's schema", &difference_table(&report.differences));
     if !report.erased.is_empty() {
-        let _ = writeln!(text, "\nErased from the target\n  {}", totals(&report.erased));
-        text += &instances(&report.erased.instances);
+        text.title("Erased from the target");
+        text.line(format!("  {}", totals(&report.erased)));
+        text.append(&instances(&report.erased.instances));
     }
     if report.previous.is_some() {
-        let _ = write!(text, "\n{}", kept(report));
+        text.line("");
+        text.append(&kept(report));
     }
-    text += &notices(&report.notices, Severity::Warning, "Warnings");
-    text += &notices(&report.notices, Severity::Notice, "Notices");
+    text.list("Warnings", notices(&report.notices, Severity::Warning));
+    text.list("Notices", notices(&report.notices, Severity::Notice));
     text
 }
 
 /// Where the previous database is, if it was kept.
-pub(crate) fn kept(report: &RestoreReport) -> String {
-    let Some(previous) = &report.previous else { return String::new() };
-    format!("The previous database is kept as {}\n", printable(previous))
+pub(crate) fn kept(report: &RestoreReport) -> Text {
+    let mut text = Text::new();
+    if let Some(previous) = &report.previous {
+        text.line(format!("The previous database is kept as {previous}"));
+    }
+    text
 }
 
 fn headline(report: &RestoreReport) -> String {
@@ -63,7 +66,6 @@ fn headline(report: &RestoreReport) -> String {
         }
         (_, None) => {}
     }
-    text.push('\n');
     text
 }
 

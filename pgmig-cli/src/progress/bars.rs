@@ -2,9 +2,9 @@
 
 use super::label::label;
 use crate::output::count;
-use crate::table::printable;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pgmig_core::progress::Event;
+use pgmig_core::text::printable;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 

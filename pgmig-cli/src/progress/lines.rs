@@ -1,7 +1,7 @@
 //! Progress as plain lines, for logs: one for each step and migration, and now and then one of what goes on.
 
 use super::label::label;
-use crate::output::{bytes, count, duration, say};
+use crate::output::{Text, bytes, count, duration, say};
 use pgmig_core::progress::{Event, Step};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -85,7 +85,7 @@ impl Lines {
 
     fn line(&self, text: &str) {
         self.update(|state| state.last_line = Instant::now());
-        say(&format!("[{:>7.1} s] {text}", self.started.elapsed().as_secs_f64()));
+        say(&Text::of(format!("[{:>7.1} s] {text}", self.started.elapsed().as_secs_f64())));
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

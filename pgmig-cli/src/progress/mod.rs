@@ -6,8 +6,9 @@ mod label;
 mod lines;
 
 use crate::args::{Args, LogLevel, ProgressForm};
+use crate::hints;
 use crate::interrupt;
-use crate::output::say;
+use crate::output::{Text, say};
 use bars::Bars;
 use lines::Lines;
 use pgmig_core::progress::{Event, Notice, Progress, Severity};
@@ -78,6 +79,14 @@ impl Progress for Display {
         if let Event::Committing = event {
             interrupt::comes_too_late();
         }
+        let in_flags;
+        let event = match event {
+            Event::Notice(notice) => {
+                in_flags = Notice::new(notice.severity, hints::in_flags(&notice.text));
+                &Event::Notice(&in_flags)
+            }
+            other => other,
+        };
         match (&self.form, event) {
             (Form::Json, event) => json::event(event),
             (_, Event::Notice(notice)) => self.notice(notice),
@@ -93,10 +102,11 @@ impl Display {
         if notice.severity < self.least {
             return;
         }
-        let text = match notice.severity {
-            Severity::Warning => format!("warning: {}", notice.text),
-            Severity::Notice => format!("notice: {}", notice.text),
+        let kind = match notice.severity {
+            Severity::Warning => "warning",
+            _ => "notice",
         };
+        let text = Text::message(kind, &notice.text);
         match &self.form {
             Form::Bars(bars) => bars.beside(|| say(&text)),
             Form::Nothing | Form::Lines(_) | Form::Json => say(&text),

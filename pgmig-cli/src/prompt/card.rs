@@ -1,16 +1,15 @@
 //! How instances are shown. Names are whatever somebody wrote into the backup: they are quoted, escaped and cut.
 
-use crate::output::{count, len, plural};
-use crate::table::{Align, Table, printable};
+use crate::output::{Text, count, len, plural};
+use crate::table::{Align, Table};
 use pgmig_core::backup::Holdings;
 use pgmig_core::instance::{Alias, Candidate, Instance};
-use std::fmt::Write;
 
 /// The most characters of a name that are shown.
 const MAX_NAME_CHARS: usize = 100;
 
 /// The instance's name, ID and region, and how much it holds.
-pub(super) fn summary(instance: &Instance, holdings: &Holdings) -> String {
+pub(super) fn summary(instance: &Instance, holdings: &Holdings) -> Text {
     let tables = holdings.of(instance.id);
     let held = format!("{} in {}", plural(holdings.rows(instance.id), "row"), plural(len(tables), "table"));
     lines(&[
@@ -22,15 +21,15 @@ pub(super) fn summary(instance: &Instance, holdings: &Holdings) -> String {
 }
 
 /// Everything that is known of the instance.
-pub(super) fn details(instance: &Instance, holdings: &Holdings) -> String {
+pub(super) fn details(instance: &Instance, holdings: &Holdings) -> Text {
     let aliases: Vec<String> = instance.aliases.iter().map(alias).collect();
     let aliases = if aliases.is_empty() { "none".to_owned() } else { aliases.join(", ") };
     let mut text = summary(instance, holdings);
-    text += &lines(&[
+    text.append(&lines(&[
         ("number", instance.id.number().unwrap_or_else(|| "none".to_owned())),
         ("aliases", aliases),
         ("deleted", if instance.deleted { "yes" } else { "no" }.to_owned()),
-    ]);
+    ]));
     let mut tables = holdings.of(instance.id).to_vec();
     if tables.is_empty() {
         return text;
@@ -40,17 +39,20 @@ pub(super) fn details(instance: &Instance, holdings: &Holdings) -> String {
     for holding in tables {
         table.row([count(holding.rows), holding.table]);
     }
-    text + &table.render()
+    text.table(&table);
+    text
 }
 
 /// Candidates with their numbers.
-pub(super) fn candidates<'a>(numbered: impl Iterator<Item = (usize, &'a Candidate)>) -> String {
+pub(super) fn candidates<'a>(numbered: impl Iterator<Item = (usize, &'a Candidate)>) -> Text {
+    let mut text = Text::new();
     let mut table =
         Table::new(&[("number", Align::Right), ("provisioned instance", Align::Left), ("name", Align::Left)]);
     for (number, candidate) in numbered {
         table.row([number.to_string(), candidate.id.to_string(), name(candidate.name.as_deref())]);
     }
-    table.render()
+    text.table(&table);
+    text
 }
 
 /// What to call the instance in a line.
@@ -77,13 +79,13 @@ fn short(text: &str) -> String {
 }
 
 fn alias(alias: &Alias) -> String {
-    printable(&short(&alias.to_string()))
+    short(&alias.to_string())
 }
 
-fn lines(fields: &[(&str, String)]) -> String {
-    let mut text = String::new();
+fn lines(fields: &[(&str, String)]) -> Text {
+    let mut text = Text::new();
     for (name, value) in fields {
-        let _ = writeln!(text, "  {name:<7}  {value}");
+        text.line(format!("  {name:<7}  {value}"));
     }
     text
 }

@@ -1,7 +1,7 @@
 //! What is asked about each instance, and what the answers mean. Reads and writes nothing itself.
 
 use super::card;
-use crate::output::{count, len};
+use crate::output::{Text, count, len};
 use pgmig_core::backup::Holdings;
 use pgmig_core::instance::{Candidate, Instance, InstanceId, MappingDraft, MappingError};
 
@@ -27,7 +27,14 @@ pub(super) enum Reply {
     /// It was taken: on to the next question.
     Next,
     /// What was asked for, or why it was not taken; the same question is asked again.
-    Again(String),
+    Again(Text),
+}
+
+impl Reply {
+    /// One line, and the same question again.
+    fn again(line: String) -> Self {
+        Self::Again(Text::of(line))
+    }
 }
 
 impl<'a, 'h> Interview<'a, 'h> {
@@ -45,23 +52,26 @@ impl<'a, 'h> Interview<'a, 'h> {
     }
 
     /// The instance that is asked about and what it may become; `None` when all are mapped.
-    pub(super) fn question(&mut self) -> Option<String> {
+    pub(super) fn question(&mut self) -> Option<Text> {
         let instance = self.instance()?;
         let number = self.total.saturating_sub(self.draft.open().len()).saturating_add(1);
-        let mut text = format!("\nInstance {number} of {} of the backup\n", self.total);
-        text += &card::summary(instance, self.holdings);
+        let mut text = Text::new();
+        text.title(&format!("Instance {number} of {} of the backup", self.total));
+        text.append(&card::summary(instance, self.holdings));
         let free = self.draft.free();
         self.listed = 0;
         if free.len() <= PAGE {
-            text += "Provisioned instances that are free:\n";
-            text += &card::candidates(numbered(free));
+            text.line("Provisioned instances that are free:");
+            text.append(&card::candidates(numbered(free)));
             return Some(text);
         }
-        text += &format!("{} provisioned instances are free: ", count(len(free)));
-        text += "? lists them, a part of a name or ID finds those that have it\n";
+        text.line(format!(
+            "{} provisioned instances are free: ? lists them, a part of a name or ID finds those that have it",
+            count(len(free))
+        ));
         if let Some((number, candidate)) = self.suggestion() {
-            text += "The most likely one:\n";
-            text += &card::candidates([(number, candidate)].into_iter());
+            text.line("The most likely one:");
+            text.append(&card::candidates([(number, candidate)].into_iter()));
         }
         Some(text)
     }
@@ -82,13 +92,13 @@ impl<'a, 'h> Interview<'a, 'h> {
         match (answer, number) {
             ("", _) => match self.suggestion() {
                 Some((_, candidate)) => self.choose(candidate.id),
-                None => Reply::Again(format!("There is no default here. {}", self.expected())),
+                None => Reply::again(format!("There is no default here. {}", self.expected())),
             },
             ("?", _) => Reply::Again(self.next_page()),
             (_, Some(0)) => Reply::Again(self.details()),
             (_, Some(number)) => match self.draft.free().get(number.saturating_sub(1)) {
                 Some(candidate) => self.choose(candidate.id),
-                None => Reply::Again(format!("There is no number {number}. {}", self.expected())),
+                None => Reply::again(format!("There is no number {number}. {}", self.expected())),
             },
             (_, None) => match answer.parse::<InstanceId>() {
                 Ok(id) => self.choose(id),
@@ -112,18 +122,18 @@ impl<'a, 'h> Interview<'a, 'h> {
         match self.draft.assign(instance.id, target) {
             Ok(()) => Reply::Next,
             Err(MappingError::DuplicatePair { .. }) => {
-                Reply::Again(format!("{target} is not free. {}", self.expected()))
+                Reply::again(format!("{target} is not free. {}", self.expected()))
             }
-            Err(error) => Reply::Again(format!("Not possible: {error}.")),
+            Err(error) => Reply::again(format!("Not possible: {error}.")),
         }
     }
 
-    fn details(&self) -> String {
+    fn details(&self) -> Text {
         self.instance().map(|instance| card::details(instance, self.holdings)).unwrap_or_default()
     }
 
     /// The next candidates; after the last ones, the first ones again.
-    fn next_page(&mut self) -> String {
+    fn next_page(&mut self) -> Text {
         let free = self.draft.free();
         if self.listed >= free.len() {
             self.listed = 0;
@@ -131,15 +141,15 @@ impl<'a, 'h> Interview<'a, 'h> {
         let mut text = card::candidates(numbered(free).skip(self.listed).take(PAGE));
         let end = free.len().min(self.listed.saturating_add(PAGE));
         if end < free.len() {
-            text +=
-                &format!("{} more: ? lists the next ones", count(len(free.get(end..).unwrap_or_default())));
+            let more = count(len(free.get(end..).unwrap_or_default()));
+            text.line(format!("{more} more: ? lists the next ones"));
         }
         self.listed = end;
         text
     }
 
     /// The candidates with `part` in their name or ID.
-    fn find(&self, part: &str) -> String {
+    fn find(&self, part: &str) -> Text {
         let lower = part.to_lowercase();
         let has = |candidate: &Candidate| {
             let name = candidate.name.as_ref().is_some_and(|name| name.to_lowercase().contains(&lower));
@@ -147,15 +157,13 @@ impl<'a, 'h> Interview<'a, 'h> {
         };
         let found: Vec<_> = numbered(self.draft.free()).filter(|(_, candidate)| has(candidate)).collect();
         if found.is_empty() {
-            return format!(
-                "No free instance has {} in its name or ID. {}",
-                card::quoted(part),
-                self.expected()
-            );
+            let part = card::quoted(part);
+            return Text::of(format!("No free instance has {part} in its name or ID. {}", self.expected()));
         }
         let mut text = card::candidates(found.iter().copied().take(PAGE));
         if found.len() > PAGE {
-            text += &format!("{} more have it, too", count(len(found.get(PAGE..).unwrap_or_default())));
+            let more = count(len(found.get(PAGE..).unwrap_or_default()));
+            text.line(format!("{more} more have it, too"));
         }
         text
     }
@@ -208,7 +216,7 @@ mod tests {
         for answer in answers {
             match interview.answer(answer) {
                 Reply::Next => drop(interview.question()),
-                Reply::Again(reply) => replies.push(reply),
+                Reply::Again(reply) => replies.push(reply.as_str().to_owned()),
             }
         }
         let mapping = interview.into_draft().into_mapping();

@@ -4,12 +4,12 @@ mod card;
 mod interview;
 
 use crate::failure::{Interrupted, Unmapped};
-use crate::output::say;
-use crate::table::printable;
+use crate::output::{Text, say};
 use anyhow::{Context, Result};
 use interview::{Interview, Reply};
 use pgmig_core::backup::Holdings;
 use pgmig_core::instance::MappingDraft;
+use pgmig_core::text::printable;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use tokio_util::sync::CancellationToken;
 
@@ -52,9 +52,9 @@ pub(crate) async fn ask(question: &str, cancel: &CancellationToken) -> Result<Op
     };
     // A terminal shows what is typed, and the line's end with it.
     match &answer {
-        Some(answer) if !io::stdin().is_terminal() => say(answer),
+        Some(answer) if !io::stdin().is_terminal() => say(&Text::of(answer)),
         Some(_) => {}
-        None => say(""),
+        None => say(&Text::of("")),
     }
     Ok(answer)
 }

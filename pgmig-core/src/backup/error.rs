@@ -12,8 +12,7 @@ pub enum BackupError {
     /// The mapping has no target for live instances of the backup.
     #[error(
         "the mapping does not cover {} of the backup:\n{}\nadd a line \"source: target\" for each to the mapping \
-         file; or give --resourceController, to be asked (not with a backup from standard input); or use --keep-ids \
-         to restore under the backup's own IDs",
+         file",
         count(.0.len(), "instance"),
         Lines(&instance_lines(.0))
     )]

@@ -21,6 +21,7 @@ const ROWS_BETWEEN_LOOKS: u64 = 1024;
 
 /// The number of rows in one table that mention an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct TableHolding {
     /// The table: `schema.table`, not quoted.
     pub table: String,

@@ -57,6 +57,7 @@ pub struct ArchiveFacts {
 
 /// The number of entries of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct KindCount {
     /// The kind, by the archive's name for it: `TABLE DATA`, `INDEX` ...
     pub kind: String,

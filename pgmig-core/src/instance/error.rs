@@ -1,6 +1,7 @@
 //! Errors of an instance ID, a mapping, or the table of instances.
 
 use super::InstanceId;
+use crate::config_file::ConfigFileError;
 use crate::outcome::ErrorKind;
 use std::{fmt, io};
 use thiserror::Error;
@@ -14,14 +15,9 @@ pub struct IdError;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MappingError {
-    /// The file cannot be read.
-    #[error("cannot read the mapping file {file}")]
-    Read {
-        /// The file.
-        file: String,
-        /// The reason.
-        source: io::Error,
-    },
+    /// The file cannot be read, or is another one.
+    #[error(transparent)]
+    File(#[from] ConfigFileError),
     /// The file cannot be written.
     #[error("cannot write the mapping file {file}")]
     Write {
@@ -29,14 +25,6 @@ pub enum MappingError {
         file: String,
         /// The reason.
         source: io::Error,
-    },
-    /// The file is larger than any real mapping.
-    #[error("{file} is larger than {limit} bytes, so it is not an instance mapping")]
-    TooLarge {
-        /// The file.
-        file: String,
-        /// The limit in bytes.
-        limit: u64,
     },
     /// The file is not YAML, or does not have the form of a mapping file.
     #[error("{file}, line {line}: {problem}")]
@@ -48,28 +36,18 @@ pub enum MappingError {
         /// The problem and the expected form.
         problem: String,
     },
-    /// A top-level key of the file is unknown.
-    #[error("{file}, line {line}: unknown key {key:?}, expected \"instance-mappings\"")]
-    UnknownKey {
-        /// The file.
-        file: String,
-        /// The line.
-        line: u64,
-        /// The key.
-        key: String,
-    },
     /// A key occurs twice, perhaps in another spelling.
-    #[error("{file}, line {line}: duplicate key {key:?}")]
+    #[error("{file}, line {line}: duplicate key {key}")]
     DuplicateKey {
         /// The file.
         file: String,
         /// The line of the second key.
         line: u64,
-        /// The key, in the spelling of the second one.
+        /// The key in the spelling of the second one, as it may be shown.
         key: String,
     },
     /// A source or a target is not a UUID.
-    #[error("{file}, line {line}: the {what} {text:?} is {source}")]
+    #[error("{file}, line {line}: the {what} {text} is {source}")]
     BadId {
         /// The file.
         file: String,
@@ -77,7 +55,7 @@ pub enum MappingError {
         line: u64,
         /// "key" or "value".
         what: &'static str,
-        /// The text.
+        /// The text, as it may be shown.
         text: String,
         /// The expected form.
         source: IdError,

@@ -1,13 +1,13 @@
 //! Reads `enteredMapping.yaml`.
 
 use super::{InstanceId, Mapping, MappingError};
+use crate::config_file::{self, FileKind};
+use crate::server::yaml::{self, Shown};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_yaml::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 /// The largest mapping file that pgmig reads, in bytes: room for more than 800,000 instances.
@@ -18,21 +18,12 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// [`MappingError::Read`], [`MappingError::TooLarge`], and those of [`from_yaml`](Self::from_yaml).
+    /// [`MappingError::File`], and those of [`from_yaml`](Self::from_yaml).
     pub fn read(path: &Path) -> Result<Self, MappingError> {
-        let file = path.display().to_string();
-        let mut text = Vec::new();
-        // One byte more shows that a file is too large.
-        File::open(path)
-            .and_then(|opened| opened.take(MAX_MAPPING_BYTES.saturating_add(1)).read_to_end(&mut text))
-            .map_err(|source| MappingError::Read { file: file.clone(), source })?;
-        if u64::try_from(text.len()).is_ok_and(|bytes| bytes > MAX_MAPPING_BYTES) {
-            return Err(MappingError::TooLarge { file, limit: MAX_MAPPING_BYTES });
-        }
-        let Ok(text) = String::from_utf8(text) else {
-            return Err(MappingError::Malformed { file, line: 0, problem: "not UTF-8 text".to_owned() });
-        };
-        Self::from_yaml(&text, &file)
+        let text = config_file::read(path, FileKind::Mapping, MAX_MAPPING_BYTES)?;
+        let mixed_up = || config_file::mixed_up(path, &text, FileKind::Mapping);
+        Self::from_yaml(&text, &path.display().to_string())
+            .map_err(|error| mixed_up().map_or(error, MappingError::from))
     }
 
     /// Reads the text of a mapping file; `file` names it in errors.
@@ -53,8 +44,8 @@ impl Mapping {
         // Unknown keys come first: their values may have any form.
         let top: Entries<serde::de::IgnoredAny> = parse(text, file, TOP_LEVEL)?;
         if let Some((key, _)) = top.0.iter().find(|(key, _)| key.value != TOP_LEVEL_KEY) {
-            let (file, line) = (file.to_owned(), key.defined.line());
-            return Err(MappingError::UnknownKey { file, line, key: key.value.clone() });
+            let problem = yaml::unknown_key(&key.value, &[TOP_LEVEL_KEY]);
+            return Err(malformed(file, key.defined.line(), problem));
         }
         if top.0.is_empty() {
             return Err(malformed(file, 1, format!("expected {TOP_LEVEL}")));
@@ -85,7 +76,7 @@ fn unique_pairs(
         let target = parse_id(&value, "value", file)?;
         let line = key.defined.line();
         if !sources.insert(source) {
-            return Err(MappingError::DuplicateKey { file: file.to_owned(), line, key: key.value });
+            return Err(MappingError::DuplicateKey { file: file.to_owned(), line, key: shown(&key.value) });
         }
         if let Some((other, other_line)) = targets.insert(target, (source, line)) {
             let file = file.to_owned();
@@ -101,9 +92,19 @@ fn parse_id(text: &Spanned<String>, what: &'static str, file: &str) -> Result<In
         file: file.to_owned(),
         line: text.defined.line(),
         what,
-        text: text.value.clone(),
+        text: shown(&text.value),
         source,
     })
+}
+
+/// The text in the place of a UUID, if it looks like one. Any other text may be a secret of another file.
+fn shown(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '{' | '}');
+    if text.len() <= 64 && text.matches('-').count() >= 3 && text.chars().all(is_part) {
+        format!("{text:?}")
+    } else {
+        "(not shown)".to_owned()
+    }
 }
 
 fn malformed(file: &str, line: u64, problem: String) -> MappingError {
@@ -130,7 +131,7 @@ fn parse<T: DeserializeOwned>(text: &str, file: &str, expected: &str) -> Result<
         let line = error.location().map_or(1, |location| location.line());
         match error.without_snippet() {
             serde_yaml::Error::DuplicateMappingKey { key: Some(key), .. } => {
-                MappingError::DuplicateKey { file: file.to_owned(), line, key: key.clone() }
+                MappingError::DuplicateKey { file: file.to_owned(), line, key: shown(key) }
             }
             error => malformed(file, line, problem(error, expected)),
         }
@@ -146,11 +147,7 @@ fn problem(error: &serde_yaml::Error, expected: &str) -> String {
         }
         Error::MultipleDocuments { .. } => "more than one YAML document".to_owned(),
         Error::Budget { .. } => "anchors and aliases are not supported here".to_owned(),
-        error => {
-            let text = error.to_string();
-            let place = text.rfind(" at line ").unwrap_or(text.len());
-            text.get(..place).unwrap_or_default().to_owned()
-        }
+        error => yaml::message(error, Shown::Known(&[])),
     }
 }
 
@@ -211,6 +208,8 @@ mod tests {
 
     #[test]
     fn names_file_line_and_key() {
+        const NOT_YAML: &str =
+            "not valid YAML; check the indentation and quotes, and that a space follows each colon";
         let top = "expected a map with the key \"instance-mappings\"";
         for (yaml, expected) in [
             (String::new(), format!("m.yaml, line 1: {top}")),
@@ -218,7 +217,8 @@ mod tests {
             ("\n- a\n".to_owned(), format!("m.yaml, line 2: {top}")),
             (
                 "instance-mappings: {}\nmappings: [1, 2]\n".to_owned(),
-                "m.yaml, line 2: unknown key \"mappings\", expected \"instance-mappings\"".to_owned(),
+                "m.yaml, line 2: unknown key (not shown, as it may be a secret), expected one of: instance-mappings"
+                    .to_owned(),
             ),
             ("instance-mappings:\n  - a: b\n".to_owned(), format!("m.yaml, line 2: expected {PAIRS}")),
             (format!("instance-mappings:\n  {A}:\n"), format!("m.yaml, line 2: expected {PAIRS}")),
@@ -228,7 +228,7 @@ mod tests {
                 "m.yaml, line 1: anchors and aliases are not supported here".to_owned(),
             ),
             ("a: 1\n---\nb: 1\n".to_owned(), "m.yaml, line 3: more than one YAML document".to_owned()),
-            ("instance-mappings: {a: b".to_owned(), "m.yaml, line 1: unclosed bracket '{'".to_owned()),
+            ("instance-mappings: {a: b".to_owned(), format!("m.yaml, line 1: {NOT_YAML}")),
             (
                 format!("instance-mappings:\n  {A}: {B}\n  {A}: {C}\n"),
                 format!("m.yaml, line 3: duplicate key {A:?}"),
@@ -253,8 +253,25 @@ mod tests {
         );
         assert!(
             error(&format!("instance-mappings:\n  x: {B}\n"))
-                .starts_with("m.yaml, line 2: the key \"x\" is not")
+                .starts_with("m.yaml, line 2: the key (not shown) is not")
         );
+    }
+
+    #[test]
+    fn no_error_shows_what_may_be_a_secret() {
+        for yaml in [
+            "S3cret: x\n".to_owned(),
+            "instance-mappings: {S3cret: x}\n".to_owned(),
+            format!("instance-mappings: {{{A}: S3cret}}\n"),
+            format!("instance-mappings: {{{A}: [S3cret]}}\n"),
+            "instance-mappings: {S3cret: x, S3cret: y}\n".to_owned(),
+            "su_password: 'S3cret\n".to_owned(),
+            "su_password: @S3cret\n".to_owned(),
+            "S3cret".to_owned(),
+        ] {
+            let error = Mapping::from_yaml(&yaml, "m.yaml").unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("S3cret"), "{yaml}: {error:?}");
+        }
     }
 
     #[test]
@@ -269,12 +286,13 @@ mod tests {
     fn reads_files_up_to_a_limit() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("m.yaml");
-        assert!(matches!(Mapping::read(&path), Err(MappingError::Read { .. })));
+        let said = || Mapping::read(&path).unwrap_err().to_string();
+        assert!(said().ends_with("m.yaml does not exist"), "{}", said());
         std::fs::write(&path, format!("instance-mappings:\n  {A}: {B}\n")).unwrap();
         assert_eq!(Mapping::read(&path).unwrap().pairs().len(), 1);
         std::fs::write(&path, b"instance-mappings: \xff").unwrap();
-        assert!(matches!(Mapping::read(&path), Err(MappingError::Malformed { .. })));
-        File::create(&path).unwrap().set_len(MAX_MAPPING_BYTES + 1).unwrap();
-        assert!(matches!(Mapping::read(&path), Err(MappingError::TooLarge { .. })));
+        assert!(said().ends_with("m.yaml is not an instance mapping: it is not UTF-8 text"), "{}", said());
+        std::fs::File::create(&path).unwrap().set_len(MAX_MAPPING_BYTES + 1).unwrap();
+        assert!(said().ends_with(&format!("it has more than {MAX_MAPPING_BYTES} bytes")), "{}", said());
     }
 }

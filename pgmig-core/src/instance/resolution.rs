@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 /// An instance of the backup, and its ID in the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResolvedInstance {
     /// The instance as it is in the backup.
     pub source: Instance,
@@ -16,6 +17,7 @@ pub struct ResolvedInstance {
 
 /// The effect of a mapping on the instances of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Resolution {
     /// Pairs of IDs to replace everywhere: the mapping's own pairs, then pairs for IDs and aliases of its instances
     /// that are not keys themselves. Sources are unique. Pairs of two equal IDs are included.

@@ -149,8 +149,7 @@ pub enum SchemaError {
     },
     /// The store is newer than the goal of the upgrade.
     #[error(
-        "the backup has schema {backup}, newer than {target}; restore it to a target of that release or a later one, or say \
-         with --to-release that the restored store is to have that release"
+        "the backup has schema {backup}, newer than {target}; restore it to a target of that release or a later one"
     )]
     NewerThanTarget {
         /// The backup's version and releases.
@@ -160,7 +159,7 @@ pub enum SchemaError {
     },
     /// pgmig cannot upgrade stores with this kind of history.
     #[error(
-        "the schema cannot be upgraded, since migrations continue sqlx's history only: the store's is {0}; use --schema target to load the rows into the target's own schema"
+        "the schema cannot be upgraded, since migrations continue sqlx's history only: the store's is {0}"
     )]
     UnknownHistory(ForeignHistory),
     /// Another program migrates the same database.
@@ -207,8 +206,7 @@ pub enum SchemaError {
     },
     /// A migration cannot be applied within the one transaction of a restore in place.
     #[error(
-        "{file}{}: {statement} cannot be run in the one transaction of a restore in place: {why}; use --strategy swap, or \
-         bring the target to an older release with --to-release",
+        "{file}{}: {statement} cannot be run in the one transaction of a restore in place: {why}",
         OnLine(*line)
     )]
     NeedsOwnTransaction {

@@ -8,6 +8,7 @@ use std::fmt;
 
 /// The history that a store has instead of sqlx's.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ForeignHistory {
     /// The tool that wrote the history.
     pub tool: UnknownHistory,

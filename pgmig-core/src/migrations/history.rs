@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnection;
 
 /// A migration that was applied to a store, from its history.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AppliedMigration {
     /// The migration's version.
     pub version: i64,
@@ -21,6 +22,7 @@ pub struct AppliedMigration {
 
 /// The migration history of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum History {
     /// The database is empty: there is no store yet.
     None,

@@ -7,6 +7,7 @@ use crate::profile::{Profile, Release};
 
 /// The goal of an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Goal {
     /// The newest release of `releases.yaml`.
     Newest,
@@ -94,7 +95,7 @@ fn version_of(profile: &Profile, set: &MigrationSet, goal: Goal) -> Result<i64, 
                 version,
                 description: "of the target".to_owned(),
                 origin: set.origin().to_owned(),
-                advice: "use a newer build, or give the target's migrations with --migrations",
+                advice: "use a newer build, or give the target's migrations (RestoreOptions::migrations)",
             });
         }
         // Without any named release, the newest version is that of the last migration.
@@ -242,7 +243,7 @@ mod tests {
         let unknown =
             History::Unknown(ForeignHistory { tool: UnknownHistory::Flyway, version: None, is_dirty: false });
         let message = refusal(UpgradePlan::new(&profile, &set, &unknown, Goal::Newest));
-        assert!(message.contains("Flyway") && message.contains("--schema target"), "{message}");
+        assert!(message.contains("Flyway"), "{message}");
     }
 
     #[test]

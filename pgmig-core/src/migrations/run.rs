@@ -25,6 +25,7 @@ pub type SplitStatements = for<'a> fn(&'a str) -> Result<Vec<&'a str>, String>;
 
 /// A migration that has been applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Migrated {
     /// The migration's version.
     pub version: i64,

@@ -3,6 +3,7 @@
 //! sqlx's own reader silently ignores misnamed files, and silently allows gaps and duplicates.
 
 use super::error::SchemaError;
+use crate::config_file;
 use crate::profile::Profile;
 use pgmig_schema_migrations::BuiltinProfile;
 use sqlx::migrate::{Migration, MigrationType};
@@ -71,7 +72,8 @@ impl MigrationSet {
             if !is_meant_as_migration(&path) || path.is_dir() {
                 continue;
             }
-            let sql = as_text(&path, std::fs::read(&path).map_err(|error| failed(&path, error))?)?;
+            let sql = config_file::read_bytes(&path, config_file::MAX_MIGRATION_BYTES);
+            let sql = as_text(&path, sql.map_err(|error| failed(&path, error))?)?;
             files.push(MigrationFile::parse(&path, Cow::Owned(sql))?);
         }
         Self::new(directory.display().to_string(), files)

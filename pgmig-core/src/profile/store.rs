@@ -3,6 +3,7 @@
 use super::error::ProfileError;
 use super::releases::Releases;
 use super::target_rules::{TableRef, TargetRules};
+use crate::config_file::{self, MAX_SETTINGS_BYTES};
 use crate::rewrite::BinaryRule;
 use crate::server::yaml;
 use crate::sql::QualifiedName;
@@ -98,6 +99,8 @@ struct ProfileFile {
     #[serde(default)]
     large_objects: BinaryRule,
     #[serde(default)]
+    allow_extensions: Vec<String>,
+    #[serde(default)]
     global_tables: Vec<TableRef>,
     #[serde(default)]
     target_schema: TargetRules,
@@ -160,9 +163,9 @@ impl Profile {
             let path = path.to_owned();
             |reason| ProfileError::Read { path, reason }
         };
-        let text = std::fs::read_to_string(&profile).map_err(failed(&profile))?;
+        let text = config_file::read_text(&profile, MAX_SETTINGS_BYTES).map_err(failed(&profile))?;
         let file = ProfileFile::from_yaml(&text, &profile)?;
-        let releases = match std::fs::read_to_string(&releases) {
+        let releases = match config_file::read_text(&releases, MAX_SETTINGS_BYTES) {
             // The releases of this store are not listed.
             Err(error) if error.kind() == ErrorKind::NotFound => Releases::default(),
             text => Releases::from_yaml(&text.map_err(failed(&releases))?, &releases)?,
@@ -212,6 +215,11 @@ impl Profile {
     /// The regions whose instances belong to the system, and so need no mapping.
     pub fn system_regions(&self) -> &[String] {
         &self.file.system_regions
+    }
+
+    /// Extensions that a superuser may create for a backup that is not trusted.
+    pub fn allow_extensions(&self) -> &[String] {
+        &self.file.allow_extensions
     }
 
     /// The columns whose instance IDs are kept.

@@ -13,6 +13,7 @@ use serde::Serialize;
 /// How much a [`Notice`] matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Severity {
     /// Worth knowing; nothing is lost.
     Notice,
@@ -22,6 +23,7 @@ pub enum Severity {
 
 /// One thing that the operator should know. The text holds no row values and no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Notice {
     /// How much it matters.
     pub severity: Severity,
@@ -30,6 +32,11 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// A notice of a caller's own.
+    pub fn new(severity: Severity, text: impl Into<String>) -> Self {
+        Self { severity, text: text.into() }
+    }
+
     pub(crate) fn warning(text: String) -> Self {
         Self { severity: Severity::Warning, text }
     }

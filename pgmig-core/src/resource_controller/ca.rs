@@ -2,12 +2,12 @@
 
 use super::certificate::Fingerprint;
 use super::error::ResourceControllerError;
+use crate::config_file;
 use openssl::error::ErrorStack;
 use openssl::ssl::SslConnectorBuilder;
 use openssl::x509::X509;
 use std::collections::HashMap;
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// The files of CA certificates that a cluster puts into a pod; pgmig uses those that exist.
@@ -78,7 +78,8 @@ impl CaCertificates {
     }
 
     fn add(&mut self, source: CaSource, path: &Path) -> Result<(), String> {
-        let bytes = std::fs::read(path).map_err(|error: io::Error| error.to_string())?;
+        let bytes =
+            config_file::read_bytes(path, config_file::MAX_CA_BYTES).map_err(|error| error.to_string())?;
         let found = X509::stack_from_pem(&bytes).map_err(|_| "it holds a damaged certificate".to_owned())?;
         if found.is_empty() {
             return Err("it holds no PEM certificate (a line `-----BEGIN CERTIFICATE-----`)".to_owned());

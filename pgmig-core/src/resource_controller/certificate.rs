@@ -1,5 +1,6 @@
 //! The contents of a server's certificate, for a user who decides whether to trust it.
 
+use crate::text::printable;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
@@ -32,9 +33,9 @@ pub struct CertificateInfo {
 impl CertificateInfo {
     pub(super) fn new(certificate: &X509Ref) -> Result<Self, ErrorStack> {
         Ok(Self {
-            subject: printable(&distinguished_name(certificate.subject_name())),
-            issuer: printable(&distinguished_name(certificate.issuer_name())),
-            names: names(certificate).iter().map(|name| printable(name)).collect(),
+            subject: printable(&distinguished_name(certificate.subject_name())).into_owned(),
+            issuer: printable(&distinguished_name(certificate.issuer_name())).into_owned(),
+            names: names(certificate).iter().map(|name| printable(name).into_owned()).collect(),
             not_after: certificate.not_after().to_string(),
             fingerprint: Fingerprint::of(certificate)?,
         })
@@ -100,12 +101,6 @@ impl FromStr for Fingerprint {
             .collect::<Result<_, _>>()?;
         bytes.try_into().map(Self).map_err(|_| EXPECTED)
     }
-}
-
-/// On a terminal, control characters could hide or fake a part of the text.
-fn printable(text: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().collect() } else { c.to_string() };
-    text.chars().map(escaped).collect()
 }
 
 fn distinguished_name(name: &X509NameRef) -> String {

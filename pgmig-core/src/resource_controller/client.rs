@@ -81,9 +81,21 @@ impl ResourceController {
     /// # Errors
     ///
     /// The server cannot be reached, its certificate cannot be verified, it does not accept one of the tokens, or it
-    /// returns no list. The results of other tokens are then not returned: an incomplete list would look like a
-    /// complete one.
+    /// returns no list, or none that ends within [`Limits::listing`]. The results of other tokens are then not
+    /// returned: an incomplete list would look like a complete one.
     pub async fn list_instances(&self) -> Result<Listing, ResourceControllerError> {
+        let limit = self.requester.limits.listing;
+        tokio::time::timeout(limit, self.list()).await.unwrap_or_else(|_| {
+            Err(ResourceControllerError::Timeout {
+                server: self.requester.endpoint.authority(),
+                phase: "come to the end of its list of instances",
+                seconds: limit.as_secs_f64(),
+                attempts: 1,
+            })
+        })
+    }
+
+    async fn list(&self) -> Result<Listing, ResourceControllerError> {
         let service_type = self.requester.endpoint.service_type;
         let mut collector = Collector::new(service_type);
         let mut tls = None;

@@ -1,9 +1,9 @@
 //! `resourceController.yaml`: the address of the Resource Controller, and the access tokens for it.
 
+use crate::config_file::{self, ConfigFileError, FileKind};
 use crate::server::yaml;
 use secrecy::SecretString;
 use serde::Deserialize;
-use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ pub struct ResourceControllerConfig {
     pub ca_file: Option<PathBuf>,
     /// Whether to accept a certificate that cannot be verified.
     pub insecure_skip_verify: bool,
+    /// Warnings about the file, a sentence each: tokens that other users can read, say.
+    pub warnings: Vec<String>,
 }
 
 /// Environment variables about the Resource Controller. The library does not read them: callers do.
@@ -37,6 +39,7 @@ pub struct RcEnvironment {
 /// The kind of a service instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ServiceType {
     /// An Assistant instance.
     Assistant,
@@ -48,14 +51,9 @@ pub enum ServiceType {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ResourceControllerConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the Resource Controller configuration file {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: io::Error,
-    },
+    /// The file cannot be read, or is another one.
+    #[error(transparent)]
+    File(#[from] ConfigFileError),
     /// The file is not YAML of the expected form.
     #[error("{}{}: {message}", path.display(), Line(*line))]
     Invalid {
@@ -75,6 +73,9 @@ impl std::fmt::Display for Line {
         self.0.map_or(Ok(()), |line| write!(f, ", line {line}"))
     }
 }
+
+/// The keys of [`File`].
+const KEYS: [&str; 6] = ["accessTokens", "host", "port", "type", "caFile", "insecureSkipVerify"];
 
 /// The contents of the file.
 #[derive(Deserialize)]
@@ -103,6 +104,7 @@ impl ResourceControllerConfig {
             service_type: None,
             ca_file: None,
             insecure_skip_verify: false,
+            warnings: Vec::new(),
         }
     }
 
@@ -113,19 +115,20 @@ impl ResourceControllerConfig {
     /// The file cannot be read, is not YAML of the expected form, has unknown or duplicate keys, or does not have a
     /// token.
     pub fn from_file(path: &Path) -> Result<Self, ResourceControllerConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ResourceControllerConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text).map_err(|(line, message)| ResourceControllerConfigError::Invalid {
-            path: path.to_owned(),
-            line,
-            message,
-        })
+        let text = config_file::read(path, FileKind::ResourceController, config_file::MAX_SETTINGS_BYTES)?;
+        let mut config = Self::parse(&text).map_err(|(line, message)| {
+            let invalid = || ResourceControllerConfigError::Invalid { path: path.to_owned(), line, message };
+            let mixed_up = config_file::mixed_up(path, &text, FileKind::ResourceController);
+            mixed_up.map_or_else(invalid, ResourceControllerConfigError::from)
+        })?;
+        config.warnings.extend(config_file::exposure(path, &path.display().to_string(), "access tokens"));
+        Ok(config)
     }
 
     /// On failure, returns the line, if known, and the problem.
     fn parse(text: &str) -> Result<Self, (Option<u64>, String)> {
         use secrecy::ExposeSecret;
-        let file: File = yaml::parse(text).map_err(|error| (error.line, error.message))?;
+        let file: File = yaml::parse_secret(text, &KEYS).map_err(|error| (error.line, error.message))?;
         if file.access_tokens.is_empty() {
             return Err((None, "accessTokens is empty, expected at least one token".to_owned()));
         }
@@ -141,6 +144,7 @@ impl ResourceControllerConfig {
             service_type: file.service_type,
             ca_file: file.ca_file,
             insecure_skip_verify: file.insecure_skip_verify,
+            warnings: Vec::new(),
         })
     }
 }
@@ -220,6 +224,8 @@ mod tests {
         for (text, says) in [
             ("accessTokens: [s3cret]\nhost: h\nport: 1\nprot: 2\n", "prot"),
             ("accessTokens: [s3cret]\nhost: h\nhost: i\nport: 1\n", "host"),
+            ("accessTokens: [x]\nhost: h\nport: 1\ns3cret: 1\n", "expected one of: accessTokens, host"),
+            ("accessTokens: [x]\ns3cret: 1\ns3cret: 2\n", ""),
             ("accessTokens: s3cret\nhost: h\nport: 1\n", ""),
             ("accessTokens: [s3cret, '']\nhost: h\nport: 1\n", "token 2 is empty"),
             ("accessTokens: []\nhost: h\nport: 1\n", "at least one"),

@@ -67,6 +67,11 @@ impl Entry {
         self.id.map_or_else(|| EntryKey::Whole(self.clone()), EntryKey::Id)
     }
 
+    /// How much memory its texts take, in bytes.
+    pub(super) fn text_bytes(&self) -> usize {
+        [&self.name, &self.namespace, &self.kind, &self.status].into_iter().flatten().map(String::len).sum()
+    }
+
     /// Whether the instance can be a target of the restore. The gateway lists no status, only provisioned instances.
     pub(super) fn is_provisioned(&self) -> bool {
         self.status.as_deref().is_none_or(|status| status.eq_ignore_ascii_case("PROVISIONED"))

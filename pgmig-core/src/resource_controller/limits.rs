@@ -16,6 +16,8 @@ pub struct Limits {
     /// The longest wait that a server's `Retry-After` may ask for. A longer one is an error at once, since an earlier
     /// try would only be refused again. Default: 30 s.
     pub longest_wait: Duration,
+    /// For the whole list: every page that every token sees. 5 minutes.
+    pub listing: Duration,
 }
 
 impl Default for Limits {
@@ -26,6 +28,7 @@ impl Default for Limits {
             attempts: 3,
             backoff: Duration::from_millis(500),
             longest_wait: Duration::from_secs(30),
+            listing: Duration::from_secs(300),
         }
     }
 }

@@ -18,6 +18,7 @@ mod endpoint;
 mod entry;
 mod error;
 mod gateway;
+mod json;
 mod limits;
 mod listing;
 mod request;

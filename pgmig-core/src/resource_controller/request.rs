@@ -3,6 +3,7 @@
 use super::connection::{Connector, TlsInfo, unreachable};
 use super::endpoint::Endpoint;
 use super::error::ResourceControllerError;
+use super::json;
 use super::limits::Limits;
 use super::retry::{Failure, Retry};
 use bytes::Bytes;
@@ -169,16 +170,19 @@ impl Requester {
 
     /// The parser's message is not used: it quotes the answer.
     fn parse(&self, url: &str, body: &[u8]) -> Result<Map<String, Value>, Failure> {
-        serde_json::from_slice(body).map_err(|error| {
+        serde_json::from_slice(body).or_else(|error| {
+            if let Ok(object) = serde_json::from_str(&json::holdable(body)) {
+                return Ok(object);
+            }
             if error.is_eof() && !body.is_empty() {
-                return truncated(url);
+                return Err(truncated(url));
             }
             let reason = match error.classify() {
                 _ if body.is_empty() => "it is empty".to_owned(),
                 serde_json::error::Category::Data => "it is no JSON object".to_owned(),
                 _ => format!("it is no JSON (line {}, column {})", error.line(), error.column()),
             };
-            Failure::last(self.unexpected(url, reason))
+            Err(Failure::last(self.unexpected(url, reason)))
         })
     }
 

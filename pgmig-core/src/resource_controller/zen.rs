@@ -19,6 +19,8 @@ const PAGE: usize = 100;
 const MAX_IDLE_PAGES: u32 = 3;
 /// No platform has so many instances; a server that lists without end does.
 const MAX_INSTANCES: usize = 100_000;
+/// The most that the names and other texts of all instances may take in memory.
+const MAX_TEXT_BYTES: usize = 64 << 20;
 
 /// Reads the pages that one token can see.
 #[derive(Debug)]
@@ -50,13 +52,19 @@ pub(super) async fn list(
     let mut pages = Pages { requester, service_type, token: token.clone(), exchanged: false };
     let mut entries: Vec<Entry> = Vec::new();
     let mut seen = HashSet::new();
+    let mut text_bytes = 0;
     let mut skipped = 0;
     let mut idle = 0;
     loop {
         let page = pages.read(seen.len() + skipped).await?;
         let length = page.entries.len();
-        let before = seen.len();
+        let (before, held) = (seen.len(), entries.len());
         entries.extend(page.entries.into_iter().filter(|entry| seen.insert(entry.key())));
+        text_bytes += entries.iter().skip(held).map(Entry::text_bytes).sum::<usize>();
+        if text_bytes > MAX_TEXT_BYTES {
+            let (url, advice) = (requester.endpoint.url(""), requester.endpoint.advice());
+            return Err(ResourceControllerError::TooLarge { url, limit: MAX_TEXT_BYTES, advice });
+        }
         if seen.len() > MAX_INSTANCES {
             let server = requester.endpoint.authority();
             return Err(ResourceControllerError::TooManyInstances { server, limit: MAX_INSTANCES });

@@ -5,7 +5,7 @@ use super::options::Instances;
 use super::plan::kinds::{self, Made};
 use super::plan::{Plan, Task};
 use super::preflight::Known;
-use super::prepared::Restore;
+use super::prepared::{Restore, left_behind};
 use super::refusal::Refusal;
 use super::staging;
 use crate::archive::{Archive, EntryKind};
@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::instance::ResolvedInstance;
 use crate::migrations::{Goal, MigrationFile, UpgradePlan};
 use crate::profile::{Profile, SchemaVersion};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Event, Notice, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::preflight::upgrade_path::Upgrade;
 use crate::restore::report::planned::{
@@ -65,7 +65,12 @@ impl Restore {
 
     /// Closes the connection to the server without running the restore.
     pub async fn close(self) {
-        self.preflight.control.close().await;
+        let Self { mut preflight, config, application, progress, .. } = self;
+        let role = preflight.login.role().map(|role| role.name().to_owned()).unwrap_or_default();
+        if let Err(error) = preflight.login.end(&mut preflight.control, &config, &application).await {
+            progress.event(&Event::Notice(&left_behind(&role, &error)));
+        }
+        preflight.control.close().await;
     }
 
     async fn ask(&mut self) -> Result<Asked> {
@@ -94,6 +99,7 @@ impl Restore {
             strategy_reason: self.preflight.decision.reason.clone(),
             jobs: self.jobs(),
             keep_previous: self.options.keep_previous,
+            trusts_archive: self.options.trust_archive,
             profile: known.profile.as_ref().map(|profile| profile.name().to_owned()),
             instances: self.instances(),
             erased: known.contents.clone(),
@@ -143,7 +149,7 @@ impl Restore {
             database_owner: target.owner.clone(),
             username: self.config.username().to_owned(),
             su_username: self.preflight.known.facts.login.clone(),
-            su_is_superuser: self.preflight.known.facts.is_superuser,
+            su_is_superuser: self.preflight.known.facts.login_is_superuser,
             staging_database: match self.preflight.decision.strategy {
                 Strategy::Swap => Some(staging_name(&target.name)),
                 Strategy::InPlace => None,
@@ -214,7 +220,7 @@ fn schema(known: &Known) -> PlannedSchema {
         return PlannedSchema::Target { differences: own.differences.clone() };
     }
     match (&known.upgrade, &known.profile) {
-        (Upgrade::NotWanted, _) => as_it_is("--schema archive asks for it".to_owned()),
+        (Upgrade::NotWanted, _) => as_it_is("SchemaMode::Archive asks for it".to_owned()),
         (Upgrade::Planned { plan }, Some(profile)) => migrate(plan, profile),
         (Upgrade::Later { goal, .. }, Some(profile)) => PlannedSchema::Later { to: end(*goal, profile) },
         (Upgrade::AsItIs { obstacle }, _) => as_it_is(format!("it cannot be upgraded: {obstacle}")),
@@ -267,7 +273,7 @@ fn large_objects(archive: &Archive, plan: &Plan) -> PlannedLargeObjects {
 /// Objects by pass and kind, each kind in the place of its first object. Large objects are counted separately.
 fn objects(archive: &Archive, plan: &Plan) -> Vec<PlannedObjects> {
     let passes: [(RestorePass, &[&[Task]]); 5] = [
-        (RestorePass::PreData, &[&plan.pre_data]),
+        (RestorePass::PreData, &[&plan.first, &plan.pre_data]),
         (RestorePass::Data, &[&plan.data_first, &plan.data_last]),
         (RestorePass::PostData, &[&plan.post_data]),
         (RestorePass::Privileges, &[&plan.privileges]),

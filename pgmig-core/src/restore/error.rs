@@ -2,7 +2,7 @@
 
 use super::refusal::Refusal;
 use crate::archive::DumpId;
-use crate::lines::{Lines, count};
+use crate::lines::{AllLines, Lines, count};
 use crate::outcome::ErrorKind;
 use crate::progress::Step;
 use std::fmt;
@@ -67,7 +67,7 @@ pub enum RestoreError {
         reason: String,
     },
     /// Stopped because there were warnings.
-    #[error("stopped before the target was replaced because of {} (--strict); the target is untouched", count(*.0, "warning"))]
+    #[error("stopped before the target was replaced because of {} (RestoreOptions::strict); the target is untouched", count(*.0, "warning"))]
     Strict(usize),
     /// The connection was lost while committing the swap.
     #[error(
@@ -97,6 +97,54 @@ pub enum RestoreError {
          belong into a backup"
     )]
     TransactionEnded(String),
+    /// A statement committed the transaction that everything is restored in, before everything was.
+    #[error(
+        "{culprit} committed the transaction in which everything is restored, before all of it was: {what}; restore a backup \
+         of the target"
+    )]
+    CommittedEarly {
+        /// The entry whose statement did it, as far as that is known.
+        culprit: String,
+        /// What is known of the target now.
+        what: String,
+    },
+    /// What belongs to the target database itself, or to `username`, is not as it was.
+    #[error(
+        "{because}while the restore was under way, code in the backup, or somebody else, changed what belongs to the target \
+         database or to its owner:\n{}\nset that back; what the target holds is as it was",
+        AllLines(changes)
+    )]
+    StateChanged {
+        /// The error that ended the restore before, with what follows it; or nothing.
+        because: String,
+        /// What was changed, in words without values.
+        changes: Vec<String>,
+    },
+    /// What belongs to the target database itself, or to a role, would have been changed by the commit.
+    #[error(
+        "code in the backup changes what is not the backup's, and with it nothing of the restore was committed:\n{}",
+        AllLines(.0)
+    )]
+    StateWouldChange(Vec<String>),
+    /// A statement changed something of its session that pgmig relies on.
+    #[error("{culprit} changed {what} of the session that restores it, which does not belong into a backup")]
+    SessionChanged {
+        /// The entry or the table whose code did it.
+        culprit: String,
+        /// What it changed.
+        what: &'static str,
+    },
+    /// Objects that may be the archive's are where an extension's script would find them.
+    #[error(
+        "extension {extension} cannot be made by a superuser: schema {schema} holds objects of other roles already, which its \
+         script could take for its own"
+    )]
+    ExtensionSchema {
+        /// The extension.
+        extension: String,
+        /// Its schema.
+        schema: String,
+    },
     /// Interrupted.
     #[error("interrupted; the target is untouched")]
     Interrupted,
@@ -117,6 +165,7 @@ pub enum RestoreError {
 
 /// A row that the server did not accept. Holds no values.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RowError {
     /// The table, as SQL.
     pub table: String,
@@ -160,10 +209,11 @@ impl RestoreError {
         match self {
             RestoreError::Refused(_) => ErrorKind::Refused,
             RestoreError::Strict(_) => ErrorKind::Strict,
-            RestoreError::OutcomeUnknown { .. } | RestoreError::CommitUnknown { .. } => {
-                ErrorKind::OutcomeUnknown
-            }
+            RestoreError::OutcomeUnknown { .. }
+            | RestoreError::CommitUnknown { .. }
+            | RestoreError::CommittedEarly { .. } => ErrorKind::OutcomeUnknown,
             RestoreError::Interrupted => ErrorKind::Interrupted,
+            RestoreError::StateChanged { .. } => ErrorKind::Touched,
             _ => ErrorKind::Failed,
         }
     }

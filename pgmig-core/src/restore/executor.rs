@@ -6,10 +6,11 @@ use crate::restore::error::RestoreError;
 use crate::restore::plan::transaction_control::control_in;
 use crate::restore::plan::{RunAs, Task};
 use crate::restore::refusal::Refusal;
+use crate::restore::superuser_session::SuperuserSession;
 use crate::rewrite::{Rules, rewrite_ddl};
 use crate::server::TargetError;
-use crate::server::session::Session;
-use crate::sql::{Lexer, StandardStrings, quote_ident, quote_literal};
+use crate::server::session::{Change, Session};
+use crate::sql::{Lexer, QualifiedName, StandardStrings, quote_ident, quote_literal, split_statements};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -28,6 +29,11 @@ const IN_THE_WAY: [&str; 2] = ["40P01", "XX000"];
 /// A session on the staging database that remembers what it has set.
 pub(crate) struct Executor {
     pub(crate) session: Session,
+    /// Where code of the archive has a login of its own, and that is not `su_username`'s: the session that makes what only
+    /// a superuser can make.
+    superuser: Option<SuperuserSession>,
+    /// Tables of extensions that `username` may fill for now.
+    lent: Vec<QualifiedName>,
     /// `username`.
     owner: String,
     strings: StandardStrings,
@@ -48,6 +54,7 @@ impl Executor {
     /// If the session cannot be set up.
     pub(crate) async fn new(
         mut session: Session,
+        superuser: Option<SuperuserSession>,
         owner: &str,
         strings: StandardStrings,
         rules: Option<Arc<Rules>>,
@@ -58,6 +65,8 @@ impl Executor {
         session.execute(&sql, "set up the session").await?;
         Ok(Self {
             session,
+            superuser,
+            lent: Vec::new(),
             owner: owner.to_owned(),
             strings,
             rules,
@@ -95,7 +104,9 @@ impl Executor {
     /// How many of the first of these tasks can be sent together.
     fn batch_length(&self, tasks: &[&Task]) -> usize {
         let Some(first) = tasks.first() else { return 0 };
-        let Some(run_as) = single_role(first) else { return 1 };
+        let Some(run_as) = single_role(first).filter(|_| !self.session.is_one_transaction()) else {
+            return 1;
+        };
         let mut bytes = 0;
         let fits = |task: &&&Task| {
             bytes += task.statements.iter().map(|(_, sql)| sql.len()).sum::<usize>();
@@ -130,7 +141,7 @@ impl Executor {
             // A line end, as the text can end in a comment.
             all.push_str("\n;\n");
         }
-        match self.execute_together(&all, tasks).await {
+        match self.execute_together(&run_as, &all, tasks).await {
             Ok(()) => Ok(true),
             Err(crate::Error::Target(error)) if error.is_answer() => {
                 self.replaced = before;
@@ -140,28 +151,16 @@ impl Executor {
         }
     }
 
-    /// Sends statements in one message. Where one transaction holds everything, a savepoint is what a transaction is
-    /// elsewhere.
-    async fn execute_together(&mut self, sql: &str, tasks: &[&Task]) -> Result<()> {
+    /// Sends statements in one message.
+    async fn execute_together(&mut self, run_as: &RunAs, sql: &str, tasks: &[&Task]) -> Result<()> {
         const DOING: &str = "create objects";
-        if !self.session.is_one_transaction() {
-            return Ok(self.session.execute(sql, DOING).await.map(drop)?);
+        if let Some(superuser) = self.superuser.as_mut().filter(|_| *run_as == RunAs::Superuser) {
+            return Ok(superuser.get().await?.execute(sql, DOING).await.map(drop)?);
         }
-        self.session.begin(DOING).await?;
-        let done = self.session.execute(sql, DOING).await.map(drop);
-        let ended = match &done {
-            Ok(()) => self.session.commit(DOING).await,
-            Err(_) => self.session.rollback(DOING).await,
-        };
+        self.session.execute(sql, DOING).await?;
         let label = |task: Option<&&Task>| task.map(|task| task.label.clone()).unwrap_or_default();
         let culprit = format!("one of {} to {}", label(tasks.first()), label(tasks.last()));
-        match ended {
-            Err(error) if error.is_answer() => Err(RestoreError::TransactionEnded(culprit).into()),
-            ended => {
-                require_same_transaction(&mut self.session, &culprit).await?;
-                Ok(done.and(ended)?)
-            }
-        }
+        self.require_unchanged(&culprit).await
     }
 
     /// Runs one entry's statements, again if they came in the way of another connection's.
@@ -185,21 +184,151 @@ impl Executor {
     /// [`RestoreError::Entry`] if the server refuses one.
     pub(crate) async fn run(&mut self, task: &Task) -> Result<()> {
         self.refuse_control(&[task])?;
+        let is_superusers = task.statements.iter().all(|(run_as, _)| *run_as == RunAs::Superuser);
+        if let Some(superuser) = self.superuser.as_mut().filter(|_| is_superusers) {
+            return run_ours(superuser.get().await?, task).await;
+        }
         self.settings(task).await?;
+        // An object of the superuser's that is handed over is never the superuser's for others to see.
+        let is_handed_over = is_superusers && task.statements.len() > 1 && !self.session.is_one_transaction();
+        if is_handed_over {
+            self.become_role(&RunAs::Superuser).await?;
+            self.session.begin("create an object and hand it over").await?;
+        }
+        let run = self.statements(task).await;
+        if is_handed_over {
+            match &run {
+                Ok(()) => self.session.commit("create an object and hand it over").await?,
+                Err(_) => self.session.rollback("create an object and hand it over").await?,
+            }
+        }
+        run
+    }
+
+    async fn statements(&mut self, task: &Task) -> Result<()> {
         for (run_as, sql) in &task.statements {
             self.become_role(run_as).await?;
             let sql = self.rewritten(sql).into_owned();
-            let done = self.session.execute(&sql, &format!("create {}", task.label)).await;
-            if done.is_ok() {
-                require_same_transaction(&mut self.session, &task.label).await?;
-            } else if self.session.is_one_transaction()
-                && matches!(self.session.is_same_transaction().await, Ok(false))
-            {
-                return Err(RestoreError::TransactionEnded(task.label.clone()).into());
-            }
-            done.map_err(|error| entry_error(task.dump_id, &task.label, error))?;
+            self.execute(&sql, task).await?;
         }
         Ok(())
+    }
+
+    /// Runs a text of an entry. Where one transaction holds everything, its statements go one by one, so that the server
+    /// sees each where we do.
+    async fn execute(&mut self, sql: &str, task: &Task) -> Result<()> {
+        let doing = format!("create {}", task.label);
+        if !self.session.is_one_transaction() {
+            let done = self.session.execute(sql, &doing).await;
+            done.map_err(|error| entry_error(task.dump_id, &task.label, error))?;
+            return self.require_unchanged(&task.label).await;
+        }
+        // Text that cannot be split is no SQL: the server says what is wrong with it.
+        let statements = split_statements(sql, self.strings).unwrap_or_else(|_| vec![sql]);
+        for statement in statements {
+            match self.session.execute_one(statement, &doing).await {
+                Ok(_) => self.require_unchanged(&task.label).await?,
+                Err(_) if matches!(self.session.is_same_transaction().await, Ok(false)) => {
+                    return Err(RestoreError::TransactionEnded(task.label.clone()).into());
+                }
+                Err(error) => return Err(entry_error(task.dump_id, &task.label, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that `culprit` has changed nothing of the session that pgmig relies on: the transaction, the role, how
+    /// strings are read.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError::TransactionEnded`], [`RestoreError::SessionChanged`].
+    pub(crate) async fn require_unchanged(&mut self, culprit: &str) -> Result<()> {
+        let culprit = || culprit.to_owned();
+        match self.session.change(self.strings).await? {
+            None => Ok(()),
+            Some(Change::Transaction) => Err(RestoreError::TransactionEnded(culprit()).into()),
+            Some(Change::Role) => {
+                Err(RestoreError::SessionChanged { culprit: culprit(), what: "the role" }.into())
+            }
+            Some(Change::Strings) => Err(RestoreError::SessionChanged {
+                culprit: culprit(),
+                what: "the setting standard_conforming_strings",
+            }
+            .into()),
+        }
+    }
+
+    /// The session of a superuser beside this one, which runs pgmig's own statements; `None` where this session is the
+    /// superuser's, or there is no superuser.
+    pub(crate) fn superuser(&mut self) -> Option<&mut SuperuserSession> {
+        self.superuser.as_mut()
+    }
+
+    /// The session in which a superuser runs pgmig's own statements: beside this one, or this one as `su_username`.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached.
+    pub(crate) async fn superusers(&mut self) -> Result<&mut Session, TargetError> {
+        if self.superuser.is_none() {
+            self.become_role(&RunAs::Superuser).await?;
+        }
+        match &mut self.superuser {
+            Some(superuser) => superuser.get().await,
+            None => Ok(&mut self.session),
+        }
+    }
+
+    /// Lets `username` fill a table of an extension, which is the superuser's.
+    ///
+    /// # Errors
+    ///
+    /// The table is no extension's.
+    pub(crate) async fn lend(&mut self, table: &QualifiedName) -> Result<()> {
+        let owner = quote_ident(&self.owner);
+        let Some(superuser) = self.superuser.as_mut().filter(|_| !self.lent.contains(table)) else {
+            return Ok(());
+        };
+        let doing = format!("let username fill table {table} of an extension");
+        let session = superuser.get().await?;
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
+                 AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e' \
+             WHERE c.relkind = 'r' AND n.nspname = {} AND c.relname = {})",
+            quote_literal(table.schema.as_deref().unwrap_or_default()),
+            quote_literal(&table.name)
+        );
+        if !session.holds(&sql, &doing).await? {
+            let reason = "its table is neither the backup's nor an extension's".to_owned();
+            return Err(RestoreError::Data { table: table.to_string(), reason }.into());
+        }
+        session.execute(&format!("GRANT INSERT ON TABLE {table} TO {owner}"), &doing).await?;
+        self.lent.push(table.clone());
+        Ok(())
+    }
+
+    /// Takes back what was [lent](Self::lend), when its rows are committed.
+    pub(crate) async fn take_back(&mut self) -> Result<()> {
+        let owner = quote_ident(&self.owner);
+        let Some(superuser) = self.superuser.as_mut().filter(|_| !self.lent.is_empty()) else {
+            return Ok(());
+        };
+        let session = superuser.get().await?;
+        for table in std::mem::take(&mut self.lent) {
+            let sql = format!("REVOKE INSERT ON TABLE {table} FROM {owner}");
+            session.execute(&sql, "take back the right to fill a table of an extension").await?;
+        }
+        Ok(())
+    }
+
+    /// Says good-bye to the server.
+    pub(crate) async fn close(self) {
+        if let Some(superuser) = self.superuser {
+            superuser.close().await;
+        }
+        self.session.close().await;
     }
 
     /// What is known beforehand has been looked at already; entries of a script that is a stream have not.
@@ -285,6 +414,15 @@ pub(crate) async fn require_same_transaction(session: &mut Session, culprit: &st
         return Ok(());
     }
     Err(RestoreError::TransactionEnded(culprit.to_owned()).into())
+}
+
+/// Runs statements that pgmig has written itself.
+async fn run_ours(superuser: &mut Session, task: &Task) -> Result<()> {
+    for (_, sql) in &task.statements {
+        let done = superuser.execute(sql, &format!("create {}", task.label)).await;
+        done.map_err(|error| entry_error(task.dump_id, &task.label, error))?;
+    }
+    Ok(())
 }
 
 /// Who runs all statements of a task, if that is one role for all.

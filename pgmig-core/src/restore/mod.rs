@@ -1,5 +1,6 @@
 //! The whole job: preflight, plan (pure), staging database, load, upgrade, verify, swap.
 
+mod archive_login;
 mod build;
 mod catalogs;
 mod clearing;
@@ -19,6 +20,8 @@ mod report;
 mod run;
 mod sessions;
 mod staging;
+mod state;
+mod superuser_session;
 mod swap;
 mod target_schema;
 
@@ -27,7 +30,7 @@ pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Strategy, Strate
 pub use plan::script::script;
 pub use preflight::probe::{Probe, probe};
 pub use prepared::{Restore, RestoreBuilder};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, Remedy};
 pub use report::contents::TargetContents;
 pub use report::difference::{DifferenceKind, Outcome, SchemaDifference, TableDifference};
 pub use report::planned::{

@@ -5,11 +5,13 @@ use crate::migrations::MigrationSet;
 use crate::profile::Release;
 use crate::progress::Failpoint;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// Whether data in the target may be erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Erase {
     /// Refuses a target that holds any row or large object.
     Refuse,
@@ -19,6 +21,7 @@ pub enum Erase {
 
 /// The IDs that the instances of the backup get in the target.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Instances {
     /// The backup's own IDs.
     Keep,
@@ -44,6 +47,7 @@ pub enum SchemaMode {
 
 /// How the target is replaced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StrategyMode {
     /// By a swap if possible, else in place.
     #[default]
@@ -56,6 +60,7 @@ pub enum StrategyMode {
 
 /// How the server compresses large values of rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ToastCompression {
     /// With lz4, if the server has it (from PostgreSQL 14 on) and the column sets no other method. It is twice as
     /// fast as the server's default, and the result is no larger.
@@ -67,6 +72,7 @@ pub enum ToastCompression {
 
 /// Options of a restore.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct RestoreOptions {
     /// The IDs of the instances.
     pub instances: Instances,
@@ -93,6 +99,11 @@ pub struct RestoreOptions {
     pub jobs: NonZeroUsize,
     /// How large values are compressed.
     pub toast_compression: ToastCompression,
+    /// Run code of the archive in sessions of `su_username`, as PostgreSQL's own tools do, and let it make what only a
+    /// superuser can make.
+    pub trust_archive: bool,
+    /// Extensions that pgmig creates as a superuser, besides those that are harmless in an untrusted archive.
+    pub allow_extensions: BTreeSet<String>,
     /// Test builds only: where to stop or die. Ignored without the feature `failpoints`.
     pub failpoint: Option<Failpoint>,
 }
@@ -114,6 +125,8 @@ impl RestoreOptions {
             terminate_sessions: false,
             jobs: default_jobs(),
             toast_compression: ToastCompression::default(),
+            trust_archive: false,
+            allow_extensions: BTreeSet::new(),
             failpoint: None,
         }
     }

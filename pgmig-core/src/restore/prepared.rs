@@ -1,11 +1,13 @@
 //! A prepared restore: what a caller can ask of it before it runs.
 
+use super::archive_login::ArchiveLogin;
 use super::build::Build;
 use super::error::RestoreError;
 use super::failpoint::Failpoints;
 use super::in_place::InPlaceRestore;
 use super::journal::Journal;
 use super::options::{Erase, RestoreOptions};
+use super::preflight::open_control;
 use super::preflight::{self, Preflight};
 use super::refusal::Refusal;
 use super::run::Run;
@@ -16,7 +18,7 @@ use crate::archive::Archive;
 use crate::backup::Backup;
 use crate::error::Result;
 use crate::progress::Step;
-use crate::progress::{Event, NoProgress, Progress, Reporter, Severity};
+use crate::progress::{Event, NoProgress, Notice, Progress, Reporter, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
@@ -117,11 +119,24 @@ impl Restore {
     /// # Errors
     ///
     /// Any error of a restore; see [`Error::kind`](crate::Error::kind) for the conclusion to draw.
+    ///
+    /// ```no_run
+    /// # use pgmig_core::{backup::Backup, server::TargetConfig};
+    /// use pgmig_core::instance::Mapping;
+    /// use pgmig_core::restore::{Instances, Restore, RestoreOptions};
+    /// # async fn restore(backup: Backup, target: TargetConfig) -> pgmig_core::Result<()> {
+    /// let mapping = Mapping::read("enteredMapping.yaml".as_ref())?;
+    /// let restore = Restore::of(backup, target, RestoreOptions::new(Instances::Map(mapping))).prepare().await?;
+    /// for instance in restore.run().await?.instances {
+    ///     println!("{} is now {}", instance.source.id, instance.target);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn run(self) -> Result<RestoreReport> {
-        self.check()?;
-        if self.needs_confirmation() {
-            let (database, contents) = (self.database().to_owned(), self.contents().describe());
-            return Err(Refusal::WouldErase { database, contents }.into());
+        if let Err(refusal) = self.may_run() {
+            self.close().await;
+            return Err(refusal);
         }
         match self.strategy() {
             Strategy::Swap => {
@@ -137,23 +152,37 @@ impl Restore {
         }
     }
 
+    fn may_run(&self) -> Result<()> {
+        self.check()?;
+        if self.needs_confirmation() {
+            let (database, contents) = (self.database().to_owned(), self.contents().describe());
+            return Err(Refusal::WouldErase { database, contents }.into());
+        }
+        Ok(())
+    }
+
     /// Splits the restore into its frame ([`Run`]), the builder that fills `database` ([`Build`]), and the archive.
     fn into_parts(self, database: String) -> (Run, Build, Archive) {
         let jobs = self.jobs();
         let Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight } =
             self;
-        let Preflight { archive, control, maintenance, target, decision, known, .. } = preflight;
+        let Preflight { archive, control, maintenance, target, decision, login, known, .. } = preflight;
+        let is_superuser = known.facts.login_is_superuser;
         let mut journal = Journal::new(progress);
         journal.report.database.clone_from(&target.name);
         journal.report.strategy = decision.strategy;
+        journal.report.trusts_archive = options.trust_archive;
         journal.report.erased = known.contents.clone();
         for notice in known.notices.iter().chain(&known.plan.notices) {
             journal.note(notice.clone());
         }
         let build = Build {
-            config: config.clone(),
+            config: login.config(&config).clone(),
+            admin: config.clone(),
+            has_superuser_beside: login.role().is_some(),
             database,
             target: target.name.clone(),
+            target_oid: target.oid,
             application: application.clone(),
             failpoints,
             options: options.clone(),
@@ -161,6 +190,7 @@ impl Restore {
             known,
             target_objects: None,
             guard: None,
+            state: None,
         };
         let run = Run {
             config,
@@ -173,6 +203,9 @@ impl Restore {
             control,
             maintenance,
             target,
+            login,
+            is_superuser,
+            state: None,
             journal,
         };
         (run, build, archive)
@@ -197,12 +230,41 @@ impl std::fmt::Debug for RestoreBuilder {
 
 impl RestoreBuilder {
     /// Sends the events of the preparation and of the restore to `progress`.
+    ///
+    /// ```no_run
+    /// # use pgmig_core::{backup::Backup, restore::{Restore, RestoreOptions}, server::TargetConfig};
+    /// use pgmig_core::progress::{Event, Progress};
+    /// struct Steps;
+    /// impl Progress for Steps {
+    ///     fn event(&self, event: &Event<'_>) {
+    ///         if let Event::StepEnded { step, took } = event {
+    ///             println!("{step}: {took:?}");
+    ///         }
+    ///     }
+    /// }
+    /// # async fn restore(backup: Backup, target: TargetConfig, options: RestoreOptions) -> pgmig_core::Result<()> {
+    /// let restore = Restore::of(backup, target, options).progress(std::sync::Arc::new(Steps)).prepare().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = progress;
         self
     }
 
     /// Ends the preparation, or the restore, soon after `cancel` is cancelled. The target is then unchanged.
+    ///
+    /// ```no_run
+    /// # use pgmig_core::{backup::Backup, restore::{Restore, RestoreOptions}, server::TargetConfig};
+    /// use pgmig_core::{CancellationToken, ErrorKind};
+    /// # async fn restore(backup: Backup, target: TargetConfig, options: RestoreOptions) -> pgmig_core::Result<()> {
+    /// let stop = CancellationToken::new();
+    /// let restore = Restore::of(backup, target, options).cancel(stop.clone()).prepare().await?;
+    /// let (result, ()) = tokio::join!(restore.run(), async { stop.cancel() });
+    /// assert!(result.is_err_and(|error| error.kind() == ErrorKind::Interrupted));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cancel(mut self, cancel: CancellationToken) -> Self {
         self.cancel = cancel;
         self
@@ -224,13 +286,50 @@ impl RestoreBuilder {
         let progress: Arc<dyn Progress> = Arc::new(Reporter::new(progress));
         progress.event(&Event::StepBegan { step: Step::Preflight });
         failpoints.pass(Step::Preflight)?;
-        let looking = preflight::run(backup, &config, &options, &application);
+        let mut login = ArchiveLogin::default();
+        let looking = preflight::run(backup, &config, &options, (&run_id, &application), &mut login);
         let preflight = tokio::select! {
-            preflight = looking => preflight?,
-            () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
+            preflight = looking => preflight,
+            () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+        };
+        let preflight = match preflight {
+            Ok(preflight) => preflight,
+            Err(error) => {
+                end_anew(login, &config, &application, progress.as_ref()).await;
+                return Err(error);
+            }
         };
         Ok(Restore { config, options, progress, cancel, application, run_id, failpoints, started, preflight })
     }
+}
+
+/// Removes the temporary role after a preflight that failed, whose connection is gone.
+async fn end_anew(
+    mut login: ArchiveLogin,
+    config: &TargetConfig,
+    application: &str,
+    progress: &dyn Progress,
+) {
+    let Some(name) = login.role().map(|role| role.name().to_owned()) else { return };
+    let ended = match open_control(config, application).await {
+        Ok((mut control, _)) => {
+            let ended = login.end(&mut control, config, application).await;
+            control.close().await;
+            ended.map_err(crate::Error::from)
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = ended {
+        progress.event(&Event::Notice(&left_behind(&name, &error)));
+    }
+}
+
+/// What is said of a temporary role that could not be removed.
+pub(crate) fn left_behind(name: &str, error: &dyn std::fmt::Display) -> Notice {
+    let text = format!(
+        "the temporary role {name} is left behind ({error}); the next restore of the target removes it"
+    );
+    Notice { severity: Severity::Warning, text }
 }
 
 /// The application name of our sessions: the name that the caller gave, and a part of the run's ID, which

@@ -16,10 +16,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum Refusal {
     /// The target holds data and erasing was not allowed.
-    #[error(
-        "database {database} holds data ({contents}), which a restore would erase; back it up if it is wanted, \
-         then use --force"
-    )]
+    #[error("database {database} holds data ({contents}), which a restore would erase")]
     WouldErase {
         /// The target.
         database: String,
@@ -30,10 +27,7 @@ pub enum Refusal {
     #[error("the mapping cannot be used with this backup: {0}")]
     Mapping(String),
     /// The backup's schema cannot be upgraded, and a release was asked for.
-    #[error(
-        "the backup cannot be brought to release {release}: {reason}; without --to-release it is restored as it is into \
-         an empty target"
-    )]
+    #[error("the backup cannot be brought to release {release}: {reason}")]
     NoUpgrade {
         /// The release.
         release: Release,
@@ -55,13 +49,13 @@ pub enum Refusal {
     /// The encoding cannot be rewritten safely.
     #[error(
         "the archive's encoding {0} has multi-byte characters that contain ASCII bytes, so IDs cannot be rewritten \
-         in it safely; use --keep-ids, or dump with --encoding=UTF8"
+         in it safely"
     )]
     Encoding(String),
     /// A plain script from a stream is to be restored into the target's own schema.
     #[error(
-        "a plain script from standard input or a pipe cannot be restored with --schema target, as its tables are only known \
-         when their rows come; give the file itself"
+        "a plain script from standard input or a pipe cannot be restored into the target's own schema, as its tables are \
+         only known when their rows come; give the file itself"
     )]
     ScriptStream,
     /// A plain script from a stream, in an encoding that has to be converted.
@@ -85,7 +79,7 @@ pub enum Refusal {
     /// Sessions stayed connected to the target.
     #[error(
         "database {database} is in use: {} stayed connected for {} s:\n{}\nstop the clients (scale the store \
-         deployment to 0), or {}, or wait longer with --swap-wait",
+         deployment to 0){}",
         count(sessions.len(), "session"),
         waited.as_secs(),
         Sessions(sessions),
@@ -124,8 +118,8 @@ pub enum Refusal {
     TransactionControl(Vec<String>),
     /// What is asked for takes a swap.
     #[error(
-        "{0} cannot be used with --strategy in-place, as it takes a second database; leave it out, or use a su_username \
-         that may create databases, and no --strategy"
+        "{0} cannot be used with StrategyMode::InPlace, as it takes a second database; leave it out, or use a \
+         su_username that may create databases, and StrategyMode::Auto"
     )]
     NotInPlace(&'static str),
     /// Entries that only a superuser can create, and `su_username` is none.
@@ -145,6 +139,42 @@ pub enum Refusal {
         login: String,
         /// The entries.
         entries: Vec<String>,
+    },
+    /// The login that is to run code of the archive is not let in.
+    #[error(
+        "the server does not let {} log in, as which code in the backup is to run:\n{}\nadd this line to pg_hba.conf, above \
+         the lines that refuse it, and reload the server: {line}\nor, if you trust the backup and the target's owner, use \
+         RestoreOptions::trust_archive",
+        if *is_temporary { format!("a temporary role, a member of {username},") } else { format!("username {username}") },
+        AllLines(attempts)
+    )]
+    ArchiveLogin {
+        /// `username`.
+        username: String,
+        /// Whether it is a temporary role; otherwise `username` itself.
+        is_temporary: bool,
+        /// Where it was tried, and what the server said.
+        attempts: Vec<String>,
+        /// A line for `pg_hba.conf` that lets it in.
+        line: String,
+    },
+    /// Entries that only a superuser can make, in an archive that is not trusted.
+    #[error(
+        "the backup has objects that only a superuser can make, and a superuser makes nothing for a backup that is not \
+         trusted:\n{}\n{}if you trust the backup, use RestoreOptions::trust_archive: its statements are then run as a superuser",
+        AllLines(entries),
+        match (is_swap, entries.iter().any(|entry| entry.starts_with("EXTENSION "))) {
+            (true, true) => "for an extension that you trust, use RestoreOptions::allow_extensions NAME; ",
+            (true, false) => "",
+            (false, _) => "let a superuser make them in the target beforehand, and they stay as they are; or use StrategyMode::Swap, \
+                           in which a superuser makes harmless extensions; or, ",
+        }
+    )]
+    NeedsTrust {
+        /// The entries.
+        entries: Vec<String>,
+        /// Whether the target is replaced by a swap, in which pgmig makes extensions itself.
+        is_swap: bool,
     },
     /// Objects of others in the target that would be dropped with what is `username`'s, or are in the way.
     #[error(
@@ -177,7 +207,7 @@ pub enum Refusal {
     /// The target was empty when the restore began, and is no longer.
     #[error(
         "database {database} was empty when this restore began and now holds data ({contents}); stop whoever writes \
-         to it and run again, or use --force"
+         to it and run again"
     )]
     Filled {
         /// The target.
@@ -212,15 +242,14 @@ pub enum Refusal {
     /// The archive holds no store, but the target does.
     #[error(
         "the archive holds no store that pgmig knows (no table of instances), but the target does, with {instances} \
-         instances; is it the right backup? give its --profile, or restore into an empty database; of a part of a store, \
-         --schema target keeps the instances if the profile has their table among its global_tables"
+         instances"
     )]
     NotAStore {
         /// How many instances the target has.
         instances: usize,
     },
     /// The target is not one into whose own schema rows can be loaded.
-    #[error("the target cannot be loaded into with --schema target:\n{}", Lines(.0))]
+    #[error("rows cannot be loaded into the target's own schema:\n{}", Lines(.0))]
     TargetObstacles(
         /// What stands in the way, and what to do about it.
         Vec<String>,
@@ -245,29 +274,25 @@ pub enum Refusal {
         Vec<String>,
     ),
     /// The schema cannot be upgraded, and an upgrade was asked for.
-    #[error(
-        "there is no way to upgrade the backup's schema, which --schema migrate asks for: {why}; {advice}, or use --schema \
-         target to load the rows into the target's own schema"
-    )]
+    #[error("there is no way to upgrade the backup's schema, which SchemaMode::Migrate asks for: {why}")]
     NotMigrated {
         /// Why not.
         why: String,
         /// What would make it possible.
-        advice: &'static str,
+        remedy: Remedy,
     },
     /// The archive's schema history is unknown and the target has another schema.
     #[error(
         "the archive's schema history is unknown to pgmig{history}, and the target's schema differs from the \
-         archive's:\n{}\n{}{advice}, use --schema archive to give the target the archive's schema, --schema target (by a swap) to \
-         load the rows into the target's own, or restore into an empty database",
+         archive's:\n{}{}",
         Differences(differences),
-        if *is_foreseen { "(constraints, indexes, functions and the rest are compared when tables and columns are the same)\n" } else { "" }
+        if *is_foreseen { "\n(constraints, indexes, functions and the rest are compared when tables and columns are the same)" } else { "" }
     )]
     UnknownHistory {
         /// What is known of the history, in brackets; or nothing.
         history: String,
         /// What would make an upgrade possible.
-        advice: &'static str,
+        remedy: Remedy,
         /// How the schemas differ.
         differences: Vec<SchemaDifference>,
         /// Whether only tables and columns were compared, before anything was restored.
@@ -284,6 +309,20 @@ pub enum Refusal {
         /// The table of instances and its columns, in words.
         tenants: String,
     },
+}
+
+/// What would make an upgrade of the backup's schema possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// A profile that says where the store keeps its instances and its history.
+    Profile,
+    /// The store's migrations.
+    Migrations,
+    /// A backup that has sqlx's migration history.
+    SqlxHistory,
+    /// An upgrade by the store's own migration tool.
+    OwnTool,
 }
 
 impl Refusal {
@@ -327,7 +366,7 @@ impl fmt::Display for Sessions<'_> {
     }
 }
 
-/// What to do about sessions: `su_username` may not be allowed to end them.
+/// Who can end sessions that `su_username` may not end; nothing where there are none.
 fn who_ends(sessions: &[OtherSession]) -> String {
     let others: BTreeSet<String> = sessions
         .iter()
@@ -335,8 +374,8 @@ fn who_ends(sessions: &[OtherSession]) -> String {
         .map(|session| quote_ident(&session.role))
         .collect();
     if others.is_empty() {
-        return "use --terminate-sessions".to_owned();
+        return String::new();
     }
     let others: Vec<String> = others.into_iter().collect();
-    format!("let a superuser end those of role {}, which su_username may not", others.join(", "))
+    format!(", or let a superuser end those of role {}, which su_username may not", others.join(", "))
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::progress::Step;
+use crate::restore::archive_login::ArchiveLogin;
 use crate::restore::error::RestoreError;
 use crate::restore::failpoint::Failpoints;
 use crate::restore::journal::Journal;
@@ -9,6 +10,8 @@ use crate::restore::options::RestoreOptions;
 use crate::restore::refusal::Refusal;
 use crate::restore::report::restored::RestoreReport;
 use crate::restore::staging;
+use crate::restore::state::{State, Subject};
+use crate::server::archive_role;
 use crate::server::catalog::{self, DatabaseFacts};
 use crate::server::lock::lock_target;
 use crate::server::session::Session;
@@ -19,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the connection that holds the lock is used while a database is filled.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// How often the temporary role is renewed.
+const RENEW: Duration = Duration::from_secs(30 * 60);
 
 /// The state that both strategies need around the filling of a database.
 pub(crate) struct Run {
@@ -33,6 +39,12 @@ pub(crate) struct Run {
     pub(crate) control: Session,
     pub(crate) maintenance: String,
     pub(crate) target: DatabaseFacts,
+    /// Who runs code of the archive and of the target.
+    pub(crate) login: ArchiveLogin,
+    /// Whether `su_username` is a superuser.
+    pub(crate) is_superuser: bool,
+    /// What belongs to the target database and to `username`, before the restore.
+    pub(crate) state: Option<State>,
     pub(crate) journal: Journal,
 }
 
@@ -53,8 +65,56 @@ impl Run {
         if now.is_none_or(|now| now.oid != self.target.oid) {
             return Err(Refusal::Changed { database: self.target.name.clone() }.into());
         }
+        let subject = Subject {
+            database: self.target.oid,
+            username: self.config.username(),
+            is_superuser: self.is_superuser,
+        };
+        self.state = Some(State::read(&mut self.control, subject).await?);
         self.failpoints.pass(Step::Lock)?;
         Ok(())
+    }
+
+    /// What belongs to the target database and to `username`, and is not as it was before the restore.
+    pub(crate) async fn changes(&mut self) -> Result<Vec<String>> {
+        let Some(before) = self.state.take() else { return Ok(Vec::new()) };
+        let subject = Subject {
+            database: self.target.oid,
+            username: self.config.username(),
+            is_superuser: self.is_superuser,
+        };
+        let mut changes = before.changes(&State::read(&mut self.control, subject).await?);
+        self.state = Some(before);
+        if let ArchiveLogin::Username(config) = &self.login {
+            match Session::open(config, &self.maintenance, &self.application).await {
+                Ok(session) => session.close().await,
+                Err(TargetError::WrongPassword { .. }) => {
+                    changes
+                        .push(format!("the password of role {} was changed", quote_ident(config.username())));
+                }
+                // It may connect to the target only.
+                Err(_) => {}
+            }
+        }
+        Ok(changes)
+    }
+
+    /// The error of a restore that failed, with what it has changed all the same.
+    pub(crate) async fn with_changes(&mut self, error: crate::Error) -> crate::Error {
+        use RestoreError::{CommitUnknown, CommittedEarly, OutcomeUnknown, StateChanged};
+        if let crate::Error::Restore(
+            CommitUnknown { .. } | CommittedEarly { .. } | OutcomeUnknown { .. } | StateChanged { .. },
+        ) = &error
+        {
+            return error;
+        }
+        match self.changes().await {
+            Ok(changes) if !changes.is_empty() => {
+                RestoreError::StateChanged { because: format!("{error}; "), changes }.into()
+            }
+            // What cannot be asked is not known to be changed.
+            _ => error,
+        }
     }
 
     /// Stops a strict restore that has given warnings.
@@ -73,6 +133,48 @@ impl Run {
         report
     }
 
+    /// Roles that runs of this target have left behind. Only a superuser has made any, and can remove them.
+    async fn remove_roles_of_earlier_runs(&mut self) -> Result<()> {
+        if !self.is_superuser {
+            return Ok(());
+        }
+        let own = self.login.role();
+        for role in archive_role::leftovers(&mut self.control, &self.target.name, own).await? {
+            let removed = role.remove(&mut self.control, &self.config, &self.application).await;
+            let name = role.name();
+            match removed {
+                Ok(()) => self.journal.notice(format!("removed role {name}, left by an earlier run")),
+                Err(error) => {
+                    self.journal
+                        .warn(format!("role {name}, left by an earlier run, cannot be removed ({error})"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The configuration of sessions that run code of the archive or of the target.
+    pub(crate) fn archive_config(&self) -> &TargetConfig {
+        self.login.config(&self.config)
+    }
+
+    /// Removes the temporary role, at the end of every restore. A failure changes nothing about the target, so it is only
+    /// noted.
+    pub(crate) async fn end_login(&mut self) {
+        let Some(name) = self.login.role().map(|role| role.name().to_owned()) else { return };
+        if let Err(error) = self.try_to_end_login().await {
+            self.journal
+                .warn(format!("the temporary role {name} is left behind ({error}); the next run removes it"));
+        }
+    }
+
+    async fn try_to_end_login(&mut self) -> Result<(), TargetError> {
+        if self.control.execute("SELECT 1", "reach the server").await.is_err() {
+            self.control = Session::open(&self.config, &self.maintenance, &self.application).await?;
+        }
+        self.login.end(&mut self.control, &self.config, &self.application).await
+    }
+
     /// Removes databases that earlier runs left beside the target. Returns whether a database that is not ours has
     /// the staging database's name.
     pub(crate) async fn clean_leftovers(&mut self) -> Result<bool> {
@@ -83,17 +185,26 @@ impl Run {
             self.journal
                 .notice(format!("removed database {}, left by an earlier run", quote_ident(leftover)));
         }
+        self.remove_roles_of_earlier_runs().await?;
         Ok(beside.name_taken)
     }
 }
 
-/// Uses the connection that holds the lock from time to time, so that no firewall or proxy drops it as dead. Returns
-/// only when the connection is lost, and the lock with it.
-pub(crate) async fn keep_alive(control: &mut Session) -> TargetError {
+/// Uses the connection that holds the lock from time to time, so that nothing between here and the server takes
+/// it for dead, and lets the temporary role log in for as long. Returns only when the connection is lost: then so is the
+/// lock.
+pub(crate) async fn keep_alive(control: &mut Session, login: &ArchiveLogin) -> TargetError {
+    let mut renewed = Instant::now();
     loop {
         tokio::time::sleep(KEEP_ALIVE).await;
         if let Err(error) = control.execute("SELECT 1", "keep the lock on the target").await {
             return error;
+        }
+        if let Some(role) = login.role().filter(|_| renewed.elapsed() > RENEW) {
+            renewed = Instant::now();
+            if let Err(error) = role.renew(control).await {
+                return error;
+            }
         }
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct RoleFacts {
     pub(crate) may_create_databases: bool,
     /// Whether the role `username` exists.
     pub(crate) owner_exists: bool,
+    /// Whether it is a superuser.
+    pub(crate) owner_is_superuser: bool,
     /// Whether `su_username` can become `username`.
     pub(crate) may_become_owner: bool,
     /// Whether `su_username` can become the target's owner.
@@ -61,6 +63,7 @@ pub(crate) struct RoleFacts {
 
 /// A session on a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct OtherSession {
     /// The server process.
     pub pid: i32,
@@ -72,7 +75,7 @@ pub struct OtherSession {
     pub state: String,
     /// Whether `su_username` may end it.
     #[serde(skip)]
-    pub(crate) can_be_ended: bool,
+    pub can_be_ended: bool,
 }
 
 impl std::fmt::Display for OtherSession {
@@ -158,7 +161,8 @@ pub(crate) async fn role_facts(
     };
     let sql = format!(
         "SELECT r.rolname, r.rolsuper, r.rolcreatedb, \
-         EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {owner}), {}, {} \
+         EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {owner}), {}, {}, \
+         EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {owner} AND rolsuper) \
          FROM pg_catalog.pg_roles r WHERE r.rolname = session_user",
         may_become(&owner),
         may_become(&database_owner),
@@ -170,6 +174,7 @@ pub(crate) async fn role_facts(
         is_superuser: row.is_true(1),
         may_create_databases: row.is_true(1) || row.is_true(2),
         owner_exists: row.is_true(3),
+        owner_is_superuser: row.is_true(6),
         may_become_owner: row.is_true(4),
         may_become_database_owner: row.is_true(5),
     })

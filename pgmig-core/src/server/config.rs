@@ -1,22 +1,25 @@
 //! `postgres.yaml`: which server and database to restore to, and as whom.
 
+use crate::config_file::{self, FileKind};
+use crate::server::config_error::ConfigError;
 use crate::server::handshake::ContextCell;
 use crate::server::login::Login;
 use crate::server::policy::{LibpqVariables, Policy};
 use crate::server::tls::{Ca, SslMode};
 use crate::server::trust::Proven;
 use crate::server::yaml::{self, Entries, Entry};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use thiserror::Error;
 
 const DEFAULT_PORT: u16 = 5432;
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 11] = [
     "host",
     "port",
     "database",
     "username",
+    "password",
+    "password_file",
     "su_username",
     "su_password",
     "su_password_file",
@@ -24,109 +27,9 @@ const KEYS: [&str; 9] = [
     "sslrootcert",
 ];
 
-/// Why a configuration file is not acceptable. Never holds a value from the file.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A file cannot be read.
-    #[error("cannot read {}: {reason}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: std::io::Error,
-    },
-    /// The file is not the YAML that is expected.
-    #[error("{}{}: {message}", path.display(), OnLine(*line))]
-    Yaml {
-        /// The file.
-        path: PathBuf,
-        /// 1-based; `None` where it is not known.
-        line: Option<u64>,
-        /// What is wrong.
-        message: String,
-    },
-    /// A key that is not known.
-    #[error("{}, line {line}: unknown key `{key}`, expected one of: {expected}", path.display())]
-    UnknownKey {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: String,
-        /// 1-based.
-        line: u64,
-        /// The keys that there are.
-        expected: String,
-    },
-    /// A key that occurs twice.
-    #[error("{}{}: duplicate key `{key}`; remove one of them", path.display(), OnLine(*line))]
-    DuplicateKey {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: String,
-        /// 1-based line of the second one.
-        line: Option<u64>,
-    },
-    /// A key that must be there is not.
-    #[error("{}: the key `{key}` is missing", path.display())]
-    MissingKey {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: &'static str,
-    },
-    /// A value that is not acceptable.
-    #[error("{}, line {line}: the value of `{key}` is not acceptable, expected {expected}", path.display())]
-    InvalidValue {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: String,
-        /// 1-based.
-        line: u64,
-        /// What was expected.
-        expected: &'static str,
-    },
-    /// What is asked for cannot be done, and must not be passed over.
-    #[error("{setting} cannot be honoured: {reason}; {advice}")]
-    CannotHonour {
-        /// The key or variable, with its value where that matters.
-        setting: &'static str,
-        /// Why not.
-        reason: &'static str,
-        /// What to do instead.
-        advice: &'static str,
-    },
-    /// An environment variable's value is not acceptable.
-    #[error("the environment variable {variable} is not acceptable, expected {expected}")]
-    InvalidEnvironment {
-        /// Its name.
-        variable: &'static str,
-        /// What was expected.
-        expected: &'static str,
-    },
-}
-
-impl ConfigError {
-    pub(super) fn cannot_honour(setting: &'static str, reason: &'static str, advice: &'static str) -> Self {
-        Self::CannotHonour { setting, reason, advice }
-    }
-}
-
-struct OnLine(Option<u64>);
-
-impl fmt::Display for OnLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(line) => write!(f, ", line {line}"),
-            None => Ok(()),
-        }
-    }
-}
-
 /// Where the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Host {
     /// A host name or an IP address.
     Tcp(String),
@@ -136,7 +39,7 @@ pub enum Host {
 
 impl Host {
     /// A name that starts with a slash is a socket directory, as in libpq.
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         // Brackets around an IPv6 address are a habit from URLs; the resolver does not take them.
         let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
         match bare {
@@ -151,6 +54,7 @@ impl Host {
 /// Values of environment variables that a program hands over; the library reads none itself. Empty ones count as
 /// not set. `postgres.yaml` goes before them. `Debug` does not show the password.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct TargetEnvironment {
     /// `PG_CA_FILE`: a CA file. Goes before `PGSSLROOTCERT`.
     pub pg_ca_file: Option<String>,
@@ -167,18 +71,23 @@ pub struct TargetEnvironment {
 }
 
 /// Which server and database to restore to, and as whom. `Debug` does not show the password.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TargetConfig {
     pub(super) host: Host,
     pub(super) port: u16,
-    database: String,
-    username: String,
-    login: Login,
-    asked_mode: Option<SslMode>,
+    pub(super) database: String,
+    pub(super) username: String,
+    /// That of `su_username`.
+    pub(super) login: Login,
+    /// That of `username`.
+    pub(super) own_password: Option<SecretString>,
     pub(super) ssl_mode: SslMode,
     pub(super) ca: Option<Ca>,
     pub(super) policy: Policy,
-    application_name: Option<String>,
+    pub(super) application_name: Option<String>,
+    /// Whether the file itself holds the password.
+    pub(super) holds_password: bool,
+    pub(super) warnings: Vec<String>,
     /// Made once, so that every connection has the same CA, whatever becomes of its file.
     pub(super) tls_context: ContextCell,
     /// What the server proved on the first connection: it must prove as much on the others.
@@ -195,9 +104,14 @@ impl TargetConfig {
     ///
     /// A file that cannot be read, and anything in it that is not understood, with key and line.
     pub fn from_file(path: &Path, environment: &TargetEnvironment) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|reason| ConfigError::Read { path: path.to_owned(), reason })?;
-        Self::from_yaml(&text, path, environment)
+        let text = config_file::read(path, FileKind::Target, config_file::MAX_SETTINGS_BYTES)?;
+        let mixed_up = || config_file::mixed_up(path, &text, FileKind::Target);
+        let mut config = Self::from_yaml(&text, path, environment)
+            .map_err(|error| mixed_up().map_or(error, ConfigError::from))?;
+        if config.holds_password {
+            config.warnings.extend(config_file::exposure(path, &path.display().to_string(), "a password"));
+        }
+        Ok(config)
     }
 
     /// Parses the text of a `postgres.yaml`; `path` is for messages and relative paths.
@@ -220,19 +134,29 @@ impl TargetConfig {
         let host = Host::parse(host.text)
             .ok_or_else(|| file.invalid(host.entry, "a host name, an IP address or a socket directory"))?;
         let ca = file.ca(environment);
-        let asked_mode = file.ssl_mode(environment)?;
-        let ssl_mode = SslMode::effective(asked_mode, &host, ca.as_ref())?;
+        let ssl_mode = SslMode::effective(file.ssl_mode(environment)?, &host, ca.as_ref())?;
+        let password = match file.password("su_password", "su_password_file")? {
+            Some(password) => Some(password),
+            None => environment_password(environment)?,
+        };
+        let exposed = ["su_password_file", "password_file"].into_iter().filter_map(|key| {
+            let path = file.beside(file.optional(key)?.text);
+            config_file::exposure(&path, &format!("the file that {key} names"), "a password")
+        });
+        let warnings: Vec<String> = exposed.collect();
         Ok(Self {
             port: file.port()?,
             database: file.name("database")?,
             username: file.name("username")?,
-            login: Login::new(file.name("su_username")?, file.password(environment)?),
+            login: Login::new(file.name("su_username")?, password),
+            own_password: file.password("password", "password_file")?,
             policy: Policy::new(&environment.libpq, &host, ssl_mode, ca.as_ref())?,
-            asked_mode,
             ssl_mode,
             ca,
             host,
             application_name: nonempty(environment.pgappname.as_deref()).map(str::to_owned),
+            holds_password: ["su_password", "password"].into_iter().any(|key| file.optional(key).is_some()),
+            warnings,
             tls_context: ContextCell::default(),
             proven: Proven::default(),
         })
@@ -273,20 +197,34 @@ impl TargetConfig {
         self.ssl_mode
     }
 
-    /// The same server by another way, as for a role whose password the socket's `peer` authentication does not ask for.
-    /// The mode that applies follows from the host, unless one was asked for.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::CannotHonour`] where `sslmode` and the CA do not go together with a host.
-    pub fn at_host(&self, host: Host) -> Result<Self, ConfigError> {
-        let ssl_mode = SslMode::effective(self.asked_mode, &host, self.ca.as_ref())?;
-        Ok(Self { host, ssl_mode, proven: Proven::default(), ..self.clone() })
-    }
-
     /// `PGAPPNAME`, for programs that show it beside their own name.
     pub fn application_name(&self) -> Option<&str> {
         self.application_name.as_deref()
+    }
+
+    /// The same server and database for another login.
+    pub(crate) fn for_login(&self, login: &Login) -> Self {
+        Self { login: login.clone(), ..self.clone() }
+    }
+
+    /// The same server, which is on this machine, by TCP: nobody is between here and there, so TLS is used only where the
+    /// server or the operator requires it.
+    pub(crate) fn by_tcp(&self, address: &str, port: u16) -> Self {
+        let host = Host::Tcp(address.to_owned());
+        let ssl_mode = if self.policy.requires_tls() { SslMode::Require } else { SslMode::Allow };
+        let (tls_context, proven) = (ContextCell::default(), Proven::default());
+        Self { host, port, ssl_mode, ca: None, tls_context, proven, ..self.clone() }
+    }
+
+    /// The login of `username` itself, where the file has its password.
+    pub(crate) fn own_login(&self) -> Option<Login> {
+        let password = self.own_password.clone()?;
+        Some(Login::new(&self.username, Some(password)))
+    }
+
+    /// Warnings about the configuration files, a sentence each: a password that other users can read, say.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The server as messages name it: `host:port`, or the socket's path.
@@ -298,6 +236,23 @@ impl TargetConfig {
                 directory.join(format!(".s.PGSQL.{}", self.port)).display().to_string()
             }
         }
+    }
+}
+
+impl fmt::Debug for TargetConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TargetConfig")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("database", &self.database)
+            .field("username", &self.username)
+            .field("login", &self.login)
+            .field("own_password", &self.own_password)
+            .field("ssl_mode", &self.ssl_mode)
+            .field("ca", &self.ca)
+            .field("policy", &self.policy)
+            .field("application_name", &self.application_name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -315,14 +270,11 @@ struct Value<'a> {
 
 impl<'a> ConfigFile<'a> {
     fn parse(text: &str, path: &'a Path) -> Result<Self, ConfigError> {
-        let path_buf = || path.to_owned();
-        let Entries(entries) = yaml::parse(text).map_err(|error| match error.duplicate {
-            Some(key) => ConfigError::DuplicateKey { path: path_buf(), key, line: error.line },
-            None => ConfigError::Yaml { path: path_buf(), line: error.line, message: error.message },
-        })?;
+        let refused = |line, message| ConfigError::Yaml { path: path.to_owned(), line, message };
+        let Entries(entries) =
+            yaml::parse_secret(text, &KEYS).map_err(|error| refused(error.line, error.message))?;
         if let Some(entry) = entries.iter().find(|entry| !KEYS.contains(&entry.key.as_str())) {
-            let (key, line) = (entry.shown_key(), entry.line);
-            return Err(ConfigError::UnknownKey { path: path_buf(), key, line, expected: KEYS.join(", ") });
+            return Err(refused(Some(entry.line), yaml::unknown_key(&entry.key, &KEYS)));
         }
         Ok(Self { path, entries })
     }
@@ -354,25 +306,44 @@ impl<'a> ConfigFile<'a> {
         }
     }
 
-    fn password(&self, environment: &TargetEnvironment) -> Result<Option<SecretString>, ConfigError> {
-        let password = self.optional("su_password");
-        let Some(file) = self.optional("su_password_file") else {
-            return Ok(match password {
-                Some(value) => Some(SecretString::from(value.text)),
-                None => environment.pgpassword.clone(),
-            });
+    /// The password that the file holds, or names a file for; `None` where it does neither.
+    fn password(
+        &self,
+        key: &'static str,
+        file_key: &'static str,
+    ) -> Result<Option<SecretString>, ConfigError> {
+        let password = self.optional(key);
+        let Some(file) = self.optional(file_key) else {
+            let Some(value) = password else { return Ok(None) };
+            return if is_password(value.text) {
+                Ok(Some(value.text.into()))
+            } else {
+                Err(self.invalid(value.entry, PASSWORD))
+            };
         };
         if password.is_some() {
-            return Err(self.invalid(file.entry, "only one of su_password and su_password_file"));
+            let expected = match key {
+                "password" => "only one of password and password_file",
+                _ => "only one of su_password and su_password_file",
+            };
+            return Err(self.invalid(file.entry, expected));
         }
-        let path = self.beside(file.text);
-        match std::fs::read_to_string(&path) {
-            // Mounted secrets and `echo` end the file with a line break that is not part of the password.
-            Ok(text) => Ok(Some(SecretString::from(
-                text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)),
-            ))),
-            Err(reason) => Err(ConfigError::Read { path, reason }),
+        let refused = |reason| {
+            let (path, line) = (self.path.to_owned(), file.entry.line);
+            ConfigError::PasswordFile { path, key: file_key, line, reason }
+        };
+        let text = config_file::read_text(&self.beside(file.text), config_file::MAX_PASSWORD_BYTES);
+        let text = text.map_err(refused)?;
+        // Mounted secrets and `echo` end the file with a line break that is not part of the password.
+        let line =
+            text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        if !is_password(line) {
+            return Err(refused(std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                format!("it holds something else than {PASSWORD}"),
+            )));
         }
+        Ok(Some(line.into()))
     }
 
     fn ssl_mode(&self, environment: &TargetEnvironment) -> Result<Option<SslMode>, ConfigError> {
@@ -411,11 +382,28 @@ impl<'a> ConfigFile<'a> {
     fn invalid(&self, entry: &Entry, expected: &'static str) -> ConfigError {
         ConfigError::InvalidValue {
             path: self.path.to_owned(),
-            key: entry.shown_key(),
+            key: entry.key.clone(),
             line: entry.line,
             expected,
         }
     }
+}
+
+/// The form of a password, for messages.
+const PASSWORD: &str = "a password on one line, without control characters";
+
+/// `PGPASSWORD`, where it is set.
+fn environment_password(environment: &TargetEnvironment) -> Result<Option<SecretString>, ConfigError> {
+    let given = environment.pgpassword.clone();
+    if given.as_ref().is_none_or(|given| is_password(given.expose_secret())) {
+        return Ok(given);
+    }
+    Err(ConfigError::InvalidEnvironment { variable: "PGPASSWORD", expected: PASSWORD })
+}
+
+/// SCRAM's rules for passwords (SASLprep) exclude control characters.
+fn is_password(text: &str) -> bool {
+    !text.contains(char::is_control)
 }
 
 fn nonempty(text: Option<&str>) -> Option<&str> {
@@ -426,7 +414,6 @@ fn nonempty(text: Option<&str>) -> Option<&str> {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
 
     const FILE: &str = "host: wa_inst-postgres-16-rw\nport: 5433\ndatabase: conversation_pprd_wa\n\
                         username: app\nsu_username: dbadmin\nsu_password: S3cret\n";
@@ -458,7 +445,12 @@ mod tests {
     fn a_mistyped_key_is_named_with_its_line_and_the_password_is_not() {
         let error = parse(&FILE.replace("su_password", "su_pasword")).unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with("dir/postgres.yaml, line 6: unknown key `su_pasword`"), "{text}");
+        assert!(
+            text.starts_with(
+                "dir/postgres.yaml, line 6: unknown key `su_pasword`; did you mean `su_password`?"
+            ),
+            "{text}"
+        );
         assert!(!format!("{error:?} {text}").contains("S3cret"));
     }
 
@@ -471,6 +463,10 @@ mod tests {
             FILE.replace("su_password: S3cret", "su_password:S3cret"),
             format!("{FILE}su_password: S3cret\n"),
             FILE.replace("username: app\n", ""),
+            FILE.replace("su_password: S3cret", "S3cret: x"),
+            format!("{FILE}S3cret: x\nS3cret: x\n"),
+            FILE.replace("su_password: S3cret", "su_password_file: S3cret"),
+            FILE.replace("su_password: S3cret", "su_password: \"S3cret\\nx\""),
         ] {
             let error = parse(&text).unwrap_err();
             assert!(!format!("{error:?} {error}").contains("S3cret"), "{error:?}");
@@ -496,10 +492,19 @@ mod tests {
 
     #[test]
     fn a_server_that_is_known_by_its_socket_can_be_reached_by_tcp() {
-        let socket = parse(&FILE.replace("wa_inst-postgres-16-rw", "/run")).unwrap();
+        let text = FILE.replace("wa_inst-postgres-16-rw", "/run");
+        let socket = parse(&text).unwrap();
         assert_eq!(socket.ssl_mode(), SslMode::Disable);
-        let tcp = socket.at_host(Host::Tcp("localhost".to_owned())).unwrap();
-        assert_eq!((tcp.server().as_str(), tcp.ssl_mode()), ("localhost:5433", SslMode::Prefer));
+        let tcp = socket.by_tcp("127.0.0.1", 5434);
+        assert_eq!((tcp.server().as_str(), tcp.ssl_mode()), ("127.0.0.1:5434", SslMode::Allow));
+        let mut environment = TargetEnvironment::default();
+        environment.libpq.insert("PGCHANNELBINDING", "require".to_owned());
+        let bound = TargetConfig::from_yaml(&text, Path::new("p.yaml"), &environment).unwrap();
+        assert_eq!(bound.by_tcp("127.0.0.1", 5434).ssl_mode(), SslMode::Require);
+    }
+
+    #[test]
+    fn a_mode_that_would_verify_nothing_is_refused() {
         assert!(parse(&format!("{FILE}sslmode: verify-full\n")).is_err());
     }
 
@@ -513,6 +518,62 @@ mod tests {
         assert_eq!(password(&config), Some("S3cret "));
         let both = parse(&format!("{FILE}su_password_file: pw\n")).unwrap_err();
         assert!(both.to_string().contains("only one of"), "{both}");
+    }
+
+    #[test]
+    fn a_password_of_several_lines_is_refused_by_its_place() {
+        let said = |text: &str, password: Option<&str>| {
+            let environment =
+                TargetEnvironment { pgpassword: password.map(Into::into), ..TargetEnvironment::default() };
+            TargetConfig::from_yaml(text, Path::new("p.yaml"), &environment).unwrap_err().to_string()
+        };
+        let value = said(&FILE.replace("S3cret", "\"S3\\ncret\""), None);
+        assert!(
+            value.starts_with("p.yaml, line 6: the value of `su_password`") && value.contains(PASSWORD),
+            "{value}"
+        );
+        let variable = said(&FILE.replace("su_password: S3cret\n", ""), Some("S3\ncret"));
+        assert!(variable.contains("PGPASSWORD") && variable.contains(PASSWORD), "{variable}");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pw");
+        std::fs::write(&path, "S3\ncret\n").unwrap();
+        let by_file = said(
+            &FILE.replace("su_password: S3cret", &format!("su_password_file: {}", path.display())),
+            None,
+        );
+        assert!(
+            by_file.contains("line 6") && by_file.contains(PASSWORD) && !by_file.contains("cret"),
+            "{by_file}"
+        );
+    }
+
+    #[test]
+    fn a_password_that_others_can_read_is_warned_of() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let (path, secret) = (directory.path().join("postgres.yaml"), directory.path().join("pw"));
+        let warnings = |text: &str, mode: u32| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::write(&secret, "S3cret").unwrap();
+            for path in [&path, &secret] {
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+            }
+            let config = TargetConfig::from_file(&path, &TargetEnvironment::default()).unwrap();
+            config.warnings().to_vec()
+        };
+        let [warning] = &warnings(FILE, 0o644)[..] else { panic!("no warning") };
+        assert!(
+            warning.contains("postgres.yaml holds a password") && warning.contains("chmod 600"),
+            "{warning}"
+        );
+        let by_file = FILE.replace("su_password: S3cret", "su_password_file: pw");
+        let [warning] = &warnings(&by_file, 0o644)[..] else { panic!("no warning") };
+        assert!(
+            warning.contains("the file that su_password_file names") && !warning.contains("pw "),
+            "{warning}"
+        );
+        assert_eq!(warnings(FILE, 0o600), [""; 0]);
+        assert_eq!(warnings(&FILE.replace("su_password: S3cret\n", ""), 0o644), [""; 0]);
     }
 
     #[test]

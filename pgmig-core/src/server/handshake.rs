@@ -3,6 +3,7 @@
 //! Does what libpq does with OpenSSL. sqlx cannot: it trusts the operating system's CAs beside the one that was given,
 //! and has no CRLs.
 
+use crate::config_file::{MAX_CA_BYTES, read_bytes};
 use crate::server::config::TargetConfig;
 use crate::server::error::TargetError;
 use crate::server::peer_name;
@@ -17,7 +18,6 @@ use openssl::x509::store::{X509Lookup, X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{X509, X509Ref, X509VerifyResult};
 use std::fs::File;
-use std::io::Read as _;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -27,8 +27,6 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_openssl::SslStream;
 
-/// A CA file, key or certificate is not larger: all public CAs of a system are a quarter of a megabyte.
-const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 /// The name of PostgreSQL's protocol in TLS, which servers from 17 on check.
@@ -277,7 +275,7 @@ fn add_client_certificate(
     if metadata.mode() & forbidden != 0 {
         return Err(unusable("others can read it; run chmod 600 on it"));
     }
-    let pem = read_bounded(&client.key).map_err(|error| unusable(&error.to_string()))?;
+    let pem = read_bytes(&client.key, MAX_CA_BYTES).map_err(|error| unusable(&error.to_string()))?;
     // With a callback, since OpenSSL would ask for a passphrase at the terminal.
     let key = PKey::private_key_from_pem_callback(&pem, |_| Err(ErrorStack::get()));
     let key = key.map_err(|_| unusable("it holds no key in PEM form, or one with a passphrase"))?;
@@ -291,19 +289,10 @@ fn setup_error(path: &Path, named_by: &'static str, reason: &str) -> TargetError
     }
 }
 
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE_BYTES) {
-        return Ok(bytes);
-    }
-    Err(std::io::Error::other("it is larger than 16 MiB"))
-}
-
 /// Reads the certificates of a CA file.
 fn read_certificates(path: &Path, named_by: &'static str) -> Result<Vec<X509>, TargetError> {
     let failed = |reason: String| TargetError::CaFile { path: path.to_owned(), named_by, reason };
-    let bytes = read_bounded(path).map_err(|error| failed(error.to_string()))?;
+    let bytes = read_bytes(path, MAX_CA_BYTES).map_err(|error| failed(error.to_string()))?;
     parse_certificates(&String::from_utf8_lossy(&bytes)).map_err(failed)
 }
 

@@ -11,6 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who holds a lock that was wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct LockHolder {
     /// The server process.
     pub pid: i32,
@@ -29,7 +30,8 @@ pub(crate) async fn lock_target(
     let key = key_of(database);
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let locked = session.holds(&format!("SELECT pg_try_advisory_lock({key})"), "take the lock").await?;
+        let sql = format!("SELECT pg_catalog.pg_try_advisory_lock({key})");
+        let locked = session.holds(&sql, "take the lock").await?;
         if locked {
             return Ok(None);
         }
@@ -56,11 +58,37 @@ pub(crate) async fn lock_holder(
     }
 }
 
+/// Marks a temporary role as in use for as long as this session is open.
+pub(super) async fn keep_role_in_use(session: &mut Session, role: &str) -> Result<(), TargetError> {
+    let sql = format!("SELECT pg_catalog.pg_advisory_lock({})", key_of_role(role));
+    session.execute(&sql, "take the lock on the temporary role").await.map(drop)
+}
+
+/// Whether another session has marked a temporary role as in use. If none has, this session does.
+pub(super) async fn is_role_in_use(session: &mut Session, role: &str) -> Result<bool, TargetError> {
+    let sql = format!("SELECT NOT pg_catalog.pg_try_advisory_lock({})", key_of_role(role));
+    session.holds(&sql, "look whether a temporary role is in use").await
+}
+
+/// Undoes the mark.
+pub(super) async fn let_go_of_role(session: &mut Session, role: &str) -> Result<(), TargetError> {
+    let sql = format!("SELECT pg_catalog.pg_advisory_unlock({})", key_of_role(role));
+    session.execute(&sql, "let go of the temporary role").await.map(drop)
+}
+
 /// The lock's key: 63 bits of a hash of the name, so that it is positive wherever it is shown.
 fn key_of(database: &str) -> i64 {
+    hash(b"pgmig restores the database ", database)
+}
+
+fn key_of_role(role: &str) -> i64 {
+    hash(b"pgmig uses the role ", role)
+}
+
+fn hash(purpose: &[u8], name: &str) -> i64 {
     let mut hasher = Sha256::new();
-    hasher.update(b"pgmig restores the database ");
-    hasher.update(database.as_bytes());
+    hasher.update(purpose);
+    hasher.update(name.as_bytes());
     let digest = hasher.finalize();
     digest.iter().take(8).fold(0_i64, |key, byte| (key << 8 | i64::from(*byte)) & i64::MAX)
 }

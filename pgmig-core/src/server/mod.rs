@@ -2,8 +2,11 @@
 //!
 //! Nothing here knows of archives or mappings.
 
+pub(crate) mod archive_role;
+mod builder;
 pub(crate) mod catalog;
 mod config;
+mod config_error;
 pub(crate) mod connect;
 pub(crate) mod contents;
 mod dial;
@@ -24,8 +27,10 @@ pub(crate) mod transaction;
 mod trust;
 pub(crate) mod yaml;
 
+pub use builder::TargetConfigBuilder;
 pub use catalog::OtherSession;
-pub use config::{ConfigError, Host, TargetConfig, TargetEnvironment};
+pub use config::{Host, TargetConfig, TargetEnvironment};
+pub use config_error::ConfigError;
 pub use connect::{Connection, connect};
 pub use error::{ServerError, TargetError};
 pub use lock::LockHolder;

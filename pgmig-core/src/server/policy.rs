@@ -2,7 +2,8 @@
 //!
 //! Each is honoured, or refused by its name: none that protects the operator is passed over.
 
-use crate::server::config::{ConfigError, Host};
+use crate::server::config::Host;
+use crate::server::config_error::ConfigError;
 use crate::server::require_auth::RequireAuth;
 use crate::server::tls::{Ca, SslMode};
 use openssl::ssl::SslVersion;
@@ -102,6 +103,11 @@ impl Policy {
             ));
         }
         Ok(policy)
+    }
+
+    /// Whether a connection without TLS cannot be what the operator asks for.
+    pub(super) fn requires_tls(&self) -> bool {
+        self.channel_binding == ChannelBinding::Require
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::server::connect::{Connection, connect_at_once};
 use crate::server::trust::Trust;
 use crate::server::{TargetConfig, TargetError, connect, transaction};
-use crate::sql::quote_ident;
+use crate::sql::{StandardStrings, quote_ident};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use sqlx::postgres::{PgCopyIn, PgRow};
@@ -39,6 +39,10 @@ pub(crate) struct Session {
     trust: Trust,
     version: i32,
     pid: i32,
+    /// The role that has logged in.
+    login: String,
+    /// The role that `RESET ROLE` leads to.
+    base_role: String,
     role: Option<String>,
     /// The role when each open transaction began: undoing one undoes SET ROLE, too.
     roles_before: Vec<Option<String>>,
@@ -72,15 +76,19 @@ impl Session {
             trust: connection.trust,
             version: 0,
             pid: 0,
+            login: String::new(),
+            base_role: String::new(),
             role: None,
             roles_before: Vec::new(),
             one_transaction: None,
         };
         session.execute(SETTINGS, "set up the session").await?;
-        let sql = "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid()";
+        let sql = "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid(), \
+                   session_user, current_user";
         let rows = session.rows(sql, "read the server's version").await?;
         if let Some(row) = rows.first() {
             (session.version, session.pid) = (row.number(0), row.number(1));
+            (session.login, session.base_role) = (row.text(2).to_owned(), row.text(3).to_owned());
         }
         if session.version >= 140_000 {
             session.execute("SET idle_session_timeout = 0", "set up the session").await?;
@@ -115,6 +123,14 @@ impl Session {
     /// the number of rows that they affected. `doing` completes "could not ...".
     pub(crate) async fn execute(&mut self, sql: &str, doing: &str) -> Result<u64, TargetError> {
         let result = self.conn.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+        result.map(|done| done.rows_affected()).map_err(TargetError::doing(doing))
+    }
+
+    /// Runs one statement that pgmig has not written, by the extended protocol: the server refuses a text that holds
+    /// several.
+    pub(crate) async fn execute_one(&mut self, sql: &str, doing: &str) -> Result<u64, TargetError> {
+        let query = sqlx::query(AssertSqlSafe(sql.to_owned())).persistent(false);
+        let result = self.conn.execute(query).await;
         result.map(|done| done.rows_affected()).map_err(TargetError::doing(doing))
     }
 
@@ -231,9 +247,33 @@ impl Session {
         Ok(self.one_transaction.as_ref().is_none_or(|one| *one == now))
     }
 
+    /// What a statement that pgmig has not written has changed of this session, although pgmig relies on it.
+    pub(crate) async fn change(&mut self, strings: StandardStrings) -> Result<Option<Change>, TargetError> {
+        let transaction = if self.is_one_transaction() { self.transaction_id() } else { "NULL" };
+        let sql = format!(
+            "SELECT session_user, current_user, pg_catalog.current_setting('standard_conforming_strings'), {transaction}"
+        );
+        let rows = self.rows(&sql, "look whether the session is as it was").await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let role = self.role.as_ref().unwrap_or(&self.base_role);
+        let strings = if strings == StandardStrings::On { "on" } else { "off" };
+        Ok(if self.one_transaction.as_deref() != row.get(3) {
+            Some(Change::Transaction)
+        } else if row.text(0) != self.login || row.text(1) != role {
+            Some(Change::Role)
+        } else if row.text(2) != strings {
+            Some(Change::Strings)
+        } else {
+            None
+        })
+    }
+
     async fn current_transaction(&mut self, doing: &str) -> Result<String, TargetError> {
-        let function = if self.version >= 130_000 { "pg_current_xact_id" } else { "txid_current" };
-        self.value(&format!("SELECT pg_catalog.{function}()"), doing).await
+        self.value(&format!("SELECT {}", self.transaction_id()), doing).await
+    }
+
+    fn transaction_id(&self) -> &'static str {
+        if self.version >= 130_000 { "pg_catalog.pg_current_xact_id()" } else { "pg_catalog.txid_current()" }
     }
 
     /// Whether one transaction holds everything.
@@ -256,6 +296,17 @@ impl Session {
     pub(crate) async fn close(self) {
         let _ = self.conn.close().await;
     }
+}
+
+/// What a statement can change of a session, although pgmig relies on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The transaction that is to hold everything has ended.
+    Transaction,
+    /// Who logged in, or as whom statements run.
+    Role,
+    /// `standard_conforming_strings`, by which pgmig finds the end of a string.
+    Strings,
 }
 
 /// A row whose values are text.

@@ -1,6 +1,7 @@
 //! TLS to PostgreSQL: which mode applies, and where the CA comes from.
 
-use crate::server::config::{ConfigError, Host};
+use crate::server::config::Host;
+use crate::server::config_error::ConfigError;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub enum SslMode {
 
 /// Where CA certificates come from. No others are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ca {
     /// The certificates that the operating system trusts (`sslrootcert: system`).
     System,
@@ -36,6 +38,13 @@ pub enum Ca {
         /// The key or variable that names it.
         named_by: &'static str,
     },
+}
+
+impl Ca {
+    /// A PEM file of one or more certificates.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::File { path: path.into(), named_by: "Ca::file" }
+    }
 }
 
 impl SslMode {

@@ -3,17 +3,25 @@
 //! The parser's own messages show the neighbouring lines, which may hold a password, and values of the wrong
 //! type. So only the line and a description without values are taken over. Duplicate keys are errors.
 
+use crate::text::meant;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_yaml::{Error as SaphyrError, Spanned};
 use std::fmt;
 
-/// What is wrong with a YAML text. Holds nothing of the text but names of keys.
+/// Which keys of a file a message may show: an unknown key may be a secret in the wrong place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shown<'a> {
+    /// All keys: such a file holds no secret.
+    All,
+    /// These keys, and mistyped ones that resemble them.
+    Known(&'a [&'static str]),
+}
+
+/// What is wrong with a YAML text. Holds nothing of the text but names of keys that may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct YamlError {
     /// 1-based; `None` where the parser does not know.
     pub(crate) line: Option<u64>,
-    /// The key that occurs twice, for a duplicate.
-    pub(crate) duplicate: Option<String>,
     /// What is wrong.
     pub(crate) message: String,
 }
@@ -32,18 +40,31 @@ pub(crate) struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Entries(pub(crate) Vec<Entry>);
 
-/// Parses one YAML document.
+/// Parses one YAML document of a file without secrets.
 ///
 /// # Errors
 ///
 /// Anything that is not one YAML document of the form of `T`, without duplicate keys or merge keys.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
+    parse_showing(text, Shown::All)
+}
+
+/// The same of a file that may hold secrets, also in the place of a key.
+///
+/// # Errors
+///
+/// Those of [`parse`]. A message shows only these keys, and mistyped ones that resemble them.
+pub(crate) fn parse_secret<T: DeserializeOwned>(text: &str, keys: &[&'static str]) -> Result<T, YamlError> {
+    parse_showing(text, Shown::Known(keys))
+}
+
+fn parse_showing<T: DeserializeOwned>(text: &str, shown: Shown<'_>) -> Result<T, YamlError> {
     let options = serde_yaml::options! {
         with_snippet: false,
         duplicate_keys: serde_yaml::options::DuplicateKeyPolicy::Error,
         merge_keys: serde_yaml::options::MergeKeyPolicy::Error,
     };
-    serde_yaml::from_str_with_options(text, options).map_err(|error| describe(&error))
+    serde_yaml::from_str_with_options(text, options).map_err(|error| describe(&error, shown))
 }
 
 impl<'de> serde::Deserialize<'de> for Entries {
@@ -70,26 +91,24 @@ impl<'de> serde::Deserialize<'de> for Entries {
     }
 }
 
-fn describe(error: &SaphyrError) -> YamlError {
+fn describe(error: &SaphyrError, shown: Shown<'_>) -> YamlError {
     if let SaphyrError::AliasError { error, .. } | SaphyrError::WithSnippet { error, .. } = error {
-        return describe(error);
+        return describe(error, shown);
     }
     let line = error.location().map(|location| location.line()).filter(|line| *line > 0);
-    let duplicate = match error {
-        SaphyrError::DuplicateMappingKey { key, .. } => Some(key.as_deref().map_or_else(String::new, shown)),
-        _ => None,
-    };
-    YamlError { line, duplicate, message: message(error) }
+    YamlError { line, message: message(error, shown) }
 }
 
 /// Only variants whose fields are the schema's or the names of keys may show their fields.
-fn message(error: &SaphyrError) -> String {
+pub(crate) fn message(error: &SaphyrError, shown: Shown<'_>) -> String {
     match error {
-        SaphyrError::DuplicateMappingKey { key: Some(key), .. } => format!("duplicate key `{}`", shown(key)),
-        SaphyrError::DuplicateMappingKey { key: None, .. } => "duplicate key".to_owned(),
-        SaphyrError::SerdeUnknownField { field, expected, .. } => {
-            format!("unknown key `{}`, expected one of: {}", shown(field), expected.join(", "))
+        SaphyrError::DuplicateMappingKey { key, .. } => {
+            match key.as_deref().filter(|key| shown.allows(key)) {
+                Some(key) => format!("duplicate key `{key}`; remove one of them"),
+                None => "duplicate key; remove one of them".to_owned(),
+            }
         }
+        SaphyrError::SerdeUnknownField { field, expected, .. } => unknown_key(field, expected),
         SaphyrError::SerdeMissingField { field, .. } => format!("the key `{field}` is missing"),
         SaphyrError::Eof { .. } => "the file ends too early, or is empty".to_owned(),
         SaphyrError::MultipleDocuments { .. } => "more than one YAML document".to_owned(),
@@ -104,16 +123,22 @@ fn message(error: &SaphyrError) -> String {
     }
 }
 
-/// A key as it may be shown: what looks like no key might be part of a secret.
-fn shown(key: &str) -> String {
-    let plain = key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '));
-    if plain && key.len() <= 64 { key.to_owned() } else { "(not shown)".to_owned() }
+/// The message about an unknown key. It shows the key only if that is likely a mistyped known one.
+pub(crate) fn unknown_key(key: &str, known: &[&'static str]) -> String {
+    match meant(key, known) {
+        Some(meant) => format!("unknown key `{key}`; did you mean `{meant}`?"),
+        None => {
+            format!("unknown key (not shown, as it may be a secret), expected one of: {}", known.join(", "))
+        }
+    }
 }
 
-impl Entry {
-    /// The key as it may be shown in a message.
-    pub(crate) fn shown_key(&self) -> String {
-        shown(&self.key)
+impl Shown<'_> {
+    fn allows(self, key: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Known(known) => known.contains(&key),
+        }
     }
 }
 
@@ -141,8 +166,25 @@ mod tests {
 
     #[test]
     fn a_duplicate_key_is_named_with_its_line() {
-        let error = parse::<Entries>("host: a\nport: 1\nhost: b\n").unwrap_err();
-        assert_eq!((error.line, error.duplicate.as_deref()), (Some(3), Some("host")));
+        let error = parse_secret::<Entries>("host: a\nport: 1\nhost: b\n", &["host"]).unwrap_err();
+        assert_eq!(
+            (error.line, error.message.as_str()),
+            (Some(3), "duplicate key `host`; remove one of them")
+        );
+    }
+
+    #[test]
+    fn a_key_that_may_be_a_secret_is_not_shown() {
+        let error = parse_secret::<Entries>("S3cret: a\nS3cret: b\n", &["host"]).unwrap_err();
+        assert_eq!((error.line, error.message.as_str()), (Some(2), "duplicate key; remove one of them"));
+        let known = ["host", "su_password"];
+        assert_eq!(
+            unknown_key("su_pasword", &known),
+            "unknown key `su_pasword`; did you mean `su_password`?"
+        );
+        for secret in ["S3cret", "hunter2", "correct horse battery staple", "\u{1b}[2J", "hosts3cret"] {
+            assert!(!unknown_key(secret, &known).contains(secret), "{secret:?}");
+        }
     }
 
     #[test]
@@ -162,7 +204,7 @@ mod tests {
             "su_password: S3cret\n\thost: a\n",
         ];
         for text in texts {
-            let error = parse::<Entries>(text).expect_err(text);
+            let error = parse_secret::<Entries>(text, &["host", "su_password"]).expect_err(text);
             assert!(!format!("{error:?}").contains("S3cret"), "{text:?}: {error:?}");
         }
     }

@@ -2,6 +2,7 @@
 
 use super::random::Random;
 use super::types::{Features, Type, any_type};
+use pgmig_core::restore::StrategyMode;
 use proptest::prelude::*;
 
 /// One source database: its table, its instances, its mapping, its dump. The seed determines the rows.
@@ -72,6 +73,28 @@ pub(super) struct Instance {
 }
 
 impl Case {
+    /// How the target is replaced: by the seed, so that a case that failed once is tried again the same way.
+    pub(super) fn strategy(&self) -> StrategyMode {
+        if self.seed.is_multiple_of(2) { StrategyMode::Swap } else { StrategyMode::InPlace }
+    }
+
+    /// The case with a seed that means this strategy.
+    pub(super) fn for_strategy(self, strategy: StrategyMode) -> Self {
+        let seed = if self.strategy() == strategy { self.seed } else { self.seed ^ 1 };
+        Self { seed, ..self }
+    }
+
+    /// The case with a table that is partitioned, by the seed where it was not.
+    pub(super) fn with_partitions(self) -> Self {
+        const KINDS: [Partitions; 4] =
+            [Partitions::List, Partitions::Range, Partitions::Hash, Partitions::Nested];
+        let partitions = match self.partitions {
+            Partitions::None => KINDS[Random::new(self.seed).below(KINDS.len())],
+            partitions => partitions,
+        };
+        Self { partitions, ..self }
+    }
+
     /// The instances. An alias is a number where the target has one, else a UUID.
     pub(super) fn instances(&self) -> Vec<Instance> {
         let mut random = Random::new(self.seed);

@@ -16,7 +16,7 @@ mod values;
 use crate::support::pgmig::TargetFile;
 use crate::support::replacement::{Replacement, Tenant};
 use crate::support::{Database, Server};
-use case::{Case, Instance, Role, any_case};
+use case::{Case, Instance, Partitions, Role, any_case};
 use pgmig_core::backup::{Backup, Source};
 use pgmig_core::instance::Mapping;
 use pgmig_core::restore::{
@@ -33,10 +33,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use types::{Features, Part, Reading};
 
-/// Rows in all, unless told otherwise.
+/// Rows of all `copy_data` tests together, unless told otherwise.
 const ROWS: usize = 2_000_000;
-/// Cases that they are distributed over.
-const CASES: u32 = 20;
+/// The `copy_data` tests: each strategy, into a table with and without partitions.
+const COPY_TESTS: usize = 4;
+/// Cases that the rows of one test are distributed over.
+const CASES: u32 = 5;
 /// Rows of each case with INSERT statements, of which a server takes less.
 const INSERTED_ROWS: usize = 4_000;
 const INSERT_CASES: u32 = 6;
@@ -45,11 +47,35 @@ const INSERT_CASES: u32 = 6;
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/generated.txt");
 
 #[test]
-fn copy_data() {
+fn copy_data_by_swap() {
+    copy_data(StrategyMode::Swap, false);
+}
+
+#[test]
+fn copy_data_by_swap_into_partitions() {
+    copy_data(StrategyMode::Swap, true);
+}
+
+#[test]
+fn copy_data_in_place() {
+    copy_data(StrategyMode::InPlace, false);
+}
+
+#[test]
+fn copy_data_in_place_into_partitions() {
+    copy_data(StrategyMode::InPlace, true);
+}
+
+#[track_caller]
+fn copy_data(strategy: StrategyMode, partitioned: bool) {
     let rows =
         std::env::var("PGMIG_GENERATED_ROWS").map_or(ROWS, |rows| rows.parse().expect("a number of rows"));
+    let rows = rows.div_ceil(COPY_TESTS);
     let per_case = rows.div_ceil(usize::try_from(CASES).unwrap());
-    let compared = check_cases(CASES, per_case, |case| case.clone());
+    let compared = check_cases(CASES, per_case, |case| {
+        let case = case.clone().for_strategy(strategy);
+        if partitioned { case.with_partitions() } else { Case { partitions: Partitions::None, ..case } }
+    });
     println!("{compared} rows compared");
     assert!(compared >= rows);
 }
@@ -130,7 +156,7 @@ fn restore(case: &Case, archive: &Path, target: &Database, directory: &Path) -> 
         TargetConfig::from_yaml(&yaml, "postgres.yaml".as_ref(), &TargetEnvironment::default()).unwrap();
     let mut options = RestoreOptions::new(Instances::Map(mapping));
     options.erase = Erase::Allow;
-    options.strategy = if case.seed.is_multiple_of(2) { StrategyMode::Swap } else { StrategyMode::InPlace };
+    options.strategy = case.strategy();
     let source = Source::File(archive.to_owned());
     let restored = tokio::runtime::Runtime::new().unwrap().block_on(async {
         let backup = Backup::open(source, Some(profile)).await?;

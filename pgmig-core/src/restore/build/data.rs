@@ -108,7 +108,7 @@ impl Build {
             encoding: None,
             create_large_objects: self.known.plan.large_objects_made == 0,
             watch: Watch {
-                config: setup.config.clone(),
+                config: setup.admin.clone(),
                 database: setup.database.clone(),
                 application: setup.application.clone(),
             },

@@ -23,8 +23,8 @@ impl Build {
         schema: TargetSchema,
         executor: &mut Executor,
     ) -> Result<Prepared> {
-        executor.become_role(self.strongest()).await?;
-        let lifted = Lifted::lift(&mut executor.session, self.known.facts.is_superuser, &schema).await?;
+        let is_superuser = self.known.facts.login_is_superuser;
+        let lifted = Lifted::lift(executor, self.strongest(), is_superuser, &schema).await?;
         self.empty(executor, &schema).await?;
         // Sequences have the archive's values before the rows come: triggers that fire for these may take more.
         let values = std::mem::take(&mut self.known.plan.data_last);
@@ -57,8 +57,7 @@ impl Build {
         for task in &self.known.plan.privileges {
             executor.run(task).await?;
         }
-        executor.become_role(self.strongest()).await?;
-        lifted.finish(&mut executor.session).await?;
+        lifted.finish(executor, self.strongest()).await?;
         self.failpoints.pass(Step::Privileges)?;
         Ok(())
     }

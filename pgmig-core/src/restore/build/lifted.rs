@@ -3,6 +3,8 @@
 
 use crate::error::Result;
 use crate::restore::error::RestoreError;
+use crate::restore::executor::Executor;
+use crate::restore::plan::RunAs;
 use crate::restore::target_schema::find::TargetSchema;
 use crate::restore::target_schema::triggers::{InsertTrigger, USER_TABLES};
 use crate::server::TargetError;
@@ -33,15 +35,18 @@ struct ForeignKey {
 impl Lifted {
     /// Lifts everything but the triggers that are to fire.
     pub(crate) async fn lift(
-        session: &mut Session,
+        executor: &mut Executor,
+        run_as: &RunAs,
         is_superuser: bool,
         schema: &TargetSchema,
     ) -> Result<Self> {
         let mut lifted = Self::default();
         // Event triggers would fire on every statement here; only a superuser can have made them.
         if is_superuser {
-            lifted.event_triggers(session).await?;
+            lifted.event_triggers(executor.superusers().await?).await?;
         }
+        executor.become_role(run_as).await?;
+        let session = &mut executor.session;
         lifted.triggers(session, &schema.fired).await?;
         lifted.rules(session).await?;
         lifted.foreign_keys(session, schema).await?;
@@ -195,9 +200,13 @@ impl Lifted {
     }
 
     /// Sets the rest back, the event triggers when all else is done.
-    pub(crate) async fn finish(self, session: &mut Session) -> Result<()> {
-        Self::run(&self.row_security, session).await?;
-        Self::run(&self.event_triggers, session).await
+    pub(crate) async fn finish(self, executor: &mut Executor, run_as: &RunAs) -> Result<()> {
+        executor.become_role(run_as).await?;
+        Self::run(&self.row_security, &mut executor.session).await?;
+        if self.event_triggers.is_empty() {
+            return Ok(());
+        }
+        Self::run(&self.event_triggers, executor.superusers().await?).await
     }
 
     async fn run(statements: &[String], session: &mut Session) -> Result<()> {

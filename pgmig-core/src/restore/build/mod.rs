@@ -5,6 +5,7 @@ mod binary_ids;
 pub(crate) mod commit_guard;
 mod data;
 mod empty;
+mod extensions;
 mod into_target_schema;
 mod late_instances;
 mod lifted;
@@ -15,13 +16,13 @@ mod public_schema;
 mod rules;
 mod script_stream;
 mod sequences;
+mod settle;
 mod tool_locks;
 mod upgrade;
 mod verify;
 
 use crate::archive::Archive;
 use crate::error::Result;
-use crate::migrations;
 use crate::progress::Step;
 use crate::restore::build::commit_guard::Guard;
 use crate::restore::catalogs::schema;
@@ -34,6 +35,7 @@ use crate::restore::options::{Instances, RestoreOptions};
 use crate::restore::plan::RunAs;
 use crate::restore::preflight::Known;
 use crate::restore::preflight::upgrade_path::Upgrade;
+use crate::restore::state::State;
 use crate::restore::target_schema::TargetSchema;
 use crate::rewrite::Rules;
 use crate::server::TargetConfig;
@@ -47,10 +49,16 @@ use std::sync::Arc;
 
 /// Everything that it takes to build the staging database.
 pub(crate) struct Build {
+    /// For sessions that run code of the archive or of the target.
     pub(crate) config: TargetConfig,
+    /// For sessions that run pgmig's own statements only: `su_username`'s.
+    pub(crate) admin: TargetConfig,
+    /// Whether a superuser's session beside those makes what only a superuser can make.
+    pub(crate) has_superuser_beside: bool,
     /// The staging database.
     pub(crate) database: String,
     pub(crate) target: String,
+    pub(crate) target_oid: u32,
     pub(crate) application: String,
     pub(crate) failpoints: Failpoints,
     pub(crate) options: RestoreOptions,
@@ -61,6 +69,8 @@ pub(crate) struct Build {
     pub(crate) target_objects: Option<Objects>,
     /// In place: what makes a commit fail until all of the archive has been restored.
     pub(crate) guard: Option<Guard>,
+    /// In place: what belongs to the target database and to `username`, at the beginning of the transaction.
+    pub(crate) state: Option<State>,
 }
 
 /// Into whose schema the rows go, and what was done beforehand for that.
@@ -152,6 +162,10 @@ impl Build {
             sessions.open_others(setup).await?;
         }
         analyze(sessions.all(), self.strongest()).await?;
+        // After every statement of ours: they would fire on it.
+        for task in &self.known.plan.event_triggers {
+            sessions.lead.run(task).await?;
+        }
         self.failpoints.pass(Step::Analyze)?;
         Ok(())
     }
@@ -161,12 +175,13 @@ impl Build {
         &self,
         archive: &mut Archive,
         executor: &mut Executor,
-        journal: &Journal,
+        journal: &mut Journal,
     ) -> Result<Prepared> {
         // What is planned need not be kept twice: of many thousand tables it is many MiB.
         if archive.has_all_entries() {
             archive.forget_statements();
         }
+        self.make_extensions(executor, journal).await?;
         let opened_public = self.open_public(executor).await?;
         self.tasks(executor, journal, &self.known.plan.pre_data, Step::PreData).await?;
         executor.run_all(&self.known.plan.data_first.iter().collect::<Vec<_>>()).await?;
@@ -191,9 +206,6 @@ impl Build {
 
         executor.become_role(&RunAs::Superuser).await?;
         verify::objects(&mut executor.session, &self.known.plan.expected).await?;
-        for task in &self.known.plan.event_triggers {
-            executor.run(task).await?;
-        }
         journal.report.ddl_replacements = sessions.replaced();
         let executor = &mut sessions.lead;
         self.settle(executor).await?;
@@ -211,20 +223,13 @@ impl Build {
         Ok(())
     }
 
-    /// Where one transaction holds everything: all of the archive has been restored, so checks that wait for the commit
-    /// are made now, and nothing of the archive runs any more that could commit early.
-    async fn settle(&mut self, executor: &mut Executor) -> Result<()> {
-        let Some(guard) = self.guard.take() else { return Ok(()) };
-        executor.become_role(&RunAs::Owner).await?;
-        guard.lift(&mut executor.session).await?;
-        Ok(migrations::settle_constraints(executor.session.conn()).await?)
-    }
-
     pub(crate) fn setup(&self, archive: &Archive) -> Setup {
         let strings =
             if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
         Setup {
             config: self.config.clone(),
+            admin: self.admin.clone(),
+            has_superuser_beside: self.has_superuser_beside,
             database: self.database.clone(),
             application: self.application.clone(),
             strings,
@@ -246,9 +251,9 @@ impl Build {
         let wanted = setup.jobs.get();
         if admitted < wanted {
             journal.notice(format!(
-                "the server admits {admitted} of the {wanted} connections that --jobs asks for (max_connections, or \
-                 the connection limit of {}); the restore goes on with {admitted}",
-                quote_ident(self.config.su_username())
+                "the server admits {admitted} of the {wanted} connections that RestoreOptions::jobs asks for \
+                 (max_connections, or the connection limit of {}); the restore goes on with {admitted}",
+                quote_ident(self.admin.su_username())
             ));
         }
         Ok(())
@@ -256,7 +261,12 @@ impl Build {
 
     /// The most privileged role that pgmig can act as: the superuser, else `username`, which owns everything restored.
     pub(crate) fn strongest(&self) -> &'static RunAs {
-        if self.known.facts.is_superuser { &RunAs::Superuser } else { &RunAs::Owner }
+        if self.sessions_are_superusers() { &RunAs::Superuser } else { &RunAs::Owner }
+    }
+
+    /// Whether the sessions that fill the database are a superuser's.
+    pub(crate) fn sessions_are_superusers(&self) -> bool {
+        self.known.facts.login_is_superuser && !self.has_superuser_beside
     }
 
     pub(crate) fn rules(&self) -> Option<Arc<Rules>> {

@@ -23,6 +23,14 @@ impl Build {
         {
             let everyone =
                 self.known.facts.database.available.get(name).is_some_and(|extension| extension.for_everyone);
+            if !everyone && self.has_superuser_beside {
+                journal.warn(format!(
+                    "the target has the extension {0}, which the archive lacks, and it was not created again: a superuser makes \
+                     it only before an archive that is not trusted; RestoreOptions::allow_extensions {0} lets it, but not with a stream",
+                    quote_ident(name)
+                ));
+                continue;
+            }
             executor.become_role(if everyone { &RunAs::Owner } else { &RunAs::Superuser }).await?;
             match create_again(executor, name, schema).await {
                 Ok(_) => journal.notice(format!(

@@ -3,7 +3,6 @@
 use super::Build;
 use crate::error::Result;
 use crate::restore::executor::Executor;
-use crate::restore::plan::RunAs;
 use crate::sql::{quote_ident, quote_literal};
 
 impl Build {
@@ -15,16 +14,16 @@ impl Build {
             return Ok(false);
         }
         let doing = "let username create objects in schema public";
-        executor.become_role(&RunAs::Superuser).await?;
         let sql = format!(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public' \
              AND NOT pg_catalog.has_schema_privilege({}, oid, 'CREATE'))",
             quote_literal(self.config.username())
         );
-        let is_closed = executor.session.holds(&sql, doing).await?;
+        let session = executor.superusers().await?;
+        let is_closed = session.holds(&sql, doing).await?;
         if is_closed {
             let owner = quote_ident(self.config.username());
-            executor.session.execute(&format!("GRANT CREATE ON SCHEMA public TO {owner}"), doing).await?;
+            session.execute(&format!("GRANT CREATE ON SCHEMA public TO {owner}"), doing).await?;
         }
         Ok(is_closed)
     }
@@ -32,9 +31,8 @@ impl Build {
     /// Takes back what [`Build::open_public`] granted.
     pub(super) async fn close_public(&self, executor: &mut Executor, was_granted: bool) -> Result<()> {
         if was_granted {
-            executor.become_role(&RunAs::Superuser).await?;
             let sql = format!("REVOKE CREATE ON SCHEMA public FROM {}", quote_ident(self.config.username()));
-            executor.session.execute(&sql, "close schema public again").await?;
+            executor.superusers().await?.execute(&sql, "close schema public again").await?;
         }
         Ok(())
     }

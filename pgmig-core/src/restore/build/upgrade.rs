@@ -42,7 +42,7 @@ impl Build {
         };
         if let Upgrade::NotWanted = upgrade {
             journal.notice(
-                "the archive's schema was restored as it is, without an upgrade (--schema archive)"
+                "the archive's schema was restored as it is, without an upgrade (SchemaMode::Archive)"
                     .to_owned(),
             );
             return Ok(self.failpoints.pass(Step::Upgrade)?);
@@ -138,7 +138,7 @@ impl Build {
         if differences.is_empty() {
             return Ok(());
         }
-        let (history, advice) = (obstacle.in_brackets(), obstacle.advice());
-        Err(Refusal::UnknownHistory { history, advice, differences, is_foreseen: false }.into())
+        let (history, remedy) = (obstacle.in_brackets(), obstacle.remedy());
+        Err(Refusal::UnknownHistory { history, remedy, differences, is_foreseen: false }.into())
     }
 }

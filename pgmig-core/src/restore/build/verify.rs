@@ -144,12 +144,17 @@ impl Build {
         loaded: &Loaded,
     ) -> Result<()> {
         // The archive may have taken their owner's right to read large objects.
-        executor.become_role(self.strongest()).await?;
+        let session = if self.known.facts.login_is_superuser && !executor.session.is_one_transaction() {
+            executor.superusers().await?
+        } else {
+            executor.become_role(self.strongest()).await?;
+            &mut executor.session
+        };
         let objects = loaded.large_objects;
         // A dump of definitions only makes large objects, and has nothing to fill them with.
         let has_contents = !self.known.plan.large_objects.is_empty();
         let count = if has_contents { objects.objects } else { self.known.plan.large_objects_made };
-        large_objects(&mut executor.session, count, objects.bytes).await?;
+        large_objects(session, count, objects.bytes).await?;
         if !loaded.leftovers.is_empty() {
             let fault = |(table, count): &(String, u64)| {
                 format!("table {table}: {count} instance IDs were left that should have been replaced")
@@ -167,11 +172,12 @@ impl Build {
         executor: &mut Executor,
         profile: &Profile,
     ) -> Result<Vec<Instance>> {
-        if self.known.facts.is_superuser {
+        if self.sessions_are_superusers() {
             executor.become_role(&RunAs::Superuser).await?;
             return instances::instances_of(&mut executor.session, profile).await;
         }
         let doing = "read the restored instances";
+        executor.become_role(&RunAs::Owner).await?;
         let forced = self.forced_tables(executor).await?;
         executor.session.begin(doing).await?;
         for table in &forced {

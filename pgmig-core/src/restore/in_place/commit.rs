@@ -131,6 +131,12 @@ fn going_on(session: &OtherSession) -> String {
     )
 }
 
+/// The query that tells how a transaction ended.
+pub(super) fn xact_status(server_version: i32, xid: &str) -> String {
+    let function = if server_version >= 130_000 { "pg_xact_status" } else { "txid_status" };
+    format!("SELECT pg_catalog.{function}('{xid}')")
+}
+
 /// The query that reports how the transaction ended.
 struct Outcome {
     query: String,
@@ -140,8 +146,7 @@ struct Outcome {
 impl Outcome {
     fn of(session: &Session) -> Self {
         let xid = session.one_transaction().unwrap_or_default();
-        let function = if session.server_version() >= 130_000 { "pg_xact_status" } else { "txid_status" };
-        Self { query: format!("SELECT pg_catalog.{function}('{xid}')"), pid: session.backend_pid() }
+        Self { query: xact_status(session.server_version(), xid), pid: session.backend_pid() }
     }
 
     /// Asks until the transaction is committed or aborted. If the server process still waits for a COMMIT that the

@@ -1,6 +1,6 @@
 //! Runs a whole restore with strategy `in-place`.
 
-use super::commit::{commit, make_ready};
+use super::commit::{commit, make_ready, xact_status};
 use super::readers::Relations;
 use crate::archive::Archive;
 use crate::error::Result;
@@ -16,6 +16,7 @@ use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
 use crate::restore::run::{Run, keep_alive};
 use crate::restore::sessions::Waiting;
+use crate::restore::state::{State, Subject, require_unchanged};
 use crate::server::contents::{self, Holdings};
 use crate::server::session::Session;
 use crate::server::{TargetError, catalog};
@@ -45,14 +46,28 @@ pub(crate) struct InPlaceRestore {
     run: Run,
     /// The names of the relations and functions that the target held.
     relations: Relations,
+    /// The ID of the transaction.
+    transaction: Option<String>,
+    /// What belongs to the target database and to `username`, at its beginning.
+    state: Option<State>,
 }
 
 impl InPlaceRestore {
     pub(crate) fn new(run: Run) -> Self {
-        Self { run, relations: Relations::default() }
+        Self { run, relations: Relations::default(), transaction: None, state: None }
     }
 
     pub(crate) async fn execute(mut self, build: Build, archive: Archive) -> Result<RestoreReport> {
+        let restored = match self.lock_and_restore(build, archive).await {
+            Err(error) => Err(self.run.with_changes(error).await),
+            restored => restored,
+        };
+        self.run.end_login().await;
+        restored?;
+        Ok(self.run.report())
+    }
+
+    async fn lock_and_restore(&mut self, build: Build, archive: Archive) -> Result<()> {
         self.run.lock().await?;
         // Left by runs with strategy `swap`.
         self.run.clean_leftovers().await?;
@@ -65,6 +80,10 @@ impl InPlaceRestore {
             () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
         };
         let restored = match restored {
+            Ok(session) => self.require_same_state(session).await,
+            failed => failed,
+        };
+        let restored = match restored {
             Ok(session) => tokio::select! {
                 ready = make_ready(&mut self.run, session, &self.relations) => ready,
                 () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
@@ -75,7 +94,7 @@ impl InPlaceRestore {
             Ok(session) => session,
             Err(error) => {
                 self.end(pid).await;
-                return Err(error);
+                return Err(self.look_after(error).await);
             }
         };
         // From here on it is too late to interrupt the restore.
@@ -83,13 +102,12 @@ impl InPlaceRestore {
         if !matches!(committed, Ok(()) | Err(crate::Error::Restore(RestoreError::CommitUnknown { .. }))) {
             self.end(pid).await;
         }
-        committed?;
-        Ok(self.run.report())
+        committed
     }
 
     async fn open(&self) -> Result<Session> {
-        let Run { config, target, application, .. } = &self.run;
-        let mut session = Session::open(config, &target.name, application).await?;
+        let Run { target, application, .. } = &self.run;
+        let mut session = Session::open(self.run.archive_config(), &target.name, application).await?;
         session.execute(SETTINGS, "set up the session").await?;
         if session.server_version() >= 140_000 {
             // Some platforms do not support this setting.
@@ -98,13 +116,50 @@ impl InPlaceRestore {
         Ok(session)
     }
 
+    /// The commit must change nothing but the target's contents. Migrations, which are not the archive's, may change more.
+    async fn require_same_state(&self, mut session: Session) -> Result<Session> {
+        // Triggers that wait for the commit fire now.
+        session.execute("SET CONSTRAINTS ALL IMMEDIATE", "check what waits for the commit").await?;
+        let Some(state) = self.state.as_ref().filter(|_| self.run.journal.report.migrations.is_empty())
+        else {
+            return Ok(session);
+        };
+        session.execute("SET search_path = ''", "set search_path").await?;
+        require_unchanged(&mut session, state, self.subject()).await?;
+        Ok(session)
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        let username = self.run.config.username();
+        Subject { database: self.run.target.oid, username, is_superuser: false }
+    }
+
+    /// Where a statement has ended the transaction: whether anything of it was committed, which only the server can tell.
+    async fn look_after(&mut self, error: crate::Error) -> crate::Error {
+        let crate::Error::Restore(RestoreError::TransactionEnded(culprit)) = error else { return error };
+        let xid = self.transaction.as_deref().unwrap_or_default();
+        let query = xact_status(self.run.control.server_version(), xid);
+        let status = self.run.control.value(&query, "find out how the transaction ended").await;
+        let what = match status.as_deref() {
+            Ok("aborted") => return RestoreError::TransactionEnded(culprit).into(),
+            Ok("committed") => {
+                "a part of the backup is in the target, and what the target held is gone".to_owned()
+            }
+            _ => format!(
+                "whether anything of it was committed is not known; when the server can be reached, this tells: {query} -- \
+                 \"aborted\" means that the target is untouched"
+            ),
+        };
+        RestoreError::CommittedEarly { culprit, what }.into()
+    }
+
     /// Does everything except the commit, and returns the session for it.
     async fn restore(&mut self, mut session: Session, mut build: Build, archive: Archive) -> Result<Session> {
         self.clear(&mut session, &mut build).await?;
-        let Run { control, journal, .. } = &mut self.run;
+        let Run { control, journal, login, .. } = &mut self.run;
         let session = tokio::select! {
             built = build.run_in(session, archive, journal) => built?,
-            lost = keep_alive(control) => return Err(lost.into()),
+            lost = keep_alive(control, login) => return Err(lost.into()),
         };
         self.run.refuse_warnings()?;
         Ok(session)
@@ -137,6 +192,7 @@ impl InPlaceRestore {
     /// Returns false, with nothing changed, if another session is in the way.
     async fn try_to_clear(&mut self, session: &mut Session, build: &mut Build) -> Result<bool> {
         session.begin_one_transaction("begin the restore").await?;
+        self.transaction = session.one_transaction().map(str::to_owned);
         let cleared = self.clear_now(session, build).await;
         match cleared {
             Err(crate::Error::Target(error))
@@ -166,6 +222,9 @@ impl InPlaceRestore {
         require_same_transaction(session, "the clearing of the target").await?;
         session.become_role(Some(&owner)).await?;
         build.guard = Some(Guard::set(session).await?);
+        let state = State::read(session, self.subject()).await?;
+        build.state = Some(state.clone());
+        self.state = Some(state);
         self.run.failpoints.pass(Step::Clear)?;
         Ok(())
     }

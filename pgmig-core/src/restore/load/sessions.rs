@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::restore::executor::Executor;
 use crate::restore::load::bulk::BulkSettings;
 use crate::restore::options::ToastCompression;
+use crate::restore::superuser_session::SuperuserSession;
 use crate::rewrite::Rules;
 use crate::server::connect::has_no_slot;
 use crate::server::session::Session;
@@ -15,7 +16,12 @@ use std::sync::Arc;
 
 /// How sessions on the staging database are made.
 pub(crate) struct Setup {
+    /// For sessions that run code of the archive.
     pub(crate) config: TargetConfig,
+    /// For sessions that do not: `su_username`'s.
+    pub(crate) admin: TargetConfig,
+    /// Whether a superuser's session beside those makes what only a superuser can make.
+    pub(crate) has_superuser_beside: bool,
     /// The staging database.
     pub(crate) database: String,
     pub(crate) application: String,
@@ -83,7 +89,7 @@ impl Sessions {
         }
         if refused && let Some(executor) = self.others.pop() {
             self.replaced += executor.replaced;
-            executor.session.close().await;
+            executor.close().await;
         }
         Ok(self.others.len() + 1)
     }
@@ -92,7 +98,7 @@ impl Sessions {
     pub(crate) async fn dismiss_others(&mut self) {
         let others = std::mem::take(&mut self.others);
         self.replaced += others.iter().map(|executor| executor.replaced).sum::<u64>();
-        join_all(others.into_iter().map(|executor| executor.session.close())).await;
+        join_all(others.into_iter().map(Executor::close)).await;
     }
 
     /// All of them.
@@ -107,7 +113,7 @@ impl Sessions {
 
     /// Says good-bye to the server.
     pub(crate) async fn close(self) {
-        let sessions = self.others.into_iter().chain([self.lead]).map(|executor| executor.session.close());
+        let sessions = self.others.into_iter().chain([self.lead]).map(Executor::close);
         join_all(sessions).await;
     }
 }
@@ -118,6 +124,10 @@ impl Setup {
         if self.unqualified {
             sql.push_str("SET search_path = public, pg_catalog;");
         }
-        Executor::new(session, self.config.username(), self.strings, self.rules.clone(), &sql).await
+        let superuser = self
+            .has_superuser_beside
+            .then(|| SuperuserSession::new(&self.admin, &self.database, &self.application));
+        let owner = self.config.username();
+        Executor::new(session, superuser, owner, self.strings, self.rules.clone(), &sql).await
     }
 }

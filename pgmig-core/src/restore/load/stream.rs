@@ -72,6 +72,8 @@ pub(crate) struct Reading {
     pub(crate) places: Arc<HashMap<DumpId, usize>>,
     pub(crate) large_objects: Vec<DumpId>,
     pub(crate) strings: StandardStrings,
+    /// Tables that INSERT statements of a partition may name.
+    pub(crate) partitioned: Arc<HashSet<QualifiedName>>,
     pub(crate) rewriting: Option<Rewriting>,
     /// Tables with INSERT statements whose rows go to another table: from a partition to the root of its tree.
     pub(crate) redirected: Arc<HashMap<DumpId, Redirect>>,
@@ -411,6 +413,7 @@ impl Reading {
             places: Arc::new(places.collect()),
             large_objects: plan.large_objects.clone(),
             strings,
+            partitioned: Arc::clone(&plan.partitioned),
             rewriting: None,
             redirected: Arc::default(),
             discovery: None,
@@ -424,6 +427,7 @@ impl Reading {
             places: Arc::clone(&self.places),
             large_objects: Vec::new(),
             strings: self.strings,
+            partitioned: Arc::clone(&self.partitioned),
             rewriting: self.rewriting.clone(),
             redirected: Arc::clone(&self.redirected),
             discovery: None,

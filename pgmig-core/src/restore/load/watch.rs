@@ -12,7 +12,7 @@ use tokio::time::sleep;
 /// How long sending one message may take before pgmig asks the server for the reason.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The connection settings with which pgmig asks about its loading sessions.
+/// The connection settings with which pgmig asks about its loading sessions: those of `su_username`, to which the server shows them.
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) config: TargetConfig,

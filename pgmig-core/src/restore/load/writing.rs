@@ -10,7 +10,6 @@ use crate::copy::{CopyOptions, CopyStatement};
 use crate::error::Result;
 use crate::progress::{Event, Step};
 use crate::restore::error::RestoreError;
-use crate::restore::executor::require_same_transaction;
 use crate::restore::plan::{RowForm, RunAs, TableLoad, TempTable};
 use crate::server::TargetError;
 use crate::sql::{QualifiedName, quote_literal};
@@ -67,7 +66,9 @@ impl Worker<'_, '_> {
     /// Commits the loaded rows; no other work may rely on them before.
     pub(crate) async fn commit(&mut self) -> Result<()> {
         if std::mem::take(&mut self.in_transaction) {
+            self.executor.require_unchanged("code that runs when rows are loaded").await?;
             self.executor.session.commit_part("commit the rows").await?;
+            self.executor.take_back().await?;
         }
         for number in std::mem::take(&mut self.pending) {
             self.crew.leave(number)?;
@@ -120,6 +121,9 @@ impl Worker<'_, '_> {
     /// Opens a transaction, unless one is open. Only pgmig writes, so a failure undoes no more than it must.
     async fn begin(&mut self, load: &TableLoad, doing: &str) -> Result<()> {
         self.executor.become_role(&load.run_as).await?;
+        if load.run_as == RunAs::Superuser {
+            self.executor.lend(load.destination(self.crew.work.roots)).await?;
+        }
         if !self.in_transaction {
             self.executor.session.begin_part(doing).await?;
             self.in_transaction = true;
@@ -175,7 +179,9 @@ impl Worker<'_, '_> {
         let stays = *load.destination(self.crew.work.roots) == load.table;
         // In the target itself, readers with an older snapshot would see frozen rows.
         let is_staged = !self.executor.session.is_one_transaction();
-        is_staged && share == Share::Whole && copied && stays && load.into.is_none()
+        // To empty a table of an extension takes a right that `username` is not given.
+        let is_own = load.run_as == RunAs::Owner;
+        is_staged && is_own && share == Share::Whole && copied && stays && load.into.is_none()
     }
 
     /// The table into which the rows finally go, and the COPY statement.
@@ -296,7 +302,7 @@ impl Worker<'_, '_> {
             let sql = self.in_utf8(sql, &doing).await?;
             let done = self.executor.session.execute(&sql, &doing).await;
             let rows = active.acknowledge(done.map_err(TargetError::without_message)?);
-            require_same_transaction(&mut self.executor.session, &name).await?;
+            self.executor.require_unchanged(&name).await?;
             work.progress.event(&Event::TableRows { table: &name, rows, bytes: active.bytes_taken() });
             work.failpoints.pass(Step::Data)?;
         }

@@ -5,12 +5,7 @@ use crate::sql::QualifiedName;
 
 /// The name of the object, with its schema if it has one.
 pub(crate) fn qualified_name(entry: &Entry) -> QualifiedName {
-    let name = entry.tag.to_str().unwrap_or_default();
-    match entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).filter(|schema| !schema.is_empty())
-    {
-        Some(schema) => QualifiedName::new(schema, name),
-        None => QualifiedName::unqualified(name),
-    }
+    entry.qualified_name()
 }
 
 /// The statements of the entry; `None` if it has none.

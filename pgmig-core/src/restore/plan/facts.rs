@@ -2,6 +2,7 @@
 
 use super::not_ours::NotOurs;
 use super::roles::Roles;
+use super::untrusted::Trust;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The facts about the cluster, and about the database before anything is restored.
@@ -12,6 +13,8 @@ pub(crate) struct Facts {
     /// The role that connects.
     pub(crate) login: String,
     /// Whether it is a superuser.
+    pub(crate) login_is_superuser: bool,
+    /// Whether a superuser makes what only a superuser can make.
     pub(crate) is_superuser: bool,
     /// Whether `username` owns schema public, directly or through a role.
     pub(crate) owner_owns_public: bool,
@@ -23,6 +26,10 @@ pub(crate) struct Facts {
     pub(crate) tablespaces: BTreeSet<String>,
     /// The database to restore into.
     pub(crate) database: EmptyDatabase,
+    /// How far the archive is trusted.
+    pub(crate) trust: Trust,
+    /// The server's own time zone, if pgmig can read it.
+    pub(crate) time_zone: Option<String>,
 }
 
 /// An extension that the server has.

@@ -8,18 +8,21 @@
 pub(crate) mod entry;
 pub(crate) mod expected;
 pub(crate) mod facts;
+mod hand_over;
 pub(crate) mod kinds;
 mod locks;
 mod not_ours;
 pub(crate) mod partial;
 mod pass;
 pub(crate) mod planner;
+mod psql_text;
 pub(crate) mod roles;
 pub(crate) mod script;
 mod superuser;
 mod table_load;
 mod task;
 pub(crate) mod transaction_control;
+pub(crate) mod untrusted;
 mod words;
 
 pub(crate) use facts::Facts;
@@ -29,18 +32,29 @@ pub(crate) use task::{EntrySettings, EntryStep, RunAs, Task};
 use crate::archive::{Archive, DumpId};
 use crate::progress::Notice;
 use crate::restore::refusal::Refusal;
+use crate::sql::QualifiedName;
 use expected::Expected;
 use planner::Planner;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use untrusted::{PlannedExtension, Trust};
 
 /// The whole restore.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
+    /// Made before all else, from parsed names.
+    pub(crate) extensions: Vec<PlannedExtension>,
+    /// Schemas of the archive that are made with these.
+    pub(crate) extension_schemas: BTreeSet<String>,
+    /// The entries that these come from.
+    pub(crate) first: Vec<Task>,
     pub(crate) pre_data: Vec<Task>,
     /// Entries of section data that come before the rows: they make large objects, whose contents are data.
     pub(crate) data_first: Vec<Task>,
     /// Shared with the threads that read the rows.
     pub(crate) tables: Arc<Vec<TableLoad>>,
+    /// Tables of the archive whose rows are in partitions: data of a partition may be inserted into them.
+    pub(crate) partitioned: Arc<HashSet<QualifiedName>>,
     /// Entries that own a block of large objects.
     pub(crate) large_objects: Vec<DumpId>,
     /// The number of large objects that entries make. If it is 0, each large object is made when its contents come: in
@@ -62,8 +76,12 @@ pub(crate) struct Plan {
 impl Plan {
     /// Every entry's statements.
     pub(crate) fn tasks(&self) -> impl Iterator<Item = &Task> {
-        let Self { pre_data, data_first, data_last, post_data, privileges, last, event_triggers, .. } = self;
-        [pre_data, data_first, data_last, post_data, privileges, last, event_triggers].into_iter().flatten()
+        let Self {
+            first, pre_data, data_first, data_last, post_data, privileges, last, event_triggers, ..
+        } = self;
+        [first, pre_data, data_first, data_last, post_data, privileges, last, event_triggers]
+            .into_iter()
+            .flatten()
     }
 
     /// Plans the restore of `archive`, whose texts must be UTF-8.
@@ -73,7 +91,15 @@ impl Plan {
     /// A [`Refusal`] if the archive is a partial one or holds rows of foreign tables; or if only a superuser can create
     /// some entry, and pgmig does not connect as one.
     pub(crate) fn new(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
-        Planner::plan(archive, facts)
+        match Planner::plan(archive, facts) {
+            // In a transaction of `username`'s no superuser makes anything.
+            Err(Refusal::NeedsSuperuser { entries, .. })
+                if facts.trust != Trust::Full && facts.login_is_superuser =>
+            {
+                Err(Refusal::NeedsTrust { entries, is_swap: false })
+            }
+            plan => Ok(untrusted::restrict(plan?, archive, facts)?.with_partitioned(archive)),
+        }
     }
 
     /// Plans the restore of the contents of `archive` into tables that exist. Its own definitions are not restored.
@@ -82,6 +108,11 @@ impl Plan {
     ///
     /// A [`Refusal`] if the archive holds rows of foreign tables.
     pub(crate) fn of_contents(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
-        Planner::plan_contents(archive, facts)
+        Ok(Planner::plan_contents(archive, facts)?.with_partitioned(archive))
+    }
+
+    fn with_partitioned(mut self, archive: &Archive) -> Self {
+        self.partitioned = Arc::new(planner::rows::partitioned_tables(archive));
+        self
     }
 }

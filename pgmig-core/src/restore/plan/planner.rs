@@ -3,7 +3,7 @@
 mod grants;
 mod large_objects;
 mod rights;
-mod rows;
+pub(crate) mod rows;
 
 use super::entry::{label, qualified_name, sql};
 use super::expected::Expected;

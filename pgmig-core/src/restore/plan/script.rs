@@ -6,16 +6,54 @@ use crate::error::Result;
 use crate::restore::error::RestoreError;
 use crate::restore::plan::facts::EmptyDatabase;
 use crate::restore::plan::roles::Roles;
-use crate::restore::plan::{EntrySettings, Facts, Plan, RowForm, RunAs, TableLoad, Task};
-use crate::sql::{
-    InsertStatement, Lexer, SqlError, StandardStrings, StatementSplitter, TokenKind, quote_ident,
-    quote_literal,
-};
+use crate::restore::plan::untrusted::Trust;
+use crate::restore::plan::{EntrySettings, Facts, Plan, RowForm, RunAs, TableLoad, Task, psql_text};
+use crate::sql::{InsertStatement, SqlError, StandardStrings, StatementSplitter, quote_ident, quote_literal};
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
+use uuid::Uuid;
 
 /// How much is unpacked at a time, and how much of a large object one call of `lowrite` takes.
 const PIECE_BYTES: usize = 16 * 1024;
+
+/// Encodings, by the server's names, whose multibyte characters have no ASCII bytes. In others, psql may take a part of a
+/// character for a backslash or a quote. Another spelling of a name counts as another encoding.
+const ASCII_SAFE: [&str; 34] = [
+    "SQL_ASCII",
+    "UTF8",
+    "EUC_JP",
+    "EUC_CN",
+    "EUC_KR",
+    "EUC_TW",
+    "EUC_JIS_2004",
+    "LATIN1",
+    "LATIN2",
+    "LATIN3",
+    "LATIN4",
+    "LATIN5",
+    "LATIN6",
+    "LATIN7",
+    "LATIN8",
+    "LATIN9",
+    "LATIN10",
+    "WIN1250",
+    "WIN1251",
+    "WIN1252",
+    "WIN1253",
+    "WIN1254",
+    "WIN1255",
+    "WIN1256",
+    "WIN1257",
+    "WIN1258",
+    "WIN866",
+    "WIN874",
+    "KOI8R",
+    "KOI8U",
+    "ISO_8859_5",
+    "ISO_8859_6",
+    "ISO_8859_7",
+    "ISO_8859_8",
+];
 
 /// As for every session of a restore.
 const SETTINGS: &str = "\
@@ -34,24 +72,29 @@ SET search_path = '';
 /// entries in the order of a restore, without owners, and what is left out as a comment. All roles and tablespaces
 /// that it names are taken to be there. Reads the archive once, in its own order, so that it may be a stream.
 ///
-/// A script of a hostile archive is as dangerous as the archive; but it holds no commands of psql.
+/// For the server, the script of a hostile archive is as dangerous as the archive. psql runs no backslash command of the
+/// archive. A psql that does not know `\restrict` stops there, before the archive's first statement.
 ///
 /// # Errors
 ///
-/// An archive that a restore would refuse (a partial one, say) or that is damaged; texts that are not UTF-8; whatever
-/// `out` says.
+/// An archive that a restore would refuse (a partial one, say) or that is damaged; texts that are not UTF-8, or that psql
+/// may read differently from the server; errors of `out`.
 pub fn script(archive: &mut Archive, out: &mut dyn Write) -> Result<()> {
     check_texts(archive)?;
     let plan = Plan::new(archive, &assumed(archive))?;
     let strings =
         if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
-    let mut script = Script { out, strings, settings: EntrySettings::default() };
-    script.head(archive, &plan)?;
+    let encoding = archive.encoding().map(ToOwned::to_owned);
+    let mut script = Script { out, strings, encoding, settings: EntrySettings::default() };
+    // Two random UUIDs: the archive cannot contain the key.
+    let key = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    script.head(&plan, &key)?;
     script.tasks(plan.pre_data.iter().chain(&plan.data_first))?;
     script.data(archive, &plan)?;
     for tasks in [&plan.data_last, &plan.post_data, &plan.privileges, &plan.last, &plan.event_triggers] {
         script.tasks(tasks)?;
     }
+    script.line(&format!("\n\\unrestrict {key}"))?;
     Ok(script.out.flush().map_err(RestoreError::Output)?)
 }
 
@@ -76,6 +119,7 @@ fn assumed(archive: &Archive) -> Facts {
     Facts {
         server_version: i32::MAX,
         login: "postgres".to_owned(),
+        login_is_superuser: true,
         is_superuser: true,
         owner_owns_public: true,
         owner_is_superuser: true,
@@ -85,23 +129,43 @@ fn assumed(archive: &Archive) -> Facts {
             extensions: BTreeSet::from(["plpgsql".to_owned()]),
             ..EmptyDatabase::default()
         },
+        trust: Trust::Full,
+        time_zone: None,
     }
 }
 
 struct Script<'a> {
     out: &'a mut dyn Write,
     strings: StandardStrings,
+    encoding: Option<String>,
     /// What was set last.
     settings: EntrySettings,
 }
 
 impl Script<'_> {
     fn line(&mut self, text: &str) -> Result<()> {
-        Ok(writeln!(self.out, "{text}").map_err(RestoreError::Output)?)
+        self.bytes(text.as_bytes())?;
+        self.bytes(b"\n")
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         Ok(self.out.write_all(bytes).map_err(RestoreError::Output)?)
+    }
+
+    /// A statement. Earlier statements may have changed the client encoding, by which psql finds the ends of characters.
+    fn statement(&mut self, sql: &[u8]) -> Result<()> {
+        if !sql.is_ascii() {
+            self.set_encoding()?;
+        }
+        self.bytes(sql)?;
+        self.bytes(b"\n")
+    }
+
+    fn set_encoding(&mut self) -> Result<()> {
+        match &self.encoding {
+            Some(encoding) => self.line(&format!("SET client_encoding = {};", quote_literal(encoding))),
+            None => self.line("RESET client_encoding;"),
+        }
     }
 
     /// A comment, on one line whatever is in it.
@@ -110,18 +174,18 @@ impl Script<'_> {
         self.line(&format!("-- {text}"))
     }
 
-    fn head(&mut self, archive: &Archive, plan: &Plan) -> Result<()> {
+    fn head(&mut self, plan: &Plan, key: &str) -> Result<()> {
         self.comment("What pgmig runs to restore this archive under its own instance IDs. For psql, as a superuser, in an empty database.")?;
-        for notice in &plan.notices {
-            self.comment(&notice.text)?;
-        }
+        self.comment(
+            "psql 13.22, 14.19, 15.14, 16.10, 17.6, or later: an older one stops at the command restrict.",
+        )?;
         self.line("\n\\set ON_ERROR_STOP on")?;
+        self.line(&format!("\\restrict {key}\n"))?;
         self.bytes(SETTINGS.as_bytes())?;
-        if let Some(encoding) = archive.encoding() {
-            self.line(&format!("SET client_encoding = {};", quote_literal(encoding)))?;
-        }
+        self.set_encoding()?;
         let on_off = if self.strings == StandardStrings::On { "on" } else { "off" };
-        self.line(&format!("SET standard_conforming_strings = {on_off};"))
+        self.line(&format!("SET standard_conforming_strings = {on_off};"))?;
+        plan.notices.iter().try_for_each(|notice| self.comment(&notice.text))
     }
 
     fn tasks<'t>(&mut self, tasks: impl IntoIterator<Item = &'t Task>) -> Result<()> {
@@ -133,14 +197,14 @@ impl Script<'_> {
         self.comment(&task.label)?;
         self.set(&task.settings)?;
         for (run_as, sql) in &task.statements {
-            self.check(&task.label, sql)?;
-            let sql = sql.trim_end();
-            let end = if sql.ends_with(';') { "" } else { ";" };
-            match run_as {
-                RunAs::Grantor(role) => {
-                    self.line(&format!("SET ROLE {};\n{sql}{end}\nRESET ROLE;", quote_ident(role)))?;
-                }
-                RunAs::Owner | RunAs::Superuser => self.line(&format!("{sql}{end}"))?,
+            let refuse = |reason| RestoreError::Script { entry: task.label.clone(), reason };
+            let statements = psql_text::statements(sql, self.strings).map_err(refuse)?;
+            if let RunAs::Grantor(role) = run_as {
+                self.statement(format!("SET ROLE {};", quote_ident(role)).as_bytes())?;
+            }
+            statements.iter().try_for_each(|statement| self.statement(statement))?;
+            if let RunAs::Grantor(_) = run_as {
+                self.line("RESET ROLE;")?;
             }
         }
         Ok(())
@@ -152,12 +216,12 @@ impl Script<'_> {
         let current = self.settings.tablespace.as_deref().unwrap_or_default();
         if let Some(tablespace) = tablespace.filter(|tablespace| *tablespace != current) {
             let value = if tablespace.is_empty() { String::new() } else { quote_ident(tablespace) };
-            self.line(&format!("SET default_tablespace = {};", quote_literal(&value)))?;
+            self.statement(format!("SET default_tablespace = {};", quote_literal(&value)).as_bytes())?;
             self.settings.tablespace = Some(tablespace.to_owned());
         }
         let method = settings.access_method.as_ref();
         if let Some(method) = method.filter(|method| self.settings.access_method.as_ref() != Some(*method)) {
-            self.line(&format!("SET default_table_access_method = {};", quote_ident(method)))?;
+            self.statement(format!("SET default_table_access_method = {};", quote_ident(method)).as_bytes())?;
             self.settings.access_method = Some(method.clone());
         }
         Ok(())
@@ -168,20 +232,8 @@ impl Script<'_> {
             return Ok(());
         };
         let after = if schema == "pg_catalog" { "" } else { ", pg_catalog" };
-        self.line(&format!("SET search_path = {}{after};", quote_ident(schema)))?;
+        self.statement(format!("SET search_path = {}{after};", quote_ident(schema)).as_bytes())?;
         self.settings.schema = Some(schema.to_owned());
-        Ok(())
-    }
-
-    /// psql would take a backslash outside of strings for the beginning of a command of its own.
-    fn check(&self, label: &str, sql: &str) -> Result<()> {
-        let refuse = |reason: String| RestoreError::Script { entry: label.to_owned(), reason };
-        for token in Lexer::new(sql.as_bytes(), self.strings) {
-            let token = token.map_err(|error| refuse(error.to_string()))?;
-            if token.kind == TokenKind::Symbol(b'\\') {
-                return Err(refuse("its SQL holds a command of psql".to_owned()).into());
-            }
-        }
         Ok(())
     }
 
@@ -207,17 +259,21 @@ impl Script<'_> {
     fn rows(&mut self, table: &TableLoad, copy: &CopyStatement, mut data: DataReader<'_>) -> Result<()> {
         self.line("")?;
         self.comment(&format!("TABLE DATA {}", table.table))?;
-        self.line(&format!("{};", copy.to_sql(&copy.table, &CopyOptions::default())))?;
+        self.statement(format!("{};", copy.to_sql(&copy.table, &CopyOptions::default())).as_bytes())?;
         let broken = |error: crate::copy::CopyError| RestoreError::Data {
             table: table.table.to_string(),
             reason: error.to_string(),
         };
+        let entry = format!("TABLE DATA {}", table.table);
         let mut splitter = RowSplitter::new(EndMarker::Required);
         let (mut piece, mut rows) = (Vec::new(), Vec::new());
         while data.read_into(&mut piece, PIECE_BYTES)? > 0 {
             splitter.push(&piece, &mut rows).map_err(broken)?;
             if copy.has_oids {
                 remove_oids(&mut rows);
+            }
+            if let Some(reason) = ends_copy(&rows) {
+                return Err(RestoreError::Script { entry, reason: reason.to_owned() }.into());
             }
             self.bytes(&rows)?;
             piece.clear();
@@ -235,6 +291,7 @@ impl Script<'_> {
             table: table.table.to_string(),
             reason: error.to_string(),
         };
+        let refuse = |reason| RestoreError::Script { entry: format!("TABLE DATA {}", table.table), reason };
         let mut splitter = StatementSplitter::new(self.strings);
         let mut piece = Vec::new();
         loop {
@@ -249,13 +306,24 @@ impl Script<'_> {
                 // Nothing else than an INSERT gets into the script.
                 let lexed = String::from_utf8_lossy(statement.text);
                 InsertStatement::parse(&lexed, self.strings).map_err(broken)?;
-                self.bytes(statement.text)?;
-                self.bytes(b"\n")?;
+                let text = self.insert(statement.text).map_err(refuse)?;
+                self.statement(&text)?;
             }
             if is_end {
                 return Ok(());
             }
         }
+    }
+
+    fn insert(&self, sql: &[u8]) -> Result<Vec<u8>, String> {
+        let encoding = self.encoding.as_deref().unwrap_or("SQL_ASCII");
+        if !sql.is_ascii() && !ASCII_SAFE.contains(&encoding) {
+            return Err(format!(
+                "its INSERT statements are in encoding {encoding}, in which a part of a character can be a backslash; \
+                 take a backup with pg_dump --encoding=UTF8"
+            ));
+        }
+        psql_text::statement(sql, self.strings)
     }
 
     fn large_objects(&mut self, mut objects: LargeObjectsReader<'_>, makes_them: bool) -> Result<()> {
@@ -276,5 +344,31 @@ impl Script<'_> {
             self.line("SELECT pg_catalog.lo_close(0);")?;
         }
         self.line("COMMIT;")
+    }
+}
+
+/// The reason why psql would misread these whole rows, if there is one.
+fn ends_copy(rows: &[u8]) -> Option<&'static str> {
+    if rows.contains(&0) {
+        return Some("its rows hold a zero byte, at which psql cuts a line off");
+    }
+    let is_line = |at: usize| at.checked_sub(1).is_none_or(|before| rows.get(before) == Some(&b'\n'));
+    let is_end = |marker: &[u8]| memchr::memmem::find_iter(rows, marker).any(is_line);
+    (is_end(b"\\.\n") || is_end(b"\\.\r\n"))
+        .then_some("its rows hold a line that psql takes for the end of the data")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_end_the_data_early_are_found() {
+        for rows in ["\\.\n", "a\n\\.\r\nb\n", "\\.\r\n", "a\0b\n"] {
+            assert!(ends_copy(rows.as_bytes()).is_some(), "{rows:?}");
+        }
+        for rows in ["", "a\\.\n", "\\\\.\n", "\\.a\n", "a\t\\.\nb\n"] {
+            assert_eq!(ends_copy(rows.as_bytes()), None, "{rows:?}");
+        }
     }
 }

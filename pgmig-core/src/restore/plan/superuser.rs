@@ -4,7 +4,7 @@ use super::facts::EmptyDatabase;
 use super::kinds::{self, Creator, Owner};
 use super::words::{significant, words};
 use crate::archive::Entry;
-use crate::sql::{StandardStrings, Token};
+use crate::sql::{StandardStrings, Token, TokenKind};
 
 /// Languages whose functions only a superuser may create (`lanpltrusted` is false): PostgreSQL's own two, and the
 /// untrusted ones that come with it.
@@ -61,9 +61,16 @@ pub(crate) fn is_over_internal(sql: &str, strings: StandardStrings) -> bool {
 
 /// A function in an untrusted language, or a LEAKPROOF one.
 pub(crate) fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
-    let tokens = significant(sql, strings);
+    let tokens = function_attributes(sql, strings);
     let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
-    tokens.iter().any(|token| is(token, "leakproof"))
+    // A type may have this name, and a function may say that it is not.
+    let is_leakproof = |before: &Token| {
+        !["returns", "setof", "not"].iter().any(|word| is(before, word))
+            && before.kind != TokenKind::Symbol(b'.')
+    };
+    tokens
+        .windows(2)
+        .any(|pair| matches!(pair, [before, token] if is(token, "leakproof") && is_leakproof(before)))
         || tokens.windows(2).any(|pair| match pair {
             [keyword, language] if is(keyword, "language") => {
                 let name = sql.get(language.body.clone()).unwrap_or_default().to_ascii_lowercase();
@@ -71,6 +78,27 @@ pub(crate) fn is_privileged_function(sql: &str, strings: StandardStrings) -> boo
             }
             _ => false,
         })
+}
+
+/// What CREATE FUNCTION says of a function outside parentheses, up to its body: no parameter's name, nor a word of the body.
+fn function_attributes(sql: &str, strings: StandardStrings) -> Vec<Token> {
+    let mut depth = 0_u32;
+    let mut attributes = Vec::new();
+    for token in significant(sql, strings) {
+        match token.kind {
+            TokenKind::Symbol(b'(') => depth += 1,
+            TokenKind::Symbol(b')') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let begins_body = ["as", "begin", "return"].iter().any(|word| token.is_word(sql.as_bytes(), word));
+        if depth == 0 && begins_body && !attributes.is_empty() {
+            break;
+        }
+        if depth == 0 {
+            attributes.push(token);
+        }
+    }
+    attributes
 }
 
 #[cfg(test)]
@@ -83,8 +111,17 @@ mod tests {
         assert!(privileged("CREATE FUNCTION f() RETURNS int LANGUAGE c AS '$libdir/x', 'f';"));
         assert!(privileged("CREATE FUNCTION f() RETURNS int LANGUAGE \"plpython3u\" AS $$ return 1 $$;"));
         assert!(privileged("CREATE FUNCTION f() RETURNS int LANGUAGE sql LEAKPROOF AS $$ SELECT 1 $$;"));
-        assert!(!privileged(
-            "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ LANGUAGE c leakproof $$;"
-        ));
+        for sql in [
+            "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ LANGUAGE c leakproof $$;",
+            "CREATE FUNCTION f(leakproof integer, language c) RETURNS int LANGUAGE plpgsql AS $$ x $$;",
+            "CREATE FUNCTION f() RETURNS TABLE(leakproof integer) LANGUAGE sql AS $$ x $$;",
+            "CREATE FUNCTION f() RETURNS public.leakproof LANGUAGE sql AS $$ x $$;",
+            "CREATE FUNCTION f() RETURNS SETOF leakproof LANGUAGE sql NOT LEAKPROOF AS $$ x $$;",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT leakproof FROM t; END;",
+        ] {
+            assert!(!privileged(sql), "{sql}");
+        }
+        assert!(privileged("CREATE FUNCTION f(a int) RETURNS int LANGUAGE c STRICT AS 'x', 'y';"));
+        assert!(privileged("CREATE FUNCTION f(a int) RETURNS int STRICT LEAKPROOF LANGUAGE sql AS 'x';"));
     }
 }

@@ -1,9 +1,12 @@
 //! What is asked of the cluster before a restore is planned, and which rights each strategy takes.
 
 use crate::error::Result;
+use crate::restore::archive_login::ArchiveLogin;
+use crate::restore::options::{RestoreOptions, SchemaMode, Strategy};
 use crate::restore::plan::Facts;
 use crate::restore::plan::facts::{EmptyDatabase, Extension};
 use crate::restore::plan::roles::Roles;
+use crate::restore::plan::untrusted::Trust;
 use crate::server::TargetConfig;
 use crate::server::catalog::{DatabaseFacts, RoleFacts};
 use crate::server::session::Session;
@@ -51,19 +54,37 @@ fn cannot_become_owner(config: &TargetConfig, roles: &RoleFacts) -> Option<Strin
         .then(|| format!("su_username {login} cannot become username {owner} (GRANT that role to it)"))
 }
 
+/// What follows from who runs code of the archive.
+pub(crate) fn restrict(
+    facts: &mut Facts,
+    login: &ArchiveLogin,
+    options: &RestoreOptions,
+    allowed: &[String],
+    strategy: Strategy,
+) {
+    if login.role().is_none() {
+        return;
+    }
+    facts.trust = Trust::Extensions(options.allow_extensions.iter().chain(allowed).cloned().collect());
+    // In the one transaction, and in a copy of the target, everything is made by `username`.
+    facts.is_superuser = strategy == Strategy::Swap && options.schema != SchemaMode::Target;
+}
+
 /// Asks what a plan needs to know.
 pub(crate) async fn ask(
     control: &mut Session,
     config: &TargetConfig,
     target: &DatabaseFacts,
     roles: &RoleFacts,
+    is_separate: bool,
 ) -> Result<Facts> {
     let owner = quote_literal(config.username());
     // From 16 on, membership alone does not allow SET ROLE.
     let right = if control.server_version() >= 160_000 { "SET" } else { "MEMBER" };
-    let sql = format!(
-        "SELECT rolname, pg_catalog.pg_has_role(session_user, oid, '{right}') FROM pg_catalog.pg_roles"
-    );
+    // Code of the archive becomes the roles that its login can become.
+    let grants = if is_separate { owner.as_str() } else { "session_user" };
+    let sql =
+        format!("SELECT rolname, pg_catalog.pg_has_role({grants}, oid, '{right}') FROM pg_catalog.pg_roles");
     let rows = control.rows(&sql, "list the roles").await?;
     let existing = rows.iter().map(|row| row.text(0).to_owned()).collect();
     let strangers = rows.iter().filter(|row| !row.is_true(1)).map(|row| row.text(0).to_owned()).collect();
@@ -92,6 +113,7 @@ pub(crate) async fn ask(
     Ok(Facts {
         server_version,
         login: config.su_username().to_owned(),
+        login_is_superuser: roles.is_superuser,
         is_superuser: roles.is_superuser,
         // From 15 on, schema public of template0 belongs to whoever owns the database.
         owner_owns_public: owner_is_superuser || server_version >= 150_000 && owns_database,
@@ -103,5 +125,16 @@ pub(crate) async fn ask(
             available,
             ..EmptyDatabase::default()
         },
+        trust: Trust::Full,
+        time_zone: time_zone(control, roles.is_superuser).await?,
     })
+}
+
+/// The time zone of postgresql.conf, which only a superuser can read.
+async fn time_zone(control: &mut Session, is_superuser: bool) -> Result<Option<String>> {
+    if !is_superuser {
+        return Ok(None);
+    }
+    let sql = "SELECT setting FROM pg_catalog.pg_file_settings WHERE pg_catalog.lower(name) = 'timezone' AND applied";
+    Ok(control.optional(sql, "read the server's time zone").await?)
 }

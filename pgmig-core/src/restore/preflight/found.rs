@@ -5,6 +5,7 @@ use crate::instance::Resolution;
 use crate::migrations::MigrationSet;
 use crate::profile::Profile;
 use crate::progress::Notice;
+use crate::restore::archive_login::ArchiveLogin;
 use crate::restore::plan::{Facts, Plan};
 use crate::restore::preflight::instances::LateInstances;
 use crate::restore::preflight::strategy::Decision;
@@ -26,6 +27,7 @@ pub(crate) struct Preflight {
     pub(crate) maintenance: String,
     pub(crate) target: DatabaseFacts,
     pub(crate) decision: Decision,
+    pub(crate) login: ArchiveLogin,
     pub(crate) known: Known,
 }
 

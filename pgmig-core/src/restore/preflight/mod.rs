@@ -18,10 +18,12 @@ use crate::error::Result;
 use crate::migrations::MigrationSet;
 use crate::profile::Profile;
 use crate::progress::{Notice, Severity};
+use crate::restore::archive_login::{ArchiveLogin, Choice};
 use crate::restore::catalogs::instances::{refuse_over_store, target_contents};
 use crate::restore::clearing::Clearing;
 use crate::restore::options::Strategy;
 use crate::restore::options::{RestoreOptions, SchemaMode};
+use crate::restore::plan::untrusted;
 use crate::restore::plan::{Facts, Plan};
 use crate::restore::preflight::strategy::Obstacles;
 use crate::restore::preflight::transcode::transcode;
@@ -44,7 +46,8 @@ pub(crate) async fn run(
     backup: Backup,
     config: &TargetConfig,
     options: &RestoreOptions,
-    application: &str,
+    (run_id, application): (&str, &str),
+    login: &mut ArchiveLogin,
 ) -> Result<Preflight> {
     let file = backup.path().map(Path::to_owned);
     let asked = backup.asked().cloned();
@@ -56,14 +59,13 @@ pub(crate) async fn run(
         return Err(Refusal::ScriptStream.into());
     }
     transcode(&mut archive, &mut control).await?;
-    let mut facts = facts::ask(&mut control, config, &target, &roles).await?;
-    let mut session = match open_inside(config, application).await {
-        // It was there a moment ago: another restore has just renamed it.
-        Err(crate::Error::Target(TargetError::UnknownDatabase { .. })) => {
-            return Err(Refusal::Changed { database: target.name }.into());
-        }
-        session => session?,
-    };
+    let choice = Choice::new(config, &roles, options, run_id, application);
+    login.choose(&mut control, &choice).await.map_err(|error| gone(error, &target.name))?;
+    let mut facts = facts::ask(&mut control, config, &target, &roles, login.is_separate()).await?;
+    let allowed = asked.as_ref().map(Profile::allow_extensions).unwrap_or_default();
+    facts::restrict(&mut facts, login, options, allowed, decision.strategy);
+    let session = open_inside(login.config(config), application).await;
+    let mut session = session.map_err(|error| gone(error, &target.name))?;
     let clearing = match decision.strategy {
         Strategy::InPlace => Some(Clearing::of(&mut session, config.username()).await?),
         Strategy::Swap => None,
@@ -97,9 +99,24 @@ pub(crate) async fn run(
         known.notices.extend(in_place::notices(clearing));
     }
     known.notices.extend(control.trust().warning().map(Notice::warning));
+    if known.facts.is_superuser && login.is_separate() && archive.has_all_entries() {
+        untrusted::add_extras(&mut known.plan, &archive, &known.extras.extensions, &known.facts);
+    }
     session.close().await;
     known.notices.insert(0, decision.notice());
-    Ok(Preflight { file, archive, control, maintenance, target, decision, known })
+    known.notices.extend(login.notice(config, roles.is_superuser));
+    let login = std::mem::take(login);
+    Ok(Preflight { file, archive, control, maintenance, target, decision, login, known })
+}
+
+/// The error of a database that was there a moment ago: another restore has just renamed it.
+fn gone(error: crate::Error, database: &str) -> crate::Error {
+    match error {
+        crate::Error::Target(TargetError::UnknownDatabase { .. }) => {
+            Refusal::Changed { database: database.to_owned() }.into()
+        }
+        error => error,
+    }
 }
 
 /// What replaces only a target of the same schema need not be loaded to see that it is another one.
@@ -121,8 +138,8 @@ async fn refuse_other_schema(
     if differences.is_empty() {
         return Ok(());
     }
-    let (history, advice) = (obstacle.in_brackets(), obstacle.advice());
-    Err(Refusal::UnknownHistory { history, advice, differences, is_foreseen: true }.into())
+    let (history, remedy) = (obstacle.in_brackets(), obstacle.remedy());
+    Err(Refusal::UnknownHistory { history, remedy, differences, is_foreseen: true }.into())
 }
 
 async fn look_at_target(

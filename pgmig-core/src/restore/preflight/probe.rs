@@ -2,18 +2,22 @@
 
 use crate::error::Result;
 use crate::profile::Profile;
+use crate::restore::archive_login::{ArchiveLogin, Choice};
 use crate::restore::catalogs::instances::target_contents;
 use crate::restore::clearing::Clearing;
 use crate::restore::preflight::strategy::Obstacles;
 use crate::restore::preflight::{open_control, open_inside};
 use crate::restore::report::contents::TargetContents;
-use crate::server::catalog::{self, OtherSession};
+use crate::server::catalog::{self, DatabaseFacts, OtherSession};
+use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
+use crate::text::printable;
 use std::collections::HashSet;
 use std::fmt;
 
-/// What a test of the connection found. `Display` shows it, a line each.
+/// What a test of the connection found. `Display` shows it, a line each, whatever names there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Probe {
     /// Host and port, or the socket's path.
     pub server: String,
@@ -58,14 +62,23 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
     let sessions = catalog::other_sessions(&mut control, name, &application).await?;
     let server = catalog::server_facts(&mut control).await?;
     let trust = control.trust().to_string();
-    let mut inside = open_inside(config, &application).await?;
-    let profile = Profile::builtin("assistant")?;
-    let contents = target_contents(&mut inside, &target, Some(&profile), &HashSet::new()).await?;
-    let in_the_way = Clearing::obstacles(&mut inside, config.username()).await?;
+    let run_id = uuid::Uuid::new_v4().simple().to_string();
+    let choice = Choice {
+        config,
+        roles: &roles,
+        trust_archive: false,
+        jobs: 1,
+        run_id: &run_id,
+        application: &application,
+    };
+    let mut login = ArchiveLogin::default();
+    let found = look_inside(&mut login, &mut control, &choice, &target).await;
+    let ended = login.end(&mut control, config, &application).await;
+    let (contents, in_the_way) = found?;
+    ended?;
     obstacles.in_place.extend(
         in_the_way.into_iter().map(|obstacle| format!("{obstacle} (it would have to be dropped, too)")),
     );
-    inside.close().await;
     control.close().await;
     Ok(Probe {
         server: config.server(),
@@ -80,17 +93,34 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
     })
 }
 
+/// What the target holds, and what is in the way of clearing it.
+async fn look_inside(
+    login: &mut ArchiveLogin,
+    control: &mut Session,
+    choice: &Choice<'_>,
+    target: &DatabaseFacts,
+) -> Result<(TargetContents, Vec<String>)> {
+    login.choose(control, choice).await?;
+    let Choice { config, application, .. } = choice;
+    let mut inside = open_inside(login.config(config), application).await?;
+    let profile = Profile::builtin("assistant")?;
+    let contents = target_contents(&mut inside, target, Some(&profile), &HashSet::new()).await?;
+    let in_the_way = Clearing::obstacles(&mut inside, config.username()).await?;
+    inside.close().await;
+    Ok((contents, in_the_way))
+}
+
 impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "server      {}, PostgreSQL {}", self.server, self.server_version)?;
+        writeln!(f, "server      {}, PostgreSQL {}", self.server, printable(&self.server_version))?;
         writeln!(f, "TLS         {}", self.tls.as_deref().unwrap_or("none"))?;
         writeln!(f, "trust       {}", self.trust)?;
         let megabytes = self.contents.bytes.div_ceil(1_000_000);
-        writeln!(f, "database    {}, {megabytes} MB", self.database)?;
+        writeln!(f, "database    {}, {megabytes} MB", printable(&self.database))?;
         writeln!(f, "holds       {}", self.contents.describe())?;
         writeln!(f, "sessions    {}", self.sessions.len())?;
         for session in &self.sessions {
-            writeln!(f, "            {session}")?;
+            writeln!(f, "            {}", printable(&session.to_string()))?;
         }
         write_obstacles(f, "swap    ", &self.obstacles)?;
         writeln!(f)?;
@@ -104,7 +134,7 @@ fn write_obstacles(f: &mut fmt::Formatter<'_>, strategy: &str, obstacles: &[Stri
     }
     write!(f, "{strategy}    not possible:")?;
     for obstacle in obstacles {
-        write!(f, "\n            {obstacle}")?;
+        write!(f, "\n            {}", printable(obstacle))?;
     }
     Ok(())
 }

@@ -76,27 +76,27 @@ impl Obstacles {
     ) -> Result<Decision, Refusal> {
         let database = target.name.clone();
         match (options.strategy, needs_swap(options)) {
-            (StrategyMode::InPlace, Some(flag)) => Err(Refusal::NotInPlace(flag)),
+            (StrategyMode::InPlace, Some(option)) => Err(Refusal::NotInPlace(option)),
             (StrategyMode::InPlace, None) => {
-                in_place("--strategy in-place asks for it".to_owned(), self.in_place, database)
+                in_place("StrategyMode::InPlace asks for it".to_owned(), self.in_place, database)
             }
             (StrategyMode::Auto, None) if !self.swap.is_empty() => {
                 let reason = format!("a swap is not possible: {}", self.swap.join("; "));
                 in_place(reason, self.in_place, database)
             }
             _ if !self.swap.is_empty() => Err(Refusal::CannotSwap { database, reasons: self.swap }),
-            (StrategyMode::Swap, _) => Ok(swap("--strategy swap asks for it".to_owned())),
+            (StrategyMode::Swap, _) => Ok(swap("StrategyMode::Swap asks for it".to_owned())),
             (StrategyMode::Auto, _) => Ok(swap(why_swap(roles))),
         }
     }
 }
 
-/// The flag that only a swap can do.
+/// The option that takes a swap.
 fn needs_swap(options: &RestoreOptions) -> Option<&'static str> {
     if options.keep_previous {
-        return Some("--keep-previous");
+        return Some("RestoreOptions::keep_previous");
     }
-    (options.schema == SchemaMode::Target).then_some("--schema target")
+    (options.schema == SchemaMode::Target).then_some("SchemaMode::Target")
 }
 
 fn swap(reason: String) -> Decision {
@@ -159,7 +159,7 @@ mod tests {
             options.keep_previous = true;
             options.strategy = StrategyMode::InPlace;
         });
-        assert!(matches!(refused, Err(Refusal::NotInPlace("--keep-previous"))));
+        assert!(matches!(refused, Err(Refusal::NotInPlace("RestoreOptions::keep_previous"))));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::migrations::{
 use crate::profile::{Profile, Release};
 use crate::progress::{Notice, Severity};
 use crate::restore::options::{RestoreOptions, SchemaMode};
-use crate::restore::refusal::Refusal;
+use crate::restore::refusal::{Refusal, Remedy};
 use crate::server::session::Session;
 use crate::sql::{StandardStrings, split_statements};
 use std::fmt;
@@ -47,18 +47,13 @@ pub(crate) enum Obstacle {
 }
 
 impl Obstacle {
-    /// What to do about it, other than `--schema target`.
-    pub(crate) fn advice(&self) -> &'static str {
+    /// What to do about it, other than to load the rows into the target's own schema.
+    pub(crate) fn remedy(&self) -> Remedy {
         match self {
-            Self::NoStore => "say with --profile DIR where the store keeps its instances and its history",
-            Self::NoMigrations { .. } => "supply the store's migrations with --migrations DIR",
-            Self::NoHistory | Self::EmptyHistory => {
-                "take a backup that has sqlx's migration history, in which --migrations DIR goes on"
-            }
-            Self::Foreign(_) => {
-                "upgrade the store with its own tool, there or once it is restored to an empty database \
-                 (--migrations DIR goes on in sqlx's history only)"
-            }
+            Self::NoStore => Remedy::Profile,
+            Self::NoMigrations { .. } => Remedy::Migrations,
+            Self::NoHistory | Self::EmptyHistory => Remedy::SqlxHistory,
+            Self::Foreign(_) => Remedy::OwnTool,
         }
     }
 
@@ -218,7 +213,7 @@ fn other_version(backup: &ForeignHistory, own: &ForeignHistory) -> Option<Notice
 fn not_used(migrations: Option<&MigrationSet>) -> Option<Notice> {
     let set = migrations.filter(|set| !set.is_builtin())?;
     let text = format!(
-        "the migrations in {} are not used: --schema archive and --schema target make no upgrade",
+        "the migrations in {} are not used: SchemaMode::Archive and SchemaMode::Target make no upgrade",
         set.origin()
     );
     Some(Notice { severity: Severity::Notice, text })
@@ -241,7 +236,7 @@ pub(crate) fn require(schema: SchemaMode, obstacle: &Obstacle) -> Result<(), Ref
     if schema != SchemaMode::Migrate {
         return Ok(());
     }
-    Err(Refusal::NotMigrated { why: obstacle.to_string(), advice: obstacle.advice() })
+    Err(Refusal::NotMigrated { why: obstacle.to_string(), remedy: obstacle.remedy() })
 }
 
 /// A schema that cannot be upgraded cannot be brought to a release that was asked for either.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 /// The data that the target holds before a restore, and would lose.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct TargetContents {
     /// The instances in the target's own tenant table, including deleted ones.
     pub instances: Vec<Instance>,

@@ -5,6 +5,7 @@ use std::fmt;
 
 /// A difference between the archive and the target in a table or column, and how the restore handles it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
 pub struct TableDifference {
     /// The archive's table, as SQL; the target's table if only the target has it, or the column.
     pub table: String,
@@ -68,6 +69,7 @@ pub enum DifferenceKind {
 /// How the restore handles a difference.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Outcome {
     /// The restore handles it in this way.
     Accepted(String),
@@ -125,6 +127,7 @@ impl fmt::Display for TableDifference {
 /// An object that differs between two databases: a table, column, constraint, index, trigger, rule, policy, view,
 /// sequence, type, function or aggregate.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct SchemaDifference {
     /// The object's kind and its name as SQL: `column store.tenant.region`.
     pub object: String,

@@ -32,6 +32,8 @@ pub struct RestorePlan {
     pub jobs: NonZeroUsize,
     /// Whether the previous database is kept after the swap.
     pub keep_previous: bool,
+    /// Whether code of the backup, and of the target's owner, may act as `su_username` (`--trust-archive`).
+    pub trusts_archive: bool,
     /// The profile of the archive's store; `None` if no profile matches, and so there are no instances.
     pub profile: Option<String>,
     /// The instances of the backup and the fate of each; `None` for a stream, whose rows are not read yet.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 /// IDs in one column: the number of occurrences that were replaced, or left unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Replacements {
     /// The column's name.
     pub column: String,
@@ -20,6 +21,7 @@ pub struct Replacements {
 
 /// The load of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct TableReport {
     /// The schema and name as SQL, quoted where needed.
     pub table: String,
@@ -36,6 +38,7 @@ pub struct TableReport {
 
 /// IDs of mapped instances found in large objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct LargeObjectIds {
     /// The number of large objects that hold any.
     pub objects: u64,
@@ -47,6 +50,7 @@ pub struct LargeObjectIds {
 
 /// An instance of the backup and its ID in the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct MappedInstance {
     /// The instance as it is in the backup.
     pub source: Instance,
@@ -56,6 +60,7 @@ pub struct MappedInstance {
 
 /// A migration that was applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct MigrationReport {
     /// The migration's version.
     pub version: i64,
@@ -68,11 +73,14 @@ pub struct MigrationReport {
 
 /// A finished restore.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct RestoreReport {
     /// The target's database name.
     pub database: String,
     /// How the target was replaced.
     pub strategy: Strategy,
+    /// Whether code of the backup, and of the target's owner, could act as `su_username` (`--trust-archive`).
+    pub trusts_archive: bool,
     /// The name of the previous database, if it was kept.
     #[serde(rename = "previous_database")]
     pub previous: Option<String>,

@@ -44,6 +44,16 @@ impl SwapRestore {
     }
 
     pub(crate) async fn execute(mut self, build: Build, archive: Archive) -> Result<RestoreReport> {
+        let restored = match self.restore(build, archive).await {
+            Err(error) => Err(self.run.with_changes(error).await),
+            restored => restored,
+        };
+        self.run.end_login().await;
+        restored?;
+        Ok(self.run.report())
+    }
+
+    async fn restore(&mut self, build: Build, archive: Archive) -> Result<()> {
         self.warn_of_sessions().await?;
         self.run.lock().await?;
         if self.run.clean_leftovers().await? {
@@ -55,8 +65,7 @@ impl SwapRestore {
             self.abandon(&error).await;
             return Err(error);
         }
-        self.drop_previous().await?;
-        Ok(self.run.report())
+        self.drop_previous().await
     }
 
     async fn warn_of_sessions(&mut self) -> Result<()> {
@@ -74,11 +83,15 @@ impl SwapRestore {
         let cancel = self.run.cancel.clone();
         tokio::select! {
             built = build.run(archive, &mut self.run.journal) => built?,
-            lost = keep_alive(&mut self.run.control) => return Err(lost.into()),
+            lost = keep_alive(&mut self.run.control, &self.run.login) => return Err(lost.into()),
             () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
         }
         self.run.refuse_warnings()?;
         self.refuse_filled().await?;
+        let changes = self.run.changes().await?;
+        if !changes.is_empty() {
+            return Err(RestoreError::StateChanged { because: String::new(), changes }.into());
+        }
         self.swap(staging_oid).await
     }
 
@@ -88,7 +101,7 @@ impl SwapRestore {
             return Ok(());
         }
         let mut target =
-            Session::open(&self.run.config, &self.run.target.name, &self.run.application).await?;
+            Session::open(self.run.archive_config(), &self.run.target.name, &self.run.application).await?;
         let holdings = contents::holdings(&mut target, &self.kept).await;
         target.close().await;
         let Holdings { tables, rows, large_objects } = holdings?;

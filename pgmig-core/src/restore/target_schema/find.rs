@@ -135,12 +135,9 @@ async fn time_zone(target: &mut Session, facts: &Facts) -> Result<String> {
          ORDER BY r.setrole <> 0 AND r.setdatabase <> 0 DESC, r.setrole <> 0 DESC, r.setdatabase <> 0 DESC LIMIT 1",
         quote_literal(&facts.roles.owner)
     );
-    let mut rows = target.rows(&sql, doing).await?;
-    if rows.is_empty() && facts.is_superuser {
-        let sql = "SELECT setting FROM pg_catalog.pg_file_settings WHERE pg_catalog.lower(name) = 'timezone' AND applied";
-        rows = target.rows(sql, doing).await?;
-    }
-    Ok(rows.first().map_or_else(|| "UTC".to_owned(), |row| row.text(0).to_owned()))
+    let rows = target.rows(&sql, doing).await?;
+    let of_server = || facts.time_zone.clone().unwrap_or_else(|| "UTC".to_owned());
+    Ok(rows.first().map_or_else(of_server, |row| row.text(0).to_owned()))
 }
 
 /// The columns that INSERT statements name, for tables that the archive does not define.

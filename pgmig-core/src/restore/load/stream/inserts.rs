@@ -9,6 +9,7 @@ use crate::restore::load::feed::{Piece, TableEnd};
 use crate::restore::load::row_reader::PIECE_BYTES;
 use crate::restore::plan::TableLoad;
 use crate::rewrite::{ColumnRule, LeftoverCounter, rewrite_insert};
+use crate::sql::QualifiedName;
 use crate::sql::{
     InsertStatement, Lexer, SqlError, StandardStrings, StatementSplitter, TokenKind, quote_ident,
 };
@@ -86,6 +87,7 @@ impl Reader {
         // archives in such encodings if they have INSERT statements.
         let sql = std::str::from_utf8(text).ok();
         let insert = sql.and_then(|sql| InsertStatement::parse(sql, self.reading.strings).ok());
+        self.refuse_other_statements(table, text, insert.as_ref())?;
         match &insert {
             Some(insert) => end.rows += insert.rows.len() as u64,
             None => end.is_uncounted = true,
@@ -102,6 +104,29 @@ impl Reader {
         batch.push(b'\n');
         end.bytes += (batch.len() - before) as u64;
         if batch.len() >= STATEMENTS_BYTES { self.send_statements(std::mem::take(batch)) } else { Ok(()) }
+    }
+
+    /// Nothing but INSERT statements, into the table of the block or one that its rows may be in, gets to the server.
+    fn refuse_other_statements(
+        &self,
+        table: &TableLoad,
+        text: &[u8],
+        insert: Option<&InsertStatement>,
+    ) -> Result<()> {
+        let in_other_encoding = match insert {
+            Some(_) => None,
+            // Where quotes and semicolons are, is the same in the encodings of a server.
+            None => InsertStatement::parse(&String::from_utf8_lossy(text), self.reading.strings).ok(),
+        };
+        let is_allowed = insert.or(in_other_encoding.as_ref()).is_some_and(|insert| {
+            let schema = insert.table.schema.as_ref().or(table.table.schema.as_ref());
+            let into = QualifiedName { schema: schema.cloned(), name: insert.table.name.clone() };
+            into == table.table || self.reading.partitioned.contains(&into)
+        });
+        if is_allowed {
+            return Ok(());
+        }
+        Err(broken(table, &"it holds a statement that is no INSERT of constants into this table").into())
     }
 
     /// The statement, changed to the table that gets its rows.

@@ -7,7 +7,8 @@ use crate::restore::plan::RunAs;
 use crate::restore::plan::entry::{label, owner, sql};
 use crate::restore::plan::expected::Expected;
 use crate::restore::plan::roles::{Granted, Resolved, Roles};
-use crate::sql::{SqlError, StandardStrings, quote_ident};
+use crate::restore::plan::words::significant;
+use crate::sql::{SqlError, StandardStrings, Token, quote_ident};
 
 impl Planner<'_> {
     /// Grants and default privileges. A role that may grant runs each.
@@ -19,8 +20,9 @@ impl Planner<'_> {
         let mut statements = Vec::new();
         for granted in resolved.statements {
             let run_as = match granted.grantor {
-                Some(grantor) => RunAs::Grantor(grantor),
-                None => run_as.clone(),
+                // Only what another role had granted on an object is for that role to grant.
+                Some(grantor) if is_grant_on_object(&granted.sql, self.strings) => RunAs::Grantor(grantor),
+                _ => run_as.clone(),
             };
             statements
                 .extend(self.for_each_large_object(entry, &granted.sql).map(|sql| (run_as.clone(), sql)));
@@ -87,12 +89,47 @@ impl Planner<'_> {
             let names: Vec<String> = resolved.replaced.iter().map(|role| quote_ident(role)).collect();
             let owner = quote_ident(&self.facts.roles.owner);
             let text = format!(
-                "{}: {owner} grants what {} had granted, as su_username cannot become that role",
+                "{}: {owner} grants what {} had granted, as pgmig cannot become that role",
                 label(entry),
                 names.join(", ")
             );
             self.plan.notices.push(Notice { severity: Severity::Warning, text });
         }
         Some(resolved)
+    }
+}
+
+/// Whether a statement grants or revokes privileges on an object in the database: nothing that all databases share, and no
+/// role.
+fn is_grant_on_object(sql: &str, strings: StandardStrings) -> bool {
+    const SHARED: [&str; 4] = ["database", "tablespace", "parameter", "foreign"];
+    let tokens = significant(sql, strings);
+    let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
+    let begins = tokens.first().is_some_and(|token| is(token, "grant") || is(token, "revoke"));
+    let mut after_on = tokens.iter().skip_while(|token| !is(token, "on")).skip(1);
+    let object = after_on.next();
+    begins && object.is_some_and(|object| !SHARED.iter().any(|shared| is(object, shared)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_role_grants_on_objects_only() {
+        let is_grant = |sql| is_grant_on_object(sql, StandardStrings::On);
+        assert!(is_grant("GRANT SELECT(a),UPDATE ON TABLE s.t TO x"));
+        assert!(is_grant("REVOKE GRANT OPTION FOR ALL ON FUNCTION s.f(integer) FROM x"));
+        for sql in [
+            "GRANT ALL ON DATABASE other TO x",
+            "GRANT ALL ON TABLESPACE fast TO x",
+            "GRANT SET ON PARAMETER work_mem TO x",
+            "GRANT USAGE ON FOREIGN DATA WRAPPER w TO x",
+            "GRANT pg_write_server_files TO x",
+            "CREATE ROLE x SUPERUSER",
+            "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO x",
+        ] {
+            assert!(!is_grant(sql), "{sql}");
+        }
     }
 }

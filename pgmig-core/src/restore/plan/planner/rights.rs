@@ -5,6 +5,7 @@ use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::Severity;
 use crate::restore::plan::RunAs;
 use crate::restore::plan::entry::{label, qualified_name};
+use crate::restore::plan::hand_over::hand_over;
 use crate::restore::plan::kinds::{self, Whole};
 use crate::restore::plan::superuser::{can_be_handed_over, needs_superuser};
 use crate::restore::plan::words::name_after;
@@ -162,7 +163,7 @@ impl Planner<'_> {
             return;
         }
         statements.push((RunAs::Superuser, sql.to_owned()));
-        match hand_over(entry, &self.facts.roles.owner) {
+        match hand_over(entry, sql, self.strings, &self.facts.roles.owner) {
             Some(hand_over) if can_be_handed_over(entry, sql, self.strings) => {
                 statements.push((RunAs::Superuser, hand_over));
             }
@@ -179,14 +180,4 @@ pub(crate) fn created_types(archive: &Archive) -> HashSet<QualifiedName> {
 
 fn of(entry: &Entry, owner: &str) -> String {
     format!("{} of {owner}", label(entry))
-}
-
-/// The statement that gives an object to `role`. It names the object as the DROP statement of the entry does.
-fn hand_over(entry: &Entry, role: &str) -> Option<String> {
-    let drop = entry.drop_statement.as_ref()?.to_str().ok()?.trim().strip_suffix(';')?;
-    let object = drop.strip_prefix("DROP ")?;
-    let object = object.strip_prefix("IF EXISTS ").unwrap_or(object);
-    let word = kinds::of(entry.kind).owner.alter_word()?;
-    let name = object.strip_prefix(word)?;
-    Some(format!("ALTER {word}{name} OWNER TO {}", quote_ident(role)))
 }

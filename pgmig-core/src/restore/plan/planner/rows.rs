@@ -7,7 +7,7 @@ use crate::progress::{Notice, Severity};
 use crate::restore::plan::entry::{qualified_name, sql};
 use crate::restore::plan::words::words;
 use crate::restore::plan::{RowForm, RunAs, TableLoad};
-use crate::sql::QualifiedName;
+use crate::sql::{QualifiedName, StandardStrings};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -94,9 +94,21 @@ impl Planner<'_> {
 
     /// Whether a table is partitioned, and so has no rows of its own. Archives older than 1.16 say so in its definition only.
     pub(crate) fn is_partitioned(&self, entry: &Entry) -> bool {
-        let by = ["partition", "by"];
-        entry.relation_kind == Some('p') || sql(entry).is_some_and(|sql| words(sql, self.strings, &by))
+        is_partitioned(entry, self.strings)
     }
+}
+
+fn is_partitioned(entry: &Entry, strings: StandardStrings) -> bool {
+    let by = ["partition", "by"];
+    entry.relation_kind == Some('p') || sql(entry).is_some_and(|sql| words(sql, strings, &by))
+}
+
+/// The partitioned tables that an archive creates.
+pub(crate) fn partitioned_tables(archive: &Archive) -> HashSet<QualifiedName> {
+    let strings =
+        if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+    let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table);
+    tables.filter(|entry| is_partitioned(entry, strings)).map(qualified_name).collect()
 }
 
 /// The tables that an archive creates.

@@ -3,6 +3,6 @@
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Some((choice, block)) = data.split_first() {
-        pgmig_fuzz::check(&pgmig_fuzz::archive_of(*choice, choice & 4 != 0, block));
+        pgdump_archive_fuzz::check(&pgdump_archive_fuzz::archive_of(*choice, choice & 4 != 0, block));
     }
 });

@@ -1,7 +1,7 @@
 //! COPY rows: cut the same in any pieces, and decoded to what encodes to the same again.
 #![no_main]
 
-use pgmig_core::copy::{EndMarker, RowSplitter, decode_field, encode_field, fields, rows};
+use pgdump_archive::copy::{EndMarker, RowSplitter, decode_field, encode_field, fields, rows};
 
 fn split(data: &[u8], size: usize) -> (Vec<u8>, Option<u64>) {
     let (mut splitter, mut out) = (RowSplitter::new(EndMarker::Optional), Vec::new());

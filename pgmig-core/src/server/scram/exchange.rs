@@ -1,33 +1,23 @@
 //! SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677): proves the password without sending it, and has the server
 //! prove that it knows it too.
 
+use super::{KEY_LENGTH, Key, hmac, salted_password};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use openssl::error::ErrorStack;
-use openssl::hash::MessageDigest;
 use openssl::memcmp;
-use openssl::pkcs5::pbkdf2_hmac;
-use openssl::pkey::PKey;
 use openssl::sha::sha256;
-use openssl::sign::Signer;
-use secrecy::zeroize::Zeroizing;
-use secrecy::{ExposeSecret, SecretString};
-use std::borrow::Cow;
+use secrecy::SecretString;
 use thiserror::Error;
 
-/// Length of SHA-256's output.
-const KEY_LENGTH: usize = 32;
 /// Bytes of the client's nonce before base64, as libpq's.
 const NONCE_LENGTH: usize = 18;
 /// A server that asks for more iterations would only keep this machine busy. PostgreSQL's default is 4096.
 const MAX_ITERATIONS: usize = 4_000_000;
 
-/// A key that is overwritten when it is dropped.
-type Key = Zeroizing<[u8; KEY_LENGTH]>;
-
 /// Why an exchange failed. Holds nothing of the password.
 #[derive(Debug, PartialEq, Eq, Error)]
-pub(super) enum ScramError {
+pub(in crate::server) enum ScramError {
     /// The server's message is not what RFC 5802 says.
     #[error("the server's SCRAM message is malformed: {0}")]
     Malformed(&'static str),
@@ -47,7 +37,7 @@ impl From<ErrorStack> for ScramError {
 
 /// What the client says about channel binding (the GS2 header).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Binding {
+pub(in crate::server) enum Binding {
     /// `n`: this client does not bind.
     Unsupported,
     /// `y`: this client could bind, and the server did not offer it. A server that did offer it then refuses, as somebody
@@ -77,7 +67,7 @@ impl Binding {
 }
 
 /// An exchange whose first message has not been answered yet.
-pub(super) struct Scram {
+pub(in crate::server) struct Scram {
     binding: Binding,
     nonce: String,
     /// `n=USER,r=NONCE`.
@@ -86,11 +76,11 @@ pub(super) struct Scram {
 
 /// What the server has to send at the end.
 #[must_use]
-pub(super) struct ServerProof(Key);
+pub(in crate::server) struct ServerProof(Key);
 
 impl Scram {
     /// Begins an exchange. PostgreSQL takes the role's name from the start-up message, so none is in it.
-    pub(super) fn new(binding: Binding) -> Result<Self, ScramError> {
+    pub(in crate::server) fn new(binding: Binding) -> Result<Self, ScramError> {
         let mut nonce = [0; NONCE_LENGTH];
         openssl::rand::rand_bytes(&mut nonce)?;
         Ok(Self::with_nonce(binding, "", BASE64.encode(nonce)))
@@ -101,19 +91,19 @@ impl Scram {
     }
 
     /// The client's first message.
-    pub(super) fn client_first(&self) -> String {
+    pub(in crate::server) fn client_first(&self) -> String {
         format!("{}{}", self.binding.header(), self.first)
     }
 
     /// Answers the server's first message: the client's final message, and what the server has to send then. Takes as
     /// long as the server's number of iterations asks for: call it where blocking is allowed.
-    pub(super) fn respond(
+    pub(in crate::server) fn respond(
         self,
         server_first: &str,
         password: &SecretString,
     ) -> Result<(String, ServerProof), ScramError> {
         let challenge = Challenge::parse(server_first, &self.nonce)?;
-        let salted = salted_password(password, &challenge)?;
+        let salted = salted_password(password, &challenge.salt, challenge.iterations)?;
         let without_proof = format!("c={},r={}", self.binding.encoded(), challenge.nonce);
         let signed = format!("{},{server_first},{without_proof}", self.first);
         let client_key = hmac(&*salted, b"Client Key")?;
@@ -130,7 +120,7 @@ impl Scram {
 
 impl ServerProof {
     /// Checks the server's final message.
-    pub(super) fn check(self, server_final: &str) -> Result<(), ScramError> {
+    pub(in crate::server) fn check(self, server_final: &str) -> Result<(), ScramError> {
         let signature = server_final.strip_prefix("v=").ok_or(ScramError::WrongServer)?;
         let signature = BASE64.decode(signature).map_err(|_| ScramError::Malformed("its proof"))?;
         // memcmp panics on different lengths.
@@ -167,29 +157,6 @@ impl<'a> Challenge<'a> {
             _ => Ok(Self { nonce, salt, iterations }),
         }
     }
-}
-
-fn salted_password(password: &SecretString, challenge: &Challenge<'_>) -> Result<Key, ScramError> {
-    // As PostgreSQL on both sides: what SASLprep does not allow is taken as it is.
-    let password = password.expose_secret();
-    let prepared = stringprep::saslprep(password).unwrap_or(Cow::Borrowed(password));
-    let prepared = Zeroizing::new(prepared.into_owned());
-    let mut salted = Key::default();
-    pbkdf2_hmac(
-        prepared.as_bytes(),
-        &challenge.salt,
-        challenge.iterations,
-        MessageDigest::sha256(),
-        &mut *salted,
-    )?;
-    Ok(salted)
-}
-
-fn hmac(key: &[u8], data: &[u8]) -> Result<Key, ScramError> {
-    let key = PKey::hmac(key)?;
-    let mut mac = Key::default();
-    Signer::new(MessageDigest::sha256(), &key)?.sign_oneshot(&mut *mac, data)?;
-    Ok(mac)
 }
 
 #[cfg(test)]

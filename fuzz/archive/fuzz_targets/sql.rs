@@ -1,8 +1,10 @@
 //! SQL: statements are the same in any pieces; INSERT, COPY and CREATE TABLE are parsed.
 #![no_main]
 
-use pgmig_core::copy::CopyStatement;
-use pgmig_core::sql::{InsertStatement, StandardStrings, StatementSplitter, split_statements, table_columns};
+use pgdump_archive::copy::CopyStatement;
+use pgdump_archive::sql::{
+    InsertStatement, StandardStrings, StatementSplitter, split_statements, table_columns,
+};
 
 fn in_pieces(sql: &str, size: usize, strings: StandardStrings) -> Option<Vec<Vec<u8>>> {
     let (mut splitter, mut statements) = (StatementSplitter::new(strings), Vec::new());

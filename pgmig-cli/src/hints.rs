@@ -1,0 +1,201 @@
+//! Which flag helps. The library's messages state facts and name its options as its API does; flags are this program's.
+
+use pgmig_core::Error;
+use pgmig_core::backup::BackupError;
+use pgmig_core::migrations::SchemaError;
+use pgmig_core::progress::Notice;
+use pgmig_core::restore::{PlannedSchema, Refusal, Remedy, RestoreError, RestorePlan};
+
+/// An option as the library's messages name it, and its flag.
+const FLAGS: [(&str, &str); 16] = [
+    ("FileKind::Backup", "--source"),
+    ("FileKind::Mapping", "--mapping"),
+    ("FileKind::ResourceController", "--resourceController"),
+    ("FileKind::Target", "--target"),
+    ("RestoreOptions::allow_extensions", "--allow-extension"),
+    ("RestoreOptions::trust_archive", "--trust-archive"),
+    ("RestoreOptions::jobs", "--jobs"),
+    ("RestoreOptions::keep_previous", "--keep-previous"),
+    ("RestoreOptions::migrations", "--migrations"),
+    ("RestoreOptions::strict", "--strict"),
+    ("SchemaMode::Archive", "--schema archive"),
+    ("SchemaMode::Migrate", "--schema migrate"),
+    ("SchemaMode::Target", "--schema target"),
+    ("StrategyMode::Auto", "--strategy auto"),
+    ("StrategyMode::InPlace", "--strategy in-place"),
+    ("StrategyMode::Swap", "--strategy swap"),
+];
+
+/// A message of the library, with flags in place of its options.
+pub(crate) fn in_flags(text: &str) -> String {
+    FLAGS.iter().fold(text.to_owned(), |text, (option, flag)| text.replace(option, flag))
+}
+
+/// Puts flags into notices.
+pub(crate) fn notices(notices: &mut [Notice]) {
+    for notice in notices {
+        notice.text = in_flags(&notice.text);
+    }
+}
+
+/// Puts flags into the reasons and notices of a plan.
+pub(crate) fn plan(plan: &mut RestorePlan) {
+    plan.strategy_reason = in_flags(&plan.strategy_reason);
+    if let PlannedSchema::AsItIs { reason } = &mut plan.schema {
+        *reason = in_flags(reason);
+    }
+    notices(&mut plan.notices);
+}
+
+/// An error with flags in place of the library's options, and with the flag that helps.
+pub(crate) fn in_our_words(error: &(dyn std::error::Error + 'static)) -> String {
+    let text = in_flags(&error.to_string());
+    let Some(hint) = error.downcast_ref::<Error>().and_then(hint) else { return text };
+    // A list, and a remark on it, end with their line.
+    let ends_its_line = |line: &str| line.starts_with("  ") || line.starts_with('(');
+    let joint = if text.lines().last().is_some_and(ends_its_line) { "\n" } else { "; " };
+    text + joint + &hint
+}
+
+/// What the user can do about an error of the library by the program's flags.
+pub(crate) fn hint(error: &Error) -> Option<String> {
+    match error {
+        Error::Backup(BackupError::Unmapped(_)) => Some(
+            "or give --resourceController, to be asked (not with a backup from standard input); or use --keep-ids to \
+             restore under the backup's own IDs"
+                .to_owned(),
+        ),
+        Error::Schema(error) => not_upgraded(error).map(str::to_owned),
+        Error::Restore(RestoreError::Refused(refusal)) => refused(refusal),
+        _ => None,
+    }
+}
+
+fn not_upgraded(error: &SchemaError) -> Option<&'static str> {
+    match error {
+        SchemaError::NewerThanTarget { .. } => {
+            Some("or say with --to-release that the restored store is to have that release")
+        }
+        SchemaError::UnknownHistory(_) => {
+            Some("use --schema target to load the rows into the target's own schema")
+        }
+        SchemaError::NeedsOwnTransaction { .. } => {
+            Some("use --strategy swap, or bring the target to an older release with --to-release")
+        }
+        _ => None,
+    }
+}
+
+fn refused(refusal: &Refusal) -> Option<String> {
+    let hint = match refusal {
+        Refusal::WouldErase { .. } => "back it up if it is wanted, then use --force",
+        Refusal::Filled { .. } => "or use --force",
+        Refusal::NoUpgrade { .. } => "without --to-release it is restored as it is into an empty target",
+        Refusal::Encoding(_) => "use --keep-ids, or dump with --encoding=UTF8",
+        Refusal::InUse { sessions, .. } if sessions.iter().all(|session| session.can_be_ended) => {
+            "or use --terminate-sessions, or wait longer with --swap-wait"
+        }
+        Refusal::InUse { .. } => "or wait longer with --swap-wait",
+        Refusal::NotAStore { .. } => {
+            "is it the right backup? give its --profile, or restore into an empty database; of a part of a store, --schema \
+             target keeps the instances if the profile has their table among its global_tables"
+        }
+        Refusal::NotMigrated { remedy, .. } => {
+            return Some(format!(
+                "{}, or use --schema target to load the rows into the target's own schema",
+                advice(*remedy)
+            ));
+        }
+        Refusal::UnknownHistory { remedy, .. } => {
+            return Some(format!(
+                "{}, use --schema archive to give the target the archive's schema, --schema target (by a swap) to load the \
+                 rows into the target's own, or restore into an empty database",
+                advice(*remedy)
+            ));
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// How an upgrade becomes possible.
+fn advice(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::Profile => "say with --profile DIR where the store keeps its instances and its history",
+        Remedy::Migrations => "supply the store's migrations with --migrations DIR",
+        Remedy::OwnTool => {
+            "upgrade the store with its own tool, there or once it is restored to an empty database (--migrations DIR goes \
+             on in sqlx's history only)"
+        }
+        // A backup with a history, and what a newer library may add.
+        _ => "take a backup that has sqlx's migration history, in which --migrations DIR goes on",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Args;
+    use clap::CommandFactory;
+
+    fn said(refusal: Refusal) -> String {
+        in_our_words(&Error::from(refusal))
+    }
+
+    #[test]
+    fn every_option_has_a_flag_that_exists() {
+        let command = Args::command();
+        let flags: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+        for (option, flag) in FLAGS {
+            let mut words = flag.trim_start_matches("--").split(' ');
+            let long = words.next().unwrap_or_default();
+            assert!(flags.contains(&long), "{option}: {flag}");
+            if let Some(value) = words.next() {
+                let argument = command.get_arguments().find(|argument| argument.get_long() == Some(long));
+                let values = argument.map(clap::Arg::get_possible_values).unwrap_or_default();
+                assert!(values.iter().any(|known| known.get_name() == value), "{option}: {flag}");
+            }
+        }
+    }
+
+    #[test]
+    fn options_are_named_as_flags() {
+        assert_eq!(in_flags("2 warnings (RestoreOptions::strict)"), "2 warnings (--strict)");
+        let refused = said(Refusal::NotInPlace("RestoreOptions::keep_previous"));
+        assert!(refused.starts_with("--keep-previous cannot be used with --strategy in-place"), "{refused}");
+    }
+
+    #[test]
+    fn the_flag_that_helps_follows_the_fact() {
+        let (why, remedy) = ("it holds no store that is known".to_owned(), Remedy::Profile);
+        let refused = said(Refusal::NotMigrated { why, remedy });
+        assert!(
+            refused.contains(
+                "--schema migrate asks for: it holds no store that is known; say with --profile DIR"
+            ),
+            "{refused}"
+        );
+        let (database, contents) = ("store".to_owned(), "1 row".to_owned());
+        let refused = said(Refusal::WouldErase { database, contents });
+        assert!(refused.ends_with("; back it up if it is wanted, then use --force"), "{refused}");
+    }
+
+    #[test]
+    fn a_hint_stands_below_a_list() {
+        let refused = said(Refusal::UnknownHistory {
+            history: String::new(),
+            remedy: Remedy::Migrations,
+            differences: Vec::new(),
+            is_foreseen: true,
+        });
+        let last = refused.lines().last().unwrap_or_default();
+        assert!(last.starts_with("supply the store's migrations with --migrations DIR, "), "{refused}");
+    }
+
+    #[test]
+    fn what_no_flag_helps_with_has_no_hint() {
+        let error = Error::from(Refusal::ScriptStream);
+        assert_eq!(hint(&error), None);
+        assert_eq!(in_our_words(&error), error.to_string());
+    }
+}

@@ -1,0 +1,190 @@
+//! Parses the arguments, and explains mistakes in them. A message repeats arguments escaped, and no connection URL.
+
+use crate::args::Args;
+use crate::failure::exit_status;
+use crate::output::{Text, say};
+use clap::error::{ContextKind, ContextValue, ErrorKind as Kind};
+use clap::{CommandFactory, Parser};
+use pgmig_core::ErrorKind;
+use pgmig_core::config_file::is_connection_string;
+use pgmig_core::text::{meant, printable};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The parsed arguments (the first is the program's name), or the exit status if there is nothing more to do.
+pub(crate) fn parse(arguments: &[OsString]) -> Result<Args, ExitCode> {
+    let problem = match (problem(arguments), Args::try_parse_from(arguments)) {
+        (Some(problem), _) => problem,
+        (None, Ok(args)) => return Ok(args),
+        (None, Err(help)) if !help.use_stderr() => {
+            let _ = help.print();
+            return Err(ExitCode::SUCCESS);
+        }
+        (None, Err(error)) => described(&error).unwrap_or_else(|| clap_text(arguments)),
+    };
+    say(&problem);
+    Err(ExitCode::from(exit_status(ErrorKind::Usage)))
+}
+
+/// Mistakes that clap would take for something else.
+fn problem(arguments: &[OsString]) -> Option<Text> {
+    let (mut flag, mut options_end) = (String::new(), false);
+    for argument in arguments.iter().skip(1) {
+        let text = argument.to_string_lossy();
+        if let Some(option) = text.starts_with('-').then(|| text.split('=').next()).flatten() {
+            flag = option.to_owned();
+        }
+        if is_connection_string(Path::new(argument)) {
+            let flag = Some(flag).filter(|flag| !is_connection_string(Path::new(flag)));
+            let flag = flag.filter(|flag| !flag.is_empty()).unwrap_or_else(|| "pgmig".to_owned());
+            return Some(Text::message(
+                "error",
+                &format!(
+                    "{flag} takes the name of a file, and not a connection URL or string (not shown, as it may hold a \
+                     password); write host, port, database and roles into a YAML file"
+                ),
+            ));
+        }
+        options_end |= argument == "--";
+        let single = text.strip_prefix('-').and_then(|text| text.split('=').next()).unwrap_or_default();
+        if !options_end && longs().iter().any(|long| *long == single) {
+            return Some(Text::message("error", &format!("long options take two dashes: --{single}")));
+        }
+    }
+    None
+}
+
+/// The error in our own words, for the most common mistakes.
+fn described(error: &clap::Error) -> Option<Text> {
+    let context = |kind| match error.get(kind)? {
+        ContextValue::String(text) => Some(printable(text).into_owned()),
+        _ => None,
+    };
+    let text = match error.kind() {
+        Kind::UnknownArgument => {
+            let given = context(ContextKind::InvalidArg).filter(|given| given.starts_with('-'))?;
+            let longs = longs();
+            let known: Vec<&str> = longs.iter().map(String::as_str).collect();
+            match meant(given.trim_start_matches('-'), &known) {
+                Some(meant) => format!("unknown option {given}; did you mean --{meant}?"),
+                None => format!("unknown option {given}; pgmig --help lists those that there are"),
+            }
+        }
+        Kind::InvalidSubcommand => {
+            let given = context(ContextKind::InvalidSubcommand)?;
+            let command = Args::command();
+            let commands: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+            match meant(&given, &commands) {
+                _ if Path::new(&given).exists() => {
+                    format!("to restore {given}: pgmig --source {given} --target postgres.yaml")
+                }
+                Some(meant) => format!("unknown command {given}; did you mean {meant}?"),
+                None => format!(
+                    "{given} is neither a file nor a command; to restore a backup: pgmig --source FILE --target postgres.yaml"
+                ),
+            }
+        }
+        _ => return None,
+    };
+    Some(Text::message("error", &text))
+}
+
+/// The error in clap's words. clap repeats arguments unchanged, so it gets them escaped.
+fn clap_text(arguments: &[OsString]) -> Text {
+    let escaped = arguments.iter().map(|argument| printable(&argument.to_string_lossy()).into_owned());
+    let mut text = Text::new();
+    match Args::try_parse_from(escaped) {
+        Err(error) => text.lines(&error.to_string()),
+        Ok(_) => text.labelled("", "error", "the arguments are not understood; pgmig --help lists them"),
+    }
+    text
+}
+
+/// The names of all long options, those of commands among them.
+fn longs() -> Vec<String> {
+    let root = Args::command();
+    let commands = std::iter::once(&root).chain(root.get_subcommands());
+    let longs = commands.flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_long);
+    longs.chain(["help", "version"]).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn said(arguments: &[&str]) -> String {
+        let arguments: Vec<OsString> =
+            std::iter::once("pgmig").chain(arguments.iter().copied()).map(OsString::from).collect();
+        let text = problem(&arguments).unwrap_or_else(|| {
+            let error = Args::try_parse_from(&arguments).unwrap_err();
+            described(&error).unwrap_or_else(|| clap_text(&arguments))
+        });
+        text.as_str().to_owned()
+    }
+
+    #[test]
+    fn mistakes_are_named_with_what_was_meant() {
+        let file = tempfile::NamedTempFile::with_suffix(".dump").unwrap();
+        let file = file.path().to_str().unwrap();
+        for (arguments, expected) in [
+            (&["--sorce", "x"][..], "error: unknown option --sorce; did you mean --source?\n"),
+            (&["--sorce=x"], "error: unknown option --sorce; did you mean --source?\n"),
+            (&["inspect", "--lst", "x"], "error: unknown option --lst; did you mean --list?\n"),
+            (
+                &["--frobnicate"],
+                "error: unknown option --frobnicate; pgmig --help lists those that there are\n",
+            ),
+            (&["-source", "x"], "error: long options take two dashes: --source\n"),
+            (&["-target=x"], "error: long options take two dashes: --target\n"),
+            (&["-force", "-s", "x"], "error: long options take two dashes: --force\n"),
+            (&["mappng"], "error: unknown command mappng; did you mean mapping?\n"),
+            (&[file], &format!("error: to restore {file}: pgmig --source {file} --target postgres.yaml\n")),
+        ] {
+            assert_eq!(said(arguments), expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_url_is_not_shown_wherever_it_is_given() {
+        for arguments in [
+            &["-t", "postgres://u:S3cret@h/db"][..],
+            &["--target=postgres://u:S3cret@h/db"],
+            &["-tpostgres://u:S3cret@h/db"],
+            &["postgres://u:S3cret@h/db"],
+            &["-s", "postgres://u:S3cret@h/db", "-t", "x"],
+            &["--target", "host=h password=S3cret"],
+            &["verify", "postgres://u:S3cret@h/db"],
+            &["--", "postgres://u:S3cret@h/db"],
+        ] {
+            let said = said(arguments);
+            assert!(
+                said.contains("takes the name of a file") && !said.contains("S3cret"),
+                "{arguments:?}: {said}"
+            );
+        }
+        assert!(said(&["--target=postgres://u:p@h"]).starts_with("error: --target takes"));
+    }
+
+    #[test]
+    fn arguments_are_repeated_escaped_and_on_their_line() {
+        let hostile = "x\nerror: forged\u{1b}[2J\u{202e}";
+        for arguments in [
+            &[&*format!("--{hostile}")][..],
+            &[&*format!("-{hostile}")],
+            &[hostile],
+            &["inspect", "a", hostile],
+            &["--schema", hostile],
+            &["--jobs", hostile],
+            &["--force=x", hostile],
+            &["--to-release", hostile],
+            &["-s", "a", hostile],
+        ] {
+            let said = said(arguments);
+            assert_eq!(said.matches("\nerror: ").count(), 0, "{arguments:?}: {said}");
+            let printable = |c| c == '\n' || !pgmig_core::text::is_unprintable(c);
+            assert!(said.starts_with("error: ") && said.chars().all(printable), "{arguments:?}: {said}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What a superuser makes for an archive that is not trusted: extensions of a list, by statements that pgmig writes itself
+//! from parsed names. Everything else that only a superuser can make is refused.
+
+use super::words::name_after;
+use super::{Facts, Plan, RunAs, Task};
+use crate::archive::{Archive, Entry, EntryKind};
+use crate::progress::{Notice, Severity};
+use crate::restore::refusal::Refusal;
+use crate::sql::{Parser, StandardStrings, quote_ident, quote_literal};
+use std::collections::BTreeSet;
+
+/// Extensions of PostgreSQL's own whose creation by a superuser gives nobody a right: those that PostgreSQL 13 and later
+/// call trusted, for older servers, and those whose functions do nothing that the caller may not do, or are for superusers
+/// and monitoring roles only.
+///
+/// Not among them: `adminpack`, `file_fdw`, `pg_surgery`, `xml2` (files, damage), `dblink` (connections from the server's
+/// own address), `refint` (SQL from arguments of triggers), `dict_xsyn` (files), untrusted languages.
+const HARMLESS: [&str; 36] = [
+    "amcheck",
+    "bloom",
+    "btree_gin",
+    "btree_gist",
+    "citext",
+    "cube",
+    "dict_int",
+    "earthdistance",
+    "fuzzystrmatch",
+    "hstore",
+    "intagg",
+    "intarray",
+    "isn",
+    "lo",
+    "ltree",
+    "moddatetime",
+    "pg_buffercache",
+    "pg_freespacemap",
+    "pg_prewarm",
+    "pg_stat_statements",
+    "pg_trgm",
+    "pg_visibility",
+    "pgcrypto",
+    "pgrowlocks",
+    "pgstattuple",
+    "plpgsql",
+    // Servers take a right on the wrapper, which it gives to nobody.
+    "postgres_fdw",
+    "seg",
+    "sslinfo",
+    "tablefunc",
+    "tcn",
+    "tsm_system_rows",
+    "tsm_system_time",
+    "unaccent",
+    "uuid-ossp",
+    "insert_username",
+];
+
+/// How far an archive is trusted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Its statements make what only a superuser can make, if `su_username` is one.
+    #[default]
+    Full,
+    /// A superuser makes these extensions besides the harmless ones, and nothing else.
+    Extensions(BTreeSet<String>),
+}
+
+impl Trust {
+    fn allows(&self, extension: &str) -> bool {
+        match self {
+            Self::Full => true,
+            Self::Extensions(allowed) => HARMLESS.contains(&extension) || allowed.contains(extension),
+        }
+    }
+}
+
+/// An extension that is made before anything of the archive exists: its script would find objects of the archive under
+/// names that it takes for its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlannedExtension {
+    pub(crate) name: String,
+    pub(crate) schema: Option<String>,
+    /// Whether a superuser makes it.
+    pub(crate) as_superuser: bool,
+    /// Whether the target has it and the archive does not: a failure is only a warning.
+    pub(crate) is_extra: bool,
+}
+
+impl PlannedExtension {
+    /// The statement that makes it.
+    pub(crate) fn create(&self) -> String {
+        let schema = self.schema.as_deref().map(quote_ident);
+        let schema = schema.map(|schema| format!(" WITH SCHEMA {schema}")).unwrap_or_default();
+        format!("CREATE EXTENSION IF NOT EXISTS {}{schema}", quote_ident(&self.name))
+    }
+}
+
+/// Replaces what a superuser would run of the archive's own text.
+///
+/// # Errors
+///
+/// [`Refusal::NeedsTrust`] with every entry that only a superuser can make.
+pub(crate) fn restrict(mut plan: Plan, archive: &Archive, facts: &Facts) -> Result<Plan, Refusal> {
+    if facts.trust == Trust::Full {
+        return Ok(plan);
+    }
+    let strings =
+        if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+    let superusers: Vec<(&Task, &Entry)> = plan
+        .tasks()
+        .filter(|task| is_superusers(task))
+        .filter_map(|task| Some((task, archive.entry(task.dump_id)?)))
+        .collect();
+    let refused: Vec<String> = superusers
+        .iter()
+        .filter(|(_, entry)| !is_description(entry) && !is_allowed(entry, &facts.trust))
+        .map(|(task, _)| task.label.clone())
+        .collect();
+    if !refused.is_empty() {
+        return Err(Refusal::NeedsTrust { entries: refused, is_swap: true });
+    }
+    if superusers.iter().any(|(_, entry)| entry.kind == EntryKind::Extension) {
+        make_extensions_first(&mut plan, archive, strings);
+    }
+    rewrite_descriptions(&mut plan, archive, strings);
+    Ok(plan)
+}
+
+/// Adds those of the target's extensions (name and schema) that the archive does not have, as far as only a superuser can make them.
+pub(crate) fn add_extras(plan: &mut Plan, archive: &Archive, extensions: &[(String, String)], facts: &Facts) {
+    let of_archive = |name: &str| {
+        let mut entries = archive.entries().iter();
+        entries.any(|entry| entry.kind == EntryKind::Extension && entry.tag.to_str().ok() == Some(name))
+    };
+    for (name, schema) in extensions {
+        let needs_superuser = !facts.database.available.get(name).is_some_and(|known| known.for_everyone);
+        if needs_superuser && facts.trust.allows(name) && !of_archive(name) {
+            plan.extensions.push(PlannedExtension {
+                name: name.clone(),
+                schema: Some(schema.clone()),
+                as_superuser: true,
+                is_extra: true,
+            });
+        }
+    }
+    take_schemas(plan, archive);
+}
+
+fn is_superusers(task: &Task) -> bool {
+    task.statements.iter().any(|(run_as, _)| *run_as == RunAs::Superuser)
+}
+
+/// Describes an object, which is in the list itself.
+fn is_description(entry: &Entry) -> bool {
+    use EntryKind as K;
+    matches!(entry.kind, K::Comment | K::SecurityLabel | K::Acl | K::AclLanguage)
+}
+
+fn is_allowed(entry: &Entry, trust: &Trust) -> bool {
+    entry.kind == EntryKind::Extension && entry.tag.to_str().is_ok_and(|name| trust.allows(name))
+}
+
+/// All of them, as one may require another; in the archive's order.
+fn make_extensions_first(plan: &mut Plan, archive: &Archive, strings: StandardStrings) {
+    let is_extension = |task: &Task| kind(archive, task) == Some(EntryKind::Extension);
+    let (extensions, others) = std::mem::take(&mut plan.pre_data).into_iter().partition(is_extension);
+    plan.pre_data = others;
+    let extensions: Vec<Task> = extensions;
+    plan.extensions.extend(extensions.iter().filter_map(|task| extension(task, archive, strings)));
+    plan.first.extend(extensions);
+    take_schemas(plan, archive);
+}
+
+fn extension(task: &Task, archive: &Archive, strings: StandardStrings) -> Option<PlannedExtension> {
+    let name = archive.entry(task.dump_id)?.tag.to_str().ok()?.to_owned();
+    let (_, sql) = task.statements.first()?;
+    let schema = name_after(sql, strings, &["with", "schema"]);
+    Some(PlannedExtension { name, schema, as_superuser: is_superusers(task), is_extra: false })
+}
+
+/// Takes the schemas that extensions need out of the entries, as they are made with these.
+fn take_schemas(plan: &mut Plan, archive: &Archive) {
+    let needed: BTreeSet<&str> =
+        plan.extensions.iter().filter_map(|extension| extension.schema.as_deref()).collect();
+    let name = |task: &Task| {
+        let entry = archive.entry(task.dump_id).filter(|entry| entry.kind == EntryKind::Schema)?;
+        entry.tag.to_str().ok().filter(|name| needed.contains(name))
+    };
+    let (schemas, others): (Vec<Task>, Vec<Task>) =
+        std::mem::take(&mut plan.pre_data).into_iter().partition(|task| name(task).is_some());
+    plan.extension_schemas.extend(schemas.iter().filter_map(name).map(str::to_owned));
+    plan.pre_data = others;
+    plan.first.extend(schemas);
+}
+
+/// Comments on extensions are written anew; whatever else describes what is the superuser's is left out.
+fn rewrite_descriptions(plan: &mut Plan, archive: &Archive, strings: StandardStrings) {
+    let mut left_out = Vec::new();
+    let Plan { pre_data, data_first, data_last, post_data, privileges, last, event_triggers, .. } = plan;
+    for tasks in [pre_data, data_first, data_last, post_data, privileges, last, event_triggers] {
+        tasks.retain_mut(|task| {
+            if !is_superusers(task) {
+                return true;
+            }
+            let is_comment = kind(archive, task) == Some(EntryKind::Comment);
+            let sql = task.statements.first().filter(|_| is_comment).map(|(_, sql)| sql.as_str());
+            let Some(comment) = sql.and_then(|sql| comment_on_extension(sql, strings)) else {
+                left_out.push(task.label.clone());
+                return false;
+            };
+            task.statements = vec![(RunAs::Superuser, comment)];
+            true
+        });
+    }
+    plan.notices.extend(left_out.into_iter().map(|label| Notice {
+        severity: Severity::Warning,
+        text: format!(
+            "{label} was left out: it describes what belongs to the superuser, and the backup is not trusted"
+        ),
+    }));
+}
+
+fn comment_on_extension(sql: &str, strings: StandardStrings) -> Option<String> {
+    let mut parser = Parser::new(sql, "comment", strings);
+    for word in ["comment", "on", "extension"] {
+        parser.expect_word(word).ok()?;
+    }
+    let name = parser.ident().ok()?;
+    parser.expect_word("is").ok()?;
+    let comment = if parser.eat_word("null") {
+        "NULL".to_owned()
+    } else {
+        let token = parser.next()?;
+        quote_literal(&parser.string(&token)?)
+    };
+    parser.expect_end_of_statement().ok()?;
+    Some(format!("COMMENT ON EXTENSION {} IS {comment}", quote_ident(&name)))
+}
+
+fn kind(archive: &Archive, task: &Task) -> Option<EntryKind> {
+    archive.entry(task.dump_id).map(|entry| entry.kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_are_written_from_their_parts() {
+        let comment = |sql| comment_on_extension(sql, StandardStrings::On);
+        assert_eq!(
+            comment("COMMENT ON EXTENSION \"uuid-ossp\" IS 'it''s';\n").as_deref(),
+            Some("COMMENT ON EXTENSION \"uuid-ossp\" IS 'it''s'")
+        );
+        assert_eq!(
+            comment("COMMENT ON EXTENSION x IS NULL").as_deref(),
+            Some("COMMENT ON EXTENSION x IS NULL")
+        );
+        assert_eq!(comment("COMMENT ON EXTENSION x IS 'a'; DROP TABLE t"), None);
+        assert_eq!(comment("COMMENT ON FUNCTION x() IS 'a'"), None);
+    }
+
+    #[test]
+    fn other_extensions_are_allowed_by_name() {
+        let trust = Trust::Extensions(BTreeSet::from(["postgis".to_owned()]));
+        assert!(trust.allows("postgis") && trust.allows("pg_stat_statements"));
+        for name in ["dblink", "adminpack", "file_fdw", "plpython3u", "Postgis"] {
+            assert!(!trust.allows(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_of_extensions_and_schemas_are_quoted() {
+        let extension = PlannedExtension {
+            name: "x; DROP".to_owned(),
+            schema: Some("S".to_owned()),
+            as_superuser: true,
+            is_extra: false,
+        };
+        assert_eq!(extension.create(), "CREATE EXTENSION IF NOT EXISTS \"x; DROP\" WITH SCHEMA \"S\"");
+    }
+}

@@ -1,0 +1,258 @@
+//! The temporary role: the login of every session that runs code of the archive or of the target.
+//!
+//! It is a member of `username` and of nothing else, so that no statement finds rights beneath `username`'s own:
+//! `RESET ROLE` leads to `username`, `SET ROLE NONE` to a role without rights. It inherits the rights of `username`, as the
+//! server asks the role that logs in for the right to connect.
+
+mod admission;
+mod marker;
+
+pub(crate) use admission::Admission;
+
+use crate::server::lock::{is_role_in_use, keep_role_in_use, let_go_of_role};
+use crate::server::login::Login;
+use crate::server::scram::Credentials;
+use crate::server::session::Session;
+use crate::server::{TargetConfig, TargetError};
+use crate::sql::{quote_ident, quote_literal};
+use marker::Marker;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long the role can log in, unless it is [renewed](ArchiveRole::renew). A run that was killed leaves a role behind.
+const LIFETIME: &str = "6 hours";
+
+/// Connections of the role besides those that load rows: migrations, comparisons with the target.
+const OTHER_CONNECTIONS: usize = 4;
+
+/// How long the end of the role's sessions is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A role that pgmig has made for one run.
+#[derive(Debug, Clone)]
+pub(crate) struct ArchiveRole {
+    name: String,
+    oid: u32,
+}
+
+/// What a role is made for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Purpose<'a> {
+    /// The run's ID: 32 hexadecimal digits.
+    pub(crate) run: &'a str,
+    /// The target database.
+    pub(crate) target: &'a str,
+    /// The role that it is a member of.
+    pub(crate) username: &'a str,
+    /// How many sessions load rows.
+    pub(crate) jobs: usize,
+}
+
+impl ArchiveRole {
+    /// Makes the role, in one transaction. `control` must be a superuser's session; as long as it is open, no other run
+    /// takes the role for a leftover.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub(crate) async fn create(
+        control: &mut Session,
+        purpose: Purpose<'_>,
+    ) -> Result<(Self, Login), TargetError> {
+        const DOING: &str = "make a temporary role for the code of the backup";
+        let name = name(purpose.run);
+        let credentials = Credentials::random()?;
+        keep_role_in_use(control, &name).await?;
+        let until = lifetime(control, DOING).await?;
+        control.begin(DOING).await?;
+        let mut made = Ok(0);
+        for sql in statements(control.server_version(), &name, purpose, &credentials.verifier, &until) {
+            made = control.execute(&sql, DOING).await;
+            if made.is_err() {
+                break;
+            }
+        }
+        match made {
+            Ok(_) => control.commit(DOING).await?,
+            Err(error) => {
+                control.rollback(DOING).await?;
+                return Err(error);
+            }
+        }
+        let sql = format!("SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {}", quote_literal(&name));
+        let oid = control.value(&sql, DOING).await?.parse().unwrap_or_default();
+        let login = Login::new(&name, Some(credentials.password));
+        Ok((Self { name, oid }, login))
+    }
+
+    /// The role's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Lets it log in for another while.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub(crate) async fn renew(&self, control: &mut Session) -> Result<(), TargetError> {
+        const DOING: &str = "extend the life of the temporary role";
+        let until = lifetime(control, DOING).await?;
+        let sql = format!("ALTER ROLE {} VALID UNTIL {}", quote_ident(&self.name), quote_literal(&until));
+        control.execute(&sql, DOING).await.map(drop)
+    }
+
+    /// Ends the role's sessions and removes it, with every right that was given to it. Objects that code made as this
+    /// role are given to `username`.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub(crate) async fn remove(
+        &self,
+        control: &mut Session,
+        config: &TargetConfig,
+        application: &str,
+    ) -> Result<(), TargetError> {
+        let doing = format!("remove the temporary role {}", self.name);
+        let role = quote_ident(&self.name);
+        self.end_sessions(control, &doing).await?;
+        for database in self.databases(control, &doing).await? {
+            let mut session = Session::open(config, &database, application).await?;
+            let owner = quote_ident(config.username());
+            // No event trigger fires for it.
+            let sql = format!(
+                "SET session_replication_role = replica; REASSIGN OWNED BY {role} TO {owner}; DROP OWNED BY {role}"
+            );
+            let tidied = session.execute(&sql, &doing).await;
+            session.close().await;
+            tidied?;
+        }
+        // Rights on databases, which are shared by all of them.
+        let sql = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+        control.execute(&sql, &doing).await?;
+        let_go_of_role(control, &self.name).await
+    }
+
+    async fn end_sessions(&self, control: &mut Session, doing: &str) -> Result<(), TargetError> {
+        let deadline = Instant::now() + PATIENCE;
+        let sql = format!(
+            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usesysid = {}",
+            self.oid
+        );
+        while !control.rows(&sql, doing).await?.is_empty() && Instant::now() < deadline {
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// The databases in which the role owns something, or has rights.
+    async fn databases(&self, control: &mut Session, doing: &str) -> Result<Vec<String>, TargetError> {
+        let sql = format!(
+            "SELECT DISTINCT b.datname FROM pg_catalog.pg_shdepend d \
+             JOIN pg_catalog.pg_database b ON b.oid = d.dbid \
+             WHERE d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND d.refobjid = {} ORDER BY 1",
+            self.oid
+        );
+        let rows = control.rows(&sql, doing).await?;
+        Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
+    }
+}
+
+/// The roles that ended runs for this target have left behind; `own` is that of this run. Call it under the lock on the
+/// target only.
+pub(crate) async fn leftovers(
+    control: &mut Session,
+    target: &str,
+    own: Option<&ArchiveRole>,
+) -> Result<Vec<ArchiveRole>, TargetError> {
+    let sql = "SELECT r.rolname, r.oid, pg_catalog.shobj_description(r.oid, 'pg_authid') FROM pg_catalog.pg_roles r \
+               WHERE r.rolname ~ '^pgmig_[0-9a-f]{16}$' ORDER BY r.rolname";
+    let mut left = Vec::new();
+    for row in control.rows(sql, "look for temporary roles of earlier runs").await? {
+        let marker = row.get(2).and_then(Marker::from_comment);
+        let is_of_target =
+            marker.is_some_and(|marker| marker.target == target && name(&marker.run) == row.text(0));
+        // The session that holds a lock would get it again.
+        let is_own = own.is_some_and(|own| own.name == row.text(0));
+        if is_of_target && !is_own && !is_role_in_use(control, row.text(0)).await? {
+            left.push(ArchiveRole { name: row.text(0).to_owned(), oid: row.number(1) });
+        }
+    }
+    Ok(left)
+}
+
+/// A run has one name, which no other run has.
+fn name(run: &str) -> String {
+    format!("pgmig_{}", run.get(..16).unwrap_or(run))
+}
+
+async fn lifetime(control: &mut Session, doing: &str) -> Result<String, TargetError> {
+    let sql = format!(
+        "SELECT pg_catalog.now() OPERATOR(pg_catalog.+) {}::pg_catalog.interval",
+        quote_literal(LIFETIME)
+    );
+    control.value(&sql, doing).await
+}
+
+fn statements(
+    server_version: i32,
+    name: &str,
+    purpose: Purpose<'_>,
+    verifier: &str,
+    until: &str,
+) -> [String; 4] {
+    let (role, owner) = (quote_ident(name), quote_ident(purpose.username));
+    let limit = purpose.jobs.saturating_add(OTHER_CONNECTIONS);
+    let marker = Marker { run: purpose.run.to_owned(), target: purpose.target.to_owned() };
+    // Until 15 the role says whether it inherits, from 16 on the membership.
+    let (inherits, options) = if server_version >= 160_000 {
+        ("NOINHERIT", " WITH INHERIT TRUE, SET TRUE, ADMIN FALSE")
+    } else {
+        ("INHERIT", "")
+    };
+    [
+        format!(
+            "CREATE ROLE {role} LOGIN NOSUPERUSER {inherits} NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS \
+             CONNECTION LIMIT {limit} PASSWORD {} VALID UNTIL {}",
+            quote_literal(verifier),
+            quote_literal(until)
+        ),
+        format!("COMMENT ON ROLE {role} IS {}", quote_literal(&marker.to_comment())),
+        format!("GRANT {owner} TO {role}{options}"),
+        format!("ALTER ROLE {role} SET role = {}", quote_literal(purpose.username)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PURPOSE: Purpose<'static> = Purpose {
+        run: "0123456789abcdef0123456789abcdef",
+        target: "store",
+        username: "Store \"app\"",
+        jobs: 2,
+    };
+
+    #[test]
+    fn the_role_is_a_member_of_username_and_nothing_more() {
+        let [create, marker, grant, set] = statements(160_000, "pgmig_0", PURPOSE, "SCRAM", "tomorrow");
+        assert_eq!(
+            create,
+            "CREATE ROLE pgmig_0 LOGIN NOSUPERUSER NOINHERIT NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS \
+             CONNECTION LIMIT 6 PASSWORD 'SCRAM' VALID UNTIL 'tomorrow'"
+        );
+        assert!(marker.starts_with("COMMENT ON ROLE pgmig_0 IS 'pgmig-role-1 {"), "{marker}");
+        assert_eq!(grant, "GRANT \"Store \"\"app\"\"\" TO pgmig_0 WITH INHERIT TRUE, SET TRUE, ADMIN FALSE");
+        assert_eq!(set, "ALTER ROLE pgmig_0 SET role = 'Store \"app\"'");
+        let [create, _, grant, _] = statements(150_000, "pgmig_0", PURPOSE, "SCRAM", "tomorrow");
+        assert!(create.contains(" NOSUPERUSER INHERIT "), "{create}");
+        assert_eq!(grant, "GRANT \"Store \"\"app\"\"\" TO pgmig_0");
+    }
+
+    #[test]
+    fn the_name_is_the_runs() {
+        assert_eq!(name(PURPOSE.run), "pgmig_0123456789abcdef");
+    }
+}

@@ -1,0 +1,92 @@
+//! Archives as an attacker hands them over: what a genuine pg_dump wrote, and files that were edited afterwards.
+
+use crate::support::Database;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What pg_dump writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Custom,
+    /// With rows as INSERT statements.
+    CustomInserts,
+    Script,
+    ScriptInserts,
+}
+
+impl Form {
+    pub(super) fn is_script(self) -> bool {
+        matches!(self, Self::Script | Self::ScriptInserts)
+    }
+
+    fn args(self) -> &'static [&'static str] {
+        match self {
+            // Uncompressed, so that data can be edited.
+            Self::Custom => &["-Fc", "-Z0"],
+            Self::CustomInserts => &["-Fc", "-Z0", "--rows-per-insert=1"],
+            Self::Script => &["-Fp"],
+            Self::ScriptInserts => &["-Fp", "--rows-per-insert=1"],
+        }
+    }
+}
+
+/// Backs a database up and makes these replacements in the file, each of a text that is there.
+#[track_caller]
+pub(super) fn archive(
+    source: &Database,
+    form: Form,
+    dump_args: &[&str],
+    edits: &[(String, String)],
+    directory: &Path,
+) -> PathBuf {
+    let args = form.args().iter().chain(dump_args).copied().chain(["-d", &source.name]);
+    // Through a pipe: then no offsets of data stand in it, which edits would make wrong.
+    let mut bytes = source.server.run_program("pg_dump", args);
+    for (from, to) in edits {
+        bytes = if form.is_script() { replaced(&bytes, from, to) } else { string_replaced(&bytes, from, to) };
+    }
+    let path = directory.join(format!("{}.dump", source.name));
+    fs::write(&path, bytes).expect("the archive can be written");
+    path
+}
+
+/// The place of the first occurrence.
+#[track_caller]
+fn find(bytes: &[u8], text: &str) -> usize {
+    let place = bytes.windows(text.len()).position(|window| window == text.as_bytes());
+    place.unwrap_or_else(|| panic!("{text:?} is not in the archive"))
+}
+
+#[track_caller]
+fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let place = find(bytes, from);
+    [&bytes[..place], to.as_bytes(), &bytes[place + from.len()..]].concat()
+}
+
+/// Replaces a text within a string of an archive in custom format, and corrects the length before the string. Chunks
+/// of data begin in the same way.
+#[track_caller]
+fn string_replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    const PREFIX: usize = 5;
+    let place = find(bytes, from);
+    let encloses = |start: &usize| {
+        let Some((0, length)) = bytes.get(*start..*start + PREFIX).map(|prefix| {
+            let length: [u8; 4] = prefix[1..].try_into().expect("it has four bytes");
+            (prefix[0], u32::from_le_bytes(length) as usize)
+        }) else {
+            return false;
+        };
+        let string = *start + PREFIX..*start + PREFIX + length;
+        string.end >= place + from.len() && bytes.get(string).is_some_and(|string| !string.contains(&0))
+    };
+    let start = (0..=place.saturating_sub(PREFIX)).rev().find(encloses);
+    let start = start.unwrap_or_else(|| panic!("{from:?} is in no string of the archive"));
+    let length = u32::from_le_bytes(bytes[start + 1..start + PREFIX].try_into().expect("it has four bytes"));
+    let length = u32::try_from(length as usize + to.len() - from.len()).expect("the text is short");
+    let mut edited = bytes[..=start].to_vec();
+    edited.extend(length.to_le_bytes());
+    edited.extend(&bytes[start + PREFIX..place]);
+    edited.extend(to.as_bytes());
+    edited.extend(&bytes[place + from.len()..]);
+    edited
+}

@@ -1,0 +1,375 @@
+//! One attack by whoever made the archive, and how it is tried.
+
+use super::forge::{self, Form};
+use super::world::{ATTACKER, NOT_OF_USERNAME, Setting, World};
+use crate::support::store::ROW_VALUE;
+use crate::support::{Database, Outcome};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// How a restore must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// With status 0: there is nothing wrong with what it does.
+    Restored,
+    /// With status 3, for every login.
+    Refused,
+    /// With status 3 or 1: whether it is known beforehand depends on the way.
+    Stopped,
+    /// As it likes: the attack is ineffective, or it harms the restore only.
+    Unharmed,
+}
+
+/// How far the attack gets without pgmig.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Works {
+    /// Where a superuser restores as the owner (`pg_restore --role`): the way of pgmig before it had a login of its own.
+    UnderRole,
+    /// Where a superuser restores.
+    AsSuperuser,
+    /// Where a restore is one transaction: it fails, and something of it stays.
+    Commits,
+    /// Where a superuser restores as the owner: another database of the owner changes, or a role.
+    ChangesState,
+    /// Where a superuser runs this in the restored database.
+    Until(&'static str),
+    /// Nowhere: PostgreSQL itself prevents it, or it aims at the session of pgmig.
+    Nowhere,
+}
+
+/// An attack.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Vector {
+    pub(super) name: &'static str,
+    /// What the source holds.
+    source: &'static str,
+    /// Whether a superuser made the source; otherwise its owner. Whoever forges an archive can have one of either.
+    by_superuser: bool,
+    form: Form,
+    dump_args: &'static [&'static str],
+    edits: &'static [(&'static str, &'static str)],
+    works: Works,
+    ends: Ends,
+    settings: &'static [Setting],
+    /// Takes back, as superuser, what the proof did to the cluster.
+    undo: &'static str,
+    /// Words of a message, if the state has changed.
+    names: &'static [&'static str],
+}
+
+impl Vector {
+    /// An attack by the owner of the source, with what pg_dump writes; the restore does as it always does.
+    pub(super) const fn genuine(name: &'static str, source: &'static str) -> Self {
+        Self {
+            name,
+            source,
+            by_superuser: false,
+            form: Form::Custom,
+            dump_args: &[],
+            edits: &[],
+            works: Works::UnderRole,
+            ends: Ends::Restored,
+            settings: Setting::ALL,
+            undo: "",
+            names: &[],
+        }
+    }
+
+    /// An attack by replacing texts of an archive.
+    pub(super) const fn forged(
+        name: &'static str,
+        form: Form,
+        source: &'static str,
+        edits: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        let settings = Setting::AS_SUPERUSER;
+        Self { form, edits, ends: Ends::Unharmed, settings, ..Self::genuine(name, source) }
+    }
+
+    pub(super) const fn by_superuser(self) -> Self {
+        Self { by_superuser: true, works: Works::AsSuperuser, ..self }
+    }
+
+    pub(super) const fn works(self, works: Works) -> Self {
+        Self { works, ..self }
+    }
+
+    pub(super) const fn ends(self, ends: Ends) -> Self {
+        Self { ends, ..self }
+    }
+
+    pub(super) const fn at(self, settings: &'static [Setting]) -> Self {
+        Self { settings, ..self }
+    }
+
+    pub(super) const fn undo(self, undo: &'static str) -> Self {
+        Self { undo, ..self }
+    }
+
+    pub(super) const fn names(self, names: &'static [&'static str]) -> Self {
+        Self { names, ..self }
+    }
+}
+
+/// Runs attacks, each with an archive of its own, by every login and strategy that it is for. Panics with all that went
+/// wrong, by name. `PGMIG_HOSTILE=TEXT` chooses those whose name contains the text.
+#[track_caller]
+pub(super) fn hold(world: &World, vectors: &[Vector]) {
+    let groups: Vec<_> = vectors.iter().map(std::slice::from_ref).collect();
+    hold_each(world, &groups);
+}
+
+/// The same with one archive for all of them, each in a schema of its own. They are made by the same role, end in the
+/// same way, and are restored from this form of archive.
+#[track_caller]
+pub(super) fn hold_together(
+    world: &World,
+    form: Form,
+    dump_args: &'static [&'static str],
+    settings: &'static [Setting],
+    vectors: &[Vector],
+) {
+    let together: Vec<Vector> =
+        vectors.iter().map(|vector| Vector { form, dump_args, settings, ..*vector }).collect();
+    hold_each(world, &[&together]);
+}
+
+#[track_caller]
+fn hold_each(world: &World, groups: &[&[Vector]]) {
+    let wanted = std::env::var("PGMIG_HOSTILE").unwrap_or_default();
+    let mut wrong = Vec::new();
+    for vectors in groups.iter().filter(|vectors| vectors.iter().any(|vector| vector.name.contains(&wanted)))
+    {
+        let mut found = Vec::new();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| attempt(world, vectors, &mut found))) {
+            found.push(format!("the test itself: {}", text_of(&*panic)));
+        }
+        let name = if vectors.len() == 1 { vectors[0].name } else { "together" };
+        wrong.extend(found.into_iter().map(|what| format!("{name}: {what}")));
+    }
+    assert!(wrong.is_empty(), "{} findings\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What the source and the target have in common: owners and privileges are the target's.
+const CONTENTS: [&str; 2] = ["--no-owner", "--no-privileges"];
+
+pub(super) fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+/// A vector's SQL; where it is not alone, in a schema of its name.
+fn sql_of(world: &World, vector: &Vector, sql: &str, is_alone: bool) -> String {
+    let sql = world.armed(vector.name, sql);
+    if is_alone { sql } else { sql.replace("public.", &format!("{}.", vector.name)) }
+}
+
+/// All that code of these vectors has reached since the last time that this was asked.
+fn escapes(world: &World, vectors: &[Vector]) -> Vec<(&'static str, String)> {
+    vectors.iter().filter_map(|vector| Some((vector.name, world.escape(vector.name)?))).collect()
+}
+
+fn attempt(world: &World, vectors: &[Vector], found: &mut Vec<String>) {
+    let first = &vectors[0];
+    let (source, is_alone) = (world.source(), vectors.len() == 1);
+    for vector in vectors {
+        let sql = sql_of(world, vector, vector.source, is_alone);
+        let sql = if is_alone { sql } else { format!("CREATE SCHEMA {}; {sql}", vector.name) };
+        if vector.by_superuser {
+            source.psql(&sql);
+        } else {
+            world.psql_as(ATTACKER, &source, &sql);
+        }
+    }
+    let _ = escapes(world, vectors);
+    let edits: Vec<_> =
+        first.edits.iter().map(|(from, to)| ((*from).to_owned(), world.armed(first.name, to))).collect();
+    let archive = forge::archive(&source, first.form, first.dump_args, &edits, world.directory.path());
+    found.extend(proof(world, vectors, &archive));
+    // What was forged is in the archive only.
+    let is_comparable = first.edits.is_empty() && first.ends == Ends::Restored;
+    let expected = is_comparable.then(|| source.dump(&CONTENTS));
+    for setting in first.settings {
+        let what = restore(world, vectors, *setting, &archive, expected.as_ref());
+        found.extend(what.into_iter().map(|what| format!("{}: {what}", setting.name())));
+    }
+}
+
+/// Shows that the attacks work where nothing protects from them.
+fn proof(world: &World, vectors: &[Vector], archive: &Path) -> Vec<String> {
+    let first = &vectors[0];
+    if vectors.iter().all(|vector| vector.works == Works::Nowhere) {
+        return Vec::new();
+    }
+    let before = world.cluster();
+    let target = world.target();
+    // Another one of the owner's.
+    let bystander = (first.works == Works::ChangesState).then(|| (world.target(), world.cluster()));
+    let content = (first.works == Works::Commits).then(|| target.dump(&[]));
+    let is_done = restore_unprotected(world, first, &target, archive);
+    for vector in vectors {
+        if let Works::Until(sql) = vector.works {
+            let _ = world.escape(vector.name);
+            target.try_psql(&sql_of(world, vector, sql, vectors.len() == 1));
+        }
+    }
+    let escapes = escapes(world, vectors);
+    let has_changed = bystander.as_ref().is_some_and(|(_database, cluster)| *cluster != world.cluster());
+    let is_half_done = !is_done && content.is_some_and(|content| content != target.dump(&[]));
+    undo(world, first);
+    drop((target, bystander));
+    assert_eq!(before, world.cluster(), "the proof has changed the cluster");
+    let works = |vector: &&Vector| match vector.works {
+        Works::Nowhere => true,
+        Works::UnderRole | Works::AsSuperuser | Works::Until(_) => {
+            escapes.iter().any(|(name, _)| *name == vector.name)
+        }
+        Works::Commits => is_half_done,
+        Works::ChangesState => has_changed,
+    };
+    let does_not_work = vectors.iter().filter(|vector| !works(vector));
+    does_not_work.map(|vector| format!("{} does not work without pgmig", vector.name)).collect()
+}
+
+fn undo(world: &World, vector: &Vector) {
+    if !vector.undo.is_empty() {
+        world.server.psql("postgres", &vector.undo.replace("{verifier}", &world.verifier));
+    }
+    // Databases that were renamed, closed or made templates could not be dropped otherwise.
+    world.server.psql("postgres", "DROP DATABASE IF EXISTS stolen WITH (FORCE)");
+    world.reopen_databases();
+}
+
+/// Restores as a superuser does without pgmig; says whether that succeeds.
+fn restore_unprotected(world: &World, vector: &Vector, target: &Database, archive: &Path) -> bool {
+    let mut command = world.server.program(if vector.form.is_script() { "psql" } else { "pg_restore" });
+    if vector.form.is_script() {
+        command.args(["-X", "-q", "-d", &target.name]);
+    } else {
+        command.args(["--no-owner", "-d", &target.name]);
+    }
+    if vector.works == Works::Commits {
+        command.arg("--single-transaction");
+    } else if vector.works != Works::AsSuperuser && !vector.by_superuser {
+        command.args(if vector.form.is_script() { ["-c", "SET ROLE app"] } else { ["--role", "app"] });
+    }
+    if vector.form.is_script() {
+        let stop = if vector.works == Works::Commits { "ON_ERROR_STOP=1" } else { "ON_ERROR_STOP=0" };
+        command.args(["-v", stop, "-f"]);
+    }
+    let output = command.arg(archive).stdin(Stdio::null()).output().expect("PostgreSQL's programs run");
+    output.status.success()
+}
+
+/// Restores with pgmig and says everything that is wrong afterwards.
+fn restore(
+    world: &World,
+    vectors: &[Vector],
+    setting: Setting,
+    archive: &Path,
+    expected: Option<&String>,
+) -> Vec<String> {
+    let (target, vector) = (world.target(), &vectors[0]);
+    let before = State::of_a_fresh_target(world, &target);
+    let outcome = world.restore(setting, &target, archive).timeout(Duration::from_secs(60)).run();
+    let mut wrong: Vec<String> =
+        escapes(world, vectors).iter().map(|(name, way)| format!("ESCAPED, {name} by {way}")).collect();
+    let status = outcome.status.code();
+    let is_right = match vector.ends {
+        Ends::Restored => status == Some(0),
+        Ends::Refused => status == Some(3),
+        Ends::Stopped => matches!(status, Some(1 | 3)),
+        Ends::Unharmed => matches!(status, Some(0 | 1 | 3)),
+    };
+    if !is_right {
+        wrong.push(format!("{:?} is wanted: {outcome}", vector.ends));
+    }
+    wrong.extend(before.difference(world, &target, &outcome, vector.names));
+    if status == Some(0) {
+        let others = target.psql(NOT_OF_USERNAME);
+        if !others.is_empty() {
+            wrong.push(format!("not of username: {}", others.trim().replace('\n', "; ")));
+        }
+        if expected.is_some_and(|expected| *expected != target.dump(&CONTENTS)) {
+            wrong.push("pg_dump of the source and the target differ".to_owned());
+        }
+    }
+    undo(world, vector);
+    wrong
+}
+
+/// The target and the cluster before a run.
+pub(super) struct State {
+    cluster: String,
+    database: String,
+    dump: String,
+}
+
+const DATABASE: &str = "SELECT oid, datname FROM pg_database WHERE datname = current_database()";
+
+impl State {
+    pub(super) fn of(world: &World, target: &Database) -> Self {
+        Self { cluster: world.cluster(), database: target.psql(DATABASE), dump: world.dump(target) }
+    }
+
+    fn of_a_fresh_target(world: &World, target: &Database) -> Self {
+        let dump = world.dump_of_a_target(target);
+        Self { cluster: world.cluster(), database: target.psql(DATABASE), dump }
+    }
+
+    /// That the target is not as it was.
+    pub(super) fn change_of_the_target(&self, world: &World, target: &Database) -> Option<String> {
+        let is_same = target.psql(DATABASE) == self.database && world.dump(target) == self.dump;
+        (!is_same).then(|| "STATE: the target has changed".to_owned())
+    }
+
+    /// What has changed that may not: of the cluster always, of the target where the run failed.
+    pub(super) fn difference(
+        &self,
+        world: &World,
+        target: &Database,
+        outcome: &Outcome,
+        names: &[&str],
+    ) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let cluster = world.cluster();
+        let is_named = !names.is_empty()
+            && outcome.status.code() != Some(0)
+            && names.iter().all(|name| outcome.stderr.contains(name));
+        let is_said_untouched = outcome.stderr.contains("untouched");
+        if cluster != self.cluster && (!is_named || is_said_untouched) {
+            wrong.push(format!(
+                "STATE: {}; pgmig said: {}",
+                lines_that_differ(&self.cluster, &cluster),
+                outcome.stderr.trim()
+            ));
+        }
+        if outcome.status.code() != Some(0) {
+            if !Database::exists(&world.server, &target.name) {
+                wrong.push("STATE: the target is gone".to_owned());
+            } else if target.psql(DATABASE) != self.database {
+                wrong.push("STATE: the target is another database".to_owned());
+            } else if world.dump(target) != self.dump && (!is_named || is_said_untouched) {
+                wrong.push(format!("STATE: the target has changed; {outcome}"));
+            }
+        }
+        for secret in [ROW_VALUE, &world.server.password] {
+            if outcome.stdout.contains(secret) || outcome.stderr.contains(secret) {
+                wrong.push("a secret is shown".to_owned());
+            }
+        }
+        wrong
+    }
+}
+
+pub(super) fn lines_that_differ(before: &str, after: &str) -> String {
+    let of = |one: &str, other: &str, sign: char| -> Vec<String> {
+        one.lines()
+            .filter(|line| !other.lines().any(|known| known == *line))
+            .map(|line| format!("{sign}{line}"))
+            .collect()
+    };
+    [of(before, after, '-'), of(after, before, '+')].concat().join("; ")
+}

@@ -1,0 +1,285 @@
+//! A server with an operator, an application and attackers; what an escape leaves on it, and what must not change.
+
+use super::payload;
+use crate::support::pgmig::TargetFile;
+use crate::support::server::PrivateServer;
+use crate::support::store::ROW_VALUE;
+use crate::support::{Database, Pgmig, Server};
+use std::cell::OnceCell;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
+
+/// The role that owns the target: `username`.
+pub(super) const APP: &str = "app";
+
+/// A role with CREATEDB and the right to write files, a member of [`APP`]. Code that reaches it has escaped.
+pub(super) const CREATOR: &str = "creator";
+
+/// The owner of the source, who may do nothing else.
+pub(super) const ATTACKER: &str = "attacker";
+
+/// A role that may create objects in the target.
+pub(super) const OTHER: &str = "other";
+
+const PASSWORD: &str = "l0gin-s3cret";
+
+/// How pgmig logs in and replaces the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Setting {
+    SwapAsSuperuser,
+    SwapAsCreator,
+    InPlaceAsSuperuser,
+    InPlaceAsOwner,
+}
+
+impl Setting {
+    pub(super) const ALL: &[Self] =
+        &[Self::SwapAsSuperuser, Self::SwapAsCreator, Self::InPlaceAsSuperuser, Self::InPlaceAsOwner];
+    pub(super) const IN_PLACE: &[Self] = &[Self::InPlaceAsSuperuser, Self::InPlaceAsOwner];
+    pub(super) const AS_SUPERUSER: &[Self] = &[Self::SwapAsSuperuser, Self::InPlaceAsSuperuser];
+    /// The session belongs to another role than `username`, as far as that logs in at all.
+    pub(super) const OVER_ANOTHER_ROLE: &[Self] =
+        &[Self::SwapAsSuperuser, Self::SwapAsCreator, Self::InPlaceAsSuperuser];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::SwapAsSuperuser => "swap as superuser",
+            Self::SwapAsCreator => "swap as CREATEDB role",
+            Self::InPlaceAsSuperuser => "in place as superuser",
+            Self::InPlaceAsOwner => "in place as owner",
+        }
+    }
+
+    pub(super) fn is_superuser(self) -> bool {
+        matches!(self, Self::SwapAsSuperuser | Self::InPlaceAsSuperuser)
+    }
+
+    pub(super) fn is_swap(self) -> bool {
+        matches!(self, Self::SwapAsSuperuser | Self::SwapAsCreator)
+    }
+}
+
+/// The server.
+pub(super) struct World {
+    pub(super) server: PrivateServer,
+    /// The server writes here.
+    markers: PathBuf,
+    pub(super) directory: TempDir,
+    /// What the server keeps of the password of [`APP`].
+    pub(super) verifier: String,
+    targets: AtomicU32,
+    dump: OnceCell<String>,
+}
+
+impl World {
+    /// Starts it.
+    pub(super) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Starts it with more settings.
+    pub(super) fn start_with(conf: &str) -> Self {
+        let server = Server::start_private(&format!("max_prepared_transactions = 8\n{conf}"));
+        let markers = server.shared.join("markers");
+        fs::create_dir(&markers).expect("a directory can be made");
+        fs::set_permissions(&markers, fs::Permissions::from_mode(0o777)).expect("it is ours");
+        server.psql(
+            "postgres",
+            &format!(
+                "CREATE ROLE {APP} LOGIN PASSWORD '{PASSWORD}'; CREATE ROLE {ATTACKER} LOGIN; CREATE ROLE {OTHER} LOGIN;
+                 CREATE ROLE {CREATOR} LOGIN CREATEDB PASSWORD '{PASSWORD}' IN ROLE {APP}, pg_write_server_files;"
+            ),
+        );
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        let verifier = format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{APP}'");
+        let verifier = server.psql("postgres", &verifier).trim_end().to_owned();
+        Self { verifier, server, markers, directory, targets: AtomicU32::default(), dump: OnceCell::new() }
+    }
+
+    /// Logs in as this role, which is nobody else underneath, and runs SQL.
+    pub(super) fn try_psql_as(&self, role: &str, database: &Database, sql: &str) -> Output {
+        let file = self.directory.path().join("as.sql");
+        fs::write(&file, sql).expect("a file can be written");
+        let mut psql = self.psql_command(role, database);
+        psql.arg("-f").arg(file).output().expect("psql runs")
+    }
+
+    /// A psql that logs in as this role.
+    pub(super) fn psql_command(&self, role: &str, database: &Database) -> Command {
+        let mut psql = self.server.program("psql");
+        psql.env("PGUSER", role).args([
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            &database.name,
+        ]);
+        psql
+    }
+
+    /// The same for SQL that works.
+    #[track_caller]
+    pub(super) fn psql_as(&self, role: &str, database: &Database, sql: &str) {
+        let output = self.try_psql_as(role, database, sql);
+        assert!(output.status.success(), "{role}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// SQL of a vector, with the file that its escape leaves.
+    pub(super) fn armed(&self, vector: &str, sql: &str) -> String {
+        sql.replace("{functions}", payload::FUNCTIONS).replace("{marker}", &self.marker(vector))
+    }
+
+    fn marker(&self, vector: &str) -> String {
+        self.markers.join(vector).to_str().expect("the harness's paths are UTF-8").to_owned()
+    }
+
+    /// How code of this vector escaped since the last time that this was asked.
+    pub(super) fn escape(&self, vector: &str) -> Option<String> {
+        let marker = PathBuf::from(self.marker(vector));
+        let text = fs::read(&marker).ok()?;
+        fs::remove_file(&marker).expect("the directory is ours");
+        Some(String::from_utf8_lossy(&text).trim().to_owned())
+    }
+
+    /// A source that the attacker owns.
+    pub(super) fn source(&self) -> Database {
+        Database::create_with(&self.server, "source", &format!("TEMPLATE template0 OWNER {ATTACKER}"))
+    }
+
+    /// A target of [`APP`] with a row.
+    pub(super) fn target(&self) -> Database {
+        let name = format!("target_{}", self.targets.fetch_add(1, Ordering::Relaxed));
+        self.server.psql(
+            "postgres",
+            &format!(
+                "CREATE DATABASE {name} TEMPLATE template0 OWNER {APP};
+                 ALTER DATABASE {name} SET work_mem = '5MB';
+                 ALTER DATABASE {name} CONNECTION LIMIT 50; COMMENT ON DATABASE {name} IS 'of the application';
+                 GRANT CREATE ON DATABASE {name} TO {OTHER};
+                 \\connect {name}
+                 GRANT CREATE ON SCHEMA public TO {OTHER}; SET ROLE {APP};
+                 CREATE TABLE public.kept (id integer PRIMARY KEY, note text);
+                 INSERT INTO public.kept VALUES (1, '{ROW_VALUE}');"
+            ),
+        );
+        Database::adopted(&self.server, &name)
+    }
+
+    /// pg_dump of a target that nobody has changed; the name is left out, as it is of [`World::dump`].
+    pub(super) fn dump_of_a_target(&self, target: &Database) -> String {
+        self.dump.get_or_init(|| self.dump(target)).clone()
+    }
+
+    /// pg_dump of a database with what belongs to the database itself, its name left out.
+    pub(super) fn dump(&self, database: &Database) -> String {
+        database.dump(&["--create"]).replace(&database.name, "NAME")
+    }
+
+    /// The target's file for a setting.
+    pub(super) fn file(&self, setting: Setting, target: &Database) -> TargetFile {
+        let login = match setting {
+            Setting::SwapAsSuperuser | Setting::InPlaceAsSuperuser => &self.server.superuser,
+            Setting::SwapAsCreator => CREATOR,
+            Setting::InPlaceAsOwner => APP,
+        };
+        let password = if setting.is_superuser() { &self.server.password } else { PASSWORD };
+        // Of username, which then logs in itself and has nobody underneath.
+        let more = match setting {
+            Setting::SwapAsCreator if !before_the_protection() => format!("password: '{PASSWORD}'\n"),
+            _ => String::new(),
+        };
+        TargetFile {
+            username: APP.to_owned(),
+            su_username: login.to_owned(),
+            su_password: password.to_owned(),
+            more,
+            ..TargetFile::of(target)
+        }
+    }
+
+    /// Lets every database of [`APP`] be connected to and dropped again, whatever an attack has made of it.
+    #[track_caller]
+    pub(super) fn reopen_databases(&self) {
+        self.server.psql(
+            "postgres",
+            &format!(
+                "SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS true IS_TEMPLATE false', datname)
+                 FROM pg_database WHERE datdba = '{APP}'::regrole AND (datistemplate OR NOT datallowconn) \\gexec"
+            ),
+        );
+    }
+
+    /// A command line for a setting, without what is restored.
+    pub(super) fn pgmig(&self, setting: Setting, target: &Database) -> Pgmig {
+        let strategy = if setting.is_swap() { "swap" } else { "in-place" };
+        Pgmig::new().target(&self.file(setting, target)).args(["--keep-ids", "--strategy", strategy])
+    }
+
+    /// A restore of an archive as it is.
+    pub(super) fn restore(&self, setting: Setting, target: &Database, archive: &Path) -> Pgmig {
+        self.pgmig(setting, target).args(["--schema", "archive", "--force"]).source(archive)
+    }
+
+    /// Everything of the cluster that no restore may change: roles, memberships, databases with their owners,
+    /// privileges, settings, limits and comments, settings of the server, what waits to be committed.
+    #[track_caller]
+    pub(super) fn cluster(&self) -> String {
+        self.server.psql("postgres", CLUSTER)
+    }
+}
+
+/// Sessions of a run that has ended may still be ending.
+const CLUSTER: &str = "
+    DO $$ BEGIN
+        FOR n IN 1..600 LOOP
+            EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name ~ '^pgmig');
+            PERFORM pg_stat_clear_snapshot(), pg_sleep(0.1);
+        END LOOP;
+    END $$;
+    SELECT 'session ' || application_name FROM pg_stat_activity WHERE application_name ~ '^pgmig';
+    SELECT 'role ' || (to_jsonb(a) - 'oid')::text FROM pg_authid a ORDER BY rolname;
+    SELECT 'comment on role ' || objoid::regrole || ' ' || description FROM pg_shdescription
+        WHERE classoid = 'pg_authid'::regclass ORDER BY objoid;
+    SELECT 'member ' || member::regrole || ' of ' || roleid::regrole || ' ' || admin_option FROM pg_auth_members ORDER BY 1;
+    SELECT 'database ' || datname || ' owner ' || datdba::regrole || ' connection limit ' || datconnlimit || ' open '
+        || datallowconn || ' template ' || datistemplate || ' comment ' || coalesce(shobj_description(oid, 'pg_database'), '')
+        || ' privileges ' || (SELECT string_agg(x::text, ' ' ORDER BY x::text)
+            FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) x) FROM pg_database ORDER BY datname;
+    SELECT 'setting of ' || coalesce(datname, '-') || ' ' || coalesce(rolname, '-') || ' ' || unnest(setconfig)
+        FROM pg_db_role_setting LEFT JOIN pg_database d ON d.oid = setdatabase LEFT JOIN pg_roles r ON r.oid = setrole
+        ORDER BY 1;
+    SELECT 'server ' || name || ' ' || coalesce(setting, '') FROM pg_file_settings ORDER BY seqno;
+    SELECT 'prepared ' || gid FROM pg_prepared_xacts ORDER BY gid;
+    SELECT 'slot ' || slot_name FROM pg_replication_slots ORDER BY slot_name;
+    SELECT 'tablespace ' || spcname || coalesce(spcacl::text, '') FROM pg_tablespace ORDER BY spcname;
+    SELECT 'subscription ' || subname FROM pg_subscription ORDER BY subname;";
+
+/// Objects of a restored database that do not belong to `username`, or that only a superuser can make.
+pub(super) const NOT_OF_USERNAME: &str = "
+    WITH objects (class, id, owner, name) AS (
+        SELECT 'pg_class'::regclass, c.oid, relowner, c.oid::regclass::text, relnamespace FROM pg_class c
+        UNION ALL SELECT 'pg_proc'::regclass, oid, proowner, oid::regprocedure::text, pronamespace FROM pg_proc
+        UNION ALL SELECT 'pg_type'::regclass, oid, typowner, oid::regtype::text, typnamespace FROM pg_type
+        UNION ALL SELECT 'pg_operator'::regclass, oid, oprowner, oid::regoperator::text, oprnamespace FROM pg_operator)
+    SELECT class || ' ' || o.name || ' of ' || owner::regrole FROM objects o (class, id, owner, name, space)
+        JOIN pg_namespace n ON n.oid = space
+        WHERE nspname !~ '^pg_|^information_schema$' AND owner <> 'app'::regrole
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = class AND objid = id AND deptype IN ('e', 'i'))
+    UNION ALL SELECT 'schema ' || nspname || ' of ' || nspowner::regrole FROM pg_namespace
+        WHERE nspname !~ '^pg_|^information_schema$' AND nspowner <> 'app'::regrole AND nspname <> 'public'
+    UNION ALL SELECT 'default privileges of ' || defaclrole::regrole FROM pg_default_acl WHERE defaclrole <> 'app'::regrole
+    UNION ALL SELECT 'event trigger ' || evtname FROM pg_event_trigger
+    UNION ALL SELECT 'large object of ' || lomowner::regrole FROM pg_largeobject_metadata WHERE lomowner <> 'app'::regrole
+    ORDER BY 1";
+
+/// Whether the suite is run to see what escapes from a pgmig that has no protection yet.
+pub(super) fn before_the_protection() -> bool {
+    std::env::var_os("PGMIG_HOSTILE_BEFORE").is_some()
+}
