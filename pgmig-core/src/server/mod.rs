@@ -6,6 +6,7 @@ pub(crate) mod archive_role;
 mod builder;
 pub(crate) mod catalog;
 mod config;
+mod config_entries;
 mod config_error;
 pub(crate) mod connect;
 pub(crate) mod contents;
