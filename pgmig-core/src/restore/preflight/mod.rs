@@ -98,6 +98,7 @@ pub(crate) async fn run(
         in_place::preflight(&mut session, &archive, &known, clearing).await?;
         known.notices.extend(in_place::notices(clearing));
     }
+    known.notices.extend(control.trust().warning().map(Notice::warning));
     if known.facts.is_superuser && login.is_separate() && archive.has_all_entries() {
         untrusted::add_extras(&mut known.plan, &archive, &known.extras.extensions, &known.facts);
     }

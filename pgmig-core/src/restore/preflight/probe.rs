@@ -25,6 +25,8 @@ pub struct Probe {
     pub server_version: String,
     /// TLS version and cipher; `None` without TLS.
     pub tls: Option<String>,
+    /// How far the server is known to be the right one; begins with `warning: ` where it is not.
+    pub trust: String,
     /// The database.
     pub database: String,
     /// What it holds.
@@ -59,6 +61,7 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
     let mut obstacles = Obstacles::of(&mut control, &maintenance, config, &target, &roles).await?;
     let sessions = catalog::other_sessions(&mut control, name, &application).await?;
     let server = catalog::server_facts(&mut control).await?;
+    let trust = control.trust().to_string();
     let run_id = uuid::Uuid::new_v4().simple().to_string();
     let choice = Choice {
         config,
@@ -81,6 +84,7 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
         server: config.server(),
         server_version: server.version,
         tls: server.tls,
+        trust,
         database: name.to_owned(),
         contents,
         sessions,
@@ -110,6 +114,7 @@ impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "server      {}, PostgreSQL {}", self.server, printable(&self.server_version))?;
         writeln!(f, "TLS         {}", self.tls.as_deref().unwrap_or("none"))?;
+        writeln!(f, "trust       {}", self.trust)?;
         let megabytes = self.contents.bytes.div_ceil(1_000_000);
         writeln!(f, "database    {}, {megabytes} MB", printable(&self.database))?;
         writeln!(f, "holds       {}", self.contents.describe())?;

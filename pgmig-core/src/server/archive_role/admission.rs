@@ -70,6 +70,7 @@ fn is_about_admission(error: &TargetError) -> bool {
             | TargetError::Unreachable { .. }
             | TargetError::Timeout { .. }
             | TargetError::Tls { .. }
+            | TargetError::LoginStopped { .. }
     )
 }
 
