@@ -1,4 +1,4 @@
-//! What can be wrong with an archive.
+//! The errors of reading an archive.
 
 use super::{
     compression::Compression,
@@ -9,7 +9,7 @@ use super::{
 use std::{fmt, io, path::PathBuf};
 use thiserror::Error;
 
-/// What to do about a file that is not what pg_dump wrote; ends the messages about damage.
+/// Advice for damaged files. It ends the messages about damage.
 const TAKE_AGAIN: &str =
     "copy the archive again and compare its checksum with the original's, or take the backup again";
 
@@ -35,27 +35,27 @@ pub enum ArchiveError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The file is compressed as a whole, and cannot be unpacked.
+    /// The file is compressed as a whole, and unpacking it failed.
     #[error("{input} cannot be unpacked ({wrapper}) at byte {offset} of its contents; {TAKE_AGAIN}")]
     Unwrap {
         /// The file's name, or "the input" for a stream.
         input: String,
         /// How it is compressed.
         wrapper: Compression,
-        /// Where, from the start of what is packed in it.
+        /// The place, from the start of the unpacked contents.
         offset: u64,
         /// The decoder's reason.
         source: io::Error,
     },
-    /// The input is something else than an archive.
+    /// The input is not an archive.
     #[error("{input} is not an archive that can be read: {found}")]
     NotAnArchive {
         /// The file's name, or "the input" for a stream.
         input: String,
-        /// What it is instead.
+        /// What the input is instead.
         found: Foreign,
     },
-    /// The container is older or newer than what is read.
+    /// The container's version is older or newer than the supported ones.
     #[error("archives of container version {version} are not supported (from {} to {} are): {}",
         ArchiveVersion::OLDEST, ArchiveVersion::NEWEST, version_advice(*version))]
     Version {
@@ -65,7 +65,7 @@ pub enum ArchiveError {
     /// The input ends too early.
     #[error("the archive ends within {reading}, {place}: it is truncated or damaged; {TAKE_AGAIN}")]
     Truncated {
-        /// Where it ends, or where something begins that would go beyond the end.
+        /// Where the input ends, or where something begins that would continue beyond the end.
         place: Box<Place>,
         /// What was being read.
         reading: &'static str,
@@ -95,14 +95,14 @@ pub enum ArchiveError {
     /// Data blocks that the TOC announces are not in the archive.
     #[error("the archive ends at byte {end} without the data of {first}{}: it is truncated or damaged; {TAKE_AGAIN}", and_others(*missing))]
     BlocksMissing {
-        /// The first entry, in the TOC's order, without its data.
+        /// The first entry without its data, in the TOC's order.
         first: Box<EntryLabel>,
-        /// How many entries miss their data.
+        /// The number of entries without their data.
         missing: usize,
         /// Size of the archive in bytes.
         end: u64,
     },
-    /// The file or tar member with the data of an entry is not there.
+    /// The file or tar member with the data of an entry does not exist.
     #[error(
         "the archive has no {name} (nor .gz, .lz4, .zst), which holds the data of {entry}: it is incomplete; {TAKE_AGAIN}"
     )]
@@ -112,7 +112,7 @@ pub enum ArchiveError {
         /// The entry.
         entry: Box<EntryLabel>,
     },
-    /// A member of a tar file goes on beyond the file's end.
+    /// A member of a tar file continues beyond the file's end.
     #[error(
         "the archive ends {place}, {missing} bytes before the end of that member: it is truncated; {TAKE_AGAIN}"
     )]
@@ -122,7 +122,7 @@ pub enum ArchiveError {
         /// How many bytes of the member are missing, with the zeros after it.
         missing: u64,
     },
-    /// A tar file that comes in a stream begins with another member than the table of contents.
+    /// The first member of a tar file in a stream is not the table of contents.
     #[error(
         "{input} is a tar file that does not begin with toc.dat, as pg_dump's own do: a packed directory-format \
         archive, perhaps, which cannot be read from standard input or a pipe; give the file itself, or the unpacked directory"
@@ -131,7 +131,7 @@ pub enum ArchiveError {
         /// The input's name.
         input: String,
     },
-    /// A file of a directory-format archive, or a member of a tar file, is not what an archive has.
+    /// A file of a directory-format archive, or a member of a tar file, is not valid in an archive.
     #[error("the archive is damaged, or was made to do damage: {name} {problem}")]
     Member {
         /// The file's name as the archive gives it.
@@ -139,12 +139,12 @@ pub enum ArchiveError {
         /// What is wrong with it.
         problem: MemberProblem,
     },
-    /// A plain script is not what pg_dump writes, or not as it wrote it.
+    /// A plain script has something that pg_dump does not write.
     #[error("the script cannot be restored {place}: {problem}")]
     Script {
-        /// Where.
+        /// Where the problem is.
         place: Box<Place>,
-        /// What is wrong.
+        /// The problem.
         problem: ScriptProblem,
     },
     /// Compressed data is damaged.
@@ -173,14 +173,14 @@ pub enum ArchiveError {
         /// The archive's compression.
         codec: Compression,
     },
-    /// A text of the TOC is not what the archive's encoding allows.
+    /// A text of the TOC is not valid in the archive's encoding.
     #[error("the {field} of {entry} is not valid in the archive's encoding: {reason}")]
     Transcode {
         /// The entry.
         entry: Box<EntryLabel>,
         /// Which of its texts.
         field: &'static str,
-        /// What the transcoder said.
+        /// The transcoder's reason.
         reason: String,
     },
     /// The caller asked for an entry that the archive does not have.
@@ -189,10 +189,10 @@ pub enum ArchiveError {
     /// The caller asked for the data of an entry that has none.
     #[error("{0} has no data block")]
     NoData(Box<EntryLabel>),
-    /// The caller asked for a block by its dump ID, but a stream can only be read in its own order.
+    /// The caller asked for a block by its dump ID, but a stream can be read only in its own order.
     #[error("the archive is read from a stream: its blocks can only be read in the order that they come")]
     StreamOrder,
-    /// The caller went on reading after an error.
+    /// The caller continued to read after an error.
     #[error("the block cannot be read any further after an error")]
     AfterError,
 }
@@ -214,7 +214,7 @@ fn and_others(missing: usize) -> String {
 }
 
 impl ArchiveError {
-    /// Where in the archive, for errors that have a place.
+    /// The place in the archive, for errors that have one.
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Truncated { place, .. }
@@ -230,34 +230,34 @@ impl ArchiveError {
     }
 }
 
-/// What is wrong with a file or a tar member of an archive.
+/// Why a file or a tar member of an archive is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MemberProblem {
-    /// The name leads to another place than the archive's own.
+    /// The name leads out of the archive.
     Path,
-    /// A link, a device, a directory, or a tar header that extends another one.
+    /// It is not a regular file: a link, a device, a directory, or a tar header that extends another one.
     NoFile,
-    /// There are two of the name, compressed differently or not.
+    /// Two files have this name, with the same compression or different ones.
     Twice,
-    /// Two entries or large objects name it as theirs.
+    /// Two entries or large objects name the same file.
     Shared,
-    /// It is not there.
+    /// It does not exist.
     Missing,
-    /// It is another file than a moment ago.
+    /// It changed while the archive was being read.
     Changed,
-    /// There is more than one archive in the tar file.
+    /// The tar file holds more than one archive.
     SeveralArchives,
-    /// It is one member too many.
+    /// There are more members than the limit.
     TooMany,
-    /// It comes among the large objects of a block.
+    /// It comes between the large objects of a block.
     AmongObjects,
-    /// It lists other large objects than those that came before it.
+    /// It lists large objects other than those that came before it.
     OtherObjects {
-        /// The entry that these belong to.
+        /// The entry that these objects belong to.
         entry: DumpId,
     },
-    /// No entry has it.
+    /// No entry names it.
     Unknown,
 }
 
@@ -288,39 +288,39 @@ impl fmt::Display for MemberProblem {
     }
 }
 
-/// What is wrong with a plain script.
+/// Why a plain script cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScriptProblem {
-    /// A command of psql's own that pg_dump does not write: its name.
+    /// The name of a psql command that pg_dump does not write.
     Command(String),
-    /// The comment above an entry is not as pg_dump writes it.
+    /// The comment above an entry does not have pg_dump's form.
     Header,
-    /// A statement that belongs to no entry: the key words that it begins with.
+    /// A statement that belongs to no entry: its first key words.
     Outside(String),
-    /// A statement that the entry cannot have: the key words that it begins with.
+    /// A statement that this entry cannot have: its first key words.
     Unexpected(String),
-    /// Something follows `COPY ... FROM stdin;` in its line.
+    /// Something follows `COPY ... FROM stdin;` on its line.
     AfterCopy,
     /// A string, a quoted name or a comment does not end.
     Unterminated(&'static str),
     /// The script ends within a statement.
     CutOff,
-    /// A statement is longer than this many bytes.
+    /// A statement is longer than this limit in bytes.
     TooLong(usize),
-    /// More than one dump.
+    /// The script holds more than one dump.
     SeveralDumps,
-    /// It goes on in another database.
+    /// The script continues in another database.
     SeveralDatabases,
-    /// Something follows the line that says that the dump is complete.
+    /// Something follows the line that marks the dump as complete.
     AfterEnd,
-    /// The encoding or another setting that holds for the whole script changes in its middle.
+    /// The encoding or another setting for the whole script changes in its middle.
     Changes,
-    /// An encoding in which statements cannot be told apart: its name.
+    /// The name of an encoding in which the ends of statements cannot be found safely.
     Encoding(String),
-    /// The statements of a large object are not as pg_dump writes them.
+    /// The statements of a large object do not have pg_dump's form.
     LargeObject,
-    /// More entries than there can be.
+    /// There are more entries than an archive can have.
     TooManyEntries,
 }
 
@@ -379,8 +379,8 @@ impl fmt::Display for ScriptProblem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Place {
-    /// Bytes from the archive's start; where `file` is given, from that file's. In a file that is compressed as a
-    /// whole, of its contents.
+    /// Bytes from the start of the archive, or of `file` if that is given. In a file that is compressed as a whole,
+    /// bytes of its contents.
     pub offset: u64,
     /// The file of a directory-format archive.
     pub file: Option<String>,
@@ -401,7 +401,7 @@ pub enum Part {
         /// How many entries there are, as the archive says.
         count: u64,
     },
-    /// The data blocks, outside of any.
+    /// Between the data blocks.
     Blocks,
     /// The data block of one entry.
     Block(EntryLabel),
@@ -409,7 +409,7 @@ pub enum Part {
     ObjectList(EntryLabel),
     /// Between the members of a tar file.
     Members,
-    /// A member of a tar file, while the members are looked for.
+    /// A member of a tar file, during the search for members.
     Member(String),
     /// A plain script, outside of data.
     Script,

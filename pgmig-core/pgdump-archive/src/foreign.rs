@@ -1,14 +1,14 @@
-//! Inputs that are no archives.
+//! Inputs that are not archives.
 
 use std::fmt;
 
-/// What an input is instead of an archive. `Display` says what to do with it.
+/// What an input is if it is not an archive. `Display` says what to do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Foreign {
-    /// Nothing at all.
+    /// An empty input.
     Empty,
-    /// A directory that is no archive.
+    /// A directory that does not hold an archive.
     Directory,
     /// The `toc.dat` of a directory-format or tar-format archive.
     TocFile,
@@ -16,15 +16,15 @@ pub enum Foreign {
     TarWithoutToc,
     /// An SQL script of pg_dumpall.
     ClusterScript,
-    /// A compressed file that is not unpacked here, by the name of the tool that unpacks it.
+    /// A compressed file that this crate does not unpack, with the name of the tool that does.
     Compressed(&'static str),
     /// A compressed file in a compressed file.
     CompressedTwice,
     /// An archive or script that was re-encoded as text, to UTF-16 or to UTF-8 with a byte order mark.
     Reencoded,
-    /// An archive after this many bytes of something else.
+    /// An archive that begins after this many bytes of other output.
     TextBefore(usize),
-    /// An archive after bytes that no program has printed.
+    /// An archive after bytes that are not text, so no program has printed them.
     Damaged,
     /// Anything else.
     Unknown,
