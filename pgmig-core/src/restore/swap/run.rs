@@ -1,4 +1,4 @@
-//! A restore from beginning to end, strategy swap.
+//! Runs a whole restore with strategy `swap`.
 
 use crate::archive::Archive;
 use crate::error::Result;
@@ -27,16 +27,16 @@ use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::HashSet;
 
-/// A restore by a swap under way.
+/// A running restore with strategy `swap`.
 pub(crate) struct SwapRestore {
     run: Run,
     staging: String,
-    /// Tables that keep their rows, which are not erased.
+    /// Tables that are not erased: they keep their rows.
     kept: HashSet<QualifiedName>,
 }
 
 impl SwapRestore {
-    /// A restore that builds the database `staging` beside the target.
+    /// Makes a restore that builds the database `staging` beside the target.
     pub(crate) fn new(run: Run, staging: String, known: &Known) -> Self {
         let schema = known.target_schema.as_ref();
         let kept = schema.map(|schema| schema.kept.clone()).unwrap_or_default();
@@ -95,7 +95,7 @@ impl SwapRestore {
         self.swap(staging_oid).await
     }
 
-    /// A target that was empty and may not be erased must still be empty at the swap.
+    /// Refuses a target that has been filled meanwhile. It was empty, and the user has not allowed pgmig to erase it.
     async fn refuse_filled(&mut self) -> Result<()> {
         if self.run.options.erase == Erase::Allow {
             return Ok(());
@@ -178,8 +178,8 @@ impl SwapRestore {
         Ok(())
     }
 
-    /// Removes the staging database after a failure. A failure of this changes nothing about the target, so it
-    /// is only noted; the next run removes what stayed.
+    /// Removes the staging database after a failure. If that fails, only a notice reports it: the target is
+    /// unchanged, and the next run removes the leftover.
     async fn abandon(&mut self, error: &crate::Error) {
         if matches!(error, crate::Error::Restore(RestoreError::OutcomeUnknown { .. })) {
             return;
@@ -198,7 +198,7 @@ impl SwapRestore {
         }
     }
 
-    /// Drops the staging database of this run, under the lock; false if somebody else has that.
+    /// Drops the staging database of this run, under the lock. Returns false if another run holds the lock.
     async fn drop_staging(&mut self) -> Result<bool, TargetError> {
         if self.run.control.execute("SELECT 1", "reach the server").await.is_err() {
             // The lock was lost with the connection.
@@ -223,7 +223,7 @@ impl SwapRestore {
         }
         self.run.journal.step(Step::DropPrevious);
         let previous = previous_name(&self.run.target.name, &self.run.run_id);
-        // The restore is complete: what cannot be dropped now is removed by the next run.
+        // The restore is complete. If the previous database cannot be dropped now, the next run removes it.
         if let Err(error) = staging::drop_leftover(&mut self.run.control, &previous).await {
             self.run.journal.warn(format!(
                 "the target's previous database is left behind as {} ({error}); the next run removes it",
