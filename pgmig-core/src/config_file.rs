@@ -333,7 +333,8 @@ mod tests {
             let said = error.to_string();
             Some(said.replace(&path.display().to_string(), "f"))
         };
-        let backup = "f is a backup, not a target configuration; are FileKind::Backup and FileKind::Target swapped?";
+        let backup =
+            "f is a backup, not a target configuration; are FileKind::Backup and FileKind::Target swapped?";
         for content in [
             b"PGDMP\x01\x0e\xff".as_slice(),
             b"\x1f\x8b\x08",

@@ -75,7 +75,7 @@ pub enum RestoreError {
          can, this tells the outcome: {query} -- {swapped_oid} means that the restore is complete, anything else \
          that the target is untouched"
     )]
-    OutcomeUnknown {
+    SwapOutcomeUnknown {
         /// The query that tells.
         query: String,
         /// Its answer if the swap was committed.
@@ -87,7 +87,7 @@ pub enum RestoreError {
          it can, this does: {query} -- \"committed\" means that the restore is complete, \"aborted\" that the target is \
          untouched"
     )]
-    CommitUnknown {
+    InPlaceOutcomeUnknown {
         /// The query that tells, in any database of the server.
         query: String,
     },
@@ -209,8 +209,8 @@ impl RestoreError {
         match self {
             RestoreError::Refused(_) => ErrorKind::Refused,
             RestoreError::Strict(_) => ErrorKind::Strict,
-            RestoreError::OutcomeUnknown { .. }
-            | RestoreError::CommitUnknown { .. }
+            RestoreError::SwapOutcomeUnknown { .. }
+            | RestoreError::InPlaceOutcomeUnknown { .. }
             | RestoreError::CommittedEarly { .. } => ErrorKind::OutcomeUnknown,
             RestoreError::Interrupted => ErrorKind::Interrupted,
             RestoreError::StateChanged { .. } => ErrorKind::Touched,

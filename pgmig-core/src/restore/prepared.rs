@@ -114,7 +114,7 @@ impl Restore {
     }
 
     /// Restores. If this returns an error, the target is untouched and the staging database is gone. Exceptions:
-    /// [`RestoreError::OutcomeUnknown`] and [`RestoreError::CommitUnknown`].
+    /// [`RestoreError::SwapOutcomeUnknown`] and [`RestoreError::InPlaceOutcomeUnknown`].
     ///
     /// # Errors
     ///

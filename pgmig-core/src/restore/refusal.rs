@@ -118,8 +118,8 @@ pub enum Refusal {
     TransactionControl(Vec<String>),
     /// What is asked for takes a swap.
     #[error(
-        "{0} cannot be used with StrategyMode::InPlace, as it takes a second database; leave it out, or use a \
-         su_username that may create databases, and StrategyMode::Auto"
+        "{0} cannot be used with StrategyChoice::InPlace, as it takes a second database; leave it out, or use a \
+         su_username that may create databases, and StrategyChoice::Auto"
     )]
     NotInPlace(&'static str),
     /// Entries that only a superuser can create, and `su_username` is none.
@@ -166,7 +166,7 @@ pub enum Refusal {
         match (is_swap, entries.iter().any(|entry| entry.starts_with("EXTENSION "))) {
             (true, true) => "for an extension that you trust, use RestoreOptions::allow_extensions NAME; ",
             (true, false) => "",
-            (false, _) => "let a superuser make them in the target beforehand, and they stay as they are; or use StrategyMode::Swap, \
+            (false, _) => "let a superuser make them in the target beforehand, and they stay as they are; or use StrategyChoice::Swap, \
                            in which a superuser makes harmless extensions; or, ",
         }
     )]
@@ -274,7 +274,7 @@ pub enum Refusal {
         Vec<String>,
     ),
     /// The schema cannot be upgraded, and an upgrade was asked for.
-    #[error("there is no way to upgrade the backup's schema, which SchemaMode::Migrate asks for: {why}")]
+    #[error("there is no way to upgrade the backup's schema, which SchemaSource::Migrate asks for: {why}")]
     NotMigrated {
         /// Why not.
         why: String,

@@ -101,9 +101,12 @@ impl Run {
 
     /// The error of a restore that failed, with what it has changed all the same.
     pub(crate) async fn with_changes(&mut self, error: crate::Error) -> crate::Error {
-        use RestoreError::{CommitUnknown, CommittedEarly, OutcomeUnknown, StateChanged};
+        use RestoreError::{CommittedEarly, InPlaceOutcomeUnknown, StateChanged, SwapOutcomeUnknown};
         if let crate::Error::Restore(
-            CommitUnknown { .. } | CommittedEarly { .. } | OutcomeUnknown { .. } | StateChanged { .. },
+            InPlaceOutcomeUnknown { .. }
+            | CommittedEarly { .. }
+            | SwapOutcomeUnknown { .. }
+            | StateChanged { .. },
         ) = &error
         {
             return error;

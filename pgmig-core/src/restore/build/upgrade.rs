@@ -42,7 +42,7 @@ impl Build {
         };
         if let Upgrade::NotWanted = upgrade {
             journal.notice(
-                "the archive's schema was restored as it is, without an upgrade (SchemaMode::Archive)"
+                "the archive's schema was restored as it is, without an upgrade (SchemaSource::Archive)"
                     .to_owned(),
             );
             return Ok(self.failpoints.pass(Step::Upgrade)?);

@@ -50,7 +50,7 @@ pub(crate) async fn make_ready(
 ///
 /// # Errors
 ///
-/// [`RestoreError::CommitUnknown`] if the connection was lost in the commit and the server does not answer either.
+/// [`RestoreError::InPlaceOutcomeUnknown`] if the connection was lost in the commit and the server does not answer either.
 /// With every other error nothing has been committed.
 pub(crate) async fn commit(run: &mut Run, mut session: Session) -> Result<()> {
     let outcome = Outcome::of(&session);
@@ -179,6 +179,6 @@ impl Outcome {
                 }
             }
         }
-        Err(RestoreError::CommitUnknown { query: self.query.clone() }.into())
+        Err(RestoreError::InPlaceOutcomeUnknown { query: self.query.clone() }.into())
     }
 }

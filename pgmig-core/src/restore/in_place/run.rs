@@ -99,7 +99,10 @@ impl InPlaceRestore {
         };
         // From here on it is too late to interrupt the restore.
         let committed = commit(&mut self.run, session).await;
-        if !matches!(committed, Ok(()) | Err(crate::Error::Restore(RestoreError::CommitUnknown { .. }))) {
+        if !matches!(
+            committed,
+            Ok(()) | Err(crate::Error::Restore(RestoreError::InPlaceOutcomeUnknown { .. }))
+        ) {
             self.end(pid).await;
         }
         committed

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::restore::archive_login::ArchiveLogin;
-use crate::restore::options::{RestoreOptions, SchemaMode, Strategy};
+use crate::restore::options::{RestoreOptions, SchemaSource, Strategy};
 use crate::restore::plan::Facts;
 use crate::restore::plan::facts::{EmptyDatabase, Extension};
 use crate::restore::plan::roles::Roles;
@@ -67,7 +67,7 @@ pub(crate) fn restrict(
     }
     facts.trust = Trust::Extensions(options.allow_extensions.iter().chain(allowed).cloned().collect());
     // In the one transaction, and in a copy of the target, everything is made by `username`.
-    facts.is_superuser = strategy == Strategy::Swap && options.schema != SchemaMode::Target;
+    facts.is_superuser = strategy == Strategy::Swap && options.schema != SchemaSource::Target;
 }
 
 /// Asks what a plan needs to know.

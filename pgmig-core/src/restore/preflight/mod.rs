@@ -22,7 +22,7 @@ use crate::restore::archive_login::{ArchiveLogin, Choice};
 use crate::restore::catalogs::instances::{refuse_over_store, target_contents};
 use crate::restore::clearing::Clearing;
 use crate::restore::options::Strategy;
-use crate::restore::options::{RestoreOptions, SchemaMode};
+use crate::restore::options::{RestoreOptions, SchemaSource};
 use crate::restore::plan::untrusted;
 use crate::restore::plan::{Facts, Plan};
 use crate::restore::preflight::strategy::Obstacles;
@@ -55,7 +55,7 @@ pub(crate) async fn run(
     let (mut control, maintenance) = open_control(config, application).await?;
     let (target, roles, obstacles) = look_at_target(&mut control, config, &maintenance).await?;
     let decision = obstacles.decide(options, &target, &roles)?;
-    if options.schema == SchemaMode::Target && !archive.has_all_entries() {
+    if options.schema == SchemaSource::Target && !archive.has_all_entries() {
         return Err(Refusal::ScriptStream.into());
     }
     transcode(&mut archive, &mut control).await?;
@@ -74,12 +74,12 @@ pub(crate) async fn run(
         clearing.describe(&mut facts);
     }
     let plan = match options.schema {
-        SchemaMode::Target => Plan::of_contents(&archive, &facts)?,
+        SchemaSource::Target => Plan::of_contents(&archive, &facts)?,
         _ => Plan::new(&archive, &facts)?,
     };
     let looking = Looking { config, options, asked: asked.as_ref(), target: &target };
     let mut known = looking.inside(&mut session, &archive, (plan, facts)).await?;
-    if options.schema == SchemaMode::Target {
+    if options.schema == SchemaSource::Target {
         let profile = known.profile.as_ref().or(asked.as_ref());
         let found =
             target_schema::find(&mut session, &archive, &mut known.plan, profile, &known.facts).await?;
@@ -182,7 +182,7 @@ impl Looking<'_> {
         let store = Store::recognise(archive, asked)?;
         let mut notices = Vec::new();
         if let Some(profile) = asked.filter(|_| archive.has_all_entries()) {
-            if store.is_none() && !(options.schema == SchemaMode::Target && profile.keeps_instances()) {
+            if store.is_none() && !(options.schema == SchemaSource::Target && profile.keeps_instances()) {
                 return Err(Refusal::no_instances(profile).into());
             }
             notices.extend(no_such_schema(archive, profile));
@@ -201,7 +201,7 @@ impl Looking<'_> {
         };
         let contents = target_contents(inside, target, profile_for_target.as_ref(), &HashSet::new()).await?;
         if let (None, Some(profile)) = (&store, &profile_for_target)
-            && !(options.schema == SchemaMode::Target && profile.keeps_instances())
+            && !(options.schema == SchemaSource::Target && profile.keeps_instances())
         {
             refuse_over_store(inside, profile, &contents).await?;
         }

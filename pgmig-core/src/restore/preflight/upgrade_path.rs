@@ -9,7 +9,7 @@ use crate::migrations::{
 };
 use crate::profile::{Profile, Release};
 use crate::progress::{Notice, Severity};
-use crate::restore::options::{RestoreOptions, SchemaMode};
+use crate::restore::options::{RestoreOptions, SchemaSource};
 use crate::restore::refusal::{Refusal, Remedy};
 use crate::server::session::Session;
 use crate::sql::{StandardStrings, split_statements};
@@ -89,7 +89,7 @@ pub(crate) async fn find(
     options: &RestoreOptions,
     notices: &mut Vec<Notice>,
 ) -> Result<Upgrade> {
-    if matches!(options.schema, SchemaMode::Archive | SchemaMode::Target) {
+    if matches!(options.schema, SchemaSource::Archive | SchemaSource::Target) {
         notices.extend(not_used(migrations));
         return Ok(Upgrade::NotWanted);
     }
@@ -213,7 +213,7 @@ fn other_version(backup: &ForeignHistory, own: &ForeignHistory) -> Option<Notice
 fn not_used(migrations: Option<&MigrationSet>) -> Option<Notice> {
     let set = migrations.filter(|set| !set.is_builtin())?;
     let text = format!(
-        "the migrations in {} are not used: SchemaMode::Archive and SchemaMode::Target make no upgrade",
+        "the migrations in {} are not used: SchemaSource::Archive and SchemaSource::Target make no upgrade",
         set.origin()
     );
     Some(Notice { severity: Severity::Notice, text })
@@ -232,8 +232,8 @@ fn later(set: &MigrationSet, profile: &Profile) -> Option<Notice> {
 }
 
 /// Refuses to leave the schema as it is where an upgrade is asked for.
-pub(crate) fn require(schema: SchemaMode, obstacle: &Obstacle) -> Result<(), Refusal> {
-    if schema != SchemaMode::Migrate {
+pub(crate) fn require(schema: SchemaSource, obstacle: &Obstacle) -> Result<(), Refusal> {
+    if schema != SchemaSource::Migrate {
         return Ok(());
     }
     Err(Refusal::NotMigrated { why: obstacle.to_string(), remedy: obstacle.remedy() })

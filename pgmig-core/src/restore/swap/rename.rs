@@ -51,7 +51,7 @@ impl Swap<'_> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::InUse`] if sessions did not leave in time; [`RestoreError::OutcomeUnknown`] if the connection was
+    /// [`Refusal::InUse`] if sessions did not leave in time; [`RestoreError::SwapOutcomeUnknown`] if the connection was
     /// lost in the commit and pgmig cannot connect again. In every other case the target is untouched.
     pub(crate) async fn run(&self, control: &mut Session) -> Result<()> {
         let deadline = Instant::now() + self.wait;
@@ -183,6 +183,6 @@ impl Swap<'_> {
             *control = again;
             return if oid == self.staging_oid.to_string() { Ok(()) } else { Err(lost.into()) };
         }
-        Err(RestoreError::OutcomeUnknown { query, swapped_oid: self.staging_oid }.into())
+        Err(RestoreError::SwapOutcomeUnknown { query, swapped_oid: self.staging_oid }.into())
     }
 }

@@ -6,7 +6,7 @@ use crate::progress::Step;
 use crate::restore::build::Build;
 use crate::restore::error::RestoreError;
 use crate::restore::options::Strategy;
-use crate::restore::options::{Erase, SchemaMode};
+use crate::restore::options::{Erase, SchemaSource};
 use crate::restore::preflight::Known;
 use crate::restore::refusal::Refusal;
 use crate::restore::report::contents::TargetContents;
@@ -115,7 +115,7 @@ impl SwapRestore {
     async fn create_staging(&mut self) -> Result<u32> {
         self.run.journal.step(Step::CreateStaging);
         match self.run.options.schema {
-            SchemaMode::Target => self.copy_target().await?,
+            SchemaSource::Target => self.copy_target().await?,
             _ => staging::create(&mut self.run.control, &self.run.target, &self.staging).await?,
         }
         self.run.failpoints.pass(Step::CreateStaging)?;
@@ -181,7 +181,7 @@ impl SwapRestore {
     /// Removes the staging database after a failure. If that fails, only a notice reports it: the target is
     /// unchanged, and the next run removes the leftover.
     async fn abandon(&mut self, error: &crate::Error) {
-        if matches!(error, crate::Error::Restore(RestoreError::OutcomeUnknown { .. })) {
+        if matches!(error, crate::Error::Restore(RestoreError::SwapOutcomeUnknown { .. })) {
             return;
         }
         match self.drop_staging().await {
