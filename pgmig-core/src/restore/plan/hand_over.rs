@@ -1,7 +1,6 @@
 //! The statement that gives an object of the superuser to `username`. It is made from the parsed names of the
 //! object's entry.
 
-use super::entry::qualified_name;
 use super::kinds;
 use super::words::name_after;
 use crate::archive::{Entry, EntryKind};
@@ -15,10 +14,10 @@ pub(super) fn hand_over(entry: &Entry, sql: &str, strings: StandardStrings, role
         || entry.namespace.as_ref()?.to_str().ok().filter(|schema| !schema.is_empty()).map(quote_ident);
     let name = match entry.kind {
         K::Server | K::ProceduralLanguage | K::Publication => quote_ident(tag),
-        K::Type => qualified_name(entry).to_string(),
+        K::Type => entry.qualified_name().to_string(),
         K::OperatorClass | K::OperatorFamily => {
             let method = quote_ident(&name_after(sql, strings, &["using"])?);
-            format!("{} USING {method}", qualified_name(entry))
+            format!("{} USING {method}", entry.qualified_name())
         }
         K::Function | K::Procedure => {
             let signature = signature(tag, strings)?;
