@@ -9,8 +9,10 @@ use super::{
 use std::{fmt, io, path::PathBuf};
 use thiserror::Error;
 
+pub use super::problem::{MemberProblem, ScriptProblem};
+
 /// Advice for damaged files. It ends the messages about damage.
-const TAKE_AGAIN: &str =
+pub(super) const TAKE_AGAIN: &str =
     "copy the archive again and compare its checksum with the original's, or take the backup again";
 
 /// An archive cannot be read.
@@ -56,7 +58,7 @@ pub enum ArchiveError {
         found: Foreign,
     },
     /// The container's version is older or newer than the supported ones.
-    #[error("archives of container version {version} are not supported (from {} to {} are): {}",
+    #[error("the archive's container version {version} is not supported, only {} to {} are: {}",
         ArchiveVersion::OLDEST, ArchiveVersion::NEWEST, version_advice(*version))]
     Version {
         /// The archive's version.
@@ -124,8 +126,8 @@ pub enum ArchiveError {
     },
     /// The first member of a tar file in a stream is not the table of contents.
     #[error(
-        "{input} is a tar file that does not begin with toc.dat, as pg_dump's own do: a packed directory-format \
-        archive, perhaps, which cannot be read from standard input or a pipe; give the file itself, or the unpacked directory"
+        "{input} is a tar file that does not begin with toc.dat, as pg_dump's own do: it may be a packed directory-format \
+        archive, which cannot be read from standard input or a pipe; give the file itself, or the unpacked directory"
     )]
     TocNotFirst {
         /// The input's name.
@@ -226,151 +228,6 @@ impl ArchiveError {
             | Self::StreamUnfinished { place, .. }
             | Self::StreamTrailing { place, .. } => Some(place),
             _ => None,
-        }
-    }
-}
-
-/// Why a file or a tar member of an archive is not valid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MemberProblem {
-    /// The name leads out of the archive.
-    Path,
-    /// It is not a regular file: a link, a device, a directory, or a tar header that extends another one.
-    NoFile,
-    /// Two files have this name, with the same compression or different ones.
-    Twice,
-    /// Two entries or large objects name the same file.
-    Shared,
-    /// It does not exist.
-    Missing,
-    /// It changed while the archive was being read.
-    Changed,
-    /// The tar file holds more than one archive.
-    SeveralArchives,
-    /// There are more members than the limit.
-    TooMany,
-    /// It comes between the large objects of a block.
-    AmongObjects,
-    /// It lists large objects other than those that came before it.
-    OtherObjects {
-        /// The entry that these objects belong to.
-        entry: DumpId,
-    },
-    /// No entry names it.
-    Unknown,
-}
-
-impl fmt::Display for MemberProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Path => f.write_str("is no plain file name, and could lead out of the archive"),
-            Self::NoFile => {
-                f.write_str("is no regular file (a link, a device, a header that extends another)")
-            }
-            Self::Twice => f.write_str("is there twice, and only one can be right"),
-            Self::Shared => f.write_str("is named by two entries"),
-            Self::Missing => f.write_str("is not there"),
-            Self::Changed => f.write_str("changed while the archive was being read"),
-            Self::SeveralArchives => f.write_str(
-                "is not the only one: the tar file holds several archives; unpack it and give one of them",
-            ),
-            Self::TooMany => f.write_str("is one member more than are read"),
-            Self::AmongObjects => {
-                f.write_str("comes among large objects whose list (blobs.toc) is still to come")
-            }
-            Self::OtherObjects { entry } => write!(
-                f,
-                "lists other large objects than those that came before it, which are those of dump ID {entry}"
-            ),
-            Self::Unknown => f.write_str("belongs to no entry"),
-        }
-    }
-}
-
-/// Why a plain script cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ScriptProblem {
-    /// The name of a psql command that pg_dump does not write.
-    Command(String),
-    /// The comment above an entry does not have pg_dump's form.
-    Header,
-    /// A statement that belongs to no entry: its first key words.
-    Outside(String),
-    /// A statement that this entry cannot have: its first key words.
-    Unexpected(String),
-    /// Something follows `COPY ... FROM stdin;` on its line.
-    AfterCopy,
-    /// A string, a quoted name or a comment does not end.
-    Unterminated(&'static str),
-    /// The script ends within a statement.
-    CutOff,
-    /// A statement is longer than this limit in bytes.
-    TooLong(usize),
-    /// The script holds more than one dump.
-    SeveralDumps,
-    /// The script continues in another database.
-    SeveralDatabases,
-    /// Something follows the line that marks the dump as complete.
-    AfterEnd,
-    /// The encoding or another setting for the whole script changes in its middle.
-    Changes,
-    /// The name of an encoding in which the ends of statements cannot be found safely.
-    Encoding(String),
-    /// The statements of a large object do not have pg_dump's form.
-    LargeObject,
-    /// There are more entries than an archive can have.
-    TooManyEntries,
-}
-
-impl fmt::Display for ScriptProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const EDITED: &str = "it was edited, or is not by pg_dump";
-        match self {
-            Self::Command(name) => {
-                let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-                write!(
-                    f,
-                    "it has psql's command \\{name}, which pg_dump does not write and which is never executed; find out who put it there before you trust the script, and remove it"
-                )
-            }
-            Self::Header => write!(
-                f,
-                "the comment above an entry is not as pg_dump writes it (-- Name: ...; Type: ...; Schema: ...; Owner: ...); {EDITED}"
-            ),
-            Self::Outside(words) => {
-                write!(f, "{words} belongs to no entry (-- Name: ...; Type: ...); {EDITED}")
-            }
-            Self::Unexpected(words) => write!(f, "the entry cannot have {words}; {EDITED}"),
-            Self::AfterCopy => write!(f, "something follows COPY ... FROM stdin; in its line; {EDITED}"),
-            Self::Unterminated(what) => write!(f, "the {what} that begins there does not end; {TAKE_AGAIN}"),
-            Self::CutOff => {
-                write!(
-                    f,
-                    "the script ends within the statement that begins there: it is truncated; {TAKE_AGAIN}"
-                )
-            }
-            Self::TooLong(limit) => write!(f, "the statement that begins there is longer than {limit} bytes"),
-            Self::SeveralDumps => {
-                f.write_str("it holds more than one dump; split it, and restore each into its own database")
-            }
-            Self::SeveralDatabases => {
-                f.write_str("it goes on in another database; split it, and restore each part into its own")
-            }
-            Self::AfterEnd => write!(f, "something follows where the dump is complete; {EDITED}"),
-            Self::Changes => write!(
-                f,
-                "the encoding, the search path or standard_conforming_strings changes there; {EDITED}"
-            ),
-            Self::Encoding(name) => write!(
-                f,
-                "scripts in encoding {name} cannot be read, as parts of its characters look like quotes; take the dump without --encoding, or in another format"
-            ),
-            Self::LargeObject => {
-                write!(f, "the statements of a large object are not as pg_dump writes them; {EDITED}")
-            }
-            Self::TooManyEntries => f.write_str("it has more entries than an archive can"),
         }
     }
 }

@@ -61,6 +61,7 @@ mod member;
 mod objects;
 mod open;
 mod plain;
+mod problem;
 mod progress;
 mod reader;
 mod session;
