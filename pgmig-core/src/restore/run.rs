@@ -9,6 +9,7 @@ use crate::restore::journal::Journal;
 use crate::restore::options::RestoreOptions;
 use crate::restore::refusal::Refusal;
 use crate::restore::report::restored::RestoreReport;
+use crate::restore::sessions::TargetSessions;
 use crate::restore::staging;
 use crate::restore::state::{State, Subject};
 use crate::server::archive_role;
@@ -39,16 +40,28 @@ pub(crate) struct Run {
     pub(crate) control: Session,
     pub(crate) maintenance: String,
     pub(crate) target: DatabaseFacts,
-    /// Who runs code of the archive and of the target.
+    /// The login that runs code of the archive and of the target.
     pub(crate) login: ArchiveLogin,
     /// Whether `su_username` is a superuser.
     pub(crate) is_superuser: bool,
-    /// What belongs to the target database and to `username`, before the restore.
+    /// The state of the target database and of `username` before the restore.
     pub(crate) state: Option<State>,
     pub(crate) journal: Journal,
 }
 
 impl Run {
+    /// The sessions on the target, as the options want them treated.
+    pub(crate) fn target_sessions(&self) -> TargetSessions {
+        TargetSessions {
+            config: self.config.clone(),
+            maintenance: self.maintenance.clone(),
+            application: self.application.clone(),
+            database: self.target.name.clone(),
+            wait: self.options.swap_wait,
+            terminate: self.options.terminate_sessions,
+        }
+    }
+
     /// Takes the lock on the target's name, and checks that the target is still the database that the preflight
     /// examined.
     pub(crate) async fn lock(&mut self) -> Result<()> {

@@ -5,8 +5,7 @@ use crate::error::Result;
 use crate::progress::Step;
 use crate::restore::build::Build;
 use crate::restore::error::RestoreError;
-use crate::restore::options::Strategy;
-use crate::restore::options::{Erase, SchemaSource};
+use crate::restore::options::{Erase, SchemaSource, Strategy};
 use crate::restore::preflight::Known;
 use crate::restore::refusal::Refusal;
 use crate::restore::report::contents::TargetContents;
@@ -14,7 +13,7 @@ use crate::restore::report::restored::RestoreReport;
 use crate::restore::run::{Run, keep_alive};
 use crate::restore::sessions::sessions_notice;
 use crate::restore::staging;
-use crate::restore::staging::copy::CopyTarget;
+use crate::restore::staging::copy::copy_target;
 use crate::restore::staging::marker::{Marker, State};
 use crate::restore::staging::names::previous_name;
 use crate::restore::swap::carry_over;
@@ -127,17 +126,9 @@ impl SwapRestore {
     }
 
     async fn copy_target(&mut self) -> Result<()> {
-        let copy = CopyTarget {
-            config: &self.run.config,
-            maintenance: &self.run.maintenance,
-            application: &self.run.application,
-            target: &self.run.target,
-            staging: &self.staging,
-            wait: self.run.options.swap_wait,
-            terminate_sessions: self.run.options.terminate_sessions,
-        };
+        let sessions = self.run.target_sessions();
         tokio::select! {
-            copied = copy.run(&mut self.run.control) => copied,
+            copied = copy_target(&mut self.run.control, &self.run.target, &self.staging, &sessions) => copied,
             () = self.run.cancel.cancelled() => Err(RestoreError::Interrupted.into()),
         }
     }
@@ -156,17 +147,13 @@ impl SwapRestore {
         self.run.journal.step(Step::Swap);
         let previous = previous_name(&self.run.target.name, &self.run.run_id);
         let swap = Swap {
-            config: &self.run.config,
-            maintenance: &self.run.maintenance,
-            application: &self.run.application,
+            sessions: self.run.target_sessions(),
             target: &self.run.target,
             staging: &self.staging,
             staging_oid,
             previous: &previous,
             run_id: &self.run.run_id,
             keep_previous: self.run.options.keep_previous,
-            wait: self.run.options.swap_wait,
-            terminate_sessions: self.run.options.terminate_sessions,
             failpoints: self.run.failpoints,
             cancel: &self.run.cancel,
             progress: self.run.journal.progress.as_ref(),
