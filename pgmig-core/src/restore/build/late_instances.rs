@@ -8,7 +8,7 @@ use crate::restore::catalogs::tables;
 use crate::restore::executor::Executor;
 use crate::restore::load::loaded::Loaded;
 use crate::restore::load::sessions::Sessions;
-use crate::restore::load::stream::Resolve;
+use crate::restore::load::stream::reading::Resolve;
 use crate::restore::options::Instances;
 use crate::restore::plan::{RunAs, TableLoad};
 use crate::restore::preflight::instances;
