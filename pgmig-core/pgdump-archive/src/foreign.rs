@@ -34,9 +34,9 @@ impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("it is empty; take the backup again, and check pg_dump's exit status"),
-            Self::Directory => f.write_str("it is a directory without a toc.dat, and so no directory-format archive"),
+            Self::Directory => f.write_str("it is a directory without a toc.dat, so it is not a directory-format archive"),
             Self::TocFile => f.write_str("it is the table of contents (toc.dat) of a directory-format or tar-format archive, without its data; give the directory or the tar file"),
-            Self::TarWithoutToc => f.write_str("it is a tar file without a toc.dat, and so neither a tar-format archive nor a packed directory-format one"),
+            Self::TarWithoutToc => f.write_str("it is a tar file without a toc.dat, so it is neither a tar-format archive nor a packed directory-format one"),
             Self::ClusterScript => f.write_str("it is a script of pg_dumpall, for a whole cluster; back up the one database with pg_dump -Fc"),
             Self::Compressed(tool) => write!(f, "it is a file compressed as a whole; unpack it first: {tool}"),
             Self::CompressedTwice => f.write_str("it is a compressed file in a compressed file; unpack it once first"),
