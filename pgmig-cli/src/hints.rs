@@ -5,6 +5,7 @@ use pgmig_core::backup::BackupError;
 use pgmig_core::migrations::SchemaError;
 use pgmig_core::progress::Notice;
 use pgmig_core::restore::{PlannedSchema, Refusal, Remedy, RestoreError, RestorePlan};
+use pgmig_core::server::TargetError;
 
 /// An option as the library's messages name it, and its flag.
 const FLAGS: [(&str, &str); 16] = [
@@ -82,6 +83,11 @@ fn not_upgraded(error: &SchemaError) -> Option<&'static str> {
         SchemaError::NeedsOwnTransaction { .. } => {
             Some("use --strategy swap, or bring the target to an older release with --to-release")
         }
+        SchemaError::Target(TargetError::Server(error)) if error.sqlstate.as_deref() == Some("42501") => {
+            Some(
+                "let username read it (GRANT USAGE ON SCHEMA, GRANT SELECT ON TABLE), or let su_username, with --trust-archive",
+            )
+        }
         _ => None,
     }
 }
@@ -96,6 +102,7 @@ fn refused(refusal: &Refusal) -> Option<String> {
             "or use --terminate-sessions, or wait longer with --swap-wait"
         }
         Refusal::InUse { .. } => "or wait longer with --swap-wait",
+        Refusal::CannotClear { .. } => "or give a superuser as su_username, and --trust-archive",
         Refusal::NotAStore { .. } => {
             "is it the right backup? give its --profile, or restore into an empty database; of a part of a store, --schema \
              target keeps the instances if the profile has their table among its global_tables"

@@ -157,7 +157,7 @@ fn data_without_their_end_marker() {
 #[test]
 fn no_such_archive() {
     let case = Case::new("missing");
-    case.archive_fails(Path::new("nowhere.dump"), 1, &["nowhere.dump", "No such file"]);
+    case.archive_fails(Path::new("nowhere.dump"), 1, &["nowhere.dump", "does not exist"]);
     case.archive_fails(case.directory.path(), 1, &[case.directory.path().to_str().unwrap()]);
 }
 
@@ -249,7 +249,8 @@ fn configuration_files_that_are_not_understood() {
     for more in ["an0thers3cret: x\n", "x: y\nx: an0thers3cret\n", "an0thers3cret: 1\nan0thers3cret: 2\n"] {
         case.fails(case.backup.restore(case_target(&case, more)), 2, &["line"]).keeps_secret("an0thers3cret");
     }
-    let yaml = right.to_yaml().replace(&format!("su_password: '{}'\n", right.su_password), "");
+    let yaml = right.to_yaml();
+    let yaml: String = yaml.split_inclusive('\n').filter(|line| !line.starts_with("su_password:")).collect();
     for (line, texts) in [
         ("su_password_file: an0thers3cret\n", &["line 6", "su_password_file"][..]),
         ("su_password: \"an0thers3cret\\nx\"\n", &["line 6", "a password on one line"]),

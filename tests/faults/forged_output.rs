@@ -49,7 +49,7 @@ fn messages_of_the_server_and_names() {
          CREATE FUNCTION f() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $f$ BEGIN
            IF current_database() NOT LIKE '%forged_source' THEN RAISE EXCEPTION '%', $m${HOSTILE}$m$; END IF; RETURN 1;
          END $f$;
-         CREATE TABLE t (a integer CHECK (a = f())); INSERT INTO t VALUES (1)"
+         CREATE TABLE t (a integer); INSERT INTO t VALUES (1); CREATE INDEX \"{name} of f\" ON t ((a + f()))"
     ));
     let directory = tempfile::tempdir().unwrap();
     let archive = directory.path().join("forged.dump");

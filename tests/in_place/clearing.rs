@@ -33,9 +33,13 @@ fn clear(target: &Database) -> Outcome {
 }
 
 fn clear_as(file: &TargetFile) -> Outcome {
+    clear_with(file, &[])
+}
+
+fn clear_with(file: &TargetFile, more: &[&str]) -> Outcome {
     let archive = fixture("archives/emptydb_15.dump");
     let pgmig = Pgmig::new().target(file).args(["--force", "--strategy", "in-place", "--keep-ids"]);
-    pgmig.args(["--schema", "archive"]).source(&archive).run()
+    pgmig.args(["--schema", "archive"]).args(more.iter().copied()).source(&archive).run()
 }
 
 /// What pg_dump does not show of a database, or not of one alone.
@@ -88,7 +92,10 @@ fn a_superuser_clears_what_is_its_own_and_the_owners() {
         target.psql("CREATE CAST (store.span AS tsrange) WITHOUT FUNCTION");
     }
     let superuser = TargetFile::of(&target);
-    clear_as(&TargetFile { username: APPLICATION.to_owned(), ..superuser }).expect_status(0);
+    let file = TargetFile { username: APPLICATION.to_owned(), ..superuser };
+    // Without trust nothing is dropped as a superuser.
+    clear_as(&file).expect_status(3).stderr_has("let them be dropped");
+    clear_with(&file, &["--trust-archive"]).expect_status(0);
     assert_eq!(target.dump(&[]), fresh.dump(&[]));
     assert_eq!(hidden(&target), hidden(&fresh));
 }

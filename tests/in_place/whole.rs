@@ -10,7 +10,7 @@ use crate::support::proxy::{Cut, Proxy};
 use crate::support::session::{HeldSession, wait_until};
 use crate::support::store::{Backup, SPARE};
 use crate::support::untouched::Before;
-use crate::support::{Database, Outcome, Pgmig};
+use crate::support::{Database, Outcome, Pgmig, Server};
 use std::time::Duration;
 
 #[test]
@@ -426,16 +426,25 @@ fn a_migration_reindexes_a_partitioned_table() {
 #[test]
 fn roles_that_inherit_nothing_restore_in_place() {
     let backup = Backup::of_oldest_release();
-    let target = application::target("noinherit");
-    let server = &target.server;
+    // A role of this test's own: others notice who becomes a member of theirs while they restore.
+    const OWNER: &str = "owner with members";
+    let server = &Server::of_this_run();
+    crate::support::role::create_role(server, OWNER);
+    let target =
+        Database::create_with(server, "noinherit", &format!("OWNER {} TEMPLATE template0", quoted(OWNER)));
     for (role, attributes) in [("noinherit superuser", "SUPERUSER"), ("noinherit member", "NOSUPERUSER")] {
         crate::support::role::create_role(server, role);
-        let (name, owner) = (quoted(role), quoted(APPLICATION));
+        let (name, owner) = (quoted(role), quoted(OWNER));
         server.psql(
             "postgres",
             &format!("ALTER ROLE {name} LOGIN NOINHERIT {attributes} PASSWORD '{PASSWORD}'; GRANT {owner} TO {name}"),
         );
-        let file = TargetFile { su_username: role.to_owned(), ..application::target_file(&target) };
+        let file = TargetFile {
+            username: OWNER.to_owned(),
+            su_username: role.to_owned(),
+            su_password: PASSWORD.to_owned(),
+            ..TargetFile::of(&target)
+        };
         let pgmig = backup.restore(Pgmig::new().target(&file).args(["--force", "--strategy", "in-place"]));
         pgmig.run().expect_status(0);
         backup.assert_restored(&target);

@@ -139,8 +139,11 @@ fn release_1_4_2() {
     let backup = Backup::of_oldest_release();
     let server = Server::of_this_run();
     create_role(&server, "store_icp_release");
+    server.psql("postgres", "ALTER ROLE store_icp_release LOGIN");
     let target = Database::create_with(&server, "icp", "OWNER store_icp_release TEMPLATE template0");
-    target_with_data(&target);
+    // The service makes its tables itself.
+    let service = Server { superuser: "store_icp_release".to_owned(), ..server.clone() };
+    target_with_data(&Database::shared(&service, &target.name));
     let controller = gateway();
     let postgres = postgres_yaml(&target, "store_icp_release", &server.superuser, &server.password);
     let directory = pod(&backup, "store.dump");

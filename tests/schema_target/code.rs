@@ -25,7 +25,11 @@ fn triggers_and_defaults_run_as_the_owner() {
     let rules = "target_schema: {drop: [{table: b, column: gone}]}\n";
     // Of tables of the superuser's only he can load the rows, which is told.
     file.username = OWNER.to_owned();
-    let outcome = restore_with(&file, rules).source(&stores.archive()).run().expect_status(0);
+    let before = Before::of(&stores.target);
+    let refused = restore_with(&file, rules).source(&stores.archive()).run().expect_status(3);
+    before.is_now(refused.stderr_has("or give a superuser as su_username, and --trust-archive"));
+    let restore = restore_with(&file, rules).source(&stores.archive()).arg("--trust-archive");
+    let outcome = restore.run().expect_status(0);
     outcome.stderr_has("these tables do not belong to username owner_of_code");
     let superuser = &server.superuser;
     assert_eq!(stores.target.psql(both), format!("{superuser}|{superuser}\n").repeat(2));

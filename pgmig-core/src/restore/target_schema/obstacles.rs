@@ -115,7 +115,7 @@ fn tables_of_others(own: &OwnTables, username: &str) -> Vec<String> {
         .map(|(name, _)| {
             format!(
                 "table {name} does not belong to username {username}, who is to empty it: ALTER TABLE {name} OWNER TO \
-                 {username}, or give a superuser as su_username"
+                 {username}, or give a superuser as su_username, and RestoreOptions::trust_archive"
             )
         })
         .collect()
