@@ -24,7 +24,7 @@ pub(super) struct Prepared {
     pub(super) restore: Restore,
     /// Where the mapping is that was entered.
     pub(super) mapping_file: Option<PathBuf>,
-    /// What the Resource Controller lists, if it was asked.
+    /// The instances that the Resource Controller lists, if it was asked.
     pub(super) provisioned: Option<Provisioned>,
 }
 

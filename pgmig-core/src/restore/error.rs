@@ -205,7 +205,7 @@ impl fmt::Display for RowError {
 }
 
 impl RestoreError {
-    /// What a caller should conclude.
+    /// The kind of the error, by which a caller decides what to do.
     pub fn kind(&self) -> ErrorKind {
         match self {
             RestoreError::Refused(_) => ErrorKind::Refused,

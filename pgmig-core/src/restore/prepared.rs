@@ -324,7 +324,7 @@ async fn end_anew(
     }
 }
 
-/// What is said of a temporary role that could not be removed.
+/// The notice about a temporary role that could not be removed.
 pub(crate) fn left_behind(name: &str, error: &dyn std::fmt::Display) -> Notice {
     let text = format!(
         "the temporary role {name} is left behind ({error}); the next restore of the target removes it"

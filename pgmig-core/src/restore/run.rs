@@ -88,7 +88,7 @@ impl Run {
         Ok(())
     }
 
-    /// What belongs to the target database and to `username`, and is not as it was before the restore.
+    /// The properties of the target database and of `username` that differ from the state before the restore.
     pub(crate) async fn changes(&mut self) -> Result<Vec<String>> {
         let Some(before) = self.state.take() else { return Ok(Vec::new()) };
         let subject = Subject {
@@ -128,7 +128,7 @@ impl Run {
             Ok(changes) if !changes.is_empty() => {
                 RestoreError::StateChanged { because: format!("{error}; "), changes }.into()
             }
-            // What cannot be asked is not known to be changed.
+            // If the state cannot be read, nothing is known to have changed.
             _ => error,
         }
     }

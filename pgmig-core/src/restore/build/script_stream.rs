@@ -149,7 +149,7 @@ impl Build {
     }
 }
 
-/// Whose data come next.
+/// The entry whose data come next.
 async fn read_on(archive: &Arc<Mutex<Archive>>) -> Result<Option<DumpId>> {
     let archive = Arc::clone(archive);
     on_thread("pgmig-archive", move || Ok(locked(&archive).read_entries()?)).await

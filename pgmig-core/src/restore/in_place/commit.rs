@@ -131,7 +131,7 @@ fn going_on(session: &OtherSession) -> String {
     )
 }
 
-/// The query that tells how a transaction ended.
+/// The query that shows how a transaction ended.
 pub(super) fn xact_status(server_version: i32, xid: &str) -> String {
     let function = if server_version >= 130_000 { "pg_xact_status" } else { "txid_status" };
     format!("SELECT pg_catalog.{function}('{xid}')")

@@ -48,7 +48,7 @@ pub(crate) struct InPlaceRestore {
     relations: Relations,
     /// The ID of the transaction.
     transaction: Option<String>,
-    /// What belongs to the target database and to `username`, at its beginning.
+    /// The state of the target database and of `username` at the beginning.
     state: Option<State>,
 }
 

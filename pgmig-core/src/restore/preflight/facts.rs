@@ -1,4 +1,4 @@
-//! What is asked of the cluster before a restore is planned, and which rights each strategy takes.
+//! The facts about the cluster that a plan needs, and the rights that each strategy requires.
 
 use crate::error::Result;
 use crate::restore::archive_login::ArchiveLogin;
@@ -54,7 +54,7 @@ fn cannot_become_owner(config: &TargetConfig, roles: &RoleFacts) -> Option<Strin
         .then(|| format!("su_username {login} cannot become username {owner} (GRANT that role to it)"))
 }
 
-/// What follows from who runs code of the archive.
+/// Restricts the facts to the rights of the login that runs code of the archive.
 pub(crate) fn restrict(
     facts: &mut Facts,
     login: &ArchiveLogin,

@@ -19,7 +19,7 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    /// What is said of it.
+    /// The reason for the decision, for the operator.
     pub(crate) fn notice(&self) -> Notice {
         let strategy = match self.strategy {
             Strategy::Swap => "swap",
@@ -29,7 +29,7 @@ impl Decision {
     }
 }
 
-/// What stands in the way of each strategy, and what to do about it.
+/// The obstacles to each strategy, each with its remedy.
 #[derive(Debug, Default)]
 pub(crate) struct Obstacles {
     pub(crate) swap: Vec<String>,
@@ -67,7 +67,7 @@ impl Obstacles {
     ///
     /// # Errors
     ///
-    /// A [`Refusal`] if the strategy that is asked for, or both, cannot be taken.
+    /// A [`Refusal`] if the requested strategy is not possible, or neither is.
     pub(crate) fn decide(
         self,
         options: &RestoreOptions,
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use crate::restore::options::Instances;
 
-    /// What is decided where these stand in the way, with these options.
+    /// The decision with these obstacles and these options.
     fn decide(
         swap: &[&str],
         in_place: &[&str],

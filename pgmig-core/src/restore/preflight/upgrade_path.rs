@@ -34,7 +34,7 @@ pub(crate) enum Upgrade {
 /// Why a store cannot be upgraded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Obstacle {
-    /// The archive holds none that is known.
+    /// The archive holds no history that pgmig knows.
     NoStore,
     /// There is no migration history, or not even a table.
     NoHistory,
@@ -47,7 +47,7 @@ pub(crate) enum Obstacle {
 }
 
 impl Obstacle {
-    /// What to do about it, other than to load the rows into the target's own schema.
+    /// The remedy, other than loading the rows into the target's own schema.
     pub(crate) fn remedy(&self) -> Remedy {
         match self {
             Self::NoStore => Remedy::Profile,
@@ -57,7 +57,7 @@ impl Obstacle {
         }
     }
 
-    /// What is known of the history, in brackets after a blank; or nothing.
+    /// The known facts of the history, in brackets after a blank; or nothing.
     pub(crate) fn in_brackets(&self) -> String {
         match self {
             Self::NoStore | Self::NoHistory => String::new(),
@@ -231,7 +231,7 @@ fn later(set: &MigrationSet, profile: &Profile) -> Option<Notice> {
     (!later.is_empty()).then_some(Notice { severity: Severity::Notice, text })
 }
 
-/// Refuses to leave the schema as it is where an upgrade is asked for.
+/// Refuses to leave the schema unchanged if an upgrade was requested.
 pub(crate) fn require(schema: SchemaSource, obstacle: &Obstacle) -> Result<(), Refusal> {
     if schema != SchemaSource::Migrate {
         return Ok(());
