@@ -35,10 +35,11 @@ impl Build {
             let name = quote_ident(&extension.name);
             match made {
                 Ok(()) if extension.is_extra => journal.notice(format!(
-                    "extension {name}, which the target has and the archive lacks, was created again"
+                    "extension {name}, which the target has and the archive does not, was created again"
                 )),
-                Err(error) if extension.is_extra => journal
-                    .warn(format!("the target has the extension {name}, which the archive lacks: {error}")),
+                Err(error) if extension.is_extra => journal.warn(format!(
+                    "the target has the extension {name}, which the archive does not have: {error}"
+                )),
                 made => made?,
             }
         }

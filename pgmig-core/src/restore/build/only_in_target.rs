@@ -25,7 +25,7 @@ impl Build {
                 self.known.facts.database.available.get(name).is_some_and(|extension| extension.for_everyone);
             if !everyone && self.has_superuser_beside {
                 journal.warn(format!(
-                    "the target has the extension {0}, which the archive lacks, and it was not created again: a superuser makes \
+                    "the target has the extension {0}, which the archive does not have, and it was not created again: a superuser makes \
                      it only before an archive that is not trusted; RestoreOptions::allow_extensions {0} lets it, but not with a stream",
                     quote_ident(name)
                 ));
@@ -34,11 +34,11 @@ impl Build {
             executor.become_role(if everyone { &RunAs::Owner } else { &RunAs::Superuser }).await?;
             match create_again(executor, name, schema).await {
                 Ok(_) => journal.notice(format!(
-                    "extension {}, which the target has and the archive lacks, was created again",
+                    "extension {}, which the target has and the archive does not, was created again",
                     quote_ident(name)
                 )),
                 Err(error) => journal.warn(format!(
-                    "the target has the extension {}, which the archive lacks: {error}",
+                    "the target has the extension {}, which the archive does not have: {error}",
                     quote_ident(name)
                 )),
             }
@@ -96,7 +96,7 @@ impl OnlyInTarget {
         let mut warnings = Vec::new();
         if !self.publications.is_empty() {
             let lost = self.publications.join(", ");
-            warnings.push(format!("the target has publications that the archive lacks: {lost}"));
+            warnings.push(format!("the target has publications that the archive does not have: {lost}"));
         }
         if !self.of_others.is_empty() {
             let some: Vec<&str> = self.of_others.iter().take(10).map(String::as_str).collect();
