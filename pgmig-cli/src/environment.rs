@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// What the environment says. `ENABLE_ICP`, which runbooks of the original tool export, changes nothing.
+/// The settings from the environment. `ENABLE_ICP`, which runbooks of the original tool export, changes nothing.
 #[derive(Debug)]
 pub(crate) struct Environment {
     /// For connections to the target.
