@@ -10,6 +10,7 @@ mod harness;
 mod hostile;
 mod in_place;
 mod instances;
+mod privileges;
 mod rewriting;
 mod schema_target;
 mod support;

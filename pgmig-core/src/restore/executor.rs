@@ -259,6 +259,11 @@ impl Executor {
         }
     }
 
+    /// How strings of the archive's statements are read.
+    pub(crate) fn strings(&self) -> StandardStrings {
+        self.strings
+    }
+
     /// The separate session of a superuser, which runs pgmig's own statements. `None` if this session is the
     /// superuser's, or if there is no superuser.
     pub(crate) fn superuser(&mut self) -> Option<&mut SuperuserSession> {

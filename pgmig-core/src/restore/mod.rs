@@ -15,6 +15,7 @@ mod options;
 mod plan;
 mod preflight;
 mod prepared;
+mod privileges;
 mod refusal;
 mod report;
 mod run;

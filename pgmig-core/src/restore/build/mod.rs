@@ -6,6 +6,7 @@ pub(crate) mod commit_guard;
 mod data;
 mod empty;
 mod extensions;
+mod grants;
 mod into_target_schema;
 mod late_instances;
 mod lifted;
@@ -200,9 +201,10 @@ impl Build {
         // Before the archive's own grants, which may give the same right.
         self.close_public(executor, opened_public).await?;
         journal.step(Step::Privileges);
-        self.tasks(executor, journal, &self.known.plan.privileges, Step::Privileges).await?;
+        let statements = self.grants(executor, journal).await?;
         self.last(executor).await?;
         self.extras(executor, journal).await?;
+        self.compare_privileges(executor, journal, &statements).await?;
 
         executor.become_role(&RunAs::Superuser).await?;
         verify::objects(&mut executor.session, &self.known.plan.expected).await?;

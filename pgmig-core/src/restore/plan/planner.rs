@@ -49,6 +49,8 @@ pub(crate) struct Planner<'a> {
     tables: HashSet<QualifiedName>,
     /// Types that the archive creates.
     types: HashSet<QualifiedName>,
+    /// The owners of the archive's objects.
+    owners: HashSet<String>,
     /// Entries that the login may not create, a line each.
     impossible: Vec<String>,
     /// Objects of other roles in the target whose names the archive's objects take, a line each.
@@ -111,6 +113,7 @@ impl<'a> Planner<'a> {
             blobs: Vec::new(),
             tables: rows::created_tables(archive),
             types: rights::created_types(archive),
+            owners: rights::owners(archive),
             impossible: Vec::new(),
             obstacles: Vec::new(),
             closed_schemas: BTreeMap::new(),
@@ -205,16 +208,19 @@ impl<'a> Planner<'a> {
     /// The SQL of an entry that describes the object of another entry. `None` if that object was skipped, or belongs to
     /// another role.
     fn of_own_object<'e>(&mut self, entry: &'e Entry) -> Option<&'e str> {
-        let sql = sql(entry)?;
-        if is_about_database(entry) || self.describes(entry, &self.skipped) {
-            return None;
-        }
+        let sql = self.of_restored_object(entry)?;
         if self.describes(entry, &self.not_ours) {
             let why = format!("{} does not own it", quote_ident(&self.facts.roles.owner));
             self.skip(entry, Severity::Notice, &why);
             return None;
         }
         Some(sql)
+    }
+
+    /// The SQL of an entry that describes the object of another entry. `None` if that object was skipped.
+    fn of_restored_object<'e>(&self, entry: &'e Entry) -> Option<&'e str> {
+        let is_left_out = is_about_database(entry) || self.describes(entry, &self.skipped);
+        sql(entry).filter(|_| !is_left_out)
     }
 
     fn describes(&self, entry: &Entry, objects: &HashSet<DumpId>) -> bool {

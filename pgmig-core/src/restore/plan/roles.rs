@@ -62,6 +62,30 @@ impl Roles {
         entry_owner: &str,
         strings: StandardStrings,
     ) -> Result<Resolved, SqlError> {
+        // Default privileges belong to the role that they name. With --no-owner, the entry does not name it.
+        let of_role = default_role(sql, strings).filter(|_| entry_owner.is_empty());
+        self.grants_of(sql, of_role.as_deref().unwrap_or(entry_owner), strings)
+    }
+
+    /// The statements of a `DEFAULT ACL` entry of a role that is not the application's owner. The role stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// If `sql` cannot be parsed.
+    pub(crate) fn default_privileges_of_others(
+        &self,
+        sql: &str,
+        strings: StandardStrings,
+    ) -> Result<Resolved, SqlError> {
+        self.grants_of(sql, "", strings)
+    }
+
+    fn grants_of(
+        &self,
+        sql: &str,
+        entry_owner: &str,
+        strings: StandardStrings,
+    ) -> Result<Resolved, SqlError> {
         let mut resolved = Resolved::default();
         let mut grantor: Option<String> = None;
         // Nobody can grant as a role that the cluster does not have.
@@ -81,10 +105,6 @@ impl Roles {
                 let is_default = words.begin_with(&["alter", "default", "privileges"]);
                 let lists: &[RoleList] =
                     if is_default { &[RoleList::Grantees, RoleList::For] } else { &[RoleList::Grantees] };
-                // Default privileges belong to the role that they name. With --no-owner, the entry does not name it.
-                let of_role =
-                    words.first_role(RoleList::For).filter(|_| is_default && entry_owner.is_empty());
-                let entry_owner = of_role.as_deref().unwrap_or(entry_owner);
                 if let Some(sql) = self.with_roles(&words, lists, entry_owner, &mut resolved.missing) {
                     let grantor = grantor.clone().filter(|grantor| *grantor != self.owner);
                     resolved.statements.push(Granted { sql, grantor });
@@ -182,6 +202,13 @@ impl Roles {
         missing.insert(role.to_owned());
         None
     }
+}
+
+/// The role whose default privileges these statements change. All statements of an entry name the same one.
+pub(crate) fn default_role(sql: &str, strings: StandardStrings) -> Option<String> {
+    let statements = split(sql, strings).ok()?;
+    let words = Words::new(sql, statements.first()?);
+    words.first_role(RoleList::For).filter(|_| words.begin_with(&["alter", "default", "privileges"]))
 }
 
 /// A role as a statement names it.

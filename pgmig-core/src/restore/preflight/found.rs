@@ -10,6 +10,7 @@ use crate::restore::plan::{Facts, Plan};
 use crate::restore::preflight::instances::LateInstances;
 use crate::restore::preflight::strategy::Decision;
 use crate::restore::preflight::upgrade_path::Upgrade;
+use crate::restore::privileges::target::TargetPrivileges;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::target_schema::TargetSchema;
 use crate::server::catalog::DatabaseFacts;
@@ -47,5 +48,7 @@ pub(crate) struct Known {
     pub(crate) late: Option<LateInstances>,
     /// The target's own schema, where it is the authority.
     pub(crate) target_schema: Option<TargetSchema>,
+    /// The target's privileges that belong to no object of the backup.
+    pub(crate) target_privileges: TargetPrivileges,
     pub(crate) notices: Vec<Notice>,
 }

@@ -6,6 +6,7 @@ mod found;
 pub(crate) mod in_place;
 pub(crate) mod instances;
 pub(crate) mod lock_table;
+mod privileges;
 pub(crate) mod probe;
 pub(crate) mod strategy;
 mod transcode;
@@ -27,6 +28,7 @@ use crate::restore::plan::{Facts, Plan};
 use crate::restore::preflight::strategy::Obstacles;
 use crate::restore::preflight::transcode::transcode;
 use crate::restore::preflight::upgrade_path::{Obstacle, Upgrade};
+use crate::restore::privileges::target::TargetPrivileges;
 use crate::restore::refusal::Refusal;
 use crate::restore::target_schema;
 use crate::server::catalog::{self, DatabaseFacts, RoleFacts};
@@ -81,6 +83,7 @@ pub(crate) async fn run(
     if options.schema == SchemaSource::Target {
         looking.target_schema(&mut session, &archive, &mut known).await?;
     }
+    privileges::of_target(&mut session, &archive, &mut known, config.username(), decision.strategy).await?;
     refuse_other_schema(&mut session, &archive, &known, config.username()).await?;
     known.notices.extend(archive_notices(&mut archive, &known.facts));
     if let Some(clearing) = &clearing {
@@ -223,6 +226,7 @@ impl Looking<'_> {
             resolution,
             late,
             target_schema: None,
+            target_privileges: TargetPrivileges::default(),
             notices,
         })
     }

@@ -1,19 +1,22 @@
 //! Plans entries that name roles: grants, default privileges, policies, user mappings.
 
 use super::Planner;
-use crate::archive::Entry;
+use crate::archive::{Entry, EntryKind};
 use crate::progress::{Notice, Severity};
 use crate::restore::plan::RunAs;
 use crate::restore::plan::entry::{label, owner, sql};
 use crate::restore::plan::expected::Expected;
-use crate::restore::plan::roles::{Granted, Resolved, Roles};
+use crate::restore::plan::roles::{Granted, Resolved, Roles, default_role};
 use crate::restore::plan::words::significant;
 use crate::sql::{SqlError, StandardStrings, Token, quote_ident};
 
 impl Planner<'_> {
     /// Grants and default privileges. A role that may grant runs each.
     pub(crate) fn grants(&mut self, entry: &Entry) {
-        let Some(sql) = self.of_own_object(entry) else { return };
+        let Some(sql) = self.of_restored_object(entry) else { return };
+        if let Some(role) = self.other_default_role(entry, sql) {
+            return self.default_privileges_of_another(entry, sql, &role);
+        }
         let run_as = self.describer(entry);
         let resolved = self.facts.roles.grants(sql, owner(entry), self.strings);
         let Some(resolved) = self.resolved(entry, resolved) else { return };
@@ -27,6 +30,49 @@ impl Planner<'_> {
             statements
                 .extend(self.for_each_large_object(entry, &granted.sql).map(|sql| (run_as.clone(), sql)));
         }
+        self.push(entry, statements);
+    }
+
+    /// The role of default privileges that are not the application's. A role that owns nothing else in the archive is not
+    /// the application. If no entry names an owner, a role of this cluster is not, either.
+    fn other_default_role(&self, entry: &Entry, sql: &str) -> Option<String> {
+        let roles = &self.facts.roles;
+        if entry.kind != EntryKind::DefaultAcl || roles.assumes_all {
+            return None;
+        }
+        let role = default_role(sql, self.strings).filter(|role| *role != roles.owner)?;
+        let is_application = match self.owners.is_empty() {
+            true => !roles.existing.contains(&role),
+            false => self.owners.contains(&role),
+        };
+        (!is_application).then_some(role)
+    }
+
+    /// Default privileges of a role that is not the application's owner. They stay its own: as `username`'s, they would
+    /// open tables that the source has never opened.
+    fn default_privileges_of_another(&mut self, entry: &Entry, sql: &str, role: &str) {
+        let resolved = self.facts.roles.default_privileges_of_others(sql, self.strings);
+        let Some(resolved) = self.resolved(entry, resolved) else { return };
+        if resolved.statements.is_empty() {
+            return;
+        }
+        let statements = resolved.statements.into_iter().map(|granted| granted.sql);
+        if self.facts.roles.strangers.contains(role) {
+            let statements: Vec<String> = statements.collect();
+            let role = quote_ident(role);
+            let text = format!(
+                "{} was left out: it belongs to role {role}, which owns nothing else in the backup and which code of the \
+                 backup may not become; to set it, run as {role} or as a superuser: {}",
+                label(entry),
+                statements.join("; ")
+            );
+            self.plan.notices.push(Notice { severity: Severity::Warning, text });
+            return;
+        }
+        let run_as = RunAs::Grantor(role.to_owned());
+        // What another role runs must be nothing else, whatever the archive says.
+        let is_default = |sql: &String| default_role(sql, self.strings).as_deref() == Some(role);
+        let statements: Vec<_> = statements.filter(is_default).map(|sql| (run_as.clone(), sql)).collect();
         self.push(entry, statements);
     }
 

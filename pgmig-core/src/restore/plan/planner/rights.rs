@@ -4,9 +4,9 @@ use super::Planner;
 use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::Severity;
 use crate::restore::plan::RunAs;
-use crate::restore::plan::entry::{label, sql};
+use crate::restore::plan::entry::{label, owner, sql};
 use crate::restore::plan::hand_over::hand_over;
-use crate::restore::plan::kinds::{self, Whole};
+use crate::restore::plan::kinds::{self, Part, Whole};
 use crate::restore::plan::superuser::{can_be_handed_over, needs_superuser};
 use crate::restore::plan::words::name_after;
 use crate::restore::refusal::Refusal;
@@ -176,6 +176,17 @@ impl Planner<'_> {
 pub(crate) fn created_types(archive: &Archive) -> HashSet<QualifiedName> {
     let is_type = |entry: &&Entry| kinds::of(entry.kind).place.names.include_type();
     archive.entries().iter().filter(is_type).map(Entry::qualified_name).collect()
+}
+
+/// The owners of the archive's objects. Schema public has the owner of the database; it says nothing about the application.
+pub(crate) fn owners(archive: &Archive) -> HashSet<String> {
+    let is_object = |entry: &&Entry| {
+        let is_public = entry.kind == EntryKind::Schema && entry.name() == "public";
+        !is_public && matches!(kinds::of(entry.kind).part, Part::Definition | Part::Contents)
+    };
+    let objects = archive.entries().iter().filter(is_object);
+    let of_objects = objects.filter(|entry| entry.kind != EntryKind::DefaultAcl);
+    of_objects.map(owner).filter(|owner| !owner.is_empty()).map(str::to_owned).collect()
 }
 
 fn of(entry: &Entry, owner: &str) -> String {

@@ -1,0 +1,132 @@
+//! Databases that were reported in public.
+
+use super::{Way, dumped, follow, oracle, warnings, with_roles};
+use crate::support::application::{self, APPLICATION};
+use crate::support::fixture::fixture;
+use crate::support::untouched::Before;
+use crate::support::{Database, Outcome};
+use tempfile::TempDir;
+
+#[test]
+fn report_06_default_privileges_of_platform_role() {
+    with_roles(&["case06_platform", "case06_everyone", "case06_reader"]);
+    let archive = fixture("reports/06-default-privileges-of-platform-role/input.dump");
+    let expected = dumped(&oracle(&archive));
+    for way in Way::ALL {
+        let target = application::empty_database("case06");
+        let strict = || way.restore(&target, &archive, &["--strict"]);
+        if way == Way::TrustedSwap {
+            strict().expect_status(0);
+        } else {
+            let before = Before::of(&target);
+            before.is_now(strict().expect_status(4));
+            let outcome = way.restore(&target, &archive, &[]).expect_status(0);
+            assert_eq!(warnings(&outcome).len(), 2, "{way:?}: {}", outcome.stderr);
+            assert_eq!(target.psql("SELECT count(*) FROM pg_default_acl"), "0\n", "{way:?}");
+            follow(&outcome, &target);
+        }
+        assert_eq!(dumped(&target), expected, "{way:?}");
+    }
+}
+
+#[test]
+fn default_privileges_of_a_role_of_username_are_kept_for_it() {
+    let server = with_roles(&["case06_team", "case06_everyone"]);
+    application::create(&server);
+    server.psql("postgres", &format!("GRANT case06_team TO \"{APPLICATION}\""));
+    let source = Database::create("case06_team");
+    source.psql(
+        "CREATE TABLE item (id int);
+         ALTER DEFAULT PRIVILEGES FOR ROLE case06_team GRANT SELECT ON TABLES TO case06_everyone",
+    );
+    let directory = TempDir::new().unwrap();
+    let archive = directory.path().join("team.dump");
+    source.dump_through_pipe(&[], &archive);
+    for way in Way::ALL {
+        let target = application::empty_database("case06_team");
+        way.restore(&target, &archive, &["--strict"]).expect_status(0);
+        assert_eq!(dumped(&target), dumped(&source), "{way:?}");
+    }
+    server.psql("postgres", &format!("REVOKE case06_team FROM \"{APPLICATION}\""));
+}
+
+/// In place, the platform has made the extension beforehand.
+fn target_14(way: Way) -> Database {
+    let target = application::empty_database("case14");
+    if way == Way::InPlace {
+        target.psql("CREATE EXTENSION pg_stat_statements");
+    }
+    target
+}
+
+#[test]
+fn report_14_privileges_on_system_objects() {
+    with_roles(&["case14_monitor"]);
+    let archive = fixture("reports/14-privileges-on-system-objects/input.dump");
+    let expected = dumped(&oracle(&archive));
+    for way in Way::ALL {
+        let target = target_14(way);
+        let strict = || way.restore(&target, &archive, &["--strict"]);
+        if way == Way::TrustedSwap {
+            strict().expect_status(0);
+        } else {
+            let before = Before::of(&target);
+            before.is_now(strict().expect_status(4));
+            let outcome = way.restore(&target, &archive, &[]).expect_status(0);
+            names_the_statements_of_14(way, &outcome);
+            follow(&outcome, &target);
+        }
+        assert_eq!(dumped(&target), expected, "{way:?}");
+    }
+}
+
+fn names_the_statements_of_14(way: Way, outcome: &Outcome) {
+    // An untrusted backup gives nobody a privilege of a superuser.
+    for statement in [
+        "GRANT EXECUTE ON ROUTINE pg_catalog.pg_read_file(text) TO case14_monitor WITH GRANT OPTION",
+        "GRANT SELECT ON TABLE pg_catalog.pg_authid TO case14_monitor",
+        "GRANT EXECUTE ON ROUTINE public.pg_stat_statements_reset(userid oid, dbid oid, queryid bigint) TO \
+         case14_monitor",
+    ] {
+        outcome.assert_stderr_has(statement);
+    }
+    // It may take privileges away: a superuser has done so, unless none is there.
+    let revoked = [
+        "REVOKE EXECUTE ON ROUTINE pg_catalog.pg_sleep(double precision) FROM PUBLIC",
+        "REVOKE SELECT ON TABLE public.pg_stat_statements FROM PUBLIC",
+        "REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC",
+        "GRANT USAGE ON LANGUAGE plpgsql TO case14_monitor",
+    ];
+    for statement in revoked {
+        assert_eq!(outcome.stderr.contains(statement), way == Way::InPlace, "{way:?}: {statement}");
+    }
+}
+
+/// The members of a trusted extension belong to a superuser, though `username` makes the extension.
+#[test]
+fn revokes_on_a_trusted_extension_have_their_effect_or_are_a_warning() {
+    with_roles(&["case14_monitor"]);
+    let source = Database::create("case14_trusted");
+    source.psql(
+        "CREATE EXTENSION hstore; CREATE TABLE item (tags hstore);
+         REVOKE EXECUTE ON FUNCTION akeys(hstore) FROM PUBLIC;
+         GRANT EXECUTE ON FUNCTION akeys(hstore) TO case14_monitor;
+         REVOKE USAGE ON TYPE hstore FROM PUBLIC",
+    );
+    let directory = TempDir::new().unwrap();
+    let archive = directory.path().join("trusted.dump");
+    source.dump_through_pipe(&[], &archive);
+    for way in Way::ALL {
+        let target = application::empty_database("case14_trusted");
+        if way == Way::InPlace {
+            let before = Before::of(&target);
+            before.is_now(way.restore(&target, &archive, &["--strict"]).expect_status(4));
+            let outcome = way.restore(&target, &archive, &[]).expect_status(0);
+            outcome.assert_stderr_has("REVOKE EXECUTE ON ROUTINE public.akeys(public.hstore) FROM PUBLIC");
+            follow(&outcome, &target);
+        } else {
+            way.restore(&target, &archive, &["--strict"]).expect_status(0);
+        }
+        assert_eq!(dumped(&target), dumped(&source), "{way:?}");
+    }
+}
