@@ -63,7 +63,8 @@ fn privileges_of_the_target_that_the_backup_has_too_are_no_difference() {
     let directory = TempDir::new().unwrap();
     let (archive, script) = (directory.path().join("same.dump"), directory.path().join("same.sql"));
     source.dump_through_pipe(&[], &archive);
-    std::fs::write(&script, source.dump(&[])).unwrap();
+    std::fs::write(&script, source.server.run_program("pg_dump", ["-d", source.name.as_str()].iter()))
+        .unwrap();
     for way in Way::ALL {
         let target = application::empty_database("case15_same");
         provision(&target);

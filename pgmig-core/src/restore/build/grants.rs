@@ -36,7 +36,10 @@ impl Build {
             tasks.iter().map(|task| statements_of(task, strings)).collect();
         let is_complete = parsed.iter().all(Option::is_some);
         let statements: Vec<Statement> = parsed.iter().flatten().flatten().cloned().collect();
-        let catalog = self.read_privileges(executor, &statements).await?;
+        let catalog = match statements.is_empty() {
+            true => Catalog::default(),
+            false => self.read_privileges(executor, &statements).await?,
+        };
         let is_foreign = |statement: &Statement| {
             let held = catalog.objects.get(&statement.object);
             statement.object.kind != Kind::Default && held.is_some_and(|held| !held.is_own)
