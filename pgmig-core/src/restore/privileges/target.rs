@@ -37,7 +37,8 @@ impl TargetPrivileges {
                 Kind::Schema => object.name == "public" && (only_of.is_none() || held.is_own),
                 _ => false,
             };
-            let changed = if is_lost { changed(&read.new(object, held), held) } else { Wanted::default() };
+            let changed =
+                if is_lost { changed(&read.of_new_database(object, held), held) } else { Wanted::default() };
             if !changed.0.is_empty() {
                 read.privileges.insert(object.clone(), changed);
             }
@@ -46,7 +47,7 @@ impl TargetPrivileges {
     }
 
     /// The privileges in a new database.
-    fn new(&self, object: &Object, held: &Held) -> Acl {
+    fn of_new_database(&self, object: &Object, held: &Held) -> Acl {
         if object.kind == Kind::Default {
             return self.catalog.initial_default(object);
         }
@@ -67,7 +68,7 @@ impl TargetPrivileges {
         let mut notices = Vec::new();
         for (object, wanted) in std::mem::take(&mut self.privileges) {
             let Some(held) = self.catalog.objects.get(&object) else { continue };
-            let mut restored = Wanted::of(&self.new(&object, held));
+            let mut restored = Wanted::of(&self.of_new_database(&object, held));
             let all = self.catalog.all_of(&object);
             for statement in statements.iter().filter(|statement| statement.object == object) {
                 restored.apply(statement, &all);
