@@ -7,7 +7,7 @@
 //! - Every other entry of a table waits for the entries of that table that precede it.
 
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
-use crate::restore::plan::kinds::{self, TableWork};
+use crate::restore::plan::kinds::{self, Made, TableWork};
 use crate::restore::plan::{EntryStep, RowForm, TableLoad, Task};
 use crate::sql::QualifiedName;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -118,7 +118,7 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     let tables: Vec<DumpId> = dependencies.into_iter().filter(|id| is_table(archive, *id)).collect();
     node.tables = tables.iter().filter_map(|id| rows.places.get(id)).copied().collect();
     node.has_root = node.tables.len() < tables.len();
-    node.kind = kind(entry.kind, tables.is_empty());
+    node.kind = kind(entry, tables.is_empty());
     // A foreign key names two tables. It waits for all rows if it refers to its own table, or if one table is not
     // known.
     let least = match node.kind {
@@ -152,8 +152,13 @@ fn is_on(archive: &Archive, constraint: &Entry, table: DumpId) -> bool {
     })
 }
 
-fn kind(kind: EntryKind, has_no_table: bool) -> Kind {
-    match kinds::of(kind).work {
+fn kind(entry: &Entry, has_no_table: bool) -> Kind {
+    let kind = kinds::of(entry.kind);
+    // A description in a script whose object is not found by its name: only the script's order says where it belongs.
+    if kind.made == Made::Description && entry.dependencies.is_empty() {
+        return Kind::Barrier;
+    }
+    match kind.work {
         TableWork::Index => Kind::Index,
         TableWork::Key => Kind::Constraint,
         TableWork::ForeignKey => Kind::ForeignKey,
