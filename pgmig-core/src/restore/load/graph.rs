@@ -28,6 +28,8 @@ pub(crate) struct Node {
     pub(crate) shared: Vec<DumpId>,
     /// Tables that it is on or refers to, by their places in the plan. The largest of them determines its weight.
     pub(crate) tables: Vec<usize>,
+    /// Whether it runs functions that the archive defines, which can read and lock any table.
+    pub(crate) calls_code: bool,
     /// Whether it also concerns a table without rows of its own: a partition root, which can be much work.
     pub(crate) has_root: bool,
 }
@@ -77,6 +79,14 @@ impl Graph {
 }
 
 impl Graph {
+    /// Makes every entry wait for all rows. Loading a table then reads other tables, which no entry may lock meanwhile.
+    pub(crate) fn wait_for_all_rows(&mut self) {
+        for node in &mut self.nodes {
+            node.after_rows.clear();
+            node.after_all_rows = true;
+        }
+    }
+
     /// The same tables, without any tasks.
     pub(crate) fn without_tasks(&self) -> Self {
         Self { nodes: Vec::new(), table_weights: self.table_weights.clone() }
@@ -126,8 +136,9 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
         Kind::ForeignKey => 2,
         Kind::Other | Kind::Barrier => usize::MAX,
     };
+    node.calls_code = matches!(node.kind, Kind::Index | Kind::Constraint) && calls_code(archive, entry);
     let have_own_rows = !node.has_root && node.tables.iter().all(|place| !rows.mixed.contains(place));
-    if have_own_rows && tables.len() >= least {
+    if have_own_rows && !node.calls_code && tables.len() >= least {
         node.after_rows.clone_from(&node.tables);
     } else {
         node.after_all_rows = true;
@@ -141,6 +152,24 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
         _ => node.exclusive = tables,
     }
     node
+}
+
+/// Whether an index or a constraint calls a function that the archive defines: itself, or by an operator or a type.
+fn calls_code(archive: &Archive, entry: &Entry) -> bool {
+    use EntryKind as K;
+    let mut seen = HashSet::new();
+    let mut open: Vec<DumpId> = entry.dependencies.clone();
+    while let Some(id) = open.pop() {
+        let Some(entry) = archive.entry(id).filter(|_| seen.insert(id)) else { continue };
+        match entry.kind {
+            K::Function | K::Procedure | K::Aggregate => return true,
+            K::Operator | K::OperatorClass | K::OperatorFamily | K::Type | K::Domain | K::Cast => {
+                open.extend(&entry.dependencies);
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Whether a constraint is on this table, and does not only refer to it. The tag of a constraint is `TABLE
@@ -233,6 +262,14 @@ mod tests {
         ];
         keep_order(&mut nodes);
         assert_eq!(nodes.last().unwrap().after, [0, 2]);
+    }
+
+    #[test]
+    fn every_entry_can_wait_for_all_rows() {
+        let early = Node { after_rows: vec![0, 1], ..Node::default() };
+        let mut graph = Graph { nodes: vec![early], table_weights: vec![Some(1), Some(1)] };
+        graph.wait_for_all_rows();
+        assert!(graph.nodes.iter().all(|node| node.after_all_rows && node.after_rows.is_empty()));
     }
 
     #[test]
