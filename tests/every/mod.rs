@@ -2,6 +2,7 @@
 //! psql makes of it. `fixtures/reports/` holds inputs that were reported in public.
 
 mod comments;
+mod messages;
 mod row_order;
 mod verification;
 

@@ -1,6 +1,7 @@
 //! Runs the plan's statements in the staging database: as whom each wants, with the settings it wants.
 
-use crate::archive::DumpId;
+mod refused_entry;
+
 use crate::error::Result;
 use crate::restore::error::RestoreError;
 use crate::restore::plan::transaction_control::control_in;
@@ -11,6 +12,7 @@ use crate::rewrite::{Rules, rewrite_ddl};
 use crate::server::TargetError;
 use crate::server::session::{Change, Session};
 use crate::sql::{Lexer, QualifiedName, StandardStrings, quote_ident, quote_literal, split_statements};
+use refused_entry::entry_error;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -42,6 +44,8 @@ pub(crate) struct Executor {
     schema: Option<String>,
     tablespace: String,
     access_method: Option<String>,
+    /// Whether no rows have been loaded yet. The server's messages then hold no values, only definitions.
+    pub(crate) is_before_rows: bool,
     /// Replacements in DDL so far.
     pub(crate) replaced: u64,
 }
@@ -73,6 +77,7 @@ impl Executor {
             schema: None,
             tablespace: String::new(),
             access_method: None,
+            is_before_rows: false,
             replaced: 0,
         })
     }
@@ -186,7 +191,7 @@ impl Executor {
         self.refuse_control(&[task])?;
         let is_superusers = task.statements.iter().all(|(run_as, _)| *run_as == RunAs::Superuser);
         if let Some(superuser) = self.superuser.as_mut().filter(|_| is_superusers) {
-            return run_ours(superuser.get().await?, task).await;
+            return run_ours(superuser.get().await?, task, self.is_before_rows).await;
         }
         self.settings(task).await?;
         // An object of the superuser's that is handed over is never the superuser's for others to see.
@@ -220,7 +225,7 @@ impl Executor {
         let doing = format!("create {}", task.label);
         if !self.session.is_one_transaction() {
             let done = self.session.execute(sql, &doing).await;
-            done.map_err(|error| entry_error(task.dump_id, &task.label, error))?;
+            done.map_err(|error| entry_error(task, sql, error, self.is_before_rows))?;
             return self.require_unchanged(&task.label).await;
         }
         // Text that cannot be split is no SQL: the server says what is wrong with it.
@@ -231,7 +236,7 @@ impl Executor {
                 Err(_) if matches!(self.session.is_same_transaction().await, Ok(false)) => {
                     return Err(RestoreError::TransactionEnded(task.label.clone()).into());
                 }
-                Err(error) => return Err(entry_error(task.dump_id, &task.label, error)),
+                Err(error) => return Err(entry_error(task, statement, error, self.is_before_rows)),
             }
         }
         Ok(())
@@ -417,10 +422,10 @@ pub(crate) async fn require_same_transaction(session: &mut Session, culprit: &st
 }
 
 /// Runs statements that pgmig has written itself.
-async fn run_ours(superuser: &mut Session, task: &Task) -> Result<()> {
+async fn run_ours(superuser: &mut Session, task: &Task, is_before_rows: bool) -> Result<()> {
     for (_, sql) in &task.statements {
         let done = superuser.execute(sql, &format!("create {}", task.label)).await;
-        done.map_err(|error| entry_error(task.dump_id, &task.label, error))?;
+        done.map_err(|error| entry_error(task, sql, error, is_before_rows))?;
     }
     Ok(())
 }
@@ -430,23 +435,4 @@ fn single_role(task: &Task) -> Option<&RunAs> {
     let (first, _) = task.statements.first()?;
     let same = task.statements.iter().all(|(run_as, _)| run_as == first);
     (same && !matches!(first, RunAs::Grantor(_))).then_some(first)
-}
-
-/// The server's refusal of an entry. Its message names objects of the schema; an index or a foreign key that
-/// cannot be made has the offending values in DETAIL, which is never kept. What expressions and functions that read
-/// rows say of them (of an index, a materialized view) is cut.
-fn entry_error(dump_id: DumpId, entry: &str, error: TargetError) -> crate::Error {
-    match error.server() {
-        Some(server) if server.sqlstate.is_some() && !server.connection_lost => {
-            let server = server.clone().without_values().without_raised_text();
-            RestoreError::Entry {
-                entry: entry.to_owned(),
-                dump_id,
-                message: server.message,
-                sqlstate: server.sqlstate.unwrap_or_default(),
-            }
-            .into()
-        }
-        _ => error.into(),
-    }
 }
