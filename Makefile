@@ -29,15 +29,17 @@ VERSIONS := $(subst $(comma), ,$(PGMIG_PG))
 FIRST := $(firstword $(VERSIONS))
 OTHERS := $(wordlist 2,$(words $(VERSIONS)),$(VERSIONS))
 
-.PHONY: help demo test integration binary test-corpus rewriting check standalone packages deny sbom doctest fuzz memory bench fixtures
+.PHONY: help demo test integration hostile binary test-corpus rewriting check public-api standalone packages deny sbom doctest fuzz memory bench fixtures
 
 help:
 	@echo "make demo         the main job end to end, on a private PostgreSQL cluster"
 	@echo "make test         all tests, on a private PostgreSQL cluster; PGMIG_PG=15,16 runs the integration tests on each version"
 	@echo "make integration  the integration tests only; TESTS='corpus:: jobs::' chooses some, PGMIG_PG as above"
+	@echo "make hostile      every attack of tests/hostile/, by every login and strategy; PGMIG_HOSTILE=TEXT chooses some"
 	@echo "make test-corpus  restore every archive under PGMIG_CORPUS=DIR and compare with pg_restore"
 	@echo "make rewriting    restore ROWS=N generated rows and compare each with what PostgreSQL says (10 million)"
 	@echo "make check        formatting, lints, documentation, unit tests, packages, deny.toml without its advisories"
+	@echo "make public-api   write the list of the libraries' public items anew (pgmig-core/public-api.txt)"
 	@echo "make deny         all of deny.toml, by cargo-deny; needs the network"
 	@echo "make sbom         the crates that pgmig is made of, as target/pgmig.cdx.json (CycloneDX)"
 	@echo "make fuzz         run each fuzz target RUNS=20000 times and print the number of executions"
@@ -53,6 +55,10 @@ demo:
 test: doctest
 	tests/on-servers "$(FIRST)" $(RUN_ALL)
 	$(if $(OTHERS),tests/on-servers "$(OTHERS)" $(RUN_INTEGRATION))
+
+# Not part of test: it takes as long as all the others.
+hostile: binary
+	tests/with-postgres $(CARGO) nextest run --workspace $(FEATURES) --profile hostile
 
 binary:
 	$(CARGO) build -p pgmig-cli $(FEATURES)
@@ -73,6 +79,8 @@ check:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+	CARGO="$(CARGO)" tests/public-api | diff -u pgmig-core/public-api.txt - || { \
+		echo "the libraries' public items have changed; if that is intended, run: make public-api" >&2; exit 1; }
 	$(CARGO) test --workspace --lib --bins $(FEATURES)
 	$(CARGO) run --quiet -p pgdump-archive --example list -- fixtures/archives/15_file_z0.dump tenant | grep -q "Contoso Bank"
 	$(MAKE) --no-print-directory standalone packages
@@ -85,6 +93,10 @@ standalone:
 
 packages:
 	tests/packages
+
+public-api:
+	CARGO="$(CARGO)" tests/public-api > pgmig-core/public-api.txt.new
+	mv pgmig-core/public-api.txt.new pgmig-core/public-api.txt
 
 # Not part of check: cargo-deny takes long to build, and it downloads the known vulnerabilities. A test of tests/supply-chain/
 # enforces the rest of deny.toml.

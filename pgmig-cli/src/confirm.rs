@@ -8,13 +8,13 @@ use pgmig_core::restore::TargetContents;
 use std::io::{self, IsTerminal};
 use tokio_util::sync::CancellationToken;
 
-/// What would be erased.
+/// The data that would be erased.
 pub(crate) struct Erasure<'a> {
     /// The target's database.
     pub(crate) database: &'a str,
-    /// What it holds.
+    /// Its contents.
     pub(crate) contents: &'a TargetContents,
-    /// What is to be known before.
+    /// Facts that the operator should know before.
     pub(crate) warnings: Vec<&'a str>,
     /// Whether the backup comes from standard input, which then cannot answer.
     pub(crate) from_stdin: bool,

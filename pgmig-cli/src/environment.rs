@@ -6,12 +6,12 @@ use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::progress::Failpoint;
 use pgmig_core::resource_controller::RcEnvironment;
-use pgmig_core::server::{TargetConfig, TargetEnvironment};
+use pgmig_core::server::{LIBPQ_VARIABLES, LibpqVariables, TargetConfig, TargetEnvironment};
 use secrecy::SecretString;
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// What the environment says. `ENABLE_ICP`, which runbooks of the original tool export, changes nothing.
+/// The settings from the environment. `ENABLE_ICP`, which runbooks of the original tool export, changes nothing.
 #[derive(Debug)]
 pub(crate) struct Environment {
     /// For connections to the target.
@@ -31,6 +31,7 @@ impl Environment {
         target.pgsslrootcert = text("PGSSLROOTCERT")?;
         target.pgpassword = text("PGPASSWORD")?.map(SecretString::from);
         target.pgappname = text("PGAPPNAME")?;
+        target.libpq = libpq()?;
         let resource_controller = RcEnvironment { rc_ca_file: text("RC_CA_FILE")?.map(PathBuf::from) };
         Ok(Self { target, resource_controller, failpoint: failpoint()? })
     }
@@ -59,6 +60,17 @@ fn failpoint() -> Result<Option<Failpoint>> {
 #[allow(clippy::unnecessary_wraps, reason = "the same signature as in test builds")]
 fn failpoint() -> Result<Option<Failpoint>> {
     Ok(None)
+}
+
+/// What libpq's variables ask of a connection.
+fn libpq() -> Result<LibpqVariables> {
+    let mut variables = LibpqVariables::new();
+    for name in LIBPQ_VARIABLES {
+        if let Some(value) = text(name)? {
+            variables.insert(name, value);
+        }
+    }
+    Ok(variables)
 }
 
 /// An empty variable counts as one that is not set, as in libpq.

@@ -91,7 +91,7 @@ impl WouldStop {
 #[error("interrupted; the target is untouched")]
 pub(crate) struct Interrupted;
 
-/// What became of the target, by the first error in the chain that says so.
+/// The state of the target, from the first error in the chain that states it.
 pub(crate) fn kind(error: &anyhow::Error) -> ErrorKind {
     for cause in error.chain() {
         if let Some(error) = cause.downcast_ref::<Error>() {
@@ -157,7 +157,7 @@ fn missing_backup(error: &anyhow::Error) -> Option<String> {
     })
 }
 
-/// What to do next, where the error itself does not say it.
+/// The next step, if the error itself does not name it.
 fn hint(kind: ErrorKind) -> Option<&'static str> {
     match kind {
         ErrorKind::Strict => Some("the warnings are above; run without --strict to accept them"),

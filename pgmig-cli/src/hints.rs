@@ -19,12 +19,12 @@ const FLAGS: [(&str, &str); 16] = [
     ("RestoreOptions::keep_previous", "--keep-previous"),
     ("RestoreOptions::migrations", "--migrations"),
     ("RestoreOptions::strict", "--strict"),
-    ("SchemaMode::Archive", "--schema archive"),
-    ("SchemaMode::Migrate", "--schema migrate"),
-    ("SchemaMode::Target", "--schema target"),
-    ("StrategyMode::Auto", "--strategy auto"),
-    ("StrategyMode::InPlace", "--strategy in-place"),
-    ("StrategyMode::Swap", "--strategy swap"),
+    ("SchemaSource::Archive", "--schema archive"),
+    ("SchemaSource::Migrate", "--schema migrate"),
+    ("SchemaSource::Target", "--schema target"),
+    ("StrategyChoice::Auto", "--strategy auto"),
+    ("StrategyChoice::InPlace", "--strategy in-place"),
+    ("StrategyChoice::Swap", "--strategy swap"),
 ];
 
 /// A message of the library, with flags in place of its options.
@@ -144,9 +144,10 @@ mod tests {
     use super::*;
     use crate::args::Args;
     use clap::CommandFactory;
+    use pgmig_core::migrations::{ForeignReader, UnknownHistory};
 
-    fn said(refusal: Refusal) -> String {
-        in_our_words(&Error::from(refusal))
+    fn said(refusal: impl Into<Error>) -> String {
+        in_our_words(&refusal.into())
     }
 
     #[test]
@@ -185,6 +186,16 @@ mod tests {
         let (database, contents) = ("store".to_owned(), "1 row".to_owned());
         let refused = said(Refusal::WouldErase { database, contents });
         assert!(refused.ends_with("; back it up if it is wanted, then use --force"), "{refused}");
+    }
+
+    #[test]
+    fn a_history_that_cannot_be_continued_has_the_target_s_schema_as_its_hint() {
+        let history = ForeignReader::new(UnknownHistory::Flyway, std::iter::empty()).finish();
+        let refused = said(SchemaError::UnknownHistory(history));
+        assert!(
+            refused.ends_with("; use --schema target to load the rows into the target's own schema"),
+            "{refused}"
+        );
     }
 
     #[test]

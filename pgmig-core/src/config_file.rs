@@ -121,7 +121,7 @@ impl FileKind {
         }
     }
 
-    /// What to do with a file of this kind in the place of another.
+    /// Advice for a file of this kind in the place of another.
     fn advice(self, expected: Self) -> String {
         match self {
             Self::Backup => format!("are {} and {} swapped?", self.option(), expected.option()),

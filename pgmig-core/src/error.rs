@@ -52,7 +52,7 @@ impl From<crate::resource_controller::ResourceControllerConfigError> for Error {
 }
 
 impl Error {
-    /// What a caller should conclude.
+    /// The kind of the error, by which a caller decides what to do.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::Archive(_) | Error::Verify(_) | Error::Discover(_) | Error::Target(_) => ErrorKind::Failed,

@@ -52,7 +52,7 @@ fn flags(arguments: &str) -> BTreeSet<String> {
     found
 }
 
-/// What follows `--` in a line, up to the end of the word.
+/// The words that follow `--` in a line.
 fn named(line: &str) -> impl Iterator<Item = &str> {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
     line.split("--").skip(1).map(move |rest| rest.split(|letter| !is_part(letter)).next().unwrap())

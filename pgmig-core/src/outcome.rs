@@ -1,6 +1,6 @@
 //! How a call ended for the target.
 
-/// What became of the target, and so which exit status a program should end with.
+/// The state of the target after an error, from which a program derives its exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {

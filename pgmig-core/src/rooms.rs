@@ -9,20 +9,20 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of `restore/`, the highest first. Rooms of one line may import each other.
 const ORDER: [&[&str]; 10] = [
-    // What a caller holds.
+    // The entry points for callers.
     &["dry_run", "prepared"],
     // The two stories.
     &["swap", "in_place"],
     // Fills one database.
     &["build"],
-    // What is known, and refused, before anything is changed.
+    // The checks before anything is changed.
     &["preflight"],
-    // The rows, and what is made behind them.
+    // The rows, and the objects that are created after them.
     &["load"],
     // Lock, journal, leftovers: the same for both stories.
     &["run"],
     &["target_schema", "clearing", "staging", "executor", "archive_login", "failpoint"],
-    // What pgmig asks of the server for itself.
+    // The sessions in which pgmig runs its own statements.
     &["superuser_session", "state"],
     // Pure.
     &["plan"],
@@ -36,7 +36,7 @@ const DOORS: [&str; 3] = ["lib.rs", "error.rs", "restore/mod.rs"];
 /// such dependencies.
 const PURE: [&str; 3] = ["rewrite/", "restore/plan/", "migrations/plan.rs"];
 
-/// What connects to a database, directly.
+/// Crates and modules that connect to a database directly.
 const CONNECTED: [&str; 4] = ["crate::server", "sqlx", "sqlx_core", "tokio"];
 
 /// Imports of a higher room that are still there, as `file -> room`. This list may only become shorter.

@@ -157,18 +157,21 @@ fn tls() {
     site.test("127.0.0.1", ca, "sslmode: verify-full\n")
         .expect_status(1)
         .stderr_has("verify-full")
-        .stderr_has("IP address mismatch")
+        .stderr_has("not for this host")
         .stderr_has("set sslmode: verify-ca");
     site.test("localhost", other_ca, "")
         .expect_status(1)
-        .stderr_has("the CA file did not sign the server's certificate");
+        .stderr_has("the server's certificate was not issued by the CA in ca.crt")
+        .stderr_has("use this cluster's ca.crt");
     // A bundle whose last certificate is the right one, and one without it.
     let third_ca = self_signed();
     let bundle = format!("comment\n{other_ca}{third_ca}more comment\n{ca}");
     site.test("localhost", &bundle, "sslmode: verify-full\n").expect_status(0).stdout_has("TLSv1.");
     let bundle = format!("{other_ca}{third_ca}");
-    site.test("localhost", &bundle, "").expect_status(1).stderr_has("the CA file did not sign");
-    site.test("localhost", "no certificate\n", "").expect_status(1).stderr_has("ca.crt").stderr_has("no PEM");
+    site.test("localhost", &bundle, "").expect_status(1).stderr_has("not issued by the CA in ca.crt");
+    site.test("localhost", "no certificate\n", "")
+        .expect_status(1)
+        .stderr_has("cannot read CA file ca.crt (named by PG_CA_FILE)");
     site.test("localhost", ca, "sslmode: disable\n").expect_status(0).stdout_has("TLS         none");
 
     // A server that admits nobody without TLS; every session of a restore has it.

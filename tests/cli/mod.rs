@@ -4,3 +4,5 @@ mod connection;
 mod dry_run;
 mod json;
 mod restore;
+mod server_trust;
+mod tls_chains;

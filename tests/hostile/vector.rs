@@ -335,6 +335,8 @@ impl State {
     ) -> Vec<String> {
         let mut wrong = Vec::new();
         let cluster = world.cluster();
+        // A target that the attack has closed could not be read.
+        world.reopen_databases();
         let is_named = !names.is_empty()
             && outcome.status.code() != Some(0)
             && names.iter().all(|name| outcome.stderr.contains(name));

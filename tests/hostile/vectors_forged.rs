@@ -98,7 +98,8 @@ const STATEMENTS: &[Vector] = &[
         Form::Custom,
         SOURCE,
         &[("SET client_encoding = 'UTF8';", "SET client_encoding = 'UTF8'; COPY (SELECT 1) TO '{marker}';")],
-    ),
+    )
+    .works(Works::Nowhere),
     Vector::forged(
         "statement_in_the_string_setting",
         Form::Custom,

@@ -36,7 +36,8 @@ macro_rules! owner {
 }
 
 const OF_THE_DATABASE: &[Vector] = &[
-    owner!("target_renamed", "ALTER DATABASE %1$I RENAME TO stolen").names(&["name"]),
+    // PostgreSQL lets only a role with CREATEDB rename a database.
+    owner!("target_renamed", "ALTER DATABASE %1$I RENAME TO stolen").works(Works::Nowhere),
     owner!(
         "target_set_otherwise",
         "ALTER DATABASE %1$I SET search_path = evil; ALTER DATABASE %1$I RESET work_mem;

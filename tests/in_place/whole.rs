@@ -134,7 +134,7 @@ fn a_commit_whose_answer_was_lost() {
 #[test]
 fn a_commit_whose_outcome_cannot_be_found_out() {
     let (backup, target, _, outcome) = cut_in_the_commit("unknown", Cut::AfterAndForEver, 5);
-    let query = outcome.stderr.split("this does: ").nth(1).unwrap().split(" -- ").next().unwrap();
+    let query = outcome.stderr.split("this query shows it: ").nth(1).unwrap().split(" -- ").next().unwrap();
     assert!(query.contains("xact_status") || query.contains("txid_status"), "{outcome}");
     assert_eq!(target.server.psql("postgres", query), "committed\n");
     backup.assert_restored(&target);

@@ -10,7 +10,7 @@ use crate::support::store::{Backup, OLDEST, apply_migrations};
 use crate::support::{Database, Outcome, Pgmig, Server};
 use pgmig_core::backup::Source;
 use pgmig_core::instance::Mapping;
-use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions, RestoreReport, StrategyMode};
+use pgmig_core::restore::{Erase, Instances, Restore, RestoreOptions, RestoreReport, StrategyChoice};
 use pgmig_core::server::{TargetConfig, TargetEnvironment};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -61,9 +61,9 @@ fn insert_statements_with_columns() {
 
 #[test]
 fn in_place() {
-    check_corpus_by(StrategyMode::InPlace, "15_pipe_gz", &CHAIN);
-    check_corpus_by(StrategyMode::InPlace, "15_inserts", &CHAIN);
-    check_corpus_by(StrategyMode::InPlace, "13_part_root", &SWAP);
+    check_corpus_by(StrategyChoice::InPlace, "15_pipe_gz", &CHAIN);
+    check_corpus_by(StrategyChoice::InPlace, "15_inserts", &CHAIN);
+    check_corpus_by(StrategyChoice::InPlace, "13_part_root", &SWAP);
 }
 
 #[test]
@@ -200,10 +200,10 @@ struct Found {
 }
 
 fn check_corpus(archive: &str, mapping: &[(&str, &str)]) {
-    check_corpus_by(StrategyMode::Auto, archive, mapping);
+    check_corpus_by(StrategyChoice::Auto, archive, mapping);
 }
 
-fn check_corpus_by(strategy: StrategyMode, archive: &str, mapping: &[(&str, &str)]) {
+fn check_corpus_by(strategy: StrategyChoice, archive: &str, mapping: &[(&str, &str)]) {
     let server = Server::of_this_run();
     server.create_corpus_roles();
     let archive = fixture(&format!("archives/{archive}.dump"));
@@ -213,12 +213,12 @@ fn check_corpus_by(strategy: StrategyMode, archive: &str, mapping: &[(&str, &str
 
 /// Restores an archive with a mapping and under its own IDs, each into a target of its own, and compares.
 fn check(archive: &Path, mapping: &[(&str, &str)], target: impl Fn() -> Database) -> Found {
-    check_by(StrategyMode::Auto, archive, mapping, target)
+    check_by(StrategyChoice::Auto, archive, mapping, target)
 }
 
 /// The same, with a strategy for the restore with the mapping.
 fn check_by(
-    strategy: StrategyMode,
+    strategy: StrategyChoice,
     archive: &Path,
     mapping: &[(&str, &str)],
     target: impl Fn() -> Database,
@@ -237,11 +237,11 @@ fn check_by(
 }
 
 fn restore(archive: &Path, target: &Database, instances: Instances) -> RestoreReport {
-    restore_by(StrategyMode::Auto, archive, target, instances)
+    restore_by(StrategyChoice::Auto, archive, target, instances)
 }
 
 fn restore_by(
-    strategy: StrategyMode,
+    strategy: StrategyChoice,
     archive: &Path,
     target: &Database,
     instances: Instances,

@@ -114,8 +114,7 @@ fn the_schema_stays_the_targets_to_the_last_trigger() {
     assert!(schema == newer.target.dump(&["-s"]), "pg_dump -s of the target has changed");
     newer.is_loaded();
     // The archive lacks this trigger, so it fires; it finds the rows of the other table.
-    outcome
-        .stderr_has("triggers that the archive lacks fire for the rows that are loaded: noted of public.a");
+    outcome.stderr_has("triggers that the archive does not have fire for the loaded rows: noted of public.a");
     assert_eq!(newer.target.psql("SELECT count(*), sum(words) FROM log"), "300|200\n");
 }
 

@@ -6,8 +6,9 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::x509::extension::{BasicConstraints, KeyUsage, SubjectAlternativeName};
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName};
 use openssl::x509::{X509, X509Builder, X509Name};
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A certificate and its key.
@@ -24,33 +25,95 @@ pub(crate) enum Validity {
     Past,
 }
 
+/// A server's certificate, beside its issuer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaf<'a> {
+    pub(crate) common_name: &'a str,
+    /// Names and addresses; without any, the certificate has no such extension.
+    pub(crate) alternative_names: &'a [&'a str],
+    pub(crate) validity: Validity,
+    /// Whether it is made for clients alone.
+    pub(crate) is_for_clients: bool,
+}
+
+impl<'a> Leaf<'a> {
+    /// One for this name, by both ways to say it.
+    pub(crate) fn of(name: &'a &'a str) -> Self {
+        let alternative_names = std::slice::from_ref(name);
+        Self { common_name: name, alternative_names, validity: Validity::Now, is_for_clients: false }
+    }
+}
+
 const DAY: i64 = 86_400;
 
 impl Identity {
     /// A new CA.
     pub(crate) fn authority(name: &str) -> Self {
         let key = key();
-        let mut builder = builder(name, &key, Validity::Now);
-        builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
-        let usage = KeyUsage::new().critical().key_cert_sign().crl_sign().build().unwrap();
-        builder.append_extension(usage).unwrap();
+        let mut builder = authority_builder(name, &key);
         let subject = self::name(name);
         builder.set_issuer_name(&subject).unwrap();
         builder.sign(&key, MessageDigest::sha256()).unwrap();
         Self { certificate: builder.build(), key }
     }
 
+    /// A CA that this one vouches for.
+    pub(crate) fn intermediate(&self, name: &str) -> Self {
+        let key = key();
+        self.sign(authority_builder(name, &key), key)
+    }
+
     /// A server's certificate, signed by this CA, for these hosts.
     pub(crate) fn issue(&self, hosts: &[&str], validity: Validity) -> Self {
+        let common_name = hosts[0];
+        self.issue_leaf(Leaf { common_name, alternative_names: hosts, validity, is_for_clients: false })
+    }
+
+    /// A certificate that is signed by this CA.
+    pub(crate) fn issue_leaf(&self, leaf: Leaf<'_>) -> Self {
         let key = key();
-        let mut builder = builder(hosts[0], &key, validity);
-        builder.set_issuer_name(self.certificate.subject_name()).unwrap();
-        let mut names = SubjectAlternativeName::new();
-        for host in hosts {
-            let _ = if host.parse::<std::net::IpAddr>().is_ok() { names.ip(host) } else { names.dns(host) };
+        let mut builder = builder(leaf.common_name, &key, leaf.validity);
+        if !leaf.alternative_names.is_empty() {
+            let mut names = SubjectAlternativeName::new();
+            for host in leaf.alternative_names {
+                let _ =
+                    if host.parse::<std::net::IpAddr>().is_ok() { names.ip(host) } else { names.dns(host) };
+            }
+            let names = names.build(&builder.x509v3_context(Some(&self.certificate), None)).unwrap();
+            builder.append_extension(names).unwrap();
         }
-        let names = names.build(&builder.x509v3_context(Some(&self.certificate), None)).unwrap();
-        builder.append_extension(names).unwrap();
+        if leaf.is_for_clients {
+            builder.append_extension(ExtendedKeyUsage::new().client_auth().build().unwrap()).unwrap();
+        }
+        self.sign(builder, key)
+    }
+
+    /// This CA's list of revoked certificates, in PEM form.
+    pub(crate) fn revocations(&self, revoked: &[&Self]) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, content: &[u8]| std::fs::write(directory.path().join(name), content).unwrap();
+        let mut index = String::new();
+        for identity in revoked {
+            let serial = identity.certificate.serial_number().to_bn().unwrap().to_hex_str().unwrap();
+            index += &format!("R\t991231000000Z\t200101000000Z\t{serial}\tunknown\t/CN=revoked\n");
+        }
+        write("index", index.as_bytes());
+        write("ca.crt", self.pem().as_bytes());
+        write("ca.key", &self.key.private_key_to_pem_pkcs8().unwrap());
+        write(
+            "ca.conf",
+            b"[ca]\ndefault_ca = d\n[d]\ndatabase = index\ndefault_md = sha256\ndefault_crl_days = 1\n",
+        );
+        let mut openssl = Command::new("openssl");
+        openssl.args(["ca", "-gencrl", "-config", "ca.conf", "-cert", "ca.crt", "-keyfile", "ca.key"]);
+        let output = openssl.current_dir(directory.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn sign(&self, mut builder: X509Builder, key: PKey<Private>) -> Self {
+        builder.set_issuer_name(self.certificate.subject_name()).unwrap();
         builder.sign(&self.key, MessageDigest::sha256()).unwrap();
         Self { certificate: builder.build(), key }
     }
@@ -66,6 +129,14 @@ impl Identity {
         let pairs: Vec<String> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
         pairs.join(":")
     }
+}
+
+fn authority_builder(name: &str, key: &PKey<Private>) -> X509Builder {
+    let mut builder = builder(name, key, Validity::Now);
+    builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+    let usage = KeyUsage::new().critical().key_cert_sign().crl_sign().build().unwrap();
+    builder.append_extension(usage).unwrap();
+    builder
 }
 
 fn key() -> PKey<Private> {

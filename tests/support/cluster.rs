@@ -60,7 +60,7 @@ impl Cluster {
 }
 
 /// Writes a file of the data directory, which stays its owner's.
-fn replace(path: &Path, content: &[u8]) {
+pub(crate) fn replace(path: &Path, content: &[u8]) {
     let directory = std::fs::metadata(path.parent().expect("a file is in a directory")).expect("it is there");
     std::fs::write(path, content).expect("a file can be written");
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("permissions can be set");

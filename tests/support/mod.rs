@@ -23,6 +23,7 @@ pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod shared;
 pub(crate) mod store;
+pub(crate) mod stranger;
 pub(crate) mod two_schemas;
 pub(crate) mod unknown_store;
 pub(crate) mod untouched;

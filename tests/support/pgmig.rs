@@ -212,7 +212,7 @@ impl Pgmig {
 
     fn command(&self) -> Command {
         let mut command = Command::new(binary());
-        for name in ENVIRONMENT {
+        for name in ENVIRONMENT.into_iter().chain(pgmig_core::server::LIBPQ_VARIABLES) {
             command.env_remove(name);
         }
         command.args(&self.args).envs(self.environment.iter().map(|(name, value)| (name, value)));

@@ -173,6 +173,18 @@ fn a_role_that_is_not_let_in_is_a_refusal_with_the_line_to_add() {
     outcome.stderr_has("code in the backup can act as postgres, a superuser");
 }
 
+#[test]
+fn a_login_that_the_operator_forbids_is_a_refusal_that_names_the_variable() {
+    let directory = TempDir::new().unwrap();
+    let server = server_with_hba("local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n");
+    let (archive, target) = small(&server, directory.path());
+    let before = Before::of(&target);
+    // The superuser gets in over the socket without a password; the temporary role has to prove its own.
+    let outcome = over_the_socket(&target, &archive).env("PGREQUIREAUTH", "none").run().expect_status(3);
+    before.is_now(outcome.stderr_has("PGREQUIREAUTH").stderr_has("127.0.0.1"));
+    assert_eq!(roles(&target), "");
+}
+
 /// What the superuser's sessions of a run sent, by the server's log.
 fn superusers_statements(server: &Server, run: impl FnOnce() -> Outcome) -> (Outcome, Vec<String>) {
     let log = server.data.with_file_name("server.log");

@@ -22,7 +22,7 @@ pub(crate) struct DryRun {
     pub(crate) plan: RestorePlan,
     /// The file that the mapping was written to, if it was entered.
     pub(crate) mapping_file: Option<String>,
-    /// What the Resource Controller lists, if it was asked.
+    /// The instances that the Resource Controller lists, if it was asked.
     pub(crate) provisioned: Option<Provisioned>,
 }
 

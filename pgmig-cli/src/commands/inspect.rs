@@ -1,4 +1,4 @@
-//! `pgmig inspect`: what is in a backup.
+//! `pgmig inspect`: prints the contents of a backup.
 
 use super::mapping;
 use crate::args::{Args, InspectArgs, OutputFormat};

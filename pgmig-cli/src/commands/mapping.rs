@@ -38,11 +38,11 @@ pub(crate) struct Mapped {
     pub(crate) mapping: Mapping,
     /// The file that it was written to, where answers are a part of it.
     pub(crate) written: Option<PathBuf>,
-    /// What the Resource Controller lists, if it was asked.
+    /// The instances that the Resource Controller lists, if it was asked.
     pub(crate) provisioned: Option<Provisioned>,
 }
 
-/// What there is to map to.
+/// The instances that can be targets.
 #[derive(Debug, Serialize)]
 pub(crate) struct Provisioned {
     /// Where it was asked, without the path.

@@ -1,4 +1,4 @@
-//! What the program can be asked to do.
+//! The program's commands.
 
 pub(crate) mod dry_run;
 pub(crate) mod inspect;

@@ -13,7 +13,7 @@ use pgmig_core::Error;
 use pgmig_core::migrations::MigrationSet;
 use pgmig_core::progress::{Event, Notice, Progress as _, Severity};
 use pgmig_core::restore::{
-    Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaMode, StrategyMode, ToastCompression,
+    Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaSource, StrategyChoice, ToastCompression,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) struct Prepared {
     pub(super) restore: Restore,
     /// Where the mapping is that was entered.
     pub(super) mapping_file: Option<PathBuf>,
-    /// What the Resource Controller lists, if it was asked.
+    /// The instances that the Resource Controller lists, if it was asked.
     pub(super) provisioned: Option<Provisioned>,
 }
 
@@ -129,10 +129,10 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     options.migrations =
         args.migrations.as_deref().map(MigrationSet::from_dir).transpose().map_err(Error::from)?;
     options.schema = match args.schema {
-        SchemaOf::Auto => SchemaMode::Auto,
-        SchemaOf::Migrate => SchemaMode::Migrate,
-        SchemaOf::Archive => SchemaMode::Archive,
-        SchemaOf::Target => SchemaMode::Target,
+        SchemaOf::Auto => SchemaSource::Auto,
+        SchemaOf::Migrate => SchemaSource::Migrate,
+        SchemaOf::Archive => SchemaSource::Archive,
+        SchemaOf::Target => SchemaSource::Target,
     };
     if args.to_release.is_some() && matches!(args.schema, SchemaOf::Archive | SchemaOf::Target) {
         let text =
@@ -141,9 +141,9 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     }
     options.to_release = args.to_release;
     options.strategy = match args.strategy {
-        args::Strategy::Auto => StrategyMode::Auto,
-        args::Strategy::Swap => StrategyMode::Swap,
-        args::Strategy::InPlace => StrategyMode::InPlace,
+        args::Strategy::Auto => StrategyChoice::Auto,
+        args::Strategy::Swap => StrategyChoice::Swap,
+        args::Strategy::InPlace => StrategyChoice::InPlace,
     };
     if args.keep_previous && args.strategy == args::Strategy::InPlace {
         let text =

@@ -1,4 +1,4 @@
-//! `--testPGConnection`: tries the connection to PostgreSQL, says what was found, changes nothing.
+//! `--testPGConnection`: tries the connection to PostgreSQL and prints the result. Changes nothing.
 
 use crate::args::Args;
 use crate::environment::Environment;

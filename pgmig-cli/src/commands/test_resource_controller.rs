@@ -1,4 +1,4 @@
-//! `--testRCConnection`: asks the Resource Controller, says what was reached and what it lists, changes nothing.
+//! `--testRCConnection`: queries the Resource Controller and prints its answer. Changes nothing.
 
 use crate::args::Args;
 use crate::environment::Environment;
@@ -9,7 +9,7 @@ use anyhow::Result;
 use pgmig_core::resource_controller::{Listing, TlsInfo, UnusableInstance, Verification};
 use tokio_util::sync::CancellationToken;
 
-/// Tries the connection, and prints what was found.
+/// Tries the connection, and prints the result.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: &CancellationToken) -> Result<()> {
     args.output.text_only("--testRCConnection")?;
     let listing =

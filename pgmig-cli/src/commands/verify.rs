@@ -95,7 +95,7 @@ fn default_jobs() -> NonZeroUsize {
     available.min(NonZeroUsize::new(MOST_JOBS).unwrap_or(NonZeroUsize::MIN))
 }
 
-/// What a file is called.
+/// The name of a file.
 fn name(file: &Path) -> String {
     if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() }
 }
@@ -158,7 +158,7 @@ impl Archive {
 }
 
 impl Faulty {
-    /// What is said of it on standard error.
+    /// The line about it on standard error.
     pub(crate) fn text(&self) -> String {
         let (faulty, of) = (u64::try_from(self.faulty).unwrap_or(u64::MAX), u64::try_from(self.of));
         match of {

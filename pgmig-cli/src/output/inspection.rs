@@ -1,4 +1,4 @@
-//! What is in a backup, for people.
+//! Prints the contents of a backup for people.
 
 use super::{Text, bytes, count, label, len, plural};
 use crate::table::{Align, Table};

@@ -1,4 +1,4 @@
-//! What a restore would do, for people.
+//! Prints the plan of a restore for people.
 
 use super::{Text, bytes, count, difference_table, duration, instances, label, len, notices, plural, totals};
 use crate::commands::dry_run::DryRun;

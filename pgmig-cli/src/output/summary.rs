@@ -1,4 +1,4 @@
-//! What a restore did, for people.
+//! Prints the result of a restore for people.
 
 use super::{Text, bytes, count, difference_table, duration, instances, label, len, notices, plural, totals};
 use crate::table::{Align, Table};

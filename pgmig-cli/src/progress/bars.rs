@@ -1,4 +1,4 @@
-//! Progress at a terminal: what goes on now, and how much of the archive is read. Without colours.
+//! Progress at a terminal: the present work, and how much of the archive is read. Without colours.
 
 use super::label::label;
 use crate::output::count;
@@ -75,7 +75,7 @@ impl Bars {
         self.all.add(self.archive.clone());
     }
 
-    /// Shows what goes on within the step.
+    /// Shows the present work within the step.
     fn say(&self, what: &str) {
         let step = self.update(|state| state.step);
         self.now.set_message(format!("{step}: {what}"));
@@ -104,7 +104,7 @@ impl Bars {
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        // Whatever a panicking thread left in it is good enough to be shown.
+        // A value that a panicking thread has left behind is good enough to be shown.
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

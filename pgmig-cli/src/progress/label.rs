@@ -1,4 +1,4 @@
-//! What a step is called to people.
+//! Names of the steps for people.
 
 use pgmig_core::progress::Step;
 

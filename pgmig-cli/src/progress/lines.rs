@@ -89,7 +89,7 @@ impl Lines {
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        // Whatever a panicking thread left in it is good enough to be shown.
+        // A value that a panicking thread has left behind is good enough to be shown.
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -45,7 +45,7 @@ impl Display {
         Self { form, least: if args.quiet { Severity::Warning } else { Severity::Notice } }
     }
 
-    /// Says what goes on from now on, in a word.
+    /// Shows the work that begins now, in a word.
     pub(crate) fn doing(&self, what: &'static str) {
         if let Form::Bars(bars) = &self.form {
             bars.doing(what);

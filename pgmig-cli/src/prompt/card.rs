@@ -55,7 +55,7 @@ pub(super) fn candidates<'a>(numbered: impl Iterator<Item = (usize, &'a Candidat
     text
 }
 
-/// What to call the instance in a line.
+/// The name of the instance in a line of text.
 pub(super) fn label(instance: &Instance) -> String {
     instance.name.as_deref().map_or_else(|| instance.id.to_string(), quoted)
 }

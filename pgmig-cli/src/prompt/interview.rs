@@ -21,7 +21,7 @@ pub(super) struct Interview<'a, 'h> {
     listed: usize,
 }
 
-/// What follows from an answer.
+/// The consequence of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     /// It was taken: on to the next question.

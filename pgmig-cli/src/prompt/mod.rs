@@ -50,7 +50,7 @@ pub(crate) async fn ask(question: &str, cancel: &CancellationToken) -> Result<Op
         answer = tokio::task::spawn_blocking(read_line) => answer.context("cannot ask")??,
         () = cancel.cancelled() => return Err(Interrupted.into()),
     };
-    // A terminal shows what is typed, and the line's end with it.
+    // A terminal echoes the typed text, including the line's end.
     match &answer {
         Some(answer) if !io::stdin().is_terminal() => say(&Text::of(answer)),
         Some(_) => {}

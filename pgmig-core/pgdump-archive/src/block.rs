@@ -1,4 +1,4 @@
-//! The data block of one entry, unpacked: one interface to the readers of all formats.
+//! The unpacked data block of one entry: one interface for the readers of all formats.
 
 use super::{
     blocks::FileBlock,
@@ -15,7 +15,7 @@ use std::{
     io::{self, Read},
 };
 
-/// Output is unpacked in pieces of this size: they stay in the processor's cache between zeroing and use.
+/// Output is unpacked in pieces of this size. They stay in the processor's cache between zeroing and use.
 const PIECE: usize = 32 * 1024;
 
 /// The data block of one entry.
@@ -78,7 +78,7 @@ pub struct DataReader<'a> {
 
 enum DataSource<'a> {
     Item(Item<'a>),
-    /// A script in a stream, and what has been read of it and not been given out.
+    /// A script that comes in a stream, and the bytes that have been read from it but not returned yet.
     Script {
         stream: &'a mut ScriptStream,
         pending: Vec<u8>,
@@ -87,7 +87,7 @@ enum DataSource<'a> {
 }
 
 impl DataSource<'_> {
-    /// Fills `out`; less than that, or nothing, only at the end.
+    /// Fills `out`. Writes fewer bytes, or none, only at the end.
     fn fill(&mut self, out: &mut [u8]) -> Result<usize, ArchiveError> {
         let (stream, pending, given) = match self {
             Self::Item(item) => return item.fill(out),
@@ -126,19 +126,20 @@ impl<'a> DataReader<'a> {
 }
 
 impl DataReader<'_> {
-    /// Appends the next bytes to `buffer`, `at_most` of them, and says how many; fewer than `at_most` only at
-    /// the end, 0 only after it.
+    /// Appends the next `at_most` bytes to `buffer` and returns their number. It is smaller than `at_most` only at
+    /// the end, and 0 only after the end.
     ///
-    /// The end is reported only when the framing and the compressed stream ended together.
+    /// Reports the end only if the framing and the compressed stream ended together.
     ///
     /// # Errors
-    /// The archive cannot be read or is damaged. `buffer` then holds what came before, on top of what it held.
+    /// The archive cannot be read or is damaged. `buffer` then keeps its old contents and the bytes read before the
+    /// error.
     pub fn read_into(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
         append(|out| self.source.fill(out), buffer, at_most)
     }
 
-    /// Fills `buffer`; less than that, or nothing, only at the end. As [`read_into`](Self::read_into), for a buffer that
-    /// is used again and again.
+    /// Fills `buffer`, as [`read_into`](Self::read_into) does, for a buffer that is used again and again. Writes
+    /// fewer bytes, or none, only at the end.
     ///
     /// # Errors
     /// The archive cannot be read or is damaged.
@@ -146,8 +147,9 @@ impl DataReader<'_> {
         self.source.fill(buffer)
     }
 
-    /// The size in bytes of the window that a zstd stream declares: decompression needs as much memory. 0 for data that
-    /// are not compressed with zstd; `None` if the stream does not say. Call it before anything is read.
+    /// The size in bytes of the window that a zstd stream declares: decompression needs as much memory. It is 0 for
+    /// data that are not compressed with zstd, and `None` if the stream does not declare a window. Call this before
+    /// any read.
     ///
     /// # Errors
     /// The archive cannot be read.
@@ -158,7 +160,7 @@ impl DataReader<'_> {
         }
     }
 
-    /// The place in the archive up to which data have been read, in bytes from its start. `None` if it is not known.
+    /// The place in the archive up to which data have been read, in bytes from its start. `None` if it is unknown.
     pub fn file_offset(&mut self) -> Option<u64> {
         match &mut self.source {
             DataSource::Item(item) => item.offset(),
@@ -187,7 +189,7 @@ pub struct LargeObjectsReader<'a> {
 enum Objects<'a> {
     /// Items of a block of the custom format.
     Framed(FramedObjects<'a>),
-    /// A file or member each.
+    /// Large objects that have a file or a member each.
     Pieces(Box<PieceObjects<'a>>),
     /// Members of a tar file that comes in a stream.
     Tar(TarObjects<'a>),
@@ -196,8 +198,8 @@ enum Objects<'a> {
 }
 
 impl LargeObjectsReader<'_> {
-    /// Goes to the next large object; `None` after the last. What was not read of the one before is passed
-    /// over, without being unpacked and so without being checked.
+    /// Goes to the next large object. Returns `None` after the last. Skips the unread rest of the object before: that
+    /// rest is not unpacked and so not checked.
     ///
     /// # Errors
     /// The archive cannot be read or is damaged.
@@ -210,8 +212,8 @@ impl LargeObjectsReader<'_> {
         }
     }
 
-    /// Appends the next bytes of the current object to `buffer`, as [`DataReader::read_into`] does. Before the
-    /// first object and after the last there are none.
+    /// Appends the next bytes of the current object to `buffer`, as [`DataReader::read_into`] does. Appends nothing
+    /// before the first object and after the last.
     ///
     /// # Errors
     /// The archive cannot be read or is damaged.

@@ -1,4 +1,4 @@
-//! The data of an archive in a file or a directory, as far as it has been found: which bytes are whose.
+//! The data blocks of an archive in a file or a directory, with their places.
 
 use super::{
     chunks::{BlockKind, Chunks, Framing},
@@ -22,16 +22,16 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// Where the data is.
+/// Where the data are.
 #[derive(Debug, Clone)]
 pub(super) enum Files {
-    /// All in one file.
+    /// All of them in one file.
     One(Arc<ArchiveFile>),
     /// Each piece in a file of its own.
     Directory(Arc<Directory>),
 }
 
-/// An item that is not in chunks: a member of a tar, a file of a directory, a part of a script.
+/// An item that is not in chunks: a member of a tar file, a file of a directory, or a part of a script.
 #[derive(Debug, Clone)]
 pub(super) struct Piece {
     /// Its file in a directory.
@@ -46,8 +46,8 @@ impl Piece {
         self.end.saturating_sub(self.start)
     }
 
-    /// Aims `chunks` at this piece, from its start. The place in the one file of an archive is moved; a file of a
-    /// directory is opened.
+    /// Aims `chunks` at the start of this piece. For an archive of one file this sets the place in it. For a
+    /// directory this opens the piece's file.
     pub(super) fn aim(&self, chunks: &mut Framing, files: &Files, part: Part) -> Result<(), ArchiveError> {
         if let (Files::Directory(directory), Some(name)) = (files, &self.file) {
             chunks.set_reader(directory.open(name, self.end)?);
@@ -60,8 +60,8 @@ impl Piece {
         Ok(())
     }
 
-    /// The item, of which `chunks` are at the start. pg_dump leaves a file of no bytes for an empty large object,
-    /// whatever the codec.
+    /// The item. `chunks` are at its start. pg_dump leaves a file of no bytes for an empty large object, whatever the
+    /// codec.
     pub(super) fn item<'a>(&self, chunks: Chunks<'a>) -> Item<'a> {
         Item::new(chunks, if self.length() == 0 { Coding::Stored } else { self.coding })
     }
@@ -74,21 +74,21 @@ pub(super) struct ObjectPiece {
     pub(super) piece: Piece,
 }
 
-/// What the data of an entry consists of.
+/// The form of an entry's data.
 #[derive(Debug)]
 pub(super) enum Shape {
     /// A block of the custom format.
     Framed { kind: BlockKind, start: u64, end: u64 },
     /// One piece.
     Piece(Piece),
-    /// Large objects, a piece each.
+    /// Large objects, each in a piece of its own.
     Objects(Arc<[ObjectPiece]>),
-    /// Large objects, made by statements.
+    /// Large objects that statements create.
     Statements { piece: Piece, strings: StandardStrings },
 }
 
 impl Shape {
-    /// Bytes of the archive.
+    /// The number of bytes in the archive.
     fn length(&self) -> u64 {
         match self {
             Self::Framed { start, end, .. } => end.saturating_sub(*start),
@@ -119,29 +119,29 @@ impl LocatedBlock {
         Self { dump_id, shape, progress: Arc::default() }
     }
 
-    /// Its first byte.
+    /// Its first byte in the archive.
     pub(super) fn start(&self) -> u64 {
         self.shape.start()
     }
 
-    /// Bytes of the archive that are its.
+    /// The number of bytes that it takes in the archive.
     pub(super) fn length(&self) -> u64 {
         self.shape.length()
     }
 }
 
-/// The blocks of an archive in a file or a directory: each can be read at any time, several at once.
+/// The blocks of an archive in a file or a directory. Each can be read at any time, and several at once.
 #[derive(Debug)]
 pub(super) struct FileBlocks {
     opener: Opener,
-    /// Bytes of the whole archive, where that is known.
+    /// Size of the whole archive in bytes, where it is known.
     size: Option<u64>,
     /// In the archive's order.
     blocks: Vec<LocatedBlock>,
     by_id: HashMap<DumpId, usize>,
     next: usize,
-    /// Reads the blocks of a compressed file one after the other. Never contended: the mutex makes `Archive`
-    /// `Sync`, which a decoder need not be.
+    /// Reads the blocks of a compressed file one after the other. The mutex makes `Archive` `Sync`, as a decoder need
+    /// not be `Sync`. No two threads ever wait for it.
     pass: Option<Box<Mutex<Framing>>>,
     tail: Tail,
 }
@@ -151,7 +151,7 @@ impl FileBlocks {
         if matches!(opener.files, Files::One(_)) {
             blocks.sort_by_key(|block| block.shape.start());
         }
-        // Whatever is no block counts as read, so that after a whole restore the archive's size has been read.
+        // Bytes outside of blocks count as read. The count then ends at the archive's size after a whole restore.
         let lengths: u64 = blocks.iter().map(LocatedBlock::length).sum();
         opener.read.add(size.map_or(0, |size| size.saturating_sub(lengths)));
         let by_id = blocks.iter().enumerate().map(|(index, block)| (block.dump_id, index)).collect();
@@ -166,12 +166,12 @@ impl FileBlocks {
         self.tail
     }
 
-    /// Whether each block costs the unpacking of all that comes before it.
+    /// Whether reading a block requires unpacking everything before it.
     pub(super) fn is_sequential(&self) -> bool {
         matches!(&self.opener.files, Files::One(file) if file.is_wrapped())
     }
 
-    /// Bytes of the archive that are the data of an entry.
+    /// Size of the entry's data in the archive, in bytes.
     pub(super) fn stored_bytes(&self, id: DumpId) -> Option<u64> {
         self.by_id.get(&id).and_then(|&index| self.blocks.get(index)).map(LocatedBlock::length)
     }
@@ -194,7 +194,7 @@ impl FileBlocks {
         Some(id)
     }
 
-    /// Opens the block of `entry` in a pass over the archive, which does not start over for each block.
+    /// Opens the block of `entry` during a pass over the archive. The pass does not start over for each block.
     pub(super) fn block_of_pass(&mut self, entry: &Entry) -> Result<FileBlock<'_>, ArchiveError> {
         if !self.is_sequential() {
             return self.block(entry);
@@ -221,9 +221,9 @@ pub(super) enum FileBlock<'a> {
     Framed(FramedBlock<'a>),
     /// The data of a table, in one piece.
     Piece(Item<'a>),
-    /// Large objects, a piece each.
+    /// Large objects, each in a piece of its own.
     Objects(PieceObjects<'a>),
-    /// Large objects, made by statements.
+    /// Large objects that statements create.
     Statements(ScriptObjects<'a>),
 }
 
@@ -240,7 +240,7 @@ pub(super) struct Opener {
 }
 
 impl Opener {
-    /// A framing that is nowhere yet.
+    /// A framing that is not within a block.
     fn framing(&self) -> Framing {
         let mut reader = match &self.files {
             Files::One(file) => Reader::of_file(Arc::clone(file)),

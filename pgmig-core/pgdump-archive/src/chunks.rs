@@ -1,4 +1,4 @@
-//! The framing of a data block: chunks that make an item, items that make a block. Knows no compression.
+//! The framing of a data block: chunks form an item, items form a block. It does not know about compression.
 
 use super::{
     decoders::ZstdDecoders,
@@ -13,14 +13,14 @@ use std::{
     sync::Arc,
 };
 
-/// What a data block holds; its first byte.
+/// The contents of a data block. Its first byte says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BlockKind {
     /// `BLK_DATA`: one item.
     Data,
-    /// `BLK_BLOBS`: large objects, an item each.
+    /// `BLK_BLOBS`: large objects, an item for each.
     LargeObjects,
-    /// No block of the custom format: one item that is not in chunks.
+    /// Not a block of the custom format, but one item that is not in chunks.
     Whole,
 }
 
@@ -36,13 +36,13 @@ impl BlockKind {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Within an item, with this much of the current chunk to come.
+    /// Within an item. `left` bytes of the current chunk are still to come.
     Item { left: u64 },
     /// Before the OID of a large object, or the 0 that ends the block.
     BetweenObjects,
     /// After the block.
     Done,
-    /// Lost, after an error.
+    /// An error occurred. The place is lost.
     Failed,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Framing {
 }
 
 impl Framing {
-    /// `reader` is not within a block; [`begin`](Self::begin) comes next.
+    /// `reader` is not within a block. Call [`begin`](Self::begin) next.
     pub(super) fn idle(reader: Reader) -> Self {
         Self { reader, kind: BlockKind::Data, state: State::Done, decoders: Arc::default() }
     }
@@ -69,7 +69,7 @@ impl Framing {
         Arc::clone(&self.decoders)
     }
 
-    /// The reader is after the header of a block.
+    /// Begins a block. The reader is after the block's header.
     pub(super) fn begin(&mut self, kind: BlockKind) {
         self.kind = kind;
         self.state = match kind {
@@ -79,7 +79,7 @@ impl Framing {
         };
     }
 
-    /// The reader is at the start of an item of this length that is not in chunks.
+    /// Begins an item of this length that is not in chunks. The reader is at its start.
     pub(super) fn begin_whole(&mut self, length: u64) {
         self.kind = BlockKind::Whole;
         self.state = State::Item { left: length };
@@ -93,7 +93,7 @@ impl Framing {
         &mut self.reader
     }
 
-    /// Goes on with another reader, which is not within a block.
+    /// Continues with another reader, which is not within a block.
     pub(super) fn set_reader(&mut self, reader: Reader) {
         (self.reader, self.state) = (reader, State::Done);
     }
@@ -102,7 +102,7 @@ impl Framing {
         self.reader
     }
 
-    /// What is there of the current item, as far as it lies in one piece; nothing only at the item's end.
+    /// The bytes of the current item that are available in one piece. Empty only at the item's end.
     pub(super) fn chunk(&mut self) -> Result<&[u8], ArchiveError> {
         while self.state == (State::Item { left: 0 }) {
             self.next_chunk()?;
@@ -121,8 +121,8 @@ impl Framing {
         Ok(available.get(..here).unwrap_or_default())
     }
 
-    /// Copies whole chunks to `out`, as many as have been read and have room there, and says how many bytes. An archive that is
-    /// not compressed has a chunk for every row: this passes over them faster than [`chunk`](Self::chunk) does.
+    /// Copies to `out` as many whole chunks as have been read and fit. Returns the number of bytes. An uncompressed
+    /// archive has a chunk for every row, and this is faster for them than [`chunk`](Self::chunk).
     pub(super) fn copy_chunks(&mut self, out: &mut [u8]) -> usize {
         if self.kind == BlockKind::Whole || self.state != (State::Item { left: 0 }) {
             return 0;
@@ -130,7 +130,7 @@ impl Framing {
         let mut rest = self.reader.buffered();
         let before = rest.len();
         let mut filled = 0;
-        // The 0 at the end, and whatever is no length, are left to who reads one chunk after the other.
+        // The 0 at the end of an item, and invalid lengths, are left to `chunk`, which reads one chunk at a time.
         while let Some((length, after)) = split_length(rest, self.reader.int_size())
             && let Some((chunk, next)) = after.split_at_checked(length)
             && let Some(space) = out.get_mut(filled..filled + length)
@@ -152,7 +152,7 @@ impl Framing {
         }
     }
 
-    /// The next large object of the block, passing over what is left of the current one; `None` after the last.
+    /// The next large object of the block; `None` after the last. Skips the rest of the current one.
     pub(super) fn next_object(&mut self) -> Result<Option<Oid>, ArchiveError> {
         self.skip_item()?;
         match self.state {
@@ -168,7 +168,7 @@ impl Framing {
         Ok(oid)
     }
 
-    /// Passes over the rest of the block, without unpacking it.
+    /// Skips the rest of the block without unpacking it.
     pub(super) fn skip_block(&mut self) -> Result<(), ArchiveError> {
         self.skip_item()?;
         while self.next_object()?.is_some() {}
@@ -238,15 +238,15 @@ impl Framing {
     }
 }
 
-/// The length of a chunk, an integer of so many bytes after its sign, and what follows it; `None` for what is not the length of a
-/// chunk, or not all of it.
+/// Splits the length of a chunk from the bytes after it. The length is an integer of `int_size` bytes after its sign.
+/// Returns `None` if the bytes are incomplete or not a chunk's length.
 fn split_length(bytes: &[u8], int_size: u8) -> Option<(usize, &[u8])> {
     let (sign, rest) = bytes.split_first()?;
     let (magnitude, rest) = rest.split_at_checked(usize::from(int_size))?;
     let mut length = [0; 8];
     length.get_mut(..magnitude.len())?.copy_from_slice(magnitude);
     let length = usize::try_from(u64::from_le_bytes(length)).ok()?;
-    // More than any buffer holds needs no look either.
+    // A length that no buffer can hold is refused at once.
     (*sign == 0 && (1..=usize::MAX >> 1).contains(&length)).then_some((length, rest))
 }
 
@@ -259,7 +259,7 @@ impl fmt::Debug for Framing {
     }
 }
 
-/// The chunks of one block: a file's block has a reader of its own, a stream has one for all.
+/// The chunks of one block. A block of a file has a reader of its own; all blocks of a stream share one.
 pub(super) enum Chunks<'a> {
     Own(Box<Framing>),
     Shared(&'a mut Framing),
@@ -285,7 +285,8 @@ impl DerefMut for Chunks<'_> {
     }
 }
 
-/// The current item's bytes, for decoders that pull. An [`ArchiveError`] travels inside the [`io::Error`].
+/// The current item's bytes, for decoders that read by themselves. An [`ArchiveError`] travels inside the
+/// [`io::Error`].
 impl Read for Chunks<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let available = self.chunk().map_err(io::Error::other)?;

@@ -1,14 +1,14 @@
-//! The ways in which pg_dump compresses data.
+//! The compression methods of pg_dump.
 
 use std::fmt;
 
-/// How the data of an archive are compressed. The table of contents never is.
+/// How the data of an archive are compressed. The table of contents is never compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Not at all.
+    /// Not compressed.
     None,
-    /// A zlib stream for each item of the custom format (pg_dump calls it gzip), a gzip file elsewhere.
+    /// A zlib stream for each item in the custom format (pg_dump calls it gzip). A gzip file in the other formats.
     Gzip,
     /// An LZ4 frame for each item.
     Lz4,

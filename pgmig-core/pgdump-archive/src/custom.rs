@@ -39,10 +39,10 @@ pub(super) fn locate_blocks(
     Ok(FileBlocks::new(opener, Some(size), blocks, tail))
 }
 
-/// The blocks of an archive that comes in a stream: each can be read once, in their order.
+/// The blocks of an archive that comes in a stream. Each can be read once, in their order.
 pub(super) struct StreamBlocks {
     framing: Framing,
-    /// Blocks that have come, with their places.
+    /// Blocks that have been read, with their places.
     found: Vec<(DumpId, u64)>,
     seen: HashSet<DumpId>,
     container: Container,
@@ -70,7 +70,7 @@ impl StreamBlocks {
         }
     }
 
-    /// What comes after the last block, once that has been read.
+    /// The kind of data after the last block, once they have been read.
     pub(super) fn tail(&self) -> Option<Tail> {
         match self.state {
             StreamState::Ended(tail) => Some(tail),
@@ -78,7 +78,7 @@ impl StreamBlocks {
         }
     }
 
-    /// The next block, after what is left of the one before.
+    /// The next block. Skips the rest of the block before.
     pub(super) fn next(&mut self, toc: &Toc) -> Result<Option<(DumpId, FramedBlock<'_>)>, ArchiveError> {
         match self.state {
             StreamState::Ended(_) => return Ok(None),
@@ -124,7 +124,7 @@ impl<'a> FramedBlock<'a> {
     }
 }
 
-/// The large objects of one block, an item each.
+/// The large objects of one block. Each is an item.
 pub(super) struct FramedObjects<'a> {
     item: Box<Item<'a>>,
     within_object: bool,
@@ -153,7 +153,7 @@ pub(super) fn header_length(sizes: IntSizes) -> u64 {
     1 + 1 + u64::from(sizes.int)
 }
 
-/// Reads the header of a block, which must be that of an entry with data that is not among `seen`.
+/// Reads the header of a block. The block must belong to an entry with data, and this entry must not be among `seen`.
 pub(super) fn read_block_header<'t>(
     reader: &mut Reader,
     toc: &'t Toc,
@@ -173,7 +173,7 @@ pub(super) fn read_block_header<'t>(
     let Some(entry) = entry.filter(|entry| entry.has_data()) else {
         return Err(reader.malformed("a block's dump ID", id, "that of an entry with data"));
     };
-    // pg_restore takes the first of the two, and drops whatever rows the other holds.
+    // pg_restore reads the first of the two, and silently loses the rows of the other.
     if seen.contains(&entry.dump_id) {
         return Err(reader.malformed(
             "a block's dump ID",
@@ -199,7 +199,7 @@ fn kind_of(entry: &Entry) -> BlockKind {
     if entry.kind == EntryKind::Blobs { BlockKind::LargeObjects } else { BlockKind::Data }
 }
 
-/// The error for an archive that ends at `end`, with no blocks but those of `seen`.
+/// The error for an archive that ends at `end`, with no blocks except those of `seen`.
 fn blocks_missing(toc: &Toc, seen: &HashSet<DumpId>, end: u64) -> ArchiveError {
     let mut missing = toc.with_data().filter(|entry| !seen.contains(&entry.dump_id));
     match missing.next() {

@@ -1,5 +1,5 @@
-//! zstd decoders that are used again. Each has a window of its own, of up to 128 MiB: to get its memory from the system
-//! anew for each table takes longer than to unpack a small one.
+//! A pool of zstd decoders. Each decoder has a window of up to 128 MiB. Getting this memory from the system anew for
+//! each table takes longer than unpacking a small table.
 
 use super::zstd_window;
 use std::{
@@ -8,8 +8,8 @@ use std::{
 };
 use zstd::stream::raw::{DParameter, Decoder, Operation};
 
-/// Largest window of a zstd frame, as a power of two: what `--compress=zstd:long` needs, and zstd's own default limit. A
-/// frame that declares more is refused instead of allocating what it says.
+/// Largest window of a zstd frame, as a power of two. `--compress=zstd:long` needs it, and it is zstd's own default
+/// limit. A frame that declares a larger window is refused before memory is allocated.
 const WINDOW_LOG_MAX: u32 = 27;
 
 /// A zstd window of more bytes than this is called wide. pg_dump's levels need up to 8 MiB, `--compress=zstd:long` 128 MiB.
@@ -17,7 +17,7 @@ const WINDOW_LOG_MAX: u32 = 27;
 /// A program that reads several blocks at once can save memory: it opens blocks with a wide window one at a time.
 pub const WIDE_WINDOW: u64 = 8 * 1024 * 1024;
 
-/// The decoders of one archive that nobody uses now.
+/// The decoders of one archive that are not in use.
 #[derive(Default)]
 pub(super) struct ZstdDecoders {
     idle: Mutex<Vec<Idle>>,
@@ -25,12 +25,12 @@ pub(super) struct ZstdDecoders {
 
 struct Idle {
     decoder: Decoder<'static>,
-    /// Whether it may have had a wide window, whose memory it keeps.
+    /// Whether the decoder may have had a wide window. It keeps that memory.
     is_wide: bool,
 }
 
 impl ZstdDecoders {
-    /// A decoder for the frame whose first bytes these are.
+    /// A decoder for the frame that begins with the bytes `head`.
     pub(super) fn take(self: &Arc<Self>, head: &[u8]) -> io::Result<ZstdDecoder> {
         let is_wide = zstd_window::declared(head).is_none_or(|window| window > WIDE_WINDOW);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,15 +57,15 @@ impl fmt::Debug for ZstdDecoders {
     }
 }
 
-/// A decoder in use, which goes back when this is dropped.
+/// A decoder in use. Dropping it returns it to the pool.
 pub(super) struct ZstdDecoder {
-    /// There until the drop.
+    /// Present until the drop.
     idle: Option<Idle>,
     home: Arc<ZstdDecoders>,
 }
 
 impl ZstdDecoder {
-    /// The decoder itself; `None` only while it goes back.
+    /// The decoder itself; `None` only while it is being returned.
     pub(super) fn raw(&mut self) -> Option<&mut Decoder<'static>> {
         self.idle.as_mut().map(|idle| &mut idle.decoder)
     }
@@ -75,7 +75,7 @@ impl Drop for ZstdDecoder {
     fn drop(&mut self) {
         let Some(mine) = self.idle.take() else { return };
         let mut idle = self.home.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of the wide ones one is enough: readers take care to use one at a time.
+        // One wide decoder is enough: readers use only one at a time.
         if !mine.is_wide || !idle.iter().any(|idle| idle.is_wide) {
             idle.push(mine);
         }

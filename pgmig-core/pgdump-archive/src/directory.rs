@@ -1,7 +1,7 @@
 //! A directory-format archive: `toc.dat`, and a file for each table and large object.
 //!
-//! Files are opened by names that the archive gives. No name leads out of the directory, and what is there must
-//! be a file: a link would do what a path does.
+//! The archive names the files to open. Names that lead out of the directory are refused, and so is everything except
+//! regular files: a link would lead out as a path does.
 
 use super::{
     error::{ArchiveError, MemberProblem},
@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-/// Where the table of contents is.
+/// Name of the file with the table of contents.
 pub(super) const TOC: &str = "toc.dat";
 
 /// The directory of an archive.
@@ -35,10 +35,10 @@ impl Directory {
         Self { path, name }
     }
 
-    /// Size of a file of the directory in bytes; `None` if there is none of this name.
+    /// Size in bytes of a file of the directory; `None` if no file has this name.
     ///
     /// # Errors
-    /// It is no regular file, or cannot be looked at.
+    /// It is not a regular file, or its metadata cannot be read.
     pub(super) fn size_of(&self, name: &str) -> Result<Option<u64>, ArchiveError> {
         Ok(self.look(name)?.map(|metadata| metadata.len()))
     }
@@ -53,10 +53,10 @@ impl Directory {
         }
     }
 
-    /// The table of contents, which somebody may have compressed with the rest.
+    /// The table of contents. Somebody may have compressed it with the other files.
     ///
     /// # Errors
-    /// There is none, or it cannot be opened.
+    /// The file does not exist, or cannot be opened.
     pub(super) fn toc(&self) -> Result<Arc<ArchiveFile>, ArchiveError> {
         for (suffix, _) in SUFFIXES {
             let name = format!("{TOC}{suffix}");
@@ -75,12 +75,12 @@ impl Directory {
     /// Opens a file whose size is `size` bytes.
     ///
     /// # Errors
-    /// It cannot be opened, or is not what it was when it was looked at.
+    /// The file cannot be opened, or has changed since its size was read.
     pub(super) fn open(&self, name: &str, size: u64) -> Result<Reader, ArchiveError> {
         Ok(Reader::of_file(self.file(name, size)?))
     }
 
-    /// A reader of nothing.
+    /// A reader without input.
     pub(super) fn nowhere(&self) -> Reader {
         Reader::of_file(Arc::new(ArchiveFile::in_memory(Vec::new(), Arc::clone(&self.name))))
     }
@@ -96,7 +96,7 @@ impl Directory {
         let failed = |source| ArchiveError::Open { path: path.clone(), source };
         let file = File::open(&path).map_err(failed)?;
         let opened = file.metadata().map_err(failed)?;
-        // Between the two looks a link may have taken its place.
+        // A link may have replaced the file between the two system calls.
         let is_same = (looked_at.dev(), looked_at.ino()) == (opened.dev(), opened.ino());
         if !is_same || opened.len() != size {
             return Err(changed());

@@ -39,7 +39,7 @@ impl fmt::Display for Oid {
     }
 }
 
-/// What the object was in the source database's catalogs.
+/// Where the object was in the source database's catalogs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct CatalogId {
     /// OID of the catalog that holds the object.
@@ -51,7 +51,8 @@ pub struct CatalogId {
 /// The part of a restore that an entry belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Section {
-    /// None of its own (comments, ACLs and the like): that of the entry that it describes.
+    /// No section of its own (comments, ACLs and the like). The entry belongs to the section of the entry that it
+    /// describes.
     None,
     /// Definitions that data needs.
     PreData,
@@ -62,7 +63,7 @@ pub enum Section {
 }
 
 impl Section {
-    /// The section of an entry in an archive older than 1.11, which does not say: the rules of pg_restore.
+    /// The section of an entry in an archive older than 1.11, which does not name it. These are pg_restore's rules.
     pub(super) fn of_kind(kind: EntryKind) -> Self {
         use EntryKind as K;
         match kind {
@@ -76,17 +77,17 @@ impl Section {
     }
 }
 
-/// What the archive's TOC says of an entry's data block.
+/// The TOC's information about an entry's data block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DataState {
     /// The entry has no data block.
     NoData,
-    /// There is a block, at a place that pg_dump could not note down (it wrote to a pipe).
+    /// There is a block, but pg_dump could not record its place because it wrote to a pipe.
     NotSet,
     /// There is a block, at this byte of the file.
     Offset(u64),
-    /// There is data, in a file or member of its own, or as a part of a script.
+    /// The data are in a file or member of their own, or are a part of a script.
     Member,
 }
 
@@ -195,8 +196,8 @@ entry_kinds! {
 
 /// One entry of the table of contents: an object of the source database, or its data.
 ///
-/// `None` stands for a NULL in the archive. pg_dump 11 and older write "" for the definition, the DROP
-/// statement and the owner where newer ones write NULL; neither has anything to execute.
+/// `None` stands for a NULL in the archive. pg_dump 11 and older write "" for the definition, the DROP statement and
+/// the owner where newer ones write NULL. Neither form has anything to execute.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Entry {
@@ -208,13 +209,13 @@ pub struct Entry {
     pub catalog_id: CatalogId,
     /// The object's name; a signature for functions, `TABLE name` and the like for comments and ACLs.
     pub tag: ArchiveText,
-    /// What the object is, as the archive says it.
+    /// The object's kind, as the archive spells it.
     pub desc: ArchiveText,
-    /// What the object is.
+    /// The object's kind.
     pub kind: EntryKind,
     /// The part of a restore that the entry belongs to.
     pub section: Section,
-    /// SQL that makes the object.
+    /// SQL that creates the object.
     pub definition: Option<ArchiveText>,
     /// SQL that drops the object.
     pub drop_statement: Option<ArchiveText>,
@@ -222,25 +223,25 @@ pub struct Entry {
     pub copy_statement: Option<ArchiveText>,
     /// Schema of the object.
     pub namespace: Option<ArchiveText>,
-    /// Tablespace of the object; NULL for what has none, "" for the default one.
+    /// Tablespace of the object; NULL for an object without storage, "" for the default tablespace.
     pub tablespace: Option<ArchiveText>,
     /// Table access method (since 1.14).
     pub table_access_method: Option<ArchiveText>,
     /// `relkind` of a relation, as in `pg_class` (since 1.16).
     pub relation_kind: Option<char>,
-    /// Owner of the object; NULL or "" for what has none.
+    /// Owner of the object; NULL or "" for an object without an owner.
     pub owner: Option<ArchiveText>,
-    /// The table was created WITH OIDS (up to PostgreSQL 11).
+    /// Whether the table was created WITH OIDS (up to PostgreSQL 11).
     pub with_oids: bool,
-    /// Entries that come first. They need not exist in the archive.
+    /// Entries that must be restored first. Some of them may be missing from the archive.
     pub dependencies: Vec<DumpId>,
-    /// Where the data block is, as the TOC says.
+    /// Where the TOC says that the data block is.
     pub data: DataState,
 }
 
 impl Entry {
-    /// An entry without statements, owner, dependencies and data. The archive reader makes its own; this one is for tests
-    /// of code that uses entries.
+    /// An entry without statements, owner, dependencies and data. It is for tests of code that uses entries; the
+    /// archive reader does not use it.
     pub fn new(dump_id: DumpId, kind: EntryKind, section: Section, tag: &str) -> Self {
         Self {
             dump_id,
@@ -264,7 +265,7 @@ impl Entry {
         }
     }
 
-    /// Keeps one copy of what both say: neighbours mostly agree in kind, schema and owner.
+    /// Shares one copy of texts that both entries have. Neighbours mostly agree in kind, schema and owner.
     pub(super) fn share_texts(&mut self, other: &Self) {
         if self.desc == other.desc {
             self.desc.clone_from(&other.desc);
@@ -311,7 +312,7 @@ impl Entry {
         }
     }
 
-    /// Its name with its schema, for people: `store.tenant`, not quoted, control characters escaped.
+    /// The name with its schema, for messages: `store.tenant`, not quoted, control characters escaped.
     pub fn relation(&self) -> String {
         match self.namespace.as_ref().filter(|namespace| !namespace.is_empty()) {
             Some(namespace) => format!("{namespace}.{}", self.tag),
@@ -319,7 +320,7 @@ impl Entry {
         }
     }
 
-    /// What errors call this entry.
+    /// The label that errors use for this entry.
     pub fn label(&self) -> EntryLabel {
         EntryLabel {
             dump_id: self.dump_id,
@@ -366,11 +367,11 @@ impl Entry {
 pub struct EntryLabel {
     /// The entry's number.
     pub dump_id: DumpId,
-    /// What it is, control characters escaped.
+    /// The entry's kind, control characters escaped.
     pub desc: String,
-    /// Its schema, control characters escaped.
+    /// The entry's schema, control characters escaped.
     pub namespace: Option<String>,
-    /// Its name, control characters escaped.
+    /// The entry's name, control characters escaped.
     pub tag: String,
 }
 

@@ -1,4 +1,4 @@
-//! What can be wrong with an archive.
+//! The errors of reading an archive.
 
 use super::{
     compression::Compression,
@@ -9,8 +9,10 @@ use super::{
 use std::{fmt, io, path::PathBuf};
 use thiserror::Error;
 
-/// What to do about a file that is not what pg_dump wrote; ends the messages about damage.
-const TAKE_AGAIN: &str =
+pub use super::problem::{MemberProblem, ScriptProblem};
+
+/// Advice for damaged files. It ends the messages about damage.
+pub(super) const TAKE_AGAIN: &str =
     "copy the archive again and compare its checksum with the original's, or take the backup again";
 
 /// An archive cannot be read.
@@ -35,28 +37,28 @@ pub enum ArchiveError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The file is compressed as a whole, and cannot be unpacked.
+    /// The file is compressed as a whole, and unpacking it failed.
     #[error("{input} cannot be unpacked ({wrapper}) at byte {offset} of its contents; {TAKE_AGAIN}")]
     Unwrap {
         /// The file's name, or "the input" for a stream.
         input: String,
         /// How it is compressed.
         wrapper: Compression,
-        /// Where, from the start of what is packed in it.
+        /// The place, from the start of the unpacked contents.
         offset: u64,
         /// The decoder's reason.
         source: io::Error,
     },
-    /// The input is something else than an archive.
+    /// The input is not an archive.
     #[error("{input} is not an archive that can be read: {found}")]
     NotAnArchive {
         /// The file's name, or "the input" for a stream.
         input: String,
-        /// What it is instead.
+        /// What the input is instead.
         found: Foreign,
     },
-    /// The container is older or newer than what is read.
-    #[error("archives of container version {version} are not supported (from {} to {} are): {}",
+    /// The container's version is older or newer than the supported ones.
+    #[error("the archive's container version {version} is not supported, only {} to {} are: {}",
         ArchiveVersion::OLDEST, ArchiveVersion::NEWEST, version_advice(*version))]
     Version {
         /// The archive's version.
@@ -65,7 +67,7 @@ pub enum ArchiveError {
     /// The input ends too early.
     #[error("the archive ends within {reading}, {place}: it is truncated or damaged; {TAKE_AGAIN}")]
     Truncated {
-        /// Where it ends, or where something begins that would go beyond the end.
+        /// Where the input ends, or where something begins that would continue beyond the end.
         place: Box<Place>,
         /// What was being read.
         reading: &'static str,
@@ -95,14 +97,14 @@ pub enum ArchiveError {
     /// Data blocks that the TOC announces are not in the archive.
     #[error("the archive ends at byte {end} without the data of {first}{}: it is truncated or damaged; {TAKE_AGAIN}", and_others(*missing))]
     BlocksMissing {
-        /// The first entry, in the TOC's order, without its data.
+        /// The first entry without its data, in the TOC's order.
         first: Box<EntryLabel>,
-        /// How many entries miss their data.
+        /// The number of entries without their data.
         missing: usize,
         /// Size of the archive in bytes.
         end: u64,
     },
-    /// The file or tar member with the data of an entry is not there.
+    /// The file or tar member with the data of an entry does not exist.
     #[error(
         "the archive has no {name} (nor .gz, .lz4, .zst), which holds the data of {entry}: it is incomplete; {TAKE_AGAIN}"
     )]
@@ -112,7 +114,7 @@ pub enum ArchiveError {
         /// The entry.
         entry: Box<EntryLabel>,
     },
-    /// A member of a tar file goes on beyond the file's end.
+    /// A member of a tar file continues beyond the file's end.
     #[error(
         "the archive ends {place}, {missing} bytes before the end of that member: it is truncated; {TAKE_AGAIN}"
     )]
@@ -122,16 +124,16 @@ pub enum ArchiveError {
         /// How many bytes of the member are missing, with the zeros after it.
         missing: u64,
     },
-    /// A tar file that comes in a stream begins with another member than the table of contents.
+    /// The first member of a tar file in a stream is not the table of contents.
     #[error(
-        "{input} is a tar file that does not begin with toc.dat, as pg_dump's own do: a packed directory-format \
-        archive, perhaps, which cannot be read from standard input or a pipe; give the file itself, or the unpacked directory"
+        "{input} is a tar file that does not begin with toc.dat, as pg_dump's own do: it may be a packed directory-format \
+        archive, which cannot be read from standard input or a pipe; give the file itself, or the unpacked directory"
     )]
     TocNotFirst {
         /// The input's name.
         input: String,
     },
-    /// A file of a directory-format archive, or a member of a tar file, is not what an archive has.
+    /// A file of a directory-format archive, or a member of a tar file, is not valid in an archive.
     #[error("the archive is damaged, or was made to do damage: {name} {problem}")]
     Member {
         /// The file's name as the archive gives it.
@@ -139,12 +141,12 @@ pub enum ArchiveError {
         /// What is wrong with it.
         problem: MemberProblem,
     },
-    /// A plain script is not what pg_dump writes, or not as it wrote it.
+    /// A plain script has something that pg_dump does not write.
     #[error("the script cannot be restored {place}: {problem}")]
     Script {
-        /// Where.
+        /// Where the problem is.
         place: Box<Place>,
-        /// What is wrong.
+        /// The problem.
         problem: ScriptProblem,
     },
     /// Compressed data is damaged.
@@ -173,14 +175,14 @@ pub enum ArchiveError {
         /// The archive's compression.
         codec: Compression,
     },
-    /// A text of the TOC is not what the archive's encoding allows.
+    /// A text of the TOC is not valid in the archive's encoding.
     #[error("the {field} of {entry} is not valid in the archive's encoding: {reason}")]
     Transcode {
         /// The entry.
         entry: Box<EntryLabel>,
         /// Which of its texts.
         field: &'static str,
-        /// What the transcoder said.
+        /// The transcoder's reason.
         reason: String,
     },
     /// The caller asked for an entry that the archive does not have.
@@ -189,10 +191,10 @@ pub enum ArchiveError {
     /// The caller asked for the data of an entry that has none.
     #[error("{0} has no data block")]
     NoData(Box<EntryLabel>),
-    /// The caller asked for a block by its dump ID, but a stream can only be read in its own order.
+    /// The caller asked for a block by its dump ID, but a stream can be read only in its own order.
     #[error("the archive is read from a stream: its blocks can only be read in the order that they come")]
     StreamOrder,
-    /// The caller went on reading after an error.
+    /// The caller continued to read after an error.
     #[error("the block cannot be read any further after an error")]
     AfterError,
 }
@@ -214,7 +216,7 @@ fn and_others(missing: usize) -> String {
 }
 
 impl ArchiveError {
-    /// Where in the archive, for errors that have a place.
+    /// The place in the archive, for errors that have one.
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Truncated { place, .. }
@@ -230,157 +232,12 @@ impl ArchiveError {
     }
 }
 
-/// What is wrong with a file or a tar member of an archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MemberProblem {
-    /// The name leads to another place than the archive's own.
-    Path,
-    /// A link, a device, a directory, or a tar header that extends another one.
-    NoFile,
-    /// There are two of the name, compressed differently or not.
-    Twice,
-    /// Two entries or large objects name it as theirs.
-    Shared,
-    /// It is not there.
-    Missing,
-    /// It is another file than a moment ago.
-    Changed,
-    /// There is more than one archive in the tar file.
-    SeveralArchives,
-    /// It is one member too many.
-    TooMany,
-    /// It comes among the large objects of a block.
-    AmongObjects,
-    /// It lists other large objects than those that came before it.
-    OtherObjects {
-        /// The entry that these belong to.
-        entry: DumpId,
-    },
-    /// No entry has it.
-    Unknown,
-}
-
-impl fmt::Display for MemberProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Path => f.write_str("is no plain file name, and could lead out of the archive"),
-            Self::NoFile => {
-                f.write_str("is no regular file (a link, a device, a header that extends another)")
-            }
-            Self::Twice => f.write_str("is there twice, and only one can be right"),
-            Self::Shared => f.write_str("is named by two entries"),
-            Self::Missing => f.write_str("is not there"),
-            Self::Changed => f.write_str("changed while the archive was being read"),
-            Self::SeveralArchives => f.write_str(
-                "is not the only one: the tar file holds several archives; unpack it and give one of them",
-            ),
-            Self::TooMany => f.write_str("is one member more than are read"),
-            Self::AmongObjects => {
-                f.write_str("comes among large objects whose list (blobs.toc) is still to come")
-            }
-            Self::OtherObjects { entry } => write!(
-                f,
-                "lists other large objects than those that came before it, which are those of dump ID {entry}"
-            ),
-            Self::Unknown => f.write_str("belongs to no entry"),
-        }
-    }
-}
-
-/// What is wrong with a plain script.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ScriptProblem {
-    /// A command of psql's own that pg_dump does not write: its name.
-    Command(String),
-    /// The comment above an entry is not as pg_dump writes it.
-    Header,
-    /// A statement that belongs to no entry: the key words that it begins with.
-    Outside(String),
-    /// A statement that the entry cannot have: the key words that it begins with.
-    Unexpected(String),
-    /// Something follows `COPY ... FROM stdin;` in its line.
-    AfterCopy,
-    /// A string, a quoted name or a comment does not end.
-    Unterminated(&'static str),
-    /// The script ends within a statement.
-    CutOff,
-    /// A statement is longer than this many bytes.
-    TooLong(usize),
-    /// More than one dump.
-    SeveralDumps,
-    /// It goes on in another database.
-    SeveralDatabases,
-    /// Something follows the line that says that the dump is complete.
-    AfterEnd,
-    /// The encoding or another setting that holds for the whole script changes in its middle.
-    Changes,
-    /// An encoding in which statements cannot be told apart: its name.
-    Encoding(String),
-    /// The statements of a large object are not as pg_dump writes them.
-    LargeObject,
-    /// More entries than there can be.
-    TooManyEntries,
-}
-
-impl fmt::Display for ScriptProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const EDITED: &str = "it was edited, or is not by pg_dump";
-        match self {
-            Self::Command(name) => {
-                let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-                write!(
-                    f,
-                    "it has psql's command \\{name}, which pg_dump does not write and which is never executed; find out who put it there before you trust the script, and remove it"
-                )
-            }
-            Self::Header => write!(
-                f,
-                "the comment above an entry is not as pg_dump writes it (-- Name: ...; Type: ...; Schema: ...; Owner: ...); {EDITED}"
-            ),
-            Self::Outside(words) => {
-                write!(f, "{words} belongs to no entry (-- Name: ...; Type: ...); {EDITED}")
-            }
-            Self::Unexpected(words) => write!(f, "the entry cannot have {words}; {EDITED}"),
-            Self::AfterCopy => write!(f, "something follows COPY ... FROM stdin; in its line; {EDITED}"),
-            Self::Unterminated(what) => write!(f, "the {what} that begins there does not end; {TAKE_AGAIN}"),
-            Self::CutOff => {
-                write!(
-                    f,
-                    "the script ends within the statement that begins there: it is truncated; {TAKE_AGAIN}"
-                )
-            }
-            Self::TooLong(limit) => write!(f, "the statement that begins there is longer than {limit} bytes"),
-            Self::SeveralDumps => {
-                f.write_str("it holds more than one dump; split it, and restore each into its own database")
-            }
-            Self::SeveralDatabases => {
-                f.write_str("it goes on in another database; split it, and restore each part into its own")
-            }
-            Self::AfterEnd => write!(f, "something follows where the dump is complete; {EDITED}"),
-            Self::Changes => write!(
-                f,
-                "the encoding, the search path or standard_conforming_strings changes there; {EDITED}"
-            ),
-            Self::Encoding(name) => write!(
-                f,
-                "scripts in encoding {name} cannot be read, as parts of its characters look like quotes; take the dump without --encoding, or in another format"
-            ),
-            Self::LargeObject => {
-                write!(f, "the statements of a large object are not as pg_dump writes them; {EDITED}")
-            }
-            Self::TooManyEntries => f.write_str("it has more entries than an archive can"),
-        }
-    }
-}
-
 /// A place in an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Place {
-    /// Bytes from the archive's start; where `file` is given, from that file's. In a file that is compressed as a
-    /// whole, of its contents.
+    /// Bytes from the start of the archive, or of `file` if that is given. In a file that is compressed as a whole,
+    /// bytes of its contents.
     pub offset: u64,
     /// The file of a directory-format archive.
     pub file: Option<String>,
@@ -401,7 +258,7 @@ pub enum Part {
         /// How many entries there are, as the archive says.
         count: u64,
     },
-    /// The data blocks, outside of any.
+    /// Between the data blocks.
     Blocks,
     /// The data block of one entry.
     Block(EntryLabel),
@@ -409,7 +266,7 @@ pub enum Part {
     ObjectList(EntryLabel),
     /// Between the members of a tar file.
     Members,
-    /// A member of a tar file, while the members are looked for.
+    /// A member of a tar file, during the search for members.
     Member(String),
     /// A plain script, outside of data.
     Script,

@@ -16,12 +16,12 @@ pub(super) struct ArchiveFile {
     size: u64,
     /// The path, for messages.
     pub(super) name: Arc<str>,
-    /// What places in it are said to be in, where the archive has several files.
+    /// The name of this file within an archive of several files. Places in errors name it.
     pub(super) member: Option<Arc<str>>,
     pub(super) read: BytesRead,
-    /// How the file is compressed as a whole. Places are then those of its contents.
+    /// How the file is compressed as a whole. If it is, all places are places in its contents.
     pub(super) wrapper: Compression,
-    /// Size of the contents of a compressed file, once some reader has been at their end.
+    /// Size of the contents of a compressed file, once a reader has reached their end.
     unpacked_size: OnceLock<u64>,
 }
 
@@ -46,22 +46,22 @@ impl ArchiveFile {
         Self { bytes, size, name, member: None, read, wrapper: Compression::None, unpacked_size }
     }
 
-    /// The same file, whose places are those of what it unpacks to.
+    /// The same file. All places now are places in its unpacked contents.
     pub(super) fn wrapped(self, wrapper: Compression) -> Self {
         Self { wrapper, ..self }
     }
 
-    /// Whether reading at another place than the next one costs a new start from the beginning.
+    /// Whether reading at another place than the next one requires unpacking from the beginning again.
     pub(super) fn is_wrapped(&self) -> bool {
         self.wrapper != Compression::None
     }
 
-    /// Size of the contents; of a compressed file only known once they have been read to their end.
+    /// Size of the contents. For a compressed file it is known only once a reader has reached their end.
     pub(super) fn contents_size(&self) -> Option<u64> {
         if self.is_wrapped() { self.unpacked_size.get().copied() } else { Some(self.size) }
     }
 
-    /// A reader of the contents has found their end here.
+    /// Records that a reader has found the end of the contents here.
     pub(super) fn contents_end(&self, size: u64) {
         let _ = self.unpacked_size.set(size);
     }

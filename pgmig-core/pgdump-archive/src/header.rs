@@ -16,12 +16,12 @@ pub(super) const MAGIC: &[u8] = b"PGDMP";
 const FORMAT_CUSTOM: u8 = 1;
 const FORMAT_TAR: u8 = 3;
 const FORMAT_DIRECTORY: u8 = 5;
-/// Names and versions: PostgreSQL's own limit for a name is 63 bytes, version strings are some 40.
+/// For names and versions. PostgreSQL limits a name to 63 bytes, and version strings have about 40.
 const MAX_HEADER_TEXT: u64 = 64 * 1024;
-/// Widest integer and offset that fit 64 bits; pg_dump writes 4 and 8.
+/// Widest integer and offset that fit into 64 bits. pg_dump writes 4 and 8.
 const MAX_INT_SIZE: u8 = 8;
 
-/// When the archive was made: local time of the machine that pg_dump ran on, fields as in C's `struct tm`.
+/// When the archive was made, in the local time of the machine that pg_dump ran on. Fields are as in C's `struct tm`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Created {
     /// 0 to 61.
@@ -41,7 +41,7 @@ pub struct Created {
 }
 
 impl fmt::Display for Created {
-    /// `2026-11-20 12:16:20`, without a zone, which the archive does not say.
+    /// `2026-11-20 12:16:20`. The archive does not name a time zone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month) = (u32::from(self.year) + 1900, self.month + 1);
         write!(
@@ -52,7 +52,7 @@ impl fmt::Display for Created {
     }
 }
 
-/// How the table of contents is written; a plain script has none.
+/// How the table of contents is written. A plain script does not have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Container {
@@ -76,17 +76,17 @@ impl Container {
 pub struct Header {
     /// The format that pg_dump wrote.
     pub format: Format,
-    /// How the whole file is compressed, on top of what pg_dump did.
+    /// How the whole file is compressed, in addition to pg_dump's own compression.
     pub wrapper: Compression,
     /// How the table of contents is written; `None` for a plain script.
     pub container: Option<Container>,
-    /// How data is compressed, as the header says.
+    /// How data are compressed, as the header says.
     pub compression: Compression,
-    /// The compression level that archives before 1.15 note down; -1 is zlib's default.
+    /// The compression level that archives before 1.15 record; -1 is zlib's default.
     pub compression_level: Option<i32>,
-    /// When the archive was made; a plain script does not say.
+    /// When the archive was made; `None` for a plain script.
     pub created: Option<Created>,
-    /// Name of the source database; a plain script says it only if it was made with `--create`.
+    /// Name of the source database. A plain script has it only if it was made with `--create`.
     pub database: Option<ArchiveText>,
     /// Version of the source server, such as `15.18 (Debian 15.18-0+deb12u1)`.
     pub server_version: Option<ArchiveText>,
@@ -95,7 +95,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the header and tells `reader` the sizes of integers. The magic has been recognised already.
+    /// Reads the header and gives `reader` the sizes of integers. The magic has been recognised already.
     pub(super) fn read(reader: &mut Reader, format: Format) -> Result<(Self, Container), ArchiveError> {
         reader.enter(Part::Header);
         for _ in MAGIC {
@@ -126,11 +126,11 @@ impl Header {
 fn read_version(reader: &mut Reader) -> Result<ArchiveVersion, ArchiveError> {
     let (major, minor) = (reader.byte("the version")?, reader.byte("the version")?);
     let version = ArchiveVersion::new(major, minor);
-    // A newer minor version has fields that we do not know of, and the TOC says nowhere how long an entry is.
+    // A newer minor version may have unknown fields, and the TOC does not record the length of an entry.
     if !(ArchiveVersion::OLDEST..=ArchiveVersion::NEWEST).contains(&version) {
         return Err(ArchiveError::Version { version });
     }
-    // pg_dump has written 0 since 1.10; what another revision would mean is not defined.
+    // pg_dump has written 0 since 1.10. The meaning of any other revision is undefined.
     match reader.byte("the version")? {
         0 => Ok(version),
         other => Err(reader.malformed("the revision of the version", other, "0")),
@@ -144,7 +144,7 @@ fn read_size(reader: &mut Reader, what: &'static str) -> Result<u8, ArchiveError
     }
 }
 
-/// The `toc.dat` of a directory says tar, too: pg_dump writes it with that code.
+/// The `toc.dat` of a directory may also have the code of tar: pg_dump writes it so.
 fn read_format(reader: &mut Reader, format: Format) -> Result<(), ArchiveError> {
     let found = reader.byte("the format")?;
     match (format, found) {
@@ -186,8 +186,8 @@ fn read_compression(
     Ok((compression, None))
 }
 
-/// Checks ranges too: the first fixed values after a field whose form depends on the version, they show when
-/// the version is not what the archive was written as.
+/// Checks ranges, too. These are the first fixed values after a field whose form depends on the version. A value out
+/// of range shows that the version is wrong.
 fn read_created(reader: &mut Reader) -> Result<Created, ArchiveError> {
     Ok(Created {
         second: reader.int_within("the creation time's second", 0, 61)?,

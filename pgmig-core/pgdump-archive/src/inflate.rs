@@ -1,4 +1,4 @@
-//! Unpacks zlib's streams and gzip files.
+//! Unpacks zlib streams and gzip files.
 
 use super::{
     chunks::Chunks,
@@ -10,17 +10,17 @@ use super::{
 use flate2::{Decompress, FlushDecompress, Status};
 use std::io;
 
-/// Window of zlib's own streams, as a power of two: the largest that there is.
+/// Window of zlib streams, as a power of two: the largest that zlib has.
 const GZIP_WINDOW_LOG: u8 = 15;
 
-/// A decoder of zlib's, and what it is to unpack next.
+/// A zlib decoder and its pending input.
 pub(super) struct Inflate {
     decoder: Decompress,
     input: JoinedChunks,
 }
 
 impl Inflate {
-    /// For an item of this coding, which is one of zlib's.
+    /// A decoder for an item of this coding, which must be zlib or gzip.
     pub(super) fn new(coding: Coding) -> Self {
         Self { decoder: decoder(coding), input: JoinedChunks::default() }
     }
@@ -34,17 +34,17 @@ impl Inflate {
         }
     }
 
-    /// Place in the archive of the byte that is unpacked next; `None` where it has not been read.
+    /// Place in the archive of the next byte to unpack; `None` if that byte has not been read.
     pub(super) fn offset(&self) -> Option<u64> {
         self.input.offset()
     }
 
-    /// Whether nothing of the item is left.
+    /// Whether the item has ended.
     pub(super) fn is_at_end(&mut self, chunks: &mut Chunks<'_>) -> Result<bool, ArchiveError> {
         Ok(self.input.input(chunks)?.is_empty())
     }
 
-    /// Unpacks something into `out`, which has room, or finds the end.
+    /// Unpacks some bytes into `out`, which must not be empty, or finds the end.
     pub(super) fn step(&mut self, chunks: &mut Chunks<'_>, out: &mut [u8]) -> Result<Step, ArchiveError> {
         let input = self.input.input(chunks)?;
         let at_end = input.is_empty();

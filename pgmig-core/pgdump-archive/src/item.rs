@@ -1,7 +1,7 @@
-//! Unpacks the items of a data block, and the files that directory-format archives have instead.
+//! Unpacks the items of a data block. Directory-format archives have files in their place.
 //!
-//! An item ends well only where its compressed stream and its chunks end together. pg_restore does not check
-//! that everywhere, and loops or loses data where they do not.
+//! An item is valid only if its compressed stream and its chunks end together. pg_restore does not check that
+//! everywhere: it then loops or loses data.
 
 use super::{
     chunks::Chunks,
@@ -20,7 +20,7 @@ use zstd::stream::raw::{Decoder, Operation};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
     Stored,
-    /// What the custom format has under the name of gzip.
+    /// A zlib stream: the custom format calls it gzip.
     Zlib,
     /// A gzip file.
     Gzip,
@@ -61,15 +61,15 @@ enum Codec<'a> {
     Stored(Chunks<'a>),
     Zlib(Chunks<'a>, Box<Inflate>),
     Lz4(Box<Lz4Frame<Chunks<'a>>>),
-    /// An lz4 item whose frame has not begun, has ended, or is left.
+    /// An lz4 item without an active decoder: its frame has not begun or has ended, or the reader has left it.
     Lz4Idle(Chunks<'a>),
-    /// The decoder is there once its frame has begun: which one, the frame tells.
+    /// The decoder exists once its frame has begun, because the frame's header determines which one is needed.
     Zstd(Chunks<'a>, Option<ZstdDecoder>),
-    /// While a decoder takes the chunks, or gives them back.
+    /// A temporary state while the chunks move to or from a decoder.
     Between,
 }
 
-/// What one step of a decoder did.
+/// The result of one step of a decoder.
 pub(super) struct Step {
     pub(super) consumed: usize,
     pub(super) produced: usize,
@@ -77,7 +77,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// At the item's end a decoder is asked once more: it may hold back what had no room before.
+    /// Whether to call the decoder again. At the item's end it may still hold output that did not fit before.
     pub(super) fn is_unfinished(&self, at_end: bool) -> bool {
         at_end && !self.ended && self.produced == 0
     }
@@ -103,7 +103,7 @@ impl<'a> Item<'a> {
         Self { codec: Codec::new(chunks, coding), coding, state: State::Reading }
     }
 
-    /// The chunks below, for another item.
+    /// The chunks of this item, for another item.
     pub(super) fn into_chunks(self) -> Option<Chunks<'a>> {
         match self.codec {
             Codec::Stored(chunks)
@@ -115,25 +115,25 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// The chunks below, to find the next item: no more of this one can be read.
+    /// The chunks of this item, to find the next item. This item cannot be read any further.
     pub(super) fn leave(&mut self) -> Option<&mut Chunks<'a>> {
         self.state = State::Failed;
         self.codec.leave()
     }
 
-    /// The reader below, to tell a place.
+    /// The reader of the archive, to find a place in it.
     pub(super) fn reader(&self) -> Option<&Reader> {
         self.codec.chunks().map(|chunks| chunks.reader())
     }
 
-    /// Place in the archive of the byte that is unpacked next.
+    /// Place in the archive of the next byte to unpack.
     pub(super) fn offset(&self) -> Option<u64> {
         let joined = if let Codec::Zlib(_, inflate) = &self.codec { inflate.offset() } else { None };
         joined.or_else(|| self.reader().map(Reader::offset))
     }
 
-    /// The window that the zstd frame at the start of this item declares, in bytes; 0 for other codecs. `None` where
-    /// that cannot be told.
+    /// The window that the zstd frame at the start of this item declares, in bytes; 0 for other codecs. `None` if it
+    /// cannot be determined.
     pub(super) fn zstd_window(&mut self) -> Result<Option<u64>, ArchiveError> {
         match &mut self.codec {
             Codec::Zstd(chunks, _) => Ok(zstd_window::declared(chunks.chunk()?)),
@@ -141,7 +141,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Begins again, at the start of another item.
+    /// Restarts at the beginning of another item.
     pub(super) fn restart(&mut self) -> Result<(), ArchiveError> {
         self.state = State::Failed;
         self.codec.restart(self.coding)?;
@@ -149,7 +149,7 @@ impl<'a> Item<'a> {
         Ok(())
     }
 
-    /// Fills `out`; less than that, or nothing, only at the item's end.
+    /// Fills `out`. Writes fewer bytes, or none, only at the item's end.
     pub(super) fn fill(&mut self, out: &mut [u8]) -> Result<usize, ArchiveError> {
         match self.state {
             State::Ended => return Ok(0),
@@ -173,7 +173,7 @@ impl<'a> Item<'a> {
         Ok(filled)
     }
 
-    /// The stream has ended: so must the item.
+    /// Checks that the item ends where the compressed stream has ended.
     fn expect_end(&mut self) -> Result<(), ArchiveError> {
         let codec = self.coding.compression();
         let offset = self.offset();
@@ -214,7 +214,7 @@ impl<'a> Codec<'a> {
         }
     }
 
-    /// The chunks, without a decoder that holds them.
+    /// The chunks. Drops the decoder that holds them.
     fn leave(&mut self) -> Option<&mut Chunks<'a>> {
         self.finish_lz4();
         match self {
@@ -225,7 +225,8 @@ impl<'a> Codec<'a> {
         }
     }
 
-    /// Takes the chunks from the decoder of an lz4 frame, if there is one, and says whether it had come to the frame's end.
+    /// Takes the chunks back from the decoder of an lz4 frame, if there is one. Returns whether the decoder had
+    /// reached the frame's end.
     fn finish_lz4(&mut self) -> bool {
         match std::mem::replace(self, Self::Between) {
             Self::Lz4(decoder) => {
@@ -245,7 +246,7 @@ impl<'a> Codec<'a> {
         match std::mem::replace(self, Self::Between) {
             Self::Lz4Idle(mut chunks) => {
                 let head = chunks.chunk()?;
-                // A decoder would take frames as well that are to be passed over, which pg_dump never writes.
+                // The decoder would also accept skippable frames, which pg_dump never writes.
                 if !head.starts_with(lz4_frame::MAGIC) && !lz4_frame::MAGIC.starts_with(head) {
                     let source = io::Error::new(io::ErrorKind::InvalidData, "no lz4 frame begins here");
                     return Err(decode_error(&chunks, Compression::Lz4, source));
@@ -266,7 +267,7 @@ impl<'a> Codec<'a> {
                 inflate.restart(coding);
                 Ok(())
             }
-            // The next frame's window may be another.
+            // The next frame may have a window of another size.
             Self::Zstd(_, decoder) => {
                 *decoder = None;
                 Ok(())
@@ -279,7 +280,7 @@ impl<'a> Codec<'a> {
         }
     }
 
-    /// Unpacks something into `out`, which has room, or finds the end.
+    /// Unpacks some bytes into `out`, which must not be empty, or finds the end.
     fn step(&mut self, out: &mut [u8], compression: Compression) -> Result<Step, ArchiveError> {
         match self {
             Self::Stored(chunks) => stored_step(chunks, out),
@@ -296,7 +297,7 @@ impl<'a> Codec<'a> {
                 Ok(Step { consumed: 0, produced: 0, ended: false })
             }
             Self::Lz4(decoder) => match decoder.read(out) {
-                // The decoder says 0 both after the end mark and where its input ends without one.
+                // The decoder returns 0 both after the end mark and where its input ends without one.
                 Ok(0) if !self.finish_lz4() => Err(self.unfinished_lz4()),
                 Ok(produced) => Ok(Step { consumed: 0, produced, ended: produced == 0 }),
                 Err(error) => Err(match error.downcast::<ArchiveError>() {
@@ -369,6 +370,6 @@ fn zstd_push(
 
 fn zstd_step(decoder: &mut Decoder<'static>, input: &[u8], out: &mut [u8]) -> io::Result<Step> {
     let status = decoder.run_on_buffers(input, out)?;
-    // zstd itself fails when it is called again and again without making progress.
+    // zstd itself fails after repeated calls without progress.
     Ok(Step { consumed: status.bytes_read, produced: status.bytes_written, ended: status.remaining == 0 })
 }

@@ -1,17 +1,17 @@
-//! Joins the chunks of an item, for a decoder that is faster with more input at once.
+//! Joins the chunks of an item for a decoder that is faster with more input at once.
 
 use super::{chunks::Framing, error::ArchiveError, reader::to_u64};
 
-/// How many bytes are joined. pg_dump writes gzip's output in chunks of 4 KiB. zlib-rs has a cost for each input: with
-/// sixteen chunks at once it is faster by a quarter to a half.
+/// How many bytes are joined. pg_dump writes gzip's output in chunks of 4 KiB, and each call of zlib-rs has a fixed
+/// cost. With sixteen chunks at once it is faster by a quarter to a half.
 const JOINED_BYTES: usize = 64 * 1024;
 
-/// Bytes of an item that have been read and wait to be used.
+/// Bytes of an item that have been read but not used yet.
 #[derive(Default)]
 pub(super) struct JoinedChunks {
     bytes: Vec<u8>,
     used: usize,
-    /// The parts of `bytes` that lie in one piece in the archive: where each begins, and its place in the archive.
+    /// Where each contiguous part of `bytes` begins, and its place in the archive.
     parts: Vec<(usize, u64)>,
     /// The error that ended the reading, after `bytes`.
     failed: Option<ArchiveError>,
@@ -39,7 +39,7 @@ impl JoinedChunks {
                     chunk.len()
                 }
                 Err(error) if self.bytes.is_empty() => return Err(error),
-                // Decompress the bytes before it first: an error in them comes first.
+                // Decompress the bytes before the failed read first: an error in them takes precedence.
                 Err(error) => {
                     self.failed = Some(error);
                     break;
@@ -65,7 +65,7 @@ impl JoinedChunks {
         Some(offset + to_u64(self.used - start))
     }
 
-    /// Drops all bytes, before another item.
+    /// Drops all bytes before the next item begins.
     pub(super) fn forget(&mut self) {
         self.bytes.clear();
         self.parts.clear();

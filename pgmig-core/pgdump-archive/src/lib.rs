@@ -1,4 +1,4 @@
-//! Reads what pg_dump writes, in every format, without a server: the entries of the table of contents, and the data.
+//! Reads pg_dump's output in every format, without a server: the entries of the table of contents, and the data.
 //!
 //! | format | `pg_dump` | read from |
 //! |---|---|---|
@@ -7,14 +7,15 @@
 //! | tar | `-Ft` | a file, memory, a stream |
 //! | plain script | `-Fp` | a file, memory, a stream |
 //!
-//! Archives of the container versions 1.10 to 1.16 (pg_dump of PostgreSQL 8.0 to 18) are read. Data may be compressed
-//! with gzip, lz4 or zstd, and so may the file as a whole. The contents decide which format it is, never the name.
+//! Reads archives of the container versions 1.10 to 1.16 (pg_dump of PostgreSQL 8.0 to 18). Data may be compressed
+//! with gzip, lz4 or zstd, and so may the file as a whole. The contents determine the format; the file's name never
+//! does.
 //!
-//! Memory does not grow with the archive: data are read in pieces. The reader trusts no byte of the archive. Anything that
-//! pg_dump would not write is an [`ArchiveError`], which names the place.
+//! Memory does not grow with the archive, because data are read in pieces. The reader trusts no byte of the archive.
+//! Content that pg_dump would not write is an [`ArchiveError`], which names the place.
 //!
-//! An [`Archive`] does not know what the SQL in it means, and executes nothing. The modules [`sql`] and [`copy`] help to
-//! take SQL and rows apart.
+//! An [`Archive`] does not interpret the SQL in it, and executes nothing. The modules [`sql`] and [`copy`] parse SQL
+//! and rows.
 //!
 //! ```no_run
 //! use pgdump_archive::{Archive, ArchiveError, Block};
@@ -60,6 +61,7 @@ mod member;
 mod objects;
 mod open;
 mod plain;
+mod problem;
 mod progress;
 mod reader;
 mod session;
@@ -99,7 +101,7 @@ use std::{
 use tar::TarStream;
 use toc::Toc;
 
-/// An archive: its header and its table of contents, and the way to its data.
+/// An archive: its header, its table of contents, and access to its data.
 #[derive(Debug)]
 pub struct Archive {
     header: Header,
@@ -111,37 +113,38 @@ pub struct Archive {
 #[derive(Debug)]
 enum Blocks {
     File(Box<FileBlocks>),
-    /// Never contended: the mutex makes `Archive` `Sync`, which the stream in it need not be.
+    /// The mutex makes `Archive` `Sync`, as the stream in it need not be `Sync`. No two threads ever wait for it.
     Stream(Box<Mutex<StreamBlocks>>),
     Tar(Box<Mutex<TarStream>>),
     Script(Box<Mutex<ScriptStream>>),
 }
 
 impl Archive {
-    /// Opens the archive at a path: a file, or the directory of a directory-format archive. Finds its data, for
-    /// which a file that is compressed as a whole is unpacked once. A path that is neither (a FIFO, `/dev/stdin`) is
-    /// read as a stream.
+    /// Opens the archive at a path: a file, or the directory of a directory-format archive. Finds the archive's data.
+    /// A file that is compressed as a whole is unpacked once for that. Any other path (a FIFO, `/dev/stdin`) is read
+    /// as a stream.
     ///
     /// # Errors
-    /// It cannot be read, is no archive, or is damaged; a file that was cut is found out here, before any data has
-    /// been read.
+    /// The path cannot be read, is not an archive, or is damaged. A truncated file is detected here, before any data
+    /// are read.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
         open::path(path)
     }
 
-    /// Opens an archive that is in memory, as [`open`](Self::open) does for a file.
+    /// Opens an archive in memory, as [`open`](Self::open) does for a file.
     ///
     /// # Errors
-    /// It is no archive, or is damaged.
+    /// The bytes are not an archive, or are damaged.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, ArchiveError> {
         open::bytes(bytes)
     }
 
-    /// Reads an archive from a stream, which is at the archive's first byte: header and TOC now, the data
-    /// by [`next_block`](Self::next_block).
+    /// Reads an archive from a stream, which must be at the archive's first byte. Reads the header and the TOC now.
+    /// [`next_block`](Self::next_block) reads the data.
     ///
     /// # Errors
-    /// The stream cannot be read, is no archive that a stream can hold, or is damaged as far as it is read.
+    /// The stream cannot be read, is not an archive that a stream can hold, or is damaged in the part that is read
+    /// here.
     pub fn from_stream(input: impl Read + Send + 'static) -> Result<Self, ArchiveError> {
         open::stream(Box::new(input), None)
     }
@@ -151,8 +154,8 @@ impl Archive {
         &self.header
     }
 
-    /// The entries, in the TOC's order, which is the order to restore them in; of a plain script in a stream those that
-    /// have come, see [`has_all_entries`](Self::has_all_entries).
+    /// The entries in the TOC's order, which is the order to restore them in. For a plain script in a stream these
+    /// are the entries read so far; see [`has_all_entries`](Self::has_all_entries).
     pub fn entries(&self) -> &[Entry] {
         &self.toc.entries
     }
@@ -167,7 +170,7 @@ impl Archive {
         Listing::new(self)
     }
 
-    /// The encoding of the archive's texts and data, by PostgreSQL's name for it (`UTF8`, `LATIN1` ...).
+    /// The encoding of the archive's texts and data, by PostgreSQL's name (`UTF8`, `LATIN1` ...).
     pub fn encoding(&self) -> Option<&str> {
         self.toc.session.encoding.as_deref()
     }
@@ -177,18 +180,18 @@ impl Archive {
         self.toc.session.standard_conforming_strings
     }
 
-    /// The statement that sets the search path for the archive's SQL. Archives older than 1.13 have none: the
-    /// path is to be set for each entry, to its namespace.
+    /// The statement that sets the search path for the archive's SQL. Archives older than 1.13 do not have it: set
+    /// the path to the namespace of each entry instead.
     pub fn search_path_statement(&self) -> Option<&ArchiveText> {
         self.toc.session.search_path_statement.as_ref()
     }
 
-    /// Replaces each text of the TOC that is not plain ASCII by what `to_utf8` makes of its bytes, after which
-    /// [`ArchiveText::to_str`] cannot fail for any entry. Data blocks stay in the archive's encoding, and so does
-    /// the header.
+    /// Converts each text of the TOC that is not plain ASCII with `to_utf8`. Afterwards [`ArchiveText::to_str`]
+    /// cannot fail for any entry. Data blocks and the header stay in the archive's encoding.
     ///
     /// # Errors
-    /// `to_utf8` returned an error, which says why the bytes are not valid; texts before that are replaced.
+    /// `to_utf8` returned an error, which says why the bytes are not valid. Texts before that one are already
+    /// converted.
     pub fn transcode(
         &mut self,
         to_utf8: &mut dyn FnMut(&[u8]) -> Result<String, String>,
@@ -205,7 +208,7 @@ impl Archive {
     }
 
     /// Frees the memory of the entries' statements: their `definition`, `drop_statement` and `copy_statement` become
-    /// `None`. For a program that needs the entries for long, but their statements no more.
+    /// `None`. This is for a program that keeps the entries for long but no longer needs the statements.
     pub fn forget_statements(&mut self) {
         for entry in &mut self.toc.entries {
             (entry.definition, entry.drop_statement, entry.copy_statement) = (None, None, None);
@@ -217,8 +220,9 @@ impl Archive {
         !matches!(self.blocks, Blocks::File(_))
     }
 
-    /// Whether all entries are known. Those of a plain script in a stream come with its data:
-    /// [`next_block`](Self::next_block) adds those before each block, and after the last block the rest.
+    /// Whether all entries are known. Entries of a plain script in a stream come with its data.
+    /// [`next_block`](Self::next_block) adds the entries before each block, and the remaining ones after the last
+    /// block.
     pub fn has_all_entries(&self) -> bool {
         match &self.blocks {
             Blocks::Script(blocks) => blocks.lock().unwrap_or_else(PoisonError::into_inner).has_ended(),
@@ -226,12 +230,12 @@ impl Archive {
         }
     }
 
-    /// Reads on in a plain script in a stream to the next data, adds the entries up to there, and says whose the data
-    /// are, which the next call of [`next_block`](Self::next_block) gives; `None` after the last, and for other
-    /// archives.
+    /// Reads a plain script in a stream up to the next data, and adds the entries before them. Returns the entry that
+    /// the data belong to; the next call of [`next_block`](Self::next_block) returns the data. Returns `None` after
+    /// the last data, and for other archives.
     ///
     /// # Errors
-    /// The script cannot be read on, or is not what pg_dump writes.
+    /// The script cannot be read any further, or has something that pg_dump does not write.
     pub fn read_entries(&mut self) -> Result<Option<DumpId>, ArchiveError> {
         match &mut self.blocks {
             Blocks::Script(blocks) => exclusive(blocks).advance(&mut self.toc),
@@ -239,9 +243,9 @@ impl Archive {
         }
     }
 
-    /// Whether blocks are best read in the archive's order, by [`next_block`](Self::next_block): in a file that is
-    /// compressed as a whole, each [`block`](Self::block) costs the unpacking of all that comes before it. True for
-    /// every stream, which has no other order.
+    /// Whether to read blocks in the archive's order, with [`next_block`](Self::next_block). In a file that is
+    /// compressed as a whole, each call of [`block`](Self::block) unpacks everything before it. Always true for a
+    /// stream, which has no other order.
     pub fn is_sequential(&self) -> bool {
         match &self.blocks {
             Blocks::File(blocks) => blocks.is_sequential(),
@@ -249,7 +253,7 @@ impl Archive {
         }
     }
 
-    /// Size of the archive in bytes, unpacked if it is compressed as a whole; unknown for a stream.
+    /// Size of the archive in bytes; unpacked, if the file is compressed as a whole. `None` for a stream.
     pub fn size(&self) -> Option<u64> {
         match &self.blocks {
             Blocks::File(blocks) => blocks.size(),
@@ -257,12 +261,12 @@ impl Archive {
         }
     }
 
-    /// Counts the bytes that have been read, for progress.
+    /// A counter of the bytes that have been read, for progress.
     pub fn bytes_read(&self) -> BytesRead {
         self.read.clone()
     }
 
-    /// What comes after the last block; for a stream only known when [`next_block`](Self::next_block) has
+    /// The kind of data after the last block. For a stream it is known only once [`next_block`](Self::next_block) has
     /// returned `None`.
     pub fn tail(&self) -> Option<Tail> {
         match &self.blocks {
@@ -281,7 +285,7 @@ impl Archive {
         self.entry(id).is_some_and(Entry::has_data)
     }
 
-    /// Bytes that the data block of an entry takes in the archive; `None` where it has none, and for a stream.
+    /// Size in bytes of an entry's data block in the archive; `None` for an entry without one, and for a stream.
     pub fn stored_bytes(&self, id: DumpId) -> Option<u64> {
         match &self.blocks {
             Blocks::File(blocks) => blocks.stored_bytes(id),
@@ -289,7 +293,7 @@ impl Archive {
         }
     }
 
-    /// The dump IDs of the data blocks of a file, in the file's order; none for a stream.
+    /// The dump IDs of the data blocks of a file, in the file's order. Empty for a stream.
     pub fn block_order(&self) -> Vec<DumpId> {
         match &self.blocks {
             Blocks::File(blocks) => blocks.ids().collect(),
@@ -301,7 +305,7 @@ impl Archive {
     /// as needed, and from several threads at once.
     ///
     /// # Errors
-    /// There is no such entry, it has no data, or the archive is a stream.
+    /// The entry does not exist or has no data, or the archive is a stream.
     pub fn block(&self, id: DumpId) -> Result<Block<'static>, ArchiveError> {
         let entry = self.entry(id).ok_or(ArchiveError::NoSuchEntry(id))?;
         match &self.blocks {
@@ -310,11 +314,11 @@ impl Archive {
         }
     }
 
-    /// The next data block in the archive's own order, and the entry that it belongs to; `None` after the last.
-    /// What was not read of the block before is passed over.
+    /// The next data block in the archive's own order, and the dump ID of its entry; `None` after the last. Skips the
+    /// unread rest of the block before.
     ///
     /// # Errors
-    /// The archive is damaged, or (in a stream) ends without the data of some entry.
+    /// The archive is damaged. Or it is a stream that ends without the data of an entry.
     pub fn next_block(&mut self) -> Result<Option<(DumpId, Block<'_>)>, ArchiveError> {
         match &mut self.blocks {
             Blocks::Stream(blocks) => Ok(exclusive(blocks).next(&self.toc)?.map(block_of)),

@@ -8,12 +8,12 @@ use super::{
 };
 use std::fmt;
 
-/// What a definition starts with that is only a note about a table's data.
+/// The beginning of a definition that is only a note about a table's data.
 const PARTITION_ROOT_NOTE: &[u8] = b"-- load via partition root ";
 
-/// The archive's contents in the form of `pg_restore --list`, without what a restore into an existing database
-/// leaves out. pg_restore has no listing of plain scripts; theirs has the same form, with numbers that pgmig gives
-/// out. Created by [`Archive::listing`].
+/// The archive's contents in the form of `pg_restore --list`. Entries that a restore into an existing database leaves
+/// out are missing. pg_restore cannot list plain scripts; their listing has the same form, with numbers that this
+/// crate assigns. Created by [`Archive::listing`].
 #[derive(Debug, Clone, Copy)]
 pub struct Listing<'a> {
     archive: &'a Archive,
@@ -73,7 +73,7 @@ fn write_entry(f: &mut fmt::Formatter<'_>, entry: &Entry) -> fmt::Result {
     writeln!(f, "{id}; {} {} {desc} {namespace} {tag} {owner}", catalog.table_oid, catalog.oid)
 }
 
-/// A text on one line: line ends become blanks, as in pg_restore; other control characters are escaped.
+/// A text on one line. Line ends become blanks, as in pg_restore; other control characters are escaped.
 fn one_line(text: &ArchiveText) -> String {
     let bytes = text.as_bytes().iter().map(|b| if matches!(b, b'\n' | b'\r') { b' ' } else { *b });
     ArchiveText::new(bytes.collect()).to_string()

@@ -11,7 +11,7 @@ use super::{
 };
 use std::collections::HashSet;
 
-/// Finds the blocks of an archive: by the TOC's offsets where all are set, else in one pass over them all.
+/// Finds the blocks of an archive. Uses the TOC's offsets if all are set, and otherwise goes over all blocks once.
 pub(super) struct Locator<'t> {
     framing: Framing,
     toc: &'t Toc,
@@ -25,7 +25,7 @@ impl<'t> Locator<'t> {
         Self { framing: Framing::idle(reader), toc, seen: HashSet::new(), blocks: Vec::new() }
     }
 
-    /// The blocks in their order, and the reader, after the last of them.
+    /// Returns the reader, which is after the last block, and the blocks in their order.
     pub(super) fn locate(mut self) -> Result<(Reader, Vec<LocatedBlock>), ArchiveError> {
         match self.offsets() {
             Some(entries) => self.follow(&entries)?,
@@ -34,7 +34,7 @@ impl<'t> Locator<'t> {
         Ok((self.framing.into_reader(), self.blocks))
     }
 
-    /// The entries with data by their offsets, if all of these are set.
+    /// The entries with data, each with its offset. `None` unless all offsets are set.
     fn offsets(&self) -> Option<Vec<(u64, &'t Entry)>> {
         let offset = |entry: &'t Entry| match entry.data {
             DataState::Offset(offset) => Some((offset, entry)),
@@ -45,8 +45,8 @@ impl<'t> Locator<'t> {
         Some(offsets)
     }
 
-    /// Looks at the header of each block where the TOC says that it is, and passes over the last block, which
-    /// shows a file that was cut. That each of the others ends where the next begins shows when it is read.
+    /// Reads the header of each block at the TOC's offset, and passes over the last block, which detects a truncated
+    /// file. Whether each other block ends where the next begins is checked when the block is read.
     fn follow(&mut self, entries: &[(u64, &Entry)]) -> Result<(), ArchiveError> {
         self.check_first(entries)?;
         for (index, &(offset, _)) in entries.iter().enumerate() {
@@ -61,8 +61,8 @@ impl<'t> Locator<'t> {
         Ok(())
     }
 
-    /// pg_dump writes the first block right after the TOC. Bytes between them are an entry that the TOC's
-    /// count leaves out.
+    /// Checks that the first block begins right after the TOC, as pg_dump writes it. Bytes between them are an entry
+    /// that the TOC's count leaves out.
     fn check_first(&mut self, entries: &[(u64, &Entry)]) -> Result<(), ArchiveError> {
         let reader = self.framing.reader_mut();
         let toc_end = reader.offset();
@@ -75,7 +75,7 @@ impl<'t> Locator<'t> {
         }
     }
 
-    /// Goes over all blocks, from the first on.
+    /// Goes over all blocks, beginning with the first.
     fn scan(&mut self) -> Result<(), ArchiveError> {
         while self.blocks.len() < self.toc.blocks() {
             let start = self.framing.reader().offset();
@@ -90,7 +90,7 @@ impl<'t> Locator<'t> {
         read_block_header(self.framing.reader_mut(), self.toc, &self.seen)
     }
 
-    /// From after a block's header to its end, which is returned.
+    /// Goes from the end of a block's header to the block's end. Returns the end's place.
     fn pass_over(&mut self, kind: BlockKind, entry: &Entry) -> Result<u64, ArchiveError> {
         self.framing.reader_mut().enter(Part::Block(entry.label()));
         self.framing.begin(kind);

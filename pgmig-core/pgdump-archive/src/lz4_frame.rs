@@ -1,33 +1,34 @@
-//! Unpacks one lz4 frame, and takes nothing that comes after it.
+//! Unpacks one lz4 frame, and does not consume the bytes after it.
 
 use std::io::{self, BufReader, ErrorKind, Read};
 
-/// The decoder looks ahead by what it could not give away, and loses it at the frame's end: so it always has room for
-/// more than the 32 KiB that it reads at a time. Longer reads pass by the buffer.
+/// The decoder keeps output that does not fit into the caller's buffer, and loses it at the frame's end. So it always
+/// gets more room than the 32 KiB that it reads at a time. Longer reads bypass this buffer.
 const ROOM_BYTES: usize = 64 * 1024;
 
-/// What a frame begins with (LZ4 frame format 1.6.2, "Magic Number").
+/// The first bytes of a frame (LZ4 frame format 1.6.2, "Magic Number").
 pub(super) const MAGIC: &[u8] = b"\x04\x22\x4d\x18";
 
-/// A decoder of one frame. Holds a block of it, 4 MiB at most, and the 64 KiB before it.
+/// A decoder of one frame. It holds one block of the frame, at most 4 MiB, and the 64 KiB before that block.
 pub(super) struct Lz4Frame<R: Read>(BufReader<lz4::Decoder<R>>);
 
 impl<R: Read> Lz4Frame<R> {
     /// # Errors
-    /// There is no memory for it.
+    /// The memory for the decoder cannot be allocated.
     pub(super) fn new(input: R) -> io::Result<Self> {
         Ok(Self(BufReader::with_capacity(ROOM_BYTES, lz4::Decoder::new(input)?)))
     }
 
-    /// What it reads.
+    /// The input.
     pub(super) fn input(&self) -> &R {
         self.0.get_ref().reader()
     }
 
-    /// What it reads, from the end of the frame on if that has been reached, as the second value says.
+    /// Returns the input. The second value says whether the frame's end has been reached; the input then is after
+    /// that end.
     pub(super) fn finish(self) -> (R, io::Result<()>) {
         let (input, end) = self.0.into_inner().finish();
-        // The decoder reads nothing as well where its input ends within a frame.
+        // The decoder also reads nothing if its input ends within a frame.
         (input, end.map_err(|_| ErrorKind::UnexpectedEof.into()))
     }
 }

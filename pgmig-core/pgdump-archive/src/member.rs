@@ -1,4 +1,4 @@
-//! Archives that have a file or a member for each table and large object: directory and tar format.
+//! Archives with a file or a member for each table and large object: directory and tar format.
 
 use super::{
     blocks::{LocatedBlock, ObjectPiece, Piece, Shape},
@@ -16,7 +16,7 @@ use super::{
 };
 use std::{collections::HashSet, sync::Arc};
 
-/// What pg_dump appends to the names of compressed files, and how these are compressed.
+/// The suffixes that pg_dump appends to the names of compressed files, with their compression.
 pub(super) const SUFFIXES: [(&str, Compression); 4] = [
     ("", Compression::None),
     (".gz", Compression::Gzip),
@@ -35,7 +35,7 @@ pub(super) enum Members {
 }
 
 impl Members {
-    /// The member of this name, compressed or not.
+    /// The member with this name, compressed or not.
     fn find(&self, name: &str) -> Result<Option<Piece>, ArchiveError> {
         let mut found = None;
         for (suffix, compression) in SUFFIXES {
@@ -86,7 +86,7 @@ impl Members {
 
 struct Locator<'m> {
     members: &'m Members,
-    /// Names that belong to an entry or a large object; to two of them, one's data would be lost.
+    /// Names that belong to an entry or a large object. A name used twice would lose the data of one of them.
     taken: HashSet<String>,
 }
 
@@ -97,12 +97,12 @@ impl Locator<'_> {
         Ok(Shape::Piece(piece))
     }
 
-    /// The large objects of a BLOBS entry, from their list.
+    /// The large objects of a BLOBS entry. Reads their list.
     fn objects(&mut self, entry: &Entry, file: Option<&ArchiveText>) -> Result<Shape, ArchiveError> {
         let named = file.map(member_name).transpose()?.unwrap_or_default();
         let list = match self.list(named, entry)? {
             Some(list) => list,
-            // Archives before 1.16 have one list, which the TOC of a directory names.
+            // Archives before 1.16 have one list. The TOC of a directory names it.
             None if named.ends_with(".toc") => return Err(missing(named, entry)),
             None => return Err(missing(&object_list_name(entry), entry)),
         };
@@ -111,15 +111,15 @@ impl Locator<'_> {
             let piece = self.take(&name, entry)?;
             objects.push(ObjectPiece { oid, piece });
         }
-        // Read forward, whatever order the list has.
+        // Sort them, so that the file is read forward whatever the list's order is.
         if matches!(self.members, Members::Tar { .. }) {
             objects.sort_by_key(|object| object.piece.start);
         }
         Ok(Shape::Objects(objects.into()))
     }
 
-    /// The list of an entry's large objects. The TOC of a tar names a file for each entry, and for large objects
-    /// that is none; archives before 1.16 have one list for all.
+    /// The list of an entry's large objects. The TOC of a tar file names a file for each entry, but for large objects
+    /// no such file exists. Archives before 1.16 have one list for all.
     fn list(&mut self, named: &str, entry: &Entry) -> Result<Option<Piece>, ArchiveError> {
         let own = object_list_name(entry);
         let named = if named.ends_with(".toc") { named } else { own.as_str() };
@@ -169,7 +169,7 @@ fn missing(name: &str, entry: &Entry) -> ArchiveError {
     ArchiveError::MemberMissing { name: name.to_owned(), entry: Box::new(entry.label()) }
 }
 
-/// A file name of the archive's own, which must not lead anywhere else.
+/// A file name from the archive. It must not lead out of the archive.
 fn member_name(name: &ArchiveText) -> Result<&str, ArchiveError> {
     match name.to_str() {
         Ok(text) if is_plain_name(text) => Ok(text),
@@ -177,7 +177,7 @@ fn member_name(name: &ArchiveText) -> Result<&str, ArchiveError> {
     }
 }
 
-/// Whether a name is one file's, in the directory that it is looked for in.
+/// Whether the name can only be a file in the directory itself.
 pub(super) fn is_plain_name(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(['/', '\\']) && !name.chars().any(char::is_control)
 }
@@ -208,7 +208,7 @@ impl<'a> ObjectList<'a> {
         }
     }
 
-    /// The next line, without its end.
+    /// The next line, without its line end.
     fn line(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
         loop {
             let rest = self.buffer.get(self.start..).unwrap_or_default();

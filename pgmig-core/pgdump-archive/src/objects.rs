@@ -14,9 +14,9 @@ use std::sync::Arc;
 pub(super) struct PieceObjects<'a> {
     files: Files,
     objects: Arc<[ObjectPiece]>,
-    /// How many of them have been opened.
+    /// The number of objects that have been opened.
     opened: usize,
-    /// Bytes of those before the current one.
+    /// The bytes of the objects before the current one.
     before: u64,
     part: Part,
     progress: Progress,
@@ -60,7 +60,7 @@ impl<'a> PieceObjects<'a> {
         Ok(Some(oid))
     }
 
-    /// The current object's bytes.
+    /// The current object's contents.
     pub(super) fn item(&mut self) -> Option<&mut Item<'a>> {
         match &mut self.state {
             State::Reading(item) => Some(item),

@@ -1,4 +1,4 @@
-//! Opens what may be an archive: tells its format, and whether it is compressed, by its contents.
+//! Opens an input that may be an archive. Its contents determine its format and whether it is compressed.
 
 use super::{
     Archive, Blocks,
@@ -28,7 +28,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// What messages call an input that has no name.
+/// The name of an unnamed input in messages.
 const UNNAMED: &str = "the input";
 
 pub(super) fn path(path: &Path) -> Result<Archive, ArchiveError> {
@@ -91,8 +91,8 @@ fn one_file(file: ArchiveFile) -> Result<Archive, ArchiveError> {
     })
 }
 
-/// Reads an archive with `read` once it is recognised as one. Errors of archives that were transferred as text
-/// say so: whatever else is wrong follows from that.
+/// Reads an archive with `read` once its format is recognised. If the archive was transferred as text, the error says
+/// so: all other errors follow from that.
 fn recognised(
     mut reader: Reader,
     read: impl FnOnce(Reader, Format) -> Result<Archive, ArchiveError>,
@@ -155,7 +155,7 @@ fn tar_file(mut reader: Reader, file: Arc<ArchiveFile>) -> Result<Archive, Archi
 fn script_file(reader: Reader, file: Arc<ArchiveFile>) -> Result<Archive, ArchiveError> {
     let (header, toc, blocks, size) = plain::read(reader)?;
     let read = file.read.clone();
-    // Nothing in a script is framed.
+    // A script has no framing.
     let sizes = IntSizes { int: 0, offset: 0 };
     let opener = Opener {
         files: Files::One(file),
@@ -184,7 +184,7 @@ fn directory(directory: Directory) -> Result<Archive, ArchiveError> {
     })
 }
 
-/// An archive whose data are in members. `reader` is at the start of its table of contents.
+/// Reads an archive whose data are in members. `reader` is at the start of its table of contents.
 fn members(
     mut reader: Reader,
     format: Format,

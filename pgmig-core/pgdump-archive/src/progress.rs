@@ -1,14 +1,14 @@
-//! How much of an archive has been read.
+//! Counts the bytes of an archive that have been read.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-/// Counts the bytes of an archive that were read for good; clones share the count.
+/// Counts bytes of an archive that were read as data. Clones share the count.
 ///
-/// It only grows: finding the blocks does not count, nor does reading a block for the second time. When every
-/// block has been read to its end, it is the size of the archive.
+/// The count only grows. Finding the blocks does not count, nor does reading a block for the second time. Once every
+/// block has been read to its end, the count equals the size of the archive.
 #[derive(Debug, Clone, Default)]
 pub struct BytesRead(Arc<AtomicU64>);
 
@@ -27,23 +27,23 @@ impl BytesRead {
     }
 }
 
-/// How far one block of a file has been read by any of its readers.
+/// The farthest place in one block of a file that any of its readers has reached.
 #[derive(Debug, Default)]
 pub(super) struct BlockProgress {
     furthest: AtomicU64,
 }
 
-/// Where a reader counts what it has read.
+/// Where a reader reports the bytes that it has read.
 #[derive(Debug, Clone)]
 pub(super) enum Progress {
-    /// Nowhere.
+    /// Not counted.
     Uncounted,
-    /// As the position in a stream.
+    /// In the count of a stream, as the place in it.
     Stream(BytesRead),
-    /// As a part of one block of a file.
+    /// In the count of one block of a file.
     Block {
         start: u64,
-        /// Bytes of the block that come before `start`, where it is made of several pieces.
+        /// Bytes of the block before `start`, if the block consists of several pieces.
         base: u64,
         block: Arc<BlockProgress>,
         total: BytesRead,
@@ -51,7 +51,8 @@ pub(super) enum Progress {
 }
 
 impl Progress {
-    /// The same block's progress, for a piece of it that starts at `start` and comes after `base` bytes of others.
+    /// The progress of the same block, for a piece of it that starts at `start` and comes after `base` bytes of
+    /// others.
     pub(super) fn from(&self, start: u64, base: u64) -> Self {
         match self {
             Self::Block { block, total, .. } => {
@@ -61,7 +62,7 @@ impl Progress {
         }
     }
 
-    /// All bytes before `offset` have been read.
+    /// Reports that all bytes before `offset` have been read.
     pub(super) fn reached(&self, offset: u64) {
         match self {
             Self::Uncounted => {}

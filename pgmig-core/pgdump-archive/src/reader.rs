@@ -1,7 +1,7 @@
-//! The one way in: buffered reads of a file or a stream, and the primitive values of the format.
+//! The only place that reads input: buffered reads of a file or a stream, and the primitive values of the format.
 //!
-//! Knows no structure beyond bytes, integers and strings. Every length is checked against what is left
-//! before anything is allocated for it, and memory only grows with bytes that were there.
+//! It knows bytes, integers and strings, but no structure above them. It checks every length against the remaining
+//! input before it allocates memory. Memory only grows with bytes that have been read.
 
 mod input;
 mod values;
@@ -24,16 +24,16 @@ use std::{
 const SMALLEST_READ: usize = 4 * 1024;
 /// Reads grow up to this size while they are sequential; also the most that one reader buffers.
 const LARGEST_READ: usize = 256 * 1024;
-/// A jump of no more than this beyond the buffer is read over: one read of many small chunks costs less than
-/// a read for each of them (a gzip archive has chunks of 4 KiB).
+/// A jump of no more than this beyond the buffer is read over. One read of many small chunks costs less than a read
+/// for each of them (a gzip archive has chunks of 4 KiB).
 const NEAR: u64 = 32 * 1024;
 
-/// Where the bytes for a reader end, when that is known.
+/// Where a reader's input ends, if that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
     Unknown,
     EndOfFile(u64),
-    /// The block that is being read ends here.
+    /// The current block ends here.
     EndOfBlock(u64),
 }
 
@@ -46,7 +46,7 @@ impl Limit {
     }
 }
 
-/// Widths of integers and offsets, which the header tells.
+/// Widths of integers and offsets, from the header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct IntSizes {
     /// Bytes of an integer, 1 to 8.
@@ -58,14 +58,14 @@ pub(super) struct IntSizes {
 pub(super) struct Reader {
     input: Input,
     buffer: Vec<u8>,
-    /// What of `buffer` has been read and not consumed: `start..end`.
+    /// `start..end` is the part of `buffer` that has been read and not consumed.
     start: usize,
     end: usize,
     /// Place in the archive of `buffer[end]`.
     position: u64,
-    /// How much has to be unpacked and dropped to come to `position`.
+    /// How many bytes must be unpacked and dropped to reach `position`.
     ahead: u64,
-    /// Place in the archive where the value read last begins.
+    /// Place in the archive where the last value begins.
     value_at: u64,
     limit: Limit,
     next_read: usize,
@@ -89,10 +89,10 @@ impl Reader {
         Self::new(input, Limit::Unknown, Progress::Stream(read))
     }
 
-    /// A reader of what is packed in the rest of a stream. What is read goes on to be counted as it was packed.
+    /// A reader of the unpacked rest of a stream. The progress still counts the packed bytes.
     ///
     /// # Errors
-    /// There is no memory for a decoder.
+    /// The memory for a decoder cannot be allocated.
     pub(super) fn unwrapped(self, wrapper: Compression) -> Result<Self, ArchiveError> {
         let name: Arc<str> = self.name().into();
         let failed = |source| ArchiveError::Unwrap { input: name.to_string(), wrapper, offset: 0, source };
@@ -112,14 +112,14 @@ impl Reader {
             value_at: 0,
             limit,
             next_read: SMALLEST_READ,
-            // Until the header has been read; it has no integers before their size.
+            // Until the header has been read. The header has no integers before their size.
             sizes: IntSizes { int: 4, offset: 8 },
             part: Part::Header,
             progress,
         }
     }
 
-    /// Starts over at `offset` of a file. (A stream stays where it is: it has no other place.)
+    /// Starts over at `offset` of a file. A stream keeps its only place.
     pub(super) fn seek(&mut self, offset: u64) {
         let from = self.offset();
         match &mut self.input {
@@ -147,7 +147,7 @@ impl Reader {
         self.progress = progress;
     }
 
-    /// From here on, errors say that they are in `part`.
+    /// Sets the part of the archive that errors name from here on.
     pub(super) fn enter(&mut self, part: Part) {
         self.part = part;
     }
@@ -156,7 +156,7 @@ impl Reader {
         &mut self.part
     }
 
-    /// Bytes of an integer, after its sign.
+    /// Width of an integer in bytes, without its sign byte.
     pub(super) fn int_size(&self) -> u8 {
         self.sizes.int
     }
@@ -183,7 +183,7 @@ impl Reader {
         }
     }
 
-    /// The file that is read; `None` for a stream.
+    /// The file; `None` for a stream.
     pub(super) fn file(&self) -> Option<&Arc<ArchiveFile>> {
         match &self.input {
             Input::File(file) | Input::Wrapped { file, .. } => Some(file),
@@ -200,7 +200,7 @@ impl Reader {
         Box::new(Place { offset, file, part: self.part.clone() })
     }
 
-    /// The error for the value read last, which pg_dump does not write.
+    /// The error for an invalid value: the last one read, which pg_dump would not write.
     pub(super) fn malformed(
         &self,
         what: &'static str,
@@ -223,12 +223,13 @@ impl Reader {
         }
     }
 
-    /// Tells the progress how far this reader has come.
+    /// Reports to the progress how far this reader has come.
     pub(super) fn report(&self) {
         self.progress.reached(self.offset());
     }
 
-    /// Up to `length` bytes from the start of the archive, without consuming them; fewer only where it ends.
+    /// Returns up to `length` bytes from the start of the archive, without consuming them. Returns fewer only if the
+    /// archive is shorter.
     pub(super) fn peek(&mut self, length: usize) -> Result<&[u8], ArchiveError> {
         while self.end - self.start < length {
             if self.read_more(length)? == 0 {
@@ -243,7 +244,7 @@ impl Reader {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// The next bytes, none only at the end of the input.
+    /// The next bytes. Empty only at the end of the input.
     pub(super) fn fill(&mut self) -> Result<&[u8], ArchiveError> {
         if self.start == self.end {
             self.report();
@@ -281,7 +282,7 @@ impl Reader {
             };
             match result {
                 Ok(read) => {
-                    // A `Read` that claims more than it was given room for is not believed.
+                    // Do not trust a `Read` that returns more than it was given room for.
                     let read = read.min(length);
                     self.end += read;
                     self.position += to_u64(read);
@@ -293,7 +294,7 @@ impl Reader {
         }
     }
 
-    /// Whether what is read was compressed as a whole.
+    /// Whether the input was compressed as a whole.
     fn is_unpacked(&self) -> bool {
         match &self.input {
             Input::File(_) => false,
@@ -309,7 +310,7 @@ impl Reader {
             Input::Wrapped { file, .. } => file.wrapper,
             Input::Stream { wrapper, .. } => *wrapper,
         };
-        // An error of the stream below comes through the decoder as it was.
+        // The decoder passes on an error of the stream below it: return that one.
         match source.downcast::<ArchiveError>() {
             Ok(error) => error,
             Err(source) if wrapper == Compression::None => ArchiveError::Read { input, offset, source },
@@ -317,7 +318,7 @@ impl Reader {
         }
     }
 
-    /// Fails where fewer than `length` bytes are left, if that is known.
+    /// Fails if fewer than `length` bytes are left, where that is known.
     pub(super) fn require(&self, length: u64, reading: &'static str) -> Result<(), ArchiveError> {
         match self.limit.offset() {
             Some(limit) if length > limit.saturating_sub(self.offset()) => Err(self.ended(reading)),
@@ -325,7 +326,7 @@ impl Reader {
         }
     }
 
-    /// Passes over `length` bytes; in a file, without reading them where they are many.
+    /// Passes over `length` bytes. In a file, many bytes are not read but jumped over.
     pub(super) fn skip(&mut self, length: u64, reading: &'static str) -> Result<(), ArchiveError> {
         self.require(length, reading)?;
         let mut left = length;
@@ -348,7 +349,7 @@ impl Reader {
     }
 }
 
-/// A length in memory as one in the archive.
+/// Converts a length in memory to a length in the archive.
 pub(super) fn to_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! What the archive says of the session that its SQL is for: `ENCODING`, `STDSTRINGS` and `SEARCHPATH` entries.
+//! The session settings that the archive's SQL needs: `ENCODING`, `STDSTRINGS` and `SEARCHPATH` entries.
 
 use super::{
     entry::{Entry, EntryKind},
@@ -7,8 +7,8 @@ use super::{
     text::ArchiveText,
 };
 
-/// The settings of the archive's session. Without a `STDSTRINGS` entry, which pg_dump 8.1 and older did not
-/// write, backslashes are escapes.
+/// The settings of the archive's session. pg_dump 8.1 and older wrote no `STDSTRINGS` entry; backslashes are escapes
+/// then.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SessionSettings {
     pub(super) encoding: Option<String>,
@@ -17,7 +17,7 @@ pub(super) struct SessionSettings {
 }
 
 impl SessionSettings {
-    /// Takes note of `entry`, if it is one of the three.
+    /// Records `entry`, if it is one of the three.
     pub(super) fn note(&mut self, entry: &Entry) -> Result<(), Unexpected> {
         match entry.kind {
             EntryKind::Encoding => {
@@ -39,14 +39,14 @@ impl SessionSettings {
     }
 }
 
-/// The value in `SET client_encoding = 'UTF8';`: what stands between the first two quotes, as for pg_restore.
+/// The value in `SET client_encoding = 'UTF8';`. Like pg_restore, this returns the text between the first two quotes.
 fn quoted(entry: &Entry) -> Option<&str> {
     let mut parts = entry.sql()?.to_str().ok()?.split('\'');
     let value = parts.nth(1).filter(|value| !value.is_empty())?;
     parts.next().map(|_| value)
 }
 
-/// A definition that sets nothing.
+/// A definition that does not have the expected setting.
 #[derive(Debug)]
 pub(super) struct Unexpected {
     got: String,

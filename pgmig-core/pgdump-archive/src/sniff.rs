@@ -1,25 +1,25 @@
-//! Recognises the format of an archive by its first bytes, and what is given as an archive and is none: what backups
-//! turn into on their way, by mistake.
+//! Recognises the format of an archive by its first bytes. It also recognises inputs that are no archives: typical
+//! results of mistakes when a backup is made or copied.
 
 use super::foreign::Foreign;
 use super::format::Format;
 use super::header::MAGIC;
 use memchr::{memchr_iter, memmem};
 
-/// How much of the input's start is looked at.
+/// How many bytes from the start of the input are examined.
 pub(super) const SNIFF_LENGTH: usize = 64 * 1024;
-/// Line feeds that must all follow a carriage return before they prove anything.
+/// A text-mode transfer is reported only if at least this many line feeds all follow a carriage return.
 const ENOUGH_LINE_FEEDS: usize = 4;
-/// Place of "ustar" in a tar member's header.
+/// Offset of "ustar" in a tar member's header.
 const USTAR_AT: usize = 257;
 /// How some editors begin a file in UTF-8.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The first words of pg_dump's scripts.
 pub(super) const SCRIPT_TITLE: &[u8] = b"-- PostgreSQL database dump";
 
-/// The format of an input that starts with `head`; or what it is instead.
+/// The format of an input that starts with `head`. The error says what the input is instead.
 pub(super) fn recognise(head: &[u8]) -> Result<Format, Foreign> {
-    // A file that is cut within the magic is a truncated archive, not something else.
+    // A file that ends within the magic is a truncated archive.
     if head.starts_with(MAGIC) || (!head.is_empty() && MAGIC.starts_with(head)) {
         return Ok(Format::Custom);
     }
@@ -46,13 +46,13 @@ pub(super) fn recognise(head: &[u8]) -> Result<Format, Foreign> {
     }
 }
 
-/// A script, or something that has one or an archive in it.
+/// A script, or an input that has a script or an archive further on.
 fn script(head: &[u8]) -> Result<Format, Foreign> {
     let start = head.get(..head.len().min(4096)).unwrap_or_default();
     if memmem::find(start, b"-- PostgreSQL database cluster dump").is_some() {
         return Err(Foreign::ClusterScript);
     }
-    // Before the magic: a script may well hold the letters PGDMP in a row.
+    // Before the magic, because a script may contain the letters PGDMP.
     if let Some(title) = memmem::find(start, SCRIPT_TITLE) {
         let before = start.get(..title).unwrap_or_default();
         let is_of_script = |line: &[u8]| {
@@ -68,7 +68,7 @@ fn script(head: &[u8]) -> Result<Format, Foreign> {
     }
     match memmem::find(head, MAGIC) {
         Some(bytes) if is_text(head.get(..bytes).unwrap_or_default()) => Err(Foreign::TextBefore(bytes)),
-        // Of a compressed file whose first byte was damaged, say: lz4 leaves the magic readable.
+        // For example, a compressed file with a damaged first byte: lz4 leaves the magic readable.
         Some(_) => Err(Foreign::Damaged),
         None if has_settings_of_pg_dump(start) => Err(Foreign::ScriptWithoutComments),
         None => Err(Foreign::Unknown),
@@ -83,12 +83,12 @@ fn has_settings_of_pg_dump(start: &[u8]) -> bool {
         && memmem::find(start, b"\nSET standard_conforming_strings = ").is_some()
 }
 
-/// Whether these are messages: text, and the escapes that a terminal takes.
+/// Whether these bytes are messages: text and the escapes of a terminal.
 fn is_text(bytes: &[u8]) -> bool {
     let is_control = |byte: &u8| {
         byte.is_ascii_control() && !byte.is_ascii_whitespace() && !b"\x07\x08\x0b\x1b".contains(byte)
     };
-    // In whatever encoding the terminal had.
+    // In any encoding that the terminal may have used.
     !bytes.iter().any(is_control)
 }
 
@@ -102,9 +102,9 @@ fn unpacker(head: &[u8]) -> Option<&'static str> {
     MAGICS.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, tool)| *tool)
 }
 
-/// Whether every line feed in `head` follows a carriage return. In a sound archive the SQL of the TOC has bare
-/// line feeds, so this tells a text-mode transfer; it counts only once reading has failed, because an archive
-/// may hold nothing but functions written on Windows.
+/// Whether every line feed in `head` follows a carriage return. In an intact archive the SQL of the TOC has bare line
+/// feeds, so this indicates a text-mode transfer. It counts only once reading has failed, because an archive may
+/// consist of functions written on Windows.
 pub(super) fn line_feeds_mangled(head: &[u8]) -> bool {
     let mut count = 0;
     for at in memchr_iter(b'\n', head) {

@@ -1,4 +1,4 @@
-//! What comes after the last data block.
+//! The data after the last data block.
 
 use super::{
     entry::{DataState, DumpId},
@@ -9,27 +9,27 @@ use super::{
     toc::Toc,
 };
 
-/// Most of an unknown tail that is read from a stream, so that its writer can end. Beyond this, the writer is
-/// left to find out that nobody reads.
+/// The most that is read of unknown data after the end of a stream, so that their writer can finish. Beyond this,
+/// reading stops, and the writer gets an error.
 const MAX_UNKNOWN_TAIL: u64 = 64 * 1024 * 1024;
 
-/// What comes after the last data block.
+/// The kind of data after the last data block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Tail {
     /// Nothing.
     Nothing,
-    /// The TOC once more, with offsets: `pg_dump -Fc > file` of PostgreSQL 16 and later leaves it there.
+    /// The TOC again, with offsets. `pg_dump -Fc > file` of PostgreSQL 16 and later leaves it there.
     SecondToc,
-    /// Bytes that are no part of an archive: something was appended to the file, or its end was damaged. All
-    /// the blocks that the TOC announces are there.
+    /// Bytes that are not part of an archive: somebody appended them to the file, or its end was damaged. All blocks
+    /// that the TOC announces are there.
     Unknown,
 }
 
-/// Reads what comes after the last block, to the end of the input. `found` are the blocks and their places.
+/// Reads the data after the last block, to the end of the input. `found` holds the blocks and their places.
 ///
 /// # Errors
-/// Where there is no block at all, nothing may follow the TOC but a second one: the TOC may have been longer
+/// If there is no block at all, only a second TOC may follow the first. Anything else suggests that the TOC is longer
 /// than its count says.
 pub(super) fn read_tail(
     reader: &mut Reader,
@@ -60,7 +60,7 @@ pub(super) fn read_tail(
     Ok(Tail::Unknown)
 }
 
-/// Reads what comes after the zeros that end a tar file, to the end of the input.
+/// Reads to the end of the input, after the zeros that end a tar file.
 pub(super) fn drain_zeros(reader: &mut Reader) -> Result<Tail, ArchiveError> {
     let most = reader.offset().saturating_add(MAX_UNKNOWN_TAIL);
     let mut tail = Tail::Nothing;

@@ -2,11 +2,11 @@
 
 use std::{fmt, str::Utf8Error, sync::Arc};
 
-/// A text of the archive: bytes in the archive's encoding (the `ENCODING` entry names it), which need not be
-/// UTF-8. Never holds a NUL byte.
+/// A text of the archive: bytes in the archive's encoding (the `ENCODING` entry names it). They need not be UTF-8,
+/// and never contain a NUL byte.
 ///
-/// `Display` is for people: what is not UTF-8 is replaced, and control characters are escaped, so that a name
-/// cannot move a terminal's cursor or forge a line of a log.
+/// `Display` is for people. Invalid UTF-8 is replaced and control characters are escaped, so that a name cannot move
+/// a terminal's cursor or forge a line of a log.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ArchiveText(Arc<[u8]>);
 
@@ -20,7 +20,7 @@ impl ArchiveText {
         &self.0
     }
 
-    /// The text, where its bytes are UTF-8.
+    /// The text, if its bytes are UTF-8.
     ///
     /// # Errors
     /// The bytes are not UTF-8: transcode the archive first.
@@ -28,7 +28,7 @@ impl ArchiveText {
         std::str::from_utf8(&self.0)
     }
 
-    /// True for "", which pg_dump 11 and older write where newer ones write NULL.
+    /// True for "". pg_dump 11 and older write "" where newer ones write NULL.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

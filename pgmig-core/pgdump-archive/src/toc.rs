@@ -14,27 +14,27 @@ use std::collections::HashMap;
 
 /// PostgreSQL cannot make a text of 1 GiB, so no statement in a TOC is longer.
 const MAX_TEXT: u64 = 0x3fff_ffff;
-/// pg_dump's own are some 15 bytes; file systems take 255.
+/// pg_dump's own names have about 15 bytes; file systems accept 255.
 const MAX_FILE_NAME: u64 = 255;
 /// Numbers are written in decimal, flags as "true" or "false".
 const MAX_NUMBER: u64 = 32;
-/// Entries before memory is reserved only as they come: the count is the archive's word.
+/// Memory is reserved for at most this many entries in advance. The count comes from the archive and may be wrong.
 const FIRST_ENTRIES: usize = 4096;
 
-/// The entries of an archive, in its order, and where to find each.
+/// The entries of an archive in its order, with an index.
 #[derive(Debug, Default)]
 pub(super) struct Toc {
     pub(super) entries: Vec<Entry>,
     pub(super) session: SessionSettings,
     by_id: HashMap<DumpId, usize>,
-    /// Names of the data's files, by entry, in formats that have a file for each.
+    /// Names of the data files by entry, in formats with a file for each.
     files: HashMap<DumpId, ArchiveText>,
     /// How many entries own a data block.
     blocks: usize,
 }
 
 impl Toc {
-    /// Reads a table of contents, from its count of entries on.
+    /// Reads a table of contents. The reader is at its count of entries.
     pub(super) fn read(
         reader: &mut Reader,
         format: Format,
@@ -73,7 +73,7 @@ impl Toc {
         Ok(toc)
     }
 
-    /// Appends an entry, whose dump ID is new.
+    /// Appends an entry. Its dump ID must be new.
     pub(super) fn push(&mut self, mut entry: Entry) {
         if let Some(last) = self.entries.last() {
             entry.share_texts(last);
@@ -83,8 +83,9 @@ impl Toc {
         self.entries.push(entry);
     }
 
-    /// The table of contents ends here, and so must its file. More entries than its count says would be lost.
-    /// `end` is the byte after the file's last, where that is known. In a stream more may have been read already.
+    /// Checks that the file ends where the table of contents ends: otherwise entries beyond its count would be lost.
+    /// `end` is the byte after the file's last, where that is known. In a stream more bytes may have been read
+    /// already.
     pub(super) fn expect_end(&self, reader: &mut Reader, end: Option<u64>) -> Result<(), ArchiveError> {
         let is_end = match end {
             Some(end) => reader.offset() == end,
@@ -97,14 +98,14 @@ impl Toc {
         Err(reader.malformed(what, "something else", "the end of the file"))
     }
 
-    /// Name of the file that holds an entry's data, in formats that have one for each.
+    /// Name of the file with an entry's data, in formats with a file for each.
     pub(super) fn file(&self, id: DumpId) -> Option<&ArchiveText> {
         self.files.get(&id)
     }
 
-    /// In archives that do not say sections, the kind alone misleads for kinds that are younger than the rule
-    /// (policies, say). pg_restore goes by the TOC's order there, and so what comes behind the data, or behind
-    /// the first post-data entry where there are no data, is post-data.
+    /// Corrects the sections in archives that do not record them. There the kind alone is misleading for kinds that
+    /// are younger than pg_restore's rule (policies, for example). pg_restore goes by the TOC's order. So entries
+    /// behind the data are post-data, and without data so are entries behind the first post-data entry.
     fn settle_sections(&mut self) {
         let behind_data = self.entries.iter().rposition(|entry| entry.section == Section::Data);
         let first_post_data = || self.entries.iter().position(|entry| entry.section == Section::PostData);
@@ -116,7 +117,7 @@ impl Toc {
         }
     }
 
-    /// How many data blocks the archive has.
+    /// The number of data blocks in the archive.
     pub(super) fn blocks(&self) -> usize {
         self.blocks
     }
@@ -130,19 +131,19 @@ impl Toc {
         self.by_id.get(&id).and_then(|&index| self.entries.get(index))
     }
 
-    /// Whether `other` lists the same entries; their data's offsets may differ.
+    /// Whether `other` lists the same entries. The offsets of their data may differ.
     pub(super) fn same_entries(&self, other: &Self) -> bool {
         let ids = |toc: &Self| toc.entries.iter().map(|entry| entry.dump_id).collect::<Vec<_>>();
         ids(self) == ids(other)
     }
 }
 
-/// pg_dump writes an ENCODING entry at least, and counts entries with a C int.
+/// pg_dump writes at least an ENCODING entry, and counts entries with a C int.
 fn read_count(reader: &mut Reader) -> Result<u64, ArchiveError> {
     reader.int_within("the number of entries", 1, i64::from(i32::MAX))
 }
 
-/// Reads an entry, without what the format adds to it.
+/// Reads an entry, without the fields that only some formats have.
 fn read_entry(reader: &mut Reader, version: ArchiveVersion) -> Result<Entry, ArchiveError> {
     let dump_id = read_dump_id(reader)?;
     let had_dumper = reader.int_within::<u8>("the data flag", 0, 1)? == 1;
@@ -278,7 +279,7 @@ fn read_data_state(reader: &mut Reader, had_dumper: bool) -> Result<DataState, A
             ));
         }
     };
-    // pg_dump sets both from the same condition. To believe either of the two would lose rows silently.
+    // pg_dump sets both from the same condition. Trusting only one of them could silently lose rows.
     match (had_dumper, state) {
         (true, DataState::NoData) => {
             Err(reader.malformed("the data offset's flag", "3 (no data)", "1 or 2, as the entry has data"))
@@ -292,7 +293,7 @@ fn read_data_state(reader: &mut Reader, had_dumper: bool) -> Result<DataState, A
 
 fn decimal(text: &ArchiveText) -> Option<u32> {
     let digits = text.to_str().ok()?;
-    // `parse` would take a sign.
+    // `parse` would accept a sign.
     if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 

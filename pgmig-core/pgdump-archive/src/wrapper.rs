@@ -1,21 +1,22 @@
-//! Files that were compressed as a whole, on top of what pg_dump did: `store.dump.gz`, `store.sql.zst`.
+//! Files that were compressed as a whole, in addition to pg_dump's own compression: `store.dump.gz`, `store.sql.zst`.
 //!
-//! Unlike an item of an archive, such a file may hold several streams one after the other, as `gzip`, `pigz`,
-//! `pzstd` and `cat a.gz b.gz` write them.
+//! Unlike an item of an archive, such a file may hold several streams one after the other. `gzip`, `pigz`, `pzstd`
+//! and `cat a.gz b.gz` write such files.
 
 use super::compression::Compression;
 use super::lz4_frame::{self, Lz4Frame};
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
-/// How much of a file is read at a time.
+/// How many bytes of a file are read at a time.
 const READ_BYTES: usize = 128 * 1024;
 
-/// What lz4 and zstd take for no data, whatever is in it: a frame that begins with one of 16 numbers (RFC 8878, section
-/// 3.1.2), of which these are the bytes after the first. `pzstd` writes such frames.
+/// The magic number of skippable frames, without its first byte. The decoders of lz4 and zstd skip these frames (RFC
+/// 8878, section 3.1.2); `pzstd` writes them.
 const SKIPPABLE: &[u8] = b"\x2a\x4d\x18";
 
-/// How a file that begins with `head` is compressed; `None` if it is not, or in a way that is not unpacked.
+/// How a file that begins with `head` is compressed. `None` if it is not compressed, or with a method that is not
+/// supported.
 pub(super) fn recognise(head: &[u8]) -> Option<Compression> {
     const MAGICS: [(&[u8], Compression); 3] = [
         (b"\x1f\x8b", Compression::Gzip),
@@ -25,26 +26,26 @@ pub(super) fn recognise(head: &[u8]) -> Option<Compression> {
     MAGICS.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, wrapper)| *wrapper)
 }
 
-/// Unpacks a whole file: the streams in it, one after the other.
+/// Unpacks all streams of a file, one after the other.
 pub(super) struct Unpacker<R: Read> {
     wrapper: Compression,
-    /// The stream that is being unpacked; `None` after the last, and after an error.
+    /// The current stream; `None` after the last, and after an error.
     stream: Option<Stream<R>>,
 }
 
-/// One stream, which leaves what comes after it.
+/// One stream. It does not consume the bytes after its end.
 enum Stream<R: Read> {
-    /// Nothing to unpack.
+    /// Bytes that are not compressed.
     Stored(BufReader<R>),
     Gzip(Box<GzDecoder<BufReader<R>>>),
     Lz4(Box<Lz4Frame<BufReader<R>>>),
-    /// Takes windows of up to 128 MiB, zstd's own default limit.
+    /// Accepts windows of up to 128 MiB, zstd's own default limit.
     Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<R>>>),
 }
 
 impl<R: Read> Unpacker<R> {
     /// # Errors
-    /// There is no memory for a decoder.
+    /// The memory for a decoder cannot be allocated.
     pub(super) fn new(input: R, wrapper: Compression) -> io::Result<Self> {
         let input = BufReader::with_capacity(READ_BYTES, input);
         Ok(Self { wrapper, stream: Some(Stream::new(input, wrapper)?) })
@@ -59,7 +60,7 @@ impl<R: Read> Unpacker<R> {
         if rest.is_empty() {
             return Ok(());
         }
-        // A few bytes of a magic number may be all that has come through a pipe so far: these the decoder judges.
+        // A pipe may so far have delivered only a part of the magic number. The decoder judges such a part.
         if rest.len() >= 4 && recognise(rest) != Some(self.wrapper) {
             return Err(io::Error::new(
                 ErrorKind::InvalidData,
@@ -86,13 +87,13 @@ impl<R: Read> Read for Unpacker<R> {
     }
 }
 
-/// Whether a frame begins here that is to be passed over.
+/// Whether a skippable frame begins here.
 fn is_skippable(head: &[u8]) -> bool {
     head.first().is_some_and(|first| first & 0xf0 == 0x50)
         && head.get(1..).is_some_and(|rest| rest.starts_with(SKIPPABLE))
 }
 
-/// Passes over such a frame: its magic number, four bytes that say how many follow, and these.
+/// Skips such a frame: its magic number, four bytes with the length, and that many bytes.
 fn skip_frame(input: &mut impl BufRead) -> io::Result<()> {
     let mut head = [0; 8];
     input.read_exact(&mut head)?;
@@ -126,7 +127,7 @@ impl<R: Read> Stream<R> {
         }
     }
 
-    /// What comes after the stream, which has been read to its end.
+    /// The input after the stream, which has been read to its end.
     fn finish(self) -> io::Result<BufReader<R>> {
         match self {
             Self::Stored(input) => Ok(input),

@@ -1,9 +1,9 @@
-//! How much memory a zstd frame asks for, by its header (RFC 8878, section 3.1.1.1).
+//! The memory that a zstd frame requires, from its header (RFC 8878, section 3.1.1.1).
 
 const MAGIC: &[u8] = b"\x28\xb5\x2f\xfd";
 
-/// The window in bytes that the frame declares whose first bytes these are; `None` where they are no frame's, or too
-/// few to tell.
+/// The window in bytes that a frame beginning with `head` declares. `None` if `head` is not the beginning of a frame,
+/// or is too short.
 pub(super) fn declared(head: &[u8]) -> Option<u64> {
     let (descriptor, rest) = head.strip_prefix(MAGIC)?.split_first()?;
     let is_single_segment = descriptor & 0x20 != 0;
@@ -12,7 +12,7 @@ pub(super) fn declared(head: &[u8]) -> Option<u64> {
         let base = 1_u64 << (10 + u32::from(byte >> 3));
         return Some(base + base / 8 * u64::from(byte & 7));
     }
-    // The window is as large as the contents.
+    // Without a window descriptor the window is as large as the contents.
     let dictionary_id = match descriptor & 3 {
         3 => 4,
         length => usize::from(length),

@@ -60,7 +60,7 @@ pub enum Event<'a> {
     MigrationBegan {
         /// Its version.
         version: i64,
-        /// What it does, from its file's name.
+        /// The migration's description, from its file's name.
         description: &'a str,
         /// Its number among the migrations that are applied, from 1.
         number: usize,
@@ -71,7 +71,7 @@ pub enum Event<'a> {
     MigrationEnded {
         /// Its version.
         version: i64,
-        /// What it did, from its file's name.
+        /// The migration's description, from its file's name.
         description: &'a str,
         /// How long it took.
         #[serde(rename = "took_seconds", serialize_with = "seconds")]
@@ -79,7 +79,7 @@ pub enum Event<'a> {
     },
     /// pgmig waits for other sessions. Told once, when the wait begins.
     Waiting {
-        /// What for: `other sessions on the target to end`.
+        /// The condition that pgmig waits for: `other sessions on the target to end`.
         what: &'a str,
         /// How many sessions.
         sessions: usize,

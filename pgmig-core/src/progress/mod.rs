@@ -17,7 +17,7 @@ use serde::Serialize;
 pub enum Severity {
     /// Worth knowing; nothing is lost.
     Notice,
-    /// Something of the backup or of the target is not as it was; `--strict` stops on it.
+    /// Something of the backup or of the target is not as it was, or the server may be another one; `--strict` stops on it.
     Warning,
 }
 
@@ -35,6 +35,10 @@ impl Notice {
     /// A notice of a caller's own.
     pub fn new(severity: Severity, text: impl Into<String>) -> Self {
         Self { severity, text: text.into() }
+    }
+
+    pub(crate) fn warning(text: String) -> Self {
+        Self { severity: Severity::Warning, text }
     }
 }
 

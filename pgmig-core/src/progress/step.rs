@@ -12,7 +12,7 @@ pub enum Step {
     Preflight,
     /// The lock on the target's name is taken.
     Lock,
-    /// What an earlier run left behind is removed.
+    /// Leftovers of an earlier run are removed.
     CleanLeftovers,
     /// The staging database is made; it exists, its marker does not yet.
     CreateStaging,

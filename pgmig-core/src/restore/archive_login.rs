@@ -1,8 +1,9 @@
-//! Who runs code of the archive and of the target: a login with no rights but `username`'s, wherever there is one.
+//! The login that runs code of the archive and of the target. Where possible, it has no rights except those of
+//! `username`.
 //!
-//! Code of the archive runs whenever its statements do, its rows are loaded, or its tables are read: in CHECK constraints,
-//! triggers, casts, functions of indexes. It can return from `SET ROLE` to the role that logged in. So that role must have
-//! no rights that are not `username`'s.
+//! Code of the archive runs when its statements run, when its rows are loaded and when its tables are read: in CHECK
+//! constraints, triggers, casts and functions of indexes. Such code can return from `SET ROLE` to the role that
+//! logged in. So that role must have no rights except those of `username`.
 
 use crate::error::Result;
 use crate::progress::{Notice, Severity};
@@ -17,35 +18,36 @@ use crate::sql::quote_ident;
 /// The login of the sessions that run code of the archive and of the target.
 #[derive(Debug, Default)]
 pub(crate) enum ArchiveLogin {
-    /// Not chosen yet.
+    /// No login has been chosen yet.
     #[default]
     Unknown,
-    /// `su_username`'s own sessions.
+    /// The sessions use `su_username`'s own login.
     SuUsername(Why),
-    /// `username` itself, with its password.
+    /// The sessions log in as `username`, with its password.
     Username(TargetConfig),
-    /// A temporary role. A second session of `su_username`, a superuser, makes what only a superuser can make.
+    /// The sessions log in as a temporary role. A second session of `su_username`, a superuser, creates the objects
+    /// that only a superuser can create.
     Temporary {
         role: ArchiveRole,
-        /// As the role logs in.
+        /// The configuration with the role's login.
         config: TargetConfig,
     },
 }
 
-/// Why there is no other login than `su_username`'s.
+/// Why `su_username` is the only possible login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// `--trust-archive` asks for it.
+    /// The user asked for it with `--trust-archive`.
     Trusted,
-    /// `su_username` is `username`: nothing is beneath it.
+    /// `su_username` is `username`: no login has fewer rights.
     Same,
-    /// `username` is a superuser, so that no login protects from what it runs.
+    /// `username` is a superuser, so no login protects against code that runs as `username`.
     OwnerIsSuperuser,
-    /// `su_username` cannot make roles, and the password of `username` is not known.
+    /// `su_username` cannot create roles, and the password of `username` is unknown.
     NoPassword,
 }
 
-/// What a login is chosen for.
+/// The facts that decide which login is chosen.
 pub(crate) struct Choice<'a> {
     pub(crate) config: &'a TargetConfig,
     pub(crate) roles: &'a RoleFacts,
@@ -56,7 +58,7 @@ pub(crate) struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    /// For a restore.
+    /// The facts for a restore.
     pub(crate) fn new(
         config: &'a TargetConfig,
         roles: &'a RoleFacts,
@@ -85,12 +87,12 @@ impl<'a> Choice<'a> {
 }
 
 impl ArchiveLogin {
-    /// Chooses the login, and makes the temporary role where one is needed: then [`end`](Self::end) must be called, even
-    /// after an error.
+    /// Chooses the login, and creates the temporary role if one is needed. Afterwards, even after an error, call
+    /// [`end`](Self::end).
     ///
     /// # Errors
     ///
-    /// [`Refusal::ArchiveLogin`] where `pg_hba.conf` does not let the login in, or the server cannot be asked.
+    /// [`Refusal::ArchiveLogin`] if `pg_hba.conf` does not admit the login. Or the server cannot be queried.
     pub(crate) async fn choose(&mut self, control: &mut Session, choice: &Choice<'_>) -> Result<()> {
         let Choice { config, roles, application, .. } = choice;
         if let Some(why) = choice.why_su_username() {
@@ -105,7 +107,7 @@ impl ArchiveLogin {
                 jobs: choice.jobs,
             };
             let (role, login) = ArchiveRole::create(control, purpose).await?;
-            // Known already, should the login fail.
+            // Recorded before the login is tried, so that `end` removes the role if the login fails.
             *self = Self::Temporary { role, config: config.for_login(&login) };
             login
         } else {
@@ -130,7 +132,7 @@ impl ArchiveLogin {
         }
     }
 
-    /// The configuration for sessions that run code of the archive; `config` is that of `su_username`.
+    /// The configuration for sessions that run code of the archive. `config` is that of `su_username`.
     pub(crate) fn config<'a>(&'a self, config: &'a TargetConfig) -> &'a TargetConfig {
         match self {
             Self::Unknown | Self::SuUsername(_) => config,
@@ -155,7 +157,7 @@ impl ArchiveLogin {
     ///
     /// # Errors
     ///
-    /// The server refuses. The next restore of the target then removes it.
+    /// The server refuses. The next restore of the target then removes the role.
     pub(crate) async fn end(
         &mut self,
         control: &mut Session,
@@ -168,7 +170,7 @@ impl ArchiveLogin {
         }
     }
 
-    /// What the operator has to know of it.
+    /// The notice about the login that the operator needs, if any.
     pub(crate) fn notice(&self, config: &TargetConfig, is_superuser: bool) -> Option<Notice> {
         let Self::SuUsername(why) = self else { return None };
         let (login, owner) = (quote_ident(config.su_username()), quote_ident(config.username()));

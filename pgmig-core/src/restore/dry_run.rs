@@ -220,7 +220,7 @@ fn schema(known: &Known) -> PlannedSchema {
         return PlannedSchema::Target { differences: own.differences.clone() };
     }
     match (&known.upgrade, &known.profile) {
-        (Upgrade::NotWanted, _) => as_it_is("SchemaMode::Archive asks for it".to_owned()),
+        (Upgrade::NotWanted, _) => as_it_is("SchemaSource::Archive asks for it".to_owned()),
         (Upgrade::Planned { plan }, Some(profile)) => migrate(plan, profile),
         (Upgrade::Later { goal, .. }, Some(profile)) => PlannedSchema::Later { to: end(*goal, profile) },
         (Upgrade::AsItIs { obstacle }, _) => as_it_is(format!("it cannot be upgraded: {obstacle}")),

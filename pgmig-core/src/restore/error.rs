@@ -18,15 +18,15 @@ pub enum RestoreError {
     /// A row was not accepted.
     #[error("{0}")]
     Row(Box<RowError>),
-    /// What was to be written could not be.
+    /// Writing the script failed.
     #[error("cannot write the script")]
     Output(#[source] std::io::Error),
-    /// A script cannot be made of the archive.
+    /// The archive cannot be written as a script.
     #[error("no script can be made of the archive because of {entry}: {reason}")]
     Script {
         /// The entry.
         entry: String,
-        /// What is in the way.
+        /// The obstacle.
         reason: String,
     },
     /// The archive's own statement failed.
@@ -35,7 +35,7 @@ pub enum RestoreError {
         AfterSemicolon(*advice)
     )]
     Entry {
-        /// What the entry makes.
+        /// The object of the entry.
         entry: String,
         /// The entry's dump ID.
         dump_id: DumpId,
@@ -46,16 +46,16 @@ pub enum RestoreError {
         /// What helps, where the message does not say it.
         advice: Option<&'static str>,
     },
-    /// What was restored is not what the archive holds.
+    /// The restored database differs from the archive.
     #[error("the restored database does not agree with the archive:\n{}", Lines(.0))]
     Verification(Vec<String>),
     /// Constraints of the target's schema do not hold for the archive's rows.
     #[error("the archive's rows violate constraints of the target's schema:\n{}", Lines(.0))]
     Constraints(Vec<String>),
-    /// The target's schema is not what its copy was made of.
+    /// The target's schema changed after it was copied.
     #[error(
-        "the schema of the target was changed while this restore was under way, or could not be set back as it was; \
-         run it again while nobody changes the target:\n{}",
+        "the schema of the target changed during this restore, or pgmig could not set it back; run the restore again while \
+         nobody changes the target:\n{}",
         Lines(.0)
     )]
     SchemaChanged(Vec<String>),
@@ -66,81 +66,82 @@ pub enum RestoreError {
     Data {
         /// The table.
         table: String,
-        /// What is wrong.
+        /// Why the data cannot be read.
         reason: String,
     },
     /// Stopped because there were warnings.
     #[error("stopped before the target was replaced because of {} (RestoreOptions::strict); the target is untouched", count(*.0, "warning"))]
     Strict(usize),
-    /// The connection was lost while committing the swap.
+    /// The connection was lost during the commit of the swap.
     #[error(
-        "the connection was lost while the swap was being committed, and the server cannot be reached; when it \
-         can, this tells the outcome: {query} -- {swapped_oid} means that the restore is complete, anything else \
-         that the target is untouched"
+        "the connection was lost during the commit of the swap, and the server cannot be reached; once it can, this query \
+         shows the outcome: {query} -- {swapped_oid} means that the restore is complete, anything else that the target is \
+         untouched"
     )]
-    OutcomeUnknown {
-        /// The query that tells.
+    SwapOutcomeUnknown {
+        /// The query that shows the outcome.
         query: String,
         /// Its answer if the swap was committed.
         swapped_oid: u32,
     },
-    /// The connection was lost while committing a restore in place.
+    /// The connection was lost during the commit of a restore in place.
     #[error(
-        "the connection was lost while the restore was being committed, and the server cannot tell yet how that ended; when \
-         it can, this does: {query} -- \"committed\" means that the restore is complete, \"aborted\" that the target is \
+        "the connection was lost during the commit of the restore, and the server does not show its outcome yet; later this \
+         query shows it: {query} -- \"committed\" means that the restore is complete, \"aborted\" that the target is \
          untouched"
     )]
-    CommitUnknown {
-        /// The query that tells, in any database of the server.
+    InPlaceOutcomeUnknown {
+        /// The query that shows the outcome, in any database of the server.
         query: String,
     },
-    /// A statement ended the transaction that everything is restored in. Nothing of it was committed.
+    /// A statement ended the transaction that holds the whole restore. Nothing was committed.
     #[error(
-        "{0} ended the transaction in which everything is restored; nothing was committed; transaction control does not \
-         belong into a backup"
+        "{0} ended the transaction that holds the whole restore; nothing was committed; a backup must not contain \
+         transaction control"
     )]
     TransactionEnded(String),
-    /// A statement committed the transaction that everything is restored in, before everything was.
+    /// A statement committed the transaction that holds the whole restore before the restore was complete.
     #[error(
-        "{culprit} committed the transaction in which everything is restored, before all of it was: {what}; restore a backup \
-         of the target"
+        "{culprit} committed the transaction that holds the whole restore before it was complete: {what}; restore a \
+         backup of the target"
     )]
     CommittedEarly {
-        /// The entry whose statement did it, as far as that is known.
+        /// The entry whose statement committed, as far as it is known.
         culprit: String,
-        /// What is known of the target now.
+        /// The known state of the target.
         what: String,
     },
-    /// What belongs to the target database itself, or to `username`, is not as it was.
+    /// The state of the target database or of `username` changed during the restore.
     #[error(
-        "{because}while the restore was under way, code in the backup, or somebody else, changed what belongs to the target \
-         database or to its owner:\n{}\nset that back; what the target holds is as it was",
+        "{because}during the restore, code in the backup or another session changed the target database's own properties, or \
+         those of its owner:\n{}\nset these back; the contents of the target are untouched",
         AllLines(changes)
     )]
     StateChanged {
-        /// The error that ended the restore before, with what follows it; or nothing.
+        /// The error that ended the restore, followed by a separator; or empty.
         because: String,
-        /// What was changed, in words without values.
+        /// The changed properties, without their values.
         changes: Vec<String>,
     },
-    /// What belongs to the target database itself, or to a role, would have been changed by the commit.
+    /// The commit would have changed the state of the target database or of a role.
     #[error(
-        "code in the backup changes what is not the backup's, and with it nothing of the restore was committed:\n{}",
+        "code in the backup changes properties of the database or of a role, which no restore may do; nothing was \
+         committed:\n{}",
         AllLines(.0)
     )]
     StateWouldChange(Vec<String>),
-    /// A statement changed something of its session that pgmig relies on.
-    #[error("{culprit} changed {what} of the session that restores it, which does not belong into a backup")]
+    /// A statement changed a property of its session that pgmig relies on.
+    #[error("{culprit} changed {what} of the session that restores it; a backup must not contain such code")]
     SessionChanged {
-        /// The entry or the table whose code did it.
+        /// The entry or the table whose code changed it.
         culprit: String,
-        /// What it changed.
+        /// The changed property.
         what: &'static str,
     },
-    /// Objects that may be the archive's are where an extension's script would find them.
+    /// An extension's script would find objects that may come from the archive.
     #[error(
-        "extension {extension} cannot be made by a superuser: schema {schema} holds objects of other roles already, which its \
-         script could take for its own"
+        "a superuser cannot create extension {extension} safely: schema {schema} already holds objects of other roles, and \
+         the extension's script could use them instead of its own"
     )]
     ExtensionSchema {
         /// The extension.
@@ -172,17 +173,17 @@ pub enum RestoreError {
 pub struct RowError {
     /// The table, as SQL.
     pub table: String,
-    /// The row's number in the archive, from 1; `None` where the server did not say.
+    /// The row's number in the archive, from 1; `None` if the server did not name it.
     pub row: Option<u64>,
-    /// The column, where the server said it.
+    /// The column, if the server named it.
     pub column: Option<String>,
     /// The server's code.
     pub sqlstate: String,
-    /// What the code means, in words.
+    /// The meaning of the code, in words.
     pub condition: String,
-    /// The violated constraint, where there is one.
+    /// The violated constraint, if any.
     pub constraint: Option<String>,
-    /// The partitions of the table and their bounds, where the row fits none.
+    /// The partitions of the table and their bounds, if the row fits none.
     pub bounds: Vec<String>,
 }
 
@@ -219,13 +220,13 @@ impl fmt::Display for RowError {
 }
 
 impl RestoreError {
-    /// What a caller should conclude.
+    /// The kind of the error, by which a caller decides what to do.
     pub fn kind(&self) -> ErrorKind {
         match self {
             RestoreError::Refused(_) => ErrorKind::Refused,
             RestoreError::Strict(_) => ErrorKind::Strict,
-            RestoreError::OutcomeUnknown { .. }
-            | RestoreError::CommitUnknown { .. }
+            RestoreError::SwapOutcomeUnknown { .. }
+            | RestoreError::InPlaceOutcomeUnknown { .. }
             | RestoreError::CommittedEarly { .. } => ErrorKind::OutcomeUnknown,
             RestoreError::Interrupted => ErrorKind::Interrupted,
             RestoreError::StateChanged { .. } => ErrorKind::Touched,

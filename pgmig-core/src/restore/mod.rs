@@ -26,7 +26,9 @@ mod swap;
 mod target_schema;
 
 pub use error::{RestoreError, RowError};
-pub use options::{Erase, Instances, RestoreOptions, SchemaMode, Strategy, StrategyMode, ToastCompression};
+pub use options::{
+    Erase, Instances, RestoreOptions, SchemaSource, Strategy, StrategyChoice, ToastCompression,
+};
 pub use plan::script::script;
 pub use preflight::probe::{Probe, probe};
 pub use prepared::{Restore, RestoreBuilder};

@@ -32,7 +32,7 @@ pub enum Instances {
 /// The schema of the restored database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum SchemaMode {
+pub enum SchemaSource {
     /// The archive's schema, upgraded if its migration history is known. Otherwise unchanged, if the target is empty
     /// or has the same schema.
     #[default]
@@ -48,7 +48,7 @@ pub enum SchemaMode {
 /// How the target is replaced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum StrategyMode {
+pub enum StrategyChoice {
     /// By a swap if possible, else in place.
     #[default]
     Auto,
@@ -81,11 +81,11 @@ pub struct RestoreOptions {
     /// Migrations to use instead of the built-in ones of the profile.
     pub migrations: Option<MigrationSet>,
     /// The schema of the restored database.
-    pub schema: SchemaMode,
+    pub schema: SchemaSource,
     /// The release for the restored store; `None` means the target's own, or the newest for an empty target.
     pub to_release: Option<Release>,
     /// How the target is replaced.
-    pub strategy: StrategyMode,
+    pub strategy: StrategyChoice,
     /// Stop before the target is replaced if there were warnings.
     pub strict: bool,
     /// Keep the target's previous database after the swap; a restore in place has none.
@@ -116,9 +116,9 @@ impl RestoreOptions {
             instances,
             erase: Erase::Refuse,
             migrations: None,
-            schema: SchemaMode::Auto,
+            schema: SchemaSource::Auto,
             to_release: None,
-            strategy: StrategyMode::Auto,
+            strategy: StrategyChoice::Auto,
             strict: false,
             keep_previous: false,
             swap_wait: Duration::from_secs(60),

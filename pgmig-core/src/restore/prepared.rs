@@ -114,7 +114,7 @@ impl Restore {
     }
 
     /// Restores. If this returns an error, the target is untouched and the staging database is gone. Exceptions:
-    /// [`RestoreError::OutcomeUnknown`] and [`RestoreError::CommitUnknown`].
+    /// [`RestoreError::SwapOutcomeUnknown`] and [`RestoreError::InPlaceOutcomeUnknown`].
     ///
     /// # Errors
     ///
@@ -324,7 +324,7 @@ async fn end_anew(
     }
 }
 
-/// What is said of a temporary role that could not be removed.
+/// The notice about a temporary role that could not be removed.
 pub(crate) fn left_behind(name: &str, error: &dyn std::fmt::Display) -> Notice {
     let text = format!(
         "the temporary role {name} is left behind ({error}); the next restore of the target removes it"

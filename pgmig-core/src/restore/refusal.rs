@@ -20,7 +20,7 @@ pub enum Refusal {
     WouldErase {
         /// The target.
         database: String,
-        /// What it holds, in words.
+        /// Its contents, in words.
         contents: String,
     },
     /// The mapping contradicts itself or the backup.
@@ -73,7 +73,7 @@ pub enum Refusal {
     Locked {
         /// The target.
         database: String,
-        /// Who holds the lock.
+        /// The holder of the lock.
         holder: LockHolder,
     },
     /// Sessions stayed connected to the target.
@@ -88,7 +88,7 @@ pub enum Refusal {
     InUse {
         /// The target.
         database: String,
-        /// Who is connected.
+        /// The other sessions.
         sessions: Vec<OtherSession>,
         /// How long was waited.
         waited: Duration,
@@ -116,10 +116,10 @@ pub enum Refusal {
         Lines(.0)
     )]
     TransactionControl(Vec<String>),
-    /// What is asked for takes a swap.
+    /// An option requires a swap.
     #[error(
-        "{0} cannot be used with StrategyMode::InPlace, as it takes a second database; leave it out, or use a \
-         su_username that may create databases, and StrategyMode::Auto"
+        "{0} cannot be used with StrategyChoice::InPlace, as it takes a second database; leave it out, or use a \
+         su_username that may create databases, and StrategyChoice::Auto"
     )]
     NotInPlace(&'static str),
     /// Entries that only a superuser can create, and `su_username` is none.
@@ -166,7 +166,7 @@ pub enum Refusal {
         match (is_swap, entries.iter().any(|entry| entry.starts_with("EXTENSION "))) {
             (true, true) => "for an extension that you trust, use RestoreOptions::allow_extensions NAME; ",
             (true, false) => "",
-            (false, _) => "let a superuser make them in the target beforehand, and they stay as they are; or use StrategyMode::Swap, \
+            (false, _) => "let a superuser make them in the target beforehand, and they stay as they are; or use StrategyChoice::Swap, \
                            in which a superuser makes harmless extensions; or, ",
         }
     )]
@@ -185,7 +185,7 @@ pub enum Refusal {
     CannotClear {
         /// `username`, as SQL.
         owner: String,
-        /// What is in the way, whose it is, and what it depends on.
+        /// The obstacles, their owners, and the objects that they depend on.
         obstacles: Vec<String>,
     },
     /// The server's lock table has no room for a restore in one transaction.
@@ -199,9 +199,9 @@ pub enum Refusal {
         needed: u64,
         /// How many there are, without those in use.
         free: u64,
-        /// What `max_locks_per_transaction` is.
+        /// The present value of `max_locks_per_transaction`.
         current: u64,
-        /// What it has to be.
+        /// The necessary value.
         setting: u64,
     },
     /// The target was empty when the restore began, and is no longer.
@@ -212,7 +212,7 @@ pub enum Refusal {
     Filled {
         /// The target.
         database: String,
-        /// What it holds, in words.
+        /// Its contents, in words.
         contents: String,
     },
     /// The target was replaced while this restore was being prepared.
@@ -251,7 +251,7 @@ pub enum Refusal {
     /// The target is not one into whose own schema rows can be loaded.
     #[error("rows cannot be loaded into the target's own schema:\n{}", Lines(.0))]
     TargetObstacles(
-        /// What stands in the way, and what to do about it.
+        /// The obstacles, each with its remedy.
         Vec<String>,
     ),
     /// Rows of the archive have no place in the target's own schema.
@@ -274,11 +274,11 @@ pub enum Refusal {
         Vec<String>,
     ),
     /// The schema cannot be upgraded, and an upgrade was asked for.
-    #[error("there is no way to upgrade the backup's schema, which SchemaMode::Migrate asks for: {why}")]
+    #[error("there is no way to upgrade the backup's schema, which SchemaSource::Migrate asks for: {why}")]
     NotMigrated {
         /// Why not.
         why: String,
-        /// What would make it possible.
+        /// The change that would make it possible.
         remedy: Remedy,
     },
     /// The archive's schema history is unknown and the target has another schema.
@@ -289,9 +289,9 @@ pub enum Refusal {
         if *is_foreseen { "\n(constraints, indexes, functions and the rest are compared when tables and columns are the same)" } else { "" }
     )]
     UnknownHistory {
-        /// What is known of the history, in brackets; or nothing.
+        /// The known facts of the history, in brackets; or nothing.
         history: String,
-        /// What would make an upgrade possible.
+        /// The change that would make an upgrade possible.
         remedy: Remedy,
         /// How the schemas differ.
         differences: Vec<SchemaDifference>,
@@ -311,7 +311,7 @@ pub enum Refusal {
     },
 }
 
-/// What would make an upgrade of the backup's schema possible.
+/// The change that would make an upgrade of the backup's schema possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {
@@ -366,7 +366,7 @@ impl fmt::Display for Sessions<'_> {
     }
 }
 
-/// Who can end sessions that `su_username` may not end; nothing where there are none.
+/// The roles that can end the sessions that `su_username` may not end; empty if there are no such sessions.
 fn who_ends(sessions: &[OtherSession]) -> String {
     let others: BTreeSet<String> = sessions
         .iter()

@@ -9,6 +9,7 @@ use crate::restore::journal::Journal;
 use crate::restore::options::RestoreOptions;
 use crate::restore::refusal::Refusal;
 use crate::restore::report::restored::RestoreReport;
+use crate::restore::sessions::TargetSessions;
 use crate::restore::staging;
 use crate::restore::state::{State, Subject};
 use crate::server::archive_role;
@@ -39,16 +40,28 @@ pub(crate) struct Run {
     pub(crate) control: Session,
     pub(crate) maintenance: String,
     pub(crate) target: DatabaseFacts,
-    /// Who runs code of the archive and of the target.
+    /// The login that runs code of the archive and of the target.
     pub(crate) login: ArchiveLogin,
     /// Whether `su_username` is a superuser.
     pub(crate) is_superuser: bool,
-    /// What belongs to the target database and to `username`, before the restore.
+    /// The state of the target database and of `username` before the restore.
     pub(crate) state: Option<State>,
     pub(crate) journal: Journal,
 }
 
 impl Run {
+    /// The sessions on the target, as the options want them treated.
+    pub(crate) fn target_sessions(&self) -> TargetSessions {
+        TargetSessions {
+            config: self.config.clone(),
+            maintenance: self.maintenance.clone(),
+            application: self.application.clone(),
+            database: self.target.name.clone(),
+            wait: self.options.swap_wait,
+            terminate: self.options.terminate_sessions,
+        }
+    }
+
     /// Takes the lock on the target's name, and checks that the target is still the database that the preflight
     /// examined.
     pub(crate) async fn lock(&mut self) -> Result<()> {
@@ -75,7 +88,7 @@ impl Run {
         Ok(())
     }
 
-    /// What belongs to the target database and to `username`, and is not as it was before the restore.
+    /// The properties of the target database and of `username` that differ from the state before the restore.
     pub(crate) async fn changes(&mut self) -> Result<Vec<String>> {
         let Some(before) = self.state.take() else { return Ok(Vec::new()) };
         let subject = Subject {
@@ -101,9 +114,12 @@ impl Run {
 
     /// The error of a restore that failed, with what it has changed all the same.
     pub(crate) async fn with_changes(&mut self, error: crate::Error) -> crate::Error {
-        use RestoreError::{CommitUnknown, CommittedEarly, OutcomeUnknown, StateChanged};
+        use RestoreError::{CommittedEarly, InPlaceOutcomeUnknown, StateChanged, SwapOutcomeUnknown};
         if let crate::Error::Restore(
-            CommitUnknown { .. } | CommittedEarly { .. } | OutcomeUnknown { .. } | StateChanged { .. },
+            InPlaceOutcomeUnknown { .. }
+            | CommittedEarly { .. }
+            | SwapOutcomeUnknown { .. }
+            | StateChanged { .. },
         ) = &error
         {
             return error;
@@ -112,7 +128,7 @@ impl Run {
             Ok(changes) if !changes.is_empty() => {
                 RestoreError::StateChanged { because: format!("{error}; "), changes }.into()
             }
-            // What cannot be asked is not known to be changed.
+            // If the state cannot be read, nothing is known to have changed.
             _ => error,
         }
     }

@@ -5,9 +5,9 @@ use crate::progress::{Event, Notice, Severity};
 use crate::restore::journal::Journal;
 use crate::restore::options::{RestoreOptions, Strategy};
 use crate::restore::refusal::Refusal;
-use crate::server::OtherSession;
 use crate::server::catalog::{end_sessions, other_sessions};
 use crate::server::session::Session;
+use crate::server::{OtherSession, TargetConfig, TargetError};
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -55,7 +55,56 @@ impl Waiting {
 
     /// Sleeps until the next check.
     pub(crate) async fn pause(&self) {
-        tokio::time::sleep(LOOK_EVERY).await;
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The sessions on the target, for a statement that requires that no other session is connected to it.
+pub(crate) struct TargetSessions {
+    pub(crate) config: TargetConfig,
+    pub(crate) maintenance: String,
+    pub(crate) application: String,
+    /// The target database.
+    pub(crate) database: String,
+    /// How long to wait for the sessions to end.
+    pub(crate) wait: Duration,
+    /// Whether to terminate the sessions instead.
+    pub(crate) terminate: bool,
+}
+
+impl TargetSessions {
+    /// Starts the wait for the sessions to end.
+    pub(crate) fn waiting(&self) -> Waiting {
+        Waiting::up_to(self.wait)
+    }
+
+    /// Runs one attempt of the statement. If the sessions are to be terminated, a second connection does that meanwhile:
+    /// the attempt locks the database before it counts sessions, so new sessions wait outside.
+    ///
+    /// # Errors
+    ///
+    /// The second connection cannot be opened.
+    pub(crate) async fn attempt<T>(&self, attempt: impl Future<Output = T>) -> Result<T, TargetError> {
+        if !self.terminate {
+            return Ok(attempt.await);
+        }
+        let mut helper = Session::open(&self.config, &self.maintenance, &self.application).await?;
+        let outcome = tokio::select! {
+            outcome = attempt => outcome,
+            never = keep_ending(&mut helper, &self.database, &self.application) => match never {},
+        };
+        helper.close().await;
+        Ok(outcome)
+    }
+
+    /// The refusal: sessions did not leave in time.
+    pub(crate) async fn refusal(
+        &self,
+        control: &mut Session,
+        waiting: &Waiting,
+    ) -> Result<Refusal, TargetError> {
+        let sessions = other_sessions(control, &self.database, &self.application).await?;
+        Ok(waiting.refusal(&self.database, sessions))
     }
 }
 
@@ -83,7 +132,7 @@ pub(crate) fn sessions_notice(
 }
 
 /// Ends the other sessions on a database, again and again.
-pub(crate) async fn keep_ending(helper: &mut Session, database: &str, application: &str) -> Infallible {
+async fn keep_ending(helper: &mut Session, database: &str, application: &str) -> Infallible {
     loop {
         let sessions = other_sessions(helper, database, application).await;
         end_sessions(helper, sessions.unwrap_or_default().iter().map(|session| session.pid)).await;

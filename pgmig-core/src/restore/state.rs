@@ -1,5 +1,6 @@
-//! What belongs to the target database itself, and to the role `username`: no restore may change it. Code of the archive
-//! runs as `username`, which may change its database and itself, so it is read before and compared afterwards.
+//! The state of the target database and of the role `username`: properties that no restore may change. Code of the
+//! archive runs as `username`, which may alter its database and itself. So pgmig reads the state before the restore
+//! and compares it afterwards.
 
 use crate::error::Result;
 use crate::restore::error::RestoreError;
@@ -8,11 +9,11 @@ use crate::server::session::Session;
 use crate::sql::{quote_ident, quote_literal};
 use std::collections::BTreeMap;
 
-/// What is read, by what messages call it. Passwords are digests.
+/// The values of the state, by their names in messages. Passwords are stored as digests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State(BTreeMap<String, String>);
 
-/// Whose state is read.
+/// The database and the role whose state is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'a> {
     /// The OID of the target database.
@@ -22,7 +23,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) is_superuser: bool,
 }
 
-/// Catalogs that all databases share, and what of them a restore never changes.
+/// Catalogs that all databases share, and the rows in them that a restore never changes.
 const SHARED: [(&str, &str); 6] = [
     ("pg_authid", "a role: its password or another attribute"),
     ("pg_auth_members", "a role's membership in another one"),
@@ -33,13 +34,13 @@ const SHARED: [(&str, &str); 6] = [
 ];
 
 impl State {
-    /// Reads it.
+    /// Reads the state.
     ///
     /// # Errors
     ///
     /// The catalogs cannot be read.
     pub(crate) async fn read(session: &mut Session, subject: Subject<'_>) -> Result<Self, TargetError> {
-        const DOING: &str = "read what belongs to the target database and to username";
+        const DOING: &str = "read the state of the target database and of username";
         let queries = [
             attributes_of_database(subject.database),
             privileges_of_database(subject.database),
@@ -54,7 +55,7 @@ impl State {
         Ok(Self(state))
     }
 
-    /// What is not as it was, each in words that hold no values.
+    /// The names of the values that differ between `self` and `now`. The names contain no values.
     pub(crate) fn changes(&self, now: &Self) -> Vec<String> {
         let mut changes: Vec<String> = Vec::new();
         for (what, value) in &self.0 {
@@ -70,7 +71,7 @@ impl State {
     }
 }
 
-/// What the session's open transaction would change with its commit, although no restore may. `before` was read in the same
+/// Refuses if the session's open transaction would change the state with its commit. `before` was read in the same
 /// transaction. The session's search_path must be empty.
 ///
 /// # Errors
@@ -86,7 +87,7 @@ pub(crate) async fn require_unchanged(
     if changes.is_empty() { Ok(()) } else { Err(RestoreError::StateWouldChange(changes).into()) }
 }
 
-/// What of the catalogs that all databases share the session's open transaction has changed.
+/// The shared catalogs that the session's open transaction has changed.
 ///
 /// # Errors
 ///
@@ -95,7 +96,7 @@ async fn changed_in_transaction(session: &mut Session) -> Result<Vec<String>, Ta
     let sql = "SELECT c.relname FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation \
                WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.database = 0 \
                AND l.mode = 'RowExclusiveLock' ORDER BY 1";
-    let rows = session.rows(sql, "look for changes of what all databases share").await?;
+    let rows = session.rows(sql, "look for changes in shared catalogs").await?;
     let names = |catalog: &str| SHARED.iter().find(|(name, _)| *name == catalog).map(|(_, what)| *what);
     Ok(rows.iter().filter_map(|row| names(row.text(0))).map(|what| format!("{what} was changed")).collect())
 }

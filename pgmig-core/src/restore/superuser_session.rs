@@ -1,10 +1,10 @@
-//! A superuser's session on the database that is being filled. It runs statements that pgmig has written itself, and
-//! nothing else: its search_path is empty, and it reads no user's table.
+//! A superuser's session on the database that is being filled. It runs only statements that pgmig itself has written.
+//! Its search_path is empty, and it reads no table of a user.
 
 use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
 
-/// The session, which is opened when it is needed first.
+/// The session. It is opened on first use.
 pub(crate) struct SuperuserSession {
     config: TargetConfig,
     database: String,
@@ -13,13 +13,13 @@ pub(crate) struct SuperuserSession {
 }
 
 impl SuperuserSession {
-    /// Opens nothing yet.
+    /// Makes a closed session.
     pub(crate) fn new(config: &TargetConfig, database: &str, application: &str) -> Self {
         let (database, application) = (database.to_owned(), application.to_owned());
         Self { config: config.clone(), database, application, session: None }
     }
 
-    /// The session.
+    /// Returns the session. Opens it on first use.
     ///
     /// # Errors
     ///
@@ -29,7 +29,7 @@ impl SuperuserSession {
             Some(session) => session,
             None => {
                 let mut session = Session::open(&self.config, &self.database, &self.application).await?;
-                // The swap's commit makes everything durable.
+                // The commit of the swap makes everything durable.
                 session.execute("SET synchronous_commit = off", "set up the session").await?;
                 session
             }
@@ -37,7 +37,7 @@ impl SuperuserSession {
         Ok(self.session.insert(session))
     }
 
-    /// Says good-bye to the server.
+    /// Closes the session.
     pub(crate) async fn close(self) {
         if let Some(session) = self.session {
             session.close().await;

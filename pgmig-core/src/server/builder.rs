@@ -2,9 +2,12 @@
 
 use super::config::{Host, TargetConfig};
 use super::config_error::ConfigError;
+use super::handshake::ContextCell;
+use super::login::Login;
+use super::policy::{LibpqVariables, Policy};
 use super::tls::{Ca, SslMode};
+use super::trust::Proven;
 use secrecy::SecretString;
-use std::sync::Arc;
 
 const DEFAULT_PORT: u16 = 5432;
 
@@ -18,7 +21,7 @@ impl TargetConfig {
     ///     .port(5433)
     ///     .su_username("postgres")
     ///     .password("from a vault")
-    ///     .ca(Ca::File("ca.crt".into()))
+    ///     .ca(Ca::file("ca.crt"))
     ///     .build()?;
     /// assert_eq!(config.server(), "db.example:5433");
     /// assert_eq!((config.username(), config.su_username()), ("app", "postgres"));
@@ -39,6 +42,7 @@ impl TargetConfig {
             password: None,
             ssl_mode: None,
             ca: None,
+            libpq: LibpqVariables::new(),
             application_name: None,
         }
     }
@@ -56,6 +60,7 @@ pub struct TargetConfigBuilder {
     password: Option<SecretString>,
     ssl_mode: Option<SslMode>,
     ca: Option<Ca>,
+    libpq: LibpqVariables,
     application_name: Option<String>,
 }
 
@@ -90,6 +95,12 @@ impl TargetConfigBuilder {
         self
     }
 
+    /// Further demands on connections, as libpq's environment variables would make them: CRLs, channel binding.
+    pub fn libpq(mut self, variables: LibpqVariables) -> Self {
+        self.libpq = variables;
+        self
+    }
+
     /// The program's name for `pg_stat_activity`, instead of `pgmig`.
     pub fn application_name(mut self, name: impl Into<String>) -> Self {
         self.application_name = Some(name.into());
@@ -101,6 +112,7 @@ impl TargetConfigBuilder {
     /// # Errors
     ///
     /// [`ConfigError::InvalidSetting`]: no host, port 0, or a name that is empty or has a zero byte.
+    /// [`ConfigError::CannotHonour`]: a TLS mode that would verify nothing, or a demand that pgmig cannot meet.
     pub fn build(self) -> Result<TargetConfig, ConfigError> {
         let host = Host::parse(&self.host)
             .ok_or_else(|| invalid("host", "a host name, an IP address or a socket directory"))?;
@@ -116,20 +128,22 @@ impl TargetConfigBuilder {
                 return Err(invalid(setting, "a name without a zero byte"));
             }
         }
+        let ssl_mode = SslMode::effective(self.ssl_mode, &host, self.ca.as_ref())?;
         Ok(TargetConfig {
+            policy: Policy::new(&self.libpq, &host, ssl_mode, self.ca.as_ref())?,
             port: self.port,
             database: self.database,
             username: self.username,
-            su_username,
-            password: self.password,
+            login: Login::new(su_username, self.password),
             own_password: None,
             holds_password: false,
             warnings: Vec::new(),
-            ssl_mode: SslMode::effective(self.ssl_mode, &host, self.ca.as_ref()),
+            ssl_mode,
             ca: self.ca,
             host,
             application_name: self.application_name,
-            certificate: Arc::default(),
+            tls_context: ContextCell::default(),
+            proven: Proven::default(),
         })
     }
 }
@@ -147,13 +161,13 @@ mod tests {
     #[test]
     fn a_builder_makes_what_the_file_makes() {
         let yaml = "host: db\nport: 5433\ndatabase: store\nusername: app\nsu_username: dba\nsu_password: S3cret\n\
-                    sslmode: require\nsslrootcert: system\n";
+                    sslmode: verify-full\nsslrootcert: system\n";
         let file = TargetConfig::from_yaml(yaml, "p.yaml".as_ref(), &TargetEnvironment::default()).unwrap();
         let built = TargetConfig::builder("db", "store", "app")
             .port(5433)
             .su_username("dba")
             .password("S3cret")
-            .ssl_mode(SslMode::Require)
+            .ssl_mode(SslMode::VerifyFull)
             .ca(Ca::System)
             .build()
             .unwrap();

@@ -1,11 +1,11 @@
-//! What the catalogs say of the cluster, of the target and of the roles in it.
+//! Facts from the catalogs about the cluster, the target and its roles.
 
 use crate::server::TargetError;
 use crate::server::session::{Session, TextRow};
 use crate::sql::quote_literal;
 use serde::Serialize;
 
-/// The server, as it tells of itself.
+/// The server's version and address, as the server reports them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ServerFacts {
     /// Its version, as `SHOW server_version` says it.
@@ -44,7 +44,7 @@ pub(crate) struct DatabaseFacts {
     pub(crate) bytes: u64,
 }
 
-/// What `su_username` and `username` may do.
+/// The rights of `su_username` and `username`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct RoleFacts {
     /// `su_username`, as the server knows it.
@@ -85,7 +85,7 @@ impl std::fmt::Display for OtherSession {
     }
 }
 
-/// Reads what the server tells of itself.
+/// Reads the server's own information.
 pub(crate) async fn server_facts(control: &mut Session) -> Result<ServerFacts, TargetError> {
     let version = control.value("SHOW server_version", "read the server's version").await?;
     let sql = "SELECT version || ' ' || cipher FROM pg_catalog.pg_stat_ssl \
@@ -252,7 +252,7 @@ fn prepared_transactions(database: &str) -> String {
     )
 }
 
-/// Whether `su_username`, who has logged in, is a superuser.
+/// Whether `su_username`, the login role, is a superuser.
 pub(crate) async fn is_superuser(session: &mut Session) -> Result<bool, TargetError> {
     let sql = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user";
     session.holds(sql, "read whether su_username is a superuser").await
@@ -267,7 +267,7 @@ pub(crate) async fn end_sessions(control: &mut Session, pids: impl IntoIterator<
     }
 }
 
-/// Cancels what a session does, if it may be; tells whether.
+/// Cancels the present statement of a session, if that is allowed. Returns whether it did.
 pub(crate) async fn cancel_statement(control: &mut Session, pid: i32) -> bool {
     let sql = format!("SELECT pg_catalog.pg_cancel_backend({pid})");
     control.holds(&sql, "cancel a statement on the target").await.unwrap_or(false)

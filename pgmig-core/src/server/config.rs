@@ -1,30 +1,16 @@
 //! `postgres.yaml`: which server and database to restore to, and as whom.
 
 use crate::config_file::{self, FileKind};
+use crate::server::config_entries::{ConfigFile, environment_password, nonempty};
 use crate::server::config_error::ConfigError;
+use crate::server::handshake::ContextCell;
 use crate::server::login::Login;
+use crate::server::policy::{LibpqVariables, Policy};
 use crate::server::tls::{Ca, SslMode};
-use crate::server::yaml::{self, Entries, Entry};
-use secrecy::{ExposeSecret, SecretString};
+use crate::server::trust::Proven;
+use secrecy::SecretString;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-
-const DEFAULT_PORT: u16 = 5432;
-const KEYS: [&str; 11] = [
-    "host",
-    "port",
-    "database",
-    "username",
-    "password",
-    "password_file",
-    "su_username",
-    "su_password",
-    "su_password_file",
-    "sslmode",
-    "sslrootcert",
-];
 
 /// Where the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +37,8 @@ impl Host {
 }
 
 /// Values of environment variables that a program hands over; the library reads none itself. Empty ones count as
-/// not set. `postgres.yaml` goes before them.
-#[derive(Clone, Default)]
+/// not set. `postgres.yaml` goes before them. `Debug` does not show the password.
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct TargetEnvironment {
     /// `PG_CA_FILE`: a CA file. Goes before `PGSSLROOTCERT`.
@@ -65,18 +51,8 @@ pub struct TargetEnvironment {
     pub pgpassword: Option<SecretString>,
     /// `PGAPPNAME`.
     pub pgappname: Option<String>,
-}
-
-impl fmt::Debug for TargetEnvironment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TargetEnvironment")
-            .field("pg_ca_file", &self.pg_ca_file)
-            .field("pgsslmode", &self.pgsslmode)
-            .field("pgsslrootcert", &self.pgsslrootcert)
-            .field("pgpassword", &self.pgpassword.as_ref().map(|_| "[redacted]"))
-            .field("pgappname", &self.pgappname)
-            .finish()
-    }
+    /// Those of [`LIBPQ_VARIABLES`](crate::server::LIBPQ_VARIABLES) that are set.
+    pub libpq: LibpqVariables,
 }
 
 /// Which server and database to restore to, and as whom. `Debug` does not show the password.
@@ -86,18 +62,21 @@ pub struct TargetConfig {
     pub(super) port: u16,
     pub(super) database: String,
     pub(super) username: String,
-    pub(super) su_username: String,
-    pub(super) password: Option<SecretString>,
+    /// That of `su_username`.
+    pub(super) login: Login,
     /// That of `username`.
     pub(super) own_password: Option<SecretString>,
     pub(super) ssl_mode: SslMode,
     pub(super) ca: Option<Ca>,
+    pub(super) policy: Policy,
     pub(super) application_name: Option<String>,
     /// Whether the file itself holds the password.
     pub(super) holds_password: bool,
     pub(super) warnings: Vec<String>,
-    /// Which certificate of the CA file verified the server last: later connections begin with it.
-    pub(super) certificate: Arc<AtomicUsize>,
+    /// Made once, so that every connection has the same CA, whatever becomes of its file.
+    pub(super) tls_context: ContextCell,
+    /// What the server proved on the first connection: it must prove as much on the others.
+    pub(super) proven: Proven,
 }
 
 impl TargetConfig {
@@ -140,7 +119,11 @@ impl TargetConfig {
         let host = Host::parse(host.text)
             .ok_or_else(|| file.invalid(host.entry, "a host name, an IP address or a socket directory"))?;
         let ca = file.ca(environment);
-        let asked = file.ssl_mode(environment)?;
+        let ssl_mode = SslMode::effective(file.ssl_mode(environment)?, &host, ca.as_ref())?;
+        let password = match file.password("su_password", "su_password_file")? {
+            Some(password) => Some(password),
+            None => environment_password(environment)?,
+        };
         let exposed = ["su_password_file", "password_file"].into_iter().filter_map(|key| {
             let path = file.beside(file.optional(key)?.text);
             config_file::exposure(&path, &format!("the file that {key} names"), "a password")
@@ -150,19 +133,17 @@ impl TargetConfig {
             port: file.port()?,
             database: file.name("database")?,
             username: file.name("username")?,
-            su_username: file.name("su_username")?,
-            password: match file.password("su_password", "su_password_file")? {
-                Some(password) => Some(password),
-                None => environment_password(environment)?,
-            },
+            login: Login::new(file.name("su_username")?, password),
             own_password: file.password("password", "password_file")?,
-            ssl_mode: SslMode::effective(asked, &host, ca.as_ref()),
+            policy: Policy::new(&environment.libpq, &host, ssl_mode, ca.as_ref())?,
+            ssl_mode,
             ca,
             host,
             application_name: nonempty(environment.pgappname.as_deref()).map(str::to_owned),
             holds_password: ["su_password", "password"].into_iter().any(|key| file.optional(key).is_some()),
             warnings,
-            certificate: Arc::default(),
+            tls_context: ContextCell::default(),
+            proven: Proven::default(),
         })
     }
 
@@ -188,7 +169,12 @@ impl TargetConfig {
 
     /// The role that pgmig connects as.
     pub fn su_username(&self) -> &str {
-        &self.su_username
+        self.login.user()
+    }
+
+    /// The login of `su_username`.
+    pub fn login(&self) -> &Login {
+        &self.login
     }
 
     /// The TLS mode that applies.
@@ -203,13 +189,16 @@ impl TargetConfig {
 
     /// The same server and database for another login.
     pub(crate) fn for_login(&self, login: &Login) -> Self {
-        Self { su_username: login.user().to_owned(), password: login.password().cloned(), ..self.clone() }
+        Self { login: login.clone(), ..self.clone() }
     }
 
-    /// The same server, which is on this machine, by TCP: nobody is between here and there, so TLS is not asked for.
+    /// The same server, which is on this machine, by TCP: nobody is between here and there, so TLS is used only where the
+    /// server or the operator requires it.
     pub(crate) fn by_tcp(&self, address: &str, port: u16) -> Self {
         let host = Host::Tcp(address.to_owned());
-        Self { host, port, ssl_mode: SslMode::Prefer, ca: None, ..self.clone() }
+        let ssl_mode = if self.policy.requires_tls() { SslMode::Require } else { SslMode::Allow };
+        let (tls_context, proven) = (ContextCell::default(), Proven::default());
+        Self { host, port, ssl_mode, ca: None, tls_context, proven, ..self.clone() }
     }
 
     /// The login of `username` itself, where the file has its password.
@@ -242,171 +231,22 @@ impl fmt::Debug for TargetConfig {
             .field("port", &self.port)
             .field("database", &self.database)
             .field("username", &self.username)
-            .field("su_username", &self.su_username)
-            .field("password", &self.password.as_ref().map(|_| "[redacted]"))
-            .field("own_password", &self.own_password.as_ref().map(|_| "[redacted]"))
+            .field("login", &self.login)
+            .field("own_password", &self.own_password)
             .field("ssl_mode", &self.ssl_mode)
             .field("ca", &self.ca)
+            .field("policy", &self.policy)
             .field("application_name", &self.application_name)
             .finish_non_exhaustive()
     }
-}
-
-/// The file's entries, every key known and none twice.
-struct ConfigFile<'a> {
-    path: &'a Path,
-    entries: Vec<Entry>,
-}
-
-/// An entry that has a value.
-struct Value<'a> {
-    entry: &'a Entry,
-    text: &'a str,
-}
-
-impl<'a> ConfigFile<'a> {
-    fn parse(text: &str, path: &'a Path) -> Result<Self, ConfigError> {
-        let refused = |line, message| ConfigError::Yaml { path: path.to_owned(), line, message };
-        let Entries(entries) =
-            yaml::parse_secret(text, &KEYS).map_err(|error| refused(error.line, error.message))?;
-        if let Some(entry) = entries.iter().find(|entry| !KEYS.contains(&entry.key.as_str())) {
-            return Err(refused(Some(entry.line), yaml::unknown_key(&entry.key, &KEYS)));
-        }
-        Ok(Self { path, entries })
-    }
-
-    fn optional(&self, key: &str) -> Option<Value<'_>> {
-        let entry = self.entries.iter().find(|entry| entry.key == key)?;
-        let text = nonempty(entry.value.as_deref())?;
-        Some(Value { entry, text })
-    }
-
-    fn required(&self, key: &'static str) -> Result<Value<'_>, ConfigError> {
-        self.optional(key).ok_or_else(|| ConfigError::MissingKey { path: self.path.to_owned(), key })
-    }
-
-    fn name(&self, key: &'static str) -> Result<String, ConfigError> {
-        let value = self.required(key)?;
-        // The protocol ends strings with a zero byte.
-        if value.text.contains('\0') {
-            return Err(self.invalid(value.entry, "a name without a zero byte"));
-        }
-        Ok(value.text.to_owned())
-    }
-
-    fn port(&self) -> Result<u16, ConfigError> {
-        let Some(value) = self.optional("port") else { return Ok(DEFAULT_PORT) };
-        match value.text.parse() {
-            Ok(port) if port > 0 => Ok(port),
-            _ => Err(self.invalid(value.entry, "a number from 1 to 65535")),
-        }
-    }
-
-    /// The password that the file holds, or names a file for; `None` where it does neither.
-    fn password(
-        &self,
-        key: &'static str,
-        file_key: &'static str,
-    ) -> Result<Option<SecretString>, ConfigError> {
-        let password = self.optional(key);
-        let Some(file) = self.optional(file_key) else {
-            let Some(value) = password else { return Ok(None) };
-            return if is_password(value.text) {
-                Ok(Some(value.text.into()))
-            } else {
-                Err(self.invalid(value.entry, PASSWORD))
-            };
-        };
-        if password.is_some() {
-            let expected = match key {
-                "password" => "only one of password and password_file",
-                _ => "only one of su_password and su_password_file",
-            };
-            return Err(self.invalid(file.entry, expected));
-        }
-        let refused = |reason| {
-            let (path, line) = (self.path.to_owned(), file.entry.line);
-            ConfigError::PasswordFile { path, key: file_key, line, reason }
-        };
-        let text = config_file::read_text(&self.beside(file.text), config_file::MAX_PASSWORD_BYTES);
-        let text = text.map_err(refused)?;
-        // Mounted secrets and `echo` end the file with a line break that is not part of the password.
-        let line =
-            text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-        if !is_password(line) {
-            return Err(refused(std::io::Error::new(
-                std::io::ErrorKind::InvalidData,
-                format!("it holds something else than {PASSWORD}"),
-            )));
-        }
-        Ok(Some(line.into()))
-    }
-
-    fn ssl_mode(&self, environment: &TargetEnvironment) -> Result<Option<SslMode>, ConfigError> {
-        if let Some(value) = self.optional("sslmode") {
-            return value.text.parse().map(Some).map_err(|expected| self.invalid(value.entry, expected));
-        }
-        nonempty(environment.pgsslmode.as_deref())
-            .map(str::parse)
-            .transpose()
-            .map_err(|expected| ConfigError::InvalidEnvironment { variable: "PGSSLMODE", expected })
-    }
-
-    fn ca(&self, environment: &TargetEnvironment) -> Option<Ca> {
-        if let Some(value) = self.optional("sslrootcert") {
-            return Some(match value.text {
-                "system" => Ca::System,
-                path => Ca::File(self.beside(path)),
-            });
-        }
-        if let Some(path) = nonempty(environment.pg_ca_file.as_deref()) {
-            return Some(Ca::File(path.into()));
-        }
-        nonempty(environment.pgsslrootcert.as_deref()).map(|path| match path {
-            "system" => Ca::System,
-            path => Ca::File(path.into()),
-        })
-    }
-
-    fn beside(&self, path: &str) -> PathBuf {
-        self.path.parent().unwrap_or(Path::new("")).join(path)
-    }
-
-    fn invalid(&self, entry: &Entry, expected: &'static str) -> ConfigError {
-        ConfigError::InvalidValue {
-            path: self.path.to_owned(),
-            key: entry.key.clone(),
-            line: entry.line,
-            expected,
-        }
-    }
-}
-
-/// The form of a password, for messages.
-const PASSWORD: &str = "a password on one line, without control characters";
-
-/// `PGPASSWORD`, where it is set.
-fn environment_password(environment: &TargetEnvironment) -> Result<Option<SecretString>, ConfigError> {
-    let given = environment.pgpassword.clone();
-    if given.as_ref().is_none_or(|given| is_password(given.expose_secret())) {
-        return Ok(given);
-    }
-    Err(ConfigError::InvalidEnvironment { variable: "PGPASSWORD", expected: PASSWORD })
-}
-
-/// SCRAM's rules for passwords (SASLprep) exclude control characters.
-fn is_password(text: &str) -> bool {
-    !text.contains(char::is_control)
-}
-
-fn nonempty(text: Option<&str>) -> Option<&str> {
-    text.filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::server::config_entries::PASSWORD;
+    use secrecy::ExposeSecret as _;
 
     const FILE: &str = "host: wa_inst-postgres-16-rw\nport: 5433\ndatabase: conversation_pprd_wa\n\
                         username: app\nsu_username: dbadmin\nsu_password: S3cret\n";
@@ -416,7 +256,7 @@ mod tests {
     }
 
     fn password(config: &TargetConfig) -> Option<&str> {
-        config.password.as_ref().map(|password| password.expose_secret())
+        config.login().password().map(|password| password.expose_secret())
     }
 
     #[test]
@@ -481,6 +321,24 @@ mod tests {
         assert_eq!(config.application_name(), None);
         let config = parse(&FILE.replace("su_password: S3cret", "sslmode: disable"));
         assert_eq!((config.ssl_mode(), password(&config)), (SslMode::Disable, Some("other")));
+    }
+
+    #[test]
+    fn a_server_that_is_known_by_its_socket_can_be_reached_by_tcp() {
+        let text = FILE.replace("wa_inst-postgres-16-rw", "/run");
+        let socket = parse(&text).unwrap();
+        assert_eq!(socket.ssl_mode(), SslMode::Disable);
+        let tcp = socket.by_tcp("127.0.0.1", 5434);
+        assert_eq!((tcp.server().as_str(), tcp.ssl_mode()), ("127.0.0.1:5434", SslMode::Allow));
+        let mut environment = TargetEnvironment::default();
+        environment.libpq.insert("PGCHANNELBINDING", "require".to_owned());
+        let bound = TargetConfig::from_yaml(&text, Path::new("p.yaml"), &environment).unwrap();
+        assert_eq!(bound.by_tcp("127.0.0.1", 5434).ssl_mode(), SslMode::Require);
+    }
+
+    #[test]
+    fn a_mode_that_would_verify_nothing_is_refused() {
+        assert!(parse(&format!("{FILE}sslmode: verify-full\n")).is_err());
     }
 
     #[test]

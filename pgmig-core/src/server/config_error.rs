@@ -62,6 +62,16 @@ pub enum ConfigError {
         /// What was expected.
         expected: &'static str,
     },
+    /// The request cannot be met, and ignoring it would lessen the operator's protection.
+    #[error("{setting} cannot be honoured: {reason}; {advice}")]
+    CannotHonour {
+        /// The key or variable, with its value where that matters.
+        setting: &'static str,
+        /// Why not.
+        reason: &'static str,
+        /// What to do instead.
+        advice: &'static str,
+    },
     /// An environment variable's value is not acceptable.
     #[error("the environment variable {variable} is not acceptable, expected {expected}")]
     InvalidEnvironment {
@@ -70,6 +80,12 @@ pub enum ConfigError {
         /// What was expected.
         expected: &'static str,
     },
+}
+
+impl ConfigError {
+    pub(super) fn cannot_honour(setting: &'static str, reason: &'static str, advice: &'static str) -> Self {
+        Self::CannotHonour { setting, reason, advice }
+    }
 }
 
 struct OnLine(Option<u64>);

@@ -1,4 +1,4 @@
-//! What a database holds: what a restore would erase.
+//! The contents of a database, which a restore would erase.
 
 use crate::server::TargetError;
 use crate::server::session::{Session, TextRow};

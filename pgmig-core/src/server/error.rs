@@ -104,12 +104,34 @@ pub enum TargetError {
         advice: &'static str,
     },
     /// The file of CA certificates cannot be used.
-    #[error("cannot use the CA file {}: {reason}", path.display())]
+    #[error("cannot read CA file {} (named by {named_by}): {reason}", path.display())]
     CaFile {
         /// The file.
         path: PathBuf,
+        /// The key or variable that names it.
+        named_by: &'static str,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A CRL, a client certificate or a key cannot be used, or OpenSSL itself.
+    #[error("cannot use {what}: {reason}")]
+    TlsSetup {
+        /// The file and the variable that names it.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// pgmig stopped the login: the server asked for what must not be sent, or did not prove what it has to.
+    #[error("pgmig does not log in as {user:?} at {server}: {reason}; {advice}")]
+    LoginStopped {
+        /// Host and port, or the socket's path.
+        server: String,
+        /// The role.
+        user: String,
+        /// Why.
+        reason: String,
+        /// What to do about it.
+        advice: &'static str,
     },
     /// The server refused a statement, or the connection was lost during it.
     #[error(transparent)]
@@ -280,10 +302,14 @@ impl ServerError {
                 _ => None,
             },
             context: error.r#where().and_then(context_without_values),
-            // admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout ...: the backend ends.
-            connection_lost: matches!(error.code(), "57P01" | "57P02" | "57P03" | "57P05" | "25P03")
-                || error.code().starts_with("08"),
+            connection_lost: ends_connection(error.code()),
         }
+    }
+
+    /// The server's refusal of a connection.
+    pub(super) fn of_login(sqlstate: String, message: String) -> Self {
+        let connection_lost = ends_connection(&sqlstate);
+        Self { sqlstate: Some(sqlstate), ..Self::from_client("connect", &message, connection_lost) }
     }
 
     pub(super) fn from_client(doing: &str, message: &str, connection_lost: bool) -> Self {
@@ -313,6 +339,11 @@ impl ServerError {
             None => table,
         })
     }
+}
+
+/// admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout ...: the backend ends.
+fn ends_connection(sqlstate: &str) -> bool {
+    matches!(sqlstate, "57P01" | "57P02" | "57P03" | "57P05" | "25P03") || sqlstate.starts_with("08")
 }
 
 struct SqlstateSuffix<'a>(Option<&'a str>);

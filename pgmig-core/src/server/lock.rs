@@ -6,10 +6,30 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long a lock that is held is tried for: a killed run's server process lets go of it within moments.
+/// How long pgmig tries to take a lock. The server process of a killed run releases it within moments.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Who holds a lock that was wanted.
+/// A wait for a lock.
+struct Patience {
+    deadline: Instant,
+}
+
+impl Patience {
+    fn begin() -> Self {
+        Self { deadline: Instant::now() + PATIENCE }
+    }
+
+    /// Sleeps until the next attempt. Returns false if the time is over.
+    async fn pause(&self) -> bool {
+        if Instant::now() >= self.deadline {
+            return false;
+        }
+        sleep(Duration::from_millis(200)).await;
+        true
+    }
+}
+
+/// The session that holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct LockHolder {
@@ -17,44 +37,42 @@ pub struct LockHolder {
     pub pid: i32,
     /// Its application name.
     pub application: String,
-    /// Since when its connection exists.
+    /// When its connection began.
     pub since: String,
 }
 
-/// Takes the advisory lock for `database` on this session, which must be connected to the maintenance
-/// database; it is released when the session ends. `Ok(Some(_))` says who holds it.
+/// Takes the advisory lock for `database` on this session, which must be connected to the maintenance database. The lock
+/// is released when the session ends. If another session holds it, returns `Ok(Some(_))`.
 pub(crate) async fn lock_target(
     session: &mut Session,
     database: &str,
 ) -> Result<Option<LockHolder>, TargetError> {
     let key = key_of(database);
-    let deadline = Instant::now() + PATIENCE;
+    let sql = format!("SELECT pg_catalog.pg_try_advisory_lock({key})");
+    let patience = Patience::begin();
     loop {
-        let sql = format!("SELECT pg_catalog.pg_try_advisory_lock({key})");
-        let locked = session.holds(&sql, "take the lock").await?;
-        if locked {
+        if session.holds(&sql, "take the lock").await? {
             return Ok(None);
         }
-        if Instant::now() >= deadline {
+        if !patience.pause().await {
             return Ok(Some(holder(session, key).await?.unwrap_or_default()));
         }
-        sleep(Duration::from_millis(200)).await;
     }
 }
 
-/// Who holds the lock for `database`, without taking it; asks as patiently as [`lock_target`].
+/// The holder of the lock for `database`, if it stays locked for as long as [`lock_target`] would try. Does not take the
+/// lock.
 pub(crate) async fn lock_holder(
     session: &mut Session,
     database: &str,
 ) -> Result<Option<LockHolder>, TargetError> {
     let key = key_of(database);
-    let deadline = Instant::now() + PATIENCE;
+    let patience = Patience::begin();
     loop {
         let held = holder(session, key).await?;
-        if held.is_none() || Instant::now() >= deadline {
+        if held.is_none() || !patience.pause().await {
             return Ok(held);
         }
-        sleep(Duration::from_millis(200)).await;
     }
 }
 
@@ -67,16 +85,16 @@ pub(super) async fn keep_role_in_use(session: &mut Session, role: &str) -> Resul
 /// Whether another session has marked a temporary role as in use. If none has, this session does.
 pub(super) async fn is_role_in_use(session: &mut Session, role: &str) -> Result<bool, TargetError> {
     let sql = format!("SELECT NOT pg_catalog.pg_try_advisory_lock({})", key_of_role(role));
-    session.holds(&sql, "look whether a temporary role is in use").await
+    session.holds(&sql, "check whether a temporary role is in use").await
 }
 
-/// Undoes the mark.
+/// Removes the mark.
 pub(super) async fn let_go_of_role(session: &mut Session, role: &str) -> Result<(), TargetError> {
     let sql = format!("SELECT pg_catalog.pg_advisory_unlock({})", key_of_role(role));
-    session.execute(&sql, "let go of the temporary role").await.map(drop)
+    session.execute(&sql, "release the lock on the temporary role").await.map(drop)
 }
 
-/// The lock's key: 63 bits of a hash of the name, so that it is positive wherever it is shown.
+/// The lock's key: 63 bits of a hash of the name, so that every tool shows it as a positive number.
 fn key_of(database: &str) -> i64 {
     hash(b"pgmig restores the database ", database)
 }
@@ -93,7 +111,7 @@ fn hash(purpose: &[u8], name: &str) -> i64 {
     digest.iter().take(8).fold(0_i64, |key, byte| (key << 8 | i64::from(*byte)) & i64::MAX)
 }
 
-/// Who holds a lock now; `None` if nobody does.
+/// The present holder of a lock; `None` if the lock is free.
 async fn holder(session: &mut Session, key: i64) -> Result<Option<LockHolder>, TargetError> {
     let sql = format!(
         "SELECT l.pid, a.application_name, a.backend_start::timestamp(0) FROM pg_catalog.pg_locks l \
@@ -102,7 +120,7 @@ async fn holder(session: &mut Session, key: i64) -> Result<Option<LockHolder>, T
          AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) \
          AND (l.classid::bigint << 32 | l.objid::bigint) = {key}"
     );
-    let rows = session.rows(&sql, "ask who holds the lock").await?;
+    let rows = session.rows(&sql, "find the holder of the lock").await?;
     let holder = |row: &TextRow| LockHolder {
         pid: row.number(0),
         application: row.text(1).to_owned(),

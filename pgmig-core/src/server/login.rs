@@ -1,4 +1,4 @@
-//! Who connects: a role and its password.
+//! A login: a role and its password.
 
 use secrecy::SecretString;
 
@@ -10,7 +10,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// A role that logs in with this password. Without one, the server has to admit the role by other means.
+    /// A role that logs in with this password. Without a password, the server must admit the role by other means.
     pub fn new(user: impl Into<String>, password: Option<SecretString>) -> Self {
         Self { user: user.into(), password }
     }

@@ -1,6 +1,7 @@
 //! A connection with the settings that a restore needs, and a current role.
 
-use crate::server::connect::connect_at_once;
+use crate::server::connect::{Connection, connect_at_once};
+use crate::server::trust::Trust;
 use crate::server::{TargetConfig, TargetError, connect, transaction};
 use crate::sql::{StandardStrings, quote_ident};
 use futures_util::StreamExt;
@@ -35,6 +36,7 @@ const SETTINGS: &str = "\
 /// One connection to one database.
 pub(crate) struct Session {
     conn: PgConnection,
+    trust: Trust,
     version: i32,
     pid: i32,
     /// The role that has logged in.
@@ -55,7 +57,7 @@ impl Session {
         database: &str,
         application: &str,
     ) -> Result<Self, TargetError> {
-        Self::set_up(connect(config, database, application).await?).await
+        Self::set_up(connect(config, config.login(), database, application).await?).await
     }
 
     /// Connects as [`open`](Self::open) does, but does not wait for a connection slot: there are other sessions to
@@ -65,12 +67,13 @@ impl Session {
         database: &str,
         application: &str,
     ) -> Result<Self, TargetError> {
-        Self::set_up(connect_at_once(config, database, application).await?).await
+        Self::set_up(connect_at_once(config, config.login(), database, application).await?).await
     }
 
-    async fn set_up(conn: PgConnection) -> Result<Self, TargetError> {
+    async fn set_up(connection: Connection) -> Result<Self, TargetError> {
         let mut session = Self {
-            conn,
+            conn: connection.session,
+            trust: connection.trust,
             version: 0,
             pid: 0,
             login: String::new(),
@@ -99,6 +102,11 @@ impl Session {
     /// The server's version as a number, 150018 for 15.18.
     pub(crate) fn server_version(&self) -> i32 {
         self.version
+    }
+
+    /// What is known of the server.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// The server process.

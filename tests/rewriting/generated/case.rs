@@ -2,7 +2,7 @@
 
 use super::random::Random;
 use super::types::{Features, Type, any_type};
-use pgmig_core::restore::StrategyMode;
+use pgmig_core::restore::StrategyChoice;
 use proptest::prelude::*;
 
 /// One source database: its table, its instances, its mapping, its dump. The seed determines the rows.
@@ -74,12 +74,12 @@ pub(super) struct Instance {
 
 impl Case {
     /// How the target is replaced: by the seed, so that a case that failed once is tried again the same way.
-    pub(super) fn strategy(&self) -> StrategyMode {
-        if self.seed.is_multiple_of(2) { StrategyMode::Swap } else { StrategyMode::InPlace }
+    pub(super) fn strategy(&self) -> StrategyChoice {
+        if self.seed.is_multiple_of(2) { StrategyChoice::Swap } else { StrategyChoice::InPlace }
     }
 
     /// The case with a seed that means this strategy.
-    pub(super) fn for_strategy(self, strategy: StrategyMode) -> Self {
+    pub(super) fn for_strategy(self, strategy: StrategyChoice) -> Self {
         let seed = if self.strategy() == strategy { self.seed } else { self.seed ^ 1 };
         Self { seed, ..self }
     }

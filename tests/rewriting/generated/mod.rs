@@ -20,7 +20,7 @@ use case::{Case, Instance, Partitions, Role, any_case};
 use pgmig_core::backup::{Backup, Source};
 use pgmig_core::instance::Mapping;
 use pgmig_core::restore::{
-    Erase, Instances, Replacements, Restore, RestoreOptions, RestoreReport, StrategyMode,
+    Erase, Instances, Replacements, Restore, RestoreOptions, RestoreReport, StrategyChoice,
 };
 use pgmig_core::server::{TargetConfig, TargetEnvironment};
 use proptest::prelude::*;
@@ -48,26 +48,26 @@ const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regress
 
 #[test]
 fn copy_data_by_swap() {
-    copy_data(StrategyMode::Swap, false);
+    copy_data(StrategyChoice::Swap, false);
 }
 
 #[test]
 fn copy_data_by_swap_into_partitions() {
-    copy_data(StrategyMode::Swap, true);
+    copy_data(StrategyChoice::Swap, true);
 }
 
 #[test]
 fn copy_data_in_place() {
-    copy_data(StrategyMode::InPlace, false);
+    copy_data(StrategyChoice::InPlace, false);
 }
 
 #[test]
 fn copy_data_in_place_into_partitions() {
-    copy_data(StrategyMode::InPlace, true);
+    copy_data(StrategyChoice::InPlace, true);
 }
 
 #[track_caller]
-fn copy_data(strategy: StrategyMode, partitioned: bool) {
+fn copy_data(strategy: StrategyChoice, partitioned: bool) {
     let rows =
         std::env::var("PGMIG_GENERATED_ROWS").map_or(ROWS, |rows| rows.parse().expect("a number of rows"));
     let rows = rows.div_ceil(COPY_TESTS);

@@ -1,4 +1,4 @@
-//! Rows to fields to values.
+//! Splits rows into fields, and decodes fields to values.
 
 use std::borrow::Cow;
 
@@ -16,8 +16,7 @@ pub fn rows(run: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The fields of one row, still encoded; a line end after it is left out. A row of a table without columns
-/// has one empty field.
+/// The fields of one row, still encoded, without the line end. A row of a table without columns has one empty field.
 pub fn fields(row: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(row.strip_suffix(b"\n").unwrap_or(row));
     std::iter::from_fn(move || {
@@ -30,7 +29,7 @@ pub fn fields(row: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The value of a field; `None` for NULL.
 ///
-/// A backslash before anything that is no escape is left out, as the server does it.
+/// Like the server, this leaves out a backslash before a character that is no escape.
 ///
 /// ```
 /// use pgdump_archive::copy::decode_field;
@@ -60,8 +59,8 @@ pub fn decode_field(field: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(value))
 }
 
-/// Decodes the escape at the beginning of `text`, whose first byte is a backslash: the byte that it stands for, and the
-/// number of bytes that it takes up.
+/// Decodes the escape at the beginning of `text`, whose first byte is a backslash. Returns the byte that the escape
+/// stands for, and the number of bytes of the escape.
 ///
 /// A backslash at the very end stands for itself. The byte is `None` only where `text` is empty.
 pub fn escaped_byte(text: &[u8]) -> (Option<u8>, usize) {
@@ -88,7 +87,7 @@ pub fn escaped_byte(text: &[u8]) -> (Option<u8>, usize) {
     }
 }
 
-/// The number that up to `max` digits spell, cut to eight bits as the server does, and how many they are.
+/// The number that up to `max` digits spell, cut to eight bits as the server does, and the number of digits.
 fn number(text: &[u8], radix: u32, max: usize) -> (Option<u8>, usize) {
     let digits = text.iter().take(max).map_while(|&byte| char::from(byte).to_digit(radix));
     let (value, count) = digits

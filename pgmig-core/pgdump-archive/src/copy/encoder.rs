@@ -1,4 +1,4 @@
-//! Values to fields to rows: as the server's `COPY TO` writes them.
+//! Encodes values as fields and rows, as the server's `COPY TO` writes them.
 
 /// Appends a value as a field; `None` is NULL.
 pub fn encode_field(value: Option<&[u8]>, out: &mut Vec<u8>) {

@@ -1,12 +1,12 @@
-//! What is wrong with a COPY stream.
+//! Errors of a COPY stream.
 
 use thiserror::Error;
 
-/// What is wrong with a COPY stream. Row numbers are 1-based; no variant holds any value.
+/// Why a COPY stream is not valid. Row numbers are 1-based. No variant holds a value of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CopyError {
-    /// The stream ended without a line `\.`: what wrote it did not finish.
+    /// The stream ended without a line `\.`: the program that wrote it did not finish.
     #[error("missing end-of-data marker after row {rows}: the data is cut off")]
     MissingEndMarker {
         /// Complete rows before the end.
@@ -18,10 +18,10 @@ pub enum CopyError {
         /// Rows before the marker.
         rows: u64,
     },
-    /// A row is longer than a server takes.
+    /// A row is longer than a server accepts.
     #[error("row {row} is longer than {limit} bytes")]
     RowTooLong {
-        /// Its number.
+        /// The row's number.
         row: u64,
         /// The limit in bytes.
         limit: usize,

@@ -1,4 +1,4 @@
-//! COPY's text format: streams cut into rows, rows into fields, and back. Sans-IO, over bytes.
+//! COPY's text format: streams are cut into rows and rows into fields, and back. Sans-IO, over bytes.
 //!
 //! The format is that of the PostgreSQL manual, "COPY", "Text Format", with its defaults: a tab between
 //! fields, `\N` for NULL, a line end (`\n`) after each row. Encodings must be ASCII-safe.

@@ -2,8 +2,8 @@
 
 use super::rows;
 
-/// Removes the first field of each row of a run of whole rows: the OIDs that `COPY ... WITH OIDS` has and that
-/// no server from 12 on takes.
+/// Removes the first field of each row of a run of whole rows: the OID. `COPY ... WITH OIDS` writes it, and servers
+/// from 12 on do not accept it.
 pub fn remove_oids(run: &mut Vec<u8>) {
     let mut kept = Vec::with_capacity(run.len());
     for row in rows(run) {

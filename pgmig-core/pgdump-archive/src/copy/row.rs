@@ -3,19 +3,20 @@
 use super::CopyError;
 use memchr::memmem;
 
-/// The longest row that is taken, in bytes: more than a server can have written or would read.
+/// The longest row that is accepted, in bytes. No server can write or read a longer one.
 pub const MAX_ROW_BYTES: usize = 1 << 30;
 
-/// Whether a line `\.` ends the stream.
+/// Whether the stream must end with a line `\.`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndMarker {
-    /// It must; as in archives and scripts.
+    /// The line is required, as in archives and scripts.
     Required,
-    /// It may; without it the end of input ends the stream, and a last line without line end is a row.
+    /// The line is optional. Without it the end of input ends the stream, and a last line without a line end is a
+    /// row.
     Optional,
 }
 
-/// Cuts a COPY stream, given in chunks of any size, into runs of whole rows.
+/// Cuts a COPY stream into runs of whole rows. The stream is given in chunks of any size.
 ///
 /// ```
 /// use pgdump_archive::copy::{EndMarker, RowSplitter};
@@ -33,7 +34,7 @@ pub enum EndMarker {
 #[must_use]
 pub struct RowSplitter {
     marker: EndMarker,
-    /// The row that has begun but not ended.
+    /// The beginning of a row whose end has not come yet.
     partial: Vec<u8>,
     rows: u64,
     ended: bool,
@@ -46,7 +47,7 @@ impl RowSplitter {
         Self { marker, partial: Vec::new(), rows: 0, ended: false, limit: MAX_ROW_BYTES }
     }
 
-    /// Rows so far, only complete ones.
+    /// The number of complete rows so far.
     pub fn rows(&self) -> u64 {
         self.rows
     }
@@ -56,8 +57,8 @@ impl RowSplitter {
         self.ended
     }
 
-    /// Takes the next bytes of the stream and appends to `out` all rows that they complete, each with its
-    /// line end, without the end-of-data marker. Returns the number of these rows.
+    /// Reads the next bytes of the stream. Appends to `out` all rows that they complete, each with its line end, but
+    /// not the end-of-data marker. Returns the number of these rows.
     ///
     /// # Errors
     ///
@@ -88,8 +89,7 @@ impl RowSplitter {
         Ok(rows)
     }
 
-    /// The stream ends here. Appends a last row that had no line end, where that is allowed, and returns the
-    /// number of all rows.
+    /// Ends the stream. Appends a last row without a line end, where that is allowed. Returns the number of all rows.
     ///
     /// # Errors
     ///
@@ -128,8 +128,8 @@ impl RowSplitter {
 /// The end-of-data marker as a line.
 const MARKER_LINE: &[u8] = b"\\.\n";
 
-/// Where the marker's line begins in `rows`, which begins with a row. `\.` elsewhere is data: the end of a
-/// field that holds `\\.`.
+/// Where the marker's line begins in `rows`, which begins with a row. Elsewhere `\.` is data: the end of a field that
+/// holds `\\.`.
 fn find_marker(rows: &[u8]) -> Option<usize> {
     memmem::find_iter(rows, MARKER_LINE)
         .find(|&at| at.checked_sub(1).is_none_or(|before| rows.get(before) == Some(&b'\n')))

@@ -6,30 +6,31 @@ use std::fmt::Write;
 /// A parsed `COPY ... FROM stdin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyStatement {
-    /// The table; archives of PostgreSQL 10 and older name no schema.
+    /// The table. Archives of PostgreSQL 10 and older do not name its schema.
     pub table: QualifiedName,
-    /// The columns, where they are given.
+    /// The columns, where the statement names them.
     pub columns: Option<Vec<String>>,
-    /// Whether each row begins with its OID, which is none of `columns` (`pg_dump --oids`, up to 11).
+    /// Whether each row begins with its OID (`pg_dump --oids`, up to 11). The OID is not among `columns`.
     pub has_oids: bool,
 }
 
-/// How a [`CopyStatement`] is written again.
+/// Options for writing a [`CopyStatement`] as SQL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CopyOptions {
-    /// The encoding of the data, where it is not the session's.
+    /// The encoding of the data, where it differs from the session's.
     pub encoding: Option<String>,
-    /// Whether rows are frozen at once; needs a table made in the same transaction, and none that is partitioned.
+    /// Whether the server freezes the rows at once. The table must be created in the same transaction, and must not
+    /// be partitioned.
     pub freeze: bool,
 }
 
 impl CopyStatement {
-    /// Parses the statement that `pg_dump` writes: `COPY store.tenant (tenant_id, name) FROM stdin;`, without
-    /// the schema in old archives, without columns for a table that has none, perhaps `WITH OIDS`.
+    /// Parses the statement that `pg_dump` writes: `COPY store.tenant (tenant_id, name) FROM stdin;`. Old archives
+    /// name no schema, and may have `WITH OIDS`. A table without columns has no list of them.
     ///
     /// # Errors
     ///
-    /// [`SqlError`] if it is anything else.
+    /// [`SqlError`] if `sql` is anything else.
     ///
     /// ```
     /// use pgdump_archive::copy::{CopyOptions, CopyStatement};
@@ -60,9 +61,8 @@ impl CopyStatement {
     }
 
     /// The statement that loads these rows into `table`, without a semicolon.
-    ///
-    /// Never asks for OIDs, which servers from 12 on do not have: if [`has_oids`](Self::has_oids), the rows'
-    /// first field must be left out, see [`remove_oids`](super::remove_oids).
+    /// Never asks for OIDs, which servers from 12 on do not have. If [`has_oids`](Self::has_oids), remove the first
+    /// field of the rows with [`remove_oids`](super::remove_oids).
     pub fn to_sql(&self, table: &QualifiedName, options: &CopyOptions) -> String {
         let mut sql = format!("COPY {table}");
         if let Some(columns) = &self.columns {

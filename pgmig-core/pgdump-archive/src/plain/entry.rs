@@ -1,11 +1,11 @@
-//! Makes an entry of what a script says under one comment.
+//! Builds an entry from one comment of a script and the statements below it.
 
 use super::header::EntryHeader;
 use crate::entry::{CatalogId, DataState, DumpId, Entry, EntryKind, Oid, Section};
 use crate::sql::{Lexer, StandardStrings, Token};
 use crate::text::ArchiveText;
 
-/// `pg_database`, by which pg_dump 9.x tells that a comment is about the database.
+/// `pg_database`. pg_dump 9.x marks a comment about the database with it.
 const PG_DATABASE: Oid = Oid(1262);
 
 /// An entry whose statements are being read.
@@ -25,7 +25,7 @@ impl OpenEntry {
         Self { header, kind, dump_id, definition: Vec::new(), drop_statement: None, copy_statement: None }
     }
 
-    /// Takes one of the entry's statements.
+    /// Adds one of the entry's statements.
     pub(super) fn statement(&mut self, sql: &[u8], strings: StandardStrings) {
         if let Some(object) = object_of_owner(sql, strings) {
             self.drop_statement.get_or_insert_with(|| [b"DROP ", object, b";\n"].concat());
@@ -38,7 +38,7 @@ impl OpenEntry {
         self.definition.push(b'\n');
     }
 
-    /// The entry, in this section and with what the session has set for it.
+    /// Returns the entry, with this section and the session's settings.
     pub(super) fn finish(
         self,
         section: Section,
@@ -87,20 +87,20 @@ impl OpenEntry {
         }
     }
 
-    /// The comment names a tablespace only if it is not the database's own.
+    /// The tablespace. The comment names it only if it is not the database's own.
     fn tablespace(&self) -> Option<ArchiveText> {
         use EntryKind as K;
         let has_one = matches!(self.kind, K::Table | K::Index | K::Constraint | K::MaterializedView);
         self.header.tablespace.clone().or_else(|| has_one.then(ArchiveText::default))
     }
 
-    /// The statement that drops the object, where the script does not tell by an ALTER ... OWNER TO how SQL calls it
-    /// (`--no-owner`): for kinds that only a superuser may have to make, and then hands over.
+    /// The statement that drops the object, made from its name. It is used where no ALTER ... OWNER TO shows how SQL
+    /// names the object (`--no-owner`). It covers kinds that a superuser may have to create and then hand over.
     fn drop_by_name(&self) -> Option<Vec<u8>> {
         use EntryKind as K;
         let tag = self.header.tag.as_bytes();
         let tag = match self.kind {
-            // A signature, with the quotes that it needs.
+            // The tag is a signature with all necessary quotes.
             K::Function | K::Procedure => tag.to_vec(),
             K::Type | K::Server | K::ProceduralLanguage | K::Publication => quoted(tag),
             _ => return None,
@@ -116,8 +116,8 @@ impl OpenEntry {
     }
 }
 
-/// The section that pg_dump gives an entry of this kind. Scripts are in the order of sections, and a view or a
-/// function may come after the data that it does not need, so nothing comes before what was there already.
+/// The section that pg_dump gives an entry of this kind. Scripts are in the order of sections, but a view or a
+/// function may come after data that it does not need. So the section is never earlier than the one before.
 pub(super) fn section(kind: EntryKind, so_far: Section) -> Section {
     use EntryKind as K;
     let own = match kind {
@@ -148,7 +148,8 @@ pub(super) fn section(kind: EntryKind, so_far: Section) -> Section {
     own.max(so_far)
 }
 
-/// `TABLE store.tenant` of `ALTER TABLE store.tenant OWNER TO joe;`, if the statement is one like that.
+/// The object in an `ALTER ... OWNER TO`: `TABLE store.tenant` in `ALTER TABLE store.tenant OWNER TO joe;`. `None`
+/// for other statements.
 fn object_of_owner(sql: &[u8], strings: StandardStrings) -> Option<&[u8]> {
     let word = |text: &[u8]| sql.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text));
     if !word(b"ALTER ") {
@@ -164,7 +165,7 @@ fn object_of_owner(sql: &[u8], strings: StandardStrings) -> Option<&[u8]> {
     sql.get(first.span.end..owner.span.start).map(<[u8]>::trim_ascii)
 }
 
-/// The OIDs of `SELECT pg_catalog.lo_create('700001');`, one in a line, as archives have them.
+/// The OIDs of `SELECT pg_catalog.lo_create('700001');`, one on each line, as archives have them.
 fn large_objects(sql: &[u8]) -> Vec<u8> {
     let mut oids = Vec::new();
     for oid in sql.split(|&byte| byte == b'\'').skip(1).step_by(2) {
@@ -174,7 +175,7 @@ fn large_objects(sql: &[u8]) -> Vec<u8> {
     oids
 }
 
-/// A name in quotes; its bytes are in the script's encoding.
+/// A quoted name. Its bytes are in the script's encoding.
 fn quoted(name: &[u8]) -> Vec<u8> {
     let mut out = vec![b'"'];
     for &byte in name {

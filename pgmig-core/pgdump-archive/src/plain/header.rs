@@ -1,28 +1,28 @@
 //! The comment above each entry: `-- Name: tenant; Type: TABLE; Schema: store; Owner: store_owner`.
 //!
-//! After `_printTocEntry` of pg_backup_archiver.c. What a name holds is only kept from ending the line
-//! (`sanitize_line`), so that a name can look like the rest of the comment; the last match is the comment's own.
+//! After `_printTocEntry` of pg_backup_archiver.c, which only replaces line ends in names (`sanitize_line`). A name
+//! can therefore look like the rest of the comment. The last match in the line is the comment's own.
 
 use crate::text::ArchiveText;
 use memchr::memmem;
 
-/// What the comment says of its entry. Line ends in names have become blanks.
+/// The fields of an entry's comment. Line ends in names have become blanks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EntryHeader {
     pub(super) tag: ArchiveText,
     pub(super) desc: ArchiveText,
     pub(super) namespace: Option<ArchiveText>,
     pub(super) owner: Option<ArchiveText>,
-    /// Named only where it is not the database's own; pg_dump 11 and older write "" for that.
+    /// Present only if it is not the database's own tablespace. pg_dump 11 and older write "" for the database's own.
     pub(super) tablespace: Option<ArchiveText>,
     /// Whether rows or large objects follow, not a definition.
     pub(super) is_data: bool,
 }
 
-/// What comes before the name of rows and large objects, and, in scripts of pg_dump 18, of a table's statistics.
+/// The prefixes of the names of rows and large objects, and of a table's statistics in scripts of pg_dump 18.
 const PREFIXES: [&[u8]; 2] = [b"Data for ", b"Statistics for "];
 
-/// Whether a comment line is one that heads an entry.
+/// Whether a comment line is the header of an entry.
 pub(super) fn is_header(line: &[u8]) -> bool {
     split_prefix(line).is_some_and(|(_, rest)| rest.starts_with(b"Name: "))
 }
@@ -34,7 +34,7 @@ fn split_prefix(line: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 impl EntryHeader {
-    /// Parses the line; `None` if it is not what pg_dump writes.
+    /// Parses the line; `None` if pg_dump does not write such a line.
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let (prefix, rest) = split_prefix(line)?;
         let rest = rest.strip_prefix(b"Name: ")?;
@@ -51,7 +51,7 @@ impl EntryHeader {
     }
 }
 
-/// Splits `NAME; Type: DESC; Schema: REST` at the last place where DESC can be one: capital letters and blanks.
+/// Splits `NAME; Type: DESC; Schema: REST` at the last place where DESC consists of capital letters and blanks.
 fn split_type(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let mut end = line.len();
     loop {
@@ -76,7 +76,7 @@ fn text(bytes: &[u8]) -> ArchiveText {
     ArchiveText::new(bytes.to_vec())
 }
 
-/// `-` stands for none.
+/// `None` for the hyphen that stands for an absent value.
 fn unless_hyphen(bytes: &[u8]) -> Option<ArchiveText> {
     (bytes != b"-").then(|| text(bytes))
 }

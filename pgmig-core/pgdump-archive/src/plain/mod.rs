@@ -1,9 +1,9 @@
 //! Plain scripts of pg_dump: SQL for psql, with a comment above each entry.
 //!
-//! The comments tell what pg_dump's table of contents says; the statements below one are the entry's. Nothing of a
-//! script is executed while it is read, and psql's own commands never are: those that pg_dump writes are understood,
-//! others are refused. What comments say nothing of is made up so that it holds: dump IDs, and dependencies that keep
-//! the script's order.
+//! The comments have the information of pg_dump's table of contents, and the statements below a comment belong to its
+//! entry. Reading executes nothing. psql's own commands are never executed, either: those that pg_dump writes are
+//! understood, and others are refused. Comments do not have dump IDs and dependencies. The reader makes these up so
+//! that they keep the script's order.
 
 mod entry;
 mod header;
@@ -29,7 +29,7 @@ use parser::{Found, ScriptParser};
 /// Reads a whole script: its entries, and where their data are. `reader` is at its start.
 ///
 /// # Errors
-/// It cannot be read, does not end as a script of pg_dump does, or has something in it that such a script has not.
+/// The script cannot be read, is incomplete, or has something in it that pg_dump does not write.
 pub(super) fn read(reader: Reader) -> Result<(Header, Toc, Vec<LocatedBlock>, u64), ArchiveError> {
     let mut parser = ScriptParser::new(reader);
     let mut toc = Toc::default();

@@ -1,5 +1,5 @@
-//! What the comments of a script leave out of names, and what a table of contents says of how entries belong
-//! together.
+//! Restores information that a table of contents has and a script's comments do not: line ends in names, and which
+//! entries belong together.
 
 use super::tag::{PartOf, undoubled};
 use crate::entry::{DumpId, Entry, EntryKind, Section};
@@ -8,12 +8,12 @@ use crate::text::ArchiveText;
 use memchr::memmem;
 use std::collections::HashMap;
 
-/// Names with line ends in them, which comments show as blanks: as they are, by what is shown.
+/// Names that contain line ends, by the form with blanks that comments show.
 #[derive(Debug, Default)]
 pub(super) struct NamesWithLineEnds(Vec<(Vec<u8>, Vec<u8>)>);
 
 impl NamesWithLineEnds {
-    /// Takes note of the names in a statement.
+    /// Records the names in a statement.
     pub(super) fn note(&mut self, sql: &[u8], strings: StandardStrings) {
         if memchr::memchr(b'"', sql).is_none() || memchr::memchr2(b'\n', b'\r', sql).is_none() {
             return;
@@ -35,7 +35,7 @@ impl NamesWithLineEnds {
         }
     }
 
-    /// A name, or a text made of names, as it was before its line ends became blanks.
+    /// Puts the line ends back into a name, or into a text made of names.
     pub(super) fn restore(&self, text: &mut ArchiveText) {
         for (shown, name) in &self.0 {
             let bytes = text.as_bytes();
@@ -51,16 +51,16 @@ impl NamesWithLineEnds {
 /// Schema and name of an entry's object.
 type QualifiedTag = (Option<ArchiveText>, ArchiveText);
 
-/// Which entry made what, to find what a comment or a grant is about, and what data belong to.
+/// Records which entry creates which object. This finds the object of a comment or a grant, and the table of data.
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     by_name: HashMap<QualifiedTag, Vec<(ArchiveText, DumpId)>>,
-    /// The last entry of section post-data after which the next ones come: a script has no other order.
+    /// The last post-data entry. The next entries depend on it, because a script has no order except its own.
     post_data: Option<DumpId>,
 }
 
 impl Objects {
-    /// What `entry` comes after.
+    /// The entries that `entry` depends on.
     pub(super) fn dependencies(&self, entry: &Entry) -> Vec<DumpId> {
         use EntryKind as K;
         let describes = matches!(entry.kind, K::Comment | K::Acl | K::AclLanguage | K::SecurityLabel);
@@ -77,7 +77,7 @@ impl Objects {
         dependencies
     }
 
-    /// Takes note of an entry.
+    /// Records an entry.
     pub(super) fn note(&mut self, entry: &Entry) {
         if entry.section == Section::PostData && !is_made_apart(entry.kind) {
             self.post_data = Some(entry.dump_id);
@@ -86,8 +86,8 @@ impl Objects {
         self.by_name.entry(key).or_default().push((entry.desc.clone(), entry.dump_id));
     }
 
-    /// The object that a comment, a grant or a label is about: its tag is `TABLE name`, before pg_dump 9.6 or so the
-    /// name alone.
+    /// The object of a comment, a grant or a label. The tag of these is `TABLE name`. Before pg_dump 9.6,
+    /// approximately, it is the name alone.
     fn described(&self, entry: &Entry) -> Option<DumpId> {
         let tag = entry.tag.as_bytes();
         let namespace = entry.namespace.as_ref();
@@ -102,7 +102,7 @@ impl Objects {
             let (desc, name) = (tag.get(..at)?, tag.get(at + 1..)?);
             let desc = if desc == b"LANGUAGE" { &b"PROCEDURAL LANGUAGE"[..] } else { desc };
             self.find(namespace, name, Some(desc)).or_else(|| {
-                // OPERATOR CLASS name USING method
+                // The tag is: OPERATOR CLASS name USING method
                 let using = memmem::rfind(name, b" USING ")?;
                 self.find(namespace, name.get(..using)?, Some(desc))
             })
@@ -128,7 +128,7 @@ impl Objects {
                 |(known, _): &&(ArchiveText, DumpId)| desc.is_none_or(|desc| known.as_bytes() == desc);
             known.iter().rfind(is_it).map(|(_, id)| *id)
         };
-        // Comments quote the names that need it, and their entries do not.
+        // Tags of comments quote names where necessary; tags of their objects' entries do not.
         find(name).or_else(|| {
             let quoted = name.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
             find(&undoubled(quoted))
@@ -136,8 +136,7 @@ impl Objects {
     }
 }
 
-/// Kinds that a restore may leave out or makes in another pass, so that nothing can be ordered by them; nor does
-/// anything need them.
+/// Kinds that a restore may leave out or run in another pass. Nothing can be ordered by them, and nothing needs them.
 fn is_made_apart(kind: EntryKind) -> bool {
     use EntryKind as K;
     matches!(

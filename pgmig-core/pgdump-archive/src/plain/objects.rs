@@ -6,10 +6,10 @@ use crate::error::{ArchiveError, ScriptProblem};
 use crate::item::Item;
 use crate::sql::{Parser, SqlError, StandardStrings, StatementSplitter, TokenKind};
 
-/// How much of the script is read at a time.
+/// How many bytes of the script are read at a time.
 const PIECE: usize = 64 * 1024;
 
-/// Where the statements of a transaction come from.
+/// The source of the statements of a transaction.
 pub(crate) enum Statements<'a> {
     /// A part of a script in a file.
     Item { item: Box<Item<'a>>, splitter: Box<StatementSplitter>, ended: bool },
@@ -64,9 +64,9 @@ pub(crate) struct ScriptObjects<'a> {
     statements: Statements<'a>,
     strings: StandardStrings,
     within_object: bool,
-    /// An object that has been opened and not been given out.
+    /// An object that has been opened but not returned yet.
     opened: Option<Oid>,
-    /// Bytes of the current object that have been read and not been given out.
+    /// Bytes of the current object that have been read but not returned yet.
     pending: Vec<u8>,
     given: usize,
 }
@@ -76,7 +76,7 @@ enum Call {
     Open(Oid),
     Write(Vec<u8>),
     Close,
-    /// BEGIN, COMMIT.
+    /// A statement around the calls: BEGIN, COMMIT.
     Around,
 }
 
@@ -124,7 +124,7 @@ impl<'a> ScriptObjects<'a> {
         Ok(read)
     }
 
-    /// One more call about the current object.
+    /// Reads one more call for the current object.
     fn read_more(&mut self) -> Result<(), ArchiveError> {
         match self.call()? {
             Some(Call::Write(bytes)) => self.pending.extend(bytes),
@@ -170,7 +170,7 @@ impl Call {
         Ok(call)
     }
 
-    /// `'700001', 131072`, or before pg_dump 9.0 `pg_catalog.lo_create('700001'), 131072`.
+    /// Parses `'700001', 131072`, or before pg_dump 9.0 `pg_catalog.lo_create('700001'), 131072`.
     fn open(parser: &mut Parser<'_>) -> Result<Self, SqlError> {
         let creates = parser.peek().is_some_and(|token| token.kind == TokenKind::Word);
         if creates && function(parser)? != "lo_create" {
@@ -198,7 +198,7 @@ impl Call {
     }
 }
 
-/// `pg_catalog.name(`, with or without the schema.
+/// Parses `pg_catalog.name(`, with or without the schema.
 fn function(parser: &mut Parser<'_>) -> Result<String, SqlError> {
     let name = parser.qualified_name()?;
     parser.expect_symbol(b'(', "an opening parenthesis")?;
@@ -218,7 +218,7 @@ fn string(parser: &mut Parser<'_>) -> Result<String, SqlError> {
     value.ok_or_else(|| parser.unexpected("a string"))
 }
 
-/// The bytes of bytea's text form: hexadecimal digits after `\x`, or, before PostgreSQL 9.0, escapes.
+/// The bytes of bytea's text form: hexadecimal digits after `\x`, or escapes before PostgreSQL 9.0.
 fn bytea(text: &str) -> Option<Vec<u8>> {
     let Some(digits) = text.strip_prefix("\\x") else { return escaped(text.as_bytes()) };
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

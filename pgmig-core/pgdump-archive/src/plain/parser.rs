@@ -1,4 +1,4 @@
-//! From a script to entries: which statement belongs to which, and what only sets the session up.
+//! From a script to entries: assigns statements to entries, and recognises statements that only set up the session.
 
 mod data;
 mod session;
@@ -20,8 +20,8 @@ use crate::text::ArchiveText;
 use crate::toc::Toc;
 use data::is_copy;
 
-/// Statements of `--clean` before the first entry, by how they begin; and of `--create`, before the script goes on in
-/// the new database. A restore has a new database anyway.
+/// The first words of statements that are left out: those of `--clean` before the first entry, and those of
+/// `--create` before the script continues in the new database. A restore has a new database anyway.
 const LEFT_OUT: [&[u8]; 6] = [
     b"DROP ",
     b"ALTER ",
@@ -31,7 +31,7 @@ const LEFT_OUT: [&[u8]; 6] = [
     b"UPDATE pg_catalog.pg_database SET datistemplate = false WHERE ",
 ];
 
-/// Data of an entry that begin here, or would, if there were any.
+/// The data of an entry that begin here, or that are missing although their comment is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// COPY data come next.
@@ -40,7 +40,7 @@ pub(super) enum Found {
     Inserts(DumpId),
     /// A transaction with large objects comes next.
     Objects(DumpId),
-    /// There are none: an empty table with INSERT statements, say.
+    /// No data follow: an empty table with INSERT statements, for example.
     Nothing { dump_id: DumpId, objects: bool },
 }
 
@@ -70,12 +70,12 @@ pub(super) struct ScriptParser {
     pub(super) script: ScriptReader,
     pub(super) header: Header,
     pub(super) strings: StandardStrings,
-    /// Entries that nobody has taken over yet.
+    /// Entries that have not been moved to the table of contents yet.
     entries: Vec<Entry>,
-    /// Entries with the session's settings, and what they say.
+    /// Entries that hold the session's settings, with these settings.
     session: Vec<Entry>,
     settings: SessionSettings,
-    /// Whether there was an entry that is not about the session or the database.
+    /// Whether an entry has come that is not about the session or the database.
     has_objects: bool,
     stage: Stage,
     section: Section,
@@ -84,7 +84,7 @@ pub(super) struct ScriptParser {
     names: NamesWithLineEnds,
     objects: Objects,
     open: Option<OpenEntry>,
-    /// The entry of data that was found last, until its next one.
+    /// The kind of the data found last, until their entry's next one.
     data: Option<EntryKind>,
     next_id: u32,
 }
@@ -124,10 +124,10 @@ impl ScriptParser {
         }
     }
 
-    /// Goes on to the next data; `None` at the end of the script, which must be marked.
+    /// Advances to the next data; `None` at the end of the script, which must be marked as complete.
     pub(super) fn next(&mut self) -> Result<Option<Found>, ArchiveError> {
         while let Some(event) = self.script.next()? {
-            // The entry before ends here. Data that it should have had come first.
+            // This ends the previous entry. If its data did not come, return that first.
             if matches!(event, Event::Entry(_) | Event::Complete | Event::Command { .. })
                 && let Some(nothing) = self.close()?
             {
@@ -189,7 +189,7 @@ impl ScriptParser {
         id.ok_or_else(|| self.here(ScriptProblem::TooManyEntries))
     }
 
-    /// Ends the entry that is open; returns it if it should have data and none have come.
+    /// Ends the open entry. Returns it if it should have had data and none came.
     fn close(&mut self) -> Result<Option<Found>, ArchiveError> {
         self.data = None;
         let Some(entry) = self.open.take() else { return Ok(None) };
@@ -248,9 +248,10 @@ impl ScriptParser {
 
     fn command(&self, name: &str, offset: u64) -> Result<(), ArchiveError> {
         match name {
-            // Around everything since August 2025: psql then takes no other command. Neither is any taken here.
+            // `\restrict` and `\unrestrict` surround every script since August 2025. psql then refuses all other
+            // commands; this parser refuses them anyway.
             "restrict" | "unrestrict" => Ok(()),
-            // After the entry of the database, where the script goes on in it.
+            // After the entry of the database, where the script continues in that database.
             "connect" if self.has_objects => {
                 Err(self.script.problem(offset, ScriptProblem::SeveralDatabases))
             }
@@ -285,7 +286,7 @@ fn note(slot: &mut Option<ArchiveText>, text: Vec<u8>) {
     slot.get_or_insert_with(|| ArchiveText::new(text));
 }
 
-/// The key words that a statement begins with: no names and no values, which are nobody's business.
+/// The key words at the beginning of a statement. Names and values are left out: they must not appear in messages.
 fn first_words(sql: &[u8]) -> String {
     let words = sql.split(u8::is_ascii_whitespace).take(3);
     let is_key_word = |word: &&[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_uppercase);

@@ -1,4 +1,4 @@
-//! Reads a script piece by piece, and passes over what is not SQL.
+//! Reads a script piece by piece, and passes over data that are not SQL.
 
 use super::header::{EntryHeader, is_header};
 use crate::error::{ArchiveError, Place, ScriptProblem};
@@ -12,7 +12,7 @@ const COMPLETE: &[u8] = b"-- PostgreSQL database dump complete";
 /// The end of COPY data, with the line feed before it.
 const END_OF_COPY: &[u8] = b"\n\\.\n";
 
-/// What comes next in a script.
+/// The next item of a script.
 #[derive(Debug)]
 pub(super) enum Event {
     Title,
@@ -23,7 +23,7 @@ pub(super) enum Event {
     DumpVersion(Vec<u8>),
     Entry(Box<EntryHeader>),
     Statement(ScriptPiece),
-    /// One of psql's own commands, without the backslash and what follows the name.
+    /// A command of psql itself: its name, without the backslash and the arguments.
     Command {
         name: String,
         offset: u64,
@@ -34,7 +34,7 @@ pub(super) enum Event {
 pub(super) struct ScriptReader {
     reader: Reader,
     splitter: ScriptSplitter,
-    /// Where the comment line before ended, and whether it was one that can come before an entry's name.
+    /// Where the previous comment line ended, and whether such a line can precede an entry's header.
     above: Option<(u64, bool)>,
     peeked: Option<Event>,
     /// Whether nothing has been read.
@@ -54,12 +54,12 @@ impl ScriptReader {
         &mut self.reader
     }
 
-    /// The text of a statement that has just come.
+    /// The text of a statement that was just returned.
     pub(super) fn text(&self, statement: &ScriptPiece) -> &[u8] {
         self.splitter.text(statement)
     }
 
-    /// What comes next; `None` at the end of the script.
+    /// The next item; `None` at the end of the script.
     pub(super) fn next(&mut self) -> Result<Option<Event>, ArchiveError> {
         if let Some(event) = self.peeked.take() {
             return Ok(Some(event));
@@ -69,7 +69,7 @@ impl ScriptReader {
                 PieceKind::Statement if self.text(&piece).ends_with(b";") => {
                     return Ok(Some(Event::Statement(piece)));
                 }
-                // Only at the end of the input.
+                // A statement without a semicolon occurs only at the end of the input.
                 PieceKind::Statement => return Err(self.problem(piece.offset, ScriptProblem::CutOff)),
                 PieceKind::MetaCommand => {
                     let name = self.command_name(&piece);
@@ -88,16 +88,16 @@ impl ScriptReader {
         Ok(None)
     }
 
-    /// Gives an event back, to be the next one. Its text must not be needed after more has been read.
+    /// Puts an event back: it will be the next one. Its text must not be needed after more has been read.
     pub(super) fn put_back(&mut self, event: Event) {
         self.peeked = Some(event);
     }
 
-    /// Passes over the COPY data after a `COPY ... FROM stdin;` that has just come; where they are, with the line
-    /// that ends them.
+    /// Passes over the COPY data after a `COPY ... FROM stdin;` that was just returned. Returns where they are,
+    /// including the line that ends them.
     pub(super) fn pass_over_copy_data(&mut self) -> Result<(u64, u64), ArchiveError> {
         self.begin_copy_data()?;
-        // From the line feed before the data on, so that an end in the first line is found, too.
+        // Start at the line feed before the data, so that an end in the first line is found, too.
         let start = self.splitter.offset().saturating_add(1);
         loop {
             let rest = self.splitter.rest();
@@ -113,14 +113,14 @@ impl ScriptReader {
         }
     }
 
-    /// Appends COPY data to `buffer`, about `at_most` bytes; false once the line that ends them was among those.
-    /// [`begin_copy_data`](Self::begin_copy_data) came before.
+    /// Appends COPY data to `buffer`, about `at_most` bytes. Returns false once they include the line that ends the
+    /// data. [`begin_copy_data`](Self::begin_copy_data) must have been called.
     pub(super) fn read_copy_data(
         &mut self,
         buffer: &mut Vec<u8>,
         at_most: usize,
     ) -> Result<bool, ArchiveError> {
-        // The line feed before the next line has not been given out, as it may begin the end.
+        // The line feed before the next line has not been returned yet, because the end marker may begin with it.
         loop {
             let rest = self.splitter.rest();
             let data = rest.get(1..).unwrap_or_default();
@@ -130,7 +130,7 @@ impl ScriptReader {
                 self.splitter.pass_over(length.saturating_add(1));
                 return Ok(false);
             }
-            // Up to the last line feed, which stays.
+            // Return everything up to the last line feed; the line feed stays.
             let length = memchr::memrchr(b'\n', data).filter(|at| *at > 0);
             let partial = data.len().saturating_sub(END_OF_COPY.len());
             let length = length.unwrap_or(if data.len() > at_most { partial } else { 0 });
@@ -145,7 +145,7 @@ impl ScriptReader {
         }
     }
 
-    /// The statement must end its line.
+    /// Begins COPY data. Their statement must end its line.
     pub(super) fn begin_copy_data(&mut self) -> Result<(), ArchiveError> {
         if self.splitter.rest().is_empty() {
             self.feed()?;
@@ -173,7 +173,7 @@ impl ScriptReader {
         }
     }
 
-    /// Whether there was more.
+    /// Reads more of the script. Returns false at the end of the input.
     fn feed(&mut self) -> Result<bool, ArchiveError> {
         let bytes = self.reader.fill()?;
         let length = bytes.len();

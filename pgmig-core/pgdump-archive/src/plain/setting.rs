@@ -1,8 +1,8 @@
-//! Statements of a script that set up its session, at its start and between entries.
+//! Statements of a script that set up its session. They come at its start and between entries.
 
 use crate::sql::{Parser, SqlError, StandardStrings, TokenKind};
 
-/// What a statement sets.
+/// The setting that a statement changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Setting {
     /// `client_encoding`.
@@ -15,12 +15,12 @@ pub(super) enum Setting {
     AccessMethod(String),
     /// `default_with_oids`.
     WithOids(bool),
-    /// One that says nothing about the entries: timeouts, the tablespace (which the entry's comment names), the
-    /// `search_path` of scripts before pg_dump 10.3, the role.
+    /// A setting that does not affect the entries: timeouts, the role, the tablespace (the entry's comment names it),
+    /// and the `search_path` of scripts before pg_dump 10.3.
     Other,
 }
 
-/// Settings that pg_dump makes between entries, or before all of them.
+/// Settings that pg_dump changes between entries, or before all of them.
 const KNOWN: [&str; 12] = [
     "check_function_bodies",
     "client_min_messages",
@@ -37,10 +37,10 @@ const KNOWN: [&str; 12] = [
 ];
 
 impl Setting {
-    /// What a statement sets for the session; `None` if it is no such statement, or one that pg_dump makes part of
-    /// an entry (`SET SESSION AUTHORIZATION name` among grants).
+    /// The setting that a statement changes for the session. `None` for all other statements, and for those that
+    /// pg_dump makes part of an entry (`SET SESSION AUTHORIZATION name` among grants).
     pub(super) fn parse(sql: &[u8], strings: StandardStrings) -> Option<Self> {
-        // Most statements are neither, and some are huge.
+        // Most statements are not settings, and some are huge: check the first bytes before parsing.
         let is_candidate =
             |word: &[u8]| sql.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
         if is_candidate(b"SET ") {
@@ -50,7 +50,7 @@ impl Setting {
         is_search_path.then_some(Self::SearchPath)
     }
 
-    /// Whether the statement sets anything at all, be it known or not.
+    /// Whether the statement sets anything, known or not.
     pub(super) fn is_set(sql: &[u8]) -> bool {
         sql.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SET "))
     }
@@ -88,7 +88,8 @@ fn parse_set(sql: &str, strings: StandardStrings) -> Result<Setting, SqlError> {
     })
 }
 
-/// With `--use-set-session-authorization` a literal, or DEFAULT; a name is part of an entry.
+/// With `--use-set-session-authorization` the value is a literal or DEFAULT. A statement with a name is a part of an
+/// entry.
 fn session_authorization(mut parser: Parser<'_>) -> Result<Setting, SqlError> {
     parser.expect_word("authorization")?;
     let is_literal = parser.next_if(|token| matches!(token.kind, TokenKind::String(_))).is_some();

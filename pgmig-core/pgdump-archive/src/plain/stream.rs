@@ -1,4 +1,4 @@
-//! A plain script that comes in a stream: its entries are known as far as it has been read.
+//! A plain script in a stream. Its entries are known up to the place that has been read.
 
 use super::parser::{Found, ScriptParser};
 use crate::entry::DumpId;
@@ -8,7 +8,7 @@ use crate::plain::objects::{ScriptObjects, Statements};
 use crate::reader::Reader;
 use crate::toc::Toc;
 
-/// The data of a script in a stream: each can be read once, in their order.
+/// The data of a script in a stream. Each can be read once, in their order.
 pub(crate) struct ScriptStream {
     parser: ScriptParser,
     state: State,
@@ -16,14 +16,14 @@ pub(crate) struct ScriptStream {
 
 /// The data of one entry.
 pub(crate) enum ScriptBlock<'a> {
-    /// Rows or INSERT statements, which the stream itself reads.
+    /// Rows or INSERT statements. The stream itself reads them.
     Data(&'a mut ScriptStream),
     Objects(ScriptObjects<'a>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// The entries up to these data are known, and the data come next.
+    /// The entries before these data are known, and the data come next.
     Before(Found),
     /// Within COPY data.
     Copy,
@@ -31,7 +31,7 @@ enum State {
     Inserts,
     /// In a transaction with large objects.
     Objects,
-    /// Not at any data.
+    /// Not within data.
     Between,
     Ended,
     Failed,
@@ -51,8 +51,8 @@ impl ScriptStream {
         self.state == State::Ended
     }
 
-    /// Goes on to the next data, past what is left of the current ones, and says whose they are. The entries up to
-    /// there are added to `toc`.
+    /// Skips the rest of the current data, and advances to the next ones. Returns the entry that these belong to.
+    /// Adds the entries before them to `toc`.
     pub(crate) fn advance(&mut self, toc: &mut Toc) -> Result<Option<DumpId>, ArchiveError> {
         match self.state {
             State::Before(found) => return Ok(Some(found.dump_id())),
@@ -93,7 +93,7 @@ impl ScriptStream {
         Ok(Some((id, ScriptBlock::Data(self))))
     }
 
-    /// Appends the next rows or statements to `buffer`, about `at_most` bytes; nothing only at their end.
+    /// Appends the next rows or statements to `buffer`, about `at_most` bytes. Appends nothing only at their end.
     pub(crate) fn read(&mut self, buffer: &mut Vec<u8>, at_most: usize) -> Result<usize, ArchiveError> {
         let before = buffer.len();
         let state = self.state;

@@ -1,4 +1,4 @@
-//! Where a reader's bytes come from.
+//! The sources of a reader's bytes.
 
 use super::{Reader, to_u64};
 use crate::{
@@ -11,10 +11,10 @@ use std::{
     sync::Arc,
 };
 
-/// Where a reader's bytes come from.
+/// The source of a reader's bytes.
 pub(super) enum Input {
     File(Arc<ArchiveFile>),
-    /// A file that is compressed as a whole: read forward, and from its start again where need be.
+    /// A file that is compressed as a whole. It is read forward, and from its start again where necessary.
     Wrapped {
         file: Arc<ArchiveFile>,
         unpacker: Option<Unpacker<Cursor>>,
@@ -26,7 +26,7 @@ pub(super) enum Input {
     },
 }
 
-/// Reads the contents of a compressed file at `position`, which is `ahead` bytes from where its decoder is.
+/// Reads the contents of a compressed file at `position`. The decoder is `ahead` bytes before it.
 pub(super) fn read_wrapped(
     file: &Arc<ArchiveFile>,
     unpacker: &mut Option<Unpacker<Cursor>>,
@@ -54,7 +54,8 @@ pub(super) fn read_wrapped(
     Ok(read)
 }
 
-/// What is left of a reader's input, for a decoder. An [`ArchiveError`](crate::ArchiveError) travels inside the [`io::Error`].
+/// The rest of a reader's input, for a decoder. An [`ArchiveError`](crate::ArchiveError) travels inside the
+/// [`io::Error`].
 pub(super) struct Rest(pub(super) Reader);
 
 impl Read for Rest {

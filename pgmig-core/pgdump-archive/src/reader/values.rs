@@ -3,8 +3,8 @@
 use super::{Reader, to_u64};
 use crate::{error::ArchiveError, text::ArchiveText};
 
-/// Longest text of a table of contents that is compressed as a whole: memory for it is only bounded by this, and no
-/// definition comes near.
+/// Longest text of a table of contents that is compressed as a whole. Only this limits the memory for such a text. No
+/// definition comes near it.
 const LONGEST_UNPACKED_TEXT: u64 = 64 * 1024 * 1024;
 
 impl Reader {
@@ -42,7 +42,7 @@ impl Reader {
     fn magnitude(&mut self, size: u8, reading: &'static str) -> Result<u64, ArchiveError> {
         let size = usize::from(size);
         let mut bytes = [0; 8];
-        // An archive that is not compressed has one for every row.
+        // A fast path: an uncompressed archive has an integer for every row.
         if let (Some(to), Some(from)) = (bytes.get_mut(..size), self.buffered().get(..size)) {
             to.copy_from_slice(from);
             self.consume(size);
@@ -96,7 +96,7 @@ impl Reader {
             -1 => return Ok(None),
             length => length,
         };
-        // A few bytes can unpack to a text of any length.
+        // A few compressed bytes can unpack to a text of any length.
         let most = if self.is_unpacked() { most.min(LONGEST_UNPACKED_TEXT) } else { most };
         let Some(mut left) = u64::try_from(length).ok().filter(|length| *length <= most) else {
             return Err(self.malformed(
@@ -117,7 +117,7 @@ impl Reader {
             self.consume(here);
             left -= to_u64(here);
         }
-        // pg_dump's strings are C strings; a NUL shows that this is not the start of one.
+        // pg_dump's strings are C strings. A NUL byte shows that no string begins here.
         if memchr::memchr(0, &bytes).is_some() {
             return Err(self.malformed(reading, "a text with a NUL byte", "a text"));
         }

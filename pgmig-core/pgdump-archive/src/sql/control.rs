@@ -19,7 +19,7 @@ const CONTROL: [&[&str]; 9] = [
 /// The command of the first statement in `sql` that begins or ends a transaction or a savepoint, such as "COMMIT" or
 /// "START TRANSACTION".
 ///
-/// Returns `None` for SQL that cannot be split into statements. The server refuses it as well.
+/// Returns `None` for SQL that cannot be split into statements. The server refuses such SQL as well.
 pub fn transaction_control(sql: &str, strings: StandardStrings) -> Option<String> {
     let statements = split_statements(sql, strings).ok()?;
     let control = |statement: &&str| {
@@ -31,7 +31,7 @@ pub fn transaction_control(sql: &str, strings: StandardStrings) -> Option<String
     statements.iter().find_map(control)
 }
 
-/// The key words that a statement begins with, `count` at most, in lower case.
+/// The first key words of a statement, `count` at most, in lower case.
 fn leading_words(statement: &str, strings: StandardStrings, count: usize) -> Vec<String> {
     let tokens = Lexer::new(statement.as_bytes(), strings).map_while(Result::ok);
     let tokens = tokens.filter(|token| !token.kind.is_blank());

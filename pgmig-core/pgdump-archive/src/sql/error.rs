@@ -1,21 +1,21 @@
-//! What is wrong with a piece of SQL text.
+//! Errors of SQL text.
 
 use thiserror::Error;
 
-/// What is wrong with a piece of SQL text. Offsets are 0-based bytes of the text that was given; no variant
-/// holds any of the text, which may contain values of rows.
+/// Why a piece of SQL text is not valid. Offsets are 0-based bytes of the given text. No variant holds any of the
+/// text, which may contain values of rows.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SqlError {
     /// The text ends inside a string, a quoted name or a comment.
     #[error("unterminated {what} that begins at byte {offset}")]
     Unterminated {
-        /// What was not closed.
+        /// What is not closed: a string, a quoted name or a comment.
         what: &'static str,
         /// Where it begins.
         offset: u64,
     },
-    /// A statement is longer than this library takes.
+    /// A statement is longer than this library accepts.
     #[error("the statement that begins at byte {offset} is longer than {limit} bytes")]
     StatementTooLong {
         /// Where it begins.
@@ -28,9 +28,9 @@ pub enum SqlError {
     Unexpected {
         /// What kind of text was being read, e.g. "INSERT statement".
         statement: &'static str,
-        /// What should have been there.
+        /// The expected token.
         expected: &'static str,
-        /// Where.
+        /// Where the token was expected.
         offset: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! Names and literals: the only place that quotes them.
+//! Names and literals. Only this module quotes them.
 
 use super::SqlError;
 use super::keyword::must_quote;
@@ -7,7 +7,7 @@ use super::parser::Parser;
 use std::fmt;
 use std::str::FromStr;
 
-/// `name` as PostgreSQL would print it: quoted unless it is a lower-case name that is no key word.
+/// `name` as PostgreSQL would print it: quoted unless it is a lower-case name and not a key word.
 ///
 /// ```
 /// use pgdump_archive::sql::quote_ident;
@@ -22,8 +22,8 @@ pub fn quote_ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// `text` as a string constant that means the same whatever `standard_conforming_strings` is: the `E''` form
-/// where it holds a backslash.
+/// `text` as a string constant that means the same whatever `standard_conforming_strings` is. It has the `E''` form
+/// if it holds a backslash.
 ///
 /// ```
 /// use pgdump_archive::sql::quote_literal;
@@ -40,7 +40,7 @@ pub fn quote_literal(text: &str) -> String {
 /// Displays as SQL, quoted where needed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QualifiedName {
-    /// The schema, where it was given.
+    /// The schema, if it was given.
     pub schema: Option<String>,
     /// The name in the schema.
     pub name: String,
@@ -57,7 +57,8 @@ impl QualifiedName {
         Self { schema: None, name: name.into() }
     }
 
-    /// The name that `sql` spells, `name` or `schema.name`: quoted parts as they are, others in lower case.
+    /// Parses the name in `sql`: `name` or `schema.name`. Quoted parts keep their case, others are folded to lower
+    /// case.
     ///
     /// # Errors
     ///
@@ -87,7 +88,7 @@ impl fmt::Display for QualifiedName {
     }
 }
 
-/// Whether `name` reads back as itself without quotes.
+/// Whether `name` without quotes is read back unchanged.
 fn is_plain(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_lowercase() || first == b'_')

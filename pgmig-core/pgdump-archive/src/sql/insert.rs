@@ -9,7 +9,7 @@ use super::{QualifiedName, SqlError};
 pub struct InsertStatement {
     /// The table.
     pub table: QualifiedName,
-    /// The columns, where they are given.
+    /// The columns, if the statement names them.
     pub columns: Option<Vec<String>>,
     /// The rows' values as text, `None` for NULL. A row of `DEFAULT VALUES` has no values.
     pub rows: Vec<Vec<Option<String>>>,
@@ -18,12 +18,12 @@ pub struct InsertStatement {
 impl InsertStatement {
     /// Parses one statement.
     ///
-    /// Values are string constants, bit strings, numbers, `true`, `false`, `NULL` and `DEFAULT` (taken as
-    /// NULL), with or without a cast.
+    /// Values are string constants, bit strings, numbers, `true`, `false`, `NULL` and `DEFAULT`, with or without a
+    /// cast. `DEFAULT` is read as NULL.
     ///
     /// # Errors
     ///
-    /// [`SqlError`] if it is anything else.
+    /// [`SqlError`] if `sql` is anything else.
     pub fn parse(sql: &str, strings: StandardStrings) -> Result<Self, SqlError> {
         let mut parser = Parser::new(sql, "INSERT statement", strings);
         parser.expect_word("insert")?;
@@ -95,7 +95,7 @@ fn value(parser: &mut Parser<'_>) -> Result<Option<String>, SqlError> {
     Ok(value)
 }
 
-/// A type's name: words, perhaps qualified, modified or an array.
+/// A type's name: words, optionally with a schema, a modifier or array brackets.
 fn cast_type(parser: &mut Parser<'_>) -> Result<(), SqlError> {
     parser.qualified_name()?;
     while parser.next_if(|token| token.kind == TokenKind::Word).is_some() {}

@@ -2,8 +2,8 @@
 
 /// Every key word of PostgreSQL 9.5 to 18 that is not of the class "unreserved", sorted.
 ///
-/// From `pg_get_keywords()` of 15, plus what later releases added; quoting a word that one release would not
-/// quote changes nothing.
+/// From `pg_get_keywords()` of 15, plus the additions of later releases. A word may be quoted that one release would
+/// not quote; that changes nothing.
 const QUOTED: &[&str] = &[
     "all",
     "analyse",

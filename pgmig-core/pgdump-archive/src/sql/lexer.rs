@@ -1,25 +1,26 @@
-//! PostgreSQL's lexical structure: what is a string, a name, a comment.
+//! PostgreSQL's lexical structure: strings, names, comments and other tokens.
 //!
-//! After `src/backend/parser/scan.l`. Operators come byte by byte, which no caller minds.
+//! After `src/backend/parser/scan.l`. Each byte of an operator is a token of its own; no caller needs whole
+//! operators.
 
 use super::SqlError;
 use super::scanner::Scanner;
 use std::ops::Range;
 
-/// Whether a backslash in `'...'` stands for itself: the setting `standard_conforming_strings`.
+/// Whether a backslash in `'...'` is an ordinary character: the setting `standard_conforming_strings`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StandardStrings {
-    /// It does; only `E'...'` has escapes.
+    /// A backslash is an ordinary character. Only `E'...'` has escapes.
     #[default]
     On,
-    /// `'...'` reads as `E'...'` does.
+    /// `'...'` has escapes, as `E'...'` has.
     Off,
 }
 
 /// The form of a string constant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StringKind {
-    /// `'...'`, where a backslash stands for itself.
+    /// `'...'` in which a backslash is an ordinary character.
     Plain,
     /// `E'...'`, and `'...'` where `standard_conforming_strings` is off.
     Escape,
@@ -31,7 +32,7 @@ pub enum StringKind {
     Dollar,
 }
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
     /// Blanks and line ends.
@@ -42,12 +43,12 @@ pub enum TokenKind {
     BlockComment,
     /// A name or key word without quotes.
     Word,
-    /// `"..."`, or `U&"..."` where `unicode`.
+    /// `"..."`, or `U&"..."` if `unicode`.
     QuotedIdent {
-        /// Whether it is of the `U&` form.
+        /// Whether it has the `U&` form.
         unicode: bool,
     },
-    /// A string constant. The second part of one that goes on in another line is a token of its own.
+    /// A string constant. If it continues on another line, the second part is a token of its own.
     String(StringKind),
     /// A number, without its sign.
     Number,
@@ -64,14 +65,14 @@ impl TokenKind {
     }
 }
 
-/// A token and where it is.
+/// A token and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// What it is.
+    /// The token's kind.
     pub kind: TokenKind,
-    /// All of its bytes.
+    /// The place of all its bytes.
     pub span: Range<usize>,
-    /// What stands between the quotes, still escaped; of other tokens all bytes.
+    /// The place of the text between the quotes, still escaped. For other tokens the same as `span`.
     pub body: Range<usize>,
 }
 
@@ -82,7 +83,8 @@ impl Token {
             && input.get(self.span.clone()).is_some_and(|text| text.eq_ignore_ascii_case(word.as_bytes()))
     }
 
-    /// The name that this spells, folded as the server folds it; `None` if it is none, or of the `U&` form.
+    /// The name that this token spells, folded as the server folds it. `None` if it is not a name, or has the `U&`
+    /// form.
     pub fn name(&self, input: &str) -> Option<String> {
         let body = input.get(self.body.clone())?;
         match self.kind {
@@ -93,7 +95,7 @@ impl Token {
     }
 }
 
-/// The tokens of a complete text, without gaps. Ends after the first error.
+/// The tokens of a complete text, without gaps. The iterator ends after the first error.
 #[derive(Debug)]
 pub struct Lexer<'a> {
     input: &'a [u8],
@@ -121,7 +123,7 @@ impl Iterator for Lexer<'_> {
     }
 }
 
-/// A byte count as an offset of the text.
+/// Converts a number of bytes to an offset of the text.
 pub(crate) fn to_offset(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 /// The value of the string constant `token` of `sql`, in any of PostgreSQL's forms.
 ///
-/// Returns `None` if the token is no string constant, or if its value is not UTF-8.
+/// Returns `None` if the token is not a string constant, or if its value is not UTF-8.
 pub fn decode<'a>(sql: &'a str, token: &Token) -> Option<Cow<'a, str>> {
     let body = sql.get(token.body.clone())?;
     match token.kind {
@@ -55,22 +55,23 @@ fn unescape(body: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// A letter that stands for one byte; gives what follows it.
+/// Decodes a letter that stands for one byte. Returns the text after it.
 fn simple<'a>(decoded: &mut Vec<u8>, byte: u8, escape: &'a str) -> Option<&'a str> {
     decoded.push(byte);
     escape.get(1..)
 }
 
-/// One byte, written with up to `max` digits; gives what follows them.
+/// Decodes one byte that is written with up to `max` digits. Returns the text after it.
 fn number<'a>(decoded: &mut Vec<u8>, digits: &'a str, radix: u32, max: usize) -> Option<&'a str> {
     let count = digits.chars().take(max).take_while(|digit| digit.is_digit(radix)).count();
     let value = u32::from_str_radix(digits.get(..count)?, radix).ok()?;
-    // As the server does: \777 is cut to its lower eight bits.
+    // As on the server, \777 is cut to its lower eight bits.
     decoded.push(u8::try_from(value & 0xff).ok()?);
     digits.get(count..)
 }
 
-/// One character, or a surrogate pair of two such escapes, each of exactly `width` digits.
+/// Decodes one character of exactly `width` digits, or a surrogate pair of two such escapes. Returns the text after
+/// it.
 fn character<'a>(decoded: &mut Vec<u8>, digits: &'a str, width: usize) -> Option<&'a str> {
     let first = u32::from_str_radix(digits.get(..width)?, 16).ok()?;
     let rest = digits.get(width..)?;
@@ -91,7 +92,7 @@ fn join_surrogates(high: u32, low: u32) -> Option<u32> {
     (high < 0x400 && low < 0x400).then_some(0x1_0000 + (high << 10) + low)
 }
 
-/// `U&'...'` with the usual escape character, a backslash.
+/// Decodes `U&'...'` with the usual escape character, a backslash.
 fn decode_unicode(body: &str) -> Option<String> {
     let mut decoded = String::with_capacity(body.len());
     let mut rest = body;

@@ -1,8 +1,8 @@
-//! SQL as text: names and literals quoted, statements split, `COPY`-less data (`INSERT`) taken apart.
+//! SQL as text: quotes names and literals, splits scripts into statements, and parses `INSERT` data.
 //!
-//! Pure functions over bytes. This module parses no more of SQL than `psql` does to find the end of a
-//! statement, and knows nothing of servers. Input must be UTF-8 or another encoding in which no byte of a
-//! multibyte character is ASCII.
+//! Pure functions over bytes. The splitter parses no more of SQL than `psql` does to find the end of a statement.
+//! Nothing here knows about servers. Input must be UTF-8 or another encoding in which no byte of a multibyte
+//! character is ASCII.
 
 mod control;
 mod error;

@@ -1,7 +1,7 @@
 //! Finds tokens in a buffer that may still grow.
 //!
-//! [`Scanner`] can be stopped at the end of a chunk and resumed, inside a token too, without looking at a byte
-//! twice: a string of many MiB costs no more in many chunks than in one.
+//! [`Scanner`] can stop at the end of a chunk and resume there, even inside a token. It examines each byte only once:
+//! a string of many MiB costs no more in many chunks than in one.
 
 use super::SqlError;
 use super::lexer::{StandardStrings, StringKind, Token, TokenKind, to_offset};
@@ -13,14 +13,14 @@ pub(super) struct Scanner {
     strings: StandardStrings,
     /// Where the next token begins.
     position: usize,
-    /// Bytes that were removed before the buffer's first one.
+    /// Bytes that were removed from the buffer's front.
     removed: u64,
     partial: Option<Partial>,
     continued: Continued,
 }
 
-/// Whether a quote would go on with the string before it: constants that only white space with a line end
-/// separates are one, and the second part is of the first one's form.
+/// Whether a quote would continue the string before it. Constants that are separated only by white space with a line
+/// end are one, and the second part has the form of the first.
 #[derive(Debug, Clone, Copy)]
 enum Continued {
     No,
@@ -32,19 +32,19 @@ enum Continued {
 #[derive(Debug, Clone, Copy)]
 struct Partial {
     kind: TokenKind,
-    /// The next byte to look at; what lies before it is known to be inside.
+    /// The next byte to examine. All bytes before it are inside the token.
     at: usize,
-    /// Where the body begins; of a dollar-quoted string `None` while its tag is being read.
+    /// Where the body begins. `None` while the tag of a dollar-quoted string is being read.
     body: Option<usize>,
-    /// Open block comments.
+    /// The number of open block comments.
     depth: u64,
 }
 
-/// What became of looking for a token's end.
+/// The result of the search for a token's end.
 enum End {
     /// The body ends at `body`, the token at `token`.
     At { body: usize, token: usize },
-    /// Not among the bytes that are there; go on at this one.
+    /// The end is not among the available bytes. Continue at this one.
     More(usize),
 }
 
@@ -69,23 +69,23 @@ impl Scanner {
         self.partial.is_none()
     }
 
-    /// How plain strings are read from here on.
+    /// Sets how plain strings are read from here on.
     pub(super) fn set_strings(&mut self, strings: StandardStrings) {
         self.strings = strings;
     }
 
-    /// Goes on `bytes` further, without looking at them.
+    /// Advances by `bytes` without examining them.
     pub(super) fn pass_over(&mut self, bytes: usize) {
         self.position = self.position.saturating_add(bytes);
         (self.partial, self.continued) = (None, Continued::No);
     }
 
-    /// The place in the whole text of a place in the buffer.
+    /// Converts a place in the buffer to a place in the whole text.
     pub(super) fn offset(&self, position: usize) -> u64 {
         self.removed.saturating_add(to_offset(position))
     }
 
-    /// The buffer lost its first `count` bytes, none of them of the next token.
+    /// Adjusts to a buffer that lost its first `count` bytes, none of them part of the next token.
     pub(super) fn rebase(&mut self, count: usize) {
         self.removed = self.removed.saturating_add(to_offset(count));
         self.position = self.position.saturating_sub(count);
@@ -95,8 +95,8 @@ impl Scanner {
         }
     }
 
-    /// The next token of `input`, or `None` if more bytes are needed to find its end. With `at_end` no more
-    /// bytes will come, and `None` means that there are no more tokens.
+    /// The next token of `input`, or `None` if more bytes are needed to find its end. With `at_end` no more bytes
+    /// will come, and `None` means that there are no more tokens.
     pub(super) fn scan(&mut self, input: &[u8], at_end: bool) -> Result<Option<Token>, SqlError> {
         let Some(mut partial) = self.partial.take().or_else(|| self.begin(input, at_end)) else {
             return Ok(None);
@@ -125,7 +125,8 @@ impl Scanner {
         }
     }
 
-    /// What kind of token begins at the position; `None` at the end, or if that takes bytes yet to come.
+    /// The kind of the token that begins at the position. `None` at the end, or if bytes are needed that have not
+    /// come yet.
     fn begin(&self, input: &[u8], at_end: bool) -> Option<Partial> {
         let start = self.position;
         let first = *input.get(start)?;
@@ -167,7 +168,7 @@ impl Scanner {
         Some(Partial { kind, at, body, depth: 1 })
     }
 
-    /// The form of `'...'` here.
+    /// The form of `'...'` at this place.
     fn string_kind(&self) -> StringKind {
         match self.continued {
             Continued::NextLine(kind) => kind,
@@ -213,14 +214,14 @@ impl Scanner {
     }
 }
 
-/// The text without the white space at its end.
+/// The text without trailing white space.
 pub(super) fn trim_end(text: &[u8]) -> &[u8] {
     let end = text.iter().rposition(|&byte| !is_space(byte)).map_or(0, |last| last.saturating_add(1));
     text.get(..end).unwrap_or_default()
 }
 
-/// What `scan.l` calls `space` since PostgreSQL 16. Before, a vertical tab was not one of them, but an error wherever it
-/// stood as one.
+/// The characters that `scan.l` calls `space` since PostgreSQL 16. In earlier releases a vertical tab was not white
+/// space, but a syntax error.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
@@ -237,13 +238,13 @@ fn is_ident_part(byte: u8) -> bool {
     is_ident_start(byte) || byte.is_ascii_digit() || byte == b'$'
 }
 
-/// The first place from `at` on whose byte is not `inside`.
+/// The first place from `at` on with a byte that is not `inside`.
 fn skip(input: &[u8], at: usize, inside: impl Fn(u8) -> bool) -> usize {
     let rest = input.get(at..).unwrap_or_default();
     rest.iter().position(|&byte| !inside(byte)).map_or(input.len(), |found| at.saturating_add(found))
 }
 
-/// A token that ends before the byte at `end`, which must be there unless the text ends.
+/// A token that ends before the byte at `end`. That byte must be available unless the text ends.
 fn until_known(input: &[u8], end: usize, at_end: bool) -> End {
     if end < input.len() || at_end { End::both(end) } else { End::More(end) }
 }
@@ -258,7 +259,7 @@ fn end_of_number(start: usize, mut at: usize, input: &[u8], at_end: bool) -> End
         match input.get(at) {
             Some(b'+' | b'-') if !is_prefixed && matches!(previous, Some(b'e' | b'E')) => {}
             Some(b'.') if next.is_none() && !at_end => return End::More(at),
-            // 1..10 is two numbers and two dots.
+            // `1..10` is two numbers and two dots.
             Some(b'.') if next != Some(&b'.') => {}
             _ => return until_known(input, at, at_end),
         }
@@ -291,7 +292,7 @@ fn end_of_comment(partial: &mut Partial, input: &[u8]) -> End {
     }
 }
 
-/// The end of what `quote` closes unless it is doubled.
+/// The end of a text in quotes. A doubled `quote` does not end it.
 fn end_of_quotes(input: &[u8], mut at: usize, quote: u8, at_end: bool) -> End {
     loop {
         let rest = input.get(at..).unwrap_or_default();
@@ -326,7 +327,7 @@ fn end_of_escapes(input: &[u8], mut at: usize, at_end: bool) -> End {
     }
 }
 
-/// The end of a dollar-quoted string: its tag once more. What looked like a tag but is none is a symbol.
+/// The end of a dollar-quoted string: its tag again. A `$` that does not begin a tag is a symbol.
 fn end_of_dollars(start: usize, partial: &mut Partial, input: &[u8], at_end: bool) -> End {
     let body = match partial.body {
         Some(body) => body,
@@ -351,7 +352,7 @@ fn end_of_dollars(start: usize, partial: &mut Partial, input: &[u8], at_end: boo
             let body_end = from.saturating_add(found);
             End::At { body: body_end, token: body_end.saturating_add(tag.len()) }
         }
-        // The tag may have begun at the end of this chunk.
+        // The closing tag may have begun at the end of this chunk.
         None => End::More(input.len().saturating_sub(tag.len().saturating_sub(1)).max(from)),
     }
 }

@@ -1,4 +1,4 @@
-//! A psql script in pieces: statements, comments, and psql's own commands.
+//! Splits a psql script into pieces: statements, comments, and psql's own commands.
 
 use super::SqlError;
 use super::lexer::{StandardStrings, TokenKind, to_offset};
@@ -6,20 +6,20 @@ use super::scanner::{Scanner, trim_end};
 use super::statement::{Current, MAX_STATEMENT_BYTES};
 use std::ops::Range;
 
-/// What a piece of a script is.
+/// The kind of a script's piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PieceKind {
-    /// `-- ...`, between statements, without its line end.
+    /// `-- ...` between statements, without its line end.
     Comment,
-    /// From its first token to its semicolon; the last one of a script may have none.
+    /// A statement from its first token to its semicolon. The last statement of a script may have no semicolon.
     Statement,
-    /// The rest of a line from a backslash on, where psql takes that for a command of its own.
+    /// The rest of a line from a backslash on, where psql reads it as a command of its own.
     MetaCommand,
-    /// The same in the middle of a statement.
+    /// Such a command in the middle of a statement.
     MetaCommandWithin,
 }
 
-/// A piece of a script. Its text is there until the next [`feed`](ScriptSplitter::feed).
+/// A piece of a script. Its text is available until the next [`feed`](ScriptSplitter::feed).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ScriptPiece {
     pub(crate) kind: PieceKind,
@@ -35,8 +35,8 @@ impl ScriptPiece {
     }
 }
 
-/// Splits a script, given in chunks of any size. As [`StatementSplitter`](super::StatementSplitter), but shows
-/// what is between the statements too, and can be told to pass over what is no SQL (COPY data).
+/// Splits a script, given in chunks of any size. Unlike [`StatementSplitter`](super::StatementSplitter), it also
+/// returns comments and psql's commands, and can pass over text that is not SQL (COPY data).
 #[derive(Debug)]
 pub(crate) struct ScriptSplitter {
     buffer: Vec<u8>,
@@ -55,12 +55,12 @@ impl ScriptSplitter {
         }
     }
 
-    /// How plain strings are read from here on.
+    /// Sets how plain strings are read from here on.
     pub(crate) fn set_strings(&mut self, strings: StandardStrings) {
         self.scanner.set_strings(strings);
     }
 
-    /// Appends the next bytes of the script. Take the pieces that they complete before the next call.
+    /// Appends the next bytes of the script. Read all pieces that they complete before the next call.
     pub(crate) fn feed(&mut self, chunk: &[u8]) -> Result<(), SqlError> {
         let done = self.current.start.unwrap_or_else(|| self.scanner.position());
         if done > 0 {
@@ -76,7 +76,7 @@ impl ScriptSplitter {
         Ok(())
     }
 
-    /// No more bytes will come.
+    /// Marks the end: no more bytes will come.
     pub(crate) fn end(&mut self) {
         self.at_end = true;
     }
@@ -86,7 +86,7 @@ impl ScriptSplitter {
         self.at_end
     }
 
-    /// The next piece; `None` if there is none before the next [`feed`](Self::feed) or, at the end, at all.
+    /// The next piece. `None` if more bytes are needed, or after the last piece of a script that has ended.
     pub(crate) fn next(&mut self) -> Result<Option<ScriptPiece>, SqlError> {
         loop {
             if self.is_at_backslash() {
@@ -125,7 +125,7 @@ impl ScriptSplitter {
         self.scanner.offset(self.scanner.position())
     }
 
-    /// Passes over the first bytes of [`rest`](Self::rest) without looking at them.
+    /// Passes over the first bytes of [`rest`](Self::rest) without examining them.
     pub(crate) fn pass_over(&mut self, bytes: usize) {
         self.scanner.pass_over(bytes.min(self.rest().len()));
     }

@@ -1,18 +1,18 @@
-//! Where one statement ends and the next begins: as `psql` finds it.
+//! Finds where one statement ends and the next begins, as `psql` does.
 
 use super::SqlError;
 use super::lexer::{Lexer, StandardStrings, Token, TokenKind};
 use super::scanner::{Scanner, trim_end};
 
-/// The longest statement that is taken, in bytes: what a server takes in one message, and so what `pg_dump`
-/// can have written from one row.
+/// The longest statement that is accepted, in bytes. A server accepts no longer message, so `pg_dump` cannot write a
+/// longer statement from one row.
 pub const MAX_STATEMENT_BYTES: usize = 1 << 30;
 
 /// One statement of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statement<'a> {
-    /// From its first token to its semicolon; the last one of a text may have none. White space and comments
-    /// before it are left out.
+    /// From its first token to its semicolon, without white space and comments before it. The last statement of a
+    /// text may have no semicolon.
     pub text: &'a [u8],
     /// Where it begins in the whole text, in bytes from 0.
     pub offset: u64,
@@ -20,9 +20,9 @@ pub struct Statement<'a> {
 
 /// Splits a stream of SQL, given in chunks of any size, into statements.
 ///
-/// A semicolon ends a statement unless it stands in a string, a quoted name, a comment, parentheses or the
-/// `BEGIN ATOMIC ... END` body of a function. Statements that are empty are left out. Memory: the largest
-/// statement plus one chunk.
+/// A semicolon ends a statement unless it stands in a string, a quoted name, a comment, parentheses or the `BEGIN
+/// ATOMIC ... END` body of a function. Empty statements are left out. The memory is that of the largest statement
+/// plus one chunk.
 ///
 /// ```
 /// use pgdump_archive::sql::{StandardStrings, StatementSplitter};
@@ -62,11 +62,11 @@ impl StatementSplitter {
         }
     }
 
-    /// Appends the next bytes of the text. Take the statements that they complete before the next call.
+    /// Appends the next bytes of the text. Read all statements that they complete before the next call.
     ///
     /// # Errors
     ///
-    /// [`SqlError::StatementTooLong`] if more than [`MAX_STATEMENT_BYTES`] are waiting for a statement's end.
+    /// [`SqlError::StatementTooLong`] if more than [`MAX_STATEMENT_BYTES`] have come without a statement's end.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), SqlError> {
         let done = self.current.start.unwrap_or_else(|| self.scanner.position());
         if done > 0 {
@@ -81,13 +81,13 @@ impl StatementSplitter {
         Ok(())
     }
 
-    /// No more bytes will come.
+    /// Marks the end: no more bytes will come.
     pub fn end(&mut self) {
         self.at_end = true;
     }
 
-    /// The next complete statement; `None` if there is none before the next [`feed`](Self::feed) or, after
-    /// [`end`](Self::end), at all.
+    /// The next complete statement. `None` if more bytes are needed, or after the last statement once
+    /// [`end`](Self::end) was called.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ pub fn split_statements(sql: &str, strings: StandardStrings) -> Result<Vec<&str>
     Ok(statements)
 }
 
-/// The statement that is being read.
+/// The current statement.
 #[derive(Debug, Default)]
 pub(super) struct Current {
     /// Where it begins; `None` before its first token.
@@ -139,8 +139,8 @@ pub(super) struct Current {
 }
 
 impl Current {
-    /// Takes note of a token of `input`. If it is the semicolon that ends the statement, and that is not empty,
-    /// returns where the statement begins.
+    /// Records a token of `input`. If the token is the semicolon that ends a statement which is not empty, returns
+    /// where the statement begins.
     pub(super) fn pass(&mut self, token: &Token, input: &[u8]) -> Option<usize> {
         match token.kind {
             kind if kind.is_blank() => return None,
@@ -157,15 +157,15 @@ impl Current {
     }
 }
 
-/// How deep in parentheses and in the body of a routine a place of a statement is, by the rules of psql's
+/// How deep a place of a statement is in parentheses and in the body of a routine, by the rules of psql's
 /// `psqlscan.l`.
 #[derive(Debug, Default)]
 struct Nesting {
     parentheses: u64,
     blocks: u64,
     words: usize,
-    /// The first letters of the statement's first words, of those that can make it a `CREATE [OR REPLACE]
-    /// FUNCTION` or `PROCEDURE`.
+    /// The first letters of the statement's first words, as far as these can form a `CREATE [OR REPLACE] FUNCTION` or
+    /// `PROCEDURE`.
     initials: [u8; 4],
 }
 

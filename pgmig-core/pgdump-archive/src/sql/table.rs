@@ -4,11 +4,11 @@ use super::lexer::{StandardStrings, Token, TokenKind};
 use super::parser::Parser;
 use super::{QualifiedName, SqlError};
 
-/// What begins an element of a table that is no column. All of them are key words that `pg_dump` quotes where
-/// they are names of columns.
+/// The first words of elements of a table that are not columns. All of them are key words, and `pg_dump` quotes them
+/// in names of columns.
 const CONSTRAINTS: [&str; 7] = ["constraint", "check", "unique", "primary", "foreign", "like", "not"];
 
-/// What ends a column's type. `with` is none of them: `timestamp with time zone`.
+/// The words that end a column's type. `with` is not among them: `timestamp with time zone`.
 const AFTER_TYPE: [&str; 12] = [
     "default",
     "not",
@@ -24,16 +24,17 @@ const AFTER_TYPE: [&str; 12] = [
     "compression",
 ];
 
-/// What a `CREATE TABLE` says of a table's columns.
+/// The columns of a table and their origins, from its `CREATE TABLE`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableDefinition {
-    /// The columns that it names, in order.
+    /// The columns that the statement names, in order.
     pub columns: Vec<ColumnDefinition>,
-    /// The tables that it inherits from: their columns come first.
+    /// The tables that it inherits from. Their columns come first.
     pub inherits: Vec<QualifiedName>,
-    /// Whether it names its columns: a table `OF` a type does not, and an empty one has none to name.
+    /// Whether the statement names columns. A table `OF` a type does not, and an empty table has none.
     pub has_columns: bool,
-    /// The table that it is a partition of, where its definition says so (PostgreSQL 10; later ones attach it).
+    /// The parent of a partition, if the definition names it (PostgreSQL 10). Later releases attach the partition in
+    /// another statement.
     pub partition_of: Option<QualifiedName>,
 }
 
@@ -42,22 +43,22 @@ pub struct TableDefinition {
 pub struct ColumnDefinition {
     /// Its name.
     pub name: String,
-    /// Its type, as `format_type` writes it; empty where there is none (a table `OF` a type).
+    /// Its type, as `format_type` writes it. Empty for a column of a table `OF` a type.
     pub type_name: String,
-    /// Whether it is computed from others, and so has no rows in a backup.
+    /// Whether it is computed from other columns. A backup does not hold its values.
     pub is_generated: bool,
-    /// Whether it is NOT NULL of itself.
+    /// Whether it is NOT NULL.
     pub is_not_null: bool,
 }
 
-/// The names of the columns that `create_table`, a `CREATE TABLE` as `pg_dump` writes it, defines, in order.
+/// The names of the columns in `create_table`, in order. `create_table` is a `CREATE TABLE` as `pg_dump` writes it.
 ///
-/// Inherited columns that it does not repeat are not among them; nor has a table `OF` a type or a partition
-/// written as `PARTITION OF` any here.
+/// Inherited columns are included only if the statement repeats them. The result is empty for a table `OF` a type and
+/// for a partition written as `PARTITION OF`.
 ///
 /// # Errors
 ///
-/// [`SqlError`] if it is no `CREATE TABLE`.
+/// [`SqlError`] if it is not a `CREATE TABLE`.
 ///
 /// ```
 /// use pgdump_archive::sql::table_columns;
@@ -69,12 +70,12 @@ pub fn table_columns(create_table: &str) -> Result<Vec<String>, SqlError> {
     Ok(table_definition(create_table)?.columns.into_iter().map(|column| column.name).collect())
 }
 
-/// The columns that `create_table`, a `CREATE TABLE` as `pg_dump` writes it, defines, with their types, and where
-/// it gets others from.
+/// The columns in `create_table` with their types, and the tables that it gets other columns from. `create_table` is
+/// a `CREATE TABLE` as `pg_dump` writes it.
 ///
 /// # Errors
 ///
-/// [`SqlError`] if it is no `CREATE TABLE`.
+/// [`SqlError`] if it is not a `CREATE TABLE`.
 ///
 /// ```
 /// use pgdump_archive::sql::table_definition;
@@ -124,7 +125,7 @@ fn inherits(parser: &mut Parser<'_>) -> Result<Vec<QualifiedName>, SqlError> {
     Ok(parents)
 }
 
-/// The columns among a table's elements, up to the parenthesis that closes them.
+/// The columns among a table's elements, up to the closing parenthesis.
 fn elements(parser: &mut Parser<'_>, sql: &str) -> Result<Vec<ColumnDefinition>, SqlError> {
     let mut columns = Vec::new();
     let mut depth = 1_u64;
@@ -161,10 +162,10 @@ fn elements(parser: &mut Parser<'_>, sql: &str) -> Result<Vec<ColumnDefinition>,
 /// A column that is being read.
 struct Column {
     name: String,
-    /// Where its type is in the text.
+    /// The place of its type in the text.
     span: Option<(usize, usize)>,
     type_ended: bool,
-    /// The last three words, to find `GENERATED ALWAYS AS (`; one `AS IDENTITY` is not generated.
+    /// How much of `GENERATED ALWAYS AS (` has been read. A column `AS IDENTITY` is not generated.
     generated: Generated,
     after_not: bool,
     is_not_null: bool,
@@ -173,7 +174,7 @@ struct Column {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Generated {
     No,
-    /// `GENERATED ALWAYS`, perhaps `AS`.
+    /// `GENERATED ALWAYS`, with or without `AS`.
     Begun,
     Yes,
 }

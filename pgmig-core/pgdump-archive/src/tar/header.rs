@@ -15,7 +15,7 @@ const TYPE: usize = 156;
 const MAGIC: Range<usize> = 257..262;
 const PREFIX: Range<usize> = 345..500;
 
-/// What a member is.
+/// The kind of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MemberKind {
     File,
@@ -33,7 +33,7 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// How many bytes follow the contents, up to the next header.
+    /// The number of bytes between the contents and the next header.
     pub(super) fn padding(&self) -> u64 {
         let block = u64::try_from(BLOCK).unwrap_or(u64::MAX);
         (block - self.size % block) % block
@@ -42,8 +42,8 @@ impl Member {
     /// Reads a header; `None` for the block of zeros that ends a tar file.
     ///
     /// # Errors
-    /// It is damaged, or of a kind that pg_dump and tar do not make from an archive's files: links, devices, sparse
-    /// files, headers that extend others.
+    /// The header is damaged, or is of a kind that pg_dump and tar do not write for an archive's files: links,
+    /// devices, sparse files, headers that extend others.
     pub(super) fn read(reader: &mut Reader) -> Result<Option<Self>, ArchiveError> {
         let mut block = [0; BLOCK];
         reader.bytes(&mut block, "the header of a tar member")?;
@@ -68,7 +68,7 @@ impl Member {
             return Err(reader.malformed("the size of a tar member", "no number", "a number of bytes"));
         };
         match kind {
-            // What some programs note for a directory is not followed by any contents.
+            // Some programs record a size for a directory, but no contents follow.
             MemberKind::Directory => Ok(Some(Self { path, kind, size: 0 })),
             MemberKind::File => Ok(Some(Self { path, kind, size })),
         }
@@ -79,21 +79,21 @@ fn part(block: &[u8; BLOCK], range: Range<usize>) -> &[u8] {
     block.get(range).unwrap_or_default()
 }
 
-/// Up to the first NUL.
+/// The text up to the first NUL.
 fn text(field: &[u8]) -> &[u8] {
     field.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 fn raw_path(block: &[u8; BLOCK]) -> Vec<u8> {
     let (name, prefix) = (text(part(block, NAME)), text(part(block, PREFIX)));
-    // Old tars have other things where ustar has the prefix.
+    // Old tar formats have other data where ustar has the prefix.
     if part(block, MAGIC) != b"ustar" || part(block, 262..264) == b" \0" || prefix.is_empty() {
         return name.to_vec();
     }
     [prefix, b"/", name].concat()
 }
 
-/// The path, if it leads nowhere but below the place where it is unpacked.
+/// The path, if it cannot lead out of the directory in which it is unpacked.
 fn safe_path(raw: &[u8]) -> Option<String> {
     let path = std::str::from_utf8(raw).ok()?;
     if path.starts_with('/') || path.contains('\\') || path.chars().any(char::is_control) {
@@ -110,14 +110,14 @@ fn safe_path(raw: &[u8]) -> Option<String> {
     Some(names.join("/"))
 }
 
-/// The sum of all bytes, those of the checksum itself taken as blanks.
+/// The sum of all bytes. The bytes of the checksum itself count as blanks.
 fn checksum(block: &[u8; BLOCK]) -> u64 {
     let sum: u64 = block.iter().map(|&byte| u64::from(byte)).sum();
     let own: u64 = part(block, CHECKSUM).iter().map(|&byte| u64::from(byte)).sum();
     sum - own + 8 * u64::from(b' ')
 }
 
-/// Octal digits, or (for sizes from 8 GiB on) a number to the base of 256 after a byte of 0x80.
+/// A number in octal digits. Sizes from 8 GiB on have base 256, after a byte of 0x80.
 fn number(field: &[u8]) -> Option<u64> {
     if field.first() == Some(&0x80) {
         return field

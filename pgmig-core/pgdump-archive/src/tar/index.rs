@@ -1,4 +1,4 @@
-//! Which members a tar file has, and where.
+//! The members of a tar file and their places.
 
 use super::header::{Member, MemberKind};
 use crate::directory::TOC;
@@ -7,26 +7,27 @@ use crate::reader::{Limit, Reader};
 use crate::tail::{Tail, drain_zeros};
 use std::collections::HashMap;
 
-/// Members are refused beyond this many, which is more large objects than pg_dump's own lists of them stay usable
-/// for. A compressed file of some MiB could otherwise hold as many headers as memory can take.
+/// The largest number of members that is accepted. pg_dump's own lists of large objects become unusable before that.
+/// Without a limit, the headers in a compressed file of a few MiB could use all memory.
 const MAX_MEMBERS: usize = 8 * 1024 * 1024;
 
 /// The members of a tar file that holds an archive.
 #[derive(Debug)]
 pub(crate) struct TarIndex {
-    /// Path of the directory that `toc.dat` is in, with a slash; "" for a tar-format archive.
+    /// Path of the directory that holds `toc.dat`, with a slash; "" for a tar-format archive.
     prefix: String,
-    /// First byte and the byte after the last, by path.
+    /// The first byte of each member and the byte after its last, by path.
     members: HashMap<Box<str>, (u64, u64)>,
     pub(crate) tail: Tail,
     pub(crate) size: u64,
 }
 
 impl TarIndex {
-    /// Goes over all headers of a tar file; `reader` is at its start.
+    /// Reads all headers of a tar file. `reader` is at its start.
     ///
     /// # Errors
-    /// It cannot be read, ends too early, has members that an archive has not, or no `toc.dat` or several.
+    /// The file cannot be read, ends too early, has members that no archive has, or does not have exactly one
+    /// `toc.dat`.
     pub(crate) fn read(reader: &mut Reader) -> Result<Self, ArchiveError> {
         let mut members: HashMap<Box<str>, (u64, u64)> = HashMap::new();
         loop {
@@ -58,12 +59,12 @@ impl TarIndex {
         Ok(Self { prefix, members, tail, size: reader.offset() })
     }
 
-    /// Whether the members are those of a directory-format archive, which somebody has packed.
+    /// Whether the members are those of a directory-format archive that somebody has packed.
     pub(crate) fn is_directory(&self) -> bool {
         !self.prefix.is_empty()
     }
 
-    /// Where a member is, by its name in the archive: its first byte, and the byte after its last.
+    /// The place of a member, by its name in the archive: its first byte, and the byte after its last.
     pub(crate) fn get(&self, name: &str) -> Option<(u64, u64)> {
         if self.prefix.is_empty() {
             return self.members.get(name).copied();
@@ -79,7 +80,7 @@ impl TarIndex {
     }
 }
 
-/// The directory of the one `toc.dat`.
+/// The path of the directory that holds the only `toc.dat`.
 fn prefix(members: &HashMap<Box<str>, (u64, u64)>, reader: &Reader) -> Result<String, ArchiveError> {
     let is_toc = |path: &&str| path.strip_suffix(TOC).is_some_and(|dir| dir.is_empty() || dir.ends_with('/'));
     let mut found = members.keys().map(AsRef::as_ref).filter(is_toc);

@@ -1,7 +1,8 @@
 //! Tar files: archives of the tar format, and directory-format archives that somebody has packed.
 //!
-//! Own code, and less of it than the format has: what pg_dump and tar write for plain files. Anything that could
-//! lead elsewhere (links, devices, paths, headers that change others) is refused.
+//! This is own code because it must be stricter than a general tar reader. It reads only what pg_dump and tar write
+//! for plain files. Links, devices, unsafe paths and headers that change others are refused: they could lead out of
+//! the archive.
 
 mod header;
 mod index;

@@ -14,13 +14,13 @@ use crate::tail::{Tail, drain_zeros};
 use crate::toc::Toc;
 use std::collections::{HashMap, HashSet};
 
-/// The members of a tar-format archive in a stream: each can be read once, in their order. `toc.dat` comes first.
+/// The members of a tar-format archive in a stream. Each can be read once, in their order. `toc.dat` comes first.
 ///
-/// A list of large objects comes after the objects that it lists, so that they belong to the next entry of large
-/// objects that has none yet, which the list then confirms.
+/// A list of large objects comes after the objects in it. The objects are assigned to the next entry of large objects
+/// without objects, and the list then confirms this.
 pub(crate) struct TarStream {
     framing: Framing,
-    /// The member that `framing` is in, or has just left: bytes of padding to come.
+    /// Padding bytes that follow the current or previous member of `framing`.
     padding: u64,
     by_file: HashMap<String, DumpId>,
     seen: HashSet<DumpId>,
@@ -28,14 +28,14 @@ pub(crate) struct TarStream {
     state: State,
 }
 
-/// The block of large objects that is being read.
+/// The current block of large objects.
 struct Objects {
     entry: DumpId,
     list: String,
     part: Part,
     /// The objects so far.
     oids: Vec<Oid>,
-    /// The first one's header has been read.
+    /// The first object, if only its header has been read.
     pending: Option<Oid>,
 }
 
@@ -46,7 +46,7 @@ enum State {
     Failed,
 }
 
-/// What comes next.
+/// The next item of the stream.
 enum Next {
     Data(Member, DumpId),
     Object(Member, Oid),
@@ -55,10 +55,10 @@ enum Next {
 }
 
 impl TarStream {
-    /// Reads the table of contents; `reader` is at the start of the tar file.
+    /// Reads the table of contents. `reader` is at the start of the tar file.
     ///
     /// # Errors
-    /// It is not the first member, or is damaged.
+    /// The table of contents is not the first member, or is damaged.
     pub(crate) fn open(mut reader: Reader) -> Result<(Header, Toc, Self), ArchiveError> {
         reader.enter(Part::Members);
         let member = Member::read(&mut reader)?.filter(|member| member.path == TOC);
@@ -79,7 +79,7 @@ impl TarStream {
         Ok((header, toc, stream))
     }
 
-    /// What comes after the last member, once that has been read.
+    /// The kind of data after the last member, once they have been read.
     pub(crate) fn tail(&self) -> Option<Tail> {
         match self.state {
             State::Ended(tail) => Some(tail),
@@ -87,7 +87,7 @@ impl TarStream {
         }
     }
 
-    /// The next block, after what is left of the one before.
+    /// The next block. Skips the rest of the block before.
     pub(crate) fn next(&mut self, toc: &Toc) -> Result<Option<(DumpId, TarBlock<'_>)>, ArchiveError> {
         match self.state {
             State::Ended(_) => return Ok(None),
@@ -118,7 +118,7 @@ impl TarStream {
                 self.state = State::Reading;
                 Ok(Some((id, TarBlock::Objects(TarObjects { stream: self }))))
             }
-            // A list of nothing.
+            // An empty list.
             Next::List(member) => {
                 let id = self.begin_objects(toc, &member.path, None)?;
                 self.list(&member)?;
@@ -128,7 +128,7 @@ impl TarStream {
         }
     }
 
-    /// The next large object of the block that is being read.
+    /// The next large object of the current block.
     fn next_object(&mut self) -> Result<Option<Oid>, ArchiveError> {
         let Some(objects) = &mut self.objects else { return Ok(None) };
         if let Some(oid) = objects.pending.take() {
@@ -177,7 +177,7 @@ impl TarStream {
         Ok(read)
     }
 
-    /// Passes over what is left of the current member, and says what the next is.
+    /// Skips the rest of the current member. Returns the next one.
     fn next_member(&mut self) -> Result<Next, ArchiveError> {
         loop {
             self.framing.skip_block()?;
@@ -195,7 +195,7 @@ impl TarStream {
             if member.path.starts_with("blobs") && member.path.ends_with(".toc") {
                 return Ok(Next::List(member));
             }
-            // restore.sql is psql's way to restore the same members.
+            // restore.sql restores the same members with psql. It is not needed.
             if member.kind == MemberKind::File && member.path != "restore.sql" {
                 return Err(ArchiveError::Member { name: member.path, problem: MemberProblem::Unknown });
             }
@@ -227,7 +227,7 @@ impl TarStream {
         Ok(entry.dump_id)
     }
 
-    /// Reads the list that ends a block of large objects, which must be of those that have come.
+    /// Reads the list at the end of a block of large objects. It must list exactly the objects of the block.
     fn list(&mut self, member: &Member) -> Result<(), ArchiveError> {
         let Some(objects) = self.objects.take() else { return Err(ArchiveError::AfterError) };
         if member.path != objects.list && member.path != "blobs.toc" {
@@ -262,7 +262,7 @@ impl TarStream {
     }
 }
 
-/// The large object of `blob_700001.dat`.
+/// The OID in a name such as `blob_700001.dat`.
 fn object_of(path: &str) -> Option<Oid> {
     let digits = path.strip_prefix("blob_")?.strip_suffix(".dat")?;
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());

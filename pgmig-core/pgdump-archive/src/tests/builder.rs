@@ -8,9 +8,9 @@ use std::io::Write;
 pub(super) enum Offsets {
     Set,
     NotSet,
-    /// Set for every other entry.
+    /// Set for every second entry.
     Mixed,
-    /// Not set, then a second TOC with offsets after the blocks.
+    /// Not set; a second TOC with offsets follows the blocks.
     SecondToc,
 }
 
@@ -19,7 +19,7 @@ pub(super) enum Offsets {
 pub(super) enum Data {
     None,
     Rows(Vec<u8>),
-    /// Written as they are, for damage: the packed bytes of an item.
+    /// The packed bytes of an item, written as they are, to build damaged archives.
     Raw(Vec<u8>),
     LargeObjects(Vec<(i64, Vec<u8>)>),
 }
@@ -32,7 +32,7 @@ pub(super) struct Builder {
     pub(super) compression: Compression,
     pub(super) offsets: Offsets,
     pub(super) entries: Vec<(i64, Data)>,
-    /// Most bytes in a chunk.
+    /// The largest number of bytes in a chunk.
     pub(super) chunk: usize,
 }
 
@@ -84,7 +84,7 @@ impl Builder {
         out
     }
 
-    /// The files of a directory-format archive, or the members of a tar-format one; `suffix` is that of the codec.
+    /// The files of a directory-format archive, or the members of a tar-format one. `suffix` is that of the codec.
     pub(super) fn members(&self, suffix: &str) -> Vec<(String, Vec<u8>)> {
         let mut toc = Vec::new();
         self.header(&mut toc);
@@ -235,7 +235,7 @@ impl Builder {
     }
 }
 
-/// A file of its own, compressed.
+/// Compresses `bytes` as a file of its own.
 pub(crate) fn pack_file(bytes: &[u8], compression: Compression) -> Vec<u8> {
     if compression != Compression::Gzip {
         return pack(bytes, compression);
@@ -251,7 +251,7 @@ pub(crate) fn noise(length: usize) -> Vec<u8> {
     std::iter::successors(Some(1), next).map(|state| state.to_be_bytes()[0]).take(length).collect()
 }
 
-/// One item, compressed.
+/// Compresses `bytes` as one item.
 pub(crate) fn pack(bytes: &[u8], compression: Compression) -> Vec<u8> {
     match compression {
         Compression::None => bytes.to_vec(),

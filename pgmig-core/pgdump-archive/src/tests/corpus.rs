@@ -1,4 +1,4 @@
-//! Over a corpus of real archives: that of `fixtures/`, or `PGMIG_CORPUS=DIR cargo test -p pgdump-archive corpus`.
+//! Reads a corpus of real archives: that of `fixtures/`, or `PGMIG_CORPUS=DIR cargo test -p pgdump-archive corpus`.
 
 use super::{read_all_blocks, read_all_in_order, read_all_streamed};
 use crate::{Archive, Block, EntryKind};
@@ -23,7 +23,7 @@ fn every_sound_archive_reads_the_same_in_every_way() {
     println!("{} archives", archives.len());
 }
 
-/// The plain rendering by pg_restore, which `EXPECT.tsv` names, holds each table's data as it is.
+/// The script that pg_restore made from the archive (`EXPECT.tsv` names it) holds each table's data unchanged.
 #[test]
 fn table_data_is_what_pg_restore_writes() {
     let corpus = corpus();

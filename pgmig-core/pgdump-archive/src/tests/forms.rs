@@ -1,4 +1,4 @@
-//! Archives in every form that the format allows, and damage in places that pg_dump's own archives do not show.
+//! Archives in every form that the format allows, and damage that pg_dump's own archives do not show.
 
 use super::{
     Contents, PIECE,
@@ -10,7 +10,7 @@ use std::{fs, io::Cursor};
 
 const CODECS: [Compression; 4] = [Compression::None, Compression::Gzip, Compression::Lz4, Compression::Zstd];
 
-/// Reads `bytes` as a file and as a stream, which must agree.
+/// Reads `bytes` as a file and as a stream. Both must have the same result.
 fn read(bytes: &[u8]) -> Result<Contents, ArchiveError> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("built.dump");
@@ -85,7 +85,7 @@ fn old_archives_have_their_sections_derived() {
 fn chunk_borders_mean_nothing() {
     for compression in CODECS {
         let mut builder = Builder::new(compression);
-        // Repeats, so that streams have matches across chunks, and more of it than any buffer holds.
+        // Repetitive data, so that streams have matches across chunks, and more of it than any buffer holds.
         let long: Vec<u8> = (0..400_000_u32).flat_map(|n| (n / 7 % 1000).to_le_bytes()).collect();
         builder.entries =
             vec![(1, Data::None), (2, Data::Rows(long.clone())), (3, Data::LargeObjects(vec![(5, long)]))];
@@ -139,8 +139,8 @@ fn a_block_must_end_where_the_next_begins() {
     let mut builder = Builder::new(Compression::None);
     builder.offsets = Offsets::Set;
     let mut bytes = builder.build();
-    // Turn the length of the second chunk of the first block into the 0 that ends an item: in an uncompressed
-    // archive that loses rows without a trace in the item itself.
+    // Turn the length of the second chunk of the first block into the 0 that ends an item. In an uncompressed archive
+    // that loses rows without a trace in the item itself.
     let first_chunk = builder.head().len() + 1 + 5;
     let second_chunk = first_chunk + 5 + builder.chunk;
     assert_eq!(bytes[second_chunk], 0);

@@ -1,4 +1,4 @@
-//! Damaged archives: what must be refused is refused, and for the right reason; nothing that is sound is.
+//! Damaged archives are refused, each for the right reason. Intact archives are accepted.
 
 use super::{damaged, read_all_blocks, read_all_in_order};
 use crate::{Archive, ArchiveError, Foreign, Part, Tail};
@@ -6,7 +6,7 @@ use std::{fs, io::Write, path::PathBuf};
 
 const EXPECTED: &str = include_str!("../../../../fixtures/malformed/EXPECTED.tsv");
 
-/// What is expected of pgmig as a whole and not of this reader, with the reason.
+/// Cases that pgmig as a whole must detect, not this reader, with the reason.
 const ELSEWHERE: &[(&str, &str)] =
     &[("alg_0.dump", "raw zlib bytes are a COPY stream without its `\\.`: the COPY reader refuses them")];
 

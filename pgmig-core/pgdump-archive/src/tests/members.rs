@@ -1,4 +1,4 @@
-//! Directory-format and tar-format archives: what pg_dump made, and what somebody made of it.
+//! Directory-format and tar-format archives, as pg_dump made them and as people pack them.
 
 use super::{
     Contents, builder::Builder, fixtures, forms::expected, read_all_blocks, read_all_in_order, read_block,
@@ -18,7 +18,7 @@ fn packed(name: &str) -> PathBuf {
     fixtures().join("archives").join(format!("{name}.tar.gz"))
 }
 
-/// What a tar.gz holds: paths and contents.
+/// The paths and contents in a tar.gz.
 fn members(name: &str) -> Vec<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     flate2::read::GzDecoder::new(File::open(packed(name)).unwrap()).read_to_end(&mut bytes).unwrap();
@@ -74,7 +74,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Rows and large objects by what they are called, which does not depend on the dump.
+/// Rows and large objects by their names, which do not depend on the dump.
 fn by_name(mut archive: Archive) -> BTreeMap<String, Vec<u8>> {
     let mut contents = Contents::new();
     while let Some((id, block)) = archive.next_block().unwrap() {
@@ -112,7 +112,7 @@ fn a_directory_of_every_codec_holds_what_the_custom_archive_does() {
         assert_eq!(archive.listing().to_string(), listing, "{name}");
         assert!(by_name(archive) == expected, "{name}");
         let contents = read_all_blocks(directory.path()).unwrap();
-        // Packed, toc.dat is the last member.
+        // In a packed directory, toc.dat is the last member.
         let tarred = Archive::open(&packed(name)).unwrap();
         assert!(tarred.is_sequential() && tarred.header().wrapper == Compression::Gzip);
         assert_eq!(tarred.listing().to_string(), listing, "{name}, packed");
@@ -326,7 +326,7 @@ fn members_that_are_no_plain_files_are_refused() {
 #[test]
 fn a_tar_that_was_cut_is_refused_wherever_it_was_cut() {
     let members = members("15_tarfmt");
-    // Without restore.sql, which is not needed, and is most of the file.
+    // Without restore.sql, which is not needed and takes most of the file.
     let members: Vec<_> = members.into_iter().filter(|(name, _)| name != "restore.sql").collect();
     let bytes = tar(&members);
     assert!(Archive::from_stream(Cursor::new(bytes.clone())).and_then(read_all_in_order).is_ok());

@@ -18,10 +18,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Everything that an archive holds: table data under OID 0, large objects under their own.
+/// All data of an archive: table data under OID 0, large objects under their own.
 type Contents = BTreeMap<(DumpId, u32), Vec<u8>>;
 
-/// Odd, so that pieces end anywhere.
+/// An odd size, so that pieces end at arbitrary places.
 const PIECE: usize = 7919;
 
 fn fixtures() -> PathBuf {
@@ -40,7 +40,7 @@ fn archives() -> Vec<PathBuf> {
     archives
 }
 
-/// The bytes of a damaged archive, which is kept as its difference from a sound one (`-` for none).
+/// The bytes of a damaged archive, stored as its difference from an intact one (`-` for none).
 fn damaged(name: &str, base: &str) -> Vec<u8> {
     let packed = File::open(fixtures().join("malformed").join(format!("{name}.zst"))).unwrap();
     let base = if base == "-" { Vec::new() } else { fs::read(fixture(base)).unwrap() };
@@ -79,7 +79,7 @@ fn read_all_blocks(path: &Path) -> Result<Contents, ArchiveError> {
     Ok(contents)
 }
 
-/// Reads each block as it comes.
+/// Reads each block in the archive's order.
 fn read_all_in_order(mut archive: Archive) -> Result<Contents, ArchiveError> {
     let mut contents = Contents::new();
     let mut blocks = 0;

@@ -1,5 +1,5 @@
-//! Every small damage to a small archive: no panic, no endless work, and nothing lost without an error where the
-//! format allows to notice.
+//! Applies every small damage to a small archive. The reader must not panic or loop, and must not lose data without
+//! an error where the format makes the loss detectable.
 
 use super::{
     Contents,
@@ -15,7 +15,7 @@ use std::{
     path::PathBuf,
 };
 
-/// Reads archives through one file, which is overwritten for each: making a file anew costs ten times as much as
+/// Reads archives through one file that is overwritten for each. Creating a new file costs ten times as much as
 /// reading it.
 struct Scratch {
     _directory: tempfile::TempDir,
@@ -78,7 +78,7 @@ fn an_archive_cut_anywhere_is_refused() {
         for length in 0..bytes.len() {
             let cut = &bytes[..length];
             for (way, result) in [("file", scratch.read_file(cut)), ("stream", read_stream(cut))] {
-                // All blocks are there where only the second TOC is cut.
+                // If only the second TOC is cut, all blocks are there.
                 let complete = name.ends_with("SecondToc");
                 match result {
                     Ok(contents) if complete => assert!(contents == whole, "{name} cut at {length}, {way}"),
@@ -121,7 +121,7 @@ fn a_bit_flipped_anywhere_does_no_harm() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Bytes replaced, inserted and removed, several at once.
+    /// Bytes are replaced, inserted and removed, several at once.
     #[test]
     fn any_damage_is_an_error_or_an_archive(
         subject in 0_usize..19,

@@ -1,4 +1,4 @@
-//! Plain scripts: what pg_dump made, and what must not be taken for that.
+//! Plain scripts of pg_dump, and inputs that must not be accepted as such.
 
 use super::{Contents, fixture, fixtures, read_all_blocks, read_all_in_order, read_block};
 use crate::{Archive, ArchiveError, Block, Compression, Entry, EntryKind, Format, ScriptProblem, Section};
@@ -31,7 +31,7 @@ fn problem(script: &str) -> ScriptProblem {
     }
 }
 
-/// Rows and large objects by what they are called; rows without the empty lines that archives have at the end.
+/// Rows and large objects by their names. The empty lines that archives have at the end of rows are left out.
 fn by_name(mut archive: Archive) -> BTreeMap<String, Vec<u8>> {
     let mut contents = Contents::new();
     while let Some((id, block)) = archive.next_block().unwrap() {
@@ -110,7 +110,7 @@ fn a_script_reads_the_same_in_every_way() {
     }
 }
 
-/// What a restore goes by, without what says the same in another form.
+/// The properties of an entry that a restore uses. Those that say the same in another form are left out.
 fn essence(entry: &Entry) -> String {
     let text = |text: &Option<crate::ArchiveText>| {
         text.as_ref().map(|text| text.to_string()).filter(|text| !text.is_empty())
@@ -130,7 +130,7 @@ fn essence(entry: &Entry) -> String {
         sql(text(&entry.copy_statement)),
         entry.had_dumper,
         text(&entry.tablespace),
-        // A script sets it for all that follow; a partitioned table takes none from there.
+        // A script sets the access method for all tables that follow; a partitioned table does not use it.
         text(&entry.table_access_method)
             .filter(|_| !text(&entry.definition).unwrap_or_default().contains("PARTITION BY")),
     ) + &if is_object { entry.catalog_id.oid.to_string() } else { String::new() }
@@ -214,7 +214,7 @@ const SCRIPT: &str = "--\n-- PostgreSQL database dump\n--\n\n\\restrict x\n\nSET
     COPY public.t (a) FROM stdin;\n-- Name: no; Type: TABLE; Schema: public; Owner: joe\n\\\\! no\nit's\n\\.\n\n\n\
     --\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict x\n\n";
 
-/// The script with something put before a line of it.
+/// The script with a text inserted before a line.
 fn with(inserted: &str, before: &str) -> String {
     assert!(SCRIPT.contains(before));
     SCRIPT.replacen(before, &format!("{inserted}{before}"), 1)

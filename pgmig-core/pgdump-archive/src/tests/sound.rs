@@ -1,10 +1,10 @@
-//! Sound archives: every container version, codec and way of writing, see fixtures/README.md.
+//! Intact archives: every container version, codec and way of writing. See fixtures/README.md.
 
 use super::{archives, fixture, read_all_blocks, read_all_in_order, read_all_streamed, read_block};
 use crate::{Archive, ArchiveVersion, Block, Compression, DataState, EntryKind, Format, Section, Tail};
 use std::{collections::BTreeMap, fs, io::Read, thread};
 
-/// Its listing was not made: only `pg_restore` 16 and later read it.
+/// Archives without a listing, because only `pg_restore` 16 and later can read them.
 const WITHOUT_LISTING: &[&str] = &["longline_zstd_18"];
 
 #[test]
@@ -24,8 +24,8 @@ fn every_listing_is_that_of_pg_restore() {
             assert!(WITHOUT_LISTING.contains(&name.as_str()), "{name} has no listing");
             continue;
         };
-        // pg_restore shows a time zone, that of the machine it runs on; the archive has none. Texts that are not
-        // UTF-8 are shown as such.
+        // pg_restore prints the time zone of the machine it runs on; the archive has none. It prints texts that are
+        // not UTF-8 unchanged.
         let expected = String::from_utf8_lossy(&expected).replace(" UTC\n", "\n");
         assert_eq!(Archive::open(&path).unwrap().listing().to_string(), expected, "{name}");
     }
@@ -101,7 +101,7 @@ fn header_says_what_pg_dump_wrote() {
     }
 }
 
-/// Kinds that are younger than the rule (policies, attached indexes) are found by their place behind the data.
+/// Kinds that are younger than the rule (policies, attached indexes) are recognised by their place behind the data.
 #[test]
 fn derived_sections_keep_the_order_of_the_contents() {
     for (derived, stated) in [("from15_v1.10", "15_pipe_gz"), ("from95_v1.10", "9.5_file_gz")] {

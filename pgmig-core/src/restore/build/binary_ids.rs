@@ -1,4 +1,4 @@
-//! Instance IDs in bytea and large objects: what is told of those that stay.
+//! Reports instance IDs that stay in bytea and large objects.
 
 use crate::restore::journal::Journal;
 use crate::restore::load::loaded::Loaded;
@@ -8,7 +8,7 @@ use crate::rewrite::BinaryRule;
 /// How many columns a warning names.
 const COLUMNS_NAMED: usize = 5;
 
-/// Puts into the report what was found in large objects, and warns of what was left in them and in bytea.
+/// Reports the IDs in large objects, and warns of those that were left in them and in bytea.
 pub(crate) fn note(journal: &mut Journal, loaded: &Loaded, large_objects: BinaryRule) {
     let found = loaded.large_objects;
     let replaced = if large_objects == BinaryRule::Rewrite { found.ids } else { 0 };

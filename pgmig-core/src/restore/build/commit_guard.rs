@@ -1,4 +1,4 @@
-//! What makes an early commit fail.
+//! Makes an early commit fail.
 //!
 //! Transaction control in the archive is found and refused beforehand. Should any be overlooked, then everything would
 //! be committed half way. So as long as statements of the archive run, a deferred constraint is violated: a commit

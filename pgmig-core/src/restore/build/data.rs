@@ -15,7 +15,8 @@ use crate::restore::load::crew::{Crew, LoadWork};
 use crate::restore::load::graph::Graph;
 use crate::restore::load::loaded::Loaded;
 use crate::restore::load::sessions::{Sessions, Setup};
-use crate::restore::load::stream::{self, Discovery, Reading, Redirect, Rewriting, TableColumns};
+use crate::restore::load::stream;
+use crate::restore::load::stream::reading::{Discovery, Reading, Redirect, Rewriting, TableColumns};
 use crate::restore::load::two_steps::in_two_steps;
 use crate::restore::load::watch::Watch;
 use crate::restore::plan::{RowForm, RunAs, TableLoad, Task};
@@ -28,8 +29,8 @@ use std::sync::Arc;
 pub(crate) type Roots = HashMap<QualifiedName, QualifiedName>;
 
 impl Build {
-    /// Loads the rows and makes what comes after them. Where the rows of a stream tell what the instances are, what
-    /// comes after the rows waits for all of them.
+    /// Loads the rows, and runs the tasks after them. If the instances of a stream are known only from its rows, these
+    /// tasks wait for all rows.
     pub(crate) async fn rows_and_post_data(
         &mut self,
         archive: Archive,
@@ -40,10 +41,7 @@ impl Build {
         if !archive.has_all_entries() {
             return self.rows_of_script(archive, sessions, journal, setup).await;
         }
-        if setup.jobs.get() > 1 {
-            let tasks = std::mem::take(&mut self.known.plan.post_data);
-            self.known.plan.post_data = in_two_steps(&archive, tasks, setup.strings);
-        }
+        self.split_post_data(&archive, setup);
         sessions.lead.become_role(&RunAs::Superuser).await?;
         let late = LateResolution::default();
         let rules = setup.rules.clone();
@@ -54,7 +52,7 @@ impl Build {
         let roots = facts.roots.clone();
         let keeps_order = self.keep_order(&mut sessions.lead, &roots).await?;
         let reading = self.reading(&facts, setup.strings, rules, &late);
-        // What was made is asked for once more only where instances or entries come later.
+        // The finished tasks are needed again only if instances or entries come later.
         if reading.discovery.is_none() && archive.has_all_entries() {
             self.known.plan.pre_data = Vec::new();
         }
@@ -110,7 +108,15 @@ impl Build {
         Ok(any)
     }
 
-    /// What comes after the rows: sequences' values, then indexes, constraints, triggers.
+    /// Splits keys and foreign keys into two steps if several connections can make them.
+    fn split_post_data(&mut self, archive: &Archive, setup: &Setup) {
+        if setup.jobs.get() > 1 {
+            let tasks = std::mem::take(&mut self.known.plan.post_data);
+            self.known.plan.post_data = in_two_steps(archive, tasks, setup.strings);
+        }
+    }
+
+    /// The tasks after the rows: sequences' values, then indexes, constraints, triggers.
     pub(crate) fn tasks_after_rows(&self) -> Vec<&Task> {
         self.known.plan.data_last.iter().chain(&self.known.plan.post_data).collect()
     }
@@ -138,7 +144,7 @@ impl Build {
         }
     }
 
-    /// What is to be read and how it is rewritten.
+    /// The tables to read, and how their rows are rewritten.
     pub(crate) fn reading(
         &mut self,
         facts: &TableFacts,

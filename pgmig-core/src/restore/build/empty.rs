@@ -66,7 +66,7 @@ pub(crate) async fn refresh_materialized_views(staging: &mut Session) -> Result<
     for row in staging.rows(sql, "list the materialized views").await? {
         let view = row.text(0);
         let (sql, doing) = (format!("REFRESH MATERIALIZED VIEW {view}"), format!("refresh {view}"));
-        // What the view computes of rows may be in the message.
+        // The message may contain values that the view computes from rows.
         staging.execute(&sql, &doing).await.map_err(TargetError::without_message)?;
     }
     Ok(())

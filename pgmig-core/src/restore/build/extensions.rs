@@ -1,4 +1,5 @@
-//! Extensions that a superuser makes for an archive that is not trusted: before anything of the archive exists.
+//! Creates the extensions that a superuser creates for an untrusted archive. They come before any object of the
+//! archive.
 
 use super::Build;
 use crate::error::Result;
@@ -10,7 +11,7 @@ use crate::restore::plan::untrusted::PlannedExtension;
 use crate::server::session::Session;
 use crate::sql::{quote_ident, quote_literal};
 
-/// Objects in a schema that do not belong to a superuser.
+/// Finds objects in a schema that do not belong to a superuser.
 const OF_OTHERS: &str = "\
     SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace n JOIN ( \
         SELECT relnamespace AS nsp, relowner AS owner FROM pg_catalog.pg_class \
@@ -20,24 +21,25 @@ const OF_OTHERS: &str = "\
     JOIN pg_catalog.pg_roles r ON r.oid = o.owner AND NOT r.rolsuper WHERE n.nspname = ";
 
 impl Build {
-    /// Makes the planned extensions, and the schemas of the archive that they are in.
+    /// Creates the planned extensions, and the archive's schemas that contain them.
     pub(super) async fn make_extensions(&self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
         let plan = &self.known.plan;
         let owner = quote_ident(self.config.username());
         let Some(superuser) = executor.superuser() else { return Ok(()) };
         for schema in &plan.extension_schemas {
             let sql = format!("CREATE SCHEMA {} AUTHORIZATION {owner}", quote_ident(schema));
-            superuser.get().await?.execute(&sql, "make the schema of an extension").await?;
+            superuser.get().await?.execute(&sql, "create the schema of an extension").await?;
         }
         for extension in &plan.extensions {
             let made = self.make_extension(executor, extension).await;
             let name = quote_ident(&extension.name);
             match made {
                 Ok(()) if extension.is_extra => journal.notice(format!(
-                    "extension {name}, which the target has and the archive lacks, was created again"
+                    "extension {name}, which the target has and the archive does not, was created again"
                 )),
-                Err(error) if extension.is_extra => journal
-                    .warn(format!("the target has the extension {name}, which the archive lacks: {error}")),
+                Err(error) if extension.is_extra => journal.warn(format!(
+                    "the target has the extension {name}, which the archive does not have: {error}"
+                )),
                 made => made?,
             }
         }

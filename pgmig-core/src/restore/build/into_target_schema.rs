@@ -62,7 +62,7 @@ impl Build {
         Ok(())
     }
 
-    /// Compares the schema that was filled with the target's, and settles what is verified of its instances.
+    /// Compares the filled schema with the target's, and decides how its instances are verified.
     pub(super) async fn verify_target_schema(
         &mut self,
         schema: &TargetSchema,
@@ -94,7 +94,7 @@ impl Build {
         empty::empty(&mut executor.session, &tables).await
     }
 
-    /// What is built must be the target's schema to the last constraint and trigger.
+    /// The built database must have the target's schema, down to the last constraint and trigger.
     async fn compare_with_target(&self, executor: &mut Executor) -> Result<()> {
         executor.become_role(self.strongest()).await?;
         let mut target = Session::open(&self.config, &self.target, &self.application).await?;

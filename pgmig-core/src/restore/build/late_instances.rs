@@ -8,7 +8,7 @@ use crate::restore::catalogs::tables;
 use crate::restore::executor::Executor;
 use crate::restore::load::loaded::Loaded;
 use crate::restore::load::sessions::Sessions;
-use crate::restore::load::stream::Resolve;
+use crate::restore::load::stream::reading::Resolve;
 use crate::restore::options::Instances;
 use crate::restore::plan::{RunAs, TableLoad};
 use crate::restore::preflight::instances;
@@ -17,7 +17,7 @@ use crate::rewrite::{LeftoverCounter, Rules};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What the thread that reads a stream found out about its instances.
+/// The instances that the thread reading a stream has found.
 pub(crate) type LateResolution = Arc<Mutex<Option<Resolution>>>;
 
 impl Build {
@@ -48,7 +48,7 @@ impl Build {
         Ok(())
     }
 
-    /// What was made before the table of instances must not refer to IDs that only this table tells.
+    /// Objects created before the table of instances must not refer to IDs that only this table names.
     async fn refuse_late_aliases(
         &self,
         executor: &mut Executor,
@@ -67,7 +67,7 @@ impl Build {
         Ok(())
     }
 
-    /// What was made before the table of instances and holds what these rules replace.
+    /// The objects that were created before the table of instances and that contain IDs which these rules replace.
     async fn made_with(
         &self,
         executor: &mut Executor,

@@ -12,7 +12,7 @@ use crate::server::session::{Session, TextRow};
 use crate::sql::{QualifiedName, quote_ident, quote_literal};
 use std::collections::{HashMap, HashSet};
 
-/// What was lifted.
+/// The objects that were lifted.
 #[derive(Debug, Default)]
 #[must_use = "the schema is not the target's until set_back() and finish()"]
 pub(crate) struct Lifted {

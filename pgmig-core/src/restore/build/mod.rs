@@ -73,7 +73,7 @@ pub(crate) struct Build {
     pub(crate) state: Option<State>,
 }
 
-/// Into whose schema the rows go, and what was done beforehand for that.
+/// The schema into which the rows go, and the preparations for it.
 enum Prepared {
     /// The archive's own, made from its definitions.
     ArchiveSchema {
@@ -177,7 +177,7 @@ impl Build {
         executor: &mut Executor,
         journal: &mut Journal,
     ) -> Result<Prepared> {
-        // What is planned need not be kept twice: of many thousand tables it is many MiB.
+        // Do not keep a second copy of the plan: for many thousand tables it has many MiB.
         if archive.has_all_entries() {
             archive.forget_statements();
         }

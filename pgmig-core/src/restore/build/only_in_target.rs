@@ -1,4 +1,4 @@
-//! What the target has and the archive lacks.
+//! Objects that the target has and the archive does not.
 
 use crate::error::Result;
 use crate::restore::build::Build;
@@ -12,7 +12,7 @@ use crate::sql::quote_ident;
 use std::collections::BTreeSet;
 
 impl Build {
-    /// What the target has and the archive lacks: extensions are made again, the rest is a warning.
+    /// Creates the target's extensions that the archive does not have, and warns of all other objects that are lost.
     pub(crate) async fn extras(&self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
         executor.become_role(&RunAs::Superuser).await?;
         let sql = "SELECT extname FROM pg_catalog.pg_extension";
@@ -25,7 +25,7 @@ impl Build {
                 self.known.facts.database.available.get(name).is_some_and(|extension| extension.for_everyone);
             if !everyone && self.has_superuser_beside {
                 journal.warn(format!(
-                    "the target has the extension {0}, which the archive lacks, and it was not created again: a superuser makes \
+                    "the target has the extension {0}, which the archive does not have, and it was not created again: a superuser makes \
                      it only before an archive that is not trusted; RestoreOptions::allow_extensions {0} lets it, but not with a stream",
                     quote_ident(name)
                 ));
@@ -34,11 +34,11 @@ impl Build {
             executor.become_role(if everyone { &RunAs::Owner } else { &RunAs::Superuser }).await?;
             match create_again(executor, name, schema).await {
                 Ok(_) => journal.notice(format!(
-                    "extension {}, which the target has and the archive lacks, was created again",
+                    "extension {}, which the target has and the archive does not, was created again",
                     quote_ident(name)
                 )),
                 Err(error) => journal.warn(format!(
-                    "the target has the extension {}, which the archive lacks: {error}",
+                    "the target has the extension {}, which the archive does not have: {error}",
                     quote_ident(name)
                 )),
             }
@@ -59,7 +59,7 @@ impl Build {
     }
 }
 
-/// What fails here must not fail all.
+/// A failure here is only a warning.
 async fn create_again(executor: &mut Executor, name: &str, schema: &str) -> Result<(), TargetError> {
     let doing = "create an extension";
     let session = &mut executor.session;
@@ -75,7 +75,7 @@ async fn create_again(executor: &mut Executor, name: &str, schema: &str) -> Resu
 }
 
 impl OnlyInTarget {
-    /// What of the target's is not among the extensions and publications of the archive.
+    /// The target's extensions and publications that the archive does not have.
     pub(crate) fn new(target: &Extras, extensions: &BTreeSet<&str>, publications: &BTreeSet<&str>) -> Self {
         let names = target.extensions.iter().map(|(name, _)| name);
         let lacking = |name: &&String, present: &BTreeSet<&str>| !present.contains(name.as_str());
@@ -91,12 +91,12 @@ impl OnlyInTarget {
         }
     }
 
-    /// What is said of what is lost. Whether an extension can be created again, only the attempt tells.
+    /// Warnings about objects that are lost. Only an attempt shows whether an extension can be created again.
     pub(crate) fn warnings(&self, owner: &str) -> Vec<String> {
         let mut warnings = Vec::new();
         if !self.publications.is_empty() {
             let lost = self.publications.join(", ");
-            warnings.push(format!("the target has publications that the archive lacks: {lost}"));
+            warnings.push(format!("the target has publications that the archive does not have: {lost}"));
         }
         if !self.of_others.is_empty() {
             let some: Vec<&str> = self.of_others.iter().take(10).map(String::as_str).collect();

@@ -7,7 +7,7 @@ use crate::restore::executor::Executor;
 use crate::restore::journal::Journal;
 use crate::restore::plan::Task;
 
-/// How many entries are run before the progress is told of the next.
+/// How many entries run between two reports of the progress.
 const TASKS_TOLD: usize = 256;
 
 impl Build {

@@ -15,7 +15,8 @@ use crate::restore::load::crew::{Crew, LoadWork};
 use crate::restore::load::graph::Graph;
 use crate::restore::load::loaded::Loaded;
 use crate::restore::load::sessions::{Sessions, Setup};
-use crate::restore::load::stream::{self, Reading};
+use crate::restore::load::stream;
+use crate::restore::load::stream::reading::Reading;
 use crate::restore::options::Instances;
 use crate::restore::plan::partial;
 use crate::restore::plan::planner::Planner;
@@ -148,7 +149,7 @@ impl Build {
     }
 }
 
-/// Whose data come next.
+/// The entry whose data come next.
 async fn read_on(archive: &Arc<Mutex<Archive>>) -> Result<Option<DumpId>> {
     let archive = Arc::clone(archive);
     on_thread("pgmig-archive", move || Ok(locked(&archive).read_entries()?)).await

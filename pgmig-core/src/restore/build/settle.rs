@@ -1,4 +1,4 @@
-//! The end of the archive's part of a restore in place.
+//! Ends the archive's part of a restore in place.
 
 use super::Build;
 use crate::error::Result;
@@ -9,12 +9,13 @@ use crate::restore::state::{Subject, require_unchanged};
 use crate::server::session::Session;
 use crate::sql::quote_literal;
 
-const DOING: &str = "look what the backup's code has changed";
+const DOING: &str = "check what the backup's code has changed";
 
 impl Build {
-    /// Where one transaction holds everything: all of the archive has been restored, so checks that wait for the commit
-    /// are made now, and no statement of the archive runs any more that could commit early. Nor may any have changed what
-    /// belongs to the target database itself, or to a role: migrations, which are not the archive's, may.
+    /// Ends the archive's part where one transaction holds the whole restore. First it runs the checks that would
+    /// wait for the commit. From here on no statement of the archive runs, so none can commit early. Then it refuses
+    /// if the archive has changed the state of the target database or of a role. Migrations come later and may change
+    /// it, because they are not part of the archive.
     pub(super) async fn settle(&mut self, executor: &mut Executor) -> Result<()> {
         let Some(guard) = self.guard.take() else { return Ok(()) };
         executor.become_role(&RunAs::Owner).await?;
@@ -25,7 +26,7 @@ impl Build {
 
     async fn require_same_state(&self, session: &mut Session) -> Result<()> {
         let Some(state) = &self.state else { return Ok(()) };
-        // Whatever the archive has in its search path must not stand for what is the catalogs'.
+        // An object in the archive's search path must not replace one of the catalogs.
         let path = session.value("SHOW search_path", DOING).await?;
         session.execute("SET search_path = ''", DOING).await?;
         let subject =

@@ -42,7 +42,7 @@ impl Build {
         };
         if let Upgrade::NotWanted = upgrade {
             journal.notice(
-                "the archive's schema was restored as it is, without an upgrade (SchemaMode::Archive)"
+                "the archive's schema was restored as it is, without an upgrade (SchemaSource::Archive)"
                     .to_owned(),
             );
             return Ok(self.failpoints.pass(Step::Upgrade)?);
@@ -120,7 +120,8 @@ impl Build {
         Ok(())
     }
 
-    /// What is no store, or one whose history is unknown, replaces an empty target or one that looks the same.
+    /// Refuses a backup without a store or with an unknown history, unless the target is empty or has the same
+    /// schema.
     async fn refuse_other_schema(&mut self, executor: &mut Executor, obstacle: &Obstacle) -> Result<()> {
         if self.known.contents.is_empty() {
             return Ok(());

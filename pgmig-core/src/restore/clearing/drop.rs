@@ -65,7 +65,7 @@ fn rank(kind: &str) -> usize {
     }
 }
 
-/// What DROP calls a kind of object that `pg_identify_object` calls `kind`.
+/// The word that DROP uses for a kind of object that `pg_identify_object` calls `kind`.
 fn keywords(kind: &str) -> Cow<'static, str> {
     match kinds::identified(kind).map(|kind| kind.cleared) {
         Some(Cleared::Dropped { word, .. }) => Cow::Borrowed(word),

@@ -50,7 +50,7 @@ pub(crate) async fn make_ready(
 ///
 /// # Errors
 ///
-/// [`RestoreError::CommitUnknown`] if the connection was lost in the commit and the server does not answer either.
+/// [`RestoreError::InPlaceOutcomeUnknown`] if the connection was lost in the commit and the server does not answer either.
 /// With every other error nothing has been committed.
 pub(crate) async fn commit(run: &mut Run, mut session: Session) -> Result<()> {
     let outcome = Outcome::of(&session);
@@ -131,7 +131,7 @@ fn going_on(session: &OtherSession) -> String {
     )
 }
 
-/// The query that tells how a transaction ended.
+/// The query that shows how a transaction ended.
 pub(super) fn xact_status(server_version: i32, xid: &str) -> String {
     let function = if server_version >= 130_000 { "pg_xact_status" } else { "txid_status" };
     format!("SELECT pg_catalog.{function}('{xid}')")
@@ -179,6 +179,6 @@ impl Outcome {
                 }
             }
         }
-        Err(RestoreError::CommitUnknown { query: self.query.clone() }.into())
+        Err(RestoreError::InPlaceOutcomeUnknown { query: self.query.clone() }.into())
     }
 }

@@ -48,7 +48,7 @@ pub(crate) struct InPlaceRestore {
     relations: Relations,
     /// The ID of the transaction.
     transaction: Option<String>,
-    /// What belongs to the target database and to `username`, at its beginning.
+    /// The state of the target database and of `username` at the beginning.
     state: Option<State>,
 }
 
@@ -99,7 +99,10 @@ impl InPlaceRestore {
         };
         // From here on it is too late to interrupt the restore.
         let committed = commit(&mut self.run, session).await;
-        if !matches!(committed, Ok(()) | Err(crate::Error::Restore(RestoreError::CommitUnknown { .. }))) {
+        if !matches!(
+            committed,
+            Ok(()) | Err(crate::Error::Restore(RestoreError::InPlaceOutcomeUnknown { .. }))
+        ) {
             self.end(pid).await;
         }
         committed

@@ -8,8 +8,9 @@
 
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
 use crate::restore::plan::kinds::{self, Made, TableWork};
+use crate::restore::plan::words::words;
 use crate::restore::plan::{EntryStep, RowForm, TableLoad, Task};
-use crate::sql::QualifiedName;
+use crate::sql::{QualifiedName, StandardStrings};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// One entry, and the tables and entries that it waits for.
@@ -136,7 +137,11 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
         Kind::ForeignKey => 2,
         Kind::Other | Kind::Barrier => usize::MAX,
     };
-    node.calls_code = matches!(node.kind, Kind::Index | Kind::Constraint) && calls_code(archive, entry);
+    node.calls_code = match node.kind {
+        Kind::Index => calls_code(archive, entry),
+        Kind::Constraint => is_exclusion(archive, task),
+        Kind::ForeignKey | Kind::Other | Kind::Barrier => false,
+    };
     let have_own_rows = !node.has_root && node.tables.iter().all(|place| !rows.mixed.contains(place));
     if have_own_rows && !node.calls_code && tables.len() >= least {
         node.after_rows.clone_from(&node.tables);
@@ -154,7 +159,14 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     node
 }
 
-/// Whether an index or a constraint calls a function that the archive defines: itself, or by an operator or a type.
+/// Whether a constraint is an exclusion constraint, which can call any function: pg_dump does not say which.
+fn is_exclusion(archive: &Archive, task: &Task) -> bool {
+    let strings =
+        if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+    task.statements.iter().any(|(_, sql)| words(sql, strings, &["exclude", "using"]))
+}
+
+/// Whether an index calls a function that the archive defines: itself, or by an operator or a type.
 fn calls_code(archive: &Archive, entry: &Entry) -> bool {
     use EntryKind as K;
     let mut seen = HashSet::new();

@@ -1,4 +1,4 @@
-//! The sessions that build the staging database, all set up alike.
+//! The sessions that build the staging database. All have the same settings.
 
 use crate::error::Result;
 use crate::restore::executor::Executor;
@@ -14,33 +14,33 @@ use futures_util::future::join_all;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-/// How sessions on the staging database are made.
+/// How to open sessions on the staging database.
 pub(crate) struct Setup {
-    /// For sessions that run code of the archive.
+    /// The login of sessions that run code of the archive.
     pub(crate) config: TargetConfig,
-    /// For sessions that do not: `su_username`'s.
+    /// The login of sessions that do not run code of the archive: `su_username`.
     pub(crate) admin: TargetConfig,
-    /// Whether a superuser's session beside those makes what only a superuser can make.
+    /// Whether a separate session of a superuser creates the objects that only a superuser can create.
     pub(crate) has_superuser_beside: bool,
     /// The staging database.
     pub(crate) database: String,
     pub(crate) application: String,
     pub(crate) strings: StandardStrings,
-    /// Whether the archive names objects without their schema, and says no search_path.
+    /// Whether the archive names objects without their schema, and sets no search_path.
     pub(crate) unqualified: bool,
-    /// How many work at the same time.
+    /// How many sessions work at the same time.
     pub(crate) jobs: NonZeroUsize,
     pub(crate) toast_compression: ToastCompression,
-    /// Rules for the literals of DDL.
+    /// The rules for literals in DDL.
     pub(crate) rules: Option<Arc<Rules>>,
 }
 
-/// The sessions: one that does what is done once, and others that work beside it.
+/// The lead session, which does the steps that run once, and the sessions that work beside it.
 pub(crate) struct Sessions {
     pub(crate) lead: Executor,
     others: Vec<Executor>,
     settings: BulkSettings,
-    /// Replacements in DDL by sessions that are closed.
+    /// The number of replacements in DDL by sessions that have been closed.
     replaced: u64,
 }
 
@@ -54,7 +54,7 @@ impl Sessions {
         Self::of(Session::open(&setup.config, &setup.database, &setup.application).await?, setup).await
     }
 
-    /// Takes a session that works alone.
+    /// Makes the session the lead session.
     ///
     /// # Errors
     ///
@@ -65,17 +65,17 @@ impl Sessions {
         Ok(Self { lead, others: Vec::new(), settings, replaced: 0 })
     }
 
-    /// The session that works alone.
+    /// Returns the lead session.
     pub(crate) fn into_lead(self) -> Session {
         self.lead.session
     }
 
-    /// Opens the other sessions, as many as the server admits; where it does not admit all, one connection is left to
-    /// others. Returns how many sessions there are now.
+    /// Opens the other sessions, as many as the server admits. If the server does not admit all, one connection stays
+    /// free for others. Returns the number of sessions.
     ///
     /// # Errors
     ///
-    /// The server cannot be reached any more, or refuses the settings.
+    /// The server can no longer be reached, or refuses the settings.
     pub(crate) async fn open_others(&mut self, setup: &Setup) -> Result<usize> {
         let open = || Session::open_another(&setup.config, &setup.database, &setup.application);
         let opened: Vec<Result<Session, TargetError>> = join_all((1..setup.jobs.get()).map(|_| open())).await;
@@ -94,24 +94,24 @@ impl Sessions {
         Ok(self.others.len() + 1)
     }
 
-    /// Closes the other sessions: what follows needs one only, and perhaps another of its own.
+    /// Closes the other sessions. The next steps need the lead session only, and perhaps one more that they open.
     pub(crate) async fn dismiss_others(&mut self) {
         let others = std::mem::take(&mut self.others);
         self.replaced += others.iter().map(|executor| executor.replaced).sum::<u64>();
         join_all(others.into_iter().map(Executor::close)).await;
     }
 
-    /// All of them.
+    /// The lead session and the others.
     pub(crate) fn all(&mut self) -> Vec<&mut Executor> {
         std::iter::once(&mut self.lead).chain(&mut self.others).collect()
     }
 
-    /// Replacements in DDL so far, when the others are dismissed.
+    /// The number of replacements in DDL. Dismiss the other sessions first.
     pub(crate) fn replaced(&self) -> u64 {
         self.replaced + self.lead.replaced
     }
 
-    /// Says good-bye to the server.
+    /// Closes the sessions.
     pub(crate) async fn close(self) {
         let sessions = self.others.into_iter().chain([self.lead]).map(Executor::close);
         join_all(sessions).await;

@@ -2,84 +2,26 @@
 
 mod inserts;
 mod order;
+pub(crate) mod reading;
 
 use super::feed::{Content, FeedSender, Feeds, LargeObjectPart, Piece, PieceSender, Read, Rows, TableEnd};
 use super::row_reader::{PIECE_BYTES, RowReader};
 use crate::archive::{Archive, Block, Compression, DataReader, DumpId, LargeObjectsReader};
 use crate::error::{Error, Result};
-use crate::instance::{Instance, InstanceCollector, InstanceColumns};
+use crate::instance::InstanceCollector;
 use crate::restore::error::RestoreError;
-use crate::restore::plan::{Plan, RowForm, TableLoad};
-use crate::rewrite::{ColumnRule, LargeObjectRewriter, LeftoverCounter, RowRewriter, Rules};
-use crate::sql::{QualifiedName, StandardStrings};
+use crate::restore::plan::{RowForm, TableLoad};
+use crate::rewrite::{LargeObjectRewriter, LeftoverCounter, RowRewriter};
 use bytes::Bytes;
 use order::blocks;
-use std::collections::{HashMap, HashSet, VecDeque};
+use reading::{Reading, Resolve, TableColumns};
+use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most bytes of instances that are held back. In a stream all instances must be known before the first is
 /// rewritten, since their aliases determine how. No table of instances is larger than this.
 const INSTANCES_BYTES: usize = 64 * 1024 * 1024;
-
-/// How rows are rewritten. Absent if the backup's IDs are kept.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Rewriting {
-    pub(crate) rules: Arc<Rules>,
-    /// The columns of each table's rows.
-    pub(crate) columns: Arc<HashMap<DumpId, TableColumns>>,
-}
-
-/// The columns of a table's rows, in their order, each with its rule.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct TableColumns {
-    pub(crate) names: Vec<String>,
-    pub(crate) rules: Vec<ColumnRule>,
-}
-
-impl TableColumns {
-    /// For each column that an INSERT statement names, its place in the table. The values are in the statement's
-    /// order.
-    fn places(&self, named: Option<&[String]>) -> Vec<Option<usize>> {
-        match named {
-            Some(named) => named.iter().map(|name| self.names.iter().position(|own| own == name)).collect(),
-            None => (0..self.names.len()).map(Some).collect(),
-        }
-    }
-}
-
-/// The table that gets the rows of INSERT statements, and the columns of the table that the statements name, in that
-/// table's order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Redirect {
-    pub(crate) table: QualifiedName,
-    pub(crate) columns: Vec<String>,
-}
-
-/// Called when all instances of a stream are known; returns the rules that apply from then on.
-pub(crate) type Resolve = Box<dyn FnOnce(Vec<Instance>) -> Result<Arc<Rules>> + Send>;
-
-/// The table of instances of a stream. Its rows are held back until the instances are resolved.
-pub(crate) struct Discovery {
-    pub(crate) dump_id: DumpId,
-    pub(crate) columns: InstanceColumns,
-    pub(crate) resolve: Resolve,
-}
-
-/// The input of the reading side.
-pub(crate) struct Reading {
-    pub(crate) tables: Arc<Vec<TableLoad>>,
-    /// The place of each table in `tables`.
-    pub(crate) places: Arc<HashMap<DumpId, usize>>,
-    pub(crate) large_objects: Vec<DumpId>,
-    pub(crate) strings: StandardStrings,
-    /// Tables that INSERT statements of a partition may name.
-    pub(crate) partitioned: Arc<HashSet<QualifiedName>>,
-    pub(crate) rewriting: Option<Rewriting>,
-    /// Tables with INSERT statements whose rows go to another table: from a partition to the root of its tree.
-    pub(crate) redirected: Arc<HashMap<DumpId, Redirect>>,
-    pub(crate) discovery: Option<Discovery>,
-}
 
 /// Rewrites the rows of a table, and independently counts the IDs that are left over.
 struct TableRewriter {
@@ -364,36 +306,5 @@ fn copy_columns(table: &TableLoad) -> &[String] {
     match &table.form {
         RowForm::Copy(copy) => copy.columns.as_deref().unwrap_or_default(),
         RowForm::Inserts { .. } => &[],
-    }
-}
-
-impl Reading {
-    /// The input for a plan.
-    pub(crate) fn of(plan: &Plan, strings: StandardStrings) -> Self {
-        let places = plan.tables.iter().enumerate().map(|(place, table)| (table.dump_id, place));
-        Self {
-            tables: Arc::clone(&plan.tables),
-            places: Arc::new(places.collect()),
-            large_objects: plan.large_objects.clone(),
-            strings,
-            partitioned: Arc::clone(&plan.partitioned),
-            rewriting: None,
-            redirected: Arc::default(),
-            discovery: None,
-        }
-    }
-
-    /// A copy for another reader thread, without the parts that only a stream's single reader uses.
-    fn for_another(&self) -> Self {
-        Self {
-            tables: Arc::clone(&self.tables),
-            places: Arc::clone(&self.places),
-            large_objects: Vec::new(),
-            strings: self.strings,
-            partitioned: Arc::clone(&self.partitioned),
-            rewriting: self.rewriting.clone(),
-            redirected: Arc::clone(&self.redirected),
-            discovery: None,
-        }
     }
 }

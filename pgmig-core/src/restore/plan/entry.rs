@@ -1,12 +1,6 @@
 //! The texts of an entry in the form in which the planner uses them.
 
 use crate::archive::Entry;
-use crate::sql::QualifiedName;
-
-/// The name of the object, with its schema if it has one.
-pub(crate) fn qualified_name(entry: &Entry) -> QualifiedName {
-    entry.qualified_name()
-}
 
 /// The statements of the entry; `None` if it has none.
 pub(crate) fn sql(entry: &Entry) -> Option<&str> {

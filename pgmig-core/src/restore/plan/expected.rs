@@ -65,8 +65,8 @@ impl Expected {
     /// The object of `entry`, if the verification lists objects of its kind.
     pub(crate) fn of(entry: &Entry, sql: &str, strings: StandardStrings) -> Option<Self> {
         let Verified::Listed(kind) = kinds::of(entry.kind).verified else { return None };
-        let tag = entry.tag.to_str().ok()?;
-        let schema = entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).unwrap_or_default();
+        let tag = entry.name();
+        let schema = entry.schema().unwrap_or_default();
         let without_schema = matches!(kind, ObjectKind::Schema | ObjectKind::Extension);
         Some(Self {
             kind,

@@ -1,12 +1,12 @@
-//! The statement that gives an object of the superuser's to `username`, from the parsed names of its entry.
+//! The statement that gives an object of the superuser to `username`. It is made from the parsed names of the
+//! object's entry.
 
-use super::entry::qualified_name;
 use super::kinds;
 use super::words::name_after;
 use crate::archive::{Entry, EntryKind};
 use crate::sql::{Lexer, StandardStrings, TokenKind, quote_ident};
 
-/// The statement; `None` if the entry's object has no owner, or its name cannot be read.
+/// The statement. `None` if the object has no owner, or its name cannot be parsed.
 pub(super) fn hand_over(entry: &Entry, sql: &str, strings: StandardStrings, role: &str) -> Option<String> {
     use EntryKind as K;
     let tag = entry.tag.to_str().ok()?;
@@ -14,10 +14,10 @@ pub(super) fn hand_over(entry: &Entry, sql: &str, strings: StandardStrings, role
         || entry.namespace.as_ref()?.to_str().ok().filter(|schema| !schema.is_empty()).map(quote_ident);
     let name = match entry.kind {
         K::Server | K::ProceduralLanguage | K::Publication => quote_ident(tag),
-        K::Type => qualified_name(entry).to_string(),
+        K::Type => entry.qualified_name().to_string(),
         K::OperatorClass | K::OperatorFamily => {
             let method = quote_ident(&name_after(sql, strings, &["using"])?);
-            format!("{} USING {method}", qualified_name(entry))
+            format!("{} USING {method}", entry.qualified_name())
         }
         K::Function | K::Procedure => {
             let signature = signature(tag, strings)?;
@@ -32,8 +32,8 @@ pub(super) fn hand_over(entry: &Entry, sql: &str, strings: StandardStrings, role
     Some(format!("ALTER {word} {name} OWNER TO {}", quote_ident(role)))
 }
 
-/// A function's name and the types of its arguments, as the archive's table of contents has them: one pair of
-/// parentheses, with names in it.
+/// A function's name and argument types, as in the archive's table of contents. `None` unless they are names with one
+/// pair of parentheses.
 fn signature(tag: &str, strings: StandardStrings) -> Option<&str> {
     let tokens: Vec<_> = Lexer::new(tag.as_bytes(), strings).collect::<Result<_, _>>().ok()?;
     let mut kinds = tokens.iter().map(|token| token.kind).filter(|kind| *kind != TokenKind::Whitespace);

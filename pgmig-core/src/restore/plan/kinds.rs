@@ -1,4 +1,4 @@
-//! What pgmig knows of each kind of entry: one row each, in [`table`].
+//! pgmig's knowledge about each kind of entry: one row for each kind, in [`table`].
 //!
 //! The planner and the checks ask the row of an entry instead of matching on its kind. To support a new kind of
 //! PostgreSQL, add its row: the compiler and the tests say what is missing. The name of a kind in the table of
@@ -46,9 +46,9 @@ pub(crate) struct Kind {
     pub(crate) locks: Locks,
     /// How the restored object is verified.
     pub(crate) verified: Verified,
-    /// What the entry does to its table after the rows were loaded.
+    /// How the entry affects its table after the rows were loaded.
     pub(crate) work: TableWork,
-    /// What becomes of the target's own objects of the kind before a restore in place.
+    /// The treatment of the target's own objects of the kind before a restore in place.
     pub(crate) cleared: Cleared,
 }
 
@@ -59,7 +59,7 @@ pub(crate) enum Part {
     Session,
     /// How the database is defined.
     Definition,
-    /// What it holds: rows, sequence values, large objects.
+    /// Data: rows, sequence values, large objects.
     Contents,
     /// The part of the object that the entry describes.
     OfItsObject,
@@ -166,7 +166,7 @@ pub(crate) struct Place {
         expect(dead_code, reason = "the tests compare it with archives and with clearing")
     )]
     pub(crate) catalog: &'static str,
-    /// What `pg_identify_object` calls it; "" if pgmig does not ask for it.
+    /// The kind's name in `pg_identify_object`; "" if pgmig does not ask for it.
     pub(crate) identified: &'static str,
     /// The names that it takes.
     pub(crate) names: Names,
@@ -232,7 +232,7 @@ pub(crate) enum Verified {
     NotRestored,
 }
 
-/// What an entry does to its table after the rows were loaded: this decides what it waits for.
+/// How an entry affects its table after the rows were loaded. This determines which work it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TableWork {
     Index,
@@ -244,7 +244,7 @@ pub(crate) enum TableWork {
     OtherAtUnknownTable,
 }
 
-/// What becomes of the target's own objects before a restore in place.
+/// The treatment of the target's own objects before a restore in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cleared {
     /// `DROP word` drops them, several in a statement or one.

@@ -75,8 +75,8 @@ fn normal(kind: &str, identity: &str) -> String {
 struct Taken((&'static str, String), Option<(&'static str, String)>);
 
 fn names(entry: &Entry, sql: &str, strings: StandardStrings) -> Option<Taken> {
-    let tag = entry.tag.to_str().ok()?;
-    let schema = entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()).unwrap_or_default();
+    let tag = entry.name();
+    let schema = entry.schema().unwrap_or_default();
     let qualified = || QualifiedName::new(schema, tag).to_string();
     let only = |kind, name| Some(Taken((kind, name), None));
     let place = &kinds::of(entry.kind).place;

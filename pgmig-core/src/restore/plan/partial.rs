@@ -1,6 +1,5 @@
 //! Refuses archives that hold a part of a database. A restore replaces the whole target, so it would lose the other part.
 
-use super::entry::qualified_name;
 use super::kinds::{self, Part};
 use crate::archive::{Entry, EntryKind, Section};
 use crate::restore::refusal::Refusal;
@@ -70,12 +69,12 @@ impl<'a> Definitions<'a> {
         }
         // Extensions make tables whose rows are the database's own (pg_extension_config_dump).
         if is_rows && !self.tables.contains(&key) && !self.extensions {
-            let table = qualified_name(entry);
+            let table = entry.qualified_name();
             return Err(Refusal::Partial(format!("it holds rows of {table}, which it does not create")));
         }
         let is_relation = matches!(entry.kind, EntryKind::Table | EntryKind::Sequence | EntryKind::View);
         if is_relation && !self.has_schema(schema(entry)) {
-            let relation = qualified_name(entry);
+            let relation = entry.qualified_name();
             return Err(Refusal::Partial(format!("it creates {relation} but not the schema that it is in")));
         }
         Ok(())
@@ -84,7 +83,7 @@ impl<'a> Definitions<'a> {
     fn check_foreign(&self, entry: &Entry) -> Result<(), Refusal> {
         let key = (schema(entry), entry.tag.as_bytes());
         if entry.kind == EntryKind::TableData && self.foreign_tables.contains(&key) {
-            return Err(Refusal::ForeignData(qualified_name(entry).to_string()));
+            return Err(Refusal::ForeignData(entry.qualified_name().to_string()));
         }
         Ok(())
     }

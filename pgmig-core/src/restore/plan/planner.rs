@@ -5,7 +5,7 @@ mod large_objects;
 mod rights;
 pub(crate) mod rows;
 
-use super::entry::{label, qualified_name, sql};
+use super::entry::{label, sql};
 use super::expected::Expected;
 use super::kinds::{self, Made};
 use super::locks::of_entry as locks_of_entry;
@@ -84,7 +84,7 @@ impl<'a> Planner<'a> {
         partial::refuse_foreign_rows(archive.entries())?;
         let mut planner = Self::new(archive, facts);
         let with_oids = archive.entries().iter().filter(|entry| entry.with_oids);
-        planner.oids = with_oids.map(|entry| qualified_name(entry).to_string()).collect();
+        planner.oids = with_oids.map(|entry| entry.qualified_name().to_string()).collect();
         for entry in archive.entries().iter().filter(|entry| partial::is_contents(entry)) {
             planner.entry(entry);
         }
@@ -183,7 +183,7 @@ impl<'a> Planner<'a> {
         }
         self.note_closed_schema(entry);
         if entry.with_oids {
-            self.oids.push(qualified_name(entry).to_string());
+            self.oids.push(entry.qualified_name().to_string());
         }
         let mut statements = Vec::with_capacity(1);
         if self.needs_superuser(entry, sql) {

@@ -1,4 +1,4 @@
-//! The SQL that a restore of an archive runs, as a script for psql.
+//! Writes the SQL that a restore of an archive runs as a script for psql.
 
 use crate::archive::{Archive, Block, DataReader, DumpId, LargeObjectsReader};
 use crate::copy::{CopyOptions, CopyStatement, EndMarker, RowSplitter, remove_oids};
@@ -13,11 +13,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 use uuid::Uuid;
 
-/// How much is unpacked at a time, and how much of a large object one call of `lowrite` takes.
+/// How many bytes are unpacked at a time, and how many bytes of a large object one call of `lowrite` writes.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// Encodings, by the server's names, whose multibyte characters have no ASCII bytes. In others, psql may take a part of a
-/// character for a backslash or a quote. Another spelling of a name counts as another encoding.
+/// Encodings, by the server's names, whose multibyte characters have no ASCII bytes. In other encodings psql may read
+/// a part of a character as a backslash or a quote. Another spelling of a name counts as another encoding.
 const ASCII_SAFE: [&str; 34] = [
     "SQL_ASCII",
     "UTF8",
@@ -55,7 +55,7 @@ const ASCII_SAFE: [&str; 34] = [
     "ISO_8859_8",
 ];
 
-/// As for every session of a restore.
+/// The settings of every session of a restore.
 const SETTINGS: &str = "\
 SET statement_timeout = 0;
 SET lock_timeout = 0;
@@ -68,17 +68,19 @@ SET default_tablespace = '';
 SET search_path = '';
 ";
 
-/// Writes what a restore of `archive` under its own instance IDs runs, for a superuser in an empty database: the
-/// entries in the order of a restore, without owners, and what is left out as a comment. All roles and tablespaces
-/// that it names are taken to be there. Reads the archive once, in its own order, so that it may be a stream.
+/// Writes the SQL that restores `archive` with its own instance IDs, for a superuser in an empty database. The
+/// entries come in the order of a restore, without owners. Entries that a restore leaves out become comments. The
+/// script assumes that all roles and tablespaces in it exist. Reads the archive once, in its own order, so the
+/// archive may be a stream.
 ///
-/// For the server, the script of a hostile archive is as dangerous as the archive. psql runs no backslash command of the
-/// archive. A psql that does not know `\restrict` stops there, before the archive's first statement.
+/// To the server, the script of a hostile archive is as dangerous as the archive. psql runs no backslash command of
+/// the archive. A psql that does not know `\restrict` stops there, before the archive's first statement.
 ///
 /// # Errors
 ///
-/// An archive that a restore would refuse (a partial one, say) or that is damaged; texts that are not UTF-8, or that psql
-/// may read differently from the server; errors of `out`.
+/// - A restore would refuse the archive (a partial archive, for example), or the archive is damaged.
+/// - A text is not UTF-8, or psql may read it differently from the server.
+/// - Writing to `out` failed.
 pub fn script(archive: &mut Archive, out: &mut dyn Write) -> Result<()> {
     check_texts(archive)?;
     let plan = Plan::new(archive, &assumed(archive))?;
@@ -98,7 +100,7 @@ pub fn script(archive: &mut Archive, out: &mut dyn Write) -> Result<()> {
     Ok(script.out.flush().map_err(RestoreError::Output)?)
 }
 
-/// The texts of the table of contents must be what they are in any client encoding.
+/// Refuses texts of the table of contents that are different in another client encoding.
 fn check_texts(archive: &Archive) -> Result<()> {
     let is_utf8 = archive.encoding().is_none_or(|encoding| encoding == "UTF8");
     let is_sound = |text: &[u8]| if is_utf8 { std::str::from_utf8(text).is_ok() } else { text.is_ascii() };
@@ -113,7 +115,7 @@ fn check_texts(archive: &Archive) -> Result<()> {
     }
 }
 
-/// A cluster that has all that the archive names, and a superuser who owns everything.
+/// The facts of a cluster that has everything the archive names, and of a superuser who owns everything.
 fn assumed(archive: &Archive) -> Facts {
     let tablespaces = archive.entries().iter().filter_map(|entry| entry.tablespace.as_ref()?.to_str().ok());
     Facts {
@@ -138,7 +140,7 @@ struct Script<'a> {
     out: &'a mut dyn Write,
     strings: StandardStrings,
     encoding: Option<String>,
-    /// What was set last.
+    /// The settings that the script has set last.
     settings: EntrySettings,
 }
 
@@ -152,7 +154,8 @@ impl Script<'_> {
         Ok(self.out.write_all(bytes).map_err(RestoreError::Output)?)
     }
 
-    /// A statement. Earlier statements may have changed the client encoding, by which psql finds the ends of characters.
+    /// Writes a statement. Earlier statements may have changed the client encoding, by which psql finds the ends of
+    /// characters.
     fn statement(&mut self, sql: &[u8]) -> Result<()> {
         if !sql.is_ascii() {
             self.set_encoding()?;
@@ -168,7 +171,7 @@ impl Script<'_> {
         }
     }
 
-    /// A comment, on one line whatever is in it.
+    /// Writes a comment on one line, whatever the text contains.
     fn comment(&mut self, text: &str) -> Result<()> {
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         self.line(&format!("-- {text}"))
@@ -237,7 +240,7 @@ impl Script<'_> {
         Ok(())
     }
 
-    /// All data, in the archive's order.
+    /// Writes all data in the archive's order.
     fn data(&mut self, archive: &mut Archive, plan: &Plan) -> Result<()> {
         let tables: HashMap<DumpId, &TableLoad> =
             plan.tables.iter().map(|table| (table.dump_id, table)).collect();
@@ -249,7 +252,7 @@ impl Script<'_> {
                     RowForm::Copy(copy) => self.rows(table, copy, data)?,
                     RowForm::Inserts { schema } => self.inserts(table, schema.as_deref(), data)?,
                 },
-                // What the plan leaves out.
+                // The plan leaves these data out.
                 (Block::Data(_), None) => {}
             }
         }
@@ -303,7 +306,7 @@ impl Script<'_> {
                 splitter.feed(&piece).map_err(broken)?;
             }
             while let Some(statement) = splitter.next_statement().map_err(broken)? {
-                // Nothing else than an INSERT gets into the script.
+                // Only INSERT statements get into the script.
                 let lexed = String::from_utf8_lossy(statement.text);
                 InsertStatement::parse(&lexed, self.strings).map_err(broken)?;
                 let text = self.insert(statement.text).map_err(refuse)?;
@@ -347,7 +350,7 @@ impl Script<'_> {
     }
 }
 
-/// The reason why psql would misread these whole rows, if there is one.
+/// The reason why psql would misread these whole rows, if any.
 fn ends_copy(rows: &[u8]) -> Option<&'static str> {
     if rows.contains(&0) {
         return Some("its rows hold a zero byte, at which psql cuts a line off");

@@ -1,5 +1,5 @@
-//! What a superuser makes for an archive that is not trusted: extensions of a list, by statements that pgmig writes itself
-//! from parsed names. Everything else that only a superuser can make is refused.
+//! The objects that a superuser creates for an untrusted archive: extensions of a list. pgmig writes the statements
+//! itself, from parsed names. Every other entry that only a superuser can create is refused.
 
 use super::words::name_after;
 use super::{Facts, Plan, RunAs, Task};
@@ -9,12 +9,13 @@ use crate::restore::refusal::Refusal;
 use crate::sql::{Parser, StandardStrings, quote_ident, quote_literal};
 use std::collections::BTreeSet;
 
-/// Extensions of PostgreSQL's own whose creation by a superuser gives nobody a right: those that PostgreSQL 13 and later
-/// call trusted, for older servers, and those whose functions do nothing that the caller may not do, or are for superusers
-/// and monitoring roles only.
+/// PostgreSQL's own extensions that a superuser can create without giving anyone a right. PostgreSQL 13 and later
+/// call some of them trusted; older servers do not. The functions of the others do nothing that the caller may not do
+/// itself, or only superusers and monitoring roles may call them.
 ///
-/// Not among them: `adminpack`, `file_fdw`, `pg_surgery`, `xml2` (files, damage), `dblink` (connections from the server's
-/// own address), `refint` (SQL from arguments of triggers), `dict_xsyn` (files), untrusted languages.
+/// Deliberately not in the list: `adminpack`, `file_fdw`, `pg_surgery`, `xml2` (files, damage), `dblink` (connections
+/// from the server's own address), `refint` (SQL from arguments of triggers), `dict_xsyn` (files), and untrusted
+/// languages.
 const HARMLESS: [&str; 36] = [
     "amcheck",
     "bloom",
@@ -42,7 +43,7 @@ const HARMLESS: [&str; 36] = [
     "pgrowlocks",
     "pgstattuple",
     "plpgsql",
-    // Servers take a right on the wrapper, which it gives to nobody.
+    // A foreign server requires a right on the wrapper, and the extension gives this right to nobody.
     "postgres_fdw",
     "seg",
     "sslinfo",
@@ -55,13 +56,13 @@ const HARMLESS: [&str; 36] = [
     "insert_username",
 ];
 
-/// How far an archive is trusted.
+/// How far pgmig trusts an archive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// Its statements make what only a superuser can make, if `su_username` is one.
+    /// Its statements may create objects that only a superuser can create, if `su_username` is a superuser.
     #[default]
     Full,
-    /// A superuser makes these extensions besides the harmless ones, and nothing else.
+    /// A superuser creates these extensions and the harmless ones, and nothing else.
     Extensions(BTreeSet<String>),
 }
 
@@ -74,20 +75,20 @@ impl Trust {
     }
 }
 
-/// An extension that is made before anything of the archive exists: its script would find objects of the archive under
-/// names that it takes for its own.
+/// An extension that is created before any object of the archive exists. Otherwise its script could find objects of
+/// the archive under names that it believes to be its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlannedExtension {
     pub(crate) name: String,
     pub(crate) schema: Option<String>,
-    /// Whether a superuser makes it.
+    /// Whether a superuser creates it.
     pub(crate) as_superuser: bool,
-    /// Whether the target has it and the archive does not: a failure is only a warning.
+    /// Whether it comes from the target and the archive does not have it. A failure is then only a warning.
     pub(crate) is_extra: bool,
 }
 
 impl PlannedExtension {
-    /// The statement that makes it.
+    /// The statement that creates it.
     pub(crate) fn create(&self) -> String {
         let schema = self.schema.as_deref().map(quote_ident);
         let schema = schema.map(|schema| format!(" WITH SCHEMA {schema}")).unwrap_or_default();
@@ -95,11 +96,11 @@ impl PlannedExtension {
     }
 }
 
-/// Replaces what a superuser would run of the archive's own text.
+/// Replaces the archive's own SQL wherever a superuser would run it.
 ///
 /// # Errors
 ///
-/// [`Refusal::NeedsTrust`] with every entry that only a superuser can make.
+/// [`Refusal::NeedsTrust`] with every entry that only a superuser can create.
 pub(crate) fn restrict(mut plan: Plan, archive: &Archive, facts: &Facts) -> Result<Plan, Refusal> {
     if facts.trust == Trust::Full {
         return Ok(plan);
@@ -126,7 +127,8 @@ pub(crate) fn restrict(mut plan: Plan, archive: &Archive, facts: &Facts) -> Resu
     Ok(plan)
 }
 
-/// Adds those of the target's extensions (name and schema) that the archive does not have, as far as only a superuser can make them.
+/// Adds the target's extensions (name and schema) that the archive does not have and that only a superuser can
+/// create.
 pub(crate) fn add_extras(plan: &mut Plan, archive: &Archive, extensions: &[(String, String)], facts: &Facts) {
     let of_archive = |name: &str| {
         let mut entries = archive.entries().iter();
@@ -150,7 +152,7 @@ fn is_superusers(task: &Task) -> bool {
     task.statements.iter().any(|(run_as, _)| *run_as == RunAs::Superuser)
 }
 
-/// Describes an object, which is in the list itself.
+/// Whether the entry describes another object. That object is in the list itself.
 fn is_description(entry: &Entry) -> bool {
     use EntryKind as K;
     matches!(entry.kind, K::Comment | K::SecurityLabel | K::Acl | K::AclLanguage)
@@ -160,7 +162,7 @@ fn is_allowed(entry: &Entry, trust: &Trust) -> bool {
     entry.kind == EntryKind::Extension && entry.tag.to_str().is_ok_and(|name| trust.allows(name))
 }
 
-/// All of them, as one may require another; in the archive's order.
+/// Moves all extensions to the front, in the archive's order: one extension may require another.
 fn make_extensions_first(plan: &mut Plan, archive: &Archive, strings: StandardStrings) {
     let is_extension = |task: &Task| kind(archive, task) == Some(EntryKind::Extension);
     let (extensions, others) = std::mem::take(&mut plan.pre_data).into_iter().partition(is_extension);
@@ -178,7 +180,7 @@ fn extension(task: &Task, archive: &Archive, strings: StandardStrings) -> Option
     Some(PlannedExtension { name, schema, as_superuser: is_superusers(task), is_extra: false })
 }
 
-/// Takes the schemas that extensions need out of the entries, as they are made with these.
+/// Removes the schemas of extensions from the entries. They are created together with the extensions.
 fn take_schemas(plan: &mut Plan, archive: &Archive) {
     let needed: BTreeSet<&str> =
         plan.extensions.iter().filter_map(|extension| extension.schema.as_deref()).collect();
@@ -193,7 +195,7 @@ fn take_schemas(plan: &mut Plan, archive: &Archive) {
     plan.first.extend(schemas);
 }
 
-/// Comments on extensions are written anew; whatever else describes what is the superuser's is left out.
+/// Writes comments on extensions anew. Leaves out other descriptions of the superuser's objects.
 fn rewrite_descriptions(plan: &mut Plan, archive: &Archive, strings: StandardStrings) {
     let mut left_out = Vec::new();
     let Plan { pre_data, data_first, data_last, post_data, privileges, last, event_triggers, .. } = plan;
@@ -215,7 +217,7 @@ fn rewrite_descriptions(plan: &mut Plan, archive: &Archive, strings: StandardStr
     plan.notices.extend(left_out.into_iter().map(|label| Notice {
         severity: Severity::Warning,
         text: format!(
-            "{label} was left out: it describes what belongs to the superuser, and the backup is not trusted"
+            "{label} was left out: it describes an object of the superuser, and the backup is not trusted"
         ),
     }));
 }

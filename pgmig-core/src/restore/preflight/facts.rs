@@ -1,8 +1,8 @@
-//! What is asked of the cluster before a restore is planned, and which rights each strategy takes.
+//! The facts about the cluster that a plan needs, and the rights that each strategy requires.
 
 use crate::error::Result;
 use crate::restore::archive_login::ArchiveLogin;
-use crate::restore::options::{RestoreOptions, SchemaMode, Strategy};
+use crate::restore::options::{RestoreOptions, SchemaSource, Strategy};
 use crate::restore::plan::Facts;
 use crate::restore::plan::facts::{EmptyDatabase, Extension};
 use crate::restore::plan::roles::Roles;
@@ -54,7 +54,7 @@ fn cannot_become_owner(config: &TargetConfig, roles: &RoleFacts) -> Option<Strin
         .then(|| format!("su_username {login} cannot become username {owner} (GRANT that role to it)"))
 }
 
-/// What follows from who runs code of the archive.
+/// Restricts the facts to the rights of the login that runs code of the archive.
 pub(crate) fn restrict(
     facts: &mut Facts,
     login: &ArchiveLogin,
@@ -67,7 +67,7 @@ pub(crate) fn restrict(
     }
     facts.trust = Trust::Extensions(options.allow_extensions.iter().chain(allowed).cloned().collect());
     // In the one transaction, and in a copy of the target, everything is made by `username`.
-    facts.is_superuser = strategy == Strategy::Swap && options.schema != SchemaMode::Target;
+    facts.is_superuser = strategy == Strategy::Swap && options.schema != SchemaSource::Target;
 }
 
 /// Asks what a plan needs to know.

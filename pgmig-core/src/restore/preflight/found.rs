@@ -1,4 +1,4 @@
-//! What the preflight has found out.
+//! The results of the preflight.
 
 use crate::archive::Archive;
 use crate::instance::Resolution;
@@ -17,7 +17,7 @@ use crate::server::contents::Extras;
 use crate::server::session::Session;
 use std::path::PathBuf;
 
-/// What a restore starts from.
+/// The starting point of a restore.
 pub(crate) struct Preflight {
     /// The backup's path; `None` for a stream.
     pub(crate) file: Option<PathBuf>,
@@ -31,7 +31,7 @@ pub(crate) struct Preflight {
     pub(crate) known: Known,
 }
 
-/// What is known of the archive, the cluster and the target, and what follows from it.
+/// The facts about the archive, the cluster and the target, and the decisions that follow from them.
 pub(crate) struct Known {
     pub(crate) plan: Plan,
     pub(crate) facts: Facts,
@@ -43,7 +43,7 @@ pub(crate) struct Known {
     pub(crate) upgrade: Upgrade,
     /// The mapping applied to the archive's instances; `None` as long as these are not known.
     pub(crate) resolution: Option<Resolution>,
-    /// What resolves the instances of a stream, once their rows have come.
+    /// Resolves the instances of a stream, once their rows have come.
     pub(crate) late: Option<LateInstances>,
     /// The target's own schema, where it is the authority.
     pub(crate) target_schema: Option<TargetSchema>,

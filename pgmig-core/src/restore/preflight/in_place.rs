@@ -1,4 +1,4 @@
-//! What is refused before anything is dropped.
+//! The checks of a restore in place before anything is dropped.
 
 use crate::archive::Archive;
 use crate::error::Result;
@@ -34,7 +34,7 @@ pub(crate) async fn preflight(
     lock_table::preflight(session, known, clearing).await
 }
 
-/// What is said of a restore in place beforehand.
+/// The notices about a restore in place before it begins.
 pub(crate) fn notices(clearing: &Clearing) -> Vec<Notice> {
     clearing.notices()
 }

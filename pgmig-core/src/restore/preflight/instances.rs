@@ -1,4 +1,4 @@
-//! What becomes of the instances of a backup, as far as it is known before its rows are loaded.
+//! The targets of a backup's instances, as far as they are known before its rows are loaded.
 
 use crate::archive::{Archive, DumpId};
 use crate::backup::BackupError;

@@ -103,7 +103,7 @@ fn of_upgrade(upgrade: &Upgrade, set: Option<&MigrationSet>) -> u64 {
 mod tests {
     use super::*;
 
-    /// What PostgreSQL 15 gave: `max_locks_per_transaction`, slots, locks.
+    /// Measured on PostgreSQL 15: `max_locks_per_transaction`, slots, locks.
     const MEASURED: [(u64, u64, u64); 7] = [
         (16, 52, 1952),
         (64, 52, 5623),

@@ -1,4 +1,4 @@
-//! What has to be known before anything is changed, and what is refused.
+//! The checks before a restore: finds the facts that a restore needs, and refuses restores that cannot succeed.
 
 mod connect;
 mod facts;
@@ -21,17 +21,16 @@ use crate::progress::{Notice, Severity};
 use crate::restore::archive_login::{ArchiveLogin, Choice};
 use crate::restore::catalogs::instances::{refuse_over_store, target_contents};
 use crate::restore::clearing::Clearing;
-use crate::restore::options::Strategy;
-use crate::restore::options::{RestoreOptions, SchemaMode};
+use crate::restore::options::{RestoreOptions, SchemaSource, Strategy};
 use crate::restore::plan::untrusted;
 use crate::restore::plan::{Facts, Plan};
 use crate::restore::preflight::strategy::Obstacles;
 use crate::restore::preflight::transcode::transcode;
 use crate::restore::preflight::upgrade_path::{Obstacle, Upgrade};
 use crate::restore::refusal::Refusal;
-use crate::restore::target_schema::{self};
+use crate::restore::target_schema;
 use crate::server::catalog::{self, DatabaseFacts, RoleFacts};
-use crate::server::contents::{self};
+use crate::server::contents;
 use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
 use crate::sql::quote_ident;
@@ -41,7 +40,7 @@ use std::path::Path;
 pub(crate) use connect::{open_control, open_inside};
 pub(crate) use found::{Known, Preflight};
 
-/// Finds out everything, in the order in which it is cheapest to be refused.
+/// Makes all checks before a restore, those first that can refuse it cheaply.
 pub(crate) async fn run(
     backup: Backup,
     config: &TargetConfig,
@@ -55,7 +54,7 @@ pub(crate) async fn run(
     let (mut control, maintenance) = open_control(config, application).await?;
     let (target, roles, obstacles) = look_at_target(&mut control, config, &maintenance).await?;
     let decision = obstacles.decide(options, &target, &roles)?;
-    if options.schema == SchemaMode::Target && !archive.has_all_entries() {
+    if options.schema == SchemaSource::Target && !archive.has_all_entries() {
         return Err(Refusal::ScriptStream.into());
     }
     transcode(&mut archive, &mut control).await?;
@@ -74,30 +73,23 @@ pub(crate) async fn run(
         clearing.describe(&mut facts);
     }
     let plan = match options.schema {
-        SchemaMode::Target => Plan::of_contents(&archive, &facts)?,
+        SchemaSource::Target => Plan::of_contents(&archive, &facts)?,
         _ => Plan::new(&archive, &facts)?,
     };
     let looking = Looking { config, options, asked: asked.as_ref(), target: &target };
     let mut known = looking.inside(&mut session, &archive, (plan, facts)).await?;
-    if options.schema == SchemaMode::Target {
-        let profile = known.profile.as_ref().or(asked.as_ref());
-        let found =
-            target_schema::find(&mut session, &archive, &mut known.plan, profile, &known.facts).await?;
-        known.notices.extend(found.notices.iter().cloned());
-        // What is kept is not erased.
-        let in_target = profile.map(|profile| profile.clone().in_target());
-        let erased = in_target.filter(|profile| !profile.keeps_instances());
-        known.contents = target_contents(&mut session, &target, erased.as_ref(), &found.kept).await?;
-        known.target_schema = Some(found);
+    if options.schema == SchemaSource::Target {
+        looking.target_schema(&mut session, &archive, &mut known).await?;
     }
     refuse_other_schema(&mut session, &archive, &known, config.username()).await?;
     known.notices.extend(archive_notices(&mut archive, &known.facts));
     if let Some(clearing) = &clearing {
-        // They are refused, or they stay.
+        // In place, extensions and objects of other roles either refuse the restore or stay.
         known.extras.of_others.clear();
         in_place::preflight(&mut session, &archive, &known, clearing).await?;
         known.notices.extend(in_place::notices(clearing));
     }
+    known.notices.extend(control.trust().warning().map(Notice::warning));
     if known.facts.is_superuser && login.is_separate() && archive.has_all_entries() {
         untrusted::add_extras(&mut known.plan, &archive, &known.extras.extensions, &known.facts);
     }
@@ -108,7 +100,7 @@ pub(crate) async fn run(
     Ok(Preflight { file, archive, control, maintenance, target, decision, login, known })
 }
 
-/// The error of a database that was there a moment ago: another restore has just renamed it.
+/// The error for a database that existed a moment ago: another restore has just renamed it.
 fn gone(error: crate::Error, database: &str) -> crate::Error {
     match error {
         crate::Error::Target(TargetError::UnknownDatabase { .. }) => {
@@ -118,7 +110,7 @@ fn gone(error: crate::Error, database: &str) -> crate::Error {
     }
 }
 
-/// What replaces only a target of the same schema need not be loaded to see that it is another one.
+/// Refuses a backup that may replace only a target with the same schema, if their tables differ. This needs no rows.
 async fn refuse_other_schema(
     session: &mut Session,
     archive: &Archive,
@@ -161,7 +153,7 @@ async fn look_at_target(
     Ok((target, roles, obstacles))
 }
 
-/// What a look into the target starts from.
+/// The facts with which pgmig examines the target.
 struct Looking<'a> {
     config: &'a TargetConfig,
     options: &'a RestoreOptions,
@@ -171,7 +163,20 @@ struct Looking<'a> {
 }
 
 impl Looking<'_> {
-    /// Looks into the target, and at what the archive's store means for it.
+    /// Finds how the archive's rows fit into the target's own schema.
+    async fn target_schema(&self, session: &mut Session, archive: &Archive, known: &mut Known) -> Result<()> {
+        let profile = known.profile.as_ref().or(self.asked);
+        let found = target_schema::find(session, archive, &mut known.plan, profile, &known.facts).await?;
+        known.notices.extend(found.notices.iter().cloned());
+        // The restore erases no instances if the table of instances keeps its rows.
+        let in_target = profile.map(|profile| profile.clone().in_target());
+        let erased = in_target.filter(|profile| !profile.keeps_instances());
+        known.contents = target_contents(session, self.target, erased.as_ref(), &found.kept).await?;
+        known.target_schema = Some(found);
+        Ok(())
+    }
+
+    /// Examines the target, and what the archive's store means for it.
     async fn inside(
         &self,
         inside: &mut Session,
@@ -182,7 +187,7 @@ impl Looking<'_> {
         let store = Store::recognise(archive, asked)?;
         let mut notices = Vec::new();
         if let Some(profile) = asked.filter(|_| archive.has_all_entries()) {
-            if store.is_none() && !(options.schema == SchemaMode::Target && profile.keeps_instances()) {
+            if store.is_none() && !(options.schema == SchemaSource::Target && profile.keeps_instances()) {
                 return Err(Refusal::no_instances(profile).into());
             }
             notices.extend(no_such_schema(archive, profile));
@@ -201,7 +206,7 @@ impl Looking<'_> {
         };
         let contents = target_contents(inside, target, profile_for_target.as_ref(), &HashSet::new()).await?;
         if let (None, Some(profile)) = (&store, &profile_for_target)
-            && !(options.schema == SchemaMode::Target && profile.keeps_instances())
+            && !(options.schema == SchemaSource::Target && profile.keeps_instances())
         {
             refuse_over_store(inside, profile, &contents).await?;
         }

@@ -15,25 +15,27 @@ use crate::text::printable;
 use std::collections::HashSet;
 use std::fmt;
 
-/// What a test of the connection found. `Display` shows it, a line each, whatever names there are.
+/// The result of a connection test. `Display` shows it, one fact on each line, and escapes all names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Probe {
     /// Host and port, or the socket's path.
     pub server: String,
-    /// The server's version as it tells it.
+    /// The server's version, as the server reports it.
     pub server_version: String,
     /// TLS version and cipher; `None` without TLS.
     pub tls: Option<String>,
+    /// How far the server is known to be the right one; begins with `warning: ` where it is not.
+    pub trust: String,
     /// The database.
     pub database: String,
-    /// What it holds.
+    /// The contents of the target.
     pub contents: TargetContents,
     /// Other sessions on it.
     pub sessions: Vec<OtherSession>,
-    /// What stands in the way of a swap, and what to do about it; empty if nothing does.
+    /// The obstacles to a swap, each with its remedy; empty if there are none.
     pub obstacles: Vec<String>,
-    /// What stands in the way of a restore in place, which is what is done where a swap is not possible.
+    /// The obstacles to a restore in place, which is the alternative if a swap is not possible.
     pub in_place_obstacles: Vec<String>,
 }
 
@@ -59,6 +61,7 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
     let mut obstacles = Obstacles::of(&mut control, &maintenance, config, &target, &roles).await?;
     let sessions = catalog::other_sessions(&mut control, name, &application).await?;
     let server = catalog::server_facts(&mut control).await?;
+    let trust = control.trust().to_string();
     let run_id = uuid::Uuid::new_v4().simple().to_string();
     let choice = Choice {
         config,
@@ -81,6 +84,7 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
         server: config.server(),
         server_version: server.version,
         tls: server.tls,
+        trust,
         database: name.to_owned(),
         contents,
         sessions,
@@ -89,7 +93,7 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
     })
 }
 
-/// What the target holds, and what is in the way of clearing it.
+/// The contents of the target, and the obstacles to clearing it.
 async fn look_inside(
     login: &mut ArchiveLogin,
     control: &mut Session,
@@ -110,6 +114,7 @@ impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "server      {}, PostgreSQL {}", self.server, printable(&self.server_version))?;
         writeln!(f, "TLS         {}", self.tls.as_deref().unwrap_or("none"))?;
+        writeln!(f, "trust       {}", self.trust)?;
         let megabytes = self.contents.bytes.div_ceil(1_000_000);
         writeln!(f, "database    {}, {megabytes} MB", printable(&self.database))?;
         writeln!(f, "holds       {}", self.contents.describe())?;

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::progress::{Notice, Severity};
 use crate::restore::options::Strategy;
-use crate::restore::options::{RestoreOptions, SchemaMode, StrategyMode};
+use crate::restore::options::{RestoreOptions, SchemaSource, StrategyChoice};
 use crate::restore::preflight::facts::{in_place_rights, swap_rights};
 use crate::restore::refusal::Refusal;
 use crate::server::TargetConfig;
@@ -19,7 +19,7 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    /// What is said of it.
+    /// The reason for the decision, for the operator.
     pub(crate) fn notice(&self) -> Notice {
         let strategy = match self.strategy {
             Strategy::Swap => "swap",
@@ -29,7 +29,7 @@ impl Decision {
     }
 }
 
-/// What stands in the way of each strategy, and what to do about it.
+/// The obstacles to each strategy, each with its remedy.
 #[derive(Debug, Default)]
 pub(crate) struct Obstacles {
     pub(crate) swap: Vec<String>,
@@ -67,7 +67,7 @@ impl Obstacles {
     ///
     /// # Errors
     ///
-    /// A [`Refusal`] if the strategy that is asked for, or both, cannot be taken.
+    /// A [`Refusal`] if the requested strategy is not possible, or neither is.
     pub(crate) fn decide(
         self,
         options: &RestoreOptions,
@@ -76,17 +76,17 @@ impl Obstacles {
     ) -> Result<Decision, Refusal> {
         let database = target.name.clone();
         match (options.strategy, needs_swap(options)) {
-            (StrategyMode::InPlace, Some(option)) => Err(Refusal::NotInPlace(option)),
-            (StrategyMode::InPlace, None) => {
-                in_place("StrategyMode::InPlace asks for it".to_owned(), self.in_place, database)
+            (StrategyChoice::InPlace, Some(option)) => Err(Refusal::NotInPlace(option)),
+            (StrategyChoice::InPlace, None) => {
+                in_place("StrategyChoice::InPlace asks for it".to_owned(), self.in_place, database)
             }
-            (StrategyMode::Auto, None) if !self.swap.is_empty() => {
+            (StrategyChoice::Auto, None) if !self.swap.is_empty() => {
                 let reason = format!("a swap is not possible: {}", self.swap.join("; "));
                 in_place(reason, self.in_place, database)
             }
             _ if !self.swap.is_empty() => Err(Refusal::CannotSwap { database, reasons: self.swap }),
-            (StrategyMode::Swap, _) => Ok(swap("StrategyMode::Swap asks for it".to_owned())),
-            (StrategyMode::Auto, _) => Ok(swap(why_swap(roles))),
+            (StrategyChoice::Swap, _) => Ok(swap("StrategyChoice::Swap asks for it".to_owned())),
+            (StrategyChoice::Auto, _) => Ok(swap(why_swap(roles))),
         }
     }
 }
@@ -96,7 +96,7 @@ fn needs_swap(options: &RestoreOptions) -> Option<&'static str> {
     if options.keep_previous {
         return Some("RestoreOptions::keep_previous");
     }
-    (options.schema == SchemaMode::Target).then_some("SchemaMode::Target")
+    (options.schema == SchemaSource::Target).then_some("SchemaSource::Target")
 }
 
 fn swap(reason: String) -> Decision {
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use crate::restore::options::Instances;
 
-    /// What is decided where these stand in the way, with these options.
+    /// The decision with these obstacles and these options.
     fn decide(
         swap: &[&str],
         in_place: &[&str],
@@ -149,22 +149,22 @@ mod tests {
     fn what_only_a_swap_can_do_is_not_done_in_place() {
         for change in [
             |options: &mut RestoreOptions| options.keep_previous = true,
-            |options: &mut RestoreOptions| options.schema = SchemaMode::Target,
-            |options: &mut RestoreOptions| options.strategy = StrategyMode::Swap,
+            |options: &mut RestoreOptions| options.schema = SchemaSource::Target,
+            |options: &mut RestoreOptions| options.strategy = StrategyChoice::Swap,
         ] {
             assert!(matches!(decide(&["a slot"], &[], change), Err(Refusal::CannotSwap { .. })));
             assert_eq!(decide(&[], &["x"], change).unwrap().strategy, Strategy::Swap);
         }
         let refused = decide(&[], &[], |options| {
             options.keep_previous = true;
-            options.strategy = StrategyMode::InPlace;
+            options.strategy = StrategyChoice::InPlace;
         });
         assert!(matches!(refused, Err(Refusal::NotInPlace("RestoreOptions::keep_previous"))));
     }
 
     #[test]
     fn what_stands_in_the_way_of_in_place_is_said() {
-        for strategy in [StrategyMode::Auto, StrategyMode::InPlace] {
+        for strategy in [StrategyChoice::Auto, StrategyChoice::InPlace] {
             let refused = decide(&["a slot"], &["no right"], |options| options.strategy = strategy);
             assert!(
                 matches!(refused, Err(Refusal::CannotRestoreInPlace { reasons, .. }) if reasons == ["no right"])

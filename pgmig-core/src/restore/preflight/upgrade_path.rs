@@ -9,7 +9,7 @@ use crate::migrations::{
 };
 use crate::profile::{Profile, Release};
 use crate::progress::{Notice, Severity};
-use crate::restore::options::{RestoreOptions, SchemaMode};
+use crate::restore::options::{RestoreOptions, SchemaSource};
 use crate::restore::refusal::{Refusal, Remedy};
 use crate::server::session::Session;
 use crate::sql::{StandardStrings, split_statements};
@@ -34,7 +34,7 @@ pub(crate) enum Upgrade {
 /// Why a store cannot be upgraded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Obstacle {
-    /// The archive holds none that is known.
+    /// The archive holds no history that pgmig knows.
     NoStore,
     /// There is no migration history, or not even a table.
     NoHistory,
@@ -47,7 +47,7 @@ pub(crate) enum Obstacle {
 }
 
 impl Obstacle {
-    /// What to do about it, other than to load the rows into the target's own schema.
+    /// The remedy, other than loading the rows into the target's own schema.
     pub(crate) fn remedy(&self) -> Remedy {
         match self {
             Self::NoStore => Remedy::Profile,
@@ -57,7 +57,7 @@ impl Obstacle {
         }
     }
 
-    /// What is known of the history, in brackets after a blank; or nothing.
+    /// The known facts of the history, in brackets after a blank; or nothing.
     pub(crate) fn in_brackets(&self) -> String {
         match self {
             Self::NoStore | Self::NoHistory => String::new(),
@@ -89,7 +89,7 @@ pub(crate) async fn find(
     options: &RestoreOptions,
     notices: &mut Vec<Notice>,
 ) -> Result<Upgrade> {
-    if matches!(options.schema, SchemaMode::Archive | SchemaMode::Target) {
+    if matches!(options.schema, SchemaSource::Archive | SchemaSource::Target) {
         notices.extend(not_used(migrations));
         return Ok(Upgrade::NotWanted);
     }
@@ -213,7 +213,7 @@ fn other_version(backup: &ForeignHistory, own: &ForeignHistory) -> Option<Notice
 fn not_used(migrations: Option<&MigrationSet>) -> Option<Notice> {
     let set = migrations.filter(|set| !set.is_builtin())?;
     let text = format!(
-        "the migrations in {} are not used: SchemaMode::Archive and SchemaMode::Target make no upgrade",
+        "the migrations in {} are not used: SchemaSource::Archive and SchemaSource::Target make no upgrade",
         set.origin()
     );
     Some(Notice { severity: Severity::Notice, text })
@@ -231,9 +231,9 @@ fn later(set: &MigrationSet, profile: &Profile) -> Option<Notice> {
     (!later.is_empty()).then_some(Notice { severity: Severity::Notice, text })
 }
 
-/// Refuses to leave the schema as it is where an upgrade is asked for.
-pub(crate) fn require(schema: SchemaMode, obstacle: &Obstacle) -> Result<(), Refusal> {
-    if schema != SchemaMode::Migrate {
+/// Refuses to leave the schema unchanged if an upgrade was requested.
+pub(crate) fn require(schema: SchemaSource, obstacle: &Obstacle) -> Result<(), Refusal> {
+    if schema != SchemaSource::Migrate {
         return Ok(());
     }
     Err(Refusal::NotMigrated { why: obstacle.to_string(), remedy: obstacle.remedy() })

@@ -75,7 +75,7 @@ pub(crate) async fn rehearse(control: &mut Session, target: &DatabaseFacts, succ
     match tried {
         Err(error) if error.sqlstate().is_some() => {
             let reason = format!(
-                "{error}; use a superuser as su_username or StrategyMode::InPlace, or take it from the target"
+                "{error}; use a superuser as su_username or StrategyChoice::InPlace, or take it from the target"
             );
             Err(Refusal::CannotSwap { database: target.name.clone(), reasons: vec![reason] }.into())
         }

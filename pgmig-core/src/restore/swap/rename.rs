@@ -2,40 +2,36 @@
 //! name of the target.
 
 use crate::error::Result;
-use crate::progress::Step;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Progress, Step};
 use crate::restore::error::RestoreError;
 use crate::restore::failpoint::Failpoints;
 use crate::restore::refusal::Refusal;
-use crate::restore::sessions::{OBJECT_IN_USE, keep_ending};
+use crate::restore::sessions::{OBJECT_IN_USE, TargetSessions};
 use crate::restore::staging::mark_statement;
 use crate::restore::staging::marker::{Marker, State};
 use crate::restore::swap::carry_over;
-use crate::server::catalog::{DatabaseFacts, database_facts, other_sessions, swap_obstacles};
+use crate::server::TargetError;
+use crate::server::catalog::{DatabaseFacts, database_facts, swap_obstacles};
 use crate::server::lock::lock_target;
 use crate::server::session::Session;
-use crate::server::{TargetConfig, TargetError};
 use crate::sql::{quote_ident, quote_literal};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// SQLSTATE of a lock that was not to be had in time.
+/// SQLSTATE of a lock that did not become free in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-/// What is swapped, and how patiently.
+/// The databases to swap, and the conditions of the swap.
 pub(crate) struct Swap<'a> {
-    pub(crate) config: &'a TargetConfig,
-    pub(crate) maintenance: &'a str,
-    pub(crate) application: &'a str,
+    /// The sessions on the target.
+    pub(crate) sessions: TargetSessions,
     pub(crate) target: &'a DatabaseFacts,
     pub(crate) staging: &'a str,
     pub(crate) staging_oid: u32,
     pub(crate) previous: &'a str,
     pub(crate) run_id: &'a str,
     pub(crate) keep_previous: bool,
-    pub(crate) wait: Duration,
-    pub(crate) terminate_sessions: bool,
     pub(crate) failpoints: Failpoints,
     pub(crate) cancel: &'a CancellationToken,
     pub(crate) progress: &'a dyn Progress,
@@ -51,45 +47,22 @@ impl Swap<'_> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::InUse`] if sessions did not leave in time; [`RestoreError::OutcomeUnknown`] if the connection was
+    /// [`Refusal::InUse`] if sessions did not leave in time; [`RestoreError::SwapOutcomeUnknown`] if the connection was
     /// lost in the commit and pgmig cannot connect again. In every other case the target is untouched.
     pub(crate) async fn run(&self, control: &mut Session) -> Result<()> {
-        let deadline = Instant::now() + self.wait;
+        let waiting = self.sessions.waiting();
         loop {
             if self.cancel.is_cancelled() {
                 return Err(RestoreError::Interrupted.into());
             }
-            let attempt = if self.terminate_sessions {
-                self.attempt_terminating(control).await?
-            } else {
-                self.attempt(control).await?
-            };
-            match attempt {
+            match self.sessions.attempt(self.attempt(control)).await?? {
                 Attempt::Swapped => return Ok(()),
-                Attempt::InUse if Instant::now() >= deadline => {
-                    let sessions = other_sessions(control, &self.target.name, self.application).await?;
-                    return Err(RestoreError::from(Refusal::InUse {
-                        database: self.target.name.clone(),
-                        sessions,
-                        waited: self.wait,
-                    })
-                    .into());
+                Attempt::InUse if waiting.is_over() => {
+                    return Err(self.sessions.refusal(control, &waiting).await?.into());
                 }
-                Attempt::InUse => sleep(Duration::from_millis(500)).await,
+                Attempt::InUse => waiting.pause().await,
             }
         }
-    }
-
-    /// One attempt, while a second connection terminates the sessions on the target. The rename locks the database
-    /// before it counts sessions, so new sessions wait outside while the present ones are terminated.
-    async fn attempt_terminating(&self, control: &mut Session) -> Result<Attempt> {
-        let mut helper = Session::open(self.config, self.maintenance, self.application).await?;
-        let attempt = tokio::select! {
-            attempt = self.attempt(control) => attempt,
-            never = keep_ending(&mut helper, &self.target.name, self.application) => match never {},
-        };
-        helper.close().await;
-        attempt
     }
 
     async fn attempt(&self, control: &mut Session) -> Result<Attempt> {
@@ -175,14 +148,13 @@ impl Swap<'_> {
         );
         for _ in 0..5 {
             sleep(Duration::from_secs(1)).await;
-            let Ok(mut again) = Session::open(self.config, self.maintenance, self.application).await else {
-                continue;
-            };
+            let TargetSessions { config, maintenance, application, .. } = &self.sessions;
+            let Ok(mut again) = Session::open(config, maintenance, application).await else { continue };
             let Ok(None) = lock_target(&mut again, &self.target.name).await else { continue };
             let Ok(oid) = again.value(&query, "find out how the swap ended").await else { continue };
             *control = again;
             return if oid == self.staging_oid.to_string() { Ok(()) } else { Err(lost.into()) };
         }
-        Err(RestoreError::OutcomeUnknown { query, swapped_oid: self.staging_oid }.into())
+        Err(RestoreError::SwapOutcomeUnknown { query, swapped_oid: self.staging_oid }.into())
     }
 }

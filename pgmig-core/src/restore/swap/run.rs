@@ -1,12 +1,11 @@
-//! A restore from beginning to end, strategy swap.
+//! Runs a whole restore with strategy `swap`.
 
 use crate::archive::Archive;
 use crate::error::Result;
 use crate::progress::Step;
 use crate::restore::build::Build;
 use crate::restore::error::RestoreError;
-use crate::restore::options::Strategy;
-use crate::restore::options::{Erase, SchemaMode};
+use crate::restore::options::{Erase, SchemaSource, Strategy};
 use crate::restore::preflight::Known;
 use crate::restore::refusal::Refusal;
 use crate::restore::report::contents::TargetContents;
@@ -14,7 +13,7 @@ use crate::restore::report::restored::RestoreReport;
 use crate::restore::run::{Run, keep_alive};
 use crate::restore::sessions::sessions_notice;
 use crate::restore::staging;
-use crate::restore::staging::copy::CopyTarget;
+use crate::restore::staging::copy::copy_target;
 use crate::restore::staging::marker::{Marker, State};
 use crate::restore::staging::names::previous_name;
 use crate::restore::swap::carry_over;
@@ -27,16 +26,16 @@ use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::HashSet;
 
-/// A restore by a swap under way.
+/// A running restore with strategy `swap`.
 pub(crate) struct SwapRestore {
     run: Run,
     staging: String,
-    /// Tables that keep their rows, which are not erased.
+    /// Tables that are not erased: they keep their rows.
     kept: HashSet<QualifiedName>,
 }
 
 impl SwapRestore {
-    /// A restore that builds the database `staging` beside the target.
+    /// Makes a restore that builds the database `staging` beside the target.
     pub(crate) fn new(run: Run, staging: String, known: &Known) -> Self {
         let schema = known.target_schema.as_ref();
         let kept = schema.map(|schema| schema.kept.clone()).unwrap_or_default();
@@ -95,7 +94,7 @@ impl SwapRestore {
         self.swap(staging_oid).await
     }
 
-    /// A target that was empty and may not be erased must still be empty at the swap.
+    /// Refuses a target that has been filled meanwhile. It was empty, and the user has not allowed pgmig to erase it.
     async fn refuse_filled(&mut self) -> Result<()> {
         if self.run.options.erase == Erase::Allow {
             return Ok(());
@@ -115,7 +114,7 @@ impl SwapRestore {
     async fn create_staging(&mut self) -> Result<u32> {
         self.run.journal.step(Step::CreateStaging);
         match self.run.options.schema {
-            SchemaMode::Target => self.copy_target().await?,
+            SchemaSource::Target => self.copy_target().await?,
             _ => staging::create(&mut self.run.control, &self.run.target, &self.staging).await?,
         }
         self.run.failpoints.pass(Step::CreateStaging)?;
@@ -127,17 +126,9 @@ impl SwapRestore {
     }
 
     async fn copy_target(&mut self) -> Result<()> {
-        let copy = CopyTarget {
-            config: &self.run.config,
-            maintenance: &self.run.maintenance,
-            application: &self.run.application,
-            target: &self.run.target,
-            staging: &self.staging,
-            wait: self.run.options.swap_wait,
-            terminate_sessions: self.run.options.terminate_sessions,
-        };
+        let sessions = self.run.target_sessions();
         tokio::select! {
-            copied = copy.run(&mut self.run.control) => copied,
+            copied = copy_target(&mut self.run.control, &self.run.target, &self.staging, &sessions) => copied,
             () = self.run.cancel.cancelled() => Err(RestoreError::Interrupted.into()),
         }
     }
@@ -156,17 +147,13 @@ impl SwapRestore {
         self.run.journal.step(Step::Swap);
         let previous = previous_name(&self.run.target.name, &self.run.run_id);
         let swap = Swap {
-            config: &self.run.config,
-            maintenance: &self.run.maintenance,
-            application: &self.run.application,
+            sessions: self.run.target_sessions(),
             target: &self.run.target,
             staging: &self.staging,
             staging_oid,
             previous: &previous,
             run_id: &self.run.run_id,
             keep_previous: self.run.options.keep_previous,
-            wait: self.run.options.swap_wait,
-            terminate_sessions: self.run.options.terminate_sessions,
             failpoints: self.run.failpoints,
             cancel: &self.run.cancel,
             progress: self.run.journal.progress.as_ref(),
@@ -178,10 +165,10 @@ impl SwapRestore {
         Ok(())
     }
 
-    /// Removes the staging database after a failure. A failure of this changes nothing about the target, so it
-    /// is only noted; the next run removes what stayed.
+    /// Removes the staging database after a failure. If that fails, only a notice reports it: the target is
+    /// unchanged, and the next run removes the leftover.
     async fn abandon(&mut self, error: &crate::Error) {
-        if matches!(error, crate::Error::Restore(RestoreError::OutcomeUnknown { .. })) {
+        if matches!(error, crate::Error::Restore(RestoreError::SwapOutcomeUnknown { .. })) {
             return;
         }
         match self.drop_staging().await {
@@ -198,7 +185,7 @@ impl SwapRestore {
         }
     }
 
-    /// Drops the staging database of this run, under the lock; false if somebody else has that.
+    /// Drops the staging database of this run, under the lock. Returns false if another run holds the lock.
     async fn drop_staging(&mut self) -> Result<bool, TargetError> {
         if self.run.control.execute("SELECT 1", "reach the server").await.is_err() {
             // The lock was lost with the connection.
@@ -223,7 +210,7 @@ impl SwapRestore {
         }
         self.run.journal.step(Step::DropPrevious);
         let previous = previous_name(&self.run.target.name, &self.run.run_id);
-        // The restore is complete: what cannot be dropped now is removed by the next run.
+        // The restore is complete. If the previous database cannot be dropped now, the next run removes it.
         if let Err(error) = staging::drop_leftover(&mut self.run.control, &previous).await {
             self.run.journal.warn(format!(
                 "the target's previous database is left behind as {} ({error}); the next run removes it",

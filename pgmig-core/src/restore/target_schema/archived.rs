@@ -2,7 +2,6 @@
 
 use super::user_types::{UserType, UserTypes};
 use crate::archive::{Archive, Entry, EntryKind};
-use crate::restore::plan::entry::qualified_name;
 use crate::restore::plan::expected::is_not_valid;
 use crate::sql::{
     ColumnDefinition, Parser, QualifiedName, StandardStrings, TableDefinition, split_statements,
@@ -46,7 +45,7 @@ impl Definitions {
 
     fn take(&mut self, entry: &Entry) {
         let Some(sql) = entry.sql().and_then(|sql| sql.to_str().ok()) else { return };
-        let name = qualified_name(entry);
+        let name = entry.qualified_name();
         match entry.kind {
             EntryKind::Table => {
                 let Ok(mut table) = table_definition(sql) else {

@@ -266,7 +266,7 @@ impl TargetSchema {
             }
         }
         if !on.is_empty() {
-            let text = "triggers that the archive lacks fire for the rows that are loaded";
+            let text = "triggers that the archive does not have fire for the loaded rows";
             self.notice(format!("{text}: {}", list(on)));
         }
         if !off.is_empty() {

@@ -15,7 +15,7 @@ pub(crate) async fn obstacles(
     facts: &Facts,
 ) -> Result<Vec<String>> {
     if own.values().all(|table| table.of_extension) {
-        let text = "it has no tables: let the product install its schema there first; or do without SchemaMode::Target, and \
+        let text = "it has no tables: let the product install its schema there first; or do without SchemaSource::Target, and \
                     an empty target gets the archive's schema";
         return Ok(vec![text.to_owned()]);
     }

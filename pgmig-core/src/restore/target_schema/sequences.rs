@@ -4,7 +4,6 @@ use super::matching::Matcher;
 use crate::archive::{Archive, DumpId, EntryKind};
 use crate::error::Result;
 use crate::restore::plan::RunAs;
-use crate::restore::plan::entry::qualified_name;
 use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident, quote_literal};
 use std::collections::HashMap;
@@ -64,7 +63,7 @@ pub(crate) async fn set_by_archive(
     }
     let values = archive.entries().iter().filter(|entry| entry.kind == EntryKind::SequenceSet);
     let value = |entry: &crate::archive::Entry| {
-        let name = qualified_name(entry);
+        let name = entry.qualified_name();
         let of_column = || {
             let (table, column) = matcher.definitions.filled_by(&name)?;
             let (own, _) = matcher.destination(table)?;

@@ -1,4 +1,4 @@
-//! Where the temporary role gets in: `pg_hba.conf` may admit it elsewhere than `su_username`.
+//! Finds where the temporary role can log in: `pg_hba.conf` may admit it at another address than `su_username`.
 
 use crate::server::config::Host;
 use crate::server::login::Login;
@@ -10,21 +10,22 @@ use crate::sql::quote_ident;
 #[derive(Debug)]
 pub(crate) struct Admission(pub(crate) TargetConfig);
 
-/// Nowhere.
+/// The role cannot log in anywhere.
 #[derive(Debug)]
 pub(crate) struct NotAdmitted {
-    /// Where it was tried, and why the server refused.
+    /// The places that were tried, with the server's reasons.
     pub(crate) attempts: Vec<String>,
-    /// A line for `pg_hba.conf` that would admit it.
+    /// A line for `pg_hba.conf` that would admit the role.
     pub(crate) line: String,
 }
 
 impl Admission {
-    /// Logs in once, at every place in turn: as the configuration says, and where that is a socket, by TCP on this machine.
+    /// Tries to log in at each place in turn: first as the configuration says. If that is a socket, then by TCP on
+    /// this machine.
     ///
     /// # Errors
     ///
-    /// The server cannot be asked, or something else than `pg_hba.conf` is in the way.
+    /// The server cannot be queried, or the login fails for a reason other than `pg_hba.conf`.
     pub(crate) async fn find(
         control: &mut Session,
         config: &TargetConfig,
@@ -59,7 +60,7 @@ impl Admission {
     }
 }
 
-/// Whether another place may admit the role.
+/// Whether the role may be admitted at another place.
 fn is_about_admission(error: &TargetError) -> bool {
     matches!(
         error,
@@ -70,6 +71,7 @@ fn is_about_admission(error: &TargetError) -> bool {
             | TargetError::Unreachable { .. }
             | TargetError::Timeout { .. }
             | TargetError::Tls { .. }
+            | TargetError::LoginStopped { .. }
     )
 }
 
@@ -84,7 +86,7 @@ async fn candidates(control: &mut Session, config: &TargetConfig) -> Result<Vec<
     Ok(candidates)
 }
 
-/// The addresses of this machine that `listen_addresses` stands for, the local ones first.
+/// The addresses of this machine that `listen_addresses` stands for, local ones first.
 fn addresses(listens: &str) -> Vec<&str> {
     let mut found: Vec<&str> = Vec::new();
     for address in listens.split(',').map(str::trim).filter(|address| !address.is_empty()) {
@@ -101,9 +103,9 @@ fn addresses(listens: &str) -> Vec<&str> {
     found
 }
 
-/// `+username` stands for every member of `username`, the temporary role among them.
+/// A line that admits `+username`: every member of `username`, and so the temporary role.
 fn hba_line(username: &str, address: Option<&str>) -> String {
-    // The plus sign has its meaning outside of quotes only.
+    // The plus sign has its meaning only outside of quotes.
     let members = format!("+{}", quote_ident(username));
     match address {
         Some("127.0.0.1" | "::1" | "localhost") | None => {

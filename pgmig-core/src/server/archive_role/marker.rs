@@ -1,16 +1,16 @@
-//! The marker: a COMMENT on the role, which says which run made it, and for which target.
+//! The marker of a temporary role: a COMMENT that names the run and the target of the role.
 
 use serde::{Deserialize, Serialize};
 
-/// What every marker begins with; the number is the marker's own version.
+/// The beginning of every marker. The number is the version of the marker's format.
 const PREFIX: &str = "pgmig-role-1 ";
 
-/// Whose a role is.
+/// The run and the target of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Marker {
-    /// The run that made it.
+    /// The run that created it.
     pub(super) run: String,
-    /// The target's name.
+    /// The name of the target database.
     pub(super) target: String,
 }
 

@@ -1,8 +1,8 @@
-//! The temporary role: the login of every session that runs code of the archive or of the target.
+//! A temporary role: the login of every session that runs code of the archive or of the target.
 //!
-//! It is a member of `username` and of nothing else, so that no statement finds rights beneath `username`'s own:
-//! `RESET ROLE` leads to `username`, `SET ROLE NONE` to a role without rights. It inherits the rights of `username`, as the
-//! server asks the role that logs in for the right to connect.
+//! The role is a member of `username` and of no other role. So no statement can gain rights beyond those of
+//! `username`: `RESET ROLE` leads to `username`, and `SET ROLE NONE` to a role without rights of its own. The role
+//! inherits the rights of `username`, because the server requires the right to connect of the role that logs in.
 
 mod admission;
 mod marker;
@@ -19,23 +19,24 @@ use marker::Marker;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long the role can log in, unless it is [renewed](ArchiveRole::renew). A run that was killed leaves a role behind.
+/// How long the role can log in unless it is [renewed](ArchiveRole::renew). A run that was killed leaves its role
+/// behind.
 const LIFETIME: &str = "6 hours";
 
-/// Connections of the role besides those that load rows: migrations, comparisons with the target.
+/// Connections of the role other than those that load rows: for migrations and for comparisons with the target.
 const OTHER_CONNECTIONS: usize = 4;
 
-/// How long the end of the role's sessions is waited for.
+/// How long pgmig waits for the role's sessions to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A role that pgmig has made for one run.
+/// A role that pgmig has created for one run.
 #[derive(Debug, Clone)]
 pub(crate) struct ArchiveRole {
     name: String,
     oid: u32,
 }
 
-/// What a role is made for.
+/// The run that a role is created for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Purpose<'a> {
     /// The run's ID: 32 hexadecimal digits.
@@ -49,8 +50,8 @@ pub(crate) struct Purpose<'a> {
 }
 
 impl ArchiveRole {
-    /// Makes the role, in one transaction. `control` must be a superuser's session; as long as it is open, no other run
-    /// takes the role for a leftover.
+    /// Creates the role in one transaction. `control` must be a superuser's session. While it is open, no other run
+    /// treats the role as a leftover.
     ///
     /// # Errors
     ///
@@ -90,7 +91,7 @@ impl ArchiveRole {
         &self.name
     }
 
-    /// Lets it log in for another while.
+    /// Extends the time during which the role can log in.
     ///
     /// # Errors
     ///
@@ -102,8 +103,8 @@ impl ArchiveRole {
         control.execute(&sql, DOING).await.map(drop)
     }
 
-    /// Ends the role's sessions and removes it, with every right that was given to it. Objects that code made as this
-    /// role are given to `username`.
+    /// Ends the role's sessions, and removes the role with all rights that it was given. Objects that were created as
+    /// this role go to `username`.
     ///
     /// # Errors
     ///
@@ -120,7 +121,7 @@ impl ArchiveRole {
         for database in self.databases(control, &doing).await? {
             let mut session = Session::open(config, &database, application).await?;
             let owner = quote_ident(config.username());
-            // No event trigger fires for it.
+            // Event triggers do not fire for it.
             let sql = format!(
                 "SET session_replication_role = replica; REASSIGN OWNED BY {role} TO {owner}; DROP OWNED BY {role}"
             );
@@ -128,7 +129,7 @@ impl ArchiveRole {
             session.close().await;
             tidied?;
         }
-        // Rights on databases, which are shared by all of them.
+        // Also drops rights on databases, which are shared objects.
         let sql = format!("DROP OWNED BY {role}; DROP ROLE {role}");
         control.execute(&sql, &doing).await?;
         let_go_of_role(control, &self.name).await
@@ -146,7 +147,7 @@ impl ArchiveRole {
         Ok(())
     }
 
-    /// The databases in which the role owns something, or has rights.
+    /// The databases in which the role owns objects or has rights.
     async fn databases(&self, control: &mut Session, doing: &str) -> Result<Vec<String>, TargetError> {
         let sql = format!(
             "SELECT DISTINCT b.datname FROM pg_catalog.pg_shdepend d \
@@ -159,8 +160,8 @@ impl ArchiveRole {
     }
 }
 
-/// The roles that ended runs for this target have left behind; `own` is that of this run. Call it under the lock on the
-/// target only.
+/// The roles that earlier runs for this target left behind. `own` is the role of this run. Call this only under the
+/// lock on the target.
 pub(crate) async fn leftovers(
     control: &mut Session,
     target: &str,
@@ -173,7 +174,7 @@ pub(crate) async fn leftovers(
         let marker = row.get(2).and_then(Marker::from_comment);
         let is_of_target =
             marker.is_some_and(|marker| marker.target == target && name(&marker.run) == row.text(0));
-        // The session that holds a lock would get it again.
+        // The session that holds the advisory lock could take it again.
         let is_own = own.is_some_and(|own| own.name == row.text(0));
         if is_of_target && !is_own && !is_role_in_use(control, row.text(0)).await? {
             left.push(ArchiveRole { name: row.text(0).to_owned(), oid: row.number(1) });
@@ -182,7 +183,7 @@ pub(crate) async fn leftovers(
     Ok(left)
 }
 
-/// A run has one name, which no other run has.
+/// The role's name. It contains the run's ID, so it is unique.
 fn name(run: &str) -> String {
     format!("pgmig_{}", run.get(..16).unwrap_or(run))
 }
@@ -205,7 +206,7 @@ fn statements(
     let (role, owner) = (quote_ident(name), quote_ident(purpose.username));
     let limit = purpose.jobs.saturating_add(OTHER_CONNECTIONS);
     let marker = Marker { run: purpose.run.to_owned(), target: purpose.target.to_owned() };
-    // Until 15 the role says whether it inherits, from 16 on the membership.
+    // Up to PostgreSQL 15 the role determines inheritance, from 16 on the membership does.
     let (inherits, options) = if server_version >= 160_000 {
         ("NOINHERIT", " WITH INHERIT TRUE, SET TRUE, ADMIN FALSE")
     } else {

@@ -7,12 +7,12 @@ use crate::plain::reader::Event;
 use crate::sql::ScriptPiece;
 
 impl ScriptParser {
-    /// The next INSERT statement of the table whose data have been found; `None` after the last.
+    /// The next INSERT statement of the current table; `None` after the last.
     pub(in crate::plain) fn next_insert(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
         self.next_statement(is_insert)
     }
 
-    /// The next statement of the transaction with large objects that has been found.
+    /// The next statement of the current transaction with large objects.
     pub(in crate::plain) fn next_of_objects(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
         self.next_statement(|_| true)
     }
@@ -30,12 +30,12 @@ impl ScriptParser {
         }
     }
 
-    /// Passes over the INSERT statements of a table; where the first begins and the last ends.
+    /// Passes over the INSERT statements of a table. Returns where the first begins and where the last ends.
     pub(in crate::plain) fn pass_over_inserts(&mut self) -> Result<(u64, u64), ArchiveError> {
         self.pass_over(is_insert, |_| false)
     }
 
-    /// Passes over a transaction with large objects; where it begins and ends.
+    /// Passes over a transaction with large objects. Returns where it begins and ends.
     pub(in crate::plain) fn pass_over_objects(&mut self) -> Result<(u64, u64), ArchiveError> {
         self.pass_over(|_| true, |sql| sql.eq_ignore_ascii_case(b"COMMIT;"))
     }
@@ -64,10 +64,11 @@ impl ScriptParser {
         Ok(range.unwrap_or_default())
     }
 
-    /// A statement of an entry with data.
+    /// Handles a statement of an entry with data.
     pub(super) fn data_statement(&mut self, piece: &ScriptPiece) -> Result<Option<Found>, ArchiveError> {
         let sql = self.script.text(piece);
-        // Of `--disable-triggers`; it is a part of the data's dump only, and constraints come after the data anyway.
+        // `--disable-triggers` writes these. They are only for restores of data alone; here constraints come after
+        // the data.
         if sql.starts_with(b"ALTER TABLE ") && sql.ends_with(b" TRIGGER ALL;") {
             return Ok(None);
         }

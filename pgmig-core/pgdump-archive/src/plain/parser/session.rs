@@ -1,4 +1,4 @@
-//! What a script says of the session that it is for.
+//! The session settings in a script.
 
 use super::ScriptParser;
 use crate::entry::Section;
@@ -9,8 +9,8 @@ use crate::plain::setting::Setting;
 use crate::sql::StandardStrings;
 use crate::text::ArchiveText;
 
-/// Client encodings in which a byte of a character can look like a quote's backslash. pg_dump uses them only when
-/// it is told to (`--encoding`), as no server does.
+/// Client encodings in which one byte of a character can look like a backslash. pg_dump uses them only on request
+/// (`--encoding`), because they are not valid as a server's encoding.
 const NOT_ASCII_SAFE: [&str; 7] = ["SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "GB18030", "UHC", "JOHAB"];
 
 impl ScriptParser {
@@ -46,8 +46,8 @@ impl ScriptParser {
         }
     }
 
-    /// The entry that archives have for what holds for all of them. After `\connect` a script says it again, and must
-    /// say the same.
+    /// The entry for a setting that holds for the whole archive. After `\connect` a script repeats the setting, and
+    /// the value must be the same.
     fn session_entry(
         &mut self,
         desc: &str,

@@ -1,6 +1,7 @@
 //! Rows that are INSERT statements (`pg_dump --inserts`): splits, rewrites and batches them.
 
-use super::{INSTANCES_BYTES, Reader, Redirect, Rewriting, too_many_instances};
+use super::reading::{Redirect, Rewriting};
+use super::{INSTANCES_BYTES, Reader, too_many_instances};
 use crate::archive::DataReader;
 use crate::error::Result;
 use crate::instance::InstanceCollector;

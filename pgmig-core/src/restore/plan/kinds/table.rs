@@ -45,7 +45,7 @@ const OF_RELATION: Kind = Kind {
     ..OBJECT
 };
 
-/// What a database holds. Whoever loads it takes the locks, which the plan does not count.
+/// The data of a database. The session that loads them takes the locks, which the plan does not count.
 const CONTENTS: Kind = Kind {
     section: Section::Data,
     part: Part::Contents,

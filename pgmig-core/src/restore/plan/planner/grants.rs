@@ -79,7 +79,7 @@ impl Planner<'_> {
             let what =
                 if resolved.statements.is_empty() { "was left out" } else { "was restored without it" };
             let text = format!(
-                "{} names the role {}, which this cluster lacks, and {what}",
+                "{} names the role {}, which this cluster does not have, and {what}",
                 label(entry),
                 names.join(", ")
             );

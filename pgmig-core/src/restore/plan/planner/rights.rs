@@ -4,7 +4,7 @@ use super::Planner;
 use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::Severity;
 use crate::restore::plan::RunAs;
-use crate::restore::plan::entry::{label, qualified_name};
+use crate::restore::plan::entry::{label, sql};
 use crate::restore::plan::hand_over::hand_over;
 use crate::restore::plan::kinds::{self, Whole};
 use crate::restore::plan::superuser::{can_be_handed_over, needs_superuser};
@@ -28,7 +28,7 @@ impl SkippedWholes {
             EntryKind::Server => &mut self.servers,
             _ => return,
         };
-        names.insert(entry.tag.to_str().unwrap_or_default().to_owned());
+        names.insert(entry.name().to_owned());
     }
 
     fn of(&self, whole: Whole) -> &HashSet<String> {
@@ -53,10 +53,10 @@ impl Planner<'_> {
     /// publication may exist already, too.
     fn publishes_schemas(&self, publication: &Entry) -> bool {
         let publishes = |entry: &&Entry| {
-            let alter = entry.sql().and_then(|sql| sql.to_str().ok()).unwrap_or_default();
             entry.kind == EntryKind::PublicationTablesInSchema
-                && name_after(alter, self.strings, &["alter", "publication"]).as_deref()
-                    == publication.tag.to_str().ok()
+                && name_after(sql(entry).unwrap_or_default(), self.strings, &["alter", "publication"])
+                    .as_deref()
+                    == Some(publication.name())
         };
         publication.kind == EntryKind::Publication
             && self.archive.entries().iter().any(|entry| publishes(&entry))
@@ -92,8 +92,8 @@ impl Planner<'_> {
         if entry.kind != EntryKind::Cast {
             return false;
         }
-        let tag = entry.tag.to_str().unwrap_or_default();
-        let types = tag.strip_prefix("CAST (").and_then(|tag| tag.strip_suffix(')')).unwrap_or_default();
+        let types =
+            entry.name().strip_prefix("CAST (").and_then(|tag| tag.strip_suffix(')')).unwrap_or_default();
         // The name of a type can contain " AS ", so each place is tried.
         let is_own = |(at, _): (usize, &str)| {
             let (from, to) = (types.get(..at), types.get(at + " AS ".len()..));
@@ -129,7 +129,7 @@ impl Planner<'_> {
             let owner = quote_ident(&self.facts.roles.owner);
             self.impossible.push(format!("{}, as {owner} may not create in the database", label(entry)));
         }
-        let Some(schema) = entry.namespace.as_ref().and_then(|schema| schema.to_str().ok()) else { return };
+        let Some(schema) = entry.schema() else { return };
         let is_closed = database.schemas.get(schema).is_some_and(|rights| !rights.creates);
         if is_closed && !self.facts.is_superuser && !self.closed_schemas.contains_key(schema) {
             self.closed_schemas.insert(schema.to_owned(), label(entry));
@@ -175,7 +175,7 @@ impl Planner<'_> {
 /// The types that an archive makes, including the row types of its relations.
 pub(crate) fn created_types(archive: &Archive) -> HashSet<QualifiedName> {
     let is_type = |entry: &&Entry| kinds::of(entry.kind).place.names.include_type();
-    archive.entries().iter().filter(is_type).map(qualified_name).collect()
+    archive.entries().iter().filter(is_type).map(Entry::qualified_name).collect()
 }
 
 fn of(entry: &Entry, owner: &str) -> String {

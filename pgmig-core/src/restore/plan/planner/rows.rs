@@ -4,7 +4,7 @@ use super::Planner;
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
 use crate::copy::CopyStatement;
 use crate::progress::{Notice, Severity};
-use crate::restore::plan::entry::{qualified_name, sql};
+use crate::restore::plan::entry::sql;
 use crate::restore::plan::words::words;
 use crate::restore::plan::{RowForm, RunAs, TableLoad};
 use crate::sql::{QualifiedName, StandardStrings};
@@ -17,7 +17,7 @@ impl Planner<'_> {
         if !entry.has_data() {
             return;
         }
-        let table = qualified_name(entry);
+        let table = entry.qualified_name();
         let statement = entry.copy_statement.as_ref().and_then(|text| text.to_str().ok());
         let form = match statement.filter(|text| !text.is_empty()).map(CopyStatement::parse) {
             Some(Ok(mut copy)) => {
@@ -71,14 +71,14 @@ impl Planner<'_> {
             .entries()
             .iter()
             .filter(is_data)
-            .map(|entry| qualified_name(entry).to_string())
+            .map(|entry| entry.qualified_name().to_string())
             .collect();
         let without: Vec<String> = self
             .archive
             .entries()
             .iter()
             .filter(|entry| entry.kind == EntryKind::Table && !self.is_partitioned(entry))
-            .map(|entry| qualified_name(entry).to_string())
+            .map(|entry| entry.qualified_name().to_string())
             .filter(|table| !with_rows.contains(table))
             .collect();
         if without.is_empty() {
@@ -109,11 +109,11 @@ pub(crate) fn partitioned_tables(archive: &Archive) -> HashSet<QualifiedName> {
     let strings =
         if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
     let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table);
-    tables.filter(|entry| is_partitioned(entry, strings)).map(qualified_name).collect()
+    tables.filter(|entry| is_partitioned(entry, strings)).map(Entry::qualified_name).collect()
 }
 
 /// The tables that an archive creates.
 pub(crate) fn created_tables(archive: &Archive) -> HashSet<QualifiedName> {
     let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table);
-    tables.map(qualified_name).collect()
+    tables.map(Entry::qualified_name).collect()
 }

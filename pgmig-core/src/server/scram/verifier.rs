@@ -1,24 +1,20 @@
 //! The SCRAM-SHA-256 verifier of a password, as the server stores it: with it, no password stands in SQL or in a log.
 
+use super::{hmac, salted_password};
 use crate::server::ServerError;
 use crate::server::error::TargetError;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use openssl::error::ErrorStack;
-use openssl::hash::MessageDigest;
-use openssl::pkcs5::pbkdf2_hmac;
-use openssl::pkey::PKey;
 use openssl::rand::rand_bytes;
 use openssl::sha::sha256;
-use openssl::sign::Signer;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 /// The server's own default, `scram_iterations`. The password is random, so that more would protect nothing.
 const ITERATIONS: usize = 4096;
 
 const SALT_BYTES: usize = 16;
 const PASSWORD_BYTES: usize = 32;
-const KEY_BYTES: usize = 32;
 
 /// A random password, and what the server needs to check it.
 pub(crate) struct Credentials {
@@ -48,26 +44,20 @@ impl Credentials {
     }
 }
 
-/// RFC 5803, for a password in ASCII, which needs no normalisation.
+/// RFC 5803.
 fn verifier(password: &SecretString, salt: &[u8], iterations: usize) -> Result<String, ErrorStack> {
-    let mut salted = [0; KEY_BYTES];
-    let digest = MessageDigest::sha256();
-    pbkdf2_hmac(password.expose_secret().as_bytes(), salt, iterations, digest, &mut salted)?;
-    let stored_key = sha256(&hmac(&salted, b"Client Key")?);
-    let server_key = hmac(&salted, b"Server Key")?;
+    let salted = salted_password(password, salt, iterations)?;
+    let stored_key = sha256(&*hmac(&*salted, b"Client Key")?);
+    let server_key = hmac(&*salted, b"Server Key")?;
     let text = |bytes: &[u8]| STANDARD.encode(bytes);
-    Ok(format!("SCRAM-SHA-256${iterations}:{}${}:{}", text(salt), text(&stored_key), text(&server_key)))
-}
-
-fn hmac(key: &[u8], message: &[u8]) -> Result<Vec<u8>, ErrorStack> {
-    let key = PKey::hmac(key)?;
-    Signer::new(MessageDigest::sha256(), &key)?.sign_oneshot_to_vec(message)
+    Ok(format!("SCRAM-SHA-256${iterations}:{}${}:{}", text(salt), text(&stored_key), text(&*server_key)))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use secrecy::ExposeSecret as _;
 
     /// What PostgreSQL 15 stores for this password, salt and number of iterations.
     #[test]
