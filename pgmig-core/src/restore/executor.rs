@@ -2,7 +2,8 @@
 
 mod batch;
 
-use crate::archive::DumpId;
+mod refused_entry;
+
 use crate::error::Result;
 use crate::restore::error::RestoreError;
 use crate::restore::plan::transaction_control::control_in;
@@ -13,6 +14,7 @@ use crate::rewrite::{Rules, rewrite_ddl};
 use crate::server::TargetError;
 use crate::server::session::{Change, Session};
 use crate::sql::{QualifiedName, StandardStrings, quote_ident, quote_literal, split_statements};
+use refused_entry::entry_error;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -32,6 +34,8 @@ pub(crate) struct Executor {
     schema: Option<String>,
     tablespace: String,
     access_method: Option<String>,
+    /// Whether no rows have been loaded yet. The server's messages then hold no values, only definitions.
+    pub(crate) is_before_rows: bool,
     /// The number of replacements in DDL.
     pub(crate) replaced: u64,
 }
@@ -63,6 +67,7 @@ impl Executor {
             schema: None,
             tablespace: String::new(),
             access_method: None,
+            is_before_rows: false,
             replaced: 0,
         })
     }
@@ -76,7 +81,7 @@ impl Executor {
         self.refuse_control(&[task])?;
         let is_superusers = task.statements.iter().all(|(run_as, _)| *run_as == RunAs::Superuser);
         if let Some(superuser) = self.superuser.as_mut().filter(|_| is_superusers) {
-            return run_ours(superuser.get().await?, task).await;
+            return run_ours(superuser.get().await?, task, self.is_before_rows).await;
         }
         self.settings(task).await?;
         // Other sessions never see an object that is to be handed over while it still belongs to the superuser.
@@ -110,7 +115,7 @@ impl Executor {
         let doing = format!("create {}", task.label);
         if !self.session.is_one_transaction() {
             let done = self.session.execute(sql, &doing).await;
-            done.map_err(|error| entry_error(task.dump_id, &task.label, error))?;
+            done.map_err(|error| entry_error(task, sql, error, self.is_before_rows))?;
             return self.require_unchanged(&task.label).await;
         }
         // Text that cannot be split is not SQL; the server's error says why.
@@ -121,7 +126,7 @@ impl Executor {
                 Err(_) if matches!(self.session.is_same_transaction().await, Ok(false)) => {
                     return Err(RestoreError::TransactionEnded(task.label.clone()).into());
                 }
-                Err(error) => return Err(entry_error(task.dump_id, &task.label, error)),
+                Err(error) => return Err(entry_error(task, statement, error, self.is_before_rows)),
             }
         }
         Ok(())
@@ -308,29 +313,10 @@ pub(crate) async fn require_same_transaction(session: &mut Session, culprit: &st
 }
 
 /// Runs statements that pgmig itself has written.
-async fn run_ours(superuser: &mut Session, task: &Task) -> Result<()> {
+async fn run_ours(superuser: &mut Session, task: &Task, is_before_rows: bool) -> Result<()> {
     for (_, sql) in &task.statements {
         let done = superuser.execute(sql, &format!("create {}", task.label)).await;
-        done.map_err(|error| entry_error(task.dump_id, &task.label, error))?;
+        done.map_err(|error| entry_error(task, sql, error, is_before_rows))?;
     }
     Ok(())
-}
-
-/// The error for an entry that the server refuses. Its message names objects of the schema. The values of an index or
-/// a foreign key that cannot be created are in DETAIL, which is never kept. Messages of expressions and functions
-/// that read rows (of an index, a materialized view) are cut.
-fn entry_error(dump_id: DumpId, entry: &str, error: TargetError) -> crate::Error {
-    match error.server() {
-        Some(server) if server.sqlstate.is_some() && !server.connection_lost => {
-            let server = server.clone().without_values().without_raised_text();
-            RestoreError::Entry {
-                entry: entry.to_owned(),
-                dump_id,
-                message: server.message,
-                sqlstate: server.sqlstate.unwrap_or_default(),
-            }
-            .into()
-        }
-        _ => error.into(),
-    }
 }
