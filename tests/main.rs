@@ -5,6 +5,7 @@
 
 mod archive;
 mod cli;
+mod every;
 mod faults;
 mod harness;
 mod hostile;

@@ -93,7 +93,7 @@ const NOT_OPENED: &[(&str, &[&str])] = &[
     ("trunc_between_blocks.dump", &["without the data of TABLE DATA store.workspace (dump ID 4064)", AGAIN]),
     ("trunc_block_header.dump", &["at byte 92393", AGAIN]),
     ("trunc_mid_chunk.dump", &["at byte 93401", AGAIN]),
-    ("version_1.6.dump", &["container version 1.6", "from 1.10 to 1.16", "pg_dump 8.0 or later"]),
+    ("version_1.6.dump", &["container version 1.6", "only 1.10 to 1.16 are", "pg_dump 8.0 or later"]),
     ("version_2.0.dump", &["container version 2.0", "newer than this pgmig"]),
     ("toc_count_plus1.dump", &["in TOC entry 284 of 284", AGAIN]),
     ("str_len_neg5.dump", &["at byte 150, in TOC entry 1 of 283", AGAIN]),

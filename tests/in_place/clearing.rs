@@ -6,9 +6,10 @@ use crate::support::database::quoted;
 use crate::support::fixture::fixture;
 use crate::support::pgmig::TargetFile;
 use crate::support::restored::Restored;
+use crate::support::role::create_role;
 use crate::support::store::Backup;
 use crate::support::untouched::Before;
-use crate::support::{Database, Outcome, Pgmig};
+use crate::support::{Database, Outcome, Pgmig, Server};
 
 /// What a superuser has prepared in every target here.
 const BY_SUPERUSER: &str = "CREATE FOREIGN DATA WRAPPER dummy_fdw;
@@ -103,11 +104,16 @@ fn a_superuser_clears_what_is_its_own_and_the_owners() {
 /// A role that others are members of has schemas of its own.
 #[test]
 fn schemas_of_others_keep_their_privileges_and_comments() {
-    let target = application::empty_database("schemas_of_others");
+    // A role of this test's own: others notice what theirs becomes a member of while they restore.
+    const OWNER: &str = "owner in a group";
+    let server = Server::of_this_run();
+    create_role(&server, OWNER);
+    let name = quoted(OWNER);
+    let target =
+        Database::create_with(&server, "schemas_of_others", &format!("OWNER {name} TEMPLATE template0"));
     let group = format!("group_{}", target.name);
-    let name = quoted(APPLICATION);
     target.psql(&format!(
-        "CREATE ROLE {group}; GRANT {group} TO {name}; CREATE SCHEMA shared AUTHORIZATION {group};
+        "ALTER ROLE {name} LOGIN PASSWORD '{PASSWORD}'; CREATE ROLE {group}; GRANT {group} TO {name}; CREATE SCHEMA shared AUTHORIZATION {group};
          COMMENT ON SCHEMA shared IS 'of the group'; GRANT USAGE ON SCHEMA shared TO pg_monitor;
          CREATE TABLE shared.big (n integer); ALTER TABLE shared.big OWNER TO {group};
          SET ROLE {name}; CREATE SCHEMA own; GRANT USAGE ON SCHEMA own TO pg_monitor"
@@ -115,7 +121,13 @@ fn schemas_of_others_keep_their_privileges_and_comments() {
     let state = "SELECT nspname, nspacl::text, obj_description(oid, 'pg_namespace') FROM pg_namespace
         WHERE nspname IN ('shared', 'own')";
     let shared = target.psql(state).lines().find(|line| line.starts_with("shared")).unwrap().to_owned();
-    clear(&target).expect_status(0).stderr_has("shared");
+    let file = TargetFile {
+        username: OWNER.to_owned(),
+        su_username: OWNER.to_owned(),
+        su_password: PASSWORD.to_owned(),
+        ..TargetFile::of(&target)
+    };
+    clear_as(&file).expect_status(0).stderr_has("shared");
     assert_eq!(target.psql(state).trim_end(), shared);
     target.psql(&format!("DROP TABLE shared.big; DROP SCHEMA shared; DROP ROLE {group}"));
 }

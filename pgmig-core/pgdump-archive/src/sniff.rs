@@ -12,6 +12,8 @@ pub(super) const SNIFF_LENGTH: usize = 64 * 1024;
 const ENOUGH_LINE_FEEDS: usize = 4;
 /// Offset of "ustar" in a tar member's header.
 const USTAR_AT: usize = 257;
+/// How some editors begin a file in UTF-8.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The first words of pg_dump's scripts.
 pub(super) const SCRIPT_TITLE: &[u8] = b"-- PostgreSQL database dump";
 
@@ -30,13 +32,18 @@ pub(super) fn recognise(head: &[u8]) -> Result<Format, Foreign> {
     if head.get(USTAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar")) || head.starts_with(b"toc.dat\0") {
         return Ok(Format::Tar);
     }
-    if [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbfPGDMP", b"\xef\xbb\xbf--"]
-        .iter()
-        .any(|mark| head.starts_with(mark))
-    {
+    if [&b"\xff\xfe-\0"[..], b"\xfe\xff\0-"].iter().any(|start| head.starts_with(start)) {
+        return Err(Foreign::Utf16Script);
+    }
+    if [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbfPGDMP"].iter().any(|mark| head.starts_with(mark)) {
         return Err(Foreign::Reencoded);
     }
-    script(head)
+    // psql passes over the mark, too.
+    match head.strip_prefix(BYTE_ORDER_MARK).map(script) {
+        Some(Err(Foreign::TextBefore(bytes))) => Err(Foreign::TextBefore(bytes + BYTE_ORDER_MARK.len())),
+        Some(found) => found,
+        None => script(head),
+    }
 }
 
 /// A script, or an input that has a script or an archive further on.
@@ -63,8 +70,17 @@ fn script(head: &[u8]) -> Result<Format, Foreign> {
         Some(bytes) if is_text(head.get(..bytes).unwrap_or_default()) => Err(Foreign::TextBefore(bytes)),
         // For example, a compressed file with a damaged first byte: lz4 leaves the magic readable.
         Some(_) => Err(Foreign::Damaged),
+        None if has_settings_of_pg_dump(start) => Err(Foreign::ScriptWithoutComments),
         None => Err(Foreign::Unknown),
     }
+}
+
+/// Whether this begins with the settings that pg_dump writes at the start of a script.
+fn has_settings_of_pg_dump(start: &[u8]) -> bool {
+    let mut lines = start.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with(b"\\"));
+    first.is_some_and(|line| line.starts_with(b"SET "))
+        && memmem::find(start, b"\nSET standard_conforming_strings = ").is_some()
 }
 
 /// Whether these bytes are messages: text and the escapes of a terminal.
@@ -109,6 +125,8 @@ mod tests {
         assert_eq!(recognise(b"PGDMP\x01\x0e\0"), Ok(Format::Custom));
         assert_eq!(recognise(b"PGD"), Ok(Format::Custom));
         assert_eq!(recognise(b"--\n-- PostgreSQL database dump\n--\n"), Ok(Format::Plain));
+        let marked = b"\xef\xbb\xbf--\n-- PostgreSQL database dump\n--\n";
+        assert_eq!(recognise(marked), Ok(Format::Plain));
         let mut tar = vec![0; 512];
         tar.splice(USTAR_AT..USTAR_AT + 5, *b"ustar");
         assert_eq!(recognise(&tar), Ok(Format::Tar));
@@ -120,6 +138,14 @@ mod tests {
             (&b""[..], Foreign::Empty),
             (b"BZh91AY", Foreign::Compressed("bunzip2")),
             (b"\xff\xfeP\0G\0D\0M\0P\0", Foreign::Reencoded),
+            (b"\xef\xbb\xbfPGDMP\x01", Foreign::Reencoded),
+            (b"\xff\xfe-\0-\0\r\0\n\0", Foreign::Utf16Script),
+            (b"\xfe\xff\0-\0-\0\n", Foreign::Utf16Script),
+            (
+                b"\nSET statement_timeout = 0;\nSET standard_conforming_strings = on;\n",
+                Foreign::ScriptWithoutComments,
+            ),
+            (b"SET statement_timeout = 0;\n", Foreign::Unknown),
             (b"\\restrict x\n--\n-- PostgreSQL database cluster dump\n", Foreign::ClusterScript),
             (b"Defaulted container\r\nPGDMP\x01", Foreign::TextBefore(21)),
             (b"Defaulted container\n--\n-- PostgreSQL database dump\n", Foreign::TextBefore(20)),

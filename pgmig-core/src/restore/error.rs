@@ -31,7 +31,8 @@ pub enum RestoreError {
     },
     /// The archive's own statement failed.
     #[error(
-        "could not create {entry}: {message} (SQLSTATE {sqlstate}); it is the archive's entry with dump ID {dump_id}"
+        "could not create {entry}: {message} (SQLSTATE {sqlstate}){}; it is the archive's entry with dump ID {dump_id}",
+        AfterSemicolon(*advice)
     )]
     Entry {
         /// The object of the entry.
@@ -42,6 +43,8 @@ pub enum RestoreError {
         message: String,
         /// The server's code.
         sqlstate: String,
+        /// What helps, where the message does not say it.
+        advice: Option<&'static str>,
     },
     /// The restored database differs from the archive.
     #[error("the restored database does not agree with the archive:\n{}", Lines(.0))]
@@ -182,6 +185,18 @@ pub struct RowError {
     pub constraint: Option<String>,
     /// The partitions of the table and their bounds, if the row fits none.
     pub bounds: Vec<String>,
+}
+
+/// A text after a semicolon, if there is one.
+struct AfterSemicolon(Option<&'static str>);
+
+impl fmt::Display for AfterSemicolon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(text) => write!(f, "; {text}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for RowError {

@@ -1,6 +1,9 @@
 //! Runs the plan's statements in the staging database, each with its role and its settings.
 
-use crate::archive::DumpId;
+mod batch;
+
+mod refused_entry;
+
 use crate::error::Result;
 use crate::restore::error::RestoreError;
 use crate::restore::plan::transaction_control::control_in;
@@ -10,21 +13,10 @@ use crate::restore::superuser_session::SuperuserSession;
 use crate::rewrite::{Rules, rewrite_ddl};
 use crate::server::TargetError;
 use crate::server::session::{Change, Session};
-use crate::sql::{Lexer, QualifiedName, StandardStrings, quote_ident, quote_literal, split_statements};
+use crate::sql::{QualifiedName, StandardStrings, quote_ident, quote_literal, split_statements};
+use refused_entry::entry_error;
 use std::borrow::Cow;
 use std::sync::Arc;
-
-/// The most entries that are sent together; each takes locks until the end.
-const BATCH_TASKS: usize = 64;
-
-/// The most text that is sent together.
-const BATCH_BYTES: usize = 256 * 1024;
-
-/// How often pgmig tries an entry that conflicts with another connection.
-const ATTEMPTS: usize = 5;
-
-/// SQLSTATEs of such conflicts: a deadlock, and a row of the catalogs that two sessions changed at once.
-const IN_THE_WAY: [&str; 2] = ["40P01", "XX000"];
 
 /// A session on the staging database that remembers its settings.
 pub(crate) struct Executor {
@@ -42,6 +34,8 @@ pub(crate) struct Executor {
     schema: Option<String>,
     tablespace: String,
     access_method: Option<String>,
+    /// Whether no rows have been loaded yet. The server's messages then hold no values, only definitions.
+    pub(crate) is_before_rows: bool,
     /// The number of replacements in DDL.
     pub(crate) replaced: u64,
 }
@@ -73,108 +67,9 @@ impl Executor {
             schema: None,
             tablespace: String::new(),
             access_method: None,
+            is_before_rows: false,
             replaced: 0,
         })
-    }
-
-    /// Runs the statements of many entries, in order. Entries with the same role and settings go to the server
-    /// together, as one transaction. If that fails, it is rolled back and the entries run one by one. Then the
-    /// failing entry is named, and statements that cannot run in a transaction can succeed.
-    ///
-    /// # Errors
-    ///
-    /// As [`run`](Self::run).
-    pub(crate) async fn run_all(&mut self, tasks: &[&Task]) -> Result<()> {
-        let mut rest = tasks;
-        while let Some((first, _)) = rest.split_first() {
-            let together = self.batch_length(rest).max(1);
-            let (batch, after) = rest.split_at_checked(together).unwrap_or((rest, &[]));
-            rest = after;
-            if batch.len() == 1 {
-                self.run_patiently(first).await?;
-            } else if !self.run_together(batch).await? {
-                for task in batch {
-                    self.run_patiently(task).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The number of tasks at the beginning of the list that can be sent together.
-    fn batch_length(&self, tasks: &[&Task]) -> usize {
-        let Some(first) = tasks.first() else { return 0 };
-        let Some(run_as) = single_role(first).filter(|_| !self.session.is_one_transaction()) else {
-            return 1;
-        };
-        let mut bytes = 0;
-        let fits = |task: &&&Task| {
-            bytes += task.statements.iter().map(|(_, sql)| sql.len()).sum::<usize>();
-            bytes <= BATCH_BYTES
-                && task.settings == first.settings
-                && single_role(task) == Some(run_as)
-                && task.statements.iter().all(|(_, sql)| self.ends_cleanly(sql))
-        };
-        tasks.iter().take(BATCH_TASKS).take_while(fits).count()
-    }
-
-    /// Whether the text ends outside of strings and comments, so that it cannot swallow the next text.
-    fn ends_cleanly(&self, sql: &str) -> bool {
-        Lexer::new(sql.as_bytes(), self.strings).all(|token| token.is_ok())
-    }
-
-    /// Sends these tasks in one message, which is one transaction. They have the same role and settings. Returns
-    /// false if the server refuses the message.
-    async fn run_together(&mut self, tasks: &[&Task]) -> Result<bool> {
-        let Some(run_as) = tasks.first().and_then(|task| single_role(task)).cloned() else {
-            return Ok(false);
-        };
-        self.refuse_control(tasks)?;
-        if let Some(task) = tasks.first() {
-            self.settings(task).await?;
-        }
-        self.become_role(&run_as).await?;
-        let before = self.replaced;
-        let mut all = String::new();
-        for (_, sql) in tasks.iter().flat_map(|task| &task.statements) {
-            all.push_str(&self.rewritten(sql));
-            // A line end, because the text can end in a comment.
-            all.push_str("\n;\n");
-        }
-        match self.execute_together(&run_as, &all, tasks).await {
-            Ok(()) => Ok(true),
-            Err(crate::Error::Target(error)) if error.is_answer() => {
-                self.replaced = before;
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Sends statements in one message.
-    async fn execute_together(&mut self, run_as: &RunAs, sql: &str, tasks: &[&Task]) -> Result<()> {
-        const DOING: &str = "create objects";
-        if let Some(superuser) = self.superuser.as_mut().filter(|_| *run_as == RunAs::Superuser) {
-            return Ok(superuser.get().await?.execute(sql, DOING).await.map(drop)?);
-        }
-        self.session.execute(sql, DOING).await?;
-        let label = |task: Option<&&Task>| task.map(|task| task.label.clone()).unwrap_or_default();
-        let culprit = format!("one of {} to {}", label(tasks.first()), label(tasks.last()));
-        self.require_unchanged(&culprit).await
-    }
-
-    /// Runs the statements of one entry. Repeats them after a conflict with another connection.
-    async fn run_patiently(&mut self, task: &Task) -> Result<()> {
-        // A failed statement cannot be repeated in the one transaction, and no other connection can conflict with it.
-        let attempts = if self.session.is_one_transaction() { 1 } else { ATTEMPTS };
-        for _ in 1..attempts {
-            match self.run(task).await {
-                Err(crate::Error::Restore(RestoreError::Entry { sqlstate, .. }))
-                    if IN_THE_WAY.contains(&sqlstate.as_str()) && task.statements.len() == 1 => {}
-                done => return done,
-            }
-        }
-        self.run(task).await
     }
 
     /// Runs the statements of one entry.
@@ -186,7 +81,7 @@ impl Executor {
         self.refuse_control(&[task])?;
         let is_superusers = task.statements.iter().all(|(run_as, _)| *run_as == RunAs::Superuser);
         if let Some(superuser) = self.superuser.as_mut().filter(|_| is_superusers) {
-            return run_ours(superuser.get().await?, task).await;
+            return run_ours(superuser.get().await?, task, self.is_before_rows).await;
         }
         self.settings(task).await?;
         // Other sessions never see an object that is to be handed over while it still belongs to the superuser.
@@ -220,7 +115,7 @@ impl Executor {
         let doing = format!("create {}", task.label);
         if !self.session.is_one_transaction() {
             let done = self.session.execute(sql, &doing).await;
-            done.map_err(|error| entry_error(task.dump_id, &task.label, error))?;
+            done.map_err(|error| entry_error(task, sql, error, self.is_before_rows))?;
             return self.require_unchanged(&task.label).await;
         }
         // Text that cannot be split is not SQL; the server's error says why.
@@ -231,7 +126,7 @@ impl Executor {
                 Err(_) if matches!(self.session.is_same_transaction().await, Ok(false)) => {
                     return Err(RestoreError::TransactionEnded(task.label.clone()).into());
                 }
-                Err(error) => return Err(entry_error(task.dump_id, &task.label, error)),
+                Err(error) => return Err(entry_error(task, statement, error, self.is_before_rows)),
             }
         }
         Ok(())
@@ -423,36 +318,10 @@ pub(crate) async fn require_same_transaction(session: &mut Session, culprit: &st
 }
 
 /// Runs statements that pgmig itself has written.
-async fn run_ours(superuser: &mut Session, task: &Task) -> Result<()> {
+async fn run_ours(superuser: &mut Session, task: &Task, is_before_rows: bool) -> Result<()> {
     for (_, sql) in &task.statements {
         let done = superuser.execute(sql, &format!("create {}", task.label)).await;
-        done.map_err(|error| entry_error(task.dump_id, &task.label, error))?;
+        done.map_err(|error| entry_error(task, sql, error, is_before_rows))?;
     }
     Ok(())
-}
-
-/// The role that runs all statements of a task, if it is the same for all.
-fn single_role(task: &Task) -> Option<&RunAs> {
-    let (first, _) = task.statements.first()?;
-    let same = task.statements.iter().all(|(run_as, _)| run_as == first);
-    (same && !matches!(first, RunAs::Grantor(_))).then_some(first)
-}
-
-/// The error for an entry that the server refuses. Its message names objects of the schema. The values of an index or
-/// a foreign key that cannot be created are in DETAIL, which is never kept. Messages of expressions and functions
-/// that read rows (of an index, a materialized view) are cut.
-fn entry_error(dump_id: DumpId, entry: &str, error: TargetError) -> crate::Error {
-    match error.server() {
-        Some(server) if server.sqlstate.is_some() && !server.connection_lost => {
-            let server = server.clone().without_values().without_raised_text();
-            RestoreError::Entry {
-                entry: entry.to_owned(),
-                dump_id,
-                message: server.message,
-                sqlstate: server.sqlstate.unwrap_or_default(),
-            }
-            .into()
-        }
-        _ => error.into(),
-    }
 }

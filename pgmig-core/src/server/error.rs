@@ -256,6 +256,20 @@ impl ServerError {
         self
     }
 
+    /// As [`without_values`](Self::without_values), but a single value that the statement itself quotes is kept: it is a part
+    /// of a definition.
+    #[must_use]
+    pub fn without_values_beside(self, sql: &str) -> Self {
+        let mut parts = self.message.split('"');
+        let is_of_statement = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(_), Some(value), Some(_), None) => {
+                [format!("'{value}'"), format!("\"{value}\"")].iter().any(|quoted| sql.contains(quoted))
+            }
+            _ => false,
+        };
+        if is_of_statement { self } else { self.without_values() }
+    }
+
     /// The same error without a text that a function made up (`RAISE`), which can hold anything.
     #[must_use]
     pub fn without_raised_text(mut self) -> Self {
@@ -403,6 +417,11 @@ mod tests {
         let range = "value \"secret\" is out of range for type integer";
         assert_eq!(cut("22003", range), "value \"...\" is out of range for type integer");
         assert_eq!(cut("22012", "division by zero"), "division by zero");
+        let mut locale = ServerError::from_client("create c", "could not create locale \"xx\": none", false);
+        locale.sqlstate = Some("22023".to_owned());
+        let of = |sql: &str| locale.clone().without_values_beside(sql).message;
+        assert_eq!(of("CREATE COLLATION c (locale = 'xx')"), "could not create locale \"xx\": none");
+        assert_eq!(of("CREATE COLLATION xx"), "could not create locale \"...\": none");
         assert_eq!(cut("42703", "column \"x\" does not exist"), "column \"x\" does not exist");
     }
 

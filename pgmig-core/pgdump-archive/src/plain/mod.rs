@@ -13,6 +13,7 @@ mod parser;
 mod reader;
 mod setting;
 mod stream;
+mod tag;
 
 pub(super) use objects::{ScriptObjects, Statements};
 pub(super) use stream::{ScriptBlock, ScriptStream};

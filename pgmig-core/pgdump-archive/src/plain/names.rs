@@ -1,6 +1,7 @@
 //! Restores information that a table of contents has and a script's comments do not: line ends in names, and which
 //! entries belong together.
 
+use super::tag::{PartOf, undoubled};
 use crate::entry::{DumpId, Entry, EntryKind, Section};
 use crate::sql::{Lexer, StandardStrings, TokenKind};
 use crate::text::ArchiveText;
@@ -45,18 +46,6 @@ impl NamesWithLineEnds {
             }
         }
     }
-}
-
-fn undoubled(body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len());
-    let mut bytes = body.iter().peekable();
-    while let Some(&byte) = bytes.next() {
-        out.push(byte);
-        if byte == b'"' {
-            bytes.next_if(|next| **next == b'"');
-        }
-    }
-    out
 }
 
 /// Schema and name of an entry's object.
@@ -105,6 +94,9 @@ impl Objects {
         if let Some(large_object) = tag.strip_prefix(b"LARGE OBJECT ") {
             return self.find(namespace, large_object, Some(b"BLOB"));
         }
+        if let Some(part) = PartOf::parse(tag) {
+            return self.part(namespace, &part);
+        }
         let blanks = memchr::memchr_iter(b' ', tag);
         let typed = blanks.filter_map(|at| {
             let (desc, name) = (tag.get(..at)?, tag.get(at + 1..)?);
@@ -118,12 +110,23 @@ impl Objects {
         typed.reduce(|_, last| last).or_else(|| self.find(namespace, tag, None))
     }
 
+    /// The entry of a part of an object, else that of the object. Archives of PostgreSQL 9.x name the part alone.
+    fn part(&self, namespace: Option<&ArchiveText>, part: &PartOf) -> Option<DumpId> {
+        let find = |name: &[u8], kinds: &[&[u8]]| {
+            kinds.iter().filter_map(|kind| self.find(namespace, name, Some(kind))).max()
+        };
+        find(&part.tag(), part.kinds)
+            .or_else(|| find(&part.name, part.kinds))
+            .or_else(|| find(&part.whole, part.whole_kinds))
+    }
+
+    /// The last entry with this name: comments come right after their object.
     fn find(&self, namespace: Option<&ArchiveText>, name: &[u8], desc: Option<&[u8]>) -> Option<DumpId> {
         let find = |name: &[u8]| {
             let known = self.by_name.get(&(namespace.cloned(), ArchiveText::new(name.to_vec())))?;
             let is_it =
                 |(known, _): &&(ArchiveText, DumpId)| desc.is_none_or(|desc| known.as_bytes() == desc);
-            known.iter().find(is_it).map(|(_, id)| *id)
+            known.iter().rfind(is_it).map(|(_, id)| *id)
         };
         // Tags of comments quote names where necessary; tags of their objects' entries do not.
         find(name).or_else(|| {

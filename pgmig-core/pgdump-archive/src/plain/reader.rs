@@ -3,7 +3,7 @@
 use super::header::{EntryHeader, is_header};
 use crate::error::{ArchiveError, Place, ScriptProblem};
 use crate::reader::Reader;
-use crate::sniff::SCRIPT_TITLE;
+use crate::sniff::{BYTE_ORDER_MARK, SCRIPT_TITLE};
 use crate::sql::{PieceKind, ScriptPiece, ScriptSplitter, SqlError, StandardStrings};
 use memchr::memmem;
 
@@ -37,11 +37,13 @@ pub(super) struct ScriptReader {
     /// Where the previous comment line ended, and whether such a line can precede an entry's header.
     above: Option<(u64, bool)>,
     peeked: Option<Event>,
+    /// Whether nothing has been read.
+    is_at_start: bool,
 }
 
 impl ScriptReader {
     pub(super) fn new(reader: Reader) -> Self {
-        Self { reader, splitter: ScriptSplitter::new(), above: None, peeked: None }
+        Self { reader, splitter: ScriptSplitter::new(), above: None, peeked: None, is_at_start: true }
     }
 
     pub(super) fn set_strings(&mut self, strings: StandardStrings) {
@@ -179,7 +181,12 @@ impl ScriptReader {
             self.splitter.end();
             return Ok(false);
         }
+        // The start of the input was looked at as a whole, so a mark is not split.
+        let has_mark = std::mem::take(&mut self.is_at_start) && bytes.starts_with(BYTE_ORDER_MARK);
         let fed = self.splitter.feed(bytes);
+        if has_mark {
+            self.splitter.pass_over(BYTE_ORDER_MARK.len());
+        }
         self.reader.consume(length);
         match fed {
             Ok(()) => Ok(true),

@@ -7,7 +7,9 @@ use crate::progress::{Event, Progress};
 use crate::restore::build::Build;
 use crate::restore::build::binary_ids;
 use crate::restore::build::late_instances::{LateResolution, resolve_late};
+use crate::restore::catalogs::row_order;
 use crate::restore::catalogs::tables::TableFacts;
+use crate::restore::executor::Executor;
 use crate::restore::journal::Journal;
 use crate::restore::load::crew::{Crew, LoadWork};
 use crate::restore::load::graph::Graph;
@@ -47,13 +49,17 @@ impl Build {
             Some(_) => TableFacts::read(&mut sessions.lead.session).await?,
             None => TableFacts::default(),
         };
+        let roots = facts.roots.clone();
+        let keeps_order = self.keep_order(&mut sessions.lead, &roots).await?;
         let reading = self.reading(&facts, setup.strings, rules, &late);
-        let roots = facts.roots;
         // The finished tasks are needed again only if instances or entries come later.
         if reading.discovery.is_none() && archive.has_all_entries() {
             self.known.plan.pre_data = Vec::new();
         }
-        let graph = Graph::of(&archive, &self.known.plan.tables, &self.tasks_after_rows(), &roots);
+        let mut graph = Graph::of(&archive, &self.known.plan.tables, &self.tasks_after_rows(), &roots);
+        if keeps_order {
+            graph.wait_for_all_rows();
+        }
         let (now, afterwards) =
             if reading.discovery.is_some() { (graph.without_tasks(), Some(graph)) } else { (graph, None) };
 
@@ -86,6 +92,20 @@ impl Build {
             self.failpoints.pass(Step::PostData)?;
         }
         Ok(loaded)
+    }
+
+    /// Marks the tables that keep the archive's order. Returns true if there are any.
+    async fn keep_order(&mut self, lead: &mut Executor, roots: &Roots) -> Result<bool> {
+        let found = row_order::tables_that_call_code(&mut lead.session).await?;
+        if found.is_empty() {
+            return Ok(false);
+        }
+        let mut any = false;
+        for load in Arc::make_mut(&mut self.known.plan.tables) {
+            load.in_order = found.contains(load.destination(roots));
+            any |= load.in_order;
+        }
+        Ok(any)
     }
 
     /// Splits keys and foreign keys into two steps if several connections can make them.

@@ -182,10 +182,12 @@ impl Build {
         if archive.has_all_entries() {
             archive.forget_statements();
         }
+        executor.is_before_rows = true;
         self.make_extensions(executor, journal).await?;
         let opened_public = self.open_public(executor).await?;
         self.tasks(executor, journal, &self.known.plan.pre_data, Step::PreData).await?;
         executor.run_all(&self.known.plan.data_first.iter().collect::<Vec<_>>()).await?;
+        executor.is_before_rows = false;
         Ok(Prepared::ArchiveSchema { opened_public })
     }
 

@@ -13,7 +13,7 @@ use crate::restore::plan::RunAs;
 use crate::restore::plan::expected::{Expected, ObjectKind};
 use crate::restore::report::restored::MappedInstance;
 use crate::server::session::{Session, TextRow};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// How many large objects are opened by one statement: each takes memory until its end.
 const LARGE_OBJECTS_AT_ONCE: usize = 1000;
@@ -39,6 +39,8 @@ async fn missing(staging: &mut Session, expected: &[Expected]) -> Result<Vec<Str
         FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
         UNION ALL SELECT 'constraint', n.nspname, c.relname, k.conname FROM pg_catalog.pg_constraint k \
         JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        UNION ALL SELECT 'constraint', n.nspname, t.typname, k.conname FROM pg_catalog.pg_constraint k \
+        JOIN pg_catalog.pg_type t ON t.oid = k.contypid JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
         UNION ALL SELECT 'trigger', n.nspname, c.relname, g.tgname FROM pg_catalog.pg_trigger g \
         JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         UNION ALL SELECT 'policy', n.nspname, c.relname, p.polname FROM pg_catalog.pg_policy p \
@@ -77,38 +79,62 @@ fn names(table: &str, name: &str) -> impl Iterator<Item = String> {
     with_table.into_iter().chain([name.to_owned()])
 }
 
-/// Indexes and constraints that are not valid. A constraint may be `NOT VALID` in the archive itself; the index
-/// of a partitioned table is invalid as long as a partition lacks its own, and can be so in the archive too.
+/// Indexes and constraints of the archive that are not valid.
 async fn invalid(staging: &mut Session, expected: &[Expected]) -> Result<Vec<String>> {
+    let mut faults = invalid_constraints(staging, expected).await?;
+    faults.extend(invalid_indexes(staging, expected).await?);
+    Ok(faults)
+}
+
+/// A constraint may be `NOT VALID` in the archive itself. A constraint in the definition of its table or domain can be
+/// that, too: it is not in `expected`.
+async fn invalid_constraints(staging: &mut Session, expected: &[Expected]) -> Result<Vec<String>> {
     let sql = "\
-        SELECT n.nspname, c.relname, k.conname FROM pg_catalog.pg_constraint k \
+        SELECT n.nspname, c.relname, k.conname, 'table' FROM pg_catalog.pg_constraint k \
         JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        WHERE NOT k.convalidated \
+        UNION ALL SELECT n.nspname, t.typname, k.conname, 'domain' FROM pg_catalog.pg_constraint k \
+        JOIN pg_catalog.pg_type t ON t.oid = k.contypid JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
         WHERE NOT k.convalidated";
     let not_validated = staging.rows(sql, "look for constraints that are not valid").await?;
-    // A constraint that stands in its table's definition can be NOT VALID there; those are not in `expected`.
     let mut may_be_invalid: HashMap<(&str, &str), bool> = HashMap::new();
     for object in expected.iter().filter(|object| object.kind == ObjectKind::Constraint) {
         *may_be_invalid.entry((&object.schema, &object.name)).or_default() |= object.may_be_invalid;
     }
-    let faulty = |schema: &str, table: &str, name: &str| {
-        let known: Vec<bool> = names(table, name)
-            .filter_map(|name| may_be_invalid.get(&(schema, name.as_str())).copied())
+    let faulty = |row: &&TextRow| {
+        let known: Vec<bool> = names(row.text(1), row.text(2))
+            .filter_map(|name| may_be_invalid.get(&(row.text(0), name.as_str())).copied())
             .collect();
         !known.is_empty() && !known.contains(&true)
     };
-    let mut faults: Vec<String> = not_validated
-        .iter()
-        .filter(|row| faulty(row.text(0), row.text(1), row.text(2)))
-        .map(|row| {
-            format!("constraint {} of table {}.{} is not valid", row.text(2), row.text(0), row.text(1))
-        })
-        .collect();
-    let sql = "SELECT i.indexrelid::pg_catalog.regclass FROM pg_catalog.pg_index i \
-               JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
-               WHERE c.relkind = 'i' AND NOT (i.indisvalid AND i.indisready)";
+    let fault = |row: &TextRow| {
+        let (schema, of, name, kind) = (row.text(0), row.text(1), row.text(2), row.text(3));
+        format!("constraint {name} of {kind} {schema}.{of} is not valid")
+    };
+    Ok(not_validated.iter().filter(faulty).map(fault).collect())
+}
+
+/// Looks at the archive's indexes only: in place, an index of another role can have been invalid before. The index of a
+/// partitioned table is invalid as long as a partition does not have its own, and can be so in the archive too.
+async fn invalid_indexes(staging: &mut Session, expected: &[Expected]) -> Result<Vec<String>> {
+    let sql = "\
+        SELECT n.nspname, t.relname, c.relname, i.indexrelid::pg_catalog.regclass FROM pg_catalog.pg_index i \
+        JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_class t ON t.oid = i.indrelid \
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        WHERE c.relkind = 'i' AND NOT (i.indisvalid AND i.indisready)";
     let indexes = staging.rows(sql, "look for indexes that are not valid").await?;
-    faults.extend(indexes.iter().map(|row| format!("index {} is not valid", row.text(0))));
-    Ok(faults)
+    if indexes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let expected: HashSet<_> = expected.iter().map(Expected::key).collect();
+    let is_expected = |row: &&TextRow| {
+        let (schema, table, index) = (row.text(0), row.text(1), row.text(2));
+        // The index of a constraint has the constraint's name.
+        expected.contains(&(ObjectKind::Index, schema, index))
+            || names(table, index).any(|name| expected.contains(&(ObjectKind::Constraint, schema, &name)))
+    };
+    let faults = indexes.iter().filter(is_expected);
+    Ok(faults.map(|row| format!("index {} is not valid", row.text(3))).collect())
 }
 
 /// The staging database holds `count` large objects with `bytes` bytes in all.

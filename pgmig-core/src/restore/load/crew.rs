@@ -68,7 +68,7 @@ impl<'a> Crew<'a> {
         let offer = match feed.content {
             Content::Table(table) => {
                 let load = self.work.tables.get(table);
-                let alone = load.is_some_and(|load| load.alone || load.last);
+                let alone = load.is_some_and(TableLoad::is_alone);
                 let is_buffered = load.is_some_and(|load| load.temp_table().is_some());
                 let is_copy = load.is_some_and(|load| matches!(load.form, RowForm::Copy(_)));
                 Offer {

@@ -7,9 +7,10 @@
 //! - Every other entry of a table waits for the entries of that table that precede it.
 
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
-use crate::restore::plan::kinds::{self, TableWork};
+use crate::restore::plan::kinds::{self, Made, TableWork};
+use crate::restore::plan::words::words;
 use crate::restore::plan::{EntryStep, RowForm, TableLoad, Task};
-use crate::sql::QualifiedName;
+use crate::sql::{QualifiedName, StandardStrings};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// One entry, and the tables and entries that it waits for.
@@ -28,6 +29,8 @@ pub(crate) struct Node {
     pub(crate) shared: Vec<DumpId>,
     /// Tables that it is on or refers to, by their places in the plan. The largest of them determines its weight.
     pub(crate) tables: Vec<usize>,
+    /// Whether it runs functions that the archive defines, which can read and lock any table.
+    pub(crate) calls_code: bool,
     /// Whether it also concerns a table without rows of its own: a partition root, which can be much work.
     pub(crate) has_root: bool,
 }
@@ -77,6 +80,14 @@ impl Graph {
 }
 
 impl Graph {
+    /// Makes every entry wait for all rows. Loading a table then reads other tables, which no entry may lock meanwhile.
+    pub(crate) fn wait_for_all_rows(&mut self) {
+        for node in &mut self.nodes {
+            node.after_rows.clear();
+            node.after_all_rows = true;
+        }
+    }
+
     /// The same tables, without any tasks.
     pub(crate) fn without_tasks(&self) -> Self {
         Self { nodes: Vec::new(), table_weights: self.table_weights.clone() }
@@ -118,7 +129,7 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     let tables: Vec<DumpId> = dependencies.into_iter().filter(|id| is_table(archive, *id)).collect();
     node.tables = tables.iter().filter_map(|id| rows.places.get(id)).copied().collect();
     node.has_root = node.tables.len() < tables.len();
-    node.kind = kind(entry.kind, tables.is_empty());
+    node.kind = kind(entry, tables.is_empty());
     // A foreign key names two tables. It waits for all rows if it refers to its own table, or if one table is not
     // known.
     let least = match node.kind {
@@ -126,8 +137,13 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
         Kind::ForeignKey => 2,
         Kind::Other | Kind::Barrier => usize::MAX,
     };
+    node.calls_code = match node.kind {
+        Kind::Index => calls_code(archive, entry),
+        Kind::Constraint => is_exclusion(archive, task),
+        Kind::ForeignKey | Kind::Other | Kind::Barrier => false,
+    };
     let have_own_rows = !node.has_root && node.tables.iter().all(|place| !rows.mixed.contains(place));
-    if have_own_rows && tables.len() >= least {
+    if have_own_rows && !node.calls_code && tables.len() >= least {
         node.after_rows.clone_from(&node.tables);
     } else {
         node.after_all_rows = true;
@@ -143,6 +159,31 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
     node
 }
 
+/// Whether a constraint is an exclusion constraint, which can call any function: pg_dump does not say which.
+fn is_exclusion(archive: &Archive, task: &Task) -> bool {
+    let strings =
+        if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+    task.statements.iter().any(|(_, sql)| words(sql, strings, &["exclude", "using"]))
+}
+
+/// Whether an index calls a function that the archive defines: itself, or by an operator or a type.
+fn calls_code(archive: &Archive, entry: &Entry) -> bool {
+    use EntryKind as K;
+    let mut seen = HashSet::new();
+    let mut open: Vec<DumpId> = entry.dependencies.clone();
+    while let Some(id) = open.pop() {
+        let Some(entry) = archive.entry(id).filter(|_| seen.insert(id)) else { continue };
+        match entry.kind {
+            K::Function | K::Procedure | K::Aggregate => return true,
+            K::Operator | K::OperatorClass | K::OperatorFamily | K::Type | K::Domain | K::Cast => {
+                open.extend(&entry.dependencies);
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
 /// Whether a constraint is on this table, and does not only refer to it. The tag of a constraint is `TABLE
 /// CONSTRAINT`.
 fn is_on(archive: &Archive, constraint: &Entry, table: DumpId) -> bool {
@@ -152,8 +193,13 @@ fn is_on(archive: &Archive, constraint: &Entry, table: DumpId) -> bool {
     })
 }
 
-fn kind(kind: EntryKind, has_no_table: bool) -> Kind {
-    match kinds::of(kind).work {
+fn kind(entry: &Entry, has_no_table: bool) -> Kind {
+    let kind = kinds::of(entry.kind);
+    // A description in a script whose object is not found by its name: only the script's order says where it belongs.
+    if kind.made == Made::Description && entry.dependencies.is_empty() {
+        return Kind::Barrier;
+    }
+    match kind.work {
         TableWork::Index => Kind::Index,
         TableWork::Key => Kind::Constraint,
         TableWork::ForeignKey => Kind::ForeignKey,
@@ -228,6 +274,14 @@ mod tests {
         ];
         keep_order(&mut nodes);
         assert_eq!(nodes.last().unwrap().after, [0, 2]);
+    }
+
+    #[test]
+    fn every_entry_can_wait_for_all_rows() {
+        let early = Node { after_rows: vec![0, 1], ..Node::default() };
+        let mut graph = Graph { nodes: vec![early], table_weights: vec![Some(1), Some(1)] };
+        graph.wait_for_all_rows();
+        assert!(graph.nodes.iter().all(|node| node.after_all_rows && node.after_rows.is_empty()));
     }
 
     #[test]

@@ -74,6 +74,9 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Schedule {
     connections: usize,
+    /// How many small entries are created in one transaction. Code that an entry runs can wait for any table, and a
+    /// transaction that holds the locks of several entries could wait for it in turn: there is none then.
+    at_once: usize,
     nodes: Vec<Node>,
     states: Vec<State>,
     /// For each table, the entries that wait for its rows.
@@ -122,8 +125,10 @@ impl Schedule {
                 State::Waiting(node.after.len() + node.after_rows.len() + usize::from(node.after_all_rows))
             })
             .collect();
+        let calls_code = nodes.iter().any(|node| node.calls_code);
         let mut schedule = Self {
             connections,
+            at_once: if calls_code { 1 } else { TASKS_AT_ONCE },
             left: nodes.len(),
             states,
             after_rows,
@@ -309,7 +314,7 @@ impl Schedule {
             let share = self.ready.len().div_ceil(self.connections.saturating_mul(2).max(1));
             let candidates: Vec<usize> = self.ready.iter().take(LOOK_AHEAD).map(|(_, task)| *task).collect();
             for task in candidates {
-                if tasks.len() > share || tasks.len() >= TASKS_AT_ONCE {
+                if tasks.len() > share || tasks.len() >= self.at_once {
                     break;
                 }
                 if self.weight(task) < SMALL && self.is_free(task) {
@@ -544,6 +549,15 @@ mod tests {
         schedule.feeds_ended();
         assert_eq!(schedule.next(), Work::Tasks(vec![0, 1, 2, 3]));
         assert_eq!(schedule.next(), Work::Tasks(vec![4, 5, 6]));
+    }
+
+    #[test]
+    fn small_entries_are_made_apart_where_one_calls_code() {
+        let code = Node { calls_code: true, ..index(9) };
+        let mut schedule = schedule((0..9).map(index).chain([code]).collect(), &[1; 10]);
+        schedule.feeds_ended();
+        assert_eq!(schedule.next(), Work::Tasks(vec![0]));
+        assert_eq!(schedule.next(), Work::Tasks(vec![1]));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The reading side of the load: reads the archive's blocks, decompresses them, splits them into rows, rewrites IDs.
 
 mod inserts;
+mod order;
 pub(crate) mod reading;
 
 use super::feed::{Content, FeedSender, Feeds, LargeObjectPart, Piece, PieceSender, Read, Rows, TableEnd};
@@ -12,8 +13,8 @@ use crate::restore::error::RestoreError;
 use crate::restore::plan::{RowForm, TableLoad};
 use crate::rewrite::{LargeObjectRewriter, LeftoverCounter, RowRewriter};
 use bytes::Bytes;
+use order::blocks;
 use reading::{Reading, Resolve, TableColumns};
-use std::cmp::Reverse;
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,44 +67,6 @@ pub(crate) fn start_next(archive: Arc<Mutex<Archive>>, reading: Reading) -> Resu
         }
     });
     Feeds::of(vec![read])
-}
-
-/// The blocks of a file in reading order. Tables that are loaded alone come first, in the archive's order. The others
-/// follow, the biggest first, so that the last ones to end are small. Tables that must come last are at the end.
-fn blocks(archive: &Archive, reading: &Reading) -> VecDeque<Content> {
-    let size = |dump_id| Reverse(archive.stored_bytes(dump_id).unwrap_or_default());
-    let mut blocks: Vec<_> = reading
-        .tables
-        .iter()
-        .enumerate()
-        .map(|(index, table)| {
-            (
-                (turn(table), if table.alone || table.last { Reverse(0) } else { size(table.dump_id) }),
-                Content::Table(index),
-            )
-        })
-        .collect();
-    let large_objects = reading.large_objects.iter();
-    blocks
-        .extend(large_objects.map(|dump_id| ((Turn::Any, size(*dump_id)), Content::LargeObjects(*dump_id))));
-    blocks.sort_by_key(|(order, _)| *order);
-    blocks.into_iter().map(|(_, content)| content).collect()
-}
-
-/// When a table's rows are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Turn {
-    First,
-    Any,
-    Last,
-}
-
-fn turn(table: &TableLoad) -> Turn {
-    match (table.alone, table.last) {
-        (_, true) => Turn::Last,
-        (true, false) => Turn::First,
-        (false, false) => Turn::Any,
-    }
 }
 
 struct Reader {

@@ -40,7 +40,7 @@ impl Worker<'_, '_> {
                 let table = load.table.to_string();
                 self.crew.work.progress.event(&Event::TableBegan { table: &table });
                 self.table(load, &active, share).await?;
-                (alone, is_buffered) = (load.alone || load.last, load.temp_table().is_some());
+                (alone, is_buffered) = (load.is_alone(), load.temp_table().is_some());
             }
             Content::LargeObjects(_) => self.large_objects(&active).await?,
         }

@@ -23,7 +23,7 @@ mod table_load;
 mod task;
 pub(crate) mod transaction_control;
 pub(crate) mod untrusted;
-mod words;
+pub(crate) mod words;
 
 pub(crate) use facts::Facts;
 pub(crate) use table_load::{Destination, RowForm, TableLoad, TempTable};

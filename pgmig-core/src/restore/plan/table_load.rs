@@ -21,6 +21,9 @@ pub(crate) struct TableLoad {
     /// Loaded in the archive's order, while nothing else is loaded. The tables of an extension have their constraints
     /// already, so their rows can refer to each other.
     pub(crate) alone: bool,
+    /// Loaded alone, after all tables that precede it in the archive and before the tables that follow it: its rows are
+    /// checked or computed by functions, which can read other tables.
+    pub(crate) in_order: bool,
     /// Loaded alone, after all other tables: triggers fire for its rows, and can read other tables.
     pub(crate) last: bool,
     /// The destination in the target's own schema. `None`: the table itself, as the archive defines it.
@@ -28,6 +31,11 @@ pub(crate) struct TableLoad {
 }
 
 impl TableLoad {
+    /// Whether nothing else is loaded at the same time.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone || self.in_order || self.last
+    }
+
     /// The temporary table that buffers the rows before they go to their table.
     pub(crate) fn temp_table(&self) -> Option<&TempTable> {
         self.into.as_ref()?.temp_table.as_ref()

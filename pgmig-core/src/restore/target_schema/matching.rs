@@ -345,6 +345,7 @@ mod tests {
             form: RowForm::Copy(CopyStatement { table: table(name), columns, has_oids: false }),
             run_as: RunAs::Owner,
             alone: false,
+            in_order: false,
             last: false,
             into: None,
         }

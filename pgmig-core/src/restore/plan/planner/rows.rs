@@ -39,6 +39,7 @@ impl Planner<'_> {
             form,
             run_as,
             alone: !is_created,
+            in_order: false,
             last: false,
             into: None,
         };
