@@ -37,9 +37,18 @@ impl Way {
     }
 
     fn command(self, target: &Database, args: &[&str]) -> Pgmig {
+        self.command_for(APPLICATION, application::PASSWORD, target, args)
+    }
+
+    /// A restore for a role.
+    fn command_for(self, owner: &str, password: &str, target: &Database, args: &[&str]) -> Pgmig {
+        let swap = TargetFile { username: owner.to_owned(), ..TargetFile::of(target) };
         let (file, strategy) = match self {
-            Self::InPlace => (application::target_file(target), "in-place"),
-            _ => (TargetFile { username: APPLICATION.to_owned(), ..TargetFile::of(target) }, "swap"),
+            Self::InPlace => {
+                let (su_username, su_password) = (owner.to_owned(), password.to_owned());
+                (TargetFile { su_username, su_password, ..swap }, "in-place")
+            }
+            _ => (swap, "swap"),
         };
         let pgmig = Pgmig::new().target(&file).args(["--keep-ids", "--force", "--schema", "archive"]);
         let pgmig = if self == Self::TrustedSwap { pgmig.arg("--trust-archive") } else { pgmig };

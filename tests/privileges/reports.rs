@@ -1,7 +1,7 @@
 //! Databases that were reported in public.
 
 use super::{Way, dumped, follow, oracle, warnings, with_roles};
-use crate::support::application::{self, APPLICATION};
+use crate::support::application;
 use crate::support::fixture::fixture;
 use crate::support::untouched::Before;
 use crate::support::{Database, Outcome};
@@ -32,8 +32,9 @@ fn report_06_default_privileges_of_platform_role() {
 #[test]
 fn default_privileges_of_a_role_of_username_are_kept_for_it() {
     let server = with_roles(&["case06_team", "case06_everyone"]);
-    application::create(&server);
-    server.psql("postgres", &format!("GRANT case06_team TO \"{APPLICATION}\""));
+    // A role of its own: a restore for another one must not see its membership change.
+    let sql = "CREATE ROLE case06_owner LOGIN PASSWORD 'case06' IN ROLE case06_team";
+    server.psql("postgres", sql);
     let source = Database::create("case06_team");
     source.psql(
         "CREATE TABLE item (id int);
@@ -43,11 +44,11 @@ fn default_privileges_of_a_role_of_username_are_kept_for_it() {
     let archive = directory.path().join("team.dump");
     source.dump_through_pipe(&[], &archive);
     for way in Way::ALL {
-        let target = application::empty_database("case06_team");
-        way.restore(&target, &archive, &["--strict"]).expect_status(0);
+        let target = Database::create_with(&server, "case06_team", "TEMPLATE template0 OWNER case06_owner");
+        let pgmig = way.command_for("case06_owner", "case06", &target, &["--strict"]);
+        pgmig.source(&archive).run().expect_status(0);
         assert_eq!(dumped(&target), dumped(&source), "{way:?}");
     }
-    server.psql("postgres", &format!("REVOKE case06_team FROM \"{APPLICATION}\""));
 }
 
 /// In place, the platform has made the extension beforehand.
