@@ -21,7 +21,7 @@ const ORDER: [&[&str]; 10] = [
     &["load"],
     // Lock, journal, leftovers: the same for both stories.
     &["run"],
-    &["target_schema", "clearing", "staging", "executor", "archive_login", "failpoint"],
+    &["target_schema", "clearing", "privileges", "staging", "executor", "archive_login", "failpoint"],
     // The sessions in which pgmig runs its own statements.
     &["superuser_session", "state"],
     // Pure.
