@@ -180,6 +180,11 @@ impl Archive {
         self.toc.session.standard_conforming_strings
     }
 
+    /// How the string literals of the archive's SQL are read.
+    pub fn strings(&self) -> sql::StandardStrings {
+        if self.standard_conforming_strings() { sql::StandardStrings::On } else { sql::StandardStrings::Off }
+    }
+
     /// The statement that sets the search path for the archive's SQL. Archives older than 1.13 do not have it: set
     /// the path to the namespace of each entry instead.
     pub fn search_path_statement(&self) -> Option<&ArchiveText> {

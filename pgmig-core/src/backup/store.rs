@@ -106,8 +106,7 @@ impl<'a> Store<'a> {
 impl<'a> ArchivedTable<'a> {
     /// The table of a TABLE DATA entry, without a size limit.
     pub(crate) fn new(archive: &Archive, entry: &'a Entry) -> Self {
-        let strings =
-            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+        let strings = archive.strings();
         Self { entry, columns: columns(archive, entry), strings, limit: u64::MAX }
     }
 
@@ -267,8 +266,7 @@ pub(crate) fn insert_columns(archive: &Archive, dump_id: DumpId) -> Result<Optio
         return Ok(None);
     }
     let Block::Data(mut data) = archive.block(dump_id)? else { return Ok(None) };
-    let strings =
-        if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+    let strings = archive.strings();
     let mut splitter = StatementSplitter::new(strings);
     loop {
         let mut chunk = Vec::new();

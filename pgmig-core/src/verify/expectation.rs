@@ -49,8 +49,7 @@ impl Expectations {
     /// Examines the table of contents.
     pub(crate) fn of(archive: &Archive) -> Result<Self, Fault> {
         let encoding = TextEncoding::of(archive.encoding());
-        let strings =
-            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+        let strings = archive.strings();
         let mut expectations = Self {
             encoding,
             strings,

@@ -41,7 +41,7 @@ use crate::restore::target_schema::TargetSchema;
 use crate::rewrite::Rules;
 use crate::server::TargetConfig;
 use crate::server::session::Session;
-use crate::sql::{StandardStrings, quote_ident};
+use crate::sql::quote_ident;
 use analyze::analyze;
 use lifted::Lifted;
 use rules::rules_of;
@@ -228,8 +228,7 @@ impl Build {
     }
 
     pub(crate) fn setup(&self, archive: &Archive) -> Setup {
-        let strings =
-            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+        let strings = archive.strings();
         Setup {
             config: self.config.clone(),
             admin: self.admin.clone(),

@@ -10,7 +10,7 @@ use crate::archive::{Archive, DumpId, Entry, EntryKind};
 use crate::restore::plan::kinds::{self, Made, TableWork};
 use crate::restore::plan::words::words;
 use crate::restore::plan::{EntryStep, RowForm, TableLoad, Task};
-use crate::sql::{QualifiedName, StandardStrings};
+use crate::sql::QualifiedName;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// One entry, and the tables and entries that it waits for.
@@ -161,8 +161,7 @@ fn node(archive: &Archive, task: &Task, places: &HashMap<DumpId, usize>, rows: &
 
 /// Whether a constraint is an exclusion constraint, which can call any function: pg_dump does not say which.
 fn is_exclusion(archive: &Archive, task: &Task) -> bool {
-    let strings =
-        if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+    let strings = archive.strings();
     task.statements.iter().any(|(_, sql)| words(sql, strings, &["exclude", "using"]))
 }
 

@@ -94,8 +94,7 @@ impl<'a> Planner<'a> {
     }
 
     fn new(archive: &'a Archive, facts: &'a Facts) -> Self {
-        let strings =
-            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+        let strings = archive.strings();
         let qualified = archive.entries().iter().any(|entry| entry.kind == EntryKind::SearchPath);
         Self {
             facts,

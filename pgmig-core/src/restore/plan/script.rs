@@ -84,8 +84,7 @@ SET search_path = '';
 pub fn script(archive: &mut Archive, out: &mut dyn Write) -> Result<()> {
     check_texts(archive)?;
     let plan = Plan::new(archive, &assumed(archive))?;
-    let strings =
-        if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+    let strings = archive.strings();
     let encoding = archive.encoding().map(ToOwned::to_owned);
     let mut script = Script { out, strings, encoding, settings: EntrySettings::default() };
     // Two random UUIDs: the archive cannot contain the key.

@@ -105,8 +105,7 @@ pub(crate) fn restrict(mut plan: Plan, archive: &Archive, facts: &Facts) -> Resu
     if facts.trust == Trust::Full {
         return Ok(plan);
     }
-    let strings =
-        if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+    let strings = archive.strings();
     let superusers: Vec<(&Task, &Entry)> = plan
         .tasks()
         .filter(|task| is_superusers(task))

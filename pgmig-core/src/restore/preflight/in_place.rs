@@ -25,8 +25,7 @@ pub(crate) async fn preflight(
     known: &Known,
     clearing: &Clearing,
 ) -> Result<()> {
-    let strings =
-        if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+    let strings = archive.strings();
     refuse_transaction_control(&known.plan, strings)?;
     if let Upgrade::Planned { plan } = &known.upgrade {
         migrations::check_in_one_transaction(plan, split_migration, session.server_version())?;

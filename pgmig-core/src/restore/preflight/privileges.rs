@@ -8,7 +8,6 @@ use crate::restore::plan::untrusted::Trust;
 use crate::restore::privileges::statements_of;
 use crate::restore::privileges::target::TargetPrivileges;
 use crate::server::session::Session;
-use crate::sql::StandardStrings;
 
 /// Notes the target's default privileges and its grants on schema public. If all entries of the archive are known, warns of
 /// those that get lost; otherwise the comparison after the restore does.
@@ -32,8 +31,7 @@ pub(super) async fn of_target(
     let only_of = (strategy == Strategy::InPlace).then_some(cleared.as_slice());
     let mut privileges = TargetPrivileges::read(target, username, only_of).await?;
     if archive.has_all_entries() {
-        let strings =
-            if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+        let strings = archive.strings();
         let tasks = known.plan.privileges.iter();
         let statements: Vec<_> = tasks.filter_map(|task| statements_of(task, strings)).flatten().collect();
         known.notices.extend(privileges.foretell(&statements));

@@ -106,8 +106,7 @@ fn is_partitioned(entry: &Entry, strings: StandardStrings) -> bool {
 
 /// The partitioned tables that an archive creates.
 pub(crate) fn partitioned_tables(archive: &Archive) -> HashSet<QualifiedName> {
-    let strings =
-        if archive.standard_conforming_strings() { StandardStrings::On } else { StandardStrings::Off };
+    let strings = archive.strings();
     let tables = archive.entries().iter().filter(|entry| entry.kind == EntryKind::Table);
     tables.filter(|entry| is_partitioned(entry, strings)).map(Entry::qualified_name).collect()
 }
