@@ -15,6 +15,13 @@ pub(crate) struct Key {
     pub(crate) privilege: String,
 }
 
+impl Key {
+    /// A privilege on the whole object.
+    pub(crate) fn whole(grantee: &str, privilege: &str) -> Self {
+        Self { grantee: grantee.to_owned(), column: String::new(), privilege: privilege.to_owned() }
+    }
+}
+
 /// The privileges of an object, each with whether its grantee may pass it on.
 pub(crate) type Acl = BTreeMap<Key, bool>;
 
@@ -48,14 +55,11 @@ impl Wanted {
     }
 
     fn apply_one(&mut self, statement: &Statement, grantee: &str, privilege: &str, columns: &[String]) {
-        let key = |column: &str| Key {
-            grantee: grantee.to_owned(),
-            column: column.to_owned(),
-            privilege: privilege.to_owned(),
-        };
-        let mut keys: Vec<Key> = columns.iter().map(|column| key(column)).collect();
+        let whole = Key::whole(grantee, privilege);
+        let mut keys: Vec<Key> =
+            columns.iter().map(|column| Key { column: column.clone(), ..whole.clone() }).collect();
         if columns.is_empty() {
-            keys.push(key(""));
+            keys.push(whole);
             // A privilege that is revoked on a table is revoked on its columns, too.
             let of_columns = self.0.keys().filter(|of| {
                 !statement.grants

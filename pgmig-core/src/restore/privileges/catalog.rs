@@ -41,13 +41,8 @@ impl Catalog {
     /// The privileges of a new object.
     pub(crate) fn initial(&self, letter: &str, owner: &str) -> Acl {
         let Some((all, of_public)) = self.possible.get(letter) else { return Acl::new() };
-        let key = |grantee: &str, privilege: &String| Key {
-            grantee: grantee.to_owned(),
-            column: String::new(),
-            privilege: privilege.clone(),
-        };
-        let owners = all.iter().map(|privilege| (key(owner, privilege), false));
-        owners.chain(of_public.iter().map(|privilege| (key("", privilege), false))).collect()
+        let owners = all.iter().map(|privilege| (Key::whole(owner, privilege), false));
+        owners.chain(of_public.iter().map(|privilege| (Key::whole("", privilege), false))).collect()
     }
 
     /// The privileges of a default entry that nobody has changed.

@@ -54,12 +54,7 @@ impl TargetPrivileges {
         let mut acl = self.catalog.initial(&held.letter, &held.owner);
         let of_public: &[&str] =
             if self.server_version >= 150_000 { &["USAGE"] } else { &["USAGE", "CREATE"] };
-        let key = |privilege: &&str| Key {
-            grantee: String::new(),
-            column: String::new(),
-            privilege: (*privilege).to_owned(),
-        };
-        acl.extend(of_public.iter().map(|privilege| (key(privilege), false)));
+        acl.extend(of_public.iter().map(|privilege| (Key::whole("", privilege), false)));
         acl
     }
 
@@ -103,7 +98,8 @@ fn lost(object: &Object, held: &Held, wanted: &Wanted, restored: &Acl) -> Option
         && matches!(object.arguments.as_str(), "r" | "S" | "f")
     {
         let on = format!("ALL {} IN SCHEMA {}", object.objects_made(), quote_ident(&object.schema));
-        let granted = Wanted(wanted.0.iter().filter(|(_, option)| option.is_some()).map(clone).collect());
+        let mut granted = wanted.clone();
+        granted.0.retain(|_, option| option.is_some());
         statements.extend(granted.framed(restored, ("", &on), &held.owner));
     }
     let text = format!(
@@ -113,10 +109,6 @@ fn lost(object: &Object, held: &Held, wanted: &Wanted, restored: &Acl) -> Option
         statements.join("; ")
     );
     Some(Notice { severity: Severity::Warning, text })
-}
-
-fn clone((key, option): (&Key, &Option<bool>)) -> (Key, Option<bool>) {
-    (key.clone(), *option)
 }
 
 /// The privileges that each object of the restored database must have: those of a new object, changed as the target and
@@ -141,7 +133,7 @@ pub(crate) fn wanted(
         all_wanted.insert(object.clone(), Wanted::of(&initial));
     }
     for (object, privileges) in &target.privileges {
-        all_wanted.entry(object.clone()).or_default().0.extend(privileges.0.iter().map(clone));
+        all_wanted.entry(object.clone()).or_default().0.extend(privileges.0.clone());
     }
     let is_there = |object: &Object| object.kind == Kind::Default || restored.objects.contains_key(object);
     let is_complete = is_complete && statements.iter().all(|statement| is_there(&statement.object));
