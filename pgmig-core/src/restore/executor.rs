@@ -1,7 +1,6 @@
 //! Runs the plan's statements in the staging database, each with its role and its settings.
 
 mod batch;
-
 mod refused_entry;
 
 use crate::error::Result;
@@ -17,6 +16,8 @@ use crate::sql::{QualifiedName, StandardStrings, quote_ident, quote_literal, spl
 use refused_entry::entry_error;
 use std::borrow::Cow;
 use std::sync::Arc;
+
+const HANDING_OVER: &str = "create an object and hand it over";
 
 /// A session on the staging database that remembers its settings.
 pub(crate) struct Executor {
@@ -88,16 +89,10 @@ impl Executor {
         let is_handed_over = is_superusers && task.statements.len() > 1 && !self.session.is_one_transaction();
         if is_handed_over {
             self.become_role(&RunAs::Superuser).await?;
-            self.session.begin("create an object and hand it over").await?;
+            self.session.begin(HANDING_OVER).await?;
         }
         let run = self.statements(task).await;
-        if is_handed_over {
-            match &run {
-                Ok(()) => self.session.commit("create an object and hand it over").await?,
-                Err(_) => self.session.rollback("create an object and hand it over").await?,
-            }
-        }
-        run
+        if is_handed_over { self.session.end(run, HANDING_OVER).await } else { run }
     }
 
     async fn statements(&mut self, task: &Task) -> Result<()> {

@@ -3,7 +3,7 @@
 use crate::server::connect::{Connection, connect_at_once};
 use crate::server::trust::Trust;
 use crate::server::{TargetConfig, TargetError, connect, transaction};
-use crate::sql::{StandardStrings, quote_ident};
+use crate::sql::{StandardStrings, quote_ident, quote_literal};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use sqlx::postgres::{PgCopyIn, PgRow};
@@ -219,6 +219,33 @@ impl Session {
             self.role = role;
         }
         Ok(())
+    }
+
+    /// Commits what [`begin`](Self::begin) began last if all of it is done; undoes it otherwise.
+    pub(crate) async fn end<T, E: From<TargetError>>(
+        &mut self,
+        done: Result<T, E>,
+        doing: &str,
+    ) -> Result<T, E> {
+        match done {
+            Ok(_) => self.commit(doing).await?,
+            Err(_) => self.rollback(doing).await?,
+        }
+        done
+    }
+
+    /// Empties search_path, so that an object of a user cannot replace one of the catalogs. Returns what it was, for
+    /// [`return_to_search_path`](Self::return_to_search_path).
+    pub(crate) async fn leave_search_path(&mut self, doing: &str) -> Result<String, TargetError> {
+        let path = self.value("SHOW search_path", doing).await?;
+        self.execute("SET search_path = ''", doing).await?;
+        Ok(path)
+    }
+
+    /// Sets search_path to what [`leave_search_path`](Self::leave_search_path) returned.
+    pub(crate) async fn return_to_search_path(&mut self, path: &str, doing: &str) -> Result<(), TargetError> {
+        let sql = format!("SELECT pg_catalog.set_config('search_path', {}, false)", quote_literal(path));
+        self.execute(&sql, doing).await.map(drop)
     }
 
     /// Begins the transaction that is to hold everything which is done on this session from now on: parts of the work

@@ -56,13 +56,7 @@ impl Build {
         let session = superuser.get().await?;
         session.begin(&doing).await?;
         let made = as_superuser(session, extension, &doing).await;
-        match made {
-            Ok(()) => Ok(session.commit(&doing).await?),
-            Err(error) => {
-                session.rollback(&doing).await?;
-                Err(error)
-            }
-        }
+        session.end(made, &doing).await
     }
 }
 

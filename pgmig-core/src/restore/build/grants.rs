@@ -12,7 +12,7 @@ use crate::restore::privileges::statement::{Kind, Statement, grantee_sql};
 use crate::restore::privileges::statements_of;
 use crate::restore::privileges::target::wanted;
 use crate::server::TargetError;
-use crate::sql::{quote_ident, quote_literal};
+use crate::sql::quote_ident;
 use std::collections::BTreeSet;
 
 /// The statements of the archive that grant and revoke.
@@ -118,12 +118,9 @@ impl Build {
         let names: BTreeSet<&str> =
             statements.iter().map(|statement| statement.object.name.as_str()).collect();
         let session = executor.superusers().await?;
-        // An object in the archive's search path must not replace one of the catalogs.
-        let path = session.value("SHOW search_path", DOING).await?;
-        session.execute("SET search_path = ''", DOING).await?;
+        let path = session.leave_search_path(DOING).await?;
         let catalog = catalog::read(session, self.config.username(), &names).await?;
-        let sql = format!("SELECT pg_catalog.set_config('search_path', {}, false)", quote_literal(&path));
-        session.execute(&sql, DOING).await?;
+        session.return_to_search_path(&path, DOING).await?;
         Ok(catalog)
     }
 }
@@ -131,18 +128,13 @@ impl Build {
 /// The parts of a statement that give nobody a privilege: those that revoke, and those that grant a privilege of PUBLIC. They
 /// are written anew, with the names of the catalogs.
 fn harmless(statement: &Statement, held: &Held, all: &BTreeSet<String>) -> Vec<String> {
-    let public = |privilege: &str| Key {
-        grantee: String::new(),
-        column: String::new(),
-        privilege: privilege.to_owned(),
-    };
     let mut privileges = Vec::new();
     for (privilege, columns) in &statement.privileges {
         let names: Vec<&String> = match privilege.as_str() {
             "ALL" if columns.is_empty() => all.iter().collect(),
             _ => all.iter().filter(|name| *name == privilege).collect(),
         };
-        let is_harmless = |name: &&String| !statement.grants || held.acl.contains_key(&public(name));
+        let is_harmless = |name: &&String| !statement.grants || held.acl.contains_key(&Key::whole("", name));
         let columns: Vec<String> = columns.iter().map(|column| quote_ident(column)).collect();
         let columns = if columns.is_empty() { String::new() } else { format!("({})", columns.join(", ")) };
         privileges.extend(names.into_iter().filter(is_harmless).map(|name| format!("{name}{columns}")));

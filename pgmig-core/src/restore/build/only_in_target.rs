@@ -65,13 +65,7 @@ async fn create_again(executor: &mut Executor, name: &str, schema: &str) -> Resu
     let session = &mut executor.session;
     session.begin(doing).await?;
     let made = session.execute(&create_extension(name, schema), doing).await;
-    match made {
-        Ok(_) => session.commit(doing).await,
-        Err(error) => {
-            session.rollback(doing).await?;
-            Err(error)
-        }
-    }
+    session.end(made, doing).await.map(drop)
 }
 
 impl OnlyInTarget {

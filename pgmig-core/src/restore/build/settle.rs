@@ -7,7 +7,6 @@ use crate::restore::executor::Executor;
 use crate::restore::plan::RunAs;
 use crate::restore::state::{Subject, require_unchanged};
 use crate::server::session::Session;
-use crate::sql::quote_literal;
 
 const DOING: &str = "check what the backup's code has changed";
 
@@ -26,14 +25,10 @@ impl Build {
 
     async fn require_same_state(&self, session: &mut Session) -> Result<()> {
         let Some(state) = &self.state else { return Ok(()) };
-        // An object in the archive's search path must not replace one of the catalogs.
-        let path = session.value("SHOW search_path", DOING).await?;
-        session.execute("SET search_path = ''", DOING).await?;
+        let path = session.leave_search_path(DOING).await?;
         let subject =
             Subject { database: self.target_oid, username: self.config.username(), is_superuser: false };
         require_unchanged(session, state, subject).await?;
-        let sql = format!("SELECT pg_catalog.set_config('search_path', {}, false)", quote_literal(&path));
-        session.execute(&sql, DOING).await?;
-        Ok(())
+        Ok(session.return_to_search_path(&path, DOING).await?)
     }
 }

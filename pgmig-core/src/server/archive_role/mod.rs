@@ -73,13 +73,7 @@ impl ArchiveRole {
                 break;
             }
         }
-        match made {
-            Ok(_) => control.commit(DOING).await?,
-            Err(error) => {
-                control.rollback(DOING).await?;
-                return Err(error);
-            }
-        }
+        control.end(made, DOING).await?;
         let sql = format!("SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {}", quote_literal(&name));
         let oid = control.value(&sql, DOING).await?.parse().unwrap_or_default();
         let login = Login::new(&name, Some(credentials.password));
