@@ -14,6 +14,7 @@ mod row_reader;
 mod schedule;
 pub(crate) mod sessions;
 pub(crate) mod stream;
+mod tasks;
 pub(crate) mod two_steps;
 pub(crate) mod watch;
 mod worker;

@@ -4,19 +4,9 @@
 //! rows of smaller tables. Rows come before the indexes of small tables. If connections would be idle, they share the
 //! rows of one table.
 
-use super::graph::{Graph, Node};
-use crate::archive::DumpId;
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, VecDeque};
-
-/// Entries of tables below this size in the archive are small: many are created in one transaction.
-const SMALL: u64 = 64 * 1024;
-
-/// The most entries created in one transaction; each holds locks until its end.
-const TASKS_AT_ONCE: usize = 64;
-
-/// How many ready entries are searched for one that does not conflict with a running entry's locks.
-const LOOK_AHEAD: usize = 200;
+use super::graph::Graph;
+use super::tasks::{SMALL, Tasks};
+use std::collections::VecDeque;
 
 /// A feed that can be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,95 +50,30 @@ struct Active {
     ended: bool,
 }
 
-/// The state of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// It waits for this many tables and entries.
-    Waiting(usize),
-    Ready,
-    Running,
-    Done,
-}
-
 /// All work of the load, and its progress.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     connections: usize,
-    /// How many small entries are created in one transaction. Code that an entry runs can wait for any table, and a
-    /// transaction that holds the locks of several entries could wait for it in turn: there is none then.
-    at_once: usize,
-    nodes: Vec<Node>,
-    states: Vec<State>,
-    /// For each table, the entries that wait for its rows.
-    after_rows: Vec<Vec<usize>>,
-    /// For each entry, the entries that wait for it.
-    after: Vec<Vec<usize>>,
-    /// Ready entries, the biggest first, equal ones in the plan's order.
-    ready: BTreeSet<(Reverse<u64>, usize)>,
-    running: usize,
-    left: usize,
-    locks: HashMap<DumpId, Locks>,
-    table_weights: Vec<Option<u64>>,
+    tasks: Tasks,
     waiting: VecDeque<Offer>,
     active: Vec<Active>,
     /// The total weight of tables that have not been begun.
     unbegun: u64,
     feeds_ended: bool,
-    all_rows_loaded: bool,
-    loaded: Vec<bool>,
-}
-
-/// Locks of running entries on one table.
-#[derive(Debug, Default)]
-struct Locks {
-    shared: usize,
-    exclusive: usize,
 }
 
 impl Schedule {
     /// No work is begun yet.
     pub(crate) fn new(graph: Graph, connections: usize) -> Self {
-        let Graph { nodes, table_weights } = graph;
-        let mut after_rows = vec![Vec::new(); table_weights.len()];
-        let mut after = vec![Vec::new(); nodes.len()];
-        for (place, node) in nodes.iter().enumerate() {
-            for table in &node.after_rows {
-                note(&mut after_rows, *table, place);
-            }
-            for task in &node.after {
-                note(&mut after, *task, place);
-            }
-        }
-        let states = nodes
-            .iter()
-            .map(|node| {
-                State::Waiting(node.after.len() + node.after_rows.len() + usize::from(node.after_all_rows))
-            })
-            .collect();
-        let calls_code = nodes.iter().any(|node| node.calls_code);
-        let mut schedule = Self {
+        let tasks = Tasks::new(graph);
+        Self {
             connections,
-            at_once: if calls_code { 1 } else { TASKS_AT_ONCE },
-            left: nodes.len(),
-            states,
-            after_rows,
-            after,
-            ready: BTreeSet::new(),
-            running: 0,
-            locks: HashMap::new(),
-            loaded: vec![false; table_weights.len()],
-            unbegun: table_weights.iter().flatten().fold(0, |sum, weight| sum.saturating_add(*weight)),
-            table_weights,
+            unbegun: tasks.all_weights(),
+            tasks,
             waiting: VecDeque::new(),
             active: Vec::new(),
             feeds_ended: false,
-            all_rows_loaded: false,
-            nodes,
-        };
-        for place in 0..schedule.nodes.len() {
-            schedule.make_ready_if_free(place);
         }
-        schedule
     }
 
     /// Adds a feed that has arrived.
@@ -181,13 +106,6 @@ impl Schedule {
         }
     }
 
-    /// Sets the weight of a table that was not known before its rows were read.
-    pub(crate) fn weigh(&mut self, table: usize, bytes: u64) {
-        if let Some(weight) = self.table_weights.get_mut(table) {
-            weight.get_or_insert(bytes);
-        }
-    }
-
     /// Notes that a connection has committed its share of a feed. Returns true if the feed is now complete.
     pub(crate) fn leave(&mut self, feed: usize) -> bool {
         let Some(place) = self.active.iter().position(|active| active.offer.feed == feed) else {
@@ -200,28 +118,25 @@ impl Schedule {
         }
         let active = self.active.swap_remove(place);
         if let Some(table) = active.offer.table {
-            self.table_loaded(table);
+            self.tasks.table_loaded(table);
         }
         self.end_rows();
         true
     }
 
-    /// Notes that these entries have been created.
-    pub(crate) fn done(&mut self, tasks: &[usize]) {
-        for &task in tasks {
-            self.unlock(task);
-            self.running = self.running.saturating_sub(1);
-            self.left = self.left.saturating_sub(1);
-            self.set(task, State::Done);
-            for after in self.after.get(task).cloned().unwrap_or_default() {
-                self.one_less(after);
-            }
-        }
-        self.break_cycle();
+    /// Sets the weight of a table that was not known before its rows were read.
+    pub(crate) fn weigh(&mut self, table: usize, bytes: u64) {
+        self.tasks.weigh(table, bytes);
     }
 
+    /// Notes that these entries have been created.
+    pub(crate) fn done(&mut self, tasks: &[usize]) {
+        self.tasks.done(tasks);
+    }
+
+    /// Whether the rows of all tables are loaded.
     pub(crate) fn all_rows_loaded(&self) -> bool {
-        self.all_rows_loaded
+        self.tasks.all_rows_loaded()
     }
 
     /// Whether there is more important work than to help with this feed.
@@ -231,18 +146,20 @@ impl Schedule {
         }
         let active = self.active.iter().find(|active| active.offer.feed == feed);
         let Some(active) = active.filter(|active| !active.ended) else { return true };
-        self.candidate().is_some_and(|task| self.weight(task) >= active.weight)
+        self.tasks.candidate().is_some_and(|task| self.tasks.weight(task) >= active.weight)
     }
 
     /// The next work of a connection, which counts as begun.
     pub(crate) fn next(&mut self) -> Work {
-        let task = self.candidate();
-        let task_weight = task.map(|task| self.weight(task));
+        let task = self.tasks.candidate();
+        let task_weight = task.map(|task| self.tasks.weight(task));
         let feed = self.waiting.front().copied().filter(|_| self.can_begin());
         if let Some(feed) = feed {
             let weight = self.feed_weight(feed);
             match task {
-                Some(task) if task_weight > Some(weight) => return self.begin(task),
+                Some(task) if task_weight > Some(weight) => {
+                    return Work::Tasks(self.tasks.begin(task, self.connections));
+                }
                 _ => return self.load(feed),
             }
         }
@@ -250,8 +167,8 @@ impl Schedule {
             return Work::Help(feed);
         }
         match task {
-            Some(task) => self.begin(task),
-            None if self.left == 0 && self.all_rows_loaded => Work::Finished,
+            Some(task) => Work::Tasks(self.tasks.begin(task, self.connections)),
+            None if self.tasks.are_done() && self.all_rows_loaded() => Work::Finished,
             None => Work::Wait,
         }
     }
@@ -268,7 +185,7 @@ impl Schedule {
     /// Whether the other connections are busy with other tables while this one is being loaded. False for small
     /// tables, where it makes no difference.
     fn is_loaded_whole(&mut self, offer: Offer) -> bool {
-        let weight = offer.table.and_then(|table| *self.table_weights.get(table)?);
+        let weight = offer.table.and_then(|table| self.tasks.table_weight(table));
         let Some(weight) = weight else { return false };
         self.unbegun = self.unbegun.saturating_sub(weight);
         let others = u64::try_from(self.connections.saturating_sub(1)).unwrap_or(u64::MAX);
@@ -289,7 +206,7 @@ impl Schedule {
 
     fn feed_weight(&self, offer: Offer) -> u64 {
         // The weight of large objects, and of tables in a stream, is not known: they go first.
-        let weight = offer.table.and_then(|table| *self.table_weights.get(table)?);
+        let weight = offer.table.and_then(|table| self.tasks.table_weight(table));
         weight.unwrap_or(u64::MAX)
     }
 
@@ -301,145 +218,20 @@ impl Schedule {
         }
     }
 
-    /// The best entry that can run now.
-    fn candidate(&self) -> Option<usize> {
-        self.ready.iter().take(LOOK_AHEAD).map(|(_, task)| *task).find(|task| self.is_free(*task))
-    }
-
-    /// Begins an entry. If it is small, begins other small ones with it, up to this connection's share.
-    fn begin(&mut self, first: usize) -> Work {
-        let mut tasks = vec![first];
-        self.run(first);
-        if self.weight(first) < SMALL {
-            let share = self.ready.len().div_ceil(self.connections.saturating_mul(2).max(1));
-            let candidates: Vec<usize> = self.ready.iter().take(LOOK_AHEAD).map(|(_, task)| *task).collect();
-            for task in candidates {
-                if tasks.len() > share || tasks.len() >= self.at_once {
-                    break;
-                }
-                if self.weight(task) < SMALL && self.is_free(task) {
-                    self.run(task);
-                    tasks.push(task);
-                }
-            }
-            tasks.sort_unstable();
-        }
-        Work::Tasks(tasks)
-    }
-
-    fn run(&mut self, task: usize) {
-        self.ready.remove(&(Reverse(self.weight(task)), task));
-        self.set(task, State::Running);
-        self.running += 1;
-        let Some(node) = self.nodes.get(task) else { return };
-        for table in &node.shared {
-            self.locks.entry(*table).or_default().shared += 1;
-        }
-        for table in &node.exclusive {
-            self.locks.entry(*table).or_default().exclusive += 1;
-        }
-    }
-
-    fn unlock(&mut self, task: usize) {
-        let Some(node) = self.nodes.get(task) else { return };
-        for table in &node.shared {
-            if let Some(locks) = self.locks.get_mut(table) {
-                locks.shared = locks.shared.saturating_sub(1);
-            }
-        }
-        for table in &node.exclusive {
-            if let Some(locks) = self.locks.get_mut(table) {
-                locks.exclusive = locks.exclusive.saturating_sub(1);
-            }
-        }
-    }
-
-    /// Whether no running entry holds a lock that conflicts with this one's.
-    fn is_free(&self, task: usize) -> bool {
-        let Some(node) = self.nodes.get(task) else { return false };
-        let locks = |table| self.locks.get(table);
-        node.shared.iter().filter_map(locks).all(|locks| locks.exclusive == 0)
-            && node.exclusive.iter().filter_map(locks).all(|locks| locks.exclusive == 0 && locks.shared == 0)
-    }
-
-    fn weight(&self, task: usize) -> u64 {
-        let Some(node) = self.nodes.get(task) else { return 0 };
-        let tables = node.tables.iter().filter_map(|table| self.table_weights.get(*table));
-        let least = if node.has_root { SMALL } else { 0 };
-        tables.map(|weight| weight.unwrap_or(u64::MAX)).max().unwrap_or_default().max(least)
-    }
-
-    fn set(&mut self, task: usize, state: State) {
-        if let Some(own) = self.states.get_mut(task) {
-            *own = state;
-        }
-    }
-
-    fn one_less(&mut self, task: usize) {
-        if let Some(State::Waiting(count)) = self.states.get_mut(task) {
-            *count = count.saturating_sub(1);
-        }
-        self.make_ready_if_free(task);
-    }
-
-    fn make_ready_if_free(&mut self, task: usize) {
-        if self.states.get(task) == Some(&State::Waiting(0)) {
-            self.set(task, State::Ready);
-            self.ready.insert((Reverse(self.weight(task)), task));
-        }
-    }
-
-    fn table_loaded(&mut self, table: usize) {
-        let Some(loaded) = self.loaded.get_mut(table) else { return };
-        if std::mem::replace(loaded, true) {
-            return;
-        }
-        for task in self.after_rows.get(table).cloned().unwrap_or_default() {
-            self.one_less(task);
-        }
-    }
-
-    /// When the last rows are loaded, releases the entries that wait for all rows, or for tables whose data never
-    /// came.
+    /// Tells the entries when the last rows are loaded.
     fn end_rows(&mut self) {
-        if !self.feeds_ended || !self.waiting.is_empty() || !self.active.is_empty() || self.all_rows_loaded {
-            return;
+        if self.feeds_ended && self.waiting.is_empty() && self.active.is_empty() {
+            self.tasks.end_rows();
         }
-        self.all_rows_loaded = true;
-        for table in 0..self.loaded.len() {
-            self.table_loaded(table);
-        }
-        for task in 0..self.nodes.len() {
-            if self.nodes.get(task).is_some_and(|node| node.after_all_rows) {
-                self.one_less(task);
-            }
-        }
-        self.break_cycle();
-    }
-
-    /// Lets entries that wait for each other run in the plan's order. No pg_dump writes such a cycle.
-    fn break_cycle(&mut self) {
-        if self.left == 0 || self.running > 0 || !self.ready.is_empty() || !self.all_rows_loaded {
-            return;
-        }
-        let waiting = |state: &State| matches!(state, State::Waiting(_));
-        if let Some(task) = self.states.iter().position(waiting) {
-            self.set(task, State::Waiting(0));
-            self.make_ready_if_free(task);
-        }
-    }
-}
-
-fn note(lists: &mut [Vec<usize>], place: usize, waits: usize) {
-    if let Some(list) = lists.get_mut(place) {
-        list.push(waits);
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::super::graph::Node;
     use super::*;
+    use crate::archive::DumpId;
 
     fn id(number: u32) -> DumpId {
         DumpId::new(number).unwrap()
