@@ -1,11 +1,14 @@
 //! The command line: flags of the tool that pgmig stands in for, exactly as they were, then its own.
 
 use anyhow::Result;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use pgmig_core::backup::Source;
 use pgmig_core::profile::Release;
+use pgmig_core::restore::{SchemaSource, StrategyChoice, ToastCompression, UnknownWord};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::commands::releases;
@@ -62,16 +65,16 @@ pub(crate) struct Args {
 
     /// Whose schema the restored database gets: the backup's, upgraded if possible (auto) or else refused (migrate) or as
     /// it is (archive), or the target's own (target)
-    #[arg(long, value_name = "WHOSE", value_enum, default_value_t = SchemaOf::Auto)]
-    pub(crate) schema: SchemaOf,
+    #[arg(long, value_name = "WHOSE", value_parser = one_of::<SchemaSource>(SchemaSource::WORDS), default_value_t)]
+    pub(crate) schema: SchemaSource,
 
     /// Release that the store is to have, instead of the target's own
     #[arg(long, value_name = "X.Y.Z")]
     pub(crate) to_release: Option<Release>,
 
     /// How the target is replaced
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = Strategy::Auto)]
-    pub(crate) strategy: Strategy,
+    #[arg(long, value_name = "HOW", value_parser = one_of::<StrategyChoice>(StrategyChoice::WORDS), default_value_t)]
+    pub(crate) strategy: StrategyChoice,
 
     /// Keep the target's previous database beside the restored one (strategy swap)
     #[arg(long)]
@@ -91,7 +94,7 @@ pub(crate) struct Args {
     pub(crate) jobs: Option<NonZeroUsize>,
 
     /// How the server compresses large values
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = ToastCompression::Lz4)]
+    #[arg(long, value_name = "HOW", value_parser = one_of::<ToastCompression>(ToastCompression::WORDS), default_value_t)]
     pub(crate) toast_compression: ToastCompression,
 
     /// Trust the backup and the target's owner: their code may act as su_username, and the backup's statements make what
@@ -222,30 +225,6 @@ pub(crate) struct ReleasesArgs {
     pub(crate) migrations: Option<PathBuf>,
 }
 
-/// Whose schema the restored database gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SchemaOf {
-    // The archive's, upgraded where that is possible; else as it is, if the target is empty or looks the same
-    Auto,
-    // The archive's, upgraded; refused where that is not possible
-    Migrate,
-    // The archive's as it is, whatever the target's release
-    Archive,
-    // The target's own; rows are loaded by the names of tables and columns
-    Target,
-}
-
-/// How the target is replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Strategy {
-    // By a swap where that is possible, else in place
-    Auto,
-    // A new database is built beside the target, then both are renamed
-    Swap,
-    // In the target itself, in one transaction on one connection
-    InPlace,
-}
-
 /// Arguments of `pgmig mapping`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MappingArgs {
@@ -260,15 +239,6 @@ pub(crate) struct MappingArgs {
 
 /// Where a mapping that was entered is written to.
 pub(crate) const ENTERED_MAPPING: &str = "enteredMapping.yaml";
-
-/// How the server compresses large values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ToastCompression {
-    // With lz4, where the server has it: faster, and no larger
-    Lz4,
-    // As the server's own setting says
-    Keep,
-}
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -363,6 +333,14 @@ fn required<'a>(value: Option<&'a Path>, flag: &str, what: &str) -> Result<&'a P
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: u32 = text.parse().map_err(|_| "expected a whole number of seconds".to_owned())?;
     Ok(Duration::from_secs(seconds.into()))
+}
+
+/// Reads one of the library's words, which the help lists.
+fn one_of<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = UnknownWord> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
 }
 
 /// More connections than this never make a restore faster.

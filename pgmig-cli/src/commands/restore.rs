@@ -1,7 +1,7 @@
 //! The main job: restore a backup into the target.
 
 use super::mapping::{self, Mapper, Provisioned};
-use crate::args::{self, Args, ENTERED_MAPPING, OutputFormat, SchemaOf};
+use crate::args::{Args, ENTERED_MAPPING, OutputFormat};
 use crate::confirm;
 use crate::environment::Environment;
 use crate::failure::{Failure, Usage};
@@ -13,7 +13,7 @@ use pgmig_core::Error;
 use pgmig_core::migrations::MigrationSet;
 use pgmig_core::progress::{Event, Notice, Progress as _, Severity};
 use pgmig_core::restore::{
-    Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaSource, StrategyChoice, ToastCompression,
+    Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaSource, StrategyChoice,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -128,24 +128,15 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     options.erase = if args.force { Erase::Allow } else { Erase::Refuse };
     options.migrations =
         args.migrations.as_deref().map(MigrationSet::from_dir).transpose().map_err(Error::from)?;
-    options.schema = match args.schema {
-        SchemaOf::Auto => SchemaSource::Auto,
-        SchemaOf::Migrate => SchemaSource::Migrate,
-        SchemaOf::Archive => SchemaSource::Archive,
-        SchemaOf::Target => SchemaSource::Target,
-    };
-    if args.to_release.is_some() && matches!(args.schema, SchemaOf::Archive | SchemaOf::Target) {
+    options.schema = args.schema;
+    if args.to_release.is_some() && matches!(args.schema, SchemaSource::Archive | SchemaSource::Target) {
         let text =
             "--to-release says where an upgrade ends, and --schema archive and --schema target make none";
         return Err(Usage::new(text.to_owned()).into());
     }
     options.to_release = args.to_release;
-    options.strategy = match args.strategy {
-        args::Strategy::Auto => StrategyChoice::Auto,
-        args::Strategy::Swap => StrategyChoice::Swap,
-        args::Strategy::InPlace => StrategyChoice::InPlace,
-    };
-    if args.keep_previous && args.strategy == args::Strategy::InPlace {
+    options.strategy = args.strategy;
+    if args.keep_previous && args.strategy == StrategyChoice::InPlace {
         let text =
             "--keep-previous keeps the database that a swap replaces, and --strategy in-place has none";
         return Err(Usage::new(text.to_owned()).into());
@@ -157,10 +148,7 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     if let Some(jobs) = args.jobs {
         options.jobs = jobs;
     }
-    options.toast_compression = match args.toast_compression {
-        args::ToastCompression::Lz4 => ToastCompression::Lz4,
-        args::ToastCompression::Keep => ToastCompression::Keep,
-    };
+    options.toast_compression = args.toast_compression;
     options.trust_archive = args.trust_archive;
     options.allow_extensions = args.allow_extension.iter().cloned().collect();
     options.failpoint = environment.failpoint;

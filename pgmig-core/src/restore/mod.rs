@@ -28,7 +28,7 @@ mod target_schema;
 
 pub use error::{RestoreError, RowError};
 pub use options::{
-    Erase, Instances, RestoreOptions, SchemaSource, Strategy, StrategyChoice, ToastCompression,
+    Erase, Instances, RestoreOptions, SchemaSource, Strategy, StrategyChoice, ToastCompression, UnknownWord,
 };
 pub use plan::script::script;
 pub use preflight::probe::{Probe, probe};

@@ -6,7 +6,9 @@ use crate::profile::Release;
 use crate::progress::Failpoint;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Whether data in the target may be erased.
@@ -69,6 +71,52 @@ pub enum ToastCompression {
     /// By the server's own setting.
     Keep,
 }
+
+/// Gives the choices of an option their words: what `Display` writes, `FromStr` reads, and `WORDS` lists.
+macro_rules! words {
+    ($choice:ident { $($variant:ident => $word:literal),+ $(,)? }) => {
+        impl $choice {
+            /// The words of all choices, which `FromStr` reads.
+            pub const WORDS: &[&str] = &[$($word),+];
+        }
+
+        impl fmt::Display for $choice {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$variant => $word),+ })
+            }
+        }
+
+        impl FromStr for $choice {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(UnknownWord { word: word.to_owned(), known: Self::WORDS }),
+                }
+            }
+        }
+    };
+}
+
+words!(SchemaSource { Auto => "auto", Migrate => "migrate", Archive => "archive", Target => "target" });
+words!(StrategyChoice { Auto => "auto", Swap => "swap", InPlace => "in-place" });
+words!(ToastCompression { Lz4 => "lz4", Keep => "keep" });
+
+/// A word that is none of an option's choices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownWord {
+    word: String,
+    known: &'static [&'static str],
+}
+
+impl fmt::Display for UnknownWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is none of {}", self.word, self.known.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownWord {}
 
 /// Options of a restore.
 #[derive(Debug, Clone)]
@@ -147,4 +195,21 @@ pub enum Strategy {
     Swap,
     /// Empties the target itself and fills it again, in one transaction on one connection.
     InPlace,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_read_as_it_is_written() {
+        for word in StrategyChoice::WORDS {
+            assert_eq!(
+                word.parse::<StrategyChoice>().map(|choice| choice.to_string()),
+                Ok((*word).to_owned())
+            );
+        }
+        let unknown = "inplace".parse::<StrategyChoice>().expect_err("not a word");
+        assert_eq!(unknown.to_string(), "\"inplace\" is none of auto, swap, in-place");
+    }
 }
