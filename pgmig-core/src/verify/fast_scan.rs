@@ -8,7 +8,7 @@ mod avx2;
 
 /// The result of a quick check of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Glance {
+pub(super) struct FastScan {
     /// The number of line ends.
     pub(super) rows: u64,
     /// The number of bytes up to and including the last line end.
@@ -24,7 +24,7 @@ pub(super) struct Glance {
     pub(super) is_plain: bool,
 }
 
-impl Glance {
+impl FastScan {
     /// Checks `part`, whose first row already had `tabs` tabs of the `expected` number in each row. `None` if the
     /// processor does not have the instructions.
     pub(super) fn at(part: &[u8], tabs: u64, expected: u64) -> Option<Self> {
@@ -36,7 +36,7 @@ impl Glance {
 use avx2::look;
 
 #[cfg(not(target_arch = "x86_64"))]
-fn look(_part: &[u8], _tabs: u64, _expected: u64) -> Option<Glance> {
+fn look(_part: &[u8], _tabs: u64, _expected: u64) -> Option<FastScan> {
     None
 }
 
@@ -47,7 +47,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The same result, without optimisation.
-    fn slow(part: &[u8], tabs: u64, expected: u64) -> Glance {
+    fn slow(part: &[u8], tabs: u64, expected: u64) -> FastScan {
         let count = |row: &[u8]| u64::try_from(memchr_iter(b'\t', row).count()).unwrap_or(u64::MAX);
         let until = memrchr(b'\n', part).map_or(0, |end| end + 1);
         let (rows, begun) = part.split_at(until);
@@ -65,7 +65,7 @@ mod tests {
             rest = rest.get(at + 2..).unwrap_or_default();
         }
         let tabs = before + count(begun);
-        Glance { rows: number, until, tabs, rows_fit: fits, is_ascii: part.is_ascii(), is_plain }
+        FastScan { rows: number, until, tabs, rows_fit: fits, is_ascii: part.is_ascii(), is_plain }
     }
 
     proptest! {
@@ -78,8 +78,8 @@ mod tests {
             expected in 0_u64..4,
         ) {
             for part in [letters, plain] {
-                if let Some(glance) = Glance::at(&part, tabs, expected) {
-                    prop_assert_eq!(glance, slow(&part, tabs, expected));
+                if let Some(scan) = FastScan::at(&part, tabs, expected) {
+                    prop_assert_eq!(scan, slow(&part, tabs, expected));
                 }
             }
         }

@@ -6,7 +6,7 @@
 use super::encoding::{Check, TextEncoding};
 use super::fault::RowFault;
 use crate::copy::{MAX_ROW_BYTES, escaped_byte};
-use crate::verify::fast_scan::Glance;
+use crate::verify::fast_scan::FastScan;
 use memchr::{memchr_iter, memchr3};
 
 /// The longest escape: `\x41`, `\101`. An escape that begins nearer to the end may continue in the next piece.
@@ -110,15 +110,15 @@ impl RowScanner {
             self.expect_line_ends(piece)?;
             return Ok(piece.len());
         }
-        let glance = self.glance(piece);
+        let scan = self.fast_scan(piece);
         let mut sound = Sound { until: piece.len(), next: Next::More };
-        if !glance.is_some_and(|glance| glance.is_ascii) {
+        if !scan.is_some_and(|scan| scan.is_ascii) {
             self.check_encoding(piece, &mut sound);
         }
-        let is_plain = glance.is_some_and(|glance| glance.is_plain);
+        let is_plain = scan.is_some_and(|scan| scan.is_plain);
         let spelled = if is_plain { Ok(()) } else { self.check_bytes(piece, &mut sound) };
-        match glance.filter(|glance| glance.rows_fit && sound.until == piece.len()) {
-            Some(glance) => self.take(piece, &glance),
+        match scan.filter(|scan| scan.rows_fit && sound.until == piece.len()) {
+            Some(scan) => self.take(piece, &scan),
             // Before the faults found so far: a fault in these rows comes earlier.
             None => self.count_rows(piece.get(..sound.until).unwrap_or_default())?,
         }
@@ -149,26 +149,26 @@ impl RowScanner {
     }
 
     /// The quick check of `piece`; `None` if it cannot show enough.
-    fn glance(&self, piece: &[u8]) -> Option<Glance> {
+    fn fast_scan(&self, piece: &[u8]) -> Option<FastScan> {
         let within_limit = self.row_bytes.saturating_add(to_u64(piece.len())) <= self.limit;
         let tabs = self.fields.checked_sub(1)?;
         if self.encoding == TextEncoding::NotAsciiSafe || !within_limit {
             return None;
         }
-        Glance::at(piece, self.tabs, tabs)
+        FastScan::at(piece, self.tabs, tabs)
     }
 
     /// Counts the rows of `piece`, which have the right number of fields.
-    fn take(&mut self, piece: &[u8], glance: &Glance) {
-        let begun = to_u64(piece.len() - glance.until);
-        if glance.rows == 0 {
+    fn take(&mut self, piece: &[u8], scan: &FastScan) {
+        let begun = to_u64(piece.len() - scan.until);
+        if scan.rows == 0 {
             self.row_bytes += begun;
         } else {
-            self.offset += self.row_bytes + to_u64(glance.until);
+            self.offset += self.row_bytes + to_u64(scan.until);
             self.row_bytes = begun;
         }
-        self.rows += glance.rows;
-        self.tabs = glance.tabs;
+        self.rows += scan.rows;
+        self.tabs = scan.tabs;
     }
 
     fn check_encoding(&self, piece: &[u8], sound: &mut Sound) {

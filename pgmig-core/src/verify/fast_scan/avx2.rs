@@ -1,6 +1,6 @@
 //! The quick check with instructions that most x86-64 processors have.
 
-use crate::verify::fast_scan::Glance;
+use crate::verify::fast_scan::FastScan;
 use pulp::x86::V3;
 use std::arch::x86_64::__m256i;
 
@@ -11,7 +11,7 @@ const BLOCK: usize = 64;
 const FILLER: u8 = b'x';
 
 /// Checks a part; `None` if the processor does not have the instructions.
-pub(super) fn look(part: &[u8], tabs: u64, expected: u64) -> Option<Glance> {
+pub(super) fn look(part: &[u8], tabs: u64, expected: u64) -> Option<FastScan> {
     let simd = V3::try_new()?;
     Some(simd.vectorize(
         #[inline(always)]
@@ -48,7 +48,7 @@ impl Marks {
 }
 
 struct Look {
-    seen: Glance,
+    seen: FastScan,
     expected: u64,
     /// The place after the last escape.
     after_escape: usize,
@@ -57,12 +57,12 @@ struct Look {
 impl Look {
     #[inline(always)]
     fn new(tabs: u64, expected: u64) -> Self {
-        let seen = Glance { rows: 0, until: 0, tabs, rows_fit: true, is_ascii: true, is_plain: true };
+        let seen = FastScan { rows: 0, until: 0, tabs, rows_fit: true, is_ascii: true, is_plain: true };
         Self { seen, expected, after_escape: 0 }
     }
 
     #[inline(always)]
-    fn at(mut self, simd: V3, part: &[u8]) -> Glance {
+    fn at(mut self, simd: V3, part: &[u8]) -> FastScan {
         let (blocks, rest) = part.as_chunks::<BLOCK>();
         let mut start = 0;
         for block in blocks {
