@@ -114,10 +114,22 @@ pub enum RestoreError {
     /// The state of the target database or of `username` changed during the restore.
     #[error(
         "{because}during the restore, code in the backup or another session changed the target database's own properties, or \
-         those of its owner:\n{}\nset these back; the contents of the target are untouched",
+         those of its owner:\n{}\nset these back; the contents of the target have not changed",
         AllLines(changes)
     )]
     StateChanged {
+        /// The error that ended the restore, followed by a separator; or empty.
+        because: String,
+        /// The changed properties, without their values.
+        changes: Vec<String>,
+    },
+    /// The state of the target database or of `username` changed during the restore, and pgmig has put it back.
+    #[error(
+        "{because}during the restore, code in the backup or another session changed the target database's own properties, or \
+         those of its owner:\n{}\npgmig has put them back; the target is untouched",
+        AllLines(changes)
+    )]
+    StatePutBack {
         /// The error that ended the restore, followed by a separator; or empty.
         because: String,
         /// The changed properties, without their values.

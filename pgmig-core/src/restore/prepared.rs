@@ -206,6 +206,7 @@ impl Restore {
             login,
             is_superuser,
             state: None,
+            snapshot: None,
             journal,
         };
         (run, build, archive)

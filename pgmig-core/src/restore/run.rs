@@ -11,6 +11,7 @@ use crate::restore::refusal::Refusal;
 use crate::restore::report::restored::RestoreReport;
 use crate::restore::sessions::TargetSessions;
 use crate::restore::staging;
+use crate::restore::state::put_back::Snapshot;
 use crate::restore::state::{State, Subject};
 use crate::server::archive_role;
 use crate::server::catalog::{self, DatabaseFacts};
@@ -46,6 +47,8 @@ pub(crate) struct Run {
     pub(crate) is_superuser: bool,
     /// The state of the target database and of `username` before the restore.
     pub(crate) state: Option<State>,
+    /// What of that state can be put back.
+    pub(crate) snapshot: Option<Snapshot>,
     pub(crate) journal: Journal,
 }
 
@@ -78,58 +81,95 @@ impl Run {
         if now.is_none_or(|now| now.oid != self.target.oid) {
             return Err(Refusal::Changed { database: self.target.name.clone() }.into());
         }
-        let subject = Subject {
-            database: self.target.oid,
-            username: self.config.username(),
-            is_superuser: self.is_superuser,
-        };
+        let config = self.config.clone();
+        let subject = self.subject(&config);
         self.state = Some(State::read(&mut self.control, subject).await?);
+        self.snapshot = Snapshot::read(&mut self.control, subject).await?;
         self.failpoints.pass(Step::Lock)?;
         Ok(())
+    }
+
+    fn subject<'a>(&self, config: &'a TargetConfig) -> Subject<'a> {
+        Subject { database: self.target.oid, username: config.username(), is_superuser: self.is_superuser }
     }
 
     /// The properties of the target database and of `username` that differ from the state before the restore.
     pub(crate) async fn changes(&mut self) -> Result<Vec<String>> {
         let Some(before) = self.state.take() else { return Ok(Vec::new()) };
-        let subject = Subject {
-            database: self.target.oid,
-            username: self.config.username(),
-            is_superuser: self.is_superuser,
-        };
-        let mut changes = before.changes(&State::read(&mut self.control, subject).await?);
+        let config = self.config.clone();
+        let subject = self.subject(&config);
+        let now = State::read(&mut self.control, subject).await;
+        let changes = now.map(|now| before.changes(&now));
         self.state = Some(before);
-        if let ArchiveLogin::Username(config) = &self.login {
-            match Session::open(config, &self.maintenance, &self.application).await {
-                Ok(session) => session.close().await,
-                Err(TargetError::WrongPassword { .. }) => {
-                    changes
-                        .push(format!("the password of role {} was changed", quote_ident(config.username())));
-                }
-                // It may connect to the target only.
-                Err(_) => {}
-            }
+        let mut changes = changes?;
+        if self.own_password_is_wrong().await {
+            changes.push(format!("the password of role {} was changed", quote_ident(config.username())));
         }
         Ok(changes)
     }
 
-    /// The error of a restore that failed, with what it has changed all the same.
+    /// Whether `username` cannot log in any more with its password, where the archive's code logs in with it.
+    async fn own_password_is_wrong(&self) -> bool {
+        let ArchiveLogin::Username(config) = &self.login else { return false };
+        match Session::open(config, &self.maintenance, &self.application).await {
+            Ok(session) => {
+                session.close().await;
+                false
+            }
+            // Any other error: it may connect to the target only.
+            Err(error) => matches!(error, TargetError::WrongPassword { .. }),
+        }
+    }
+
+    /// The error of a restore that failed, with the properties that it has changed all the same.
     pub(crate) async fn with_changes(&mut self, error: crate::Error) -> crate::Error {
-        use RestoreError::{CommittedEarly, InPlaceOutcomeUnknown, StateChanged, SwapOutcomeUnknown};
-        if let crate::Error::Restore(
-            InPlaceOutcomeUnknown { .. }
-            | CommittedEarly { .. }
-            | SwapOutcomeUnknown { .. }
-            | StateChanged { .. },
-        ) = &error
-        {
+        if is_outcome_unknown(&error) {
             return error;
         }
         match self.changes().await {
-            Ok(changes) if !changes.is_empty() => {
-                RestoreError::StateChanged { because: format!("{error}; "), changes }.into()
-            }
+            Ok(changes) if !changes.is_empty() => changed(error, changes),
             // If the state cannot be read, nothing is known to have changed.
             _ => error,
+        }
+    }
+
+    /// The same where transactions of the archive's code were committed: puts the properties back first. No session may
+    /// run such code any more.
+    pub(crate) async fn after_putting_back(&mut self, error: crate::Error) -> crate::Error {
+        if is_outcome_unknown(&error) {
+            return error;
+        }
+        let Ok(changes) = self.changes().await else { return error };
+        if changes.is_empty() {
+            return error;
+        }
+        let config = self.config.clone();
+        let subject = self.subject(&config);
+        if let Some(snapshot) = self.snapshot.take() {
+            // The comparison afterwards tells what could not be put back.
+            let _ = snapshot.put_back(&mut self.control, subject).await;
+            if self.own_password_is_wrong().await
+                && let Some(Ok(verifier)) = config.own_verifier()
+            {
+                let _ = snapshot.put_back_password(&mut self.control, &verifier).await;
+            }
+        }
+        match self.changes().await {
+            Ok(left) if left.is_empty() => match error {
+                crate::Error::Restore(RestoreError::StateChanged { because, changes }) => {
+                    RestoreError::StatePutBack { because, changes }.into()
+                }
+                error => {
+                    self.journal.warn(format!(
+                        "during the restore, code in the backup or another session changed the target database's own \
+                         properties, or those of its owner; pgmig has put them back: {}",
+                        changes.join("; ")
+                    ));
+                    error
+                }
+            },
+            Ok(left) => changed(error, left),
+            Err(_) => changed(error, changes),
         }
     }
 
@@ -204,6 +244,26 @@ impl Run {
         self.remove_roles_of_earlier_runs().await?;
         Ok(beside.name_taken)
     }
+}
+
+/// Whether the target may be in any state.
+fn is_outcome_unknown(error: &crate::Error) -> bool {
+    use RestoreError::{CommittedEarly, InPlaceOutcomeUnknown, SwapOutcomeUnknown};
+    matches!(
+        error,
+        crate::Error::Restore(
+            InPlaceOutcomeUnknown { .. } | CommittedEarly { .. } | SwapOutcomeUnknown { .. }
+        )
+    )
+}
+
+/// The error of a restore that has left these changes behind.
+fn changed(error: crate::Error, changes: Vec<String>) -> crate::Error {
+    let because = match error {
+        crate::Error::Restore(RestoreError::StateChanged { because, .. }) => because,
+        error => format!("{error}; "),
+    };
+    RestoreError::StateChanged { because, changes }.into()
 }
 
 /// Uses the connection that holds the lock from time to time, so that nothing between here and the server takes

@@ -102,6 +102,18 @@ pub(crate) async fn database_facts(
     control: &mut Session,
     name: &str,
 ) -> Result<Option<DatabaseFacts>, TargetError> {
+    facts_where(control, &format!("d.datname = {}", quote_literal(name))).await
+}
+
+/// The facts about the database with this OID; `None` if it does not exist.
+pub(crate) async fn database_with_oid(
+    control: &mut Session,
+    oid: u32,
+) -> Result<Option<DatabaseFacts>, TargetError> {
+    facts_where(control, &format!("d.oid = {oid}")).await
+}
+
+async fn facts_where(control: &mut Session, condition: &str) -> Result<Option<DatabaseFacts>, TargetError> {
     let sql = format!(
         "SELECT d.oid, pg_catalog.pg_get_userbyid(d.datdba), pg_catalog.pg_encoding_to_char(d.encoding), \
          CASE WHEN d.dattablespace IS DISTINCT FROM (SELECT dattablespace FROM pg_catalog.pg_database \
@@ -109,16 +121,15 @@ pub(crate) async fn database_facts(
          COALESCE(j ->> 'datlocale', j ->> 'daticulocale'), j ->> 'daticurules', d.datistemplate, \
          d.datallowconn, d.datconnlimit, pg_catalog.shobj_description(d.oid, 'pg_database'), \
          CASE WHEN pg_catalog.has_database_privilege(d.oid, 'CONNECT') \
-              THEN pg_catalog.pg_database_size(d.oid) END \
+              THEN pg_catalog.pg_database_size(d.oid) END, d.datname \
          FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace, \
-         pg_catalog.to_jsonb(d) j WHERE d.datname = {}",
-        quote_literal(name)
+         pg_catalog.to_jsonb(d) j WHERE {condition}"
     );
     let rows = control.rows(&sql, "read the target's row in pg_database").await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let locale = |wanted: &str| (row.text(6) == wanted).then(|| row.text(7).to_owned());
     Ok(Some(DatabaseFacts {
-        name: name.to_owned(),
+        name: row.text(14).to_owned(),
         oid: row.number(0),
         owner: row.text(1).to_owned(),
         encoding: row.text(2).to_owned(),

@@ -3,9 +3,11 @@
 use crate::config_file::{self, FileKind};
 use crate::server::config_entries::{ConfigFile, environment_password, nonempty};
 use crate::server::config_error::ConfigError;
+use crate::server::error::TargetError;
 use crate::server::handshake::ContextCell;
 use crate::server::login::Login;
 use crate::server::policy::{LibpqVariables, Policy};
+use crate::server::scram::new_verifier;
 use crate::server::tls::{Ca, SslMode};
 use crate::server::trust::Proven;
 use secrecy::SecretString;
@@ -205,6 +207,15 @@ impl TargetConfig {
     pub(crate) fn own_login(&self) -> Option<Login> {
         let password = self.own_password.clone()?;
         Some(Login::new(&self.username, Some(password)))
+    }
+
+    /// What the server stores of the password of `username`, with a new salt; `None` where the password is not known.
+    ///
+    /// # Errors
+    ///
+    /// The cryptographic library fails.
+    pub(crate) fn own_verifier(&self) -> Option<Result<SecretString, TargetError>> {
+        self.own_password.as_ref().map(new_verifier)
     }
 
     /// Warnings about the configuration files, a sentence each: a password that other users can read, say.

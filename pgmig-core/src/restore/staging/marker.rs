@@ -49,6 +49,11 @@ impl Marker {
         format!("{PREFIX}{json}")
     }
 
+    /// Whether it marks the database with this OID as one that was the target until a swap.
+    pub(crate) fn is_of_previous(&self, oid: u32) -> bool {
+        matches!(self.state, State::Previous | State::Kept) && self.target_oid == oid
+    }
+
     /// Reads a database's comment; `None` if it is not a marker.
     pub(crate) fn from_comment(comment: &str) -> Option<Self> {
         serde_json::from_str(comment.strip_prefix(PREFIX)?).ok()

@@ -102,7 +102,8 @@ impl Swap<'_> {
         };
         // If a user renamed a previous database back by hand, its comment is still our marker, which contains the
         // original comment.
-        if let Some(marker) = current.comment.as_deref().and_then(Marker::from_comment) {
+        let marker = current.comment.as_deref().and_then(Marker::from_comment);
+        if let Some(marker) = marker.filter(|marker| marker.is_of_previous(current.oid)) {
             current.comment = marker.comment;
         }
         carry_over::run(control, &current, self.staging).await?;

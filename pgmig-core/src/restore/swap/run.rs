@@ -43,11 +43,13 @@ impl SwapRestore {
     }
 
     pub(crate) async fn execute(mut self, build: Build, archive: Archive) -> Result<RestoreReport> {
-        let restored = match self.restore(build, archive).await {
-            Err(error) => Err(self.run.with_changes(error).await),
+        let restored = self.restore(build, archive).await;
+        // Before properties are put back: this ends the sessions that could change them again.
+        self.run.end_login().await;
+        let restored = match restored {
+            Err(error) => Err(self.run.after_putting_back(error).await),
             restored => restored,
         };
-        self.run.end_login().await;
         restored?;
         Ok(self.run.report())
     }

@@ -4,7 +4,7 @@ mod exchange;
 mod verifier;
 
 pub(super) use exchange::{Binding, Scram, ScramError};
-pub(super) use verifier::Credentials;
+pub(super) use verifier::{Credentials, new_verifier};
 
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;

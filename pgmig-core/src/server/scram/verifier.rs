@@ -44,6 +44,22 @@ impl Credentials {
     }
 }
 
+/// The verifier of this password, with a salt of its own.
+///
+/// # Errors
+///
+/// The cryptographic library fails.
+pub(crate) fn new_verifier(password: &SecretString) -> Result<SecretString, TargetError> {
+    let made = || {
+        let mut salt = [0; SALT_BYTES];
+        rand_bytes(&mut salt)?;
+        verifier(password, &salt, ITERATIONS).map(SecretString::from)
+    };
+    made().map_err(|_: ErrorStack| {
+        ServerError::from_client("make the verifier of a password", "OpenSSL failed", false).into()
+    })
+}
+
 /// RFC 5803.
 fn verifier(password: &SecretString, salt: &[u8], iterations: usize) -> Result<String, ErrorStack> {
     let salted = salted_password(password, salt, iterations)?;

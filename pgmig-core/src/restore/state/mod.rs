@@ -2,6 +2,9 @@
 //! archive runs as `username`, which may alter its database and itself. So pgmig reads the state before the restore
 //! and compares it afterwards.
 
+pub(crate) mod properties;
+pub(crate) mod put_back;
+
 use crate::error::Result;
 use crate::restore::error::RestoreError;
 use crate::server::TargetError;
@@ -151,7 +154,7 @@ fn attributes_of_role(subject: Subject<'_>) -> String {
     format!(
         "SELECT a.what || {of}, a.value FROM pg_catalog.{catalog} r, LATERAL (VALUES \
          ('the password', {password}), \
-         ('the time until which the password is valid', COALESCE(r.rolvaliduntil::pg_catalog.text, '')), \
+         ('the time until which the password is valid', COALESCE(r.rolvaliduntil, 'infinity')::pg_catalog.text), \
          ('the connection limit', r.rolconnlimit::pg_catalog.text), \
          ('the attributes', pg_catalog.concat(r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin, \
              r.rolreplication, r.rolbypassrls)), \
