@@ -231,7 +231,17 @@ impl World {
     /// privileges, settings, limits and comments, settings of the server, what waits to be committed.
     #[track_caller]
     pub(super) fn cluster(&self) -> String {
-        self.server.psql("postgres", CLUSTER)
+        let login = if self.app_logs_in() { "by its password" } else { "not by its password" };
+        format!("{}{APP} logs in {login}\n", self.server.psql("postgres", CLUSTER))
+    }
+
+    /// Whether [`APP`] has its password still. What the server stores of it may have another salt: without a superuser,
+    /// pgmig cannot read the old one.
+    fn app_logs_in(&self) -> bool {
+        let mut psql = self.server.program("psql");
+        psql.env("PGUSER", APP).env("PGPASSWORD", PASSWORD).env("PGHOST", &self.server.host);
+        let output = psql.args(["-X", "-c", "SELECT 1", "-d", "postgres"]).output().expect("psql runs");
+        output.status.success()
     }
 }
 
@@ -244,7 +254,8 @@ const CLUSTER: &str = "
         END LOOP;
     END $$;
     SELECT 'session ' || application_name FROM pg_stat_activity WHERE application_name ~ '^pgmig';
-    SELECT 'role ' || (to_jsonb(a) - 'oid')::text FROM pg_authid a ORDER BY rolname;
+    SELECT 'role ' || (to_jsonb(a) - 'oid' - CASE rolname WHEN 'app' THEN 'rolpassword' ELSE 'oid' END)::text
+        FROM pg_authid a ORDER BY rolname;
     SELECT 'comment on role ' || objoid::regrole || ' ' || description FROM pg_shdescription
         WHERE classoid = 'pg_authid'::regclass ORDER BY objoid;
     SELECT 'member ' || member::regrole || ' of ' || roleid::regrole || ' ' || admin_option FROM pg_auth_members ORDER BY 1;

@@ -162,7 +162,9 @@ impl Build {
         if target_schema.is_none() {
             sessions.open_others(setup).await?;
         }
-        analyze(sessions.all(), self.strongest()).await?;
+        for text in analyze(sessions.all(), self.strongest()).await? {
+            journal.notice(text);
+        }
         // After every statement of ours: they would fire on it.
         for task in &self.known.plan.event_triggers {
             sessions.lead.run(task).await?;

@@ -68,6 +68,7 @@ impl<'a> Planner<'a> {
     pub(crate) fn plan(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
         partial::refuse(archive.entries())?;
         let mut planner = Self::new(archive, facts);
+        planner.plan.notices.extend(rights::other_owners(archive, &facts.roles));
         for entry in archive.entries() {
             planner.entry(entry);
         }

@@ -2,16 +2,18 @@
 
 use super::Planner;
 use crate::archive::{Archive, Entry, EntryKind};
-use crate::progress::Severity;
+use crate::lines::{count, inline};
+use crate::progress::{Notice, Severity};
 use crate::restore::plan::RunAs;
 use crate::restore::plan::entry::{label, owner, sql};
 use crate::restore::plan::hand_over::hand_over;
 use crate::restore::plan::kinds::{self, Part, Whole};
+use crate::restore::plan::roles::Roles;
 use crate::restore::plan::superuser::{can_be_handed_over, needs_superuser};
 use crate::restore::plan::words::name_after;
 use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, quote_ident};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// The names of skipped objects that other entries name in their SQL. Scripts have no dependencies to follow.
 #[derive(Default)]
@@ -187,6 +189,37 @@ pub(crate) fn owners(archive: &Archive) -> HashSet<String> {
     let objects = archive.entries().iter().filter(is_object);
     let of_objects = objects.filter(|entry| entry.kind != EntryKind::DefaultAcl);
     of_objects.map(owner).filter(|owner| !owner.is_empty()).map(str::to_owned).collect()
+}
+
+/// Warnings for the roles that own a part of the archive's objects and that the cluster has: pg_restore would give these
+/// objects to them, and here `username` owns all.
+pub(crate) fn other_owners(archive: &Archive, roles: &Roles) -> Vec<Notice> {
+    let mut objects: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for entry in archive.entries() {
+        let is_public = entry.kind == EntryKind::Schema && entry.name() == "public";
+        let kind = kinds::of(entry.kind);
+        let is_handed_over = kind.part == Part::Definition && kind.owner.alter_word().is_some();
+        if is_handed_over && !is_public && !owner(entry).is_empty() {
+            objects.entry(owner(entry)).or_default().push(label(entry));
+        }
+    }
+    // The application is `username` itself, or the owner of most; it gets a new name here.
+    let most = objects.iter().max_by_key(|(_, objects)| objects.len()).map(|(role, _)| *role);
+    let application =
+        if objects.contains_key(roles.owner.as_str()) { Some(roles.owner.as_str()) } else { most };
+    let others =
+        objects.iter().filter(|(role, _)| Some(**role) != application && roles.existing.contains(**role));
+    let warning = |(role, objects): (&&str, &Vec<String>)| {
+        let text = format!(
+            "{} of role {} in the backup will belong to {}: {}",
+            count(objects.len(), "object"),
+            quote_ident(role),
+            quote_ident(&roles.owner),
+            inline(objects.iter())
+        );
+        Notice { severity: Severity::Warning, text }
+    };
+    others.map(warning).collect()
 }
 
 fn of(entry: &Entry, owner: &str) -> String {
