@@ -1,4 +1,4 @@
-//! Statistics for the planner, gathered on all sessions at the same time.
+//! Gathers statistics for the planner, on all sessions at the same time.
 
 use crate::error::Result;
 use crate::restore::executor::Executor;
@@ -7,28 +7,28 @@ use futures_util::future::try_join_all;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-/// What ANALYZE without a table goes through, the largest first: ordinary tables, those of the system too,
-/// materialized views, and partitioned tables, with which go their partitions.
+/// The tables that ANALYZE without a table visits, the largest first: ordinary tables (also of the system),
+/// materialized views, and partitioned tables. ANALYZE of a partitioned table includes its partitions.
 const TABLES: &str = "\
     SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), \
     CASE c.relkind WHEN 'p' THEN 9223372036854775807 ELSE pg_catalog.pg_relation_size(c.oid) END AS size \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'm', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' ORDER BY size DESC";
 
-/// In the target itself the system's tables are left to autovacuum: they would be locked against it until the commit. So
-/// are those of others that stay.
+/// In place, tables of the system are left to autovacuum: ANALYZE would lock autovacuum out of them until the commit.
+/// Tables of other roles that stay are left out, too.
 const RESTORED: &str = "WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') \
     AND pg_catalog.pg_has_role(c.relowner, 'USAGE') AND";
 
-/// Tables up to this size are analyzed together, from PostgreSQL 11 on.
+/// Tables up to this size are analyzed several at a time, from PostgreSQL 11 on.
 const SMALL_BYTES: u64 = 1024 * 1024;
 
-/// How many of them.
+/// The number of small tables in one ANALYZE.
 const TABLES_AT_ONCE: usize = 50;
 
 const DOING: &str = "gather statistics (ANALYZE)";
 
-/// Analyzes every table of the database, as whoever may do most.
+/// Analyzes every table of the database, as the most privileged role that we can act as.
 pub(crate) async fn analyze(mut executors: Vec<&mut Executor>, run_as: &RunAs) -> Result<()> {
     let Some(lead) = executors.first_mut() else { return Ok(()) };
     lead.become_role(run_as).await?;
@@ -53,7 +53,7 @@ pub(crate) async fn analyze(mut executors: Vec<&mut Executor>, run_as: &RunAs) -
     try_join_all(work).await.map(drop)
 }
 
-/// Tables that are left to be analyzed, the largest first, with their sizes in bytes.
+/// Tables that still have to be analyzed, the largest first, with their sizes in bytes.
 struct Tables {
     left: VecDeque<(String, u64)>,
     most: usize,
@@ -61,7 +61,8 @@ struct Tables {
 }
 
 impl Tables {
-    /// The next large table, or some small ones: but a share of them, so that all connections end together.
+    /// The next large table, or several small ones. They are at most one connection's share, so that all connections
+    /// end together.
     fn take(&mut self) -> Vec<String> {
         let small = self.left.front().is_some_and(|(_, size)| *size <= SMALL_BYTES);
         let share = self.left.len().div_ceil(self.connections.saturating_mul(2).max(1));
