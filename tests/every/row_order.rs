@@ -19,7 +19,7 @@ CREATE FUNCTION checked(text) RETURNS text LANGUAGE plpgsql IMMUTABLE
     AS $$ BEGIN IF NOT public.is_open($1) THEN RAISE 'tariff is not open'; END IF; RETURN $1; END $$;
 ";
 
-/// Big tables, which pgmig used to load first. Each has `ROWS` rows that refer to a tariff.
+/// Big tables, which pgmig would load first if their rows did not depend on `a_tariff`.
 const DEPENDENT: [&str; 9] = [
     "CREATE TABLE contract (id int, tariff text, memo text, CONSTRAINT o CHECK (is_open(tariff)))",
     "CREATE TABLE contract (id int, tariff text, memo text, copy text GENERATED ALWAYS AS (checked(tariff)) STORED)",
