@@ -146,7 +146,7 @@ fn columns_have_rules_of_their_own() {
     assert_eq!((left(&report, "public.attachment"), warning(&report)), (json!([]), None));
 }
 
-/// An empty object, small objects, and one with IDs at its beginning, at its end, and across the borders of the chunks
+/// An empty object and small objects. One object has IDs at its beginning, at its end, and across the borders of the chunks
 /// that pgmig reads and writes.
 const OBJECTS: &str = "
     SELECT lo_create(1), lo_from_bytea(2, 'of @a and @b'), lo_from_bytea(3, 'x@a @b0'),
