@@ -146,8 +146,8 @@ fn columns_have_rules_of_their_own() {
     assert_eq!((left(&report, "public.attachment"), warning(&report)), (json!([]), None));
 }
 
-/// An empty object and small objects. One object has IDs at its beginning, at its end, and across the borders of the chunks
-/// that pgmig reads and writes.
+/// An empty object and small objects. One object has IDs at its beginning, at its end, and across the borders of the
+/// chunks that pgmig reads and writes.
 const OBJECTS: &str = "
     SELECT lo_create(1), lo_from_bytea(2, 'of @a and @b'), lo_from_bytea(3, 'x@a @b0'),
         lo_from_bytea(4, convert_to(repeat('-', 131072 * 2), 'UTF8'));
