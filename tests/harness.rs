@@ -1,4 +1,4 @@
-//! The harness itself: what the other tests rely on without looking.
+//! Tests of the harness itself, on which the other tests rely.
 
 use crate::support::database::without_volatile_lines;
 use crate::support::fixture::repository;
@@ -104,7 +104,7 @@ fn pgmig_runs_in_a_directory_of_its_own() {
     assert_eq!(outcome.stderr, "");
 }
 
-/// A registry that does not answer is not taken for "any server will do".
+/// If a registry does not answer, `tests/servers` must not use any other server instead.
 #[test]
 fn without_the_server_that_is_asked_for_nothing_runs() {
     let cache = tempfile::tempdir().unwrap();
@@ -112,12 +112,13 @@ fn without_the_server_that_is_asked_for_nothing_runs() {
         Command::new(repository().join("tests/on-servers"))
             .args([versions, "echo", "it ran"])
             .env("PGMIG_SERVERS", cache.path())
-            // Nobody listens on port 9.
+            // Nothing listens on port 9.
             .env("PGMIG_DEBIAN_MIRROR", "http://127.0.0.1:9/debian")
             .output()
             .unwrap()
     };
-    // 13 is in no suite that is supported, so no machine has a package of it; 12 is not known at all.
+    // No supported suite has PostgreSQL 13, so no machine has a package of it. `tests/servers` does not know PostgreSQL
+    // 12.
     for versions in ["13", "12", "13,15"] {
         let output = run(versions);
         assert!(!output.status.success(), "{versions}");

@@ -1,4 +1,4 @@
-//! The command line: flags of the tool that pgmig stands in for, exactly as they were, then its own.
+//! The command line: first the flags of the tool that pgmig replaces, unchanged, then pgmig's own flags.
 
 use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -243,13 +243,13 @@ pub(crate) const ENTERED_MAPPING: &str = "enteredMapping.yaml";
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
-    // No doc comments: they would make a long and a short form of the help.
+    // These are not doc comments: clap would then print a short and a long form of the help.
     Text,
     Json,
 }
 
 impl OutputFormat {
-    /// Refuses JSON from `what`, which has none.
+    /// Refuses JSON for `what`, which has no JSON form.
     pub(crate) fn text_only(self, what: &str) -> Result<()> {
         match self {
             Self::Text => Ok(()),
@@ -276,10 +276,10 @@ pub(crate) enum LogLevel {
     Trace,
 }
 
-/// The package's version and, where the build knew it, the commit that it was built from.
+/// The package's version, and the commit that it was built from if the build knew it.
 const VERSION: &str = env!("PGMIG_VERSION");
 
-/// The build, and the newest release that it knows.
+/// The version of the build, and the newest release in it.
 fn version() -> String {
     match releases::newest() {
         Some(release) => format!("{VERSION}, releases up to {release}"),
@@ -304,7 +304,7 @@ impl BackupArgs {
         required(self.source.as_deref(), "--source", "the backup")
     }
 
-    /// Whether it comes from standard input, which can then answer no questions.
+    /// Whether the backup comes from standard input, which then cannot answer questions.
     pub(crate) fn is_from_stdin(&self) -> bool {
         self.source.as_deref() == Some(Path::new("-"))
     }
@@ -477,7 +477,7 @@ mod tests {
         assert_eq!(mapping.backup.source().unwrap(), Path::new("a"));
         assert!(mapping.backup.map_by_name && args.quiet);
         assert_eq!(mapping.file, Path::new(ENTERED_MAPPING));
-        // A value is no command.
+        // The second argument is a flag's value, not a command.
         assert!(parse(&["-s", "mapping"]).command.is_none());
         for args in [&["-s", "a", "mapping"][..], &["mapping", "--target", "x"], &["mapping", "--force"]] {
             assert_eq!(parse_error(args).exit_code(), 2, "{args:?}");

@@ -1,4 +1,4 @@
-//! The question before data is erased. Only `--force` answers it beforehand: `--yes` does not.
+//! Asks before data is erased. Only `--force` answers this question beforehand; `--yes` does not.
 
 use crate::failure::NotErased;
 use crate::output::{self, Text, say, tell};
@@ -14,13 +14,13 @@ pub(crate) struct Erasure<'a> {
     pub(crate) database: &'a str,
     /// Its contents.
     pub(crate) contents: &'a TargetContents,
-    /// Facts that the operator should know before.
+    /// Facts that the operator should know before the answer.
     pub(crate) warnings: Vec<&'a str>,
-    /// Whether the backup comes from standard input, which then cannot answer.
+    /// Whether the backup comes from standard input, which then cannot answer questions.
     pub(crate) from_stdin: bool,
 }
 
-/// Returns if the operator typed the database's name; any other answer, or nobody to ask, is an error.
+/// Returns if the operator typed the database's name. Any other answer is an error, and so is the end of input.
 pub(crate) async fn erase(erasure: &Erasure<'_>, cancel: &CancellationToken) -> Result<()> {
     let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
     if erasure.from_stdin || !terminal {
@@ -46,7 +46,7 @@ fn refused(erasure: &Erasure<'_>) -> NotErased {
     ))
 }
 
-/// One line with the totals, then one for each instance.
+/// A line with the totals, then a line for each instance.
 fn contents(contents: &TargetContents) -> Text {
     let mut text = Text::of(format!("  {}", output::totals(contents)));
     text.append(&output::instances(&contents.instances));

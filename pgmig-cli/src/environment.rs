@@ -11,14 +11,14 @@ use secrecy::SecretString;
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The settings from the environment. `ENABLE_ICP`, which runbooks of the original tool export, changes nothing.
+/// The settings from the environment. pgmig accepts `ENABLE_ICP` of the original tool's runbooks, and ignores it.
 #[derive(Debug)]
 pub(crate) struct Environment {
     /// For connections to the target.
     pub(crate) target: TargetEnvironment,
     /// For connections to the Resource Controller.
     pub(crate) resource_controller: RcEnvironment,
-    /// Test builds only: where to stop or die.
+    /// Test builds only: the step at which pgmig stops or dies.
     pub(crate) failpoint: Option<Failpoint>,
 }
 
@@ -36,7 +36,7 @@ impl Environment {
         Ok(Self { target, resource_controller, failpoint: failpoint()? })
     }
 
-    /// Reads a target's configuration file, and says its warnings.
+    /// Reads a target's configuration file, and prints its warnings.
     pub(crate) fn target_config(&self, path: &Path) -> Result<TargetConfig> {
         let config = TargetConfig::from_file(path, &self.target).map_err(Error::from)?;
         config.warnings().iter().for_each(|warning| output::tell("warning", warning));
@@ -62,7 +62,7 @@ fn failpoint() -> Result<Option<Failpoint>> {
     Ok(None)
 }
 
-/// What libpq's variables ask of a connection.
+/// The settings that libpq's variables contain.
 fn libpq() -> Result<LibpqVariables> {
     let mut variables = LibpqVariables::new();
     for name in LIBPQ_VARIABLES {

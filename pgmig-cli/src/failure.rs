@@ -1,4 +1,4 @@
-//! How an error ends the program: its exit status, and what is said about it.
+//! How an error ends the program: its exit status and its message.
 
 use crate::hints;
 use crate::output::Text;
@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::io;
 use thiserror::Error as ThisError;
 
-/// Bad usage or configuration that the library's one error type does not cover.
+/// Wrong usage or configuration. The library's own error type does not cover it.
 #[derive(Debug, ThisError)]
 #[error("{0}")]
 pub(crate) struct Usage(String);
@@ -20,30 +20,30 @@ impl Usage {
     }
 }
 
-/// A restore that failed after it had begun, where the error does not say what that means for the target.
+/// A restore that failed after it had begun. The error itself does not state what became of the target.
 #[derive(Debug, ThisError)]
 #[error("{0}; the target is untouched")]
 pub(crate) struct Failure(#[source] Error);
 
 impl Failure {
-    /// Says that the target is untouched where that is what the error means.
+    /// States that the target is untouched, if the error implies it.
     pub(crate) fn of(error: Error) -> anyhow::Error {
         if error.kind() == ErrorKind::Failed { Self(error).into() } else { error.into() }
     }
 }
 
-/// Erasing the target was not allowed.
+/// The user has not allowed pgmig to erase the target's data.
 #[derive(Debug, ThisError)]
 #[error("{0}")]
 pub(crate) struct NotErased(pub(crate) String);
 
-/// Live instances are left without a target, and nobody says what they are to become.
+/// Live instances have no target, and nobody answered which target they get.
 #[derive(Debug, ThisError)]
 #[error("{0}")]
 pub(crate) struct Unmapped(String);
 
 impl Unmapped {
-    /// What a draft does not cover; `why` nobody was asked, or gave no answer.
+    /// The instances that the draft does not cover. `why` states why there was no answer.
     pub(crate) fn new(draft: &MappingDraft<'_>, why: &str) -> Self {
         const SHOWN: usize = 20;
         let open = draft.open();
@@ -64,23 +64,23 @@ impl Unmapped {
     }
 }
 
-/// Archives that were verified cannot be restored; which and why, is in the results.
+/// Some verified archives cannot be restored. The results name them and the reasons.
 #[derive(Debug, ThisError)]
 #[error("{}", self.text())]
 pub(crate) struct Faulty {
-    /// How many.
+    /// The number of these archives.
     pub(crate) faulty: usize,
-    /// Of how many.
+    /// The number of all archives.
     pub(crate) of: usize,
 }
 
-/// There are warnings, on which a strict restore stops.
+/// There are warnings, and `--strict` stops on them.
 #[derive(Debug, ThisError)]
 #[error("a restore with --strict would stop before the swap: {0}")]
 pub(crate) struct WouldStop(String);
 
 impl WouldStop {
-    /// Because of this many warnings.
+    /// The number of warnings.
     pub(crate) fn new(warnings: usize) -> Self {
         Self(format!("{warnings} warning{}", if warnings == 1 { "" } else { "s" }))
     }
@@ -113,7 +113,7 @@ pub(crate) fn kind(error: &anyhow::Error) -> ErrorKind {
     ErrorKind::Failed
 }
 
-/// The program's exit status for it.
+/// The program's exit status for this error.
 pub(crate) fn exit_status(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Usage => 2,
@@ -121,12 +121,12 @@ pub(crate) fn exit_status(kind: ErrorKind) -> u8 {
         ErrorKind::Strict => 4,
         ErrorKind::OutcomeUnknown => 5,
         ErrorKind::Interrupted => 130,
-        // Failed, and what a newer library may add.
+        // The restore failed. A newer library may add kinds, which end in the same way.
         _ => 1,
     }
 }
 
-/// The error, what caused it, and what that means for the target, as lines for standard error.
+/// The error, its causes, and the state of the target, as lines for standard error.
 pub(crate) fn describe(error: &anyhow::Error) -> Text {
     if let Some(missing) = missing_backup(error) {
         return Text::message("error", &missing);
@@ -135,7 +135,7 @@ pub(crate) fn describe(error: &anyhow::Error) -> Text {
     let mut said = error.to_string();
     for cause in error.chain().skip(1) {
         let theirs = cause.to_string();
-        // A transparent variant says the same again.
+        // A transparent variant has the same text as its source.
         if !said.contains(&theirs) {
             text.labelled("  ", "caused by", &hints::in_our_words(cause));
         }
@@ -157,7 +157,7 @@ fn missing_backup(error: &anyhow::Error) -> Option<String> {
     })
 }
 
-/// The next step, if the error itself does not name it.
+/// The next step, if the error itself does not name one.
 fn hint(kind: ErrorKind) -> Option<&'static str> {
     match kind {
         ErrorKind::Strict => Some("the warnings are above; run without --strict to accept them"),

@@ -1,4 +1,5 @@
-//! Which flag helps. The library's messages state facts and name its options as its API does; flags are this program's.
+//! Names the flag that helps. Messages of the library state facts, and name its options as its API does. Flags belong
+//! to this program.
 
 use pgmig_core::Error;
 use pgmig_core::backup::BackupError;
@@ -7,7 +8,7 @@ use pgmig_core::progress::Notice;
 use pgmig_core::restore::{PlannedSchema, Refusal, Remedy, RestoreError, RestorePlan};
 use pgmig_core::server::TargetError;
 
-/// An option as the library's messages name it, and its flag.
+/// An option's name in messages of the library, and the flag for it.
 const FLAGS: [(&str, &str); 16] = [
     ("FileKind::Backup", "--source"),
     ("FileKind::Mapping", "--mapping"),
@@ -27,19 +28,19 @@ const FLAGS: [(&str, &str); 16] = [
     ("StrategyChoice::Swap", "--strategy swap"),
 ];
 
-/// A message of the library, with flags in place of its options.
+/// A message of the library with flags in place of option names.
 pub(crate) fn in_flags(text: &str) -> String {
     FLAGS.iter().fold(text.to_owned(), |text, (option, flag)| text.replace(option, flag))
 }
 
-/// Puts flags into notices.
+/// Replaces option names in notices by flags.
 pub(crate) fn notices(notices: &mut [Notice]) {
     for notice in notices {
         notice.text = in_flags(&notice.text);
     }
 }
 
-/// Puts flags into the reasons and notices of a plan.
+/// Replaces option names in the reasons and notices of a plan by flags.
 pub(crate) fn plan(plan: &mut RestorePlan) {
     plan.strategy_reason = in_flags(&plan.strategy_reason);
     if let PlannedSchema::AsItIs { reason } = &mut plan.schema {
@@ -48,17 +49,17 @@ pub(crate) fn plan(plan: &mut RestorePlan) {
     notices(&mut plan.notices);
 }
 
-/// An error with flags in place of the library's options, and with the flag that helps.
+/// An error with flags in place of option names, and with the flag that helps.
 pub(crate) fn in_our_words(error: &(dyn std::error::Error + 'static)) -> String {
     let text = in_flags(&error.to_string());
     let Some(hint) = error.downcast_ref::<Error>().and_then(hint) else { return text };
-    // A list, and a remark on it, end with their line.
+    // After a list or a remark, the hint begins a new line.
     let ends_its_line = |line: &str| line.starts_with("  ") || line.starts_with('(');
     let joint = if text.lines().last().is_some_and(ends_its_line) { "\n" } else { "; " };
     text + joint + &hint
 }
 
-/// What the user can do about an error of the library by the program's flags.
+/// The flag by which the user can deal with this error of the library.
 pub(crate) fn hint(error: &Error) -> Option<String> {
     match error {
         Error::Backup(BackupError::Unmapped(_)) => Some(
@@ -125,7 +126,7 @@ fn refused(refusal: &Refusal) -> Option<String> {
     Some(hint.to_owned())
 }
 
-/// How an upgrade becomes possible.
+/// The remedy that makes an upgrade possible.
 fn advice(remedy: Remedy) -> &'static str {
     match remedy {
         Remedy::Profile => "say with --profile DIR where the store keeps its instances and its history",
@@ -134,7 +135,7 @@ fn advice(remedy: Remedy) -> &'static str {
             "upgrade the store with its own tool, there or once it is restored to an empty database (--migrations DIR goes \
              on in sqlx's history only)"
         }
-        // A backup with a history, and what a newer library may add.
+        // A backup with a history, or a remedy that a newer library adds.
         _ => "take a backup that has sqlx's migration history, in which --migrations DIR goes on",
     }
 }

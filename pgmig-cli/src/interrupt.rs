@@ -1,5 +1,5 @@
-//! SIGINT and SIGTERM: the first one asks the library to stop and clean up, a second one ends the program. While the
-//! restore is being committed, the first one can do nothing.
+//! Handles SIGINT and SIGTERM. The first signal asks the library to stop and clean up; the second one ends the program.
+//! While a restore is being committed, the first signal cannot stop it.
 
 use crate::failure::exit_status;
 use crate::output::{Text, say};
@@ -18,10 +18,10 @@ pub(crate) fn cancelled_by_signals() -> Result<CancellationToken> {
     Ok(cancel)
 }
 
-/// Set when the restore is being committed.
+/// True while the restore is being committed.
 static TOO_LATE: AtomicBool = AtomicBool::new(false);
 
-/// From now on an interruption comes too late to leave the target untouched.
+/// Notes that an interruption can no longer leave the target untouched.
 pub(crate) fn comes_too_late() {
     TOO_LATE.store(true, Ordering::SeqCst);
 }

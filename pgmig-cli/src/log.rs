@@ -28,14 +28,14 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-/// Starts logging. Only pgmig's own events are shown: those of the libraries below it may hold values of rows.
+/// Starts logging. Only pgmig's own events are shown: events of its dependencies may contain row values.
 pub(crate) fn start(level: LogLevel) {
     let colour = colour_allowed() && io::stderr().is_terminal();
     let lines = layer().with_writer(io::stderr).with_ansi(colour).event_format(Line { colour });
     tracing_subscriber::registry().with(lines).with(Targets::new().with_target("pgmig", level)).init();
 }
 
-/// An event is one line, whatever its values hold.
+/// Writes an event as one line, even if its values contain line ends.
 struct Line {
     colour: bool,
 }
@@ -106,7 +106,7 @@ mod tests {
         });
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), 1, "{text:?}");
-        // Of the message, tracing itself escapes some; of other fields, nothing.
+        // tracing escapes some characters of the message, but none of other fields.
         assert!(text.contains(" url=a\\nerror: forged\\u{1b}[2J\\u{202e}"), "{text:?}");
         assert!(!text.trim_end().contains(pgmig_core::text::is_unprintable), "{text:?}");
     }

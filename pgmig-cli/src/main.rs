@@ -1,5 +1,5 @@
-//! `pgmig`: restores a store's backup on another cluster, all or nothing. The work is `pgmig-core`'s; this
-//! program parses arguments, asks, draws progress and prints.
+//! `pgmig`: restores a store's backup on another cluster, all or nothing. `pgmig-core` does the work. This program
+//! parses arguments, asks questions, shows progress and prints results.
 
 mod args;
 mod commands;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 fn start(args: &Args) -> Result<()> {
     let runtime = Runtime::new().context("cannot start the program's threads")?;
     let result = runtime.block_on(run(args));
-    // A thread may still be reading standard input; it must not keep the program alive.
+    // A thread may still read standard input. The program must not wait for it.
     runtime.shutdown_background();
     result
 }

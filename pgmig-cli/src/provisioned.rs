@@ -1,5 +1,5 @@
-//! The instances that are provisioned on the target: asks the Resource Controller, and the operator once, where
-//! its certificate cannot be verified.
+//! Lists the instances that are provisioned on the target. It asks the Resource Controller, and asks the operator once
+//! if the certificate cannot be verified.
 
 use crate::args::BackupArgs;
 use crate::environment::Environment;
@@ -16,10 +16,10 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
-/// Lists what the Resource Controller of this configuration file knows, and says its warnings.
+/// Lists the instances that the Resource Controller of this configuration file reports, and prints its warnings.
 ///
-/// A certificate that cannot be verified is asked about at a terminal only; `--yes` does not answer that: accepting
-/// any certificate is a matter of the configuration file.
+/// If a certificate cannot be verified, pgmig asks the operator, at a terminal only. `--yes` does not answer this
+/// question. Only the configuration file can accept any certificate.
 pub(crate) async fn list(
     config: &Path,
     args: &BackupArgs,
@@ -57,7 +57,7 @@ async fn interruptible(
     }
 }
 
-/// Shows the certificate and asks; no, where there is nobody to ask.
+/// Shows the certificate and asks. Without a terminal, the answer is no.
 async fn trusts(
     untrusted: &UntrustedCertificate,
     args: &BackupArgs,

@@ -10,7 +10,7 @@ pub(crate) enum Align {
     Right,
 }
 
-/// Lines of cells. The last column may be of any width; put there what may be long or of wide characters.
+/// Lines of cells. The last column may have any width: it is for long texts and wide characters.
 #[derive(Debug)]
 pub(crate) struct Table {
     columns: Vec<(&'static str, Align)>,
@@ -22,7 +22,7 @@ impl Table {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
-    /// Adds a line. Control characters, which names in an archive may hold, are shown escaped.
+    /// Adds a line. Control characters are escaped, because names in an archive may contain them.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(N, self.columns.len(), "a cell for each column");
         self.rows.push(cells.iter().map(|cell| printable(cell).into_owned()).collect());

@@ -1,4 +1,4 @@
-//! Parses the arguments, and explains mistakes in them. A message repeats arguments escaped, and no connection URL.
+//! Parses the arguments, and explains mistakes in them. Messages repeat arguments escaped, but never a connection URL.
 
 use crate::args::Args;
 use crate::failure::exit_status;
@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// The parsed arguments (the first is the program's name), or the exit status if there is nothing more to do.
+/// The parsed arguments (the first is the program's name), or the exit status if the program has finished.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Args, ExitCode> {
     let problem = match (problem(arguments), Args::try_parse_from(arguments)) {
         (Some(problem), _) => problem,
@@ -27,7 +27,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Args, ExitCode> {
     Err(ExitCode::from(exit_status(ErrorKind::Usage)))
 }
 
-/// Mistakes that clap would take for something else.
+/// Mistakes that clap would misread.
 fn problem(arguments: &[OsString]) -> Option<Text> {
     let (mut flag, mut options_end) = (String::new(), false);
     for argument in arguments.iter().skip(1) {
@@ -90,7 +90,7 @@ fn described(error: &clap::Error) -> Option<Text> {
     Some(Text::message("error", &text))
 }
 
-/// The error in clap's words. clap repeats arguments unchanged, so it gets them escaped.
+/// Explains the error in clap's words. clap repeats arguments unchanged, so they are escaped before.
 fn clap_text(arguments: &[OsString]) -> Text {
     let escaped = arguments.iter().map(|argument| printable(&argument.to_string_lossy()).into_owned());
     let mut text = Text::new();
@@ -101,7 +101,7 @@ fn clap_text(arguments: &[OsString]) -> Text {
     text
 }
 
-/// The names of all long options, those of commands among them.
+/// The names of all long options, including those of commands.
 fn longs() -> Vec<String> {
     let root = Args::command();
     let commands = std::iter::once(&root).chain(root.get_subcommands());

@@ -2,7 +2,7 @@
 //!
 //! Packed directories, tars and scripts are compared with what pg_restore makes of a custom archive of the same database.
 //!
-//! `PGMIG_CORPUS=DIR make test-corpus` takes the archives below DIR, `make test` those of `fixtures/`.
+//! `PGMIG_CORPUS=DIR make test-corpus` uses the archives below DIR, `make test` uses those of `fixtures/`.
 
 use crate::support::corpus::{self, Contents};
 use crate::support::database::quoted;
@@ -15,19 +15,19 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Mutex;
 
-/// Errors of pg_restore after which the result is still what it should be, and why.
+/// Errors of pg_restore after which its result is still the right one, and the reasons.
 const TOLERATED: [(&str, &str); 1] =
     [("schema \"public\" already exists", "pg_dump 10 and older write CREATE SCHEMA public")];
 
-/// What the restore of an archive showed.
+/// The result of restoring an archive.
 enum Verdict {
-    /// pgmig's result is that of pg_restore, whose tolerated errors these are.
+    /// pgmig's result equals that of pg_restore, which reported these tolerated errors.
     Equal(Vec<String>),
     /// A partial archive, which pgmig refused.
     Refused(String),
-    /// There is nothing to compare with.
+    /// pg_restore gave no result to compare with.
     Skipped(String),
-    /// pgmig did something else.
+    /// The results differ.
     Wrong(String),
 }
 
@@ -70,8 +70,8 @@ fn print_line(line: &str) {
     println!("{line}");
 }
 
-/// pg_dump 17 and newer make large objects in groups, whose entries no older pg_restore reads; pgmig restores them on
-/// any server. The three archives hold the same objects.
+/// pg_dump 17 and newer write large objects in groups. An older pg_restore cannot read these entries; pgmig restores
+/// them on any server. The three archives hold the same objects.
 #[test]
 fn large_objects_of_newer_releases() {
     let server = Server::of_this_run();
@@ -93,13 +93,13 @@ fn large_objects_of_newer_releases() {
     }
 }
 
-/// To others than the owner, by number of objects.
+/// Objects that do not belong to the owner, by number.
 const LARGE_OBJECT_GRANTS: &str = "
     SELECT pg_get_userbyid(grantee), privilege_type, count(*), min(oid), max(oid)
     FROM pg_largeobject_metadata, aclexplode(lomacl)
     WHERE grantee <> lomowner GROUP BY 1, 2 ORDER BY 1, 2";
 
-/// Two at a time: a restore is the server's work for the most part.
+/// Two archives at a time: most of the work is the server's.
 pub(crate) fn in_parallel<V: Send>(archives: &[PathBuf], check: impl Fn(&Path) -> V + Sync) -> Vec<V> {
     let queue = Mutex::new(archives.iter().enumerate());
     let work = || {
@@ -127,7 +127,7 @@ fn verdict(server: &Server, archive: &Path) -> Verdict {
     }
 }
 
-/// What pgmig cannot read, pg_restore must not be able to read either.
+/// If pgmig cannot read an archive, pg_restore must not be able to read it either.
 fn unreadable(server: &Server, archive: &Path, error: &str) -> Verdict {
     let mut pg_restore = server.program("pg_restore");
     let output = pg_restore.args(["-f", "/dev/null"]).arg(archive).output().expect("pg_restore runs");
@@ -150,9 +150,9 @@ fn refusal(server: &Server, archive: &Path, why: String) -> Verdict {
     }
 }
 
-/// Restores it: by pg_restore as superuser, which is the oracle; by pgmig from the file, for a superuser; by pgmig from
-/// standard input where that can hold it, for an ordinary role that owns the database. Each of these by a swap, and then
-/// over what that has made, in place.
+/// Restores the archive by pg_restore as superuser, which is the oracle; by pgmig from the file, for a superuser; and
+/// by pgmig from standard input, if possible, for an ordinary owner of the database. Each pgmig restore runs twice: by
+/// a swap, then in place over its result.
 fn compare(server: &Server, archive: &Path) -> Verdict {
     let oracle = Database::create_on(server, "oracle");
     let Some(same) = corpus::custom_of_the_same(archive) else {
@@ -181,7 +181,7 @@ fn compare(server: &Server, archive: &Path) -> Verdict {
                 pgmig.args(["--strategy", strategy]).args(more.iter().copied()).run()
             };
             let mut outcome = restore(&[]);
-            // Some archives hold what only a superuser can make, and then, in the target, what only one can drop.
+            // Some archives hold objects that only a superuser can make, and later only a superuser can drop.
             let needs_trust = ["if you trust the backup", "the target cannot be cleared"];
             if outcome.status.code() == Some(3)
                 && needs_trust.iter().any(|text| outcome.stderr.contains(text))
@@ -204,7 +204,7 @@ fn compare(server: &Server, archive: &Path) -> Verdict {
     Verdict::Equal(errors)
 }
 
-/// The errors that are tolerated; or the first that is not.
+/// The tolerated errors, or the first error that is not tolerated.
 fn restore_with_pg_restore(database: &Database, archive: &Path) -> Result<Vec<String>, String> {
     let mut pg_restore = database.server.program("pg_restore");
     let output = pg_restore

@@ -1,5 +1,5 @@
-//! Every format of pg_dump, with every option that changes what it writes: the database that pgmig makes of it is the one
-//! that it makes of the custom archive. pg_dump is the judge, owners and privileges included.
+//! Restores every format of pg_dump, with every option that changes the file. The result must be the database that
+//! pgmig makes from the custom archive. pg_dump compares them, owners and privileges included.
 
 use crate::support::fixture::fixture;
 use crate::support::pgmig::TargetFile;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// A database with everything that pg_dump can write, and what becomes of its custom archive.
+/// A database with everything that pg_dump can write, and the result of restoring its custom archive.
 struct Source {
     database: Database,
     files: TempDir,
@@ -32,7 +32,7 @@ impl Source {
         source
     }
 
-    /// What pg_dump writes with these options, under this name.
+    /// Writes an archive of this name by pg_dump with these options.
     fn dump(&self, name: &str, options: &[&str]) -> PathBuf {
         let path = self.files.path().join(name);
         let file = path.to_str().expect("the harness's paths are UTF-8");
@@ -41,7 +41,7 @@ impl Source {
         path
     }
 
-    /// The database that pgmig makes, as pg_dump shows it.
+    /// Restores an archive with pgmig, and shows the result as pg_dump does.
     fn restored(&self, source: impl FnOnce(Pgmig) -> Pgmig, what: &str) -> String {
         let target = Database::create_on(&self.database.server, "target");
         let pgmig = source(Pgmig::new().target(&TargetFile::of(&target)).arg("--keep-ids"));
@@ -91,7 +91,7 @@ fn written(file: &Path, suffix: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// What `tar` makes of a directory.
+/// Packs a directory by `tar`.
 fn tar(directory: &Path) -> PathBuf {
     let path = PathBuf::from(format!("{}.tar", directory.display()));
     let parent = directory.parent().expect("it is in a directory");
@@ -108,7 +108,7 @@ fn directory_none_and_gzip() {
     source.assert_file(&stored);
     source.assert_file(&source.dump("gzip", &["-Fd", "-j", "2"]));
     source.assert_file(&source.dump("inserts", &["-Fd", "--inserts"]));
-    // A directory that somebody packed.
+    // A directory archive in a tar file.
     let packed = tar(&stored);
     source.assert_file(&packed);
     source.assert_file(&zstd(&packed));
@@ -249,7 +249,7 @@ fn commands_of_psql_in_a_script_are_refused_and_never_executed() {
     assert!(!trace.exists(), "it was executed");
 }
 
-/// A restore that must end with this status, and leave the target as it was.
+/// A restore that must end with this status and leave the target unchanged.
 fn refused(source: &Source, from: impl FnOnce(Pgmig) -> Pgmig, status: i32) -> Outcome {
     let target = Database::create_on(&source.database.server, "refused");
     target.psql("CREATE TABLE public.kept (a int); INSERT INTO public.kept VALUES (1)");

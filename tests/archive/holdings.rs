@@ -1,4 +1,4 @@
-//! How much each instance of a backup holds, with PostgreSQL as the oracle.
+//! Counts the data of each instance of a backup, with PostgreSQL as the oracle.
 
 use crate::support::Database;
 use crate::support::store::Backup;
@@ -8,7 +8,7 @@ use pgmig_core::progress::NoProgress;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Opens the archive and counts.
+/// Opens the archive and counts its data.
 fn survey(archive: &Path) -> (Vec<Instance>, Holdings) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -18,7 +18,7 @@ fn survey(archive: &Path) -> (Vec<Instance>, Holdings) {
     })
 }
 
-/// The rows of each table whose text, as PostgreSQL writes a row, has the instance's ID or alias as a whole token.
+/// The rows of each table that contain the instance's ID or alias as a whole token in PostgreSQL's text of the row.
 fn rows_in(database: &Database, instance: &Instance) -> Vec<(String, u64)> {
     let aliases = instance.aliases.iter().filter(|alias| !matches!(alias, Alias::Other(_)));
     let names: Vec<String> = aliases.map(ToString::to_string).chain([instance.id.to_string()]).collect();
@@ -77,7 +77,7 @@ fn of_a_pipe_nothing_is_known_beforehand() {
     let bytes = std::fs::read(&backup.archive).unwrap();
     let writer = {
         let pipe = pipe.clone();
-        // The reader goes away before it has read all.
+        // The reader closes the pipe before it has read everything.
         std::thread::spawn(move || drop(std::fs::write(pipe, bytes)))
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();

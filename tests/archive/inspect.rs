@@ -1,4 +1,4 @@
-//! `pgmig inspect`: what it says of a store's backup, with PostgreSQL and a stored document as the oracles.
+//! `pgmig inspect` of a store's backup, with PostgreSQL and a stored document as the oracles.
 
 use crate::support::damage::{patch, truncated};
 use crate::support::document::document;
@@ -17,7 +17,7 @@ fn inspected(archive: &Path) -> Value {
     document(&run.expect_status(0), "inspect")
 }
 
-/// The document of an archive that never changes, byte for byte. After a change that is meant:
+/// The document of an archive that never changes, byte for byte. After an intended change, run:
 /// `target/debug/pgmig inspect --output json fixtures/releases/1.4.2.dump > tests/golden/inspect.json`.
 #[test]
 fn the_document_is_the_stored_one() {
@@ -88,7 +88,7 @@ fn a_stream_tells_all_but_the_rows_of_each_instance() {
         for table in expected["tables"].as_array_mut().unwrap() {
             table["archive_bytes"] = Value::Null;
         }
-        // The line end after a script's last INSERT statement is a part of the data in a stream only.
+        // In a stream only, the line end after a script's last INSERT statement is a part of the data.
         if name.contains("plain_inserts") {
             for table in [&mut expected, &mut found]
                 .map(|one| one["tables"].as_array_mut().unwrap())
@@ -132,7 +132,7 @@ fn a_damaged_archive_is_refused_with_its_place() {
     list.expect_status(2).stderr_has("--output json cannot be used with inspect --list");
 }
 
-/// The script without the two lines whose key is another one each time.
+/// The script without the two lines that contain a random key.
 fn without_key(script: &str) -> Vec<&str> {
     script
         .lines()
@@ -140,7 +140,7 @@ fn without_key(script: &str) -> Vec<&str> {
         .collect()
 }
 
-/// psql makes of the script what pg_restore makes of the archive.
+/// psql with the script makes the same database as pg_restore with the archive.
 #[test]
 fn the_script_restores_the_archive() {
     let server = Server::of_this_run();
@@ -161,7 +161,7 @@ fn the_script_restores_the_archive() {
         let streamed = Pgmig::new().args(["inspect", "--sql", "-"]).stdin(&archive).run().expect_status(0);
         assert_eq!(without_key(&streamed.stdout), without_key(&run.stdout), "{name}");
         let (theirs, ours) = (Database::create("theirs"), Database::create("ours"));
-        // What pg_restore says about schema public is of no matter.
+        // The errors of pg_restore about schema public do not matter.
         let restored =
             server.program("pg_restore").args(["--no-owner", "-d", &theirs.name]).arg(&archive).output();
         assert!(restored.is_ok());

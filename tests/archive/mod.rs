@@ -1,4 +1,4 @@
-//! What pgmig reads: every format, `verify`, `inspect`, whole corpora.
+//! Reading archives: every format, `verify`, `inspect`, whole corpora.
 
 pub(crate) mod corpus;
 mod formats;

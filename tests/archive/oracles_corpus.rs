@@ -1,5 +1,5 @@
-//! Other readers of the same archives agree with ours, entry by entry and byte by byte: libpgdump, pgdumpx and
-//! pg_restore. Where one does not, [`disagreements`] says why, and it is checked that it still does not.
+//! Other readers (libpgdump, pgdumpx, pg_restore) find the same in an archive as pgmig, entry by entry and byte by
+//! byte. [`disagreements`] lists the exceptions with their reasons. The test fails if an exception no longer occurs.
 
 #![allow(clippy::print_stdout, reason = "how much was compared is told")]
 
@@ -12,20 +12,20 @@ use pgmig_core::archive::{Archive, ArchiveError, Block, Entry, EntryKind, Sectio
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What a reader finds in an archive.
+/// The contents of an archive, as a reader finds them.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Contents {
-    /// Each entry, in the archive's order, with everything that the reader tells of it.
+    /// The entries in the archive's order, with all fields that the reader returns.
     entries: Vec<String>,
     /// The data of each entry, unpacked, by dump ID.
     data: BTreeMap<u32, Vec<u8>>,
     /// The rows of each table whose data is a COPY stream, by dump ID.
     rows: BTreeMap<u32, u64>,
-    /// The large objects by OID; `None` for a reader that knows none.
+    /// The large objects by OID; `None` if the reader does not return them.
     large_objects: Option<BTreeMap<u32, Vec<u8>>>,
 }
 
-/// What an entry is, in an order that all readers share.
+/// The fields of an entry, in an order that all readers share.
 struct Fields<'a> {
     id: u32,
     table_oid: String,
@@ -197,7 +197,7 @@ fn pgdumpx(path: &Path) -> Result<Contents, String> {
         contents.data.insert(id, data);
         let is_copy = entry.copy_statement().is_some_and(|copy| !copy.as_bytes().is_empty());
         let schema = entry.namespace_bytes().unwrap_or_default();
-        // It finds rows by the table's definition, which a dump of data alone lacks.
+        // This reader needs the table's definition to find rows. An archive of data alone has no definitions.
         if is_copy && archive.table(schema, entry.name_bytes()).is_some() {
             let mut reader = archive.table_rows(schema, entry.name_bytes()).map_err(said)?;
             let mut rows = 0;
@@ -212,7 +212,7 @@ fn pgdumpx(path: &Path) -> Result<Contents, String> {
 
 type Read = fn(&Path) -> Result<Contents, String>;
 
-/// What differs first, if anything does. What a reader does not tell is not compared.
+/// The first difference, if there is one. Fields that a reader does not return are not compared.
 fn difference(ours: &Contents, theirs: &Result<Contents, String>) -> Option<String> {
     let theirs = match theirs {
         Ok(theirs) => theirs,
@@ -270,14 +270,14 @@ fn other_readers_agree_or_it_is_known_why_not() {
     assert!(agree > 0);
 }
 
-/// The archives of the custom format: the other readers know no others.
+/// The archives of the custom format. The other readers do not read other formats.
 fn custom_archives() -> impl Iterator<Item = PathBuf> {
     archives(&directory())
         .into_iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "dump"))
 }
 
-/// `pg_restore --list` of this server's version, where it can read the archive.
+/// The output of `pg_restore --list` of this server's version, if it can read the archive.
 #[test]
 fn pg_restore_lists_the_same() {
     let server = Server::of_this_run();
@@ -293,7 +293,7 @@ fn pg_restore_lists_the_same() {
         }
         let theirs = String::from_utf8_lossy(&output.stdout).into_owned();
         let ours = archive.listing().to_string();
-        // 16 and later name the compression of older archives, too, of which 15 and older tell the level.
+        // pg_restore 16 and later name the compression of older archives, too. pg_restore 15 and older print the level.
         let differs = ["; Archive created at", ";     Compression: "];
         let lines = |text: &str| -> Vec<String> {
             let lines = text.lines().filter(|line| !differs.iter().any(|start| line.starts_with(start)));

@@ -1,4 +1,4 @@
-//! `pgmig verify`: what it finds that pg_restore does not, and how it says so.
+//! `pgmig verify` finds faults that pg_restore does not find, and names their places.
 
 use crate::support::damage::patch;
 use crate::support::document::document;
@@ -35,7 +35,7 @@ fn verify(archive: &Path) -> Result<u64, Fault> {
     Ok(verify_archive(&mut archive, jobs, &NoProgress, &Default::default())?.rows())
 }
 
-/// What pg_restore says of an archive whose every block it reads.
+/// The output of pg_restore for an archive. pg_restore reads every block.
 fn pg_restore_is_content(database: &Database, archive: &Path) -> bool {
     let output = database.server.program("pg_restore").args(["-f", "/dev/null"]).arg(archive).output();
     output.expect("pg_restore runs").status.success()
@@ -113,7 +113,7 @@ fn a_large_object_that_is_missing_is_found() {
     let file = ["-Fc", "-Z0", "-d", &database.name, "-f", archive.to_str().unwrap()];
     database.server.run_program("pg_dump", file);
     assert_eq!(verify(&archive).unwrap(), 0);
-    // In the block of the objects, an OID is an integer of four bytes, and its data a chunk of one.
+    // In the block of the large objects, an OID is a four-byte integer. The object's data is a chunk of one byte.
     let sound = std::fs::read(&archive).unwrap();
     let object = |oid: u32, data: u8| {
         let mut bytes = vec![0];

@@ -1,5 +1,5 @@
-//! `pgmig verify` and `pgmig inspect --list` over every archive of a corpus: sound ones pass, damaged ones are told with
-//! their place, listings are pg_restore's.
+//! `pgmig verify` and `pgmig inspect --list` over every archive of a corpus. Sound archives pass, damaged ones are
+//! reported with the place of the damage, and lists equal those of pg_restore.
 
 #![allow(clippy::print_stdout, reason = "how much was compared is told")]
 
@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// Address space in KiB that is enough for any damaged archive: threads and the program itself take most of it. A
-/// length that is believed takes more.
+/// The limit of the address space in KiB. It is enough for any damaged archive, because threads and the program itself
+/// need most of it. A program that believes a wrong length exceeds it.
 const DAMAGED_KIB: u32 = 640 * 1024;
 
 #[test]
@@ -36,7 +36,7 @@ fn sound_archives_pass() {
     println!("{} archives", archives.len());
 }
 
-/// From standard input the same is found as in the file.
+/// From standard input, pgmig finds the same as in the file.
 #[test]
 fn standard_input_holds_what_the_file_holds() {
     let mut compared = 0;
@@ -63,16 +63,16 @@ fn standard_input_holds_what_the_file_holds() {
     assert!(compared > 0);
 }
 
-/// A damaged file, what is expected of it, and where it is.
+/// A damaged file, the expected result, and the file's place.
 struct Damaged {
     name: String,
     verdict: String,
     path: PathBuf,
-    /// Holds the file where it was unpacked.
+    /// Keeps the unpacked file until the end of the test.
     _unpacked: Option<tempfile::TempDir>,
 }
 
-/// Those of the fixtures, and those of `damaged/` in the corpus.
+/// The damaged files of the fixtures, and those of `damaged/` in the corpus.
 fn damaged() -> Vec<Damaged> {
     let verdicts = |list: &Path| -> Vec<(String, String)> {
         let text = std::fs::read_to_string(list).expect("the list is there");
@@ -127,7 +127,7 @@ fn damaged_archives_are_told_with_the_place() {
     }
 }
 
-/// A byte, an entry, or the file as a whole.
+/// The place of a fault: a byte, an entry, or the whole file.
 fn has_place(reason: &str) -> bool {
     ["byte ", "dump ID", "is not a", "container version"].iter().any(|place| reason.contains(place))
 }
@@ -136,8 +136,9 @@ fn list(archive: &Path) -> Outcome {
     Pgmig::new().args(["inspect", "--list"]).arg(archive).run().expect_status(0)
 }
 
-/// Without the line that says when the archive was made, in the zone of whoever printed it, and without the database
-/// (catalog 1262), which a pg_restore of 10 and older lists, too. Those also print line ends in names as they are.
+/// The list without the line that says when the archive was made, because it depends on the time zone. Also without the
+/// database's entry (catalog 1262), which pg_restore 10 and older list, too. Those versions also print line ends in
+/// names unchanged.
 fn essential(listing: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in listing.lines() {
@@ -150,7 +151,7 @@ fn essential(listing: &str) -> Vec<String> {
     lines
 }
 
-/// Every listing that is stored is compared. An archive without one is told: a script, as pg_restore lists none.
+/// Compares every stored list. Prints the archives that have none, such as scripts, which pg_restore does not list.
 #[test]
 fn listings_are_those_of_pg_restore() {
     let (mut compared, mut without) = (BTreeSet::new(), Vec::new());
@@ -170,7 +171,7 @@ fn listings_are_those_of_pg_restore() {
     assert!(!compared.is_empty());
 }
 
-/// What `pg_restore --use-list` makes of our listing is what pg_restore makes without one.
+/// `pg_restore --use-list` with pgmig's list gives the same result as pg_restore without a list.
 #[test]
 fn pg_restore_takes_the_listing() {
     let server = Server::of_this_run();
@@ -196,7 +197,7 @@ fn pg_restore_takes_the_listing() {
     assert!(taken > 0);
 }
 
-/// Without the token that newer minors of pg_restore make up each time.
+/// The output without the random token that newer minor releases of pg_restore write.
 fn script(text: &[u8]) -> Vec<&[u8]> {
     let is_token = |line: &&[u8]| line.starts_with(b"\\restrict ") || line.starts_with(b"\\unrestrict ");
     text.split(|byte| *byte == b'\n').filter(|line| !is_token(line)).collect()

@@ -1,4 +1,4 @@
-//! `--testPGConnection`: what it says of a server that is there, and of each way that it cannot be reached.
+//! `--testPGConnection`: its output for a server that can be reached, and for each cause of a failure.
 
 use crate::support::fixture::fixture;
 use crate::support::pgmig::TargetFile;
@@ -45,7 +45,7 @@ fn wrong_password() {
 #[test]
 fn no_server() {
     let database = Database::create("connection");
-    // A privileged port: below those that the harness and the system give out.
+    // A privileged port. The harness and the system assign only ports above it.
     let port = 1009;
     let target = TargetFile { port, ..TargetFile::of(&database) };
     test_connection(&target).expect_status(1).stderr_has("no PostgreSQL server answers").stderr_has("1009");
@@ -91,7 +91,7 @@ fn a_session_is_shown() {
     outcome.stdout_has("sessions    1").stdout_has(&application).stdout_has("swap        possible");
 }
 
-/// A server with a certificate for `localhost`, and what verifies it.
+/// A server with a certificate for `localhost`, and the CA that signed it.
 struct TlsSite {
     server: PrivateServer,
     database: Database,
@@ -107,7 +107,7 @@ impl TlsSite {
         Self { server, database, ca, other_ca: self_signed() }
     }
 
-    /// A test of the connection to this host, with this bundle as PG_CA_FILE and these lines in postgres.yaml.
+    /// Tests the connection to this host, with this bundle as PG_CA_FILE and these lines in postgres.yaml.
     fn test(&self, host: &str, bundle: &str, more: &str) -> Outcome {
         self.pgmig(host, bundle, more).arg("--testPGConnection").run().keeps_secret(&self.server.password)
     }
@@ -119,7 +119,7 @@ impl TlsSite {
     }
 }
 
-/// A certificate that signed nothing but itself.
+/// A self-signed certificate that signed no other.
 fn self_signed() -> String {
     let output = Command::new("openssl")
         .args([
@@ -144,7 +144,7 @@ fn self_signed() -> String {
 fn tls() {
     let site = TlsSite::new();
     let TlsSite { ca, other_ca, .. } = &site;
-    // By name; by address, which no certificate has; asked for.
+    // The host by its name, by its address (which no certificate contains), and with verification requested.
     for (host, more) in [
         ("localhost", ""),
         ("127.0.0.1", ""),
@@ -163,7 +163,7 @@ fn tls() {
         .expect_status(1)
         .stderr_has("the server's certificate was not issued by the CA in ca.crt")
         .stderr_has("use this cluster's ca.crt");
-    // A bundle whose last certificate is the right one, and one without it.
+    // A bundle whose last certificate is the right one, and a bundle without it.
     let third_ca = self_signed();
     let bundle = format!("comment\n{other_ca}{third_ca}more comment\n{ca}");
     site.test("localhost", &bundle, "sslmode: verify-full\n").expect_status(0).stdout_has("TLSv1.");
@@ -174,14 +174,14 @@ fn tls() {
         .stderr_has("cannot read CA file ca.crt (named by PG_CA_FILE)");
     site.test("localhost", ca, "sslmode: disable\n").expect_status(0).stdout_has("TLS         none");
 
-    // A server that admits nobody without TLS; every session of a restore has it.
+    // A server that admits TLS connections only. Every session of a restore uses TLS.
     std::fs::write(
         site.server.data.join("pg_hba.conf"),
         "local all all trust\nhostssl all all all scram-sha-256\n",
     )
     .unwrap();
     site.server.psql("postgres", "SELECT pg_reload_conf()");
-    // The server reads its files when it has handled the signal.
+    // The server reads its files after it has handled the signal.
     wait_until(|| site.server.psql("postgres", "SELECT count(*) FROM pg_hba_file_rules") == "2\n");
     wait_until(|| !site.test("localhost", ca, "sslmode: disable\n").status.success());
     site.test("localhost", ca, "sslmode: disable\n")

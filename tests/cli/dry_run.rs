@@ -1,4 +1,4 @@
-//! `--dry-run`: it finds out what a restore would, tells what a restore would do, and changes nothing.
+//! `--dry-run` finds the facts that a restore would find, reports what the restore would do, and changes nothing.
 
 use crate::support::corpus::archives;
 use crate::support::document::document;
@@ -31,7 +31,8 @@ fn each<'a>(array: &'a Value, field: &'a str) -> Vec<&'a Value> {
     array.as_array().expect("an array").iter().map(|element| &element[field]).collect()
 }
 
-/// The version of the backup's format as pg_restore lists it: 1.14 is of PostgreSQL 12 to 15, each later one may differ.
+/// The version of the backup's format in pg_restore's list. It is 1.14 for PostgreSQL 12 to 15; later versions may
+/// differ.
 fn format_version(backup: &Backup) -> String {
     let listing = backup.source.server.run_program("pg_restore", [Path::new("-l"), &backup.archive]);
     let listing = String::from_utf8(listing).unwrap();
@@ -64,7 +65,7 @@ fn the_plan_of_an_upgrade_over_data() {
         .stdout_has("A restore needs --force for that");
     assert!(!outcome.stdout.contains("Not known beforehand"), "{outcome}");
     before.is_now(outcome);
-    // What is allowed needs no confirmation.
+    // If erasing is allowed, the plan asks for no confirmation.
     let allowed = dry_run(&backup, &target).arg("--force").run().expect_status(0).stdout_has(SPARE);
     assert!(!allowed.stdout.contains("--force"), "{allowed}");
     before.is_now(allowed);
@@ -72,7 +73,7 @@ fn the_plan_of_an_upgrade_over_data() {
 
 #[test]
 fn nothing_at_all_is_changed_on_the_server() {
-    // Nothing else goes on there, so that every transaction that wrote and every lock would be ours.
+    // No other test uses this server, so every lock and every transaction that wrote would be pgmig's.
     let server = Server::start_private("autovacuum = off");
     let backup = Backup::of_oldest_release();
     let target = Database::create_on(&server, "proof");
@@ -91,11 +92,11 @@ fn nothing_at_all_is_changed_on_the_server() {
     };
     let before = state();
     let outcome = dry_run(&backup, &target).run().expect_status(0).stdout_has(SPARE);
-    // Its sessions have ended with it; the server may need a moment to notice.
+    // The sessions end with the process, but the server may notice it a moment later.
     let ours = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'pgmig%'";
     wait_until(|| server.psql("postgres", ours).is_empty());
     assert!(state() == before, "the server has changed: {}\n{outcome}", state().2);
-    // The proof can fail.
+    // The measurement can show a transaction that wrote.
     backup.restore_into(&target).run().expect_status(0);
     assert_ne!(state().2, before.2);
 }
@@ -127,7 +128,7 @@ fn a_restore_does_what_the_plan_says() {
         each(&document["tables"], "table").into_iter().map(Value::to_string).collect()
     };
     assert_eq!(tables(&plan), tables(&report));
-    // The server may clean up in between, which changes the size.
+    // The server may clean the database up meanwhile, which changes its size.
     for field in ["instances", "tables", "rows", "large_objects"] {
         assert_eq!(plan["erased"][field], report["erased"][field], "{field}");
     }
@@ -149,7 +150,7 @@ fn a_restore_does_what_the_plan_says() {
     assert_eq!(warnings(&plan).len(), 1, "{plan}");
     assert_eq!(plan["only_in_target"]["extensions"], json!(["citext"]));
     assert_eq!((&plan["keep_previous"], &plan["needs_confirmation"]), (&json!(true), &json!(true)));
-    // Of the archive's size, tables and large objects are a part.
+    // Tables and large objects are only a part of the archive's size.
     let stored = |size: &Value| size.as_u64().unwrap();
     let data: u64 = each(&plan["tables"], "archive_bytes").into_iter().map(stored).sum();
     let data = data + stored(&plan["large_objects"]["archive_bytes"]);
@@ -266,13 +267,13 @@ fn warnings_stop_a_strict_one_after_the_plan() {
     assert_eq!(document(&strict, "plan")["sessions"][0]["application"], application);
     let quiet = run(&["--strict", "--quiet"]).expect_status(4).stderr_has(&application);
     assert_eq!(quiet.stdout, "");
-    // Sessions that are to be ended are no warning.
+    // Sessions that pgmig is allowed to terminate are not a warning.
     run(&["--strict", "--terminate-sessions"]).expect_status(0).stdout_has("are ended at the swap");
     drop(session);
     before.is_now(strict);
 }
 
-/// A dry run that asks this Resource Controller, with these answers.
+/// A dry run with this Resource Controller and these answers.
 fn asking(backup: &Backup, target: &Database, controller: &Controller, answers: &str) -> Pgmig {
     let pgmig = Pgmig::new()
         .target(&TargetFile::of(target))
@@ -339,7 +340,7 @@ fn what_the_resource_controller_says_is_checked() {
     before.is_now(not_there.keeps_secret(TOKEN));
 }
 
-/// Kinds of entries that are restored one for one, whoever owns them.
+/// Kinds of entries that are restored one for one, whoever owns the objects.
 const COUNTED: [&str; 8] =
     ["TABLE DATA", "TABLE", "INDEX", "CONSTRAINT", "FK CONSTRAINT", "VIEW", "SEQUENCE", "TRIGGER"];
 
@@ -357,7 +358,8 @@ fn listed(list: &str, kind: &str) -> usize {
 #[test]
 fn the_plan_of_every_archive_counts_as_pg_restore_does() {
     let target = Database::create("every");
-    // A role that another test makes in between would change the plan: its user mapping is not left out any more.
+    // If another test created a role meanwhile, the plan would change: the role's user mapping would no longer be left
+    // out.
     target.server.create_corpus_roles();
     let before = Before::of(&target);
     let archives = archives(&fixture("archives"));
@@ -395,7 +397,7 @@ fn an_unknown_history_over_data_is_compared_as_far_as_can_be() {
     };
     let outcome = pgmig(&target).run().expect_status(3).stderr_has("only in the target: table public.note");
     before.is_now(outcome.stderr_has("the target's schema differs"));
-    // Of the same tables and columns the rest is only known when it is restored.
+    // If tables and columns agree, the rest is known only after the restore.
     let same = Database::create("known");
     let restored = Pgmig::new().target(&TargetFile::of(&same)).source(&archive).arg("--keep-ids");
     restored.run().expect_status(0);

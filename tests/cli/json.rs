@@ -1,4 +1,4 @@
-//! `--output json`: what it prints, when it prints nothing, and that its schemas and examples are true.
+//! `--output json`: its documents, the cases without a document, and the truth of the schemas and examples.
 
 use crate::support::document::{check, document};
 use crate::support::fixture::repository;
@@ -31,7 +31,7 @@ fn a_report_agrees_with_the_database() {
     let report = report(outcome.keeps_secret(&target.server.password));
     assert_eq!(report["database"], target.name);
     assert_eq!(report["previous_database"], databases_beside(&target).trim());
-    // Rows are those of the backup, before the upgrade.
+    // The numbers of rows are those of the backup, before the upgrade.
     let tables = report["tables"].as_array().unwrap();
     assert_eq!(tables.len(), 10);
     for table in tables {
@@ -69,7 +69,7 @@ fn quiet_leaves_the_document() {
     let outcome = restore(&backup, &target).arg("--quiet").run();
     assert_eq!(outcome.stderr, "", "{outcome}");
     report(outcome);
-    // The name of a kept database is a result, too.
+    // The name of a kept database is part of the result.
     let outcome = backup.restore_into(&target).args(["--quiet", "--keep-previous"]).run().expect_status(0);
     let previous = databases_beside(&target);
     assert_eq!(outcome.stdout, format!("The previous database is kept as {}\n", previous.trim()));
@@ -115,7 +115,7 @@ fn where_there_is_none_that_is_said() {
     Pgmig::new().args(["--output", "yaml"]).run().expect_status(2).stderr_has("text, json");
 }
 
-/// Where two runs differ: names, sizes, versions and times of this server and this run.
+/// The fields in which two runs differ: names, sizes, versions and times.
 fn without_volatile(mut document: Value) -> Value {
     const VOLATILE: [&str; 17] = [
         "/jobs",
@@ -150,7 +150,7 @@ fn without_volatile(mut document: Value) -> Value {
             }
         }
     }
-    // They are loaded as connections become free.
+    // Tables are loaded in the order in which connections become free.
     if let Some(tables) = document["tables"].as_array_mut() {
         tables.sort_by_key(|table| table["table"].to_string());
     }

@@ -1,4 +1,4 @@
-//! The command line's main job, as an operator sees it: what it prints, how it ends, and what is left.
+//! The command line's main job, as an operator sees it: its output, its exit status, and the remaining databases.
 
 use crate::support::pgmig::TargetFile;
 use crate::support::session::{HeldSession, wait_until};
@@ -44,7 +44,7 @@ fn without_force_and_terminal_data_are_not_erased() {
     let target = backup.target("refused");
     let before = Before::of(&target);
     let outcome = backup.restore(pgmig(&target)).arg("--yes").run().expect_status(3);
-    // Rows and tables, counted in another way.
+    // The numbers of rows and tables, counted independently.
     let counts = target.psql(
         "SELECT sum(n) || ' rows in ' || count(*) || ' tables' FROM (
            SELECT (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %s', oid::regclass), true, true, '')))[1]
@@ -85,7 +85,7 @@ fn a_single_row_or_large_object_is_data() {
 fn without_force_an_empty_target_is_filled() {
     let backup = Backup::of_oldest_release();
     let target = Database::create("empty");
-    // Tables without rows are no data, nor are those of an extension.
+    // Tables without rows do not count as data, and neither do tables of an extension.
     target.psql("CREATE TABLE nothing (a int); INSERT INTO nothing VALUES (1); DELETE FROM nothing");
     backup.restore(pgmig(&target)).run().expect_status(0);
     backup.assert_restored(&target);
@@ -145,7 +145,7 @@ fn interrupted_by(signal: &str) {
     let backup = Backup::of_oldest_release();
     let target = backup.target("signal");
     let before = Before::of(&target);
-    // A session on the target holds the swap up, so that the signal always comes before it.
+    // A session on the target delays the swap, so that the signal always arrives before the swap.
     let session = HeldSession::open(&target, &format!("{} client", target.name));
     let running = backup.restore(pgmig(&target)).args(["--force", "--swap-wait", "600"]).spawn();
     wait_until(|| !databases_beside(&target).is_empty());

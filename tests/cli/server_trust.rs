@@ -1,4 +1,4 @@
-//! Servers that are not what they seem: what they get to know, and what the operator is told.
+//! Servers that only pretend to be the right one: which secrets they learn, and what pgmig reports.
 
 use crate::support::fixture::fixture;
 use crate::support::pgmig::TargetFile;
@@ -10,7 +10,7 @@ use std::net::IpAddr;
 const PASSWORD: &str = "p4ss-of-dbadmin";
 const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-/// A test of the connection to this stranger, without TLS unless it is asked for.
+/// Tests the connection to this stranger, without TLS unless the caller asks for it.
 fn visit(stranger: &Stranger, variables: &[(&str, &str)]) -> Outcome {
     let target = TargetFile {
         host: stranger.host.clone(),
@@ -26,7 +26,7 @@ fn visit(stranger: &Stranger, variables: &[(&str, &str)]) -> Outcome {
     pgmig.run().keeps_secret(PASSWORD)
 }
 
-/// The parts of a message, one behind the other.
+/// The parts of a message, concatenated.
 fn message(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
 }
@@ -122,7 +122,7 @@ fn a_message_of_2_gb_before_the_login_is_not_read() {
         let stranger = Stranger::at(LOOPBACK, move |visit| {
             visit.refuse_tls();
             visit.write(&[kind, 0x7f, 0xff, 0xff, 0xff]);
-            // For as long as somebody reads.
+            // Sends as long as the client reads.
             while visit.write(&[0; 1024 * 1024]) {}
         });
         visit(&stranger, &[]).expect_status(1).stderr_has("a message is too long");
@@ -151,7 +151,7 @@ fn what_is_no_server_is_said_to_be_none() {
         visit.write(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     });
     visit(&web, &[("PGSSLMODE", "require")]).expect_status(1).stderr_has("not a PostgreSQL server's");
-    // Who injects clear text behind the answer to the request for TLS gets no further.
+    // An attacker injects clear text after the answer to the request for TLS. pgmig refuses to continue.
     let injector = Stranger::at(LOOPBACK, |visit| {
         visit.read();
         visit.write(b"SR\0\0\0\x08\0\0\0\0Z\0\0\0\x05I");
@@ -241,7 +241,7 @@ fn a_server_that_was_not_authenticated_is_warned_of() {
         .stdout_has("trust       warning: the connection to ")
         .stdout_has("is not encrypted")
         .stdout_has("set PG_CA_FILE to this cluster's ca.crt");
-    // SCRAM that is bound to the certificate authenticates the server.
+    // SCRAM with channel binding authenticates the server's certificate.
     let bound = site.test("", &[]).stdout_has("TLS         TLSv1.").stdout_has("channel binding");
     assert!(!bound.stdout.contains("warning"), "{bound}");
     site.test("", &[("PGCHANNELBINDING", "disable")])

@@ -1,4 +1,4 @@
-//! Which certificates, modes and variables let a connection come about: the same as with psql, of which libpq is a part.
+//! pgmig accepts and refuses the same certificates, modes and variables as psql, whose libpq is the model.
 
 use crate::support::certificate::{Identity, Leaf, Validity};
 use crate::support::cluster::replace;
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 const ACCEPTED: bool = true;
 const REFUSED: bool = false;
 
-/// A server that is given other certificates as the test goes, and files for its clients.
+/// A server whose certificates the test can replace, and the files for its clients.
 struct Site {
     files: TempDir,
     database: Database,
@@ -31,7 +31,7 @@ impl Site {
         Self { files: TempDir::new().unwrap(), database, server }
     }
 
-    /// Lets the server send this certificate, and those behind it.
+    /// Makes the server send this certificate and its chain.
     fn serve(&self, identity: &Identity, behind: &[&Identity]) {
         let key = identity.key.private_key_to_pem_pkcs8().unwrap();
         let chain: String = std::iter::once(&identity).chain(behind).map(|identity| identity.pem()).collect();
@@ -52,7 +52,7 @@ impl Site {
         stream.ssl().peer_certificate().unwrap()
     }
 
-    /// Lets these lines of pg_hba.conf admit who comes by TCP.
+    /// Makes these lines of pg_hba.conf decide about TCP connections.
     fn admit(&self, lines: &str) {
         replace(&self.server.data.join("pg_hba.conf"), format!("local all all trust\n{lines}").as_bytes());
         self.server.psql("postgres", "SELECT pg_reload_conf()");
@@ -79,7 +79,7 @@ impl Site {
         pgmig.run().keeps_secret(&self.server.password)
     }
 
-    /// Connects with psql and pgmig, which must agree; psql of an earlier version is not asked.
+    /// Connects with psql and pgmig, which must agree. psql is not asked if it is older than `since`.
     #[track_caller]
     fn judge(&self, since: u32, name: &str, host: &str, variables: &[(&str, &str)], accepted: bool) {
         if since <= self.server.major_version() {
@@ -155,7 +155,7 @@ fn names_are_judged_as_psql_judges_them() {
     let site = Site::new("");
     let root = Identity::authority("root");
     let ca = site.pems("root.crt", &[&root]);
-    // Common name, other names, host; and since which version psql knows addresses among the names.
+    // Common name, other names, host, and the first version of psql that compares addresses with the names.
     let cases: [(&str, &[&str], &str, u32, bool); 12] = [
         ("elsewhere", &["localhost"], "localhost", 10, ACCEPTED),
         ("elsewhere", &["LocalHost"], "localhost", 10, ACCEPTED),
@@ -197,7 +197,7 @@ fn modes_are_what_they_are_in_psql() {
     for mode in ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] {
         with(mode, &right, ACCEPTED);
     }
-    // Without TLS nothing is verified.
+    // Without TLS, no certificate is verified.
     for mode in ["disable", "allow", "prefer"] {
         with(mode, &wrong, ACCEPTED);
         let outcome = site.pgmig("localhost", &[("PGSSLMODE", mode), ("PGSSLROOTCERT", &wrong)]);
@@ -213,7 +213,7 @@ fn modes_are_what_they_are_in_psql() {
         site.judge(16, &format!("system, {mode}"), "localhost", &variables, REFUSED);
     }
 
-    // A server that takes only the one kind, or the other.
+    // A server that admits only TLS connections, or only connections without TLS.
     site.admit("hostssl all all all scram-sha-256\n");
     without(10, "disable", REFUSED);
     for mode in ["allow", "prefer", "require"] {
@@ -232,7 +232,7 @@ fn the_system_s_cas_do_not_count_beside_the_one_that_was_given() {
     let (root, public) = (Identity::authority("root"), Identity::authority("a public CA"));
     site.serve(&public.issue(&["localhost"], Validity::Now), &[]);
     let given = site.pems("root.crt", &[&root]);
-    // What OpenSSL takes for the system's CAs.
+    // The files that OpenSSL uses as the system's CAs.
     let system = site.pems("system.crt", &[&public]);
     for host in ["localhost", "127.0.0.1"] {
         site.pgmig(host, &[("SSL_CERT_FILE", &system), ("PG_CA_FILE", &given)])
@@ -277,7 +277,7 @@ fn revoked_certificates_are_refused_as_by_psql() {
     let all = site.file("all.crl", &(crl + &middle.revocations(&[])));
     judge("all have a CRL", "PGSSLCRL", &all, ACCEPTED);
 
-    // libpq passes over a CRL that it cannot read.
+    // libpq ignores a CRL that it cannot read.
     for (variable, value) in [("PGSSLCRL", "nowhere.crl"), ("PGSSLCRL", &ca), ("PGSSLCRLDIR", "nowhere")] {
         site.pgmig("localhost", &[("PGSSLROOTCERT", &ca), (variable, value)])
             .expect_status(1)
@@ -352,7 +352,7 @@ fn a_password_that_is_stored_as_md5_lets_in() {
 #[test]
 fn passwords_of_every_script_let_in() {
     let site = Site::new("");
-    // SASLprep changes the second and the third, and does not allow the others, which are then taken as they are.
+    // SASLprep changes the second and the third password. It does not allow the others, which are used unchanged.
     for password in ["pässwörd", "I\u{ad}X", "\u{2168}", "a\u{e000}b", "\u{627}1"] {
         site.server.psql("postgres", &format!("ALTER ROLE {} PASSWORD '{password}'", site.server.superuser));
         let more = "sslmode: disable\n".to_owned();

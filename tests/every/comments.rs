@@ -10,7 +10,7 @@
 use super::{Source, WAYS, assert_restored, assert_restored_as, by_pg_restore, by_psql, report};
 use crate::support::application;
 
-/// What is commented on, late or early.
+/// Objects with comments, made late or early.
 const RELATIVES: &str = r#"
 CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE DOMAIN code AS text CONSTRAINT inner_check CHECK (VALUE <> 'x');

@@ -1,4 +1,4 @@
-//! Messages that name what is wrong, and scripts as people edit them.
+//! Messages that name the fault, and scripts that people have edited.
 //!
 //! Relatives that were tried: a locale, an ICU locale, a dictionary file, a parameter of an index, a literal of a default and
 //! a text of RAISE before there are rows, all of which are shown; a value of a row in an index, which is not; a script with a
@@ -60,7 +60,7 @@ fn a_byte_order_mark_is_passed_over() {
         let packed = zstd::encode_all(marked.as_slice(), 3).unwrap();
         assert_restored(&written(&source, "marked.sql.zst", &packed), &expected);
     }
-    // An archive is no text: whatever wrote the mark has changed it.
+    // A byte order mark before an archive means that a program has changed the archive.
     let custom = with_mark(&std::fs::read(source.dump("t2.dump", &["-Fc"])).unwrap());
     fails(&written(&source, "marked.dump", &custom), 1, |outcome, _| {
         outcome.assert_stderr_has("was re-encoded as text");

@@ -1,5 +1,5 @@
-//! Databases of kinds that pg_restore takes. Each is restored by swap and in place, and compared with what pg_restore or
-//! psql makes of it. `fixtures/reports/` holds inputs that were reported in public.
+//! Databases that pg_restore can restore. Each is restored by swap and in place. The result is compared with that of
+//! pg_restore or psql. `fixtures/reports/` holds inputs that were reported in public.
 
 mod comments;
 mod messages;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tempfile::TempDir;
 
-/// How a target is reached and replaced.
+/// The role that restores, and the strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// By a superuser, for the application's role.
@@ -72,7 +72,7 @@ fn with_target(target: &Database, way: Way) -> Pgmig {
     pgmig.args(["--strategy", strategy])
 }
 
-/// Restores it both ways; each result must be this one.
+/// Restores the archive both ways; each result must equal this one.
 #[track_caller]
 fn assert_restored(archive: &Path, expected: &Restored) {
     for way in WAYS {
@@ -95,7 +95,7 @@ fn assert_restored_as(
     target
 }
 
-/// Restores it both ways, which must fail with this status.
+/// Restores the archive both ways; each run must fail with this status.
 #[track_caller]
 fn fails(archive: &Path, status: i32, check: impl Fn(Outcome, Way)) {
     for way in WAYS {
@@ -104,7 +104,7 @@ fn fails(archive: &Path, status: i32, check: impl Fn(Outcome, Way)) {
     }
 }
 
-/// What pg_restore makes of an archive as superuser.
+/// Restores an archive by pg_restore as superuser.
 #[track_caller]
 fn by_pg_restore(archive: &Path) -> Restored {
     let oracle = Database::create("every_oracle");
@@ -112,7 +112,7 @@ fn by_pg_restore(archive: &Path) -> Restored {
     Restored::of(&oracle)
 }
 
-/// What psql makes of a script as superuser. Roles that the script names may be missing.
+/// Runs a script by psql as superuser. Roles that the script names may be missing.
 #[track_caller]
 fn by_psql(script: &Path) -> Restored {
     let oracle = Database::create("every_oracle");

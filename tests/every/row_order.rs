@@ -9,7 +9,7 @@
 use super::{Source, WAYS, assert_restored, assert_restored_as, by_pg_restore, report};
 use crate::support::Database;
 
-/// A small table, which comes first in an archive, and a function that looks something up in it.
+/// A small table, which comes first in an archive, and a function that reads it.
 const LOOKED_UP: &str = "
 CREATE TABLE a_tariff (code text PRIMARY KEY, open boolean NOT NULL);
 INSERT INTO a_tariff SELECT 't' || i, i % 2 = 0 FROM generate_series(1, 20) AS i;
@@ -19,7 +19,7 @@ CREATE FUNCTION checked(text) RETURNS text LANGUAGE plpgsql IMMUTABLE
     AS $$ BEGIN IF NOT public.is_open($1) THEN RAISE 'tariff is not open'; END IF; RETURN $1; END $$;
 ";
 
-/// Big tables, which were loaded first, each with `ROWS` rows whose tariff is open.
+/// Big tables, which pgmig would load first if their rows did not depend on `a_tariff`.
 const DEPENDENT: [&str; 9] = [
     "CREATE TABLE contract (id int, tariff text, memo text, CONSTRAINT o CHECK (is_open(tariff)))",
     "CREATE TABLE contract (id int, tariff text, memo text, copy text GENERATED ALWAYS AS (checked(tariff)) STORED)",
@@ -100,7 +100,7 @@ fn tables_on_both_sides_of_an_ordered_one_are_loaded_too() {
     assert_restored_as(&archive, &expected, WAYS[0], |pgmig| pgmig.args(["--jobs", "4"]));
 }
 
-/// Indexes over a function that reads a table which is loaded later; each with a query that uses it.
+/// Indexes over a function that reads a table which is loaded later. Each has a query that uses the index.
 const INDEXES: [(&str, &str); 4] = [
     ("CREATE INDEX i ON a_big (label(id))", "SELECT count(*) FROM a_big WHERE label(id) = 'l7'"),
     ("CREATE INDEX i ON a_big (id) WHERE label(id) = 'l7'", "SELECT count(*) FROM a_big WHERE label(id) = 'l7' AND id > 0"),

@@ -1,4 +1,4 @@
-//! Verification of what a restore has made: everything that the archive lists, in whichever catalog it is, and nothing else.
+//! Verification after a restore checks every object that the archive lists, in its catalog, and no other object.
 //!
 //! Relatives that were tried: every kind of entry that verification lists, kept and dropped again by its own entry; constraints
 //! of tables, foreign tables and domains, NOT VALID and valid; an index, the index of a constraint, and constraints of tables
@@ -30,7 +30,7 @@ CREATE RULE ru AS ON DELETE TO s.t DO ALSO NOTHING;
 CREATE POLICY po ON s.t USING (true);
 ";
 
-/// Entries by tag and kind, and the statement that undoes each, or the last one of its object.
+/// Entries by tag and kind. Each has a statement that undoes it, or the last entry of its object.
 const UNDONE: [(&str, &str, &str); 14] = [
     ("code short", "CHECK CONSTRAINT", "ALTER DOMAIN s.code DROP CONSTRAINT short"),
     ("t t_check", "CHECK CONSTRAINT", "ALTER TABLE s.t DROP CONSTRAINT t_check"),
@@ -48,7 +48,7 @@ const UNDONE: [(&str, &str, &str); 14] = [
     ("m", "MATERIALIZED VIEW DATA", "DROP MATERIALIZED VIEW s.m"),
 ];
 
-/// The script, with a statement at the end of this entry.
+/// The script with a statement appended to this entry.
 fn with_statement(script: &str, tag: &str, kind: &str, statement: &str) -> String {
     let header = format!("-- Name: {tag}; Type: {kind}; Schema: s;");
     let at = script.find(&header).unwrap_or_else(|| panic!("no {header}"));
@@ -108,7 +108,7 @@ fn what_is_not_valid_is_told_unless_the_archive_says_so() {
     ] {
         let script = source.script("invalid.sql", |text| with_statement(&text, tag, kind, &statement));
         let target = application::empty_database("invalid");
-        // Only a superuser may write into the catalogs.
+        // Only a superuser may write to the catalogs.
         let file = crate::support::pgmig::TargetFile::of(&target);
         let pgmig = crate::support::Pgmig::new().target(&file).source(&script);
         let outcome = pgmig.args(["--schema", "archive", "--keep-ids", "--force"]).run().expect_status(1);

@@ -1,4 +1,4 @@
-//! Archives, configuration files and mappings that cannot be used: what is said, and that nothing has happened.
+//! Archives, configuration files and mappings that cannot be used: pgmig reports the fault and changes nothing.
 
 use crate::support::damage::{malformed, truncated};
 use crate::support::fixture::fixture;
@@ -9,7 +9,7 @@ use crate::support::{Database, Outcome, Pgmig, Server};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// A target with data, and a directory for what goes wrong.
+/// A target with data, and a directory for bad files.
 struct Case {
     backup: Backup,
     target: Database,
@@ -18,7 +18,7 @@ struct Case {
 }
 
 impl Drop for Case {
-    /// One pg_dump tells of all runs of a test that the target is as it was.
+    /// One pg_dump at the end of a test shows that none of its runs changed the target.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.before.is_unchanged();
@@ -50,7 +50,7 @@ impl Case {
         ])
     }
 
-    /// Runs it, expecting this status and these texts, and that the target stays as it is.
+    /// Runs pgmig. Expects this status, these texts, and an unchanged target.
     #[track_caller]
     fn fails(&self, pgmig: Pgmig, status: i32, texts: &[&str]) -> Outcome {
         let outcome = pgmig.run().expect_status(status).stderr_has("error: ");
@@ -74,11 +74,11 @@ impl Case {
     }
 }
 
-/// What to do about an archive that is cut or damaged.
+/// The advice about an archive that is cut or damaged.
 const AGAIN: &str =
     "copy the archive again and compare its checksum with the original's, or take the backup again";
 
-/// Found when the archive is opened. After the name: texts that the message has.
+/// Faults that are found when the archive is opened. After the name: texts of the message.
 const NOT_OPENED: &[(&str, &[&str])] = &[
     ("empty.dump", &["empty.dump is not an archive that can be read", "check pg_dump's exit status"]),
     ("bad_magic.dump", &["bad_magic.dump is not an archive that can be read"]),
@@ -101,7 +101,8 @@ const NOT_OPENED: &[(&str, &[&str])] = &[
     ("block_id_wrong.dump", &["at byte 92391", "dump ID", AGAIN]),
 ];
 
-/// Found while data are read, when there is a staging database. (What else can be found: pgmig-core/pgdump-archive/src/tests.)
+/// Faults that are found while data are read, when the staging database exists. More faults:
+/// pgmig-core/pgdump-archive/src/tests.
 const NOT_READ: &[(&str, &[&str])] = &[
     ("trunc_mid_chunk_pipe.dump", &["at byte 92401, in the data of TABLE DATA store.workspace", AGAIN]),
     ("trunc_in_lo.dump", &["at byte 107307, in the data of BLOBS", AGAIN]),
@@ -137,8 +138,8 @@ fn data_without_their_end_marker() {
     let archive = directory.path().join("t.dump");
     source.dump_through_pipe(&[], &archive);
     let mut bytes = std::fs::read(&archive).unwrap();
-    // The header comes to say that the data are not compressed: from container version 1.15 on in a byte, before
-    // that as a level, which is a sign and four bytes.
+    // The header claims that the data are not compressed. From archive version 1.15 on, a byte says so; before that,
+    // the level, which is a sign and four bytes.
     let length = if bytes[6] >= 15 { 1 } else { 5 };
     bytes[11..11 + length].fill(0);
     std::fs::write(&archive, bytes).unwrap();
@@ -210,7 +211,7 @@ fn connections_that_fail() {
     let restore = |target: &TargetFile| case.backup.restore(Pgmig::new().target(target).arg("--force"));
     let cases = [
         (TargetFile { su_password: "wr0ng-s3cret".to_owned(), ..right.clone() }, "su_password"),
-        // As libpq's servers do, this one asks for the password of whoever comes.
+        // Like a PostgreSQL server, this server asks every role for a password, even one that does not exist.
         (TargetFile { su_username: "nobody_here".to_owned(), ..right.clone() }, "\"nobody_here\""),
         (TargetFile { username: "nobody_here".to_owned(), ..right.clone() }, "no role \"nobody_here\""),
         (TargetFile { database: "nothing_here".to_owned(), ..right.clone() }, "no database \"nothing_here\""),
@@ -220,7 +221,7 @@ fn connections_that_fail() {
     for (target, text) in cases {
         case.fails(restore(&target), 1, &[text, "check "]).keeps_secret("s3cret");
     }
-    // The role is looked for by the server alone where it admits everybody.
+    // Only a server that admits everybody says that the role does not exist.
     let host = case.target.server.socket.to_str().unwrap().to_owned();
     let target = TargetFile { host, su_username: "nobody_here".to_owned(), ..right };
     case.fails(restore(&target), 1, &["no role \"nobody_here\"", "check su_username"]);
@@ -245,7 +246,7 @@ fn configuration_files_that_are_not_understood() {
     case.fails(pgmig, 2, &["nowhere.yaml"]);
     let pgmig = case.backup.restore(case_target(&case, "su_password_file: nowhere.secret\n"));
     case.fails(pgmig, 2, &["su_password"]);
-    // What may be a secret in the wrong place is not repeated.
+    // A message does not repeat a text that may be a secret in the wrong place.
     for more in ["an0thers3cret: x\n", "x: y\nx: an0thers3cret\n", "an0thers3cret: 1\nan0thers3cret: 2\n"] {
         case.fails(case.backup.restore(case_target(&case, more)), 2, &["line"]).keeps_secret("an0thers3cret");
     }
@@ -261,7 +262,7 @@ fn configuration_files_that_are_not_understood() {
     }
 }
 
-/// One file in the place of another, a pipe without a writer, a device without end.
+/// A file in the place of another, a pipe without a writer, an endless device.
 #[test]
 fn other_files_in_the_place_of_a_configuration() {
     let case = Case::new("other_file");
@@ -372,7 +373,7 @@ fn an_archive_of_a_newer_server_says_so() {
         pgmig.run().expect_status(0);
         return;
     }
-    // It has a table that only 18 can create.
+    // The archive has a table that only PostgreSQL 18 can create.
     let before = Before::of(&target);
     let outcome = pgmig.run().expect_status(1).stderr_has("store.v18_things");
     before.is_now(outcome.stderr_has("from PostgreSQL 18, newer than this server"));

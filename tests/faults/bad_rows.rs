@@ -1,4 +1,4 @@
-//! Rows that the server does not accept: the message has the place, and none of the values.
+//! Rows that the server refuses: the message contains the row's place and none of its values.
 
 use crate::support::damage::patch;
 use crate::support::pgmig::TargetFile;
@@ -8,7 +8,7 @@ use crate::support::{Database, Outcome, Pgmig};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// An uncompressed archive of a table, or more, and a target.
+/// An uncompressed archive of one or several tables, and a target.
 struct Case {
     target: Database,
     archive: PathBuf,
@@ -29,7 +29,7 @@ impl Case {
         Self { target, archive, _directory: directory }
     }
 
-    /// The table `t` of 1000 rows: a number, and a text that no message may show.
+    /// The table `t` of 1000 rows: a number, and a text that must not appear in any message.
     #[track_caller]
     fn of_thousand_rows(options: &[&str]) -> Self {
         Self::of(
@@ -47,7 +47,7 @@ impl Case {
         self.fails_with(|pgmig| pgmig.arg("--keep-ids"), texts)
     }
 
-    /// By either strategy.
+    /// Restores it by either strategy.
     #[track_caller]
     fn fails_with(&self, more: impl Fn(Pgmig) -> Pgmig, texts: &[&str]) -> Outcome {
         let [_, in_place] = ["swap", "in-place"].map(|strategy| {
@@ -112,7 +112,7 @@ fn a_check_that_tells_values() {
     case.fails(&["row 500 of table public.talkative", "P0001"]);
 }
 
-/// A function that puts its argument into its message, called for each row.
+/// A function whose messages contain its argument. The server calls it for each row.
 const TALKATIVE: &str = "
     CREATE FUNCTION is_number(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
     BEGIN
@@ -124,7 +124,7 @@ const TALKATIVE: &str = "
 
 #[test]
 fn a_row_far_behind() {
-    // The server is asked every 16 MiB how far it has come: this row is in the third part.
+    // pgmig asks the server for its progress every 16 MiB. This row is in the third part.
     let case = Case::of(
         "CREATE TABLE wide (id int, note text);
          INSERT INTO wide SELECT n, repeat('x', 40000) FROM generate_series(1, 1000) n",

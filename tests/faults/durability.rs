@@ -1,4 +1,4 @@
-//! What pgmig has said to be restored is there after a crash of the server in the same moment.
+//! A database that pgmig reported as restored survives a crash of the server at that moment.
 
 use crate::support::pgmig::TargetFile;
 use crate::support::{Database, Pgmig, Server};
@@ -18,14 +18,14 @@ fn with_every_bit_of_wal() {
     crashes_right_after("");
 }
 
-/// Rows of tables made in the same transaction are then in no WAL.
+/// With this setting, rows of tables that the same transaction made are not in the WAL.
 #[test]
 fn with_as_little_wal_as_there_can_be() {
     crashes_right_after("wal_level = minimal\nmax_wal_senders = 0\nwal_skip_threshold = 0");
 }
 
 fn crashes_right_after(conf: &str) {
-    // Commits wait for nothing, unless pgmig asks for it, and no checkpoint helps.
+    // No commit waits for the disk unless pgmig asks for it, and no checkpoint comes.
     let server = Server::start_private(&format!(
         "fsync = on\nsynchronous_commit = off\nwal_writer_delay = 10s\n{conf}"
     ));
@@ -34,7 +34,7 @@ fn crashes_right_after(conf: &str) {
     let directory = TempDir::new().unwrap();
     let archive = directory.path().join("store.dump");
     source.dump_through_pipe(&[], &archive);
-    // The previous database of a swap stays: dropping it would be a checkpoint.
+    // The previous database of a swap stays, because dropping it would cause a checkpoint.
     for strategy in [&["--strategy", "swap", "--keep-previous"][..], &["--strategy", "in-place"]] {
         let target = Database::create_on(&server, "durable");
         let pgmig =
@@ -47,7 +47,7 @@ fn crashes_right_after(conf: &str) {
     }
 }
 
-/// The lines of its dump, sorted: rows of a table that several connections loaded are in any order.
+/// The lines of its dump, sorted: several connections load a table, so its rows have no fixed order.
 fn lines_of(database: &Database) -> Vec<String> {
     let mut lines: Vec<String> = database.dump(&[]).lines().map(str::to_owned).collect();
     lines.sort_unstable();

@@ -1,5 +1,5 @@
-//! Stopped, or killed, at each named step of either strategy: the target is as it was or completely restored, and nothing is left behind,
-//! after a kill by the next run at the latest.
+//! Stops or kills pgmig at each named step of either strategy. The target is unchanged or completely restored. Nothing
+//! else is left; after a kill, the next run removes the leftovers.
 
 use crate::support::application;
 use crate::support::store::Backup;
@@ -8,7 +8,7 @@ use crate::support::{Database, Outcome};
 use pgmig_core::progress::Step;
 use std::collections::BTreeSet;
 
-/// A module with two tests for each step, so that they run in parallel, and the list of those steps.
+/// A module with two tests for each step, so that they run in parallel, and with the list of those steps.
 macro_rules! steps {
     ($($name:ident: $step:ident,)*) => {
         const TESTED: &[Step] = &[$(Step::$step),*];
@@ -48,7 +48,7 @@ steps! {
     drop_previous: DropPrevious,
 }
 
-/// A module with a test for each step of a restore in place, and the list of those steps.
+/// A module with a test for each step of a restore in place, and with the list of those steps.
 macro_rules! steps_in_place {
     ($($name:ident: $step:ident,)*) => {
         const TESTED_IN_PLACE: &[Step] = &[$(Step::$step),*];
@@ -84,7 +84,7 @@ fn every_step_is_tested() {
     assert_eq!(tested, Step::ALL.into());
 }
 
-/// By the role that owns the target and may do nothing else.
+/// Restores as a role that owns the database and has no other right.
 fn ended_in_place_at(step: Step) {
     let backup = Backup::of_oldest_release();
     let target = application::target("ended");
@@ -94,7 +94,7 @@ fn ended_in_place_at(step: Step) {
     before.is_now(stopped.stderr_has(&format!("stopped at the failpoint {step}")));
     restore().failpoint(&format!("{step}:kill")).run().expect_killed();
     before.is_unchanged();
-    // The next run finds its way.
+    // The next run succeeds.
     restore().run().expect_status(0);
     backup.assert_restored(&target);
 }
@@ -106,7 +106,7 @@ fn stopped_at(step: Step) {
     let outcome = backup.restore_into(&target).failpoint(step.name()).run();
     let outcome = outcome.expect_status(1).stderr_has(&format!("stopped at the failpoint {step}"));
     if step < Step::Swapped {
-        // As if it had never run.
+        // The database is as if pgmig had never run.
         before.is_now(outcome);
     } else {
         backup.assert_restored(&target);
@@ -136,7 +136,7 @@ fn killed_at(step: Step) {
     }
 }
 
-/// The next run finds its way from wherever the first one ended.
+/// The next run succeeds, wherever the first one ended.
 fn run_again(backup: &Backup, target: &Database) -> Outcome {
     let outcome = backup.restore_into(target).run().expect_status(0);
     backup.assert_restored(target);

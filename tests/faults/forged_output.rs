@@ -1,5 +1,5 @@
-//! What others write (a server, a Resource Controller, a file, an argument, an archive) begins no line of its own among
-//! pgmig's messages, and holds nothing that a terminal would obey.
+//! Texts from outside (a server, a Resource Controller, a file, an argument, an archive) never begin a line among
+//! pgmig's messages. They contain no character that controls a terminal.
 
 use crate::support::pgmig::TargetFile;
 use crate::support::resource_controller::{Controller, TOKEN, zen_instances};
@@ -8,10 +8,11 @@ use crate::support::{Database, Outcome, Pgmig};
 use pgmig_core::resource_controller::ServiceType;
 use serde_json::json;
 
-/// Ends a line, forges a message, and clears the screen.
+/// A text that ends a line, forges a message, and clears the screen.
 const HOSTILE: &str = "x\nerror: forged\r\nwarning: forged\u{1b}[2J\u{9b}2J\u{202e}";
 
-/// No line of the output is one of [`HOSTILE`], no character is obeyed; but it was shown.
+/// Checks that no line of the output is one of [`HOSTILE`] and that no control character is in it, but that the text
+/// is.
 #[track_caller]
 fn is_harmless(outcome: &Outcome) {
     for text in [&outcome.stdout, &outcome.stderr] {

@@ -1,4 +1,4 @@
-//! What must never be dropped, and what happens to the target while a restore is under way.
+//! Databases that pgmig must never drop, and changes of the target while a restore is running.
 
 use crate::support::pgmig::TargetFile;
 use crate::support::session::{HeldSession, wait_until};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// After a run that died between the swap and its end, the previous database is the operator's to use.
+/// If a run died between the swap and its end, the operator may still use the previous database.
 #[test]
 fn a_previous_database_that_was_put_back_is_the_target() {
     let backup = Backup::of_oldest_release();
@@ -24,7 +24,7 @@ fn a_previous_database_that_was_put_back_is_the_target() {
     rename(&target.name, &swapped);
     rename(&previous, &target.name);
     let before = Before::of(&target);
-    // Stopped on the way, so that the target must still be there, with everything in it.
+    // This run stops before the swap, so the target must still exist with all its contents.
     let outcome = backup.restore_into(&target).failpoint("pre-data").run();
     before.is_now(outcome.expect_status(1));
     assert_eq!(target.psql("SELECT a FROM store.mine"), "1\n");
@@ -37,7 +37,7 @@ fn a_previous_database_that_was_put_back_is_the_target() {
     target.server.psql("postgres", &format!("DROP DATABASE \"{swapped}\""));
 }
 
-/// A previous database that was renamed to be kept has another name than pgmig gave it.
+/// If the operator renames a previous database to keep it, its name is not one that pgmig gives.
 #[test]
 fn a_previous_database_with_another_name_is_not_removed() {
     let backup = Backup::of_oldest_release();
@@ -51,7 +51,7 @@ fn a_previous_database_with_another_name_is_not_removed() {
     target.server.psql("postgres", &format!("DROP DATABASE \"{kept}\""));
 }
 
-/// Somebody in another database can hold a lock on the target, which the rename has to wait for.
+/// A session in another database can hold a lock on the target. The rename must wait for this lock.
 #[test]
 fn a_lock_on_the_target_does_not_hold_the_swap_for_ever() {
     let backup = Backup::of_oldest_release();
@@ -66,7 +66,7 @@ fn a_lock_on_the_target_does_not_hold_the_swap_for_ever() {
     before.is_now(outcome);
 }
 
-/// A dump whose table has a check that calls a function with this body, for each row.
+/// A dump whose table has a check constraint. For each row, the constraint calls a function with this body.
 fn archive_with_check(directory: &Path, rows: u32, body: &str) -> PathBuf {
     let source = Database::create("checked");
     source.psql(&format!(
@@ -80,7 +80,7 @@ fn archive_with_check(directory: &Path, rows: u32, body: &str) -> PathBuf {
     archive
 }
 
-/// Nothing that arrives while the restore is under way is erased without leave.
+/// Data that arrive during the restore are never erased without permission.
 #[test]
 fn an_empty_target_that_is_filled_meanwhile_is_refused() {
     let directory = TempDir::new().unwrap();
@@ -94,7 +94,8 @@ fn an_empty_target_that_is_filled_meanwhile_is_refused() {
     before.is_now(running.wait().expect_status(3).stderr_has("now holds data (10 rows in 1 table)"));
 }
 
-/// Messages that no setting turns off fill the socket while rows are sent: that ends with an error, not never.
+/// Messages that no setting suppresses fill the socket while pgmig sends rows. The run must end with an error instead
+/// of hanging.
 #[test]
 fn a_load_that_comes_to_a_halt_is_ended() {
     let directory = TempDir::new().unwrap();

@@ -1,4 +1,4 @@
-//! Bad input, failures at every step, signals, crashes: the target is as it was.
+//! Bad input, failures at every step, signals, crashes: the target stays unchanged.
 
 mod bad_input;
 mod bad_rows;

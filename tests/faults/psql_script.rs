@@ -1,5 +1,5 @@
-//! `pgmig inspect --sql`: a script of a hostile archive makes psql run no program. Each attack is shown to work on a script
-//! that is written without protection: pg_restore's own, without its `\restrict`.
+//! `pgmig inspect --sql`: the script of a hostile archive makes psql run no program. Each attack is first shown to work
+//! on an unprotected script: pg_restore's own without its `\restrict`.
 
 use crate::support::damage::patch;
 use crate::support::{Database, Outcome, Pgmig};
@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::Stdio;
 use tempfile::TempDir;
 
-/// Room for an attack.
+/// The number of bytes that an attack may have.
 const ROOM: usize = 400;
 
-/// What the archive gets instead of the comment's literal, with `RUN` for psql's command.
+/// Texts that replace the comment's literal in the archive. `RUN` stands for psql's command.
 const IN_A_DEFINITION: &[(&str, &str)] = &[
     ("a command outside of strings", "'a';\nRUN\n"),
     ("after a statement", "'a'; SELECT 1 RUN\n"),
@@ -31,7 +31,7 @@ const IN_A_DEFINITION: &[(&str, &str)] = &[
     ),
 ];
 
-/// What the archive gets instead of a row.
+/// Texts that replace a row in the archive.
 const IN_ROWS: &[(&str, &str, &str)] = &[
     (
         "an end of data with a carriage return",
@@ -45,7 +45,7 @@ fn room() -> String {
     "x".repeat(ROOM)
 }
 
-/// The attack, as long as what it replaces.
+/// The attack, padded to the length of the text that it replaces.
 fn filled(attack: &str, length: usize) -> String {
     assert!(attack.len() <= length, "{attack}");
     attack.to_owned() + &" ".repeat(length - attack.len())
@@ -66,7 +66,7 @@ fn archive(directory: &TempDir, options: &[&str]) -> (Database, std::path::PathB
     (database, archive)
 }
 
-/// Whether psql runs a program when it reads this.
+/// Whether psql runs a program when it reads this script.
 fn runs(script: &[u8]) -> bool {
     let directory = TempDir::new().unwrap();
     let database = Database::create("script_target");
@@ -84,7 +84,7 @@ fn runs(script: &[u8]) -> bool {
     directory.path().join("ran").exists()
 }
 
-/// Runs what pgmig writes, with and without its `\restrict`, which an older psql does not have.
+/// Runs pgmig's script with and without its `\restrict`, which an older psql does not have.
 fn assert_harmless(archive: &Path, what: &str) -> Outcome {
     let outcome = Pgmig::new().args(["inspect", "--sql"]).arg(archive).run();
     assert!(!runs(outcome.stdout.as_bytes()), "{what}: {outcome}");
@@ -93,7 +93,7 @@ fn assert_harmless(archive: &Path, what: &str) -> Outcome {
     outcome
 }
 
-/// The script of pg_restore, as it was before `\restrict`.
+/// The script of pg_restore as it was before it wrote `\restrict`.
 fn unprotected(database: &Database, archive: &Path) -> Vec<u8> {
     let script = database.server.run_program("pg_restore", ["-f", "-", archive.to_str().unwrap()]);
     let lines = script.split_inclusive(|byte| *byte == b'\n');
@@ -147,7 +147,7 @@ fn insert_statements_make_psql_run_nothing() {
     }
 }
 
-/// Sound archives with all that looks like an attack.
+/// Sound archives with texts that look like attacks.
 #[test]
 fn names_and_values_stay_what_they_are() {
     let directory = TempDir::new().unwrap();
@@ -186,7 +186,7 @@ fn a_psql_that_does_not_know_the_restriction_stops_before_the_archive() {
     assert!(outcome.stdout.ends_with(&format!("\n\\unrestrict {key}\n")), "{outcome}");
     let again = Pgmig::new().args(["inspect", "--sql"]).arg(&archive).run().expect_status(0);
     assert!(!again.stdout.contains(key), "the key is another one each time");
-    // As if there were no such command.
+    // The script as psql reads it if it does not know `\restrict`.
     let target = Database::create("script_old_psql");
     let script = directory.path().join("old.sql");
     std::fs::write(&script, outcome.stdout.replace("\\restrict", "\\no_such_command")).unwrap();

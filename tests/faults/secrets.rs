@@ -1,4 +1,4 @@
-//! Passwords, tokens and values of rows are in no output, however much is logged, however it ends.
+//! Passwords, tokens and row values are in no output, at any log level and however a run ends.
 
 use crate::support::pgmig::{Outcome, Pgmig, TargetFile};
 use crate::support::resource_controller::{Controller, TOKEN};
@@ -6,11 +6,11 @@ use crate::support::store::{Backup, ROW_VALUE};
 use crate::support::{Database, Server};
 use serde_json::json;
 
-/// A role whose password is in no other role's, so that it can be looked for.
+/// A role whose password no other role has, so that the test can search for it.
 const ROLE: &str = "keeper";
 const PASSWORD: &str = "pa55-of-the-keeper";
 
-/// A target whose superuser has a password that is worth looking for.
+/// A target whose superuser has a password that the test can search for.
 fn keeper(backup: &Backup) -> (Database, TargetFile) {
     let server = Server::of_this_run();
     let role = format!("{ROLE}_{}", uuid::Uuid::new_v4().simple());
@@ -20,7 +20,7 @@ fn keeper(backup: &Backup) -> (Database, TargetFile) {
     (target, file)
 }
 
-/// Runs it with everything logged, and looks for all that is secret.
+/// Runs pgmig at the highest log level, and searches the output for all secrets.
 #[track_caller]
 fn loud(pgmig: Pgmig, status: i32) -> Outcome {
     pgmig
@@ -91,7 +91,7 @@ fn the_password_by_each_of_its_ways() {
     loud(restore(&without).env("PGPASSWORD", PASSWORD), 0);
     let by_file = restore(&format!("{without}su_password_file: secret\n")).file("secret", PASSWORD);
     loud(by_file, 0);
-    // The same ways to a password that the server does not accept.
+    // The same ways of configuring a password, with one that the server refuses.
     let wrong = TargetFile { su_username: "postgres".to_owned(), ..file.clone() };
     loud(restore(&wrong.to_yaml()), 1);
     let wrong = wrong.to_yaml().replace(&format!("su_password: '{PASSWORD}'\n"), "");
@@ -104,7 +104,7 @@ fn whatever_goes_wrong() {
     let (_target, file) = keeper(&backup);
     let controller = gateway();
     let restore = || backup.restore(Pgmig::new().target(&file));
-    // Refused; failed half way; configuration that cannot be read; a Resource Controller that is not there.
+    // A refused run, a run that fails half way, unreadable configuration, a Resource Controller that does not exist.
     loud(restore(), 3).stderr_has("--force");
     loud(restore().arg("--force").failpoint("post-data"), 1);
     let misspelt = file.to_yaml().replace("port:", "prot:");

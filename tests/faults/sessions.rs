@@ -1,4 +1,4 @@
-//! What else is going on during a restore: sessions on the target, other runs, signals.
+//! Other activity during a restore: sessions on the target, other runs, signals.
 
 use crate::support::pgmig::TargetFile;
 use crate::support::session::{Exporter, HeldSession, wait_until};
@@ -23,7 +23,7 @@ fn a_session_that_stays_is_named() {
         .stderr_has(&application)
         .stderr_has("--terminate-sessions")
         .stderr_has("--swap-wait");
-    // Said at the start, too.
+    // The warning comes at the start, too.
     assert_eq!(outcome.stderr.matches(&application).count(), 2, "{outcome}");
     drop(session);
     before.is_now(outcome);
@@ -46,7 +46,7 @@ fn a_session_may_leave_in_time() {
     let target = backup.target("leaves");
     let session = HeldSession::open(&target, &format!("{} client", target.name));
     let running = backup.restore_into(&target).args(["--swap-wait", "60"]).spawn();
-    // It stays until the swap is being tried: renaming takes the lock that new sessions wait for.
+    // The session stays until pgmig tries the swap: the rename takes the lock that new sessions wait for.
     wait_until(|| !waiting_to_rename(&target).is_empty());
     drop(session);
     running.wait().expect_status(0);
@@ -122,7 +122,7 @@ fn two_targets_at_once() {
     }
 }
 
-/// An archive whose rows take a minute to load, as a check constraint waits a little for each.
+/// An archive whose rows take a minute to load, because a check constraint waits a little for each row.
 fn slow_archive(directory: &Path) -> std::path::PathBuf {
     let source = Database::create("slow_source");
     source.psql(
@@ -168,7 +168,7 @@ fn an_interrupt_while_standard_input_stalls() {
     let archive = std::fs::read(&backup.archive).unwrap();
     let target = backup.target("stalled");
     let before = Before::of(&target);
-    // In the header, and in the data.
+    // A signal while pgmig reads the header, and while it reads data.
     for (length, staging) in [(7, false), (archive.len() * 9 / 10, true)] {
         let pgmig =
             backup.map(Pgmig::new().target(&TargetFile::of(&target)).args(["--force", "--source", "-"]));

@@ -1,10 +1,10 @@
-//! Archives as an attacker hands them over: what a genuine pg_dump wrote, and files that were edited afterwards.
+//! Archives from an attacker: files that a genuine pg_dump wrote, and files that were edited afterwards.
 
 use crate::support::Database;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What pg_dump writes.
+/// The format of an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Custom,
@@ -21,7 +21,7 @@ impl Form {
 
     fn args(self) -> &'static [&'static str] {
         match self {
-            // Uncompressed, so that data can be edited.
+            // Uncompressed, so that a test can edit data.
             Self::Custom => &["-Fc", "-Z0"],
             Self::CustomInserts => &["-Fc", "-Z0", "--rows-per-insert=1"],
             Self::Script => &["-Fp"],
@@ -30,7 +30,7 @@ impl Form {
     }
 }
 
-/// Backs a database up and makes these replacements in the file, each of a text that is there.
+/// Makes a backup of a database and makes these replacements in its file. Each text must occur in it.
 #[track_caller]
 pub(super) fn archive(
     source: &Database,
@@ -40,7 +40,7 @@ pub(super) fn archive(
     directory: &Path,
 ) -> PathBuf {
     let args = form.args().iter().chain(dump_args).copied().chain(["-d", &source.name]);
-    // Through a pipe: then no offsets of data stand in it, which edits would make wrong.
+    // The archive is written through a pipe, so it has no offsets of data. Edits would make offsets wrong.
     let mut bytes = source.server.run_program("pg_dump", args);
     for (from, to) in edits {
         bytes = if form.is_script() { replaced(&bytes, from, to) } else { string_replaced(&bytes, from, to) };
@@ -63,8 +63,8 @@ fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     [&bytes[..place], to.as_bytes(), &bytes[place + from.len()..]].concat()
 }
 
-/// Replaces a text within a string of an archive in custom format, and corrects the length before the string. Chunks
-/// of data begin in the same way.
+/// Replaces a text within a string of an archive in custom format, and corrects the string's length. Chunks of data
+/// begin in the same way.
 #[track_caller]
 fn string_replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     const PREFIX: usize = 5;

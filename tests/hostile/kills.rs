@@ -1,4 +1,5 @@
-//! Killed at each step, or told to end while code of the archive sleeps: after the next run at the latest nothing is left, no role either.
+//! Kills pgmig at each step, or stops it while code of the archive sleeps. After the next run at the latest, nothing is
+//! left behind, not even a role.
 
 use super::world::{ATTACKER, Setting, World};
 use crate::support::session::wait_until;
@@ -6,7 +7,7 @@ use crate::support::untouched::databases_beside;
 use pgmig_core::progress::Step;
 use std::path::PathBuf;
 
-/// An archive with something at every step.
+/// An archive with entries for every step.
 fn archive(world: &World) -> PathBuf {
     let source = world.source();
     world.psql_as(
@@ -21,7 +22,7 @@ fn archive(world: &World) -> PathBuf {
     path
 }
 
-/// No step of `--schema archive` by this strategy is left out.
+/// Checks that no step of `--schema archive` by this strategy is left out.
 fn steps(setting: Setting) -> Vec<Step> {
     let only_of_a_swap =
         [Step::CreateStaging, Step::CarryOver, Step::Swap, Step::Swapped, Step::DropPrevious];
@@ -66,7 +67,7 @@ fn killed_in_place_as_superuser() {
     killed_and_run_again(Setting::InPlaceAsSuperuser);
 }
 
-/// Code that sleeps for ever ends when the operator says so.
+/// Code that sleeps for ever ends when the operator stops pgmig.
 #[test]
 fn code_that_sleeps_is_interrupted() {
     let world = World::start();
@@ -94,7 +95,7 @@ fn code_that_sleeps_is_interrupted() {
     }
 }
 
-/// A role that is only called as ours are stays, and so does what it owns.
+/// A role whose name only resembles those of pgmig stays, with the objects that it owns.
 #[test]
 fn a_role_that_is_called_like_ours_stays() {
     let world = World::start();

@@ -1,5 +1,5 @@
-//! Attacks on a restore: by whoever made the archive, and by whoever owns the target. Each is named in a table, shown to
-//! work where nothing protects from it, and tried by every login and strategy that it concerns.
+//! Attacks on a restore by the author of the archive or by the owner of the target. A table names each attack. Tests
+//! show that it works without protection, and try it by every login and strategy that it concerns.
 
 mod forge;
 mod kills;

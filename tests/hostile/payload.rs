@@ -1,8 +1,9 @@
-//! The attacker's code: it tries every way to a role that may write files of the server, and leaves a file as its mark.
+//! The attacker's code. It tries every way to a role that may write files of the server, and writes a file if it
+//! succeeds.
 
-/// Functions of the attacker's schema. `{marker}` is the file that an escape leaves. A file stays where the transaction
-/// is rolled back, and only a superuser or a member of `pg_write_server_files` can write it. The role is put back
-/// afterwards, so that the run goes on and what follows is seen, too.
+/// Functions of the attacker's schema. `{marker}` is the file that an escape writes. The file stays even if the
+/// transaction is rolled back. Only a superuser or a member of `pg_write_server_files` can write it. The role is reset
+/// afterwards, so that the run continues and later escapes are seen, too.
 pub(super) const FUNCTIONS: &str = r#"
 CREATE FUNCTION public.attack() RETURNS boolean LANGUAGE plpgsql AS $attack$
 DECLARE

@@ -1,4 +1,4 @@
-//! What a superuser's sessions say to the server in a whole restore: statements of pgmig's own, which touch nothing of a user.
+//! The statements of a superuser's sessions in a whole restore. They are pgmig's own and touch no object of a user.
 
 use super::world::{ATTACKER, Setting, World};
 use crate::support::Outcome;
@@ -7,7 +7,7 @@ use std::path::Path;
 /// Part of every name in the archive and in the target.
 const OF_A_USER: &str = "zz_of_a_user";
 
-/// The statements that the superuser has sent since the log had this length, those of the test left out.
+/// The statements that the superuser has sent since the log had this length, except those of the test.
 fn said(world: &World, log: &Path, from: usize) -> Vec<String> {
     let text = std::fs::read(log).expect("the log is there");
     let text = String::from_utf8_lossy(&text[from..]).into_owned();
@@ -16,7 +16,7 @@ fn said(world: &World, log: &Path, from: usize) -> Vec<String> {
     text.split("\n@").filter(is_statement).map(str::to_owned).collect()
 }
 
-/// A statement without its literals, in which names of a user's may stand.
+/// A statement without its literals, because literals may contain a user's names.
 fn without_literals(statement: &str) -> String {
     statement.split('\'').step_by(2).collect()
 }
@@ -50,7 +50,7 @@ fn of_a_user(world: &World, setting: Setting) -> Vec<String> {
     all.into_iter().filter(|statement| without_literals(statement).contains(OF_A_USER)).collect()
 }
 
-/// Named in a statement of a superuser's session is nothing of a user's.
+/// No statement of a superuser's session names an object of a user.
 #[test]
 fn a_superuser_says_only_what_is_ours() {
     let world = World::start_with(

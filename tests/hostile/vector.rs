@@ -1,4 +1,4 @@
-//! One attack by whoever made the archive, and how it is tried.
+//! An attack by the author of the archive, and how the tests try it.
 
 use super::forge::{self, Form};
 use super::world::{ATTACKER, NOT_OF_USERNAME, Setting, World};
@@ -9,33 +9,34 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// How a restore must end.
+/// The required end of a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ends {
-    /// With status 0: there is nothing wrong with what it does.
+    /// Status 0: the attack's code is allowed where it runs.
     Restored,
     /// With status 3, for every login.
     Refused,
-    /// With status 3 or 1: whether it is known beforehand depends on the way.
+    /// Status 3 or 1: the login and the strategy decide whether pgmig knows of it beforehand.
     Stopped,
-    /// As it likes: the attack is ineffective, or it harms the restore only.
+    /// Any status: the attack has no effect, or harms only this restore.
     Unharmed,
 }
 
-/// How far the attack gets without pgmig.
+/// The effect of the attack without pgmig.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Works {
-    /// Where a superuser restores as the owner (`pg_restore --role`): the way of pgmig before it had a login of its own.
+    /// It works if a superuser restores as the owner (`pg_restore --role`), as pgmig did before it had a login of its
+    /// own.
     UnderRole,
-    /// Where a superuser restores.
+    /// It works if a superuser restores.
     AsSuperuser,
-    /// Where a restore is one transaction: it fails, and something of it stays.
+    /// It works if a restore is one transaction: the restore fails, and a part of it stays.
     Commits,
-    /// Where a superuser restores as the owner: another database of the owner changes, or a role.
+    /// If a superuser restores as the owner, another database of the owner changes, or a role.
     ChangesState,
-    /// Where a superuser runs this in the restored database.
+    /// It works when a superuser runs this in the restored database.
     Until(&'static str),
-    /// Nowhere: PostgreSQL itself prevents it, or it aims at the session of pgmig.
+    /// It has no effect: PostgreSQL prevents it, or it attacks a session that only pgmig has.
     Nowhere,
 }
 
@@ -43,9 +44,9 @@ pub(super) enum Works {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Vector {
     pub(super) name: &'static str,
-    /// What the source holds.
+    /// The statements that make the source.
     source: &'static str,
-    /// Whether a superuser made the source; otherwise its owner. Whoever forges an archive can have one of either.
+    /// Whether a superuser made the source; otherwise its owner did. An attacker who forges an archive can have either.
     by_superuser: bool,
     form: Form,
     dump_args: &'static [&'static str],
@@ -53,14 +54,14 @@ pub(super) struct Vector {
     works: Works,
     ends: Ends,
     settings: &'static [Setting],
-    /// Takes back, as superuser, what the proof did to the cluster.
+    /// Reverts, as superuser, the changes that the proof made to the cluster.
     undo: &'static str,
-    /// Words of a message, if the state has changed.
+    /// Words that the message must contain if the state has changed.
     names: &'static [&'static str],
 }
 
 impl Vector {
-    /// An attack by the owner of the source, with what pg_dump writes; the restore does as it always does.
+    /// An attack by the owner of the source in an archive that pg_dump wrote. The restore has no special options.
     pub(super) const fn genuine(name: &'static str, source: &'static str) -> Self {
         Self {
             name,
@@ -113,16 +114,16 @@ impl Vector {
     }
 }
 
-/// Runs attacks, each with an archive of its own, by every login and strategy that it is for. Panics with all that went
-/// wrong, by name. `PGMIG_HOSTILE=TEXT` chooses those whose name contains the text.
+/// Runs attacks, each with its own archive, by every login and strategy that it concerns. Panics with the names of all
+/// attacks that succeeded. `PGMIG_HOSTILE=TEXT` chooses those whose name contains the text.
 #[track_caller]
 pub(super) fn hold(world: &World, vectors: &[Vector]) {
     let groups: Vec<_> = vectors.iter().map(std::slice::from_ref).collect();
     hold_each(world, &groups);
 }
 
-/// The same with one archive for all of them, each in a schema of its own. They are made by the same role, end in the
-/// same way, and are restored from this form of archive.
+/// Does the same with one archive for all of them, each in its own schema. The same role makes them, all end in the
+/// same way, and all are restored from this form of archive.
 #[track_caller]
 pub(super) fn hold_together(
     world: &World,
@@ -152,7 +153,7 @@ fn hold_each(world: &World, groups: &[&[Vector]]) {
     assert!(wrong.is_empty(), "{} findings\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What the source and the target have in common: owners and privileges are the target's.
+/// The common part of the source and the target: owners and privileges are the target's.
 const CONTENTS: [&str; 2] = ["--no-owner", "--no-privileges"];
 
 pub(super) fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
@@ -160,13 +161,13 @@ pub(super) fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
-/// A vector's SQL; where it is not alone, in a schema of its name.
+/// A vector's SQL. If there are several vectors, each is in a schema of its name.
 fn sql_of(world: &World, vector: &Vector, sql: &str, is_alone: bool) -> String {
     let sql = world.armed(vector.name, sql);
     if is_alone { sql } else { sql.replace("public.", &format!("{}.", vector.name)) }
 }
 
-/// All that code of these vectors has reached since the last time that this was asked.
+/// All effects that the code of these vectors has had since the last call.
 fn escapes(world: &World, vectors: &[Vector]) -> Vec<(&'static str, String)> {
     vectors.iter().filter_map(|vector| Some((vector.name, world.escape(vector.name)?))).collect()
 }
@@ -188,7 +189,7 @@ fn attempt(world: &World, vectors: &[Vector], found: &mut Vec<String>) {
         first.edits.iter().map(|(from, to)| ((*from).to_owned(), world.armed(first.name, to))).collect();
     let archive = forge::archive(&source, first.form, first.dump_args, &edits, world.directory.path());
     found.extend(proof(world, vectors, &archive));
-    // What was forged is in the archive only.
+    // Forged statements are only in the archive.
     let is_comparable = first.edits.is_empty() && first.ends == Ends::Restored;
     let expected = is_comparable.then(|| source.dump(&CONTENTS));
     for setting in first.settings {
@@ -197,7 +198,7 @@ fn attempt(world: &World, vectors: &[Vector], found: &mut Vec<String>) {
     }
 }
 
-/// Shows that the attacks work where nothing protects from them.
+/// Shows that the attacks work if nothing protects from them.
 fn proof(world: &World, vectors: &[Vector], archive: &Path) -> Vec<String> {
     let first = &vectors[0];
     if vectors.iter().all(|vector| vector.works == Works::Nowhere) {
@@ -205,7 +206,7 @@ fn proof(world: &World, vectors: &[Vector], archive: &Path) -> Vec<String> {
     }
     let before = world.cluster();
     let target = world.target();
-    // Another one of the owner's.
+    // Another database of the owner.
     let bystander = (first.works == Works::ChangesState).then(|| (world.target(), world.cluster()));
     let content = (first.works == Works::Commits).then(|| target.dump(&[]));
     let is_done = restore_unprotected(world, first, &target, archive);
@@ -237,12 +238,12 @@ fn undo(world: &World, vector: &Vector) {
     if !vector.undo.is_empty() {
         world.server.psql("postgres", &vector.undo.replace("{verifier}", &world.verifier));
     }
-    // Databases that were renamed, closed or made templates could not be dropped otherwise.
+    // Otherwise databases that were renamed, closed or made templates could not be dropped.
     world.server.psql("postgres", "DROP DATABASE IF EXISTS stolen WITH (FORCE)");
     world.reopen_databases();
 }
 
-/// Restores as a superuser does without pgmig; says whether that succeeds.
+/// Restores as a superuser does without pgmig. Returns whether that succeeds.
 fn restore_unprotected(world: &World, vector: &Vector, target: &Database, archive: &Path) -> bool {
     let mut command = world.server.program(if vector.form.is_script() { "psql" } else { "pg_restore" });
     if vector.form.is_script() {
@@ -263,7 +264,7 @@ fn restore_unprotected(world: &World, vector: &Vector, target: &Database, archiv
     output.status.success()
 }
 
-/// Restores with pgmig and says everything that is wrong afterwards.
+/// Restores with pgmig, and returns all violations that it finds afterwards.
 fn restore(
     world: &World,
     vectors: &[Vector],
@@ -319,13 +320,13 @@ impl State {
         Self { cluster: world.cluster(), database: target.psql(DATABASE), dump }
     }
 
-    /// That the target is not as it was.
+    /// Returns a message if the target has changed.
     pub(super) fn change_of_the_target(&self, world: &World, target: &Database) -> Option<String> {
         let is_same = target.psql(DATABASE) == self.database && world.dump(target) == self.dump;
         (!is_same).then(|| "STATE: the target has changed".to_owned())
     }
 
-    /// What has changed that may not: of the cluster always, of the target where the run failed.
+    /// Forbidden changes: of the cluster in any case, and of the target if the run failed.
     pub(super) fn difference(
         &self,
         world: &World,
@@ -335,7 +336,7 @@ impl State {
     ) -> Vec<String> {
         let mut wrong = Vec::new();
         let cluster = world.cluster();
-        // A target that the attack has closed could not be read.
+        // The attack may have closed the target to connections.
         world.reopen_databases();
         let is_named = !names.is_empty()
             && outcome.status.code() != Some(0)

@@ -1,11 +1,11 @@
-//! In place everything is one transaction: code that ends it, or keeps it from ending well, in an archive whose last
-//! index cannot be made.
+//! In place, the restore is one transaction. Code of the archive ends the transaction, or prevents its proper end, in
+//! an archive whose last index cannot be made.
 
 use super::forge::Form;
 use super::vector::{Ends, Vector, Works, hold};
 use super::world::{Setting, World};
 
-/// The index on `z` fails, after everything else.
+/// The index on `z` fails after everything else has succeeded.
 const SOURCE: &str = "{functions}
     CREATE TABLE public.t (id integer, note text); INSERT INTO public.t VALUES (1, 'one');
     CREATE FUNCTION public.g() RETURNS integer LANGUAGE sql AS 'SELECT 1';

@@ -1,10 +1,10 @@
-//! Archives that were edited: statements where pg_dump writes none, and names that lie.
+//! Edited archives: statements in places where pg_dump writes none, and false names.
 
 use super::forge::Form;
 use super::vector::{Ends, Vector, Works, hold};
 use super::world::World;
 
-/// A table with rows, and something of each kind that has an entry of its own.
+/// A table with rows, and an object of each kind that has its own entry.
 const SOURCE: &str = "{functions}
     CREATE TABLE public.t (id integer PRIMARY KEY, note text); INSERT INTO public.t VALUES (1, 'one');
     CREATE SEQUENCE public.s; SELECT nextval('public.s'); CREATE VIEW public.v AS SELECT 4711 AS n;
@@ -14,7 +14,7 @@ const SOURCE: &str = "{functions}
     CREATE TRIGGER g BEFORE UPDATE ON public.t FOR EACH ROW EXECUTE FUNCTION public.hurt();
     SELECT lo_from_bytea(4242, 'large');";
 
-/// The same in the definition of one entry after another.
+/// Forges the definition of one entry after another in the same way.
 const STATEMENTS: &[Vector] = &[
     Vector::forged(
         "statement_after_a_table",
@@ -236,7 +236,7 @@ const DATA: &[Vector] = &[
     ),
 ];
 
-/// An entry that a superuser has to make, whose texts are not what they seem.
+/// An entry that a superuser must make, with forged texts.
 const OF_A_SUPERUSER: &[Vector] = &[
     Vector::forged("drop_statement_that_does_more", Form::Custom, "
         CREATE FUNCTION public.f() RETURNS integer LANGUAGE sql LEAKPROOF AS 'SELECT 1';", &[(
@@ -282,7 +282,7 @@ const OF_A_SUPERUSER: &[Vector] = &[
     )]).works(Works::AsSuperuser),
 ];
 
-/// Scripts, which can hold any statement anywhere.
+/// Scripts. They can contain any statement at any place.
 const SCRIPTS: &[Vector] = &[
     Vector::forged(
         "script_that_resets_the_role",
@@ -311,7 +311,7 @@ const SCRIPTS: &[Vector] = &[
             "-- PostgreSQL database dump complete\n--\n\nRESET ROLE;\nCOPY (SELECT 1) TO '{marker}';\n--",
         )],
     ),
-    // psql itself refuses it by \restrict, where pg_dump writes that.
+    // If pg_dump writes `\restrict`, psql itself refuses it.
     Vector::forged(
         "script_that_calls_a_program",
         Form::Script,

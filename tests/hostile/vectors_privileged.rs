@@ -1,10 +1,10 @@
-//! What only a superuser can make, in archives of databases where one has made it.
+//! Objects that only a superuser can make, in archives of databases where a superuser made them.
 
 use super::forge::Form;
 use super::vector::{Ends, Vector, Works, hold, hold_together};
 use super::world::{Setting, World};
 
-/// Each gives whoever owns the archive something that its owner could not have made.
+/// Each of these gives the archive's owner a power that the owner could not have created.
 const ESCAPES: &[Vector] = &[
     Vector::genuine(
         "event_trigger",
@@ -16,7 +16,7 @@ const ESCAPES: &[Vector] = &[
     .by_superuser()
     .works(Works::Until("CREATE TABLE public.later ()"))
     .ends(Ends::Refused),
-    // An internal function under another name has the privileges of the new name only: everybody may call it.
+    // An internal function under another name has only the privileges of its new name: every role may call it.
     Vector::genuine(
         "internal_function_that_writes_files",
         "CREATE FUNCTION public.export(oid, text) RETURNS integer LANGUAGE internal AS 'be_lo_export';
@@ -54,7 +54,7 @@ const ESCAPES: &[Vector] = &[
     .ends(Ends::Refused),
 ];
 
-/// Each of these is refused by name, too.
+/// pgmig also refuses each of these by its name.
 const OBJECTS: &[Vector] = &[
     Vector::genuine(
         "aggregate_with_an_internal_state",
@@ -137,7 +137,7 @@ const OBJECTS: &[Vector] = &[
     .ends(Ends::Refused),
 ];
 
-/// Locks of migration tools, which pgmig itself releases by an UPDATE.
+/// Locks of migration tools. pgmig itself releases them by an UPDATE.
 const LOCKS: &[Vector] = &[
     Vector::genuine(
         "trigger_on_a_lock_table",
@@ -225,7 +225,7 @@ fn objects_of_a_superuser() {
     all_are_named(&world);
 }
 
-/// A refusal names every object, before anything is made.
+/// A refusal names every object, before pgmig makes anything.
 #[track_caller]
 fn all_are_named(world: &World) {
     let source = world.source();

@@ -97,7 +97,8 @@ const KEYS: &[Vector] = &[
     ),
 ];
 
-/// What a function's own settings do: no word of its body shows them. Rows are there before the function has them.
+/// Effects of a function's own settings, which no word of its body shows. Rows exist before the function has the
+/// settings.
 const SETTINGS_OF_FUNCTIONS: &[Vector] = &[
     Vector::genuine(
         "function_that_sets_role",
@@ -121,7 +122,7 @@ const SETTINGS_OF_FUNCTIONS: &[Vector] = &[
     .at(Setting::OVER_ANOTHER_ROLE),
 ];
 
-/// Code that changes the session for what comes after it.
+/// Code that changes the session for later code.
 const STICKY: &[Vector] = &[
     Vector::genuine(
         "role_is_reset_and_stays_so",
@@ -198,7 +199,7 @@ const STICKY: &[Vector] = &[
     .at(Setting::OVER_ANOTHER_ROLE),
 ];
 
-/// What PostgreSQL runs as the table's owner, who cannot become anybody else.
+/// Code that PostgreSQL runs as the table's owner, who cannot become another role.
 const SAFE_IN_POSTGRESQL: &[Vector] = &[
     Vector::genuine(
         "index_expression",
@@ -257,7 +258,7 @@ const SAFE_IN_POSTGRESQL: &[Vector] = &[
     .works(Works::Nowhere),
 ];
 
-/// All of it in one archive, whatever wrote it.
+/// All attacks in one archive, for each format.
 fn together(form: Form, dump_args: &'static [&'static str], settings: &'static [Setting]) {
     let vectors: Vec<Vector> = [CONSTRAINTS, KEYS, SAFE_IN_POSTGRESQL].concat();
     hold_together(&World::start(), form, dump_args, settings, &vectors);

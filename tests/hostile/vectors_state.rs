@@ -1,10 +1,10 @@
-//! Code of the archive runs as the owner of the target, who may change the target and itself. What of that is not
-//! prevented is named, and the restore fails.
+//! Code of the archive runs as the owner of the target, who may change the target and itself. If PostgreSQL does not
+//! prevent such a change, pgmig names it and the restore fails.
 
 use super::vector::{Ends, Vector, Works, hold};
 use super::world::World;
 
-/// The code runs for every other database of the owner, by its name, while rows are loaded; later an index fails.
+/// While rows are loaded, the code changes every other database of the owner, by its name. Later an index fails.
 macro_rules! owner {
     ($name:literal, $statement:literal) => {
         owner!($name, $statement, "CREATE INDEX ON public.z (public.fails(id));")
@@ -76,7 +76,7 @@ const OF_THE_ROLE: &[Vector] = &[
         .names(&["attacker"]),
 ];
 
-/// The same where the restore succeeds: then the target is as it was but for its contents.
+/// The same attack in a restore that succeeds. The target is then unchanged, except for its contents.
 const OF_A_RESTORE_THAT_SUCCEEDS: &[Vector] = &[
     owner!("settings_at_a_success", "ALTER DATABASE %1$I SET search_path = evil", "").names(&["search_path"]),
     owner!("limit_at_a_success", "ALTER DATABASE %1$I CONNECTION LIMIT 0", "").names(&["connection limit"]),

@@ -1,5 +1,5 @@
-//! Attacks by whoever owns the target, or may create in it: pgmig looks at it, and must run none of its code as
-//! anybody but its owner.
+//! Attacks by the owner of the target, or by a role that may create objects in it. pgmig reads the target, and must run
+//! the owner's code only as the owner.
 
 use super::vector::{State, text_of};
 use super::world::{APP, OTHER, Setting, World};
@@ -11,11 +11,11 @@ use std::time::Duration;
 /// An attack.
 struct Trap {
     name: &'static str,
-    /// Who sets it.
+    /// The attacker.
     by: &'static str,
-    /// What the target then holds, beside the table `kept` of its owner.
+    /// The attacker's objects in the target. The target also has its owner's table `kept`.
     sql: &'static str,
-    /// What runs the code for a superuser who does without pgmig; empty where PostgreSQL prevents it.
+    /// A statement by which a superuser would run the code without pgmig. Empty if PostgreSQL prevents it.
     sprung_by: &'static str,
 }
 
@@ -27,7 +27,7 @@ const fn of_another_role(trap: Trap) -> Trap {
     Trap { by: OTHER, ..trap }
 }
 
-/// A type whose conversion to text or boolean is the attacker's.
+/// A type with the attacker's conversions to text and boolean.
 macro_rules! with_casts {
     ($table:literal) => {
         concat!(
@@ -176,7 +176,7 @@ const NAMES: &[Trap] = &[
     ),
 ];
 
-/// Code on the table that rows are loaded into (`--schema target`), that is counted, and that is dropped.
+/// Code on a table that pgmig loads rows into (`--schema target`), counts, or drops.
 const TABLES: &[Trap] = &[
     trap("check_on_the_table", "{functions} ALTER TABLE public.kept ADD CHECK (public.evil(id));", "INSERT INTO public.kept VALUES (7, '')"),
     trap(
@@ -226,7 +226,7 @@ const TABLES: &[Trap] = &[
     )),
 ];
 
-/// What an operator does with a target.
+/// An operator's action on a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
     TestConnection,
@@ -238,8 +238,8 @@ enum Action {
 }
 
 impl Action {
-    /// What is tried by this login and strategy; under the owner there is nobody else. Histories and locks are read
-    /// when pgmig looks at the target.
+    /// The actions to try by this login and strategy. A session of the owner has no other role. pgmig reads histories
+    /// and locks when it examines the target.
     fn at(setting: Setting, is_read_only: bool) -> &'static [Self] {
         match setting {
             Setting::SwapAsSuperuser if is_read_only => &[Self::TestConnection, Self::DryRun, Self::Unforced],
@@ -320,7 +320,7 @@ fn hold(traps: &[Trap], each_alone: bool, is_read_only: bool) {
     assert!(wrong.is_empty(), "{} findings\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// A trap's SQL; where it is not alone, in a schema of its name.
+/// A trap's SQL. If there are several traps, each is in a schema of its name.
 fn sql_of(world: &World, trap: &Trap, sql: &str, is_alone: bool) -> String {
     let sql = world.armed(trap.name, sql);
     if is_alone {
@@ -377,7 +377,7 @@ fn attempt(world: &World, traps: &[Trap], is_read_only: bool, archive: &Path, fo
     }
 }
 
-/// Shows that the code runs as a superuser who does without pgmig what pgmig has to do.
+/// Shows that the code runs as superuser if a superuser does pgmig's work without pgmig.
 fn proof(world: &World, traps: &[Trap]) -> Vec<String> {
     let target = set(world, traps);
     let mut wrong = Vec::new();

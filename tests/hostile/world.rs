@@ -1,4 +1,5 @@
-//! A server with an operator, an application and attackers; what an escape leaves on it, and what must not change.
+//! A server with an operator, an application and attackers; the traces of an escape, and the state that must not
+//! change.
 
 use super::payload;
 use crate::support::pgmig::TargetFile;
@@ -16,10 +17,10 @@ use tempfile::TempDir;
 /// The role that owns the target: `username`.
 pub(super) const APP: &str = "app";
 
-/// A role with CREATEDB and the right to write files, a member of [`APP`]. Code that reaches it has escaped.
+/// A role with CREATEDB and the right to write files, and a member of [`APP`]. Code that can use this role has escaped.
 pub(super) const CREATOR: &str = "creator";
 
-/// The owner of the source, who may do nothing else.
+/// The owner of the source, who has no other right.
 pub(super) const ATTACKER: &str = "attacker";
 
 /// A role that may create objects in the target.
@@ -41,7 +42,7 @@ impl Setting {
         &[Self::SwapAsSuperuser, Self::SwapAsCreator, Self::InPlaceAsSuperuser, Self::InPlaceAsOwner];
     pub(super) const IN_PLACE: &[Self] = &[Self::InPlaceAsSuperuser, Self::InPlaceAsOwner];
     pub(super) const AS_SUPERUSER: &[Self] = &[Self::SwapAsSuperuser, Self::InPlaceAsSuperuser];
-    /// The session belongs to another role than `username`, as far as that logs in at all.
+    /// Settings in which pgmig's own login is not `username`.
     pub(super) const OVER_ANOTHER_ROLE: &[Self] =
         &[Self::SwapAsSuperuser, Self::SwapAsCreator, Self::InPlaceAsSuperuser];
 
@@ -66,10 +67,10 @@ impl Setting {
 /// The server.
 pub(super) struct World {
     pub(super) server: PrivateServer,
-    /// The server writes here.
+    /// The directory that the server writes to.
     markers: PathBuf,
     pub(super) directory: TempDir,
-    /// What the server keeps of the password of [`APP`].
+    /// The verifier that the server stores for the password of [`APP`].
     pub(super) verifier: String,
     targets: AtomicU32,
     dump: OnceCell<String>,
@@ -100,7 +101,7 @@ impl World {
         Self { verifier, server, markers, directory, targets: AtomicU32::default(), dump: OnceCell::new() }
     }
 
-    /// Logs in as this role, which is nobody else underneath, and runs SQL.
+    /// Runs SQL in a session that logs in as this role itself.
     pub(super) fn try_psql_as(&self, role: &str, database: &Database, sql: &str) -> Output {
         let file = self.directory.path().join("as.sql");
         fs::write(&file, sql).expect("a file can be written");
@@ -124,14 +125,14 @@ impl World {
         psql
     }
 
-    /// The same for SQL that works.
+    /// Does the same for SQL that must succeed.
     #[track_caller]
     pub(super) fn psql_as(&self, role: &str, database: &Database, sql: &str) {
         let output = self.try_psql_as(role, database, sql);
         assert!(output.status.success(), "{role}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// SQL of a vector, with the file that its escape leaves.
+    /// SQL of a vector, with the name of the file that its escape writes.
     pub(super) fn armed(&self, vector: &str, sql: &str) -> String {
         sql.replace("{functions}", payload::FUNCTIONS).replace("{marker}", &self.marker(vector))
     }
@@ -140,7 +141,7 @@ impl World {
         self.markers.join(vector).to_str().expect("the harness's paths are UTF-8").to_owned()
     }
 
-    /// How code of this vector escaped since the last time that this was asked.
+    /// How code of this vector escaped since the last call.
     pub(super) fn escape(&self, vector: &str) -> Option<String> {
         let marker = PathBuf::from(self.marker(vector));
         let text = fs::read(&marker).ok()?;
@@ -172,12 +173,12 @@ impl World {
         Database::adopted(&self.server, &name)
     }
 
-    /// pg_dump of a target that nobody has changed; the name is left out, as it is of [`World::dump`].
+    /// pg_dump of a target that nobody has changed. The name is left out, as in [`World::dump`].
     pub(super) fn dump_of_a_target(&self, target: &Database) -> String {
         self.dump.get_or_init(|| self.dump(target)).clone()
     }
 
-    /// pg_dump of a database with what belongs to the database itself, its name left out.
+    /// pg_dump of a database with the database's own properties. Its name is left out.
     pub(super) fn dump(&self, database: &Database) -> String {
         database.dump(&["--create"]).replace(&database.name, "NAME")
     }
@@ -190,7 +191,7 @@ impl World {
             Setting::InPlaceAsOwner => APP,
         };
         let password = if setting.is_superuser() { &self.server.password } else { PASSWORD };
-        // Of username, which then logs in itself and has nobody underneath.
+        // pgmig logs in as `username`, and the session has no other role.
         let more = match setting {
             Setting::SwapAsCreator if !before_the_protection() => format!("password: '{PASSWORD}'\n"),
             _ => String::new(),
@@ -204,7 +205,7 @@ impl World {
         }
     }
 
-    /// Lets every database of [`APP`] be connected to and dropped again, whatever an attack has made of it.
+    /// Makes every database of [`APP`] accept connections and DROP again, whatever an attack has changed.
     #[track_caller]
     pub(super) fn reopen_databases(&self) {
         self.server.psql(
@@ -216,19 +217,19 @@ impl World {
         );
     }
 
-    /// A command line for a setting, without what is restored.
+    /// A command line for a setting, without the archive.
     pub(super) fn pgmig(&self, setting: Setting, target: &Database) -> Pgmig {
         let strategy = if setting.is_swap() { "swap" } else { "in-place" };
         Pgmig::new().target(&self.file(setting, target)).args(["--keep-ids", "--strategy", strategy])
     }
 
-    /// A restore of an archive as it is.
+    /// A restore of an archive without further options.
     pub(super) fn restore(&self, setting: Setting, target: &Database, archive: &Path) -> Pgmig {
         self.pgmig(setting, target).args(["--schema", "archive", "--force"]).source(archive)
     }
 
-    /// Everything of the cluster that no restore may change: roles, memberships, databases with their owners,
-    /// privileges, settings, limits and comments, settings of the server, what waits to be committed.
+    /// Every fact of the cluster that no restore may change: roles, memberships, settings of the server, prepared
+    /// transactions. Also databases with their owners, privileges, settings, limits and comments.
     #[track_caller]
     pub(super) fn cluster(&self) -> String {
         let login = if self.app_logs_in() { "by its password" } else { "not by its password" };
@@ -290,7 +291,7 @@ pub(super) const NOT_OF_USERNAME: &str = "
     UNION ALL SELECT 'large object of ' || lomowner::regrole FROM pg_largeobject_metadata WHERE lomowner <> 'app'::regrole
     ORDER BY 1";
 
-/// Whether the suite is run to see what escapes from a pgmig that has no protection yet.
+/// Whether the suite runs to show the escapes from a pgmig that has no protection yet.
 pub(super) fn before_the_protection() -> bool {
     std::env::var_os("PGMIG_HOSTILE_BEFORE").is_some()
 }

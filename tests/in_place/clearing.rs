@@ -1,5 +1,5 @@
-//! What a restore in place drops, leaves and refuses to touch: as a role that owns its database and may do nothing
-//! else.
+//! A restore in place by a role that owns its database and has no other right: the objects that it drops, leaves, and
+//! refuses to touch.
 
 use crate::support::application::{self, APPLICATION, PASSWORD};
 use crate::support::database::quoted;
@@ -11,15 +11,15 @@ use crate::support::store::Backup;
 use crate::support::untouched::Before;
 use crate::support::{Database, Outcome, Pgmig, Server};
 
-/// What a superuser has prepared in every target here.
+/// Objects that a superuser has prepared in every target here.
 const BY_SUPERUSER: &str = "CREATE FOREIGN DATA WRAPPER dummy_fdw;
     GRANT USAGE ON FOREIGN DATA WRAPPER dummy_fdw TO \"store app\";";
 
-/// The extensions of `everything.sql`: those that an archive lacks are made again.
+/// The extensions of `everything.sql`. If an archive does not have one, pgmig creates it again.
 const EXTENSIONS: &str = "CREATE EXTENSION citext; CREATE EXTENSION btree_gist; CREATE SCHEMA store;
     CREATE EXTENSION hstore SCHEMA store";
 
-/// A database of the application's with everything in it that its role can make.
+/// A database of the application's role, with every object that the role can make.
 fn filled(purpose: &str) -> Database {
     let target = application::empty_database(purpose);
     target.psql(BY_SUPERUSER);
@@ -43,7 +43,7 @@ fn clear_with(file: &TargetFile, more: &[&str]) -> Outcome {
     pgmig.args(["--schema", "archive"]).args(more.iter().copied()).source(&archive).run()
 }
 
-/// What pg_dump does not show of a database, or not of one alone.
+/// Facts about a database that its pg_dump does not show.
 fn hidden(database: &Database) -> String {
     database.psql(
         "SELECT count(*) FROM pg_default_acl; SELECT count(*) FROM pg_largeobject_metadata;
@@ -54,7 +54,7 @@ fn hidden(database: &Database) -> String {
     )
 }
 
-/// Whether a range type can be binary-coercible: no release of PostgreSQL from the autumn of 2025 on lets it be.
+/// Whether a range type can be binary-coercible. No release of PostgreSQL since autumn 2025 allows it.
 fn casts_ranges(target: &Database) -> bool {
     let output = target.try_psql("BEGIN; CREATE CAST (store.span AS tsrange) WITHOUT FUNCTION; ROLLBACK");
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -78,7 +78,7 @@ fn a_superuser_clears_what_is_its_own_and_the_owners() {
     let fresh = application::empty_database("fresh");
     fresh.psql(&format!("SET ROLE {}; {EXTENSIONS}; CREATE EXTENSION pg_trgm", quoted(APPLICATION)));
     let target = filled("by_superuser");
-    // Those whose owner is a superuser, and those that have none.
+    // Objects whose owner is a superuser, and objects that have no owner.
     target.psql(
         "CREATE EXTENSION pg_trgm; CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler;
          CREATE TEXT SEARCH PARSER store.parser (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end,
@@ -94,17 +94,17 @@ fn a_superuser_clears_what_is_its_own_and_the_owners() {
     }
     let superuser = TargetFile::of(&target);
     let file = TargetFile { username: APPLICATION.to_owned(), ..superuser };
-    // Without trust nothing is dropped as a superuser.
+    // Without trust, pgmig drops nothing as a superuser.
     clear_as(&file).expect_status(3).stderr_has("let them be dropped");
     clear_with(&file, &["--trust-archive"]).expect_status(0);
     assert_eq!(target.dump(&[]), fresh.dump(&[]));
     assert_eq!(hidden(&target), hidden(&fresh));
 }
 
-/// A role that others are members of has schemas of its own.
+/// A role that has members has schemas of its own.
 #[test]
 fn schemas_of_others_keep_their_privileges_and_comments() {
-    // A role of this test's own: others notice what theirs becomes a member of while they restore.
+    // This test needs a role of its own: a restore of another test would notice a new member of the shared role.
     const OWNER: &str = "owner in a group";
     let server = Server::of_this_run();
     create_role(&server, OWNER);
@@ -165,14 +165,14 @@ fn objects_of_others_are_listed_all_at_once_and_nothing_is_dropped() {
             outcome.assert_stderr_has(&object.replace("{}", superuser));
         }
     }
-    // What depends on those goes with them, or stays: neither is the owner's concern.
+    // Objects that depend on those are dropped with them, or stay. Neither concerns the owner.
     assert!(!outcome.stderr.contains("on_report"), "{outcome}");
     outcome.assert_stderr_has("on_event(); only a superuser can drop it, and make it again");
-    // A view depends on its schema, too, and is listed once.
+    // A view also depends on its schema. The list names it once.
     target.psql("CREATE VIEW store.twice AS SELECT id FROM store.one");
     let outcome = clear(&target).expect_status(3).stderr_has("view store.twice of");
     assert_eq!(outcome.stderr.matches("store.twice").count(), 1, "{outcome}");
-    // A test of the connection tells them, too.
+    // A test of the connection reports them, too.
     let probe = Pgmig::new().target(&application::target_file(&target)).arg("--testPGConnection").run();
     probe.expect_status(0).stdout_has("in-place    not possible:").stdout_has("view store.twice of");
 }
@@ -222,11 +222,11 @@ fn an_object_of_others_under_a_name_of_the_archives_is_refused() {
     let outcome = before.is_now(pgmig.run().expect_status(3));
     let outcome =
         outcome.stderr_has("TABLE public.Same of postgres").stderr_has("same(integer, text) of postgres");
-    // Another signature is another function.
+    // A function with another signature is another function.
     assert!(!outcome.stderr.contains("same(integer) "), "{outcome}");
 }
 
-/// Tables share their names with types, and with indexes, those of constraints too.
+/// Tables share their names with types, and with indexes, including those of constraints.
 #[test]
 fn a_name_that_something_else_of_others_has_is_refused() {
     let source = application::empty_database("taken_source");

@@ -1,5 +1,5 @@
-//! Every full archive of a corpus, restored in place by a role that owns its database and may do nothing else: what that
-//! role can have it gets, and what it cannot is listed before anything is dropped.
+//! Restores every full archive of a corpus in place, as a role that owns its database and has no other right. The role
+//! gets every object that it may own. pgmig lists all others before it drops anything.
 //!
 //! `PGMIG_CORPUS=DIR` takes the archives below DIR, otherwise those of `fixtures/` are taken.
 
@@ -14,22 +14,22 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-/// What a superuser makes beforehand, of what the store in the archives has: what belongs to nobody else, and an event
-/// trigger and a publication that do not depend on what is dropped.
+/// Objects of the archives' store that a superuser makes beforehand: those that no other role can own, and an event
+/// trigger and a publication that depend on nothing that is dropped.
 const PREPARED: &str = "CREATE FOREIGN DATA WRAPPER dummy_fdw; CREATE SCHEMA superusers;
     CREATE FUNCTION superusers.ignore() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
     CREATE EVENT TRIGGER evt_log ON ddl_command_end EXECUTE FUNCTION superusers.ignore();
     CREATE PUBLICATION pub_all FOR ALL TABLES; CREATE PUBLICATION pub_schema;";
 
-/// What is not compared: that.
+/// Removes those objects, which are not compared.
 const NOT_COMPARED: &str = "DROP EVENT TRIGGER IF EXISTS evt_log; DROP SCHEMA IF EXISTS superusers CASCADE;
     DROP PUBLICATION IF EXISTS pub_schema; DROP PUBLICATION IF EXISTS pub_all;
     DROP FOREIGN DATA WRAPPER IF EXISTS dummy_fdw CASCADE;";
 
-/// What PostgreSQL says where a right is lacking.
+/// PostgreSQL's messages about a missing right.
 const DENIED: [&str; 4] = ["must be superuser", "ermission denied", "must be owner", "must be a member"];
 
-/// What pgmig says where it refuses for that reason.
+/// pgmig's messages about a missing right.
 const NEEDS_SUPERUSER: &str = "the archive has objects that only a superuser can create";
 
 fn restore(target: &Database, archive: &Path, from_stdin: bool) -> Outcome {
@@ -41,20 +41,20 @@ fn restore(target: &Database, archive: &Path, from_stdin: bool) -> Outcome {
     }
 }
 
-/// Whether the role lacks a right for this archive: PostgreSQL's own judgement.
+/// Whether the role does not have a right that this archive requires, as PostgreSQL judges.
 fn is_denied(archive: &Path) -> bool {
     let database = application::empty_database("denied");
     let mut pg_restore = database.server.program("pg_restore");
     pg_restore.env("PGUSER", APPLICATION).args(["--no-owner", "--no-acl", "-d", &database.name]);
     let output = pg_restore.arg(archive).stdin(Stdio::null()).output().expect("pg_restore runs");
     let stderr = String::from_utf8_lossy(&output.stderr);
-    // A comment on an extension, such as plpgsql's, is left out, and so is none on public.
+    // A comment on an extension, such as plpgsql's, is left out, and so is a comment on schema public.
     let lines =
         stderr.lines().filter(|line| !line.contains("of extension") && !line.contains("of schema public"));
     lines.into_iter().any(|line| DENIED.iter().any(|denied| line.contains(denied)))
 }
 
-/// What a superuser makes of the archive with pg_restore, without what only a superuser can have.
+/// Restores the archive by pg_restore as superuser, without the objects that only a superuser can own.
 fn expected(server: &Server, archive: &Path) -> Option<Restored> {
     let oracle = Database::create_on(server, "oracle");
     let mut pg_restore = server.program("pg_restore");
@@ -70,7 +70,7 @@ fn expected(server: &Server, archive: &Path) -> Option<Restored> {
     Some(Restored::of(&oracle).in_any_order())
 }
 
-/// What is wrong with the restores of the archives of one database; nothing, as a rule. `None` where there is nothing to
+/// The faults of the restores of one database's archives; empty if there are none. `None` if there is nothing to
 /// compare with.
 fn faults(server: &Server, custom: &Path, archives: &[&PathBuf]) -> Option<Vec<String>> {
     let expected = expected(server, custom)?;
@@ -97,7 +97,7 @@ fn fault(archive: &Path, is_denied: bool, expected: &Restored) -> Option<String>
         "{PREPARED} GRANT USAGE ON FOREIGN DATA WRAPPER dummy_fdw TO {}",
         quoted(APPLICATION)
     ));
-    // Of a script from standard input, less is known beforehand. The second time, all is cleared first.
+    // Of a script from standard input, pgmig knows less beforehand. The second run clears the first run's result.
     let is_script = archive.to_string_lossy().ends_with(".sql.gz");
     for from_stdin in if is_script { vec![false, true] } else { vec![corpus::can_be_a_stream(archive)] } {
         let outcome = restore(&target, archive, from_stdin);
@@ -109,7 +109,7 @@ fn fault(archive: &Path, is_denied: bool, expected: &Restored) -> Option<String>
     expected.difference(&Restored::of(&target).in_any_order())
 }
 
-/// What an archive is written as. A test of its own for each, since together they take minutes.
+/// The form of an archive. Each form has a test of its own, because all together take minutes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Custom,
@@ -149,7 +149,7 @@ fn an_owner_restores(form: Form) {
     let compared = faults.iter().flatten().count();
     let faults: Vec<String> = faults.into_iter().flatten().flatten().collect();
     assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.concat());
-    // A corpus need not have every form, but one that has it holds an archive that can be restored here.
+    // A corpus need not have every form. If it has a form, at least one of its archives can be restored here.
     assert!(compared > 0 || of_database.is_empty(), "no archive below {} was restored", directory.display());
     assert!(
         compared > 0 || form != Form::Custom,

@@ -1,5 +1,5 @@
-//! Who reads the target while it is restored in place: sees the old state until the end and the new one after, never
-//! anything between.
+//! Sessions that read the target during a restore in place. They see the old state until the end and the new state
+//! afterwards, but no state between.
 
 use crate::support::application::{self, APPLICATION};
 use crate::support::session::{HeldSession, wait_until};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const INSTANCES: &str = "SELECT string_agg(tenant_id::text, ' ' ORDER BY tenant_id) FROM store.tenant";
 
-/// What the server says of a statement that pgmig has cancelled.
+/// The server's message about a statement that pgmig has cancelled.
 const CANCELLED: &str = "canceling statement due to user request";
 
 /// The restore has locked the target's tables.
@@ -22,13 +22,13 @@ pub(crate) fn has_locked(target: &Database) -> bool {
     target.server.psql("postgres", &sql.replace('%', &target.name)) != "0\n"
 }
 
-/// A statement of the application's role, which pgmig may look at and cancel.
+/// A statement of the application's role, which pgmig may see and cancel.
 struct Reader {
     program: Child,
 }
 
 impl Reader {
-    /// Starts it, and returns when it waits for the restore or has ended.
+    /// Starts the statement. Returns when it waits for the restore or has ended.
     fn start(target: &Database, program: &str, args: &[&str]) -> Self {
         let name = format!("{} {program} {}", target.name, args.join(" ").len());
         let program = target
@@ -63,7 +63,7 @@ impl Reader {
     }
 }
 
-/// Keeps a restore from committing.
+/// Prevents a restore from committing.
 fn holder(target: &Database) -> HeldSession {
     let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;\n";
     HeldSession::running(target, &format!("{} holder", target.name), sql)
@@ -117,7 +117,7 @@ fn whatever_waits_sees_the_new_state_or_fails() {
     }
 }
 
-/// However short the wait: who has been cancelled is gone.
+/// pgmig does not wait for a session after cancelling its statement, even if the limit is short.
 #[test]
 fn what_was_cancelled_is_not_waited_for() {
     let backup = Backup::of_oldest_release();
@@ -130,7 +130,7 @@ fn what_was_cancelled_is_not_waited_for() {
     assert!(String::from_utf8(reader.end().stderr).unwrap().contains(CANCELLED));
 }
 
-/// A role whose transactions are of another isolation level without saying so.
+/// Transactions whose isolation level comes from a setting of the database.
 #[test]
 fn the_default_isolation_level_counts() {
     let backup = Backup::of_oldest_release();
@@ -148,7 +148,7 @@ fn the_default_isolation_level_counts() {
     assert!(String::from_utf8(output.stderr).unwrap().contains(CANCELLED));
 }
 
-/// The role may not look at superusers' statements.
+/// The role cannot see statements of superusers.
 #[test]
 fn a_superusers_statement_goes_on_with_the_new_state() {
     let backup = Backup::of_oldest_release();
@@ -167,7 +167,7 @@ fn a_superusers_statement_goes_on_with_the_new_state() {
     backup.assert_restored(&target);
 }
 
-/// Two readers that come again and again, in either isolation level.
+/// Two readers that connect repeatedly, in either isolation level.
 #[test]
 fn steady_readers_see_nothing_between() {
     let backup = Backup::of_oldest_release();
@@ -219,7 +219,7 @@ fn a_reader_with_an_old_snapshot_is_waited_for() {
         let reader = holder(&target);
         (running.wait(), reader)
     };
-    // It is a superuser's, which the role cannot end.
+    // The session belongs to a superuser, so the role cannot terminate it.
     for args in [&["--swap-wait", "1"][..], &["--swap-wait", "1", "--terminate-sessions"]] {
         let (outcome, reader) = restore(args);
         let outcome = outcome.expect_status(3).stderr_has("stayed connected for 1 s");
@@ -261,7 +261,8 @@ fn an_interrupt_while_an_old_snapshot_is_waited_for() {
     before.is_now(outcome);
 }
 
-/// What serves a replication slot has no snapshot, and stays; of another role's process the server shows only that.
+/// A process that serves a replication slot has no snapshot, so it stays. Of another role's process, the server shows
+/// only that it serves a slot.
 #[test]
 fn a_slot_in_use_stays_in_use() {
     let backup = Backup::of_oldest_release();

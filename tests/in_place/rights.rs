@@ -1,4 +1,4 @@
-//! What a restore in place takes: rights and room for locks, found out before anything is dropped.
+//! The rights and the locks that a restore in place requires. pgmig checks them before it drops anything.
 
 use crate::support::application::{self, APPLICATION};
 use crate::support::database::quoted;
@@ -31,7 +31,8 @@ fn what_only_a_superuser_can_make_is_listed_all_at_once() {
     }
 }
 
-/// An archive of pg_dump 15 with everything that an owner can have, and a superuser's objects that it can do with.
+/// An archive of pg_dump 15 with every object that an owner can have, and with objects of a superuser that the owner
+/// can use.
 #[test]
 fn an_owner_restores_what_an_owner_can_have() {
     let server = Server::of_this_run();
@@ -48,7 +49,7 @@ fn an_owner_restores_what_an_owner_can_have() {
          CREATE PUBLICATION pub_all FOR ALL TABLES",
         quoted(APPLICATION)
     ));
-    // The second time, all of it is cleared first.
+    // The second run first clears everything that the first run made.
     for _ in 0..2 {
         let outcome = restore(&target, &archive).expect_status(0);
         outcome.stderr_has("PUBLICATION pub_all was skipped: it is there already");
@@ -56,7 +57,7 @@ fn an_owner_restores_what_an_owner_can_have() {
             panic!("{difference}");
         }
     }
-    // What a superuser owns is the same as before: a wrapper and a publication.
+    // Objects of a superuser are unchanged: a wrapper and a publication.
     assert_eq!(
         target.psql("SELECT pubowner::regrole FROM pg_publication WHERE pubname = 'pub_all'"),
         "postgres\n"
@@ -97,7 +98,7 @@ fn a_schema_that_is_closed_to_the_owner_is_refused() {
         .stderr_has("GRANT CREATE ON SCHEMA public");
 }
 
-/// Tables with keys and text: four relations each.
+/// Tables with keys and text. Each consists of four relations.
 fn archive_of_tables(server: &Server, tables: u32, directory: &Path) -> std::path::PathBuf {
     let source = Database::create_on(server, "tables");
     source.psql(&format!(
@@ -111,7 +112,7 @@ fn archive_of_tables(server: &Server, tables: u32, directory: &Path) -> std::pat
 
 #[test]
 fn a_lock_table_that_is_too_small_is_refused_with_the_setting_that_is_enough() {
-    // From PostgreSQL 18 on this makes the lock table as big as before: it has room for 16 of them otherwise.
+    // In PostgreSQL 18, the default of 16 worker slots enlarges the lock table. This value gives it its former size.
     let workers = match Server::of_this_run().major_version() {
         18.. => "autovacuum_worker_slots = 3",
         _ => "",
@@ -125,7 +126,8 @@ fn a_lock_table_that_is_too_small_is_refused_with_the_setting_that_is_enough() {
         archive_of_tables(&server, 135, directory.path()),
         archive_of_tables(&server, 160, directory.path()),
     );
-    // What is said to fit, does; the same over it does not, as the tables that go count, too.
+    // A restore that pgmig accepts has enough locks. The same restore over its own result needs more, because the
+    // dropped tables count, too.
     restore(&target, &fits).expect_status(0);
     let before = Before::of(&target);
     before.is_now(

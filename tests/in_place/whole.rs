@@ -1,4 +1,4 @@
-//! Restores in place: one transaction on one connection, by a role that owns its database and may do nothing else.
+//! Restores in place, in one transaction on one connection, by a role that owns its database and has no other right.
 
 use crate::in_place::readers::has_locked;
 use crate::support::application::{self, APPLICATION, PASSWORD};
@@ -106,7 +106,7 @@ fn strict_stops_before_the_commit() {
     before.is_now(outcome.stderr_has("stopped before the target was replaced because of 1 warning"));
 }
 
-/// The connection is cut in the commit; pgmig finds out how it ended.
+/// The connection breaks during the commit. pgmig finds out whether the commit succeeded.
 #[track_caller]
 fn cut_in_the_commit(purpose: &str, cut: Cut, status: i32) -> (Backup, Database, Before, Outcome) {
     let backup = Backup::of_oldest_release();
@@ -140,7 +140,8 @@ fn a_commit_whose_outcome_cannot_be_found_out() {
     backup.assert_restored(&target);
 }
 
-/// The first interruption is told that it comes too late; who signals twice is not told that the target is untouched.
+/// pgmig reports that the first interruption comes too late. After a second one, it does not claim that the target is
+/// untouched.
 #[test]
 fn an_interrupt_during_the_commit() {
     let backup = Backup::of_oldest_release();
@@ -162,7 +163,7 @@ fn an_interrupt_during_the_commit() {
     before.is_now(outcome);
 }
 
-/// What a reader sees of the target: the instances, or nothing while it cannot get a lock at once.
+/// A reader's view of the target: the instances, or nothing while the reader cannot get a lock at once.
 fn read(target: &Database) -> Option<String> {
     let sql = "SET lock_timeout = '50ms'; SELECT string_agg(tenant_id::text, ' ' ORDER BY tenant_id),
         (SELECT count(*) FROM store.workspace), (SELECT max(version) FROM store._sqlx_migrations) FROM store.tenant";
@@ -179,7 +180,7 @@ fn a_reader_sees_the_old_state_and_then_the_new_one() {
     let old = read(&target).unwrap();
     let running = application::restore_into(&backup, &target).spawn();
     wait_until(|| has_locked(&target));
-    // Who waits for a lock is answered with the new state, whenever it began to wait.
+    // A reader that waits for a lock sees the new state, even if it began to wait before the commit.
     let waits = |pause: u64| {
         let (server, name) = (target.server.clone(), target.name.clone());
         std::thread::spawn(move || {
@@ -189,7 +190,7 @@ fn a_reader_sees_the_old_state_and_then_the_new_one() {
         })
     };
     let waiting = [0, 200, 600].map(waits);
-    // Who does not wait is answered before the end, or not at all.
+    // A reader that does not wait is answered before the restore ends, or not at all.
     let mut seen = Vec::new();
     while has_locked(&target) {
         seen.extend(read(&target));
@@ -311,7 +312,7 @@ fn a_target_with_a_subscription_keeps_it() {
     backup.assert_restored(&target);
 }
 
-/// Transaction control in an entry: no pg_dump writes it, but a file can hold anything.
+/// Transaction control in an entry. No pg_dump writes it, but a file can contain any statement.
 #[test]
 fn transaction_control_in_an_entry_is_refused() {
     let source = Database::create("control_source");
@@ -377,7 +378,7 @@ fn migrations_that_need_a_transaction_of_their_own_are_refused_beforehand() {
     }
 }
 
-/// What only a transaction's end would end, ends with each migration; a constraint that waits for it may be needed.
+/// Effects that end with a transaction end with each migration. A deferred constraint may be violated until then.
 #[test]
 fn migrations_run_as_with_transactions_of_their_own() {
     let backup = Backup::of_oldest_release();
@@ -403,7 +404,7 @@ fn migrations_run_as_with_transactions_of_their_own() {
     assert_eq!(target.psql(concurrent), "0\n");
 }
 
-/// The server refuses REINDEX of a partitioned table within a transaction, but not of its partitions.
+/// Inside a transaction, the server refuses REINDEX of a partitioned table, but not of its partitions.
 #[test]
 fn a_migration_reindexes_a_partitioned_table() {
     let backup = Backup::of_oldest_release();
@@ -422,11 +423,11 @@ fn a_migration_reindexes_a_partitioned_table() {
     assert_eq!(target.psql("SELECT count(*) FROM store.part_of"), "20\n");
 }
 
-/// A role that inherits no rights takes them by SET ROLE: a superuser, and one that is a member of the owner only.
+/// A NOINHERIT role gets rights only by SET ROLE. Here one is a superuser, and another is only a member of the owner.
 #[test]
 fn roles_that_inherit_nothing_restore_in_place() {
     let backup = Backup::of_oldest_release();
-    // A role of this test's own: others notice who becomes a member of theirs while they restore.
+    // This test needs a role of its own: a restore of another test would notice a new member of the shared role.
     const OWNER: &str = "owner with members";
     let server = &Server::of_this_run();
     crate::support::role::create_role(server, OWNER);
@@ -451,7 +452,7 @@ fn roles_that_inherit_nothing_restore_in_place() {
     }
 }
 
-/// A store of unknown history replaces one that looks the same, and no other.
+/// A store of unknown history replaces a store with the same schema, and no other.
 #[test]
 fn an_unknown_history_is_compared_with_what_was_there() {
     let source = Database::create("unknown_source");

@@ -1,4 +1,4 @@
-//! Which instance becomes which one: prompts, mappings, the Resource Controller, the manuals' runbooks.
+//! Assigning instances to instances: prompts, mappings, the Resource Controller, the manuals' runbooks.
 
 mod prompts;
 mod resource_controller;

@@ -1,4 +1,4 @@
-//! Mapping instances as an operator does: at a terminal, with piped answers, with files; and `pgmig mapping`.
+//! Maps instances as an operator does: at a terminal, with piped answers, with files, and by `pgmig mapping`.
 
 use crate::support::pgmig::TargetFile;
 use crate::support::resource_controller::{Controller, TOKEN};
@@ -12,7 +12,7 @@ const CONTOSO: &str = "00000000-0000-0000-0000-001570184978";
 const ZWEIG: &str = "e10001eb-6272-453a-bb43-3dcf0e765892";
 const UNNAMED: &str = "00000000-0000-0000-1764-035503433645";
 
-/// What the target has, in the order in which it is listed.
+/// The target's instances, in the order of the list.
 const TARGETS: [&str; 4] = [
     "00000000-0000-0000-0000-001570194490",
     "00000000-0000-0000-0000-001570194491",
@@ -24,7 +24,7 @@ fn instance(number: u64, name: &str) -> Value {
     json!({ "id": number.to_string(), "name": name })
 }
 
-/// A Resource Controller with the first `count` of [`TARGETS`]; number 2 has the name of one of the backup.
+/// A Resource Controller with the first `count` of [`TARGETS`]. Number 2 has the name of an instance of the backup.
 fn controller(count: usize) -> Controller {
     let names = ["first", "Contoso Bank", "third", "fourth"];
     let numbered = (1_570_194_490..).zip(names).take(count);
@@ -57,7 +57,7 @@ fn written(directory: &Path) -> String {
     std::fs::read_to_string(directory.join("enteredMapping.yaml")).expect("the mapping was written")
 }
 
-/// Checks that a run wrote no mapping, and left nothing half written.
+/// Checks that a run wrote neither a mapping nor a part of one.
 #[track_caller]
 fn wrote_nothing(directory: &Path) {
     let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
@@ -69,7 +69,7 @@ fn wrote_nothing(directory: &Path) {
 fn answers_can_be_piped() {
     let backup = Backup::of_oldest_release();
     let controller = controller(4);
-    // The default; a number; an ID. What is free is numbered anew each time.
+    // The answers: the default, a number, an ID. The list of free instances is numbered anew for each question.
     let input = format!("\n3\n{}\n", TARGETS[0].to_uppercase());
     let outcome = answers(mapping(&backup.archive, &controller), &input).run().expect_status(0);
     let expected = yaml(&[(CONTOSO, TARGETS[1]), (ZWEIG, TARGETS[3]), (UNNAMED, TARGETS[0])]);
@@ -92,7 +92,7 @@ fn the_file_gives_itself_again() {
     let controller = controller(4);
     let first = answers(mapping(&backup.archive, &controller), "1\n1\n1").run().expect_status(0);
     let entered = written(first.directory.path());
-    // Nobody is asked: standard input is empty.
+    // pgmig asks nothing: standard input is empty.
     let again = mapping(&backup.archive, &controller)
         .file("entered.yaml", &entered)
         .args(["--mapping", "entered.yaml"])
@@ -148,7 +148,7 @@ fn the_end_of_input_names_what_is_left() {
 #[test]
 fn only_what_a_mapping_file_lacks_is_asked() {
     let backup = Backup::of_oldest_release();
-    // By its alias, and in another spelling.
+    // The instance's alias, and its ID in another spelling.
     let partial = "instance-mappings:\n  \"{7A2C90D1-83BE-4D0E-9A77-5E1F0C2B3D44}\": \
                    00000000-0000-0000-0000-001570194491\n";
     let controller = controller(4);
@@ -170,7 +170,7 @@ fn by_name_without_a_question_where_names_are_unique() {
     let outcome = answers(pgmig, "1\n").run().expect_status(0).stderr_has("Instance 1 of 1 of the backup");
     let expected = yaml(&[(CONTOSO, TARGETS[1]), (ZWEIG, TARGETS[0]), (UNNAMED, TARGETS[2])]);
     assert_eq!(written(outcome.directory.path()), expected);
-    // What has no name is refused where nobody is to be asked.
+    // An instance without a name is an error if pgmig may not ask.
     let pgmig = mapping(&backup.archive, &controller).arg("--yes");
     let outcome = answers(pgmig, "1\n1\n1\n").run().expect_status(3).stderr_has(UNNAMED);
     assert!(!outcome.stderr.contains("Target of") && !outcome.stderr.contains(ZWEIG), "{outcome}");
@@ -201,7 +201,7 @@ fn a_thousand_instances_can_be_searched() {
         .stderr_has("960 more: ? lists the next ones")
         .stderr_has("There is no number 1000")
         .stderr_has("90 more have it, too");
-    // Five screens at most: three questions, two pages, two searches.
+    // At most five screens: three questions, two pages, two searches.
     assert!(outcome.stderr.lines().count() < 130, "{outcome}");
 }
 

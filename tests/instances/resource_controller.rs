@@ -1,4 +1,4 @@
-//! Listing provisioned instances: pages, tokens, and everything that a server can answer instead.
+//! Lists provisioned instances: pages, tokens, and every other answer that a server can give.
 
 use crate::support::Pgmig;
 use crate::support::resource_controller::{
@@ -19,7 +19,7 @@ fn listed(listing: &Listing) -> Vec<InstanceId> {
     listing.instances.iter().map(|instance| instance.id).collect()
 }
 
-/// The error of a server that always gives this answer; checks that the error shows neither token nor body.
+/// The error for a server that always answers this. Checks that the error contains neither the token nor the body.
 #[track_caller]
 fn error_of(service_type: Option<ServiceType>, reply: Reply) -> (ResourceControllerError, usize) {
     let server = Controller::start(move |_| reply.clone());
@@ -127,7 +127,7 @@ fn a_server_that_gives_each_page_twice() {
 
 #[test]
 fn a_server_whose_list_shifts_between_pages() {
-    // An instance is made while pgmig reads: what was last on a page comes again first on the next one.
+    // An instance is created while pgmig reads. Thus the last instance of a page is the first one of the next page.
     let server = Controller::start(move |request| {
         let instances = if request.index == 0 { zen_instances(1, 37) } else { zen_instances(0, 38) };
         Reply::json(&zen_page(&instances, request.number("offset"), 20))
@@ -139,7 +139,7 @@ fn a_server_whose_list_shifts_between_pages() {
 
 #[test]
 fn a_server_that_lists_an_instance_many_times() {
-    // More than a page of the same one, in the middle.
+    // The same instance in the middle of the list, more than a page long.
     let mut instances = zen_instances(1, 30);
     instances.extend(std::iter::repeat_n(zen_instances(30, 1), 25).flatten());
     instances.extend(zen_instances(31, 10));
@@ -186,7 +186,7 @@ fn a_server_that_lists_for_ever() {
     assert!(matches!(error, ResourceControllerError::TooManyInstances { .. }), "{error}");
 }
 
-/// One more instance on every page, and no page is idle: only the clock ends that.
+/// Every page has one more instance and arrives in time. Only the limit of the total time ends the list.
 #[test]
 fn an_endless_list_meets_its_deadline() {
     let server = Controller::start(move |request| {
@@ -218,7 +218,7 @@ fn names_do_not_fill_the_memory() {
     assert!(matches!(error, ResourceControllerError::TooLarge { .. }), "{error}");
 }
 
-/// A value that cannot be held costs its own field only.
+/// A value that cannot be represented affects its own field only.
 #[test]
 fn one_odd_value_does_not_discard_the_list() {
     let deep = "[".repeat(1000) + &"]".repeat(1000);
@@ -373,7 +373,7 @@ fn a_token_with_a_line_break_is_not_sent() {
     assert_eq!((error.kind(), server.connections()), (ErrorKind::Usage, 0));
 }
 
-// Answers that are no list
+// Answers that contain no list
 
 #[test]
 fn not_found_says_what_to_check() {
@@ -610,7 +610,7 @@ fn wxo_asks_for_orchestrate() {
 
 #[test]
 fn no_token_is_shown_at_the_most_verbose_level() {
-    // A server that says the token wherever it can.
+    // A server that puts the token into every part of its answers.
     let echo = |status: u16| {
         move |request: &crate::support::resource_controller::SeenRequest| {
             let secret = request.headers.get("authorization").or(request.headers.get("secret")).unwrap();

@@ -1,4 +1,5 @@
-//! TLS to the Resource Controller: which certificates are accepted, and that nothing is sent to any other.
+//! TLS to the Resource Controller: the certificates that pgmig accepts. A server with any other certificate gets no
+//! request.
 
 use crate::support::Pgmig;
 use crate::support::certificate::{Identity, Validity};
@@ -23,7 +24,7 @@ fn one_page(request: &SeenRequest) -> Reply {
     Reply::json(&zen_page(&zen_instances(1, 1), request.number("offset"), 20))
 }
 
-/// The certificate that was not accepted; checks that the server got no request.
+/// The certificate that pgmig refused. Checks that the server received no request.
 #[track_caller]
 fn untrusted(server: &Controller, config: ResourceControllerConfig) -> UntrustedCertificate {
     let error = list(config).unwrap_err();
@@ -181,7 +182,7 @@ fn a_trusted_certificate_is_accepted_and_no_other() {
     let authority = Identity::authority("CA of the tests");
     let (first, second) = (authority.issue(&["x"], Validity::Now), authority.issue(&["x"], Validity::Now));
     let expected = first.fingerprint();
-    // The connections: to learn the fingerprint, to list two pages with it, then one with another certificate.
+    // Four connections: one to learn the fingerprint, two for the pages of a list, one with another certificate.
     let identity = move |connection| if connection < 3 { first.clone() } else { second.clone() };
     let server = Controller::serve(authority, identity, SslVersion::TLS1_3, one_page);
     let mut controller = ResourceController::new(server.config(ZEN), &RcEnvironment::default()).unwrap();
@@ -211,7 +212,7 @@ fn tls_1_2_is_the_oldest_that_is_spoken() {
     assert_eq!(list(server.config(ZEN)).unwrap().tls.version, "TLSv1.2");
 }
 
-/// A server that says this on every connection, and nothing of TLS.
+/// A server that sends this on every connection and does not speak TLS.
 fn plain(says: &'static [u8], hold: Duration) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -296,7 +297,7 @@ fn insecure_skip_verify_is_warned_of() {
         .stdout_has("certificate NOT verified");
 }
 
-/// `--testRCConnection` at a terminal, with this answer typed: the exit status and what the terminal shows.
+/// Runs `--testRCConnection` at a terminal and types this answer. Returns the exit status and the terminal's text.
 fn at_a_terminal(server: &Controller, answer: &str) -> (Option<i32>, String) {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("rc.yaml"), server.yaml_without_ca(TOKEN, ZEN)).unwrap();

@@ -1,5 +1,5 @@
-//! The commands of the manuals, typed as they are printed there, at a terminal, in a directory with the files of the
-//! manual and nothing else.
+//! Types the manuals' commands at a terminal, as the manuals print them. The directory contains only the files of the
+//! manual.
 
 use crate::support::cluster::{self, Cluster, SERVICE, shell_that_knows_the_service};
 use crate::support::pgmig::binary;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 /// The password of the application's owner.
 const PASSWORD: &str = "s3cret-of-dbadmin";
 
-/// A directory with `pgmig` and the backup in it, as the manual has it copied into the pod.
+/// A directory with `pgmig` and the backup, as the manual copies them into the pod.
 fn pod(backup: &Backup, file: &str) -> TempDir {
     let directory = TempDir::new().unwrap();
     symlink(binary(), directory.path().join("pgmig")).unwrap();
@@ -27,7 +27,7 @@ fn pod(backup: &Backup, file: &str) -> TempDir {
     directory
 }
 
-/// `oc exec -it POD /bin/bash`, as far as it matters.
+/// Imitates `oc exec -it POD /bin/bash` as far as the runbook needs it.
 fn shell(directory: TempDir) -> Terminal {
     let mut bash = Command::new("bash");
     bash.args(["--norc", "--noprofile", "-i"]).env_clear().env("PATH", "/usr/bin:/bin").env("PS1", "pod$ ");
@@ -36,7 +36,7 @@ fn shell(directory: TempDir) -> Terminal {
     terminal
 }
 
-/// The same in a pod of a cluster, where the database's service has a name; also says by which name it is reached.
+/// The same in a pod of a cluster, where the database's service has a name. Returns the name by which pgmig reaches it.
 fn shell_in_cluster(directory: TempDir) -> (Terminal, &'static str) {
     let (mut bash, host) = match shell_that_knows_the_service(directory.path()) {
         Some(bash) => (bash, SERVICE),
@@ -52,19 +52,18 @@ fn shell_in_cluster(directory: TempDir) -> (Terminal, &'static str) {
     (terminal, host)
 }
 
-/// Answers from the start of pgmig to its end: the certificate is trusted, each instance gets one of the target, and
-/// erasing is confirmed.
+/// The answers of a whole run: accept the certificate, choose a target for each instance, confirm erasing.
 fn answer(terminal: &mut Terminal, database: &str) {
     terminal.sees("Trust this certificate, this time? [y/N] ").types("y");
     terminal.sees("Instance 1 of 3 of the backup").sees("(0 for details): ").types("1");
-    // The one of the same name.
+    // The instance of the same name.
     terminal.sees("Instance 2 of 3 of the backup").sees("(Enter for 2, 0 for details): ").types("");
     terminal.sees("Instance 3 of 3 of the backup").sees("(0 for details): ").types("1");
     terminal.sees("which would be erased").sees("Type the database's name to erase it").types(database);
     terminal.sees("Restored \"").sees("pod$ ");
 }
 
-/// Leaves the shell, and checks what pgmig has left: its exit status, the mapping, the restored database.
+/// Leaves the shell. Checks pgmig's exit status, the mapping, and the restored database.
 fn finish(mut terminal: Terminal, backup: &Backup, target: &Database, password: &str) {
     terminal.types("exit $?");
     let ended = terminal.ends().expect_status(0).keeps_secret(TOKEN).keeps_secret(password);
@@ -74,7 +73,7 @@ fn finish(mut terminal: Terminal, backup: &Backup, target: &Database, password: 
     assert_eq!(databases_beside(target), "");
 }
 
-/// What the answers amount to, in the order of the questions.
+/// The mapping that results from the answers, in the order of the questions.
 const ENTERED: &str = "\
 instance-mappings:
   00000000-0000-0000-0000-001570184978: 00000000-0000-0000-0000-001570194490
@@ -133,7 +132,7 @@ fn provision(target: &Database) {
     }
 }
 
-/// Release 1.4.2: the superuser is a role of its own, and there is no TLS to the database.
+/// Release 1.4.2: the superuser is a separate role, and the database has no TLS.
 #[test]
 fn release_1_4_2() {
     let backup = Backup::of_oldest_release();
@@ -141,7 +140,7 @@ fn release_1_4_2() {
     create_role(&server, "store_icp_release");
     server.psql("postgres", "ALTER ROLE store_icp_release LOGIN");
     let target = Database::create_with(&server, "icp", "OWNER store_icp_release TEMPLATE template0");
-    // The service makes its tables itself.
+    // The service itself creates its tables.
     let service = Server { superuser: "store_icp_release".to_owned(), ..server.clone() };
     target_with_data(&Database::shared(&service, &target.name));
     let controller = gateway();
@@ -162,7 +161,7 @@ fn release_1_4_2() {
     finish(terminal, &backup, &target, &server.password);
 }
 
-/// The manuals of 2022 and 2025: TLS with the cluster's CA, and the application's owner is all there is.
+/// The manuals of 2022 and 2025: TLS with the cluster's CA. The application's owner is the only role.
 #[test]
 fn releases_with_a_ca_file() {
     for (controller, more) in [(gateway(), ""), (zen(), "type: assistant\n")] {
@@ -190,13 +189,13 @@ fn releases_with_a_ca_file() {
              --source store.dump_20251120-230000",
         );
         answer(&mut terminal, &target.name);
-        // The owner itself cannot read a table with FORCE ROW LEVEL SECURITY.
+        // Even the owner cannot read a table with FORCE ROW LEVEL SECURITY.
         finish(terminal, &backup, &Database::shared(&server, &target.name), PASSWORD);
     }
 }
 
-/// The README's runbook for a cluster of CloudNativePG's, where the application's role owns its database and may do
-/// nothing else, while a metrics exporter comes and goes.
+/// The README's runbook for a cluster of CloudNativePG. The application's role owns its database and has no other
+/// right. A metrics exporter connects repeatedly.
 #[test]
 fn a_role_that_owns_its_database_and_nothing_more() {
     let backup = Backup::of_oldest_release();
@@ -226,7 +225,7 @@ fn a_role_that_owns_its_database_and_nothing_more() {
     answer(&mut terminal, &cluster.database.name);
     backup.assert_restored(&cluster.database);
 
-    // With the mapping that was entered, over what has just been restored.
+    // The second run uses the entered mapping, over the restored database.
     terminal
         .types("./pgmig --dry-run --target postgres.yaml --source store.dump --mapping enteredMapping.yaml");
     terminal.sees("in-place").sees("pod$ ");
@@ -238,7 +237,7 @@ fn a_role_that_owns_its_database_and_nothing_more() {
     assert_eq!(owners(&cluster.database), "dbadmin\n");
 }
 
-/// Who owns what is in schema store.
+/// The owners of objects in schema store.
 fn owners(target: &Database) -> String {
     target.psql("SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'store'::regnamespace")
 }

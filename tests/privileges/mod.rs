@@ -56,7 +56,7 @@ impl Way {
     }
 }
 
-/// The warnings that name a statement for privileges.
+/// The warnings that contain a statement about privileges.
 fn warnings(outcome: &Outcome) -> Vec<&str> {
     let warnings = outcome.stderr.lines().filter_map(|line| line.strip_prefix("warning: "));
     warnings.filter(|line| line.contains("GRANT") || line.contains("REVOKE")).collect()
@@ -70,7 +70,7 @@ fn follow(outcome: &Outcome, target: &Database) {
     }
 }
 
-/// All that pg_dump says of privileges, sorted.
+/// All lines of pg_dump about privileges, sorted.
 fn dumped(database: &Database) -> Vec<String> {
     let dump = database.dump(&["--schema-only"]);
     let begins = ["GRANT ", "REVOKE ", "ALTER DEFAULT PRIVILEGES "];

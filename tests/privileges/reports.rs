@@ -1,4 +1,4 @@
-//! Databases that were reported in public.
+//! Databases that people reported in public.
 
 use super::{Way, dumped, follow, oracle, warnings, with_roles};
 use crate::support::application;
@@ -32,7 +32,7 @@ fn report_06_default_privileges_of_platform_role() {
 #[test]
 fn default_privileges_of_a_role_of_username_are_kept_for_it() {
     let server = with_roles(&["case06_team", "case06_everyone"]);
-    // A role of its own: a restore for another one must not see its membership change.
+    // This test needs a role of its own: another test's restore must not see the role's membership change.
     let sql = "CREATE ROLE case06_owner LOGIN PASSWORD 'case06' IN ROLE case06_team";
     server.psql("postgres", sql);
     let source = Database::create("case06_team");
@@ -51,7 +51,7 @@ fn default_privileges_of_a_role_of_username_are_kept_for_it() {
     }
 }
 
-/// In place, the platform has made the extension beforehand.
+/// In place, the platform created the extension before the restore.
 fn target_14(way: Way) -> Database {
     let target = application::empty_database("case14");
     if way == Way::InPlace {
@@ -82,7 +82,7 @@ fn report_14_privileges_on_system_objects() {
 }
 
 fn names_the_statements_of_14(way: Way, outcome: &Outcome) {
-    // An untrusted backup gives nobody a privilege of a superuser.
+    // An untrusted backup gives no role a privilege of a superuser.
     for statement in [
         "GRANT EXECUTE ON ROUTINE pg_catalog.pg_read_file(text) TO case14_monitor WITH GRANT OPTION",
         "GRANT SELECT ON TABLE pg_catalog.pg_authid TO case14_monitor",
@@ -91,7 +91,7 @@ fn names_the_statements_of_14(way: Way, outcome: &Outcome) {
     ] {
         outcome.assert_stderr_has(statement);
     }
-    // It may take privileges away: a superuser has done so, unless none is there.
+    // An untrusted backup may revoke privileges. A superuser has run these statements, unless the way has no superuser.
     let revoked = [
         "REVOKE EXECUTE ON ROUTINE pg_catalog.pg_sleep(double precision) FROM PUBLIC",
         "REVOKE SELECT ON TABLE public.pg_stat_statements FROM PUBLIC",
@@ -103,7 +103,7 @@ fn names_the_statements_of_14(way: Way, outcome: &Outcome) {
     }
 }
 
-/// The members of a trusted extension belong to a superuser, though `username` makes the extension.
+/// The members of a trusted extension belong to a superuser, even if `username` creates the extension.
 #[test]
 fn revokes_on_a_trusted_extension_have_their_effect_or_are_a_warning() {
     with_roles(&["case14_monitor"]);

@@ -1,4 +1,4 @@
-//! Privileges that the platform has given the target, and that the backup knows nothing of.
+//! Privileges that the platform has granted in the target. The backup does not contain them.
 
 use super::{Way, dumped, follow, warnings, with_roles};
 use crate::support::application::{self, APPLICATION};
@@ -7,7 +7,7 @@ use crate::support::untouched::Before;
 use crate::support::{Database, Outcome};
 use tempfile::TempDir;
 
-/// As an operator prepares a database for readers and writers.
+/// Prepares a database for readers and writers, as an operator does.
 fn provision(target: &Database) {
     with_roles(&["case15_reader", "case15_writer"]);
     target.psql(&format!(
@@ -70,7 +70,7 @@ fn privileges_of_the_target_that_the_backup_has_too_are_no_difference() {
         provision(&target);
         way.restore(&target, &archive, &["--strict"]).expect_status(0);
         assert_eq!(dumped(&target), dumped(&source), "{way:?}");
-        // Of a script in a stream, the grants are known only at the end.
+        // Of a script from a stream, pgmig knows the grants only at the end.
         let stream = way.command(&target, &["--strict", "--source", "-"]).stdin(&script).run();
         stream.expect_status(0);
         assert_eq!(dumped(&target), dumped(&source), "{way:?}");

@@ -1,4 +1,4 @@
-//! IDs in bytea and large objects: reported and left, unless the profile says otherwise.
+//! IDs in bytea and large objects. pgmig reports and keeps them, unless the profile asks for a replacement.
 
 use crate::rewriting::types::{TENANTS, with_profile};
 use crate::support::pgmig::TargetFile;
@@ -32,7 +32,7 @@ impl Store {
         self
     }
 
-    /// Two instances change places. With a profile that has these lines, too.
+    /// Exchanges two instances, by a profile with these additional lines.
     fn restore_into(&self, target: &Database, profile: &str) -> Pgmig {
         let pgmig = Pgmig::new().target(&TargetFile::of(target)).source(&self.archive);
         with_profile(pgmig.mapping(&[(A, B), (B, A)]).arg("--force"), profile)
@@ -47,14 +47,14 @@ impl Store {
         (target, serde_json::from_str(&outcome.stdout).unwrap())
     }
 
-    /// The rows of this query in the source, after the IDs have changed places.
+    /// The rows of this query in the source, with the two IDs exchanged.
     fn swapped(&self, query: &str) -> String {
         let rows = self.source.psql(query);
         rows.replace(A, "@").replace(B, A).replace('@', B)
     }
 }
 
-/// The warning about what was left, if there is one.
+/// The warning about IDs that were kept, if there is one.
 fn warning(report: &Value) -> Option<&str> {
     let notices = report["notices"].as_array().unwrap();
     let texts = notices.iter().filter(|notice| notice["severity"] == "warning");
@@ -66,7 +66,7 @@ fn left(report: &Value, table: &str) -> Value {
     tables.iter().find(|of| of["table"] == table).unwrap()["left_in_bytea"].clone()
 }
 
-/// Bytea alone and inside other types; decoys in it: an ID that touches a letter, one without hyphens.
+/// Bytea, alone and inside other types, and texts that only resemble IDs: one beside a letter, one without hyphens.
 const ATTACHMENTS: &str = r"
     CREATE TYPE part AS (label text, body bytea);
     CREATE TABLE attachment (n int, id uuid, body bytea, bodies bytea[], part part);
@@ -75,7 +75,7 @@ const ATTACHMENTS: &str = r"
     FROM (VALUES (1, convert_to(E'@a\n\\@b', 'UTF8')), (2, '\x00ff'::bytea || '@a'::bytea || '\xe9'::bytea),
         (3, convert_to('x@a @b0 ' || replace('@a', '-', ''), 'UTF8')), (4, '')) v (n, body);";
 
-/// The forms of dumps that write bytea in different ways.
+/// The forms of dumps that write bytea differently.
 const FORMS: [&[&str]; 3] = [&[], &["--inserts"], &["--column-inserts", "--rows-per-insert=3"]];
 
 const BYTES: &str = "SELECT encode(body, 'escape'), encode(bodies[1], 'escape'), bodies[2] IS NULL, encode(bodies[3], 'escape'),
@@ -121,7 +121,7 @@ fn bytea_is_rewritten_where_the_profile_says_so() {
         store.source.psql(&format!("ALTER DATABASE \"{}\" SET bytea_output = '{output}'", store.source.name));
         for form in FORMS {
             let (target, report) = store.dump(form).restored("bytea: rewrite", &["--strict"]);
-            // The decoys keep their IDs.
+            // The texts that only resemble IDs are unchanged.
             let bytes = BYTES.replace("ORDER BY", "WHERE n <> 3 ORDER BY");
             assert_eq!(target.psql(&bytes), store.swapped(&bytes), "{output} {form:?}");
             let decoys = BYTES.replace("ORDER BY", "WHERE n = 3 ORDER BY");
@@ -146,8 +146,8 @@ fn columns_have_rules_of_their_own() {
     assert_eq!((left(&report, "public.attachment"), warning(&report)), (json!([]), None));
 }
 
-/// An empty object, small ones, and one with IDs across the borders of what is read and written at once, at its
-/// beginning and its end.
+/// An empty object and small objects. One object has IDs at its beginning, at its end, and across the borders of the
+/// chunks that pgmig reads and writes.
 const OBJECTS: &str = "
     SELECT lo_create(1), lo_from_bytea(2, 'of @a and @b'), lo_from_bytea(3, 'x@a @b0'),
         lo_from_bytea(4, convert_to(repeat('-', 131072 * 2), 'UTF8'));
@@ -176,7 +176,7 @@ fn large_objects_are_rewritten_where_the_profile_says_so() {
     assert_eq!(report["large_object_ids"], json!({"objects": 2, "replaced": 5, "left": 0}));
     let texts =
         "SELECT oid, encode(lo_get(oid), 'escape') FROM pg_largeobject_metadata WHERE oid <> 3 ORDER BY oid";
-    // `0@b` in the last one stays: its digit touches it.
+    // `0@b` in the last object is unchanged, because a digit stands beside the ID.
     let expected = store.swapped(texts).replace(&format!("0{A}"), &format!("0{B}"));
     assert_eq!(target.psql(texts), expected);
     let decoys = "SELECT lo_get(3)";

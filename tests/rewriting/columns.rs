@@ -1,6 +1,5 @@
-//! A restore with a mapping gives what a restore under the backup's own IDs gives, after the same replacement was
-//! done on it by other means (`support::replacement`): in each table, in the definitions, and in the counts that
-//! are reported.
+//! Compares a restore with a mapping with a restore under the backup's own IDs. `support::replacement` replaces the IDs
+//! of the second one independently. Tables, definitions and reported counts must agree.
 
 use crate::support::fixture::fixture;
 use crate::support::pgmig::TargetFile;
@@ -24,9 +23,9 @@ const NEW: &str = "00000000-0000-0000-0000-001570194490";
 const ALIAS_OF_A: &str = "00000000-0000-0000-0000-001570184978";
 const B_UPPER: &str = "9D3A7E54-5C2B-4F7C-8E21-0B6A5D4C3B02";
 
-/// Two instances change places.
+/// Exchanges two instances.
 const SWAP: [(&str, &str); 3] = [(A, B), (B_UPPER, A), (C, NEW)];
-/// Each becomes the next one.
+/// Gives each instance the ID of the next one.
 const CHAIN: [(&str, &str); 3] = [(A, B), (B, C), (C, NEW)];
 
 #[test]
@@ -71,7 +70,7 @@ fn instances_mapped_by_their_aliases() {
     check_corpus("15_file_z0", &[(ALIAS_OF_A, NEW), (B, A), (C, B)]);
 }
 
-/// An archive without instances is rewritten by the mapping alone.
+/// In an archive without instances, only the mapping decides.
 #[test]
 fn long_rows_without_instances() {
     let found = check(&fixture("archives/longline_gz_15.dump"), &[(ALIAS_OF_A, NEW), (C, A)], || {
@@ -80,7 +79,7 @@ fn long_rows_without_instances() {
     assert!(found.replaced > 0);
 }
 
-/// The reference store at its oldest release, whose aliases are numbers; the target has the same release.
+/// The reference store at its oldest release, whose aliases are numbers. The target has the same release.
 #[test]
 fn reference_store() {
     let backup = Backup::of_oldest_release();
@@ -98,8 +97,8 @@ fn reference_store() {
     assert_eq!(found.mapped.psql(aliases), expected);
 }
 
-/// Every neighbour that an ID can have, in text and in JSON, and all kinds of partitions; as COPY data, as INSERT
-/// statements, through the roots.
+/// IDs with every possible neighbour, in text and in JSON, in partitions of every kind. The data are COPY rows or
+/// INSERT statements, also through the root tables.
 #[test]
 fn neighbours_and_partitions() {
     let source = Database::create("borders");
@@ -120,7 +119,7 @@ fn neighbours_and_partitions() {
     }
 }
 
-/// What comes by before the table of instances must not name one by an alias, which only that table tells.
+/// Data that precede the table of instances must not name an instance by an alias: only that table explains aliases.
 #[test]
 fn alias_that_comes_too_early_in_a_stream() {
     let server = Server::of_this_run();
@@ -161,7 +160,7 @@ fn alias_that_comes_too_early_in_a_stream() {
     let target = Database::create("stream");
     let outcome = from_stdin(&archive, &target, &[(B, NEW)]).expect_status(3);
     outcome.stderr_has(&format!("table store.early refers to an instance by {alias_of_b}"));
-    // The ways out that the message tells: the alias as the key, or a file.
+    // The remedies that the message names: use the alias as the key, or restore from a file.
     early_rows.psql(&format!("DELETE FROM store.zlate WHERE note = '{B}'"));
     early_rows.dump_through_pipe(&[], &archive);
     from_stdin(&archive, &target, &[(alias_of_b, NEW)]).expect_status(0);
@@ -169,7 +168,7 @@ fn alias_that_comes_too_early_in_a_stream() {
     check(&archive, &[(B, NEW)], || Database::create("rewriting"));
 }
 
-/// Standard input gives what a file gives.
+/// Standard input gives the same result as a file.
 #[test]
 fn stream_and_file_give_the_same() {
     let backup = Backup::of_oldest_release();
@@ -186,13 +185,13 @@ fn stream_and_file_give_the_same() {
     assert!(by_file.dump(&[]) == by_stream.dump(&[]), "the dumps differ");
 }
 
-/// pgmig, the program, since the library reads the standard input of its own process.
+/// This runs the program `pgmig`, because the library would read the standard input of the test process.
 fn from_stdin(archive: &Path, target: &Database, mapping: &[(&str, &str)]) -> Outcome {
     let pgmig = Pgmig::new().target(&TargetFile::of(target)).mapping(mapping);
     pgmig.args(["--force", "--source", "-"]).stdin(archive).run()
 }
 
-/// What a check found out, for more checks.
+/// The results of one check, for further checks.
 struct Found {
     mapped: Database,
     /// Replacements in rows and in definitions.
@@ -211,12 +210,12 @@ fn check_corpus_by(strategy: StrategyChoice, archive: &str, mapping: &[(&str, &s
     assert!(found.replaced > 200, "{} replacements", found.replaced);
 }
 
-/// Restores an archive with a mapping and under its own IDs, each into a target of its own, and compares.
+/// Restores an archive with a mapping and under its own IDs, each into its own target, and compares the results.
 fn check(archive: &Path, mapping: &[(&str, &str)], target: impl Fn() -> Database) -> Found {
     check_by(StrategyChoice::Auto, archive, mapping, target)
 }
 
-/// The same, with a strategy for the restore with the mapping.
+/// Does the same. The restore with the mapping uses this strategy.
 fn check_by(
     strategy: StrategyChoice,
     archive: &Path,
@@ -267,7 +266,7 @@ fn read_mapping(pairs: &[(&str, &str)]) -> Mapping {
     Mapping::from_yaml(&format!("instance-mappings:\n{lines}"), "enteredMapping.yaml").unwrap()
 }
 
-/// The tenants of a store; none where there is no store.
+/// The tenants of a store; empty if the database holds no store.
 fn tenants(database: &Database) -> Vec<Tenant> {
     if database.psql("SELECT to_regclass('store.tenant')").trim().is_empty() {
         return Vec::new();
@@ -293,7 +292,7 @@ fn reported(report: &RestoreReport) -> Counts {
     counts
 }
 
-/// Compares all rows; returns how many replacements there are in what a dump has of each table.
+/// Compares all rows. Returns the number of replacements in each table's part of the dump.
 #[track_caller]
 fn compare_rows(kept: &Database, mapped: &Database, replacement: &Replacement) -> Counts {
     let (relations, same) = (Relation::all(kept), Relation::all(mapped));
@@ -305,7 +304,7 @@ fn compare_rows(kept: &Database, mapped: &Database, replacement: &Replacement) -
         if matches!(relation.kind, Kind::Table | Kind::Partition) {
             counts.extend(of_columns);
         }
-        // Rows move from partition to partition; their root holds them all.
+        // Rows move from partition to partition. A query of the root returns all of them.
         if relation.kind != Kind::Partition {
             let mut found = relation.rows(mapped);
             expected.sort();
@@ -347,14 +346,14 @@ fn assert_rows(table: &str, expected: &[Row], found: &[Row]) {
     }
 }
 
-/// Compares the definitions, by pg_dump; returns how many replacements there are in them. LIST bounds are among
-/// them.
+/// Compares the definitions, by pg_dump. Returns the number of replacements in them, including bounds of LIST
+/// partitions.
 #[track_caller]
 fn compare_definitions(kept: &Database, mapped: &Database, replacement: &Replacement) -> u64 {
     let (kept, mapped) = (kept.dump(&["--schema-only"]), mapped.dump(&["--schema-only"]));
     let (mut expected, mut count) = (String::new(), 0);
     for line in kept.split_inclusive('\n') {
-        // The bounds of RANGE partitions stay, since their order counts.
+        // Bounds of RANGE partitions are unchanged, because their order matters.
         let (line, replaced) = match line.contains(" FOR VALUES FROM (") {
             true => (line.to_owned(), 0),
             false => replacement.in_text(line),

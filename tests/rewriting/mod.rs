@@ -1,4 +1,4 @@
-//! IDs replaced in rows and definitions, beside a replacement done by other means.
+//! Replacement of IDs in rows and definitions, compared with an independent replacement.
 
 mod binary_ids;
 mod columns;

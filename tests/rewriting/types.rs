@@ -1,4 +1,4 @@
-//! IDs in values of each type, and in definitions of each kind: what becomes of them in a restore.
+//! IDs in values of each type and in definitions of each kind, before and after a restore.
 
 use crate::support::pgmig::TargetFile;
 use crate::support::{Database, Pgmig};
@@ -7,19 +7,19 @@ use tempfile::TempDir;
 const A: &str = "1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01";
 const B: &str = "9d3a7e54-5c2b-4f7c-8e21-0b6a5d4c3b02";
 
-/// The text with `@a` and `@b` in place of the two IDs that change places, `@A` and `@B` in upper case.
+/// The text with `@a` and `@b` in place of the two exchanged IDs, and `@A` and `@B` for upper case.
 fn with_ids(text: &str) -> String {
     let upper = [A.to_uppercase(), B.to_uppercase()];
     text.replace("@a", A).replace("@b", B).replace("@A", &upper[0]).replace("@B", &upper[1])
 }
 
-/// Restores what this SQL makes, in each form of dump, and checks that queries then return this.
+/// Restores the database that this SQL makes, from each form of dump. Checks that queries then return this.
 #[track_caller]
 fn check(sql: &str, expected: &[(&str, &str)]) {
     check_with_profile(sql, "", expected);
 }
 
-/// The same, with a table of instances `tenant` and these lines in the profile.
+/// Does the same with a table of instances `tenant` and these lines in the profile.
 #[track_caller]
 fn check_with_profile(sql: &str, profile: &str, expected: &[(&str, &str)]) {
     let source = Database::create("types");
@@ -29,7 +29,7 @@ fn check_with_profile(sql: &str, profile: &str, expected: &[(&str, &str)]) {
     for options in [&[][..], &["--column-inserts"], &["--inserts", "--rows-per-insert=3"]] {
         source.dump_through_pipe(options, &archive);
         let target = Database::create("types");
-        // In place over what the swap has made.
+        // The restore in place runs over the result of the swap.
         for strategy in ["swap", "in-place"] {
             let mut pgmig =
                 Pgmig::new().target(&TargetFile::of(&target)).source(&archive).mapping(&[(A, B), (B, A)]);
@@ -58,7 +58,7 @@ pub(crate) fn with_profile(pgmig: Pgmig, more: &str) -> Pgmig {
         .args(["--profile", "profile"])
 }
 
-/// The table of instances that [`with_profile`] asks for.
+/// The table of instances that [`with_profile`] expects.
 pub(crate) const TENANTS: &str =
     "CREATE TABLE tenant (tenant_id uuid, instance_id text, name text, region text, deleted boolean);
      INSERT INTO tenant (tenant_id, name) VALUES ('1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01', 'one'),
@@ -172,7 +172,7 @@ fn domains() {
     );
 }
 
-/// Labels are literals of DDL: they follow, as the values do that are among them.
+/// Labels are literals of DDL. pgmig rewrites them, as it rewrites the values that use them.
 #[test]
 fn enum_labels() {
     check(
@@ -237,7 +237,7 @@ fn literals_of_definitions() {
     );
 }
 
-/// A literal can hold the name of an object, which stays.
+/// A literal can contain the name of an object, which is unchanged.
 #[test]
 fn names_of_objects() {
     check(

@@ -23,7 +23,7 @@ fn triggers_and_defaults_run_as_the_owner() {
     let both = "SELECT who, by FROM a UNION ALL SELECT who, by FROM b";
     let mut file = TargetFile::of(&stores.target);
     let rules = "target_schema: {drop: [{table: b, column: gone}]}\n";
-    // Of tables of the superuser's only he can load the rows, which is told.
+    // Only the superuser can load rows into tables of the superuser. pgmig reports it.
     file.username = OWNER.to_owned();
     let before = Before::of(&stores.target);
     let refused = restore_with(&file, rules).source(&stores.archive()).run().expect_status(3);
@@ -44,7 +44,7 @@ fn triggers_and_defaults_run_as_the_owner() {
     assert!(schema == stores.target.dump(&["-s"]), "pg_dump -s of the target has changed");
 }
 
-/// A trigger of the target's that counts another table's rows.
+/// A trigger of the target that counts the rows of another table.
 const COUNTING: &str = "
     CREATE TABLE a (id integer, others bigint); CREATE TABLE b (id integer);
     CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql
@@ -96,7 +96,7 @@ fn foreign_keys_that_are_not_valid_hold_for_loaded_rows() {
     let before = Before::of(&stores.target);
     let outcome = stores.restore("").run().expect_status(1);
     before.is_now(outcome.stderr_has("foreign key c_p of table public.c"));
-    // Rows that the archive's own constraint excuses are excused.
+    // If the constraint is NOT VALID in the archive, too, rows may violate it.
     let excused =
         TwoSchemas::new(&format!("{tables} INSERT INTO c VALUES (5); {key}"), &format!("{tables}{key}"));
     excused.restore("").run().expect_status(0);

@@ -1,4 +1,4 @@
-//! `--schema target`: what stays of the target's data, and what is nobody's to remove.
+//! `--schema target`: data of the target that stay, and data that pgmig may not remove.
 
 use crate::support::pgmig::TargetFile;
 use crate::support::role::create_role;

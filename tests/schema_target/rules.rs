@@ -1,4 +1,4 @@
-//! `--schema target`: rules of a profile that are mistyped, contradict each other, or are no SQL; and rules that help.
+//! `--schema target`: rules of a profile that are mistyped, contradict each other, or are not SQL; and rules that help.
 
 use crate::support::two_schemas::TwoSchemas;
 use crate::support::untouched::Before;
@@ -108,7 +108,7 @@ fn rows_of_tables_that_only_the_target_has_are_warned_of() {
     );
     let kept = format!("global_tables: [{{table: seed}}, {{table: setting}}]\n{rules}");
     let shown = stores.restore(&kept).arg("--dry-run").run().expect_status(0);
-    // What is kept is not among what is erased, so that nobody has to allow it.
+    // Rows that a table keeps are not erased, so the operator need not allow it.
     shown.stdout_has("nothing: it holds no rows and no large objects");
     stores.restore(&kept).run().expect_status(0);
     assert_eq!(stores.target.psql("SELECT id, len, cur FROM movie ORDER BY 1"), "1|01:30:00|EUR\n2||EUR\n");

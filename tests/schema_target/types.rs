@@ -1,4 +1,4 @@
-//! `--schema target`: values of one type in columns of another, and types that are not what their name says.
+//! `--schema target`: values of one type in columns of another, and types that differ from their name.
 
 use crate::support::two_schemas::TwoSchemas;
 use crate::support::untouched::Before;

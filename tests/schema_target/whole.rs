@@ -1,4 +1,4 @@
-//! `--schema target`: the archive's rows in the target's own schema, which stays what it is.
+//! `--schema target`: loads the archive's rows into the target's own schema, which stays unchanged.
 
 use crate::support::pgmig::TargetFile;
 use crate::support::releases::{MAPPING, archive, kept};
@@ -11,7 +11,7 @@ use crate::support::{Database, Outcome, Pgmig, Server};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// Two tables that refer to each other, and what hangs on them.
+/// Two tables that refer to each other, with dependent objects.
 const OLD: &str = "
     CREATE TABLE a (id serial PRIMARY KEY, b_id integer, word text, done boolean, at timestamptz, gone integer);
     CREATE TABLE b (id serial PRIMARY KEY, a_id integer REFERENCES a, word text);
@@ -24,7 +24,7 @@ const OLD: &str = "
     SELECT lo_from_bytea(4711, 'large');
 ";
 
-/// Makes the same tables newer, with everything in them that could be lost.
+/// Makes the same tables newer, with all attributes that a restore could lose.
 const NEWER: &str = "
     ALTER TABLE a DROP COLUMN gone, ALTER COLUMN done TYPE text, ALTER COLUMN id TYPE bigint;
     ALTER TABLE a ADD COLUMN added text NOT NULL DEFAULT 'new', ADD COLUMN twice bigint GENERATED ALWAYS AS (id * 2) STORED;
@@ -113,7 +113,7 @@ fn the_schema_stays_the_targets_to_the_last_trigger() {
     let outcome = newer.restore(RULES).run().expect_status(0);
     assert!(schema == newer.target.dump(&["-s"]), "pg_dump -s of the target has changed");
     newer.is_loaded();
-    // The archive lacks this trigger, so it fires; it finds the rows of the other table.
+    // The archive does not have this trigger, so it fires. It sees the rows of the other table.
     outcome.stderr_has("triggers that the archive does not have fire for the loaded rows: noted of public.a");
     assert_eq!(newer.target.psql("SELECT count(*), sum(words) FROM log"), "300|200\n");
 }
@@ -140,13 +140,13 @@ fn archives_of_rows_alone() {
     outcome.stderr_has("does not tell which triggers its rows went through");
     assert_eq!(newer.target.psql("SELECT count(*), min(word), max(done) FROM a"), "300|w1|t\n");
     assert_eq!(newer.target.psql("SELECT count(*) FROM log"), "0\n");
-    // Without the target's schema that would erase everything else.
+    // Without `--schema target`, this would erase everything else.
     let pgmig = Pgmig::new().target(&TargetFile::of(&newer.target)).source(&data);
     pgmig.args(["--keep-ids", "--force"]).run().expect_status(3).stderr_has("a partial one");
     newer.dump("columns.dump", &["--data-only", "--column-inserts"]);
     newer.restore_archive("columns.dump", RULES).run().expect_status(0);
     assert_eq!(newer.target.psql("SELECT count(*), min(word), max(done) FROM a"), "300|w1|true\n");
-    // Rows alone that are INSERT statements do not say for which columns.
+    // An archive of rows alone, as INSERT statements, does not name their columns.
     newer.dump("inserts.dump", &["--data-only", "--inserts"]);
     let before = Before::of(&newer.target);
     let outcome = newer.restore_archive("inserts.dump", RULES).run().expect_status(3);
@@ -170,7 +170,7 @@ fn archives_of_some_tables() {
     assert_eq!(newer.target.psql("SELECT count(*) FROM b"), "200\n");
 }
 
-/// Fails in this target, which stays as it is.
+/// Expects a failure that leaves this target unchanged.
 #[track_caller]
 fn fails(change: &str, rules: &str, status: i32, texts: &[&str]) -> Outcome {
     let newer = Newer::new();
@@ -265,7 +265,7 @@ fn values_are_assigned_as_insert_would() {
     let newer = Newer::new();
     newer.target.psql("ALTER TABLE a ALTER COLUMN at TYPE timestamp, ALTER COLUMN word TYPE varchar(10)");
     newer.restore(RULES).run().expect_status(0);
-    // bool becomes `true`, not COPY's `t`; the time is that of the server's zone.
+    // A bool becomes `true`, not COPY's `t`. The time is in the server's time zone.
     let assigned = "SELECT DISTINCT at = '2024-01-01 12:00+00'::timestamptz::timestamp FROM a";
     assert_eq!(newer.target.psql(assigned), "t\n");
     assert_eq!(newer.target.psql("SELECT DISTINCT done FROM a ORDER BY 1"), "false\ntrue\n");

@@ -1,4 +1,4 @@
-//! The role of an application that owns its database and may do nothing else: it logs in, and that is all.
+//! The role of an application: it logs in, owns its database, and has no other right.
 
 use super::database::Database;
 use super::pgmig::{Pgmig, TargetFile};
@@ -12,17 +12,17 @@ pub(crate) const APPLICATION: &str = "store app";
 /// Its password.
 pub(crate) const PASSWORD: &str = "l0gin-s3cret";
 
-/// Only ever copied.
+/// A database that tests only copy.
 const TARGET_DATABASE: &str = "shared_owned_target";
 
-/// The role; made once for all tests.
+/// Creates the role, once for all tests.
 pub(crate) fn create(server: &Server) {
     super::role::create_role(server, APPLICATION);
     let role = super::database::quoted(APPLICATION);
     server.psql(
         "postgres",
         &format!(
-            // Once: a restore that is under way may find the role changed.
+            // Only once: a running restore would notice a change of the role.
             "BEGIN; SELECT pg_advisory_xact_lock(7067);
              DO $do$ BEGIN
                  IF (SELECT rolpassword IS NULL FROM pg_authid WHERE rolname = '{APPLICATION}') THEN
@@ -42,7 +42,7 @@ pub(crate) fn empty_database(purpose: &str) -> Database {
     Database::create_with(&server, purpose, &clauses)
 }
 
-/// As [`Backup::target`], but all of it belongs to the role.
+/// Like [`Backup::target`], but the role owns all of it.
 #[track_caller]
 pub(crate) fn target(purpose: &str) -> Database {
     let server = Server::of_this_run();
@@ -58,7 +58,7 @@ pub(crate) fn target(purpose: &str) -> Database {
     Database::create_with(&server, purpose, &format!("TEMPLATE {TARGET_DATABASE} OWNER {owner}"))
 }
 
-/// The target's file: the role connects, and owns what is restored.
+/// The target's file: the role connects, and owns the restored objects.
 pub(crate) fn target_file(target: &Database) -> TargetFile {
     TargetFile {
         username: APPLICATION.to_owned(),
@@ -68,7 +68,7 @@ pub(crate) fn target_file(target: &Database) -> TargetFile {
     }
 }
 
-/// The whole command line for a restore of this backup: with `--force`.
+/// The whole command line for a restore of this backup, with `--force`.
 pub(crate) fn restore_into(backup: &Backup, target: &Database) -> Pgmig {
     backup.restore(Pgmig::new().target(&target_file(target)).arg("--force"))
 }

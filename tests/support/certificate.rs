@@ -1,4 +1,4 @@
-//! Certificates made for a test: a CA, and what it signs.
+//! Certificates made for a test: a CA, and certificates that it signs.
 
 use openssl::asn1::Asn1Time;
 use openssl::bn::{BigNum, MsbOption};
@@ -25,19 +25,19 @@ pub(crate) enum Validity {
     Past,
 }
 
-/// A server's certificate, beside its issuer.
+/// A server's certificate and its issuer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Leaf<'a> {
     pub(crate) common_name: &'a str,
-    /// Names and addresses; without any, the certificate has no such extension.
+    /// Names and addresses. If there are none, the certificate does not have this extension.
     pub(crate) alternative_names: &'a [&'a str],
     pub(crate) validity: Validity,
-    /// Whether it is made for clients alone.
+    /// Whether the certificate is only for clients.
     pub(crate) is_for_clients: bool,
 }
 
 impl<'a> Leaf<'a> {
-    /// One for this name, by both ways to say it.
+    /// A certificate for this name, in the common name and in the other names.
     pub(crate) fn of(name: &'a &'a str) -> Self {
         let alternative_names = std::slice::from_ref(name);
         Self { common_name: name, alternative_names, validity: Validity::Now, is_for_clients: false }
@@ -57,7 +57,7 @@ impl Identity {
         Self { certificate: builder.build(), key }
     }
 
-    /// A CA that this one vouches for.
+    /// A CA whose certificate this CA signs.
     pub(crate) fn intermediate(&self, name: &str) -> Self {
         let key = key();
         self.sign(authority_builder(name, &key), key)
@@ -69,7 +69,7 @@ impl Identity {
         self.issue_leaf(Leaf { common_name, alternative_names: hosts, validity, is_for_clients: false })
     }
 
-    /// A certificate that is signed by this CA.
+    /// Signs a certificate by this CA.
     pub(crate) fn issue_leaf(&self, leaf: Leaf<'_>) -> Self {
         let key = key();
         let mut builder = builder(leaf.common_name, &key, leaf.validity);
@@ -118,12 +118,12 @@ impl Identity {
         Self { certificate: builder.build(), key }
     }
 
-    /// The certificate as a PEM file has it.
+    /// The certificate in PEM form.
     pub(crate) fn pem(&self) -> String {
         String::from_utf8(self.certificate.to_pem().unwrap()).unwrap()
     }
 
-    /// As `openssl x509 -fingerprint -sha256` shows it.
+    /// The fingerprint in the form of `openssl x509 -fingerprint -sha256`.
     pub(crate) fn fingerprint(&self) -> String {
         let digest = self.certificate.digest(MessageDigest::sha256()).unwrap();
         let pairs: Vec<String> = digest.iter().map(|byte| format!("{byte:02X}")).collect();

@@ -1,5 +1,6 @@
-//! A cluster as CloudNativePG sets one up: the application's role logs in and owns its database, nothing more; TLS 1.3
-//! with a certificate of the services' names only; scram; the superuser gets in by the socket alone.
+//! A cluster in the manner of CloudNativePG. The application's role logs in, owns its database, and has no other right.
+//! The server requires TLS 1.3 and scram; its certificate has only the names of the services. The superuser logs in by
+//! the socket alone.
 
 use super::certificate::{Identity, Validity};
 use super::database::Database;
@@ -21,11 +22,11 @@ pub(crate) const PASSWORD: &str = "s3cret-of-dbadmin";
 /// The cluster.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    /// The application's, empty. What is asked of it is asked as the superuser.
+    /// The application's database, which is empty. Tests query it as the superuser.
     pub(crate) database: Database,
-    /// The CA's certificate, as the secret has it.
+    /// The CA's certificate, in the form that the cluster's secret has.
     pub(crate) ca: String,
-    /// Last, as the database is dropped from it.
+    /// The last field, because the database must be dropped before the server stops.
     _server: PrivateServer,
 }
 
@@ -41,7 +42,7 @@ impl Cluster {
         let key = identity.key.private_key_to_pem_pkcs8().expect("a key is PEM");
         replace(&server.data.join("server.key"), &key);
         replace(&server.data.join("server.crt"), identity.pem().as_bytes());
-        // By TCP only with TLS and a password; the superuser has none.
+        // Connections by TCP need TLS and a password. The superuser has no password.
         let hba = "local all all trust\nhostssl all all all scram-sha-256\n";
         replace(&server.data.join("pg_hba.conf"), hba.as_bytes());
         let superuser = &server.superuser;
@@ -59,7 +60,7 @@ impl Cluster {
     }
 }
 
-/// Writes a file of the data directory, which stays its owner's.
+/// Writes a file of the data directory, and keeps the directory's owner as the file's owner.
 pub(crate) fn replace(path: &Path, content: &[u8]) {
     let directory = std::fs::metadata(path.parent().expect("a file is in a directory")).expect("it is there");
     std::fs::write(path, content).expect("a file can be written");
@@ -69,8 +70,8 @@ pub(crate) fn replace(path: &Path, content: &[u8]) {
     }
 }
 
-/// Where the service's name can be resolved, as in a pod: a shell with an /etc/hosts of its own. `None` where the
-/// system gives no mount namespace; then the server is reached as localhost, and its name is not verified.
+/// A shell with its own /etc/hosts, in which the service's name can be resolved as in a pod. `None` if the system
+/// offers no mount namespace. Then tests reach the server as localhost and do not verify its name.
 pub(crate) fn shell_that_knows_the_service(directory: &Path) -> Option<Command> {
     let hosts = directory.join("hosts");
     std::fs::write(&hosts, format!("127.0.0.1 localhost {SERVICE}\n")).expect("a file can be written");

@@ -1,4 +1,4 @@
-//! A corpus of archives: which there are, and which of them hold a whole database.
+//! A corpus of archives: their files, and the archives among them that hold a whole database.
 
 use super::fixture::repository;
 use pgmig_core::archive::{Archive, ArchiveError, Entry, EntryKind, Section};
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 /// Directories whose archives are broken on purpose.
 const DAMAGED: [&str; 2] = ["damaged", "malformed"];
 
-/// How the names of archives end.
+/// The extensions of archives' names.
 const SUFFIXES: [&str; 3] = [".dump", ".tar.gz", ".sql.gz"];
 
-/// Entries that set up a session or describe the database; a dump of any part has them.
+/// Entries that set up a session or describe the database. Even a dump of a part has them.
 const OF_NO_PART: [EntryKind; 5] = [
     EntryKind::Encoding,
     EntryKind::StdStrings,
@@ -20,26 +20,26 @@ const OF_NO_PART: [EntryKind; 5] = [
     EntryKind::DatabaseProperties,
 ];
 
-/// What an archive holds.
+/// The contents of an archive.
 #[derive(Debug)]
 pub(crate) enum Contents {
     /// A whole database, or all of its definitions.
     Full,
-    /// A part of one; says what it lacks.
+    /// A part of a database, with the missing kind of entry.
     Partial(String),
-    /// What this server cannot take, since it is older.
+    /// An archive that only a newer server can restore, with the reason.
     Newer(String),
     /// Not an archive in custom format, or a damaged one.
     Unreadable(ArchiveError),
 }
 
-/// The archives that `make test-corpus` was asked to restore: below `PGMIG_CORPUS`, otherwise the fixtures.
+/// The archives that `make test-corpus` restores: those below `PGMIG_CORPUS`, otherwise the fixtures.
 pub(crate) fn directory() -> PathBuf {
     std::env::var_os("PGMIG_CORPUS").map_or_else(|| repository().join("fixtures"), PathBuf::from)
 }
 
-/// Every archive below a directory (custom ones, packed directories and tars, packed scripts), in order of their
-/// paths; without those of reports, whose tests say what becomes of each.
+/// Every archive below a directory (custom archives, packed directories, tars, packed scripts), sorted by path.
+/// Archives of reports are left out, because they have tests of their own.
 #[track_caller]
 pub(crate) fn archives(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -65,18 +65,18 @@ fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Whether a directory holds archives that are broken on purpose.
+/// Whether the archives of a directory are broken on purpose.
 pub(crate) fn is_damaged(directory: &Path) -> bool {
     DAMAGED.iter().any(|name| directory.ends_with(name))
 }
 
-/// What pg_restore made of other archives, for comparison.
+/// The results of pg_restore for other archives, for comparison.
 fn is_rendering(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.ends_with(".dump.sql.gz"))
         || path.parent().is_some_and(|directory| directory.ends_with("expect"))
 }
 
-/// A custom archive of the database that an archive is of: itself, or one beside it by the same pg_dump.
+/// A custom archive of the same database: the archive itself, or one beside it that the same pg_dump wrote.
 pub(crate) fn custom_of_the_same(archive: &Path) -> Option<PathBuf> {
     let name = archive.file_name()?.to_str()?;
     if name.ends_with(".dump") {
@@ -91,14 +91,15 @@ pub(crate) fn custom_of_the_same(archive: &Path) -> Option<PathBuf> {
     candidates.find(|candidate| candidate.exists())
 }
 
-/// Whether an archive can be read from standard input: everything but a packed directory, whose `toc.dat` comes last.
+/// Whether pgmig can read an archive from standard input. Only a packed directory cannot be read, because its `toc.dat`
+/// comes last.
 pub(crate) fn can_be_a_stream(archive: &Path) -> bool {
     let name = archive.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     !name.contains("dir_")
 }
 
 impl Contents {
-    /// What the archive at `path` holds, for a server of this major version.
+    /// The contents of the archive at `path`, as a server of this major version sees them.
     pub(crate) fn of(path: &Path, server: u32) -> Self {
         let archive = match Archive::open(path) {
             Ok(archive) => archive,
@@ -124,7 +125,7 @@ fn major(version: &str) -> u32 {
     digits.parse().unwrap_or_else(|_| panic!("{version:?} is no version"))
 }
 
-/// What keeps the entries from making a whole database: the first thing that another one needs.
+/// The reason why the entries are not a whole database: the first missing entry that another entry needs.
 fn missing(entries: &[Entry]) -> Option<String> {
     let name = |entry: &Entry| {
         let schema = entry.namespace.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -142,7 +143,7 @@ fn missing(entries: &[Entry]) -> Option<String> {
     {
         return Some(format!("{} without any definition", entry.label()));
     }
-    // An extension may bring a schema, but none of the corpus does.
+    // An extension may create a schema, but no extension of the corpus does.
     let schemas: HashSet<_> = of(EntryKind::Schema).map(|entry| entry.tag.to_string()).collect();
     let is_there = |schema: &str| matches!(schema, "" | "public" | "pg_catalog") || schemas.contains(schema);
     let relations = of(EntryKind::Table).chain(of(EntryKind::View)).chain(of(EntryKind::Sequence));

@@ -1,10 +1,10 @@
-//! Archives with something wrong: those of `fixtures/malformed`, and sound ones that a test changes.
+//! Damaged archives: those of `fixtures/malformed`, and sound ones that a test changes.
 
 use super::fixture::fixture;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-/// The bytes of an archive of `fixtures/malformed`, which keeps most as their difference from a sound one.
+/// The bytes of an archive of `fixtures/malformed`. Most are stored as the difference from a sound archive.
 #[track_caller]
 pub(crate) fn malformed(name: &str) -> Vec<u8> {
     let list = std::fs::read_to_string(fixture("malformed/EXPECTED.tsv")).expect("the list is UTF-8");
@@ -21,7 +21,7 @@ pub(crate) fn malformed(name: &str) -> Vec<u8> {
     bytes
 }
 
-/// Changes bytes of an uncompressed archive (`pg_dump -Z0`). Both texts are equally long and the first one is there
+/// Replaces bytes of an uncompressed archive (`pg_dump -Z0`). Both texts have the same length. The first one occurs
 /// exactly once.
 #[track_caller]
 pub(crate) fn patch(archive: &Path, from: &str, to: &str) {
@@ -34,7 +34,7 @@ pub(crate) fn patch(archive: &Path, from: &str, to: &str) {
     std::fs::write(archive, bytes).expect("the archive can be written");
 }
 
-/// Cuts an archive to this part of its length, in percent.
+/// Cuts an archive to this percentage of its length.
 #[track_caller]
 pub(crate) fn truncated(archive: &Path, percent: usize) -> Vec<u8> {
     let mut bytes = read(archive);

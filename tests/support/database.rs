@@ -1,20 +1,20 @@
-//! A database of one test, dropped at its end, with PostgreSQL's own tools as the oracle.
+//! A database for one test, which drops it at its end. PostgreSQL's own tools are the oracle.
 
 use super::server::Server;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A database, of one test as a rule.
+/// A database, usually of one test.
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) server: Server,
     pub(crate) name: String,
-    /// Whether it goes with the value.
+    /// Whether dropping the value drops the database.
     of_one_test: bool,
 }
 
-/// Tells the databases of one process apart; its ID is in the name too.
+/// Distinguishes the databases of one process. The process ID is in the name, too.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 impl Database {
@@ -28,7 +28,7 @@ impl Database {
         Self::create_with(server, purpose, "TEMPLATE template0")
     }
 
-    /// A new database with the clauses of CREATE DATABASE that it needs (owner, encoding, template).
+    /// A new database with these clauses of CREATE DATABASE (owner, encoding, template).
     pub(crate) fn create_with(server: &Server, purpose: &str, clauses: &str) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self::create_named(server, &format!("t{}_{number}_{purpose}", std::process::id()), clauses)
@@ -40,12 +40,12 @@ impl Database {
         Self { server: server.clone(), name: name.to_owned(), of_one_test: true }
     }
 
-    /// A database that a test has made itself, and that goes with the value.
+    /// A database that a test has made itself. It is dropped with the value.
     pub(crate) fn adopted(server: &Server, name: &str) -> Self {
         Self { server: server.clone(), name: name.to_owned(), of_one_test: true }
     }
 
-    /// A new database that stays until the server goes; one that is there already is replaced.
+    /// A new database that exists until the server stops. It replaces an existing one of this name.
     pub(crate) fn create_shared(server: &Server, name: &str) -> Self {
         let name_sql = quoted(name);
         server.psql(
@@ -55,7 +55,7 @@ impl Database {
         Self::shared(server, name)
     }
 
-    /// A database that stays until the server goes.
+    /// An existing database that is kept until the server stops.
     pub(crate) fn shared(server: &Server, name: &str) -> Self {
         Self { server: server.clone(), name: name.to_owned(), of_one_test: false }
     }
@@ -71,30 +71,30 @@ impl Database {
         self.server.try_psql(&self.name, sql)
     }
 
-    /// `pg_dump`'s plain text of it, without the lines that differ from run to run.
+    /// The plain text of `pg_dump`, without the lines that differ from run to run.
     #[track_caller]
     pub(crate) fn dump(&self, args: &[&str]) -> String {
         let dump = self.server.run_program("pg_dump", args.iter().chain(&["-d", &self.name]));
-        // Databases may hold text in another encoding than UTF-8; what differs still differs.
+        // A database may hold text that is not UTF-8. Different bytes still give different texts.
         without_volatile_lines(&String::from_utf8_lossy(&dump))
     }
 
-    /// Writes an archive of it as operators do: `pg_dump -Fc ... > archive`, through a pipe, so that it has no
-    /// data offsets.
+    /// Writes an archive as operators do: `pg_dump -Fc ... > archive`. It is written through a pipe, so it has no data
+    /// offsets.
     #[track_caller]
     pub(crate) fn dump_through_pipe(&self, args: &[&str], archive: &Path) {
         let bytes = self.server.run_program("pg_dump", ["-Fc", "-d", &self.name].iter().chain(args));
         std::fs::write(archive, bytes).expect("the archive can be written");
     }
 
-    /// Restores an archive into it as pg_restore does as superuser, with these arguments.
+    /// Restores an archive by pg_restore as superuser, with these arguments.
     #[track_caller]
     pub(crate) fn restore_with_pg_restore(&self, archive: &Path, args: &[&str]) {
         let archive = archive.to_str().expect("the harness's paths are UTF-8");
         self.server.run_program("pg_restore", args.iter().chain(&["-d", &self.name, archive]));
     }
 
-    /// Whether there is a database of this name on the server.
+    /// Whether the server has a database of this name.
     pub(crate) fn exists(server: &Server, name: &str) -> bool {
         let literal = name.replace('\'', "''");
         !server.psql("postgres", &format!("SELECT 1 FROM pg_database WHERE datname = '{literal}'")).is_empty()
@@ -106,7 +106,7 @@ impl Drop for Database {
         if !self.of_one_test {
             return;
         }
-        // A panic here while a test panics would hide the test's own; and the whole cluster goes anyway.
+        // A panic here would hide the panic of the test. The whole cluster is removed anyway.
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(&self.name));
         let _ = self
             .server
@@ -117,12 +117,12 @@ impl Drop for Database {
     }
 }
 
-/// A name as SQL.
+/// Quotes a name for SQL.
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Drops the comments with versions and times, and the random token of `\restrict`.
+/// Removes the comments with versions and times, and the random token of `\restrict`.
 pub(crate) fn without_volatile_lines(dump: &str) -> String {
     const VOLATILE: [&str; 6] = [
         "-- Dumped from",

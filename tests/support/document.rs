@@ -5,8 +5,7 @@ use super::pgmig::Outcome;
 use boon::{Compiler, Schemas};
 use serde_json::{Value, json};
 
-/// The one document that standard output holds: of this kind, and of the form that its schema describes, without any
-/// field that the schema does not.
+/// Checks that standard output is one document of this kind, and returns it. Every field must be in the kind's schema.
 #[track_caller]
 pub(crate) fn document(outcome: &Outcome, kind: &str) -> Value {
     let document: Value = serde_json::from_str(&outcome.stdout)
@@ -18,7 +17,7 @@ pub(crate) fn document(outcome: &Outcome, kind: &str) -> Value {
     document
 }
 
-/// Checks a document against the schema of its kind; what the schema does not name is an error.
+/// Checks a document against the schema of its kind. A field that is not in the schema is an error.
 pub(crate) fn check(document: &Value, kind: &str) -> Result<(), String> {
     let path = repository().join(format!("pgmig-cli/schemas/{kind}.schema.json"));
     let text = std::fs::read_to_string(&path).expect("there is a schema for each kind");
@@ -32,7 +31,7 @@ pub(crate) fn check(document: &Value, kind: &str) -> Result<(), String> {
     schemas.validate(document, schema).map_err(|error| format!("{error:#}"))
 }
 
-/// Forbids what is not described. The published schemas allow it, since fields may be added.
+/// Forbids fields that are not in the schema. The published schemas allow them, because new fields may come.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(members) => {

@@ -1,4 +1,4 @@
-//! Where the checked-in files are.
+//! Finds the checked-in files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the repository")
 }
 
-/// A file below `fixtures/`; fails at once where it is not there.
+/// A file below `fixtures/`. Panics if it does not exist.
 #[track_caller]
 pub(crate) fn fixture(name: &str) -> PathBuf {
     let path = repository().join("fixtures").join(name);

@@ -3,8 +3,8 @@
 use super::corpus::is_damaged;
 use std::path::{Path, PathBuf};
 
-/// Where the listing of an archive is: `NAME.list` beside it or in `expect/`, with NAME as it is or without what was
-/// packed around the archive, or where `EXPECT.tsv` says.
+/// The place of an archive's list: `NAME.list` beside it or in `expect/`, or the file that `EXPECT.tsv` names. NAME is
+/// the archive's name, with or without the extensions of packing.
 pub(crate) fn listing_of(archive: &Path) -> Option<PathBuf> {
     let directory = archive.parent()?;
     let names = names(archive.file_name()?.to_str()?);
@@ -30,13 +30,13 @@ fn listed_in_table(directory: &Path, names: &[String]) -> Option<PathBuf> {
     line.split('\t').find(|field| field.ends_with(".list")).map(|listing| directory.join(listing))
 }
 
-/// The text of a listing. Names in it can be in any encoding.
+/// The text of a list. Names in it may be in any encoding.
 pub(crate) fn read(listing: &Path) -> String {
     let bytes = std::fs::read(listing).unwrap_or_else(|error| panic!("{}: {error}", listing.display()));
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Every listing below a directory, in order of their paths.
+/// Every list below a directory, sorted by path.
 pub(crate) fn listings(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in directory.read_dir().expect("a directory can be listed") {

@@ -1,4 +1,4 @@
-//! Copies of the store's migrations that a test changes.
+//! Copies of the store's migrations, for tests to change.
 
 use super::fixture::repository;
 use std::path::Path;
@@ -24,13 +24,13 @@ impl MigrationCopy {
         Self { directory }
     }
 
-    /// Adds text to the end of the file whose name begins like this.
+    /// Appends text to the file whose name has this prefix.
     #[track_caller]
     pub(crate) fn append(self, prefix: &str, text: &str) -> Self {
         self.change(prefix, |content| content.to_owned() + text)
     }
 
-    /// Replaces the only occurrence of a text in the file whose name begins like this.
+    /// Replaces the only occurrence of a text in the file whose name has this prefix.
     #[track_caller]
     pub(crate) fn replace(self, prefix: &str, from: &str, to: &str) -> Self {
         self.change(prefix, |content| {

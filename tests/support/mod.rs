@@ -1,4 +1,4 @@
-//! What the tests stand on: a PostgreSQL server, a database per test, fixtures, and a runner for the binary.
+//! Shared parts of the tests: a PostgreSQL server, a database for each test, fixtures, and a runner for the binary.
 
 pub(crate) mod application;
 pub(crate) mod certificate;

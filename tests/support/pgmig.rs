@@ -25,16 +25,16 @@ pub(crate) struct Pgmig {
     timeout: Duration,
 }
 
-/// What standard input is.
+/// The program's standard input.
 #[derive(Debug)]
 enum Input {
     Nothing,
     File(PathBuf),
-    /// These bytes, and then nothing more, but no end.
+    /// Sends these bytes and keeps the pipe open.
     Stalled(Vec<u8>),
 }
 
-/// What postgres.yaml says.
+/// The settings in postgres.yaml.
 #[derive(Debug, Clone)]
 pub(crate) struct TargetFile {
     pub(crate) host: String,
@@ -43,16 +43,16 @@ pub(crate) struct TargetFile {
     pub(crate) username: String,
     pub(crate) su_username: String,
     pub(crate) su_password: String,
-    /// More lines, as they are.
+    /// More lines, added unchanged.
     pub(crate) more: String,
 }
 
-/// A run of pgmig that is under way.
+/// A run of pgmig that has not ended.
 #[derive(Debug)]
 pub(crate) struct Running {
     directory: TempDir,
     child: Child,
-    /// Kept open until it has ended.
+    /// Keeps standard input open until the run has ended.
     stdin: Option<ChildStdin>,
     stdout: JoinHandle<Vec<u8>>,
     stderr: JoinHandle<Vec<u8>>,
@@ -68,7 +68,7 @@ pub(crate) struct Outcome {
     pub(crate) stderr: String,
 }
 
-/// What pgmig reads from its environment, so that a developer's own does not change a test.
+/// The variables that pgmig reads. They are removed, so that a developer's environment does not change a test.
 const ENVIRONMENT: [&str; 9] = [
     "PG_CA_FILE",
     "RC_CA_FILE",
@@ -82,7 +82,7 @@ const ENVIRONMENT: [&str; 9] = [
 ];
 
 impl TargetFile {
-    /// The target is this database, reached by TCP and password as the superuser, who also owns its objects.
+    /// The target is this database. pgmig connects by TCP and password as the superuser, who also owns the objects.
     pub(crate) fn of(database: &Database) -> Self {
         let Server { host, port, superuser, password, .. } = database.server.clone();
         Self {
@@ -170,7 +170,7 @@ impl Pgmig {
         self
     }
 
-    /// Stops, or with `STEP:kill` dies, at a step.
+    /// Stops at a step, or dies there with `STEP:kill`.
     pub(crate) fn failpoint(self, failpoint: &str) -> Self {
         self.env("PGMIG_FAILPOINT", failpoint)
     }
@@ -181,13 +181,13 @@ impl Pgmig {
         self
     }
 
-    /// Reads these bytes from standard input, and then waits for more.
+    /// Sends these bytes to standard input and keeps the pipe open.
     pub(crate) fn stalled_stdin(mut self, bytes: Vec<u8>) -> Self {
         self.stdin = Input::Stalled(bytes);
         self
     }
 
-    /// How long it may take; two minutes otherwise.
+    /// The time limit; the default is two minutes.
     pub(crate) fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -205,7 +205,7 @@ impl Pgmig {
         Terminal::start(self.command(), self.directory)
     }
 
-    /// The directory that it will run in.
+    /// The directory in which it will run.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
@@ -238,7 +238,7 @@ impl Pgmig {
         let stdin = child.stdin.take();
         if let (Some(stdin), Input::Stalled(bytes)) = (&stdin, self.stdin) {
             let mut stdin = stdin.as_fd().try_clone_to_owned().map(File::from).expect("a pipe can be cloned");
-            // It may end before it has read all.
+            // The run may end before it has read everything.
             std::thread::spawn(move || drop(stdin.write_all(&bytes)));
         }
         Running {
@@ -259,7 +259,7 @@ impl Running {
         assert!(status.expect("kill runs").success(), "cannot send SIG{signal}");
     }
 
-    /// Whether it would handle SIGTERM by now, rather than die of it.
+    /// Whether it handles SIGTERM already. Before that, SIGTERM would kill it.
     pub(crate) fn is_listening(&self) -> bool {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux has /proc");
@@ -268,7 +268,7 @@ impl Running {
         u64::from_str_radix(caught, 16).expect("a mask is hexadecimal") >> (SIGTERM - 1) & 1 == 1
     }
 
-    /// Waits for its end; kills it, and fails, when that takes too long.
+    /// Waits for its end. If that takes too long, kills it and panics.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Outcome {
         let status = loop {
@@ -309,7 +309,7 @@ impl Outcome {
         self
     }
 
-    /// [`Outcome::stderr_has`] without giving the outcome up.
+    /// Like [`Outcome::stderr_has`], but borrows the outcome.
     #[track_caller]
     pub(crate) fn assert_stderr_has(&self, text: &str) {
         assert!(self.stderr.contains(text), "standard error does not say {text:?}\n{self}");

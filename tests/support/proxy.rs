@@ -1,4 +1,4 @@
-//! Stands between pgmig and the server, and cuts connections when a COMMIT comes by. It can only read what is not TLS.
+//! A proxy between pgmig and the server that breaks connections at a COMMIT. It cannot read TLS.
 
 use super::pgmig::TargetFile;
 use super::server::Server;
@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, spawn};
 
-/// What becomes of the first COMMIT.
+/// The proxy's action at the first COMMIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// The server never gets it, and learns that its client is gone.
+    /// The server does not receive it, and sees the end of the connection.
     Before,
-    /// The server gets it, and its answer goes nowhere.
+    /// The server receives it, but the client does not receive the answer.
     After,
-    /// The server never gets it, and the client waits for an answer.
+    /// The server does not receive it, and the client waits for an answer.
     Held,
-    /// As `After`; and from then on nobody reaches the server any more.
+    /// Like `After`. All later connections fail.
     AfterAndForEver,
 }
 
@@ -25,7 +25,7 @@ pub(crate) enum Cut {
 #[derive(Debug)]
 pub(crate) struct Proxy {
     port: u16,
-    /// Whether a COMMIT has come by.
+    /// Whether the proxy has seen a COMMIT.
     cut: Arc<AtomicBool>,
 }
 
@@ -52,7 +52,7 @@ impl Proxy {
         Self { port, cut: has_cut }
     }
 
-    /// The target, reached by the proxy.
+    /// The target, connected to through the proxy.
     pub(crate) fn target(&self, file: TargetFile) -> TargetFile {
         TargetFile {
             host: "127.0.0.1".to_owned(),
@@ -62,7 +62,7 @@ impl Proxy {
         }
     }
 
-    /// Whether a COMMIT has come by.
+    /// Whether the proxy has seen a COMMIT.
     pub(crate) fn has_cut(&self) -> bool {
         self.cut.load(Ordering::SeqCst)
     }
@@ -88,10 +88,10 @@ fn forward(client: TcpStream, server: TcpStream, cut: Cut, done: Arc<AtomicBool>
             }
             done.store(true, Ordering::SeqCst);
             if cut == Cut::Held {
-                // Until the client is gone.
+                // Waits until the client closes the connection.
                 while let Ok(1..) = from.read(&mut buffer) {}
             } else if cut != Cut::Before {
-                // The answers' thread drops what comes now, and ends when the server does.
+                // The thread for answers drops what arrives from now on. It ends when the server closes the connection.
                 to.write_all(bytes).expect("the server takes it");
                 to.shutdown(Shutdown::Write).expect("the server is there");
                 answers.join().expect("the answers' thread does not panic");
@@ -103,7 +103,7 @@ fn forward(client: TcpStream, server: TcpStream, cut: Cut, done: Arc<AtomicBool>
     });
 }
 
-/// Copies what the server says, until a COMMIT has come by; after that it is read and dropped.
+/// Forwards the server's answers until a COMMIT has been seen. Drops later answers.
 fn copy(mut from: TcpStream, mut to: TcpStream, done: Arc<AtomicBool>) -> JoinHandle<()> {
     spawn(move || {
         let mut buffer = vec![0; 64 * 1024];

@@ -12,7 +12,7 @@ const TIMEOUT_MS: u64 = 60_000;
 pub(crate) struct Terminal {
     session: PtySession,
     directory: TempDir,
-    /// What it has shown so far, as far as it was waited for.
+    /// The text that it has shown, up to the text that was last waited for.
     shown: String,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct Terminal {
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: i32,
-    /// All that it has shown, without escape sequences.
+    /// All text that it has shown, without escape sequences.
     pub(crate) shown: String,
     pub(crate) directory: TempDir,
 }
@@ -34,7 +34,7 @@ impl Terminal {
         Self { session, directory, shown: String::new() }
     }
 
-    /// Waits until this is shown.
+    /// Waits until the terminal shows this text.
     #[track_caller]
     pub(crate) fn sees(&mut self, text: &str) -> &mut Self {
         match self.session.exp_string(text) {

@@ -16,7 +16,7 @@ pub(crate) struct Relation {
 pub(crate) enum Kind {
     Table,
     Partition,
-    /// The root of a tree of partitions, which holds their rows.
+    /// The root of a tree of partitions. It contains their rows.
     Root,
     MaterializedView,
 }
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
 pub(crate) struct Column {
     pub(crate) name: String,
     pub(crate) is_json: bool,
-    /// Not in dumps: computed from other columns.
+    /// The dump does not contain it, because it is computed from other columns.
     pub(crate) is_generated: bool,
 }
 
@@ -66,7 +66,8 @@ impl Relation {
         Self { name, kind, columns: columns.into_iter().map(column).collect() }
     }
 
-    /// Its rows, in no order; those of a root with those of its partitions, but of a table without its children's.
+    /// The rows, in no order. Rows of a root include those of its partitions, but rows of a table do not include its
+    /// children's.
     #[track_caller]
     pub(crate) fn rows(&self, database: &Database) -> Vec<Row> {
         let columns: Vec<_> = self

@@ -1,4 +1,4 @@
-//! The release lines of the reference store: an archive of each, and what upgrades must keep.
+//! The release lines of the reference store: an archive of each, and the facts that upgrades must preserve.
 
 use super::database::Database;
 use super::fixture::fixture;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// The first release of each line, oldest first.
 pub(crate) const LINES: [&str; 7] = ["1.4.2", "4.0.0", "4.5.0", "4.6.5", "4.8.0", "5.0.0", "5.1.0"];
 
-/// Each live instance of the archives and what it becomes.
+/// Each live instance of the archives and its new ID.
 pub(crate) const MAPPING: [(&str, &str); 3] = [
     ("00000000-0000-0000-0000-001570184978", "00000000-0000-0000-0000-001570194490"),
     ("e10001eb-6272-453a-bb43-3dcf0e765892", "00000000-0000-0000-0000-001570194492"),
@@ -28,10 +28,10 @@ fn numbers(release: &str) -> Vec<u32> {
     release.split('.').map(|part| part.parse().expect("a release has numbers")).collect()
 }
 
-/// What upgrades must keep, by name: counts, sums and samples, as psql prints them.
+/// The facts that upgrades must preserve, by name: counts, sums and samples, as psql prints them.
 pub(crate) type Kept = BTreeMap<String, String>;
 
-/// Asks a store that has this release for what upgrades must keep.
+/// Reads these facts from a store of this release.
 #[track_caller]
 pub(crate) fn kept(store: &Database, release: &str) -> Kept {
     let yaml = std::fs::read_to_string(fixture("store/kept.yaml")).expect("the fixture is UTF-8");
@@ -46,9 +46,9 @@ pub(crate) fn kept(store: &Database, release: &str) -> Kept {
     quantities.into_iter().filter_map(ask).collect()
 }
 
-/// The schema as `pg_dump -s` shows it once it has been dumped and restored: order and numbers of columns that were
-/// dropped on the way are gone. NOT NULL constraints have no names here: before PostgreSQL 18 they have none at all, so that
-/// an archive of one of these and the migrations, which rename tables and columns, give them different ones on 18.
+/// The schema as `pg_dump -s` shows it after a dump and a restore, which remove the traces of dropped columns. Names of
+/// NOT NULL constraints are removed. Before PostgreSQL 18 they have no names. On 18, an archive and the migrations give
+/// them different names, because migrations rename tables and columns.
 #[track_caller]
 pub(crate) fn schema_of(database: &Database) -> String {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
@@ -70,7 +70,7 @@ pub(crate) fn without_names_of_not_null(dump: &str) -> String {
     dump.lines().map(|line| without(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
 }
 
-/// The schema that all migrations up to this release make of an empty database. Made once in a run.
+/// The schema that all migrations up to this release make in an empty database. Made once for all tests.
 #[track_caller]
 pub(crate) fn schema_at(server: &Server, release: &str) -> String {
     let directory = shared::once(server, &format!("schema-{release}"), |directory| {

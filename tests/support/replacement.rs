@@ -1,9 +1,9 @@
-//! What rewriting is: DESIGN's definition, once more, as slow and simple as it can be, on decoded values. It shares
-//! nothing with pgmig.
+//! A second implementation of the replacement of IDs, as DESIGN defines it. It is slow, as simple as possible, and
+//! works on decoded values. It shares no code with pgmig.
 
 use std::collections::HashMap;
 
-/// IDs, and numbers in alias columns, with what replaces them.
+/// IDs, and numbers of alias columns, with their replacements.
 #[derive(Debug, Default)]
 pub(crate) struct Replacement {
     /// In lower case, with hyphens.
@@ -11,14 +11,14 @@ pub(crate) struct Replacement {
     numbers: HashMap<String, String>,
 }
 
-/// An instance as its tenant table has it.
+/// An instance, as its row in the tenant table describes it.
 #[derive(Debug)]
 pub(crate) struct Tenant {
     pub(crate) id: String,
     pub(crate) alias: String,
 }
 
-/// A character, and the text that spells it.
+/// A character, and its spelling in the text.
 struct Unit<'a> {
     decoded: char,
     text: &'a str,
@@ -27,8 +27,8 @@ struct Unit<'a> {
 const ID_LENGTH: usize = 36;
 
 impl Replacement {
-    /// What a mapping with these pairs does in a store of these tenants: the alias of a mapped one follows, in the
-    /// form that it has.
+    /// The replacements of a mapping with these pairs in a store of these tenants. The alias of a mapped tenant is
+    /// replaced, too, in the form that it has.
     pub(crate) fn new(mapping: &[(&str, &str)], tenants: &[Tenant]) -> Self {
         let mut new = Self::default();
         let keys: Vec<_> = mapping.iter().map(|(key, _)| key.to_lowercase()).collect();
@@ -48,24 +48,24 @@ impl Replacement {
         new
     }
 
-    /// The text after the replacement, and how many IDs were replaced.
+    /// The text after the replacement, and the number of replaced IDs.
     pub(crate) fn in_text(&self, text: &str) -> (String, u64) {
         let unit = |(at, decoded): (usize, char)| Unit { decoded, text: &text[at..at + decoded.len_utf8()] };
         self.in_units(&text.char_indices().map(unit).collect::<Vec<_>>())
     }
 
-    /// The same, where JSON's escapes count as what they stand for.
+    /// Does the same. JSON's escapes count as the characters that they spell.
     pub(crate) fn in_json(&self, json: &str) -> (String, u64) {
         self.in_units(&json_units(json))
     }
 
-    /// The same, in bytes, each of which is a character.
+    /// Does the same in bytes, each of which counts as a character.
     pub(crate) fn in_bytes(&self, bytes: &[u8]) -> (Vec<u8>, u64) {
         let (text, count) = self.in_text(&bytes.iter().copied().map(char::from).collect::<String>());
         (text.chars().map(|char| u8::try_from(char).expect("it was a byte")).collect(), count)
     }
 
-    /// The same, in a column of aliases: a number is replaced where it is the whole value.
+    /// Does the same in a column of aliases: a number is replaced if it is the whole value.
     pub(crate) fn in_alias(&self, value: &str) -> (String, u64) {
         match self.numbers.get(value) {
             Some(number) if number != value => (number.clone(), 1),
@@ -94,7 +94,7 @@ impl Replacement {
         (out, count)
     }
 
-    /// What replaces an ID, in its case. One that has a character spelled as an escape is none.
+    /// The replacement of an ID, in the ID's case. A text with an escaped character is not an ID.
     fn replaced(&self, units: &[Unit<'_>]) -> Option<String> {
         if units[8].decoded != '-' || units.iter().any(|unit| unit.text.len() != 1) {
             return None;
@@ -118,11 +118,11 @@ fn json_units(json: &str) -> Vec<Unit<'_>> {
     let mut rest = json;
     while let Some(first) = rest.chars().next() {
         let mut after = rest.chars().skip(1);
-        // Valid JSON has backslashes in strings only.
+        // In valid JSON, backslashes occur only in strings.
         let (decoded, length) = match (first, after.next()) {
             ('\\', Some('u')) => {
                 let code = u32::from_str_radix(&rest[2..6], 16).expect("JSON from PostgreSQL is valid");
-                // Half of a pair stands for no letter or digit of ASCII.
+                // Half of a surrogate pair is neither an ASCII letter nor an ASCII digit.
                 (char::from_u32(code).unwrap_or('\u{fffd}'), 6)
             }
             ('\\', Some('b' | 'f' | 'n' | 'r' | 't')) => (' ', 2),

@@ -1,4 +1,4 @@
-//! A Resource Controller to test against: a real TLS server that answers as the test says.
+//! A Resource Controller for tests: a real TLS server whose answers the test chooses.
 
 use super::certificate::{Identity, Validity};
 use openssl::ssl::{SslAcceptor, SslMethod, SslStream, SslVersion};
@@ -22,7 +22,7 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub(crate) struct Controller {
     pub(crate) port: u16,
-    /// Signed its certificate.
+    /// The CA that signed its certificate.
     pub(crate) authority: Identity,
     directory: TempDir,
     connections: Arc<AtomicUsize>,
@@ -32,25 +32,25 @@ pub(crate) struct Controller {
 /// A request, as the server saw it.
 #[derive(Debug, Clone)]
 pub(crate) struct SeenRequest {
-    /// How many came before it.
+    /// The number of earlier requests.
     pub(crate) index: usize,
     pub(crate) path: String,
     pub(crate) query: HashMap<String, String>,
-    /// By names in lower case.
+    /// The headers, by names in lower case.
     pub(crate) headers: HashMap<String, String>,
 }
 
-/// What the server answers.
+/// The server's answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     bytes: Vec<u8>,
-    /// Before the first byte.
+    /// The delay before the first byte.
     delay: Duration,
 }
 
 type Handler = dyn Fn(&SeenRequest) -> Reply + Send + Sync;
 
-/// The token that a server of [`Controller::zen`] and [`Controller::gateway`] takes.
+/// The token that a server of [`Controller::zen`] and [`Controller::gateway`] accepts.
 pub(crate) const TOKEN: &str = "t0ken-of-the-tests";
 
 impl Controller {
@@ -70,7 +70,7 @@ impl Controller {
         Self::serve(authority, move |_| identity.clone(), SslVersion::TLS1_3, handler)
     }
 
-    /// A server that shows a certificate of the test's choice on each connection, counted from 0.
+    /// A server for which the test chooses a certificate for each connection, counted from 0.
     pub(crate) fn serve(
         authority: Identity,
         identity: impl Fn(usize) -> Identity + Send + 'static,
@@ -96,7 +96,7 @@ impl Controller {
         Self { port, authority, directory, connections, requests }
     }
 
-    /// The platform's service with these instances; pages have at most 20.
+    /// The platform's service with these instances. A page has at most 20.
     pub(crate) fn zen(instances: Vec<Value>) -> Self {
         Self::start(move |request| {
             if request.path != "/v3/service_instances" {
@@ -127,12 +127,12 @@ impl Controller {
         self.directory.path().join("ca.crt")
     }
 
-    /// How to reach it, trusting its CA.
+    /// The connection settings, with trust in its CA.
     pub(crate) fn config(&self, service_type: Option<ServiceType>) -> ResourceControllerConfig {
         self.config_with(&[TOKEN], service_type)
     }
 
-    /// The same, with these tokens.
+    /// The same settings with these tokens.
     pub(crate) fn config_with(
         &self,
         tokens: &[&str],
@@ -145,7 +145,7 @@ impl Controller {
         config
     }
 
-    /// `resourceController.yaml` with this token, trusting its CA.
+    /// `resourceController.yaml` with this token and its CA.
     pub(crate) fn yaml(&self, token: &str, service_type: Option<ServiceType>) -> String {
         let ca_file = format!("caFile: {}\n", self.ca_file().display());
         self.yaml_without_ca(token, service_type) + &ca_file
@@ -169,7 +169,7 @@ impl Controller {
 }
 
 impl SeenRequest {
-    /// Whether it comes with this bearer token.
+    /// Whether the request has this bearer token.
     pub(crate) fn has_token(&self, token: &str) -> bool {
         self.headers.get("authorization").is_some_and(|value| *value == format!("Bearer {token}"))
     }
@@ -200,12 +200,12 @@ impl Reply {
         Self::body("200 OK", "application/json", value.to_string().as_bytes())
     }
 
-    /// A status, with a body that must not be shown.
+    /// A status, with a body that no message may contain.
     pub(crate) fn status(status: u16) -> Self {
         Self::body(&format!("{status} X"), "application/json", b"{\"message\":\"unshown body\"}")
     }
 
-    /// A status with one more header.
+    /// A status with an additional header.
     pub(crate) fn status_with(status: u16, header: &str) -> Self {
         Self::raw(format!("HTTP/1.1 {status} X\r\n{header}\r\nContent-Length: 0\r\n\r\n"))
     }
@@ -226,19 +226,19 @@ impl Reply {
         Self { bytes: bytes.into(), delay: Duration::ZERO }
     }
 
-    /// The same, later.
+    /// The same answer after a delay.
     pub(crate) fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
 }
 
-/// A page as the platform gives it.
+/// A page in the platform's form.
 pub(crate) fn zen_page(instances: &[Value], offset: usize, limit: usize) -> Value {
     let page: Vec<&Value> = instances.iter().skip(offset).take(limit).collect();
     json!({ "service_instances": page, "total_count": instances.len() })
 }
 
-/// `count` instances, numbered from `first`, as the platform lists them.
+/// `count` instances, numbered from `first`, in the platform's form.
 pub(crate) fn zen_instances(first: u64, count: u64) -> Vec<Value> {
     let instance = |number: u64| {
         json!({
@@ -254,18 +254,18 @@ pub(crate) fn ids(first: u64, count: u64) -> Vec<InstanceId> {
     (first..first + count).map(|number| InstanceId::from_number(number.into()).unwrap()).collect()
 }
 
-/// Lists with these limits' time-outs shortened.
+/// Lists with short time-outs.
 pub(crate) fn list(config: ResourceControllerConfig) -> Result<Listing, ResourceControllerError> {
     let controller = ResourceController::new(config, &RcEnvironment::default())?;
     block_on(&controller.with_limits(quick()))
 }
 
-/// As [`list`], with a client that is there already.
+/// Like [`list`], with an existing client.
 pub(crate) fn block_on(controller: &ResourceController) -> Result<Listing, ResourceControllerError> {
     tokio::runtime::Runtime::new().unwrap().block_on(controller.list_instances())
 }
 
-/// Limits for tests that run into them.
+/// Limits that a test can reach quickly.
 pub(crate) fn quick() -> Limits {
     Limits {
         connect: Duration::from_secs(5),
@@ -286,7 +286,7 @@ fn connection(
     acceptor.set_certificate(&identity.certificate).unwrap();
     acceptor.set_private_key(&identity.key).unwrap();
     acceptor.set_max_proto_version(Some(version)).unwrap();
-    // A client that does not like the certificate goes away: that is its right.
+    // A client that refuses the certificate may close the connection.
     let Ok(mut stream) = acceptor.build().accept(stream) else { return };
     let Some(head) = read_head(&mut stream) else { return };
     let request = {
@@ -301,7 +301,7 @@ fn connection(
     let _ = stream.shutdown();
 }
 
-/// The lines before the empty one; `None` if the client goes away before it.
+/// The lines before the empty line. `None` if the client closes the connection before that.
 fn read_head(stream: &mut SslStream<TcpStream>) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];

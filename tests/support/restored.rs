@@ -1,8 +1,8 @@
-//! What two databases are compared by, with pg_dump as the judge.
+//! Compares two databases, with pg_dump as the judge.
 
 use super::database::Database;
 
-/// A database as pg_dump shows it, and its large objects, which no script shows whole.
+/// A database as pg_dump shows it, and its large objects, which no script shows completely.
 #[derive(Debug)]
 pub(crate) struct Restored {
     dump: String,
@@ -16,14 +16,14 @@ impl Restored {
         Self { dump: database.dump(&["--no-owner", "--no-acl"]), large_objects: database.psql(objects) }
     }
 
-    /// Without the order of its rows: those of a table that is made and filled in one transaction get other pages.
+    /// Without the order of rows: if one transaction makes and fills a table, its rows get other pages.
     pub(crate) fn in_any_order(&self) -> Self {
         let mut lines: Vec<&str> = self.dump.lines().collect();
         lines.sort_unstable();
         Self { dump: lines.join("\n"), large_objects: self.large_objects.clone() }
     }
 
-    /// How `other` differs.
+    /// The first difference from `other`.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         if self.large_objects != other.large_objects {
             return Some(format!("large objects: {} instead of {}", other.large_objects, self.large_objects));
@@ -32,7 +32,7 @@ impl Restored {
     }
 }
 
-/// Where two texts differ first, with some lines of either.
+/// The first difference of two texts, with some lines of each.
 fn first_difference(expected: &str, found: &str) -> String {
     const LINES: usize = 12;
     let same = expected.lines().zip(found.lines()).take_while(|(one, other)| one == other).count();

@@ -1,20 +1,20 @@
-//! Roles of the tests' own.
+//! Roles for tests.
 
 use super::database::quoted;
 use super::server::Server;
 
-/// Makes a role that may do nothing but own a database, once for all tests. Its name needs quotes everywhere.
+/// Creates a role without any right, once for all tests, that can own a database. Its name needs quotes everywhere.
 pub(crate) fn ordinary_role(server: &Server) -> &'static str {
     const NAME: &str = "ordinary \"owner\"";
     create_role(server, NAME);
     NAME
 }
 
-/// Makes a role without any right, if the server has none of this name.
+/// Creates a role without any right, if the server has no role of this name.
 #[track_caller]
 pub(crate) fn create_role(server: &Server, name: &str) {
     let (identifier, literal) = (quoted(name), name.replace('\'', "''"));
-    // Two tests may come here at once.
+    // Two tests may create it at the same time.
     server.psql(
         "postgres",
         &format!(

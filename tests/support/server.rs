@@ -1,5 +1,5 @@
-//! A PostgreSQL server to test against: the one that `tests/with-postgres` started for the whole run, or a
-//! private one for a test that needs its own settings or kills it.
+//! A PostgreSQL server for tests: the one that `tests/with-postgres` started for the whole run, or a private one. A
+//! private server is for a test that needs other settings or kills the server.
 
 use super::fixture::repository;
 use std::ffi::OsStr;
@@ -8,12 +8,12 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
-/// Where a server is, and how to get in.
+/// A server's address, and the superuser's login.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// The directory of its Unix socket, where no password is asked for.
+    /// The directory of its Unix socket, on which the server asks for no password.
     pub(crate) socket: PathBuf,
     pub(crate) superuser: String,
     pub(crate) password: String,
@@ -21,13 +21,13 @@ pub(crate) struct Server {
     pub(crate) bindir: PathBuf,
     /// Its data directory.
     pub(crate) data: PathBuf,
-    /// A directory for what tests make once and share.
+    /// A directory for files that tests make once and share.
     pub(crate) shared: PathBuf,
-    /// The CA of its certificate; `None` where the server speaks no TLS.
+    /// The CA of its certificate; `None` if the server does not use TLS.
     pub(crate) ca: Option<PathBuf>,
 }
 
-/// The roles that the archives of the corpus grant to.
+/// The roles to which the corpus's archives grant privileges.
 const CORPUS_ROLES: [&str; 4] = ["store_owner", "app_rw", "app_ro", "Weird Role; -- \"x\""];
 
 impl Server {
@@ -35,7 +35,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Where there is none: tests that need PostgreSQL fail without it, they are never skipped.
+    /// There is no server. A test that needs PostgreSQL fails without it; no test is skipped.
     pub(crate) fn of_this_run() -> Self {
         Self::from_variables(|name| std::env::var(name).ok()).unwrap_or_else(|missing| {
             panic!("{missing} is not set: these tests need PostgreSQL, run `make test`")
@@ -57,11 +57,12 @@ impl Server {
         })
     }
 
-    /// Starts a server of the test's own, with these lines in its postgresql.conf. It has a certificate for
-    /// `localhost` and is gone when the value is dropped, or when the test is killed.
+    /// Starts a private server with these lines in its postgresql.conf. It has a certificate for `localhost`. It stops
+    /// when the value is dropped or the test's process ends.
     pub(crate) fn start_private(conf: &str) -> PrivateServer {
         let mut keeper = Command::new(repository().join("tests/with-postgres"))
-            // Says where the server is, then waits for its input to end: with this process, at the latest.
+            // The script prints the server's address. Then it waits for the end of its input, which comes with this
+            // process's end at the latest.
             .args(["--tls", "sh", "-c", "env -0 | tr '\\n\\0' ' \\n' | grep ^PGMIG_TEST_; echo; exec cat"])
             .env("PGMIG_TEST_CONF", conf)
             .stdin(Stdio::piped())
@@ -102,7 +103,7 @@ impl Server {
         command
     }
 
-    /// Runs a command of PostgreSQL's own programs and returns what it prints.
+    /// Runs one of PostgreSQL's own programs and returns its output.
     #[track_caller]
     pub(crate) fn run_program<A: AsRef<OsStr>>(
         &self,
@@ -132,14 +133,14 @@ impl Server {
             .expect("psql runs");
         let mut stdin = child.stdin.take().expect("stdin is piped");
         let sql = sql.to_owned();
-        // psql may fail, and stop reading, before it has read all.
+        // psql may fail and stop reading before it has read everything.
         let writer = std::thread::spawn(move || drop(stdin.write_all(sql.as_bytes())));
         let output = child.wait_with_output().expect("psql ends");
         writer.join().expect("the writer does not panic");
         output
     }
 
-    /// Makes the roles that the archives of the corpus grant to, once for all tests.
+    /// Creates the roles to which the corpus's archives grant privileges, once for all tests.
     pub(crate) fn create_corpus_roles(&self) {
         let mut sql = "BEGIN; SELECT pg_advisory_xact_lock(7067);\n".to_owned();
         for role in CORPUS_ROLES {
@@ -153,7 +154,7 @@ impl Server {
     }
 }
 
-/// A server of one test; stops with the value.
+/// A server for one test. It stops when the value is dropped.
 #[derive(Debug)]
 pub(crate) struct PrivateServer {
     server: Server,
@@ -162,12 +163,12 @@ pub(crate) struct PrivateServer {
 }
 
 impl PrivateServer {
-    /// Kills the server as a power failure would, as far as the processes go.
+    /// Kills all processes of the server, as a power failure would.
     pub(crate) fn crash(&self) {
         self.control(&["stop", "-m", "immediate"]);
     }
 
-    /// Starts it again, on the same port, after a [`PrivateServer::crash`].
+    /// Starts it again on the same port, after a [`PrivateServer::crash`].
     pub(crate) fn start_again(&self) {
         let log = self.server.data.with_file_name("server.log");
         let options = format!("-p {}", self.server.port);
@@ -186,7 +187,7 @@ impl PrivateServer {
         if myself != owner.uid() {
             command.uid(owner.uid()).gid(owner.gid());
         }
-        // Not output(): the server inherits the pipes and keeps them open.
+        // Not `output()`: the server inherits the pipes and would keep them open.
         let status = command.stdout(Stdio::null()).status().expect("pg_ctl runs");
         assert!(status.success(), "pg_ctl {args:?}: {status}");
     }

@@ -1,4 +1,4 @@
-//! A session on a database that stays, or comes and goes: what is in the way of a swap.
+//! Sessions that are in the way of a swap: one that stays connected, or one that connects repeatedly.
 
 use super::database::Database;
 use std::io::Write;
@@ -15,13 +15,13 @@ pub(crate) struct HeldSession {
 }
 
 impl HeldSession {
-    /// Connects, and returns when the session is there.
+    /// Connects. Returns when the session exists.
     #[track_caller]
     pub(crate) fn open(database: &Database, application: &str) -> Self {
         Self::running(database, application, "")
     }
 
-    /// The same, and leaves this SQL running in it.
+    /// Connects and runs this SQL, which need not end.
     #[track_caller]
     pub(crate) fn running(database: &Database, application: &str, sql: &str) -> Self {
         let mut psql = database
@@ -50,7 +50,7 @@ impl Drop for HeldSession {
     }
 }
 
-/// Connects for a moment, again and again, as a metrics exporter does.
+/// Connects repeatedly for a moment, as a metrics exporter does.
 #[derive(Debug)]
 pub(crate) struct Exporter {
     stop: Arc<AtomicBool>,
@@ -58,7 +58,7 @@ pub(crate) struct Exporter {
 }
 
 impl Exporter {
-    /// Starts to connect with this pause in between.
+    /// Begins to connect, with this pause between connections.
     pub(crate) fn start(database: &Database, pause: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -74,7 +74,7 @@ impl Exporter {
         Self { stop, thread: Some(std::thread::spawn(visit)) }
     }
 
-    /// Stops; returns how often it was let in.
+    /// Stops. Returns how many connections the server admitted.
     pub(crate) fn stop(mut self) -> u32 {
         self.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take().expect("it is stopped once");
@@ -88,7 +88,7 @@ impl Drop for Exporter {
     }
 }
 
-/// Waits for something that must come.
+/// Waits for a condition that must come true.
 #[track_caller]
 pub(crate) fn wait_until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);

@@ -1,17 +1,17 @@
-//! What the tests of one run share: made once, by whichever test process comes first.
+//! Files that the tests of one run share. The test process that comes first makes them.
 
 use super::server::Server;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// The directory `name`, with what `make` has put there. Other processes wait until it is done; what a process that
-/// failed has left is made anew.
+/// The directory `name`, which `make` fills. Other processes wait until it is complete. If the process that fills it
+/// fails, the next one makes it anew.
 #[track_caller]
 pub(crate) fn once(server: &Server, name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let directory = server.shared.join(name);
     let done = server.shared.join(format!("{name}.done"));
     let lock = File::create(server.shared.join(format!("{name}.lock"))).expect("a lock file can be made");
-    // Released when the file is closed, so also by a process that dies.
+    // The lock is released when the file is closed, even if the process dies.
     lock.lock().expect("a file can be locked");
     if !done.exists() {
         if directory.exists() {

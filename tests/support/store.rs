@@ -8,36 +8,36 @@ use super::shared;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A backup of a store of release 4.0.0, written through a pipe. One for the whole run: it takes seconds to make.
+/// A backup of a store of release 4.0.0, written through a pipe. It takes seconds to make, so the run makes only one.
 #[derive(Debug)]
 pub(crate) struct Backup {
-    /// The store that it was taken of.
+    /// The store from which the backup was made.
     pub(crate) source: Database,
     pub(crate) archive: PathBuf,
-    /// Each live instance, and the one of [`Backup::target`] that it is to become.
+    /// Each live instance, and the instance of [`Backup::target`] that it becomes.
     pub(crate) mapping: Vec<(String, String)>,
 }
 
 /// The oldest release with a schema of its own.
 pub(crate) const OLDEST: &str = "4.0.0";
 
-/// A value that both the backup and its targets have in a row: no message may show it.
+/// A value that both the backup and its targets have in a row. No message may contain it.
 pub(crate) const ROW_VALUE: &str = "r0w-v4lue";
 
 /// Live instances, in the order of their IDs.
 const LIVE: &str = "SELECT tenant_id FROM store.tenant \
                     WHERE deleted IS NOT TRUE AND region NOT IN ('monitoring', 'System') ORDER BY tenant_id";
 
-/// What a target holds that no backup has.
+/// Rows of a target that no backup has.
 pub(crate) const SPARE: &str = "00000000-0000-0000-0000-001570194999";
 
 const SOURCE_DATABASE: &str = "shared_source";
-/// Only ever copied: nobody may be connected to a database that is.
+/// A database that tests only copy. PostgreSQL copies only a database that has no sessions.
 const TARGET_DATABASE: &str = "shared_target";
 const ARCHIVE: &str = "store.dump";
 
 impl Backup {
-    /// The backup of a store with some rows, a large object among them, and a database to copy targets from.
+    /// The backup of a store with some rows and a large object, and a database from which targets are copied.
     #[track_caller]
     pub(crate) fn of_oldest_release() -> Self {
         let server = Server::of_this_run();
@@ -48,18 +48,18 @@ impl Backup {
         Self { archive: directory.join(ARCHIVE), mapping: mapping.collect(), source }
     }
 
-    /// A target of the newest release: an instance for each of the backup's, a spare one, and data of theirs.
+    /// A target of the newest release: an instance for each one of the backup, a spare instance, and their data.
     #[track_caller]
     pub(crate) fn target(&self, purpose: &str) -> Database {
         Database::create_with(&self.source.server, purpose, &self.as_template())
     }
 
-    /// The clause of CREATE DATABASE that makes such a target.
+    /// The clause of CREATE DATABASE that copies such a target.
     pub(crate) fn as_template(&self) -> String {
         format!("TEMPLATE {TARGET_DATABASE}")
     }
 
-    /// The whole command line for a restore into this target: with `--force`.
+    /// The whole command line for a restore into this target, with `--force`.
     pub(crate) fn restore_into(&self, target: &Database) -> Pgmig {
         self.restore(Pgmig::new().target(&TargetFile::of(target)).arg("--force"))
     }
@@ -75,7 +75,7 @@ impl Backup {
         pgmig.mapping(&pairs)
     }
 
-    /// Checks that a target holds the backup, under the IDs of the mapping, and nothing of its own.
+    /// Checks that a target holds the backup's data under the mapping's IDs, and no data of its own.
     #[track_caller]
     pub(crate) fn assert_restored(&self, target: &Database) {
         let expected: Vec<_> = self.mapping.iter().map(|(_, target)| target.clone()).collect();
@@ -94,7 +94,7 @@ impl Backup {
     }
 }
 
-/// Makes the store, the backup, and the database that targets are copied from.
+/// Makes the store, the backup, and the database from which targets are copied.
 fn make(server: &Server, directory: &Path) {
     let source = Database::create_shared(server, SOURCE_DATABASE);
     apply_migrations(&source, OLDEST);
@@ -112,7 +112,7 @@ fn make(server: &Server, directory: &Path) {
     provision(&target, live_instances(&source).len());
 }
 
-/// Fills a store with so many instances that were provisioned there, and a spare one.
+/// Fills a store with this many provisioned instances and a spare one.
 #[track_caller]
 pub(crate) fn provision(target: &Database, instances: usize) {
     let provisioned = (0..instances).map(provisioned);
@@ -133,13 +133,13 @@ pub(crate) fn fill(store: &Database, file: &str, scale: u32) {
     store.psql(&sql.replace(":'scale'", &format!("'{scale}'")));
 }
 
-/// Brings a database to a release with psql alone, as superuser.
+/// Upgrades a database to a release by psql alone, as superuser.
 #[track_caller]
 pub(crate) fn apply_migrations(database: &Database, release: &str) {
     apply_migrations_as(database, release, &database.server.superuser);
 }
 
-/// The same, as this role.
+/// Does the same as this role.
 #[track_caller]
 pub(crate) fn apply_migrations_as(database: &Database, release: &str, owner: &str) {
     let Server { socket, port, superuser, bindir, .. } = &database.server;
@@ -162,7 +162,7 @@ fn live_instances(database: &Database) -> Vec<String> {
     database.psql(LIVE).lines().map(str::to_owned).collect()
 }
 
-/// Whether the ID stands in the line with neither a letter nor a digit beside it.
+/// Whether the line contains the ID with neither a letter nor a digit beside it.
 fn holds_token(line: &str, id: &str) -> bool {
     let line = line.to_ascii_lowercase();
     let border = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric());

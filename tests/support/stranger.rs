@@ -1,5 +1,5 @@
-//! Servers at an address of this machine that is not loopback, as a server elsewhere has: the real one, or one that only
-//! says what a test tells it to say.
+//! Servers at an address of this machine that is not loopback, so that pgmig treats them as remote: the real server, or
+//! one whose answers a test chooses.
 
 use super::server::Server;
 use std::io::{Read, Write};
@@ -7,9 +7,9 @@ use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 
-/// An address of this machine beside loopback. Nothing leaves the machine for it.
+/// An address of this machine that is not loopback. Packets to it do not leave the machine.
 pub(crate) fn own_address() -> IpAddr {
-    // A UDP socket that is connected sends nothing; the address is of the range for documentation.
+    // Connecting a UDP socket sends nothing. The address is in the range for documentation.
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a port is free");
     let found = socket.connect("198.51.100.1:9").and_then(|()| socket.local_addr());
     let address = found.expect("these tests need an address beside loopback").ip();
@@ -17,7 +17,7 @@ pub(crate) fn own_address() -> IpAddr {
     address
 }
 
-/// Forwards a port of that address to the server; returns the port. Ends with the test's process.
+/// Forwards a port of that address to the server. Returns the port. The thread ends with the test's process.
 pub(crate) fn forward(server: &Server) -> u16 {
     let (listener, port) = listen(own_address());
     let upstream = (server.host.clone(), server.port);
@@ -37,12 +37,12 @@ pub(crate) fn forward(server: &Server) -> u16 {
     port
 }
 
-/// Something that accepts connections and is no PostgreSQL server.
+/// A server that is not PostgreSQL.
 #[derive(Debug)]
 pub(crate) struct Stranger {
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// All that it was sent.
+    /// All bytes that it received.
     received: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Visit {
 }
 
 impl Stranger {
-    /// Treats every connection as `script` says.
+    /// Handles every connection by `script`.
     pub(crate) fn at(address: IpAddr, script: impl Fn(&mut Visit) + Send + 'static) -> Self {
         let (listener, port) = listen(address);
         let received = Arc::default();
@@ -68,7 +68,7 @@ impl Stranger {
         Self { host: address.to_string(), port, received }
     }
 
-    /// Whether it was sent these bytes.
+    /// Whether it received these bytes.
     pub(crate) fn was_sent(&self, bytes: &[u8]) -> bool {
         let received = self.received.lock().expect("no script panics");
         received.windows(bytes.len()).any(|window| window == bytes)
@@ -76,7 +76,7 @@ impl Stranger {
 }
 
 impl Visit {
-    /// Reads what was sent; nothing at the end.
+    /// Reads what the client sent. Empty at the end of the connection.
     pub(crate) fn read(&mut self) -> Vec<u8> {
         let mut buffer = vec![0; 64 * 1024];
         let length = self.stream.read(&mut buffer).unwrap_or(0);
@@ -85,14 +85,14 @@ impl Visit {
         buffer
     }
 
-    /// Reads the request for TLS, says no, and reads the start-up message.
+    /// Reads the request for TLS, refuses it, and reads the start-up message.
     pub(crate) fn refuse_tls(&mut self) {
         self.read();
         self.write(b"N");
         self.read();
     }
 
-    /// Sends bytes; whether the client was there to take them.
+    /// Sends bytes. Returns whether the client received them.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
     }

@@ -1,4 +1,4 @@
-//! Two stores of different schemas, made by SQL: one is backed up, and restored into the other's own schema.
+//! Two stores with different schemas, made by SQL. A test restores one into the other's own schema.
 
 use super::database::Database;
 use super::pgmig::{Outcome, Pgmig, TargetFile};
@@ -14,7 +14,7 @@ pub(crate) struct TwoSchemas {
 }
 
 impl TwoSchemas {
-    /// Makes them with these statements.
+    /// Makes both with these statements.
     #[track_caller]
     pub(crate) fn new(source: &str, target: &str) -> Self {
         let (from, to) = (Database::create("from"), Database::create("to"));
@@ -29,17 +29,17 @@ impl TwoSchemas {
         self.directory.path().join("from.dump")
     }
 
-    /// A restore with a profile that has these lines.
+    /// A restore with a profile that contains these lines.
     pub(crate) fn restore(&self, rules: &str) -> Pgmig {
         restore_with(&TargetFile::of(&self.target), rules).source(&self.archive())
     }
 
-    /// The same from standard input.
+    /// The same restore from standard input.
     pub(crate) fn restore_stream(&self, rules: &str) -> Pgmig {
         restore_with(&TargetFile::of(&self.target), rules).args(["--source", "-"]).stdin(&self.archive())
     }
 
-    /// A restore that does not happen, and a dry run, which says the same; the target is as it was.
+    /// Expects that pgmig refuses the restore, that a dry run reports the same, and that the target is unchanged.
     #[track_caller]
     pub(crate) fn is_refused(&self, rules: &str, texts: &[&str]) -> Outcome {
         let before = Before::of(&self.target);
@@ -53,7 +53,7 @@ impl TwoSchemas {
     }
 }
 
-/// A restore into this target, with a profile of a store without instances that has these lines.
+/// A restore into this target. The profile describes a store without instances and contains these lines.
 pub(crate) fn restore_with(target: &TargetFile, rules: &str) -> Pgmig {
     let pgmig = Pgmig::new().target(target);
     let directory = pgmig.directory().join("profile");

@@ -1,4 +1,4 @@
-//! A store that this repository knows nothing about, in the manner of the pagila sample: a film rental.
+//! A store that is not part of this repository's profiles, in the manner of the pagila sample: a film rental.
 
 use super::database::Database;
 use super::fixture::repository;
@@ -8,13 +8,13 @@ use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// The instances of its backup and what they become.
+/// The instances of its backup and their new IDs.
 pub(crate) const MAPPING: [(&str, &str); 2] = [
     ("6f9619ff-8b86-4011-b42d-00c04fc964ff", "00000000-0000-0000-0000-000000000001"),
     ("7c9e6679-7425-40de-944b-e07fc1f90ae7", "00000000-0000-0000-0000-000000000002"),
 ];
 
-/// What made its first release.
+/// The statements that made its first release.
 const FIRST: &str = r#"
 CREATE DOMAIN year AS integer CHECK (VALUE BETWEEN 1901 AND 2155);
 CREATE TYPE mpaa_rating AS ENUM ('G', 'PG', 'PG-13', 'R', 'NC-17');
@@ -56,7 +56,7 @@ CREATE FUNCTION inventory_in_stock(integer) RETURNS boolean LANGUAGE sql
 CREATE AGGREGATE group_concat(text) (SFUNC = array_append, STYPE = text[], INITCOND = '{}');
 "#;
 
-/// The rows of its backup; what is newly installed has others.
+/// The rows of its backup. A new installation has others.
 const ROWS: &str = r#"
 INSERT INTO store VALUES
     ('6f9619ff-8b86-4011-b42d-00c04fc964ff', 'Lethbridge', 'https://rental.example.com/6f9619ff-8b86-4011-b42d-00c04fc964ff'),
@@ -83,11 +83,11 @@ INSERT INTO language (name) VALUES ('Français');
 SELECT lo_from_bytea(7001, 'to be erased');
 "#;
 
-/// The directory that the README describes, and whatever else its commands need.
+/// The directory that the README describes, with all files that its commands need.
 #[derive(Debug)]
 pub(crate) struct UnknownStore {
     server: Server,
-    /// The README's files, and the migration that it does not show.
+    /// The README's files, and the migration that the README does not show.
     directory: TempDir,
     pub(crate) source: Database,
 }
@@ -111,7 +111,7 @@ impl UnknownStore {
         store
     }
 
-    /// A target whose product has installed release 2.0.0, with rows of its own.
+    /// A target whose product has installed release 2.0.0, with its own rows.
     #[track_caller]
     pub(crate) fn installed(&self) -> Database {
         let target = Database::create_on(&self.server, "installed");
@@ -139,7 +139,7 @@ impl UnknownStore {
         self.directory.path().join("rental")
     }
 
-    /// A command line of the README, word by word, with this target and this archive.
+    /// A command line of the README, as words, with this target and this archive.
     pub(crate) fn command(&self, line: &str, target: &Database, archive: &Path) -> Pgmig {
         let pgmig = Pgmig::new().file("postgres.yaml", &TargetFile::of(target).to_yaml());
         let directory = pgmig.directory().to_owned();
@@ -154,7 +154,7 @@ impl UnknownStore {
     }
 }
 
-/// The section of the README about a store of one's own.
+/// The README's section about a user's own store.
 fn section() -> String {
     let readme = std::fs::read_to_string(repository().join("README.md")).expect("there is a README");
     let (_, rest) = readme.split_once("### A store of your own\n").expect("it has the section");
@@ -166,7 +166,7 @@ pub(crate) fn readme_commands() -> Vec<String> {
     section().lines().filter(|line| line.starts_with("    pgmig ")).map(str::to_owned).collect()
 }
 
-/// Its files: the name is in a comment at the beginning.
+/// Its files. The comment in the first line of each contains its name.
 fn readme_files() -> Vec<(String, String)> {
     let section = section();
     let blocks = section.split("```").skip(1).step_by(2);

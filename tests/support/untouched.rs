@@ -1,10 +1,10 @@
-//! That a run which did not succeed has changed nothing, left nothing and told nothing.
+//! Checks that a failed run has changed nothing, left nothing behind, and shown no secret.
 
 use super::database::Database;
 use super::pgmig::Outcome;
 use super::store::ROW_VALUE;
 
-/// A database as it was.
+/// A database before a run.
 #[derive(Debug)]
 pub(crate) struct Before {
     database: Database,
@@ -13,15 +13,15 @@ pub(crate) struct Before {
 }
 
 impl Before {
-    /// Takes it down.
+    /// Records the database's state.
     #[track_caller]
     pub(crate) fn of(database: &Database) -> Self {
         let dump = database.dump(&["--create"]);
         Self { database: Database::shared(&database.server, &database.name), dump, facts: facts(database) }
     }
 
-    /// Checks that it is the same database with the same contents, that nothing is left beside it, and that the run
-    /// has shown neither the password nor a row's value.
+    /// Checks that it is the same database with the same contents, that nothing is left beside it, and that the output
+    /// contains neither the password nor a row's value.
     #[track_caller]
     pub(crate) fn is_now(&self, outcome: Outcome) -> Outcome {
         self.is_unchanged();
@@ -43,13 +43,13 @@ pub(crate) fn nothing_left(target: &Database, outcome: Outcome) -> Outcome {
     outcome.keeps_secret(&target.server.password).keeps_secret(ROW_VALUE)
 }
 
-/// What pg_dump does not show.
+/// Facts that pg_dump does not show.
 fn facts(database: &Database) -> String {
     database.psql("SELECT oid, datacl, datconnlimit FROM pg_database WHERE datname = current_database()")
 }
 
-/// The databases that pgmig made for a target: those with a marker that names it, and those that are called as it
-/// calls them, which have no marker at first.
+/// The databases that pgmig made for a target: those whose marker names the target, and those with names of pgmig's
+/// form. The latter have no marker at first.
 pub(crate) fn databases_beside(target: &Database) -> String {
     let literal = target.name.replace('\'', "''");
     target.server.psql(

@@ -1,4 +1,4 @@
-//! What belongs to the target database itself, and not to its contents, is there after a restore.
+//! Properties of the target database itself, as opposed to its contents, are the same after a restore.
 
 use crate::support::database::quoted;
 use crate::support::fixture::fixture;
@@ -7,7 +7,7 @@ use crate::support::store::Backup;
 use crate::support::untouched::{Before, databases_beside};
 use crate::support::{Database, Pgmig, Server};
 
-/// All that pg_database and its companions say of a target, but its OID and what changes by itself.
+/// All facts in pg_database and related catalogs about a target, except its OID and counters.
 #[track_caller]
 fn properties(target: &Database) -> String {
     let facts = target.psql(
@@ -39,7 +39,7 @@ fn properties_survive(target: &Database) {
     assert_eq!(databases_beside(target), "");
 }
 
-/// Roles of one test: owner, first and second grantee.
+/// Roles for one test: owner, first and second grantee.
 struct Roles {
     server: Server,
     names: [String; 3],
@@ -131,14 +131,14 @@ fn encodings_and_locales() {
     for clauses in clauses {
         let target = Database::create_with(&server, "locale", &format!("TEMPLATE template0 {clauses}"));
         let before = properties(&target);
-        // Not the store, whose texts LATIN1 cannot hold.
+        // This backup is not the store's, because LATIN1 cannot represent the store's texts.
         let pgmig = Pgmig::new().target(&TargetFile::of(&target)).arg("--keep-ids");
         pgmig.source(&fixture("archives/emptydb_15.dump")).run().expect_status(0);
         assert_eq!(before, properties(&target));
     }
 }
 
-/// A cluster's template can have another provider than the target.
+/// The provider of a cluster's template can differ from the target's.
 #[test]
 fn a_libc_locale_where_the_template_has_icu() {
     let server = Server::start_private("");
@@ -193,7 +193,7 @@ fn the_previous_database_can_be_kept() {
     };
     assert_eq!(comment(&target.name), "its own comment\n");
     assert!(comment(&kept).contains("\"comment\":\"its own comment\""), "{}", comment(&kept));
-    // The next run, with and without the flag, leaves it alone.
+    // The next run does not touch it, with or without the flag.
     backup.restore_into(&target).run().expect_status(0);
     assert_eq!(databases_beside(&target).trim(), kept);
     backup.restore_into(&target).arg("--keep-previous").run().expect_status(0);
@@ -205,7 +205,7 @@ fn the_previous_database_can_be_kept() {
     }
 }
 
-/// Restores into a target of this name, killed once on the way.
+/// Restores into a target of this name. A first run is killed on the way.
 #[track_caller]
 fn name_works(name: &str) {
     let server = Server::of_this_run();
@@ -289,7 +289,7 @@ fn a_store_in_another_encoding_is_converted() {
     let target = Database::create("utf8");
     restore(&target).expect_status(0);
     assert_eq!(target.psql("SELECT note FROM \"größe\""), "Zoë\n");
-    // What has no equivalent in the target's encoding is an error with a place, and without the value.
+    // A character that the target's encoding does not have is an error. The message has the place, but not the value.
     source.psql(
         "SET client_encoding = 'UTF8'; TRUNCATE \"größe\"; INSERT INTO \"größe\" VALUES ('x'), ('Zoë')",
     );

@@ -1,4 +1,4 @@
-//! Several connections at a time: every row once, and one that fails stops all.
+//! Several connections at a time: each row is loaded once, and one failed connection stops all.
 
 use crate::support::damage::patch;
 use crate::support::database::quoted;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A table that is most of the archive, and small ones; with keys and indexes.
+/// A table with most of the archive's data, and small tables, with keys and indexes.
 const DOMINATED: &str = "
     CREATE TABLE big (id int PRIMARY KEY, note text NOT NULL);
     INSERT INTO big SELECT n, md5(n::text) || repeat('x', n % 300) FROM generate_series(1, 240000) n;
@@ -47,7 +47,7 @@ impl Case {
         Self { source, target, archive, _directory: directory }
     }
 
-    /// What the target is before a run that fails: it holds a row of its own.
+    /// The target before a run that fails: it holds a row of its own.
     #[track_caller]
     fn before(&self) -> Before {
         let sql = "CREATE TABLE IF NOT EXISTS own (note text); INSERT INTO own VALUES ('%')";
@@ -62,7 +62,7 @@ impl Case {
             .timeout(Duration::from_secs(60))
     }
 
-    /// Each row of `big` is in the target once, and they came over several connections.
+    /// Checks that the target has each row of `big` once, and that several connections loaded them.
     #[track_caller]
     fn big_was_split(&self) {
         let sum = "SELECT count(*), count(DISTINCT id), sum(hashtext(b::text)::bigint) FROM big b";
@@ -77,7 +77,7 @@ impl Case {
     }
 }
 
-/// In how many transactions the rows of a table came.
+/// The number of transactions that loaded a table's rows.
 fn transactions(database: &Database, table: &str) -> u32 {
     database.psql(&format!("SELECT count(DISTINCT xmin::text) FROM {table}")).trim().parse().unwrap()
 }
@@ -121,8 +121,8 @@ fn a_bad_row_of_a_split_table_has_its_number_in_the_archive() {
     }
 }
 
-/// Four tables whose rows take minutes: a check constraint waits a little for each. It calls no function of the source's
-/// own: such tables are loaded one after the other.
+/// Four tables whose rows take minutes, because a check constraint waits a little for each row. The constraint calls no
+/// function of the source's own: pgmig would load such tables one after the other.
 fn slow(directory: &Path) -> PathBuf {
     let source = Database::create("slow_jobs_source");
     source.psql(
@@ -168,7 +168,7 @@ fn a_lost_connection_ends_all_of_them() {
 
 #[test]
 fn a_server_with_few_connections_is_enough() {
-    // Two of them are pgmig's even with one job: the lock is held on the first.
+    // Even with one job, pgmig has two sessions. The first one holds the lock.
     let server =
         Server::start_private("max_connections = 6\nsuperuser_reserved_connections = 0\nmax_wal_senders = 0");
     let case = Case::on(&server, DOMINATED);
@@ -227,7 +227,7 @@ fn large_values_are_compressed_as_asked() {
     }
 }
 
-/// Two big tables with several indexes each; all keys and foreign keys are made in two steps.
+/// Two big tables with several indexes each. All keys and foreign keys are made in two statements each.
 const KEYED: &str = "
     CREATE TABLE tenant (id int PRIMARY KEY, name text);
     INSERT INTO tenant SELECT n, 'tenant ' || n FROM generate_series(1, 50) n;
@@ -259,7 +259,7 @@ fn keys_in_two_steps_are_the_same_keys() {
                         indisclustered, indisreplident, indisvalid
                  FROM pg_constraint LEFT JOIN pg_index ON indexrelid = conindid AND contype <> 'f' ORDER BY conname";
     assert_eq!(case.target.psql(flags), case.source.psql(flags));
-    // What was made in two steps was made in two transactions.
+    // The two statements ran in two transactions.
     let in_two = "SELECT string_agg(conname, ', ' ORDER BY conname) FROM pg_constraint c
                   WHERE connamespace = 'public'::regnamespace AND xmin <> CASE contype WHEN 'f' THEN (SELECT min(xmin::text)::xid FROM pg_trigger WHERE tgconstraint = c.oid)
                                 ELSE (SELECT xmin FROM pg_class WHERE oid = conindid) END";

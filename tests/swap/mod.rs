@@ -1,4 +1,4 @@
-//! What a swap keeps of the target, and what prevents one.
+//! Swaps: what they preserve of the target, and what prevents them.
 
 mod carry_over;
 mod jobs;

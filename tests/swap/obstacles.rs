@@ -1,4 +1,4 @@
-//! What stands in the way of a swap: refused beforehand with advice, and shown by `--testPGConnection`.
+//! Obstacles to a swap: pgmig refuses beforehand and gives advice, and `--testPGConnection` shows it, too.
 
 use crate::support::database::quoted;
 use crate::support::pgmig::TargetFile;
@@ -6,14 +6,14 @@ use crate::support::store::Backup;
 use crate::support::untouched::Before;
 use crate::support::{Database, Pgmig};
 
-/// A restore is refused with these texts, and a test of the connection tells the same.
+/// Checks that a restore is refused with these texts, and that a test of the connection reports the same.
 #[track_caller]
 fn refused(backup: &Backup, target: &Database, file: &TargetFile, texts: &[&str]) {
     let before = Before::of(target);
     let pgmig = Pgmig::new().target(file).args(["--force", "--strategy", "swap"]);
     let outcome = backup.restore(pgmig).run();
     let mut outcome = outcome.expect_status(3).stderr_has("cannot be replaced by a swap");
-    // The connection itself works.
+    // The connection itself succeeds.
     let mut probe = Pgmig::new().target(file).arg("--testPGConnection").run().expect_status(0);
     probe = probe.stdout_has("not possible:");
     for text in texts {

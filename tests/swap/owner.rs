@@ -1,4 +1,4 @@
-//! Restores without a superuser: the application's role owns the database, and may or may not create others.
+//! Restores without a superuser: the application's role owns the database, and may have CREATEDB.
 
 use crate::support::database::quoted;
 use crate::support::fixture::fixture;
@@ -8,16 +8,16 @@ use crate::support::store::{Backup, ROW_VALUE};
 use crate::support::untouched::{Before, databases_beside};
 use crate::support::{Database, Pgmig, Server};
 
-/// A target whose owner is not a superuser, and a role to connect as.
+/// A target whose owner is not a superuser, and a role that pgmig connects as.
 struct Site {
-    /// Before the roles, which it depends on.
+    /// The first field: the database must be dropped before the roles that own it.
     target: Database,
     owner: Role,
     login: Role,
     backup: Backup,
 }
 
-/// A role of one test.
+/// A role for one test.
 struct Role {
     server: Server,
     name: String,
@@ -42,7 +42,7 @@ impl Drop for Role {
 }
 
 impl Site {
-    /// `options` are those of the role that connects, which belongs to the owner's role if it is a `member`.
+    /// `options` are those of the role that connects. If it is a `member`, it belongs to the owner's role.
     fn new(purpose: &str, options: &str, member: bool) -> Self {
         let owner = Role::create(&format!("owner {purpose}"), "");
         let login =
@@ -84,7 +84,7 @@ impl Site {
         before.is_now(outcome);
     }
 
-    /// Everything belongs to the owner, the database too.
+    /// Checks that the owner owns everything, including the database.
     #[track_caller]
     fn belongs_to_owner(&self) {
         let owners = self.target.psql(
@@ -102,7 +102,7 @@ impl Site {
 #[test]
 fn a_role_that_may_create_databases_is_enough() {
     let site = Site::new("enough", "CREATEDB", true);
-    // A run that was killed is cleaned up without a superuser, too.
+    // A leftover of a killed run can be removed without a superuser, too.
     site.backup.restore(site.pgmig()).failpoint("data:kill").run().expect_killed();
     let outcome = site.backup.restore(site.pgmig()).run().expect_status(0).keeps_secret(PASSWORD);
     outcome.stderr_has("removed database");
@@ -227,7 +227,7 @@ fn what_cannot_be_carried_over_is_said_beforehand() {
     ] {
         site.target.psql(&change);
         let texts = [&what, "cannot be replaced by a swap", "use a superuser as su_username"];
-        // Known before anything is loaded.
+        // pgmig knows this before it loads anything.
         site.is_refused(site.backup.restore(site.pgmig()).failpoint("pre-data"), &texts);
         site.target.psql(&undo);
     }

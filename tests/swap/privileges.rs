@@ -1,18 +1,18 @@
-//! Owners, grants, default privileges and policies after a restore for an ordinary owner, on a cluster that lacks
-//! one of the archive's roles: what DESIGN's rules make of them, in `fixtures/privileges/`.
+//! Owners, grants, default privileges and policies after a restore for an ordinary owner. The cluster does not have one
+//! of the archive's roles. DESIGN's rules give the expected results in `fixtures/privileges/`.
 
 use crate::support::fixture::fixture;
 use crate::support::pgmig::TargetFile;
 use crate::support::role::create_role;
 use crate::support::{Database, Pgmig, Server};
 
-/// Owns the target and becomes the owner of what is restored.
+/// The owner of the target and of the restored objects.
 const OWNER: &str = "dbadmin";
 
-/// The archives' roles that the cluster has; it lacks `Weird Role; -- "x"`.
+/// The archives' roles that the cluster has. It does not have `Weird Role; -- "x"`.
 const ROLES: [&str; 4] = [OWNER, "app_rw", "app_ro", "store_owner"];
 
-/// Everything that was restored and has an owner or privileges, then a line for each fact.
+/// Every restored object that has an owner or privileges, then a line for each fact.
 const QUERY: &str = "
     SET search_path = pg_catalog;
     WITH everything(classid, objid, subid, owner, acl) AS (
@@ -58,12 +58,13 @@ const QUERY: &str = "
 
 #[test]
 fn owners_grants_and_policies_are_those_of_the_rules() {
-    // A cluster of its own: others make the role that is to be missing.
+    // A cluster of its own: other tests create the role that must be missing.
     let server = Server::start_private("");
     for role in ROLES {
         create_role(&server, role);
     }
-    // The database that the archives were made of; 9.5's has a comment for it, as pg_restore would take it.
+    // The database that the archives were made from. The archive of 9.5 has a comment on it, which pg_restore would
+    // set.
     let namesake = Database::create_named(&server, "chatstore", &format!("OWNER {OWNER}"));
     for archive in ["15_pipe_gz", "9.5_file_gz"] {
         let target =
@@ -72,7 +73,7 @@ fn owners_grants_and_policies_are_those_of_the_rules() {
         let outcome = Pgmig::new()
             .target(&file)
             .source(&fixture(&format!("archives/{archive}.dump")))
-            // They hold what only a superuser can make.
+            // These archives hold objects that only a superuser can make.
             .args(["--keep-ids", "--no-progress", "--trust-archive"])
             .run()
             .expect_status(0);
@@ -88,7 +89,7 @@ fn owners_grants_and_policies_are_those_of_the_rules() {
     assert_eq!(namesake.psql(comments), "0\n", "comments of databases belong to --create");
 }
 
-/// What the target's catalogs say, a line for each owner that is not `OWNER`, each grant, each policy.
+/// Lines from the target's catalogs: one for each owner that is not `OWNER`, each grant, and each policy.
 fn privileges(target: &Database) -> Vec<String> {
     let superuser = format!("|{}", target.server.superuser);
     let line = |line: &str| match line.strip_suffix(&superuser) {

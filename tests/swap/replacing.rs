@@ -1,4 +1,4 @@
-//! What may replace what: a store, another application's database, a target that holds something else.
+//! Which targets a backup may replace: a store, another application's database, other contents.
 
 use crate::support::pgmig::TargetFile;
 use crate::support::store::Backup;

@@ -1,5 +1,5 @@
-//! The temporary role that runs code of the archive and of the target: where it logs in, that nothing of it is left, and
-//! that the superuser's own sessions touch nothing of a user's.
+//! The temporary role that runs code of the archive and of the target: where it logs in, and that it is removed
+//! completely. The superuser's own sessions touch no object of a user.
 
 use crate::support::application::{self, APPLICATION};
 use crate::support::database::quoted;
@@ -88,7 +88,7 @@ fn no_role_is_left_after_a_failure_and_an_interruption() {
             assert_eq!(roles(&target), "", "{strategy} {step}");
         }
     }
-    // Rows that do not come.
+    // Rows that do not arrive.
     let start = std::fs::read(&backup.archive).unwrap();
     let pgmig = backup.map(Pgmig::new().target(&file(&target)).arg("--force")).args(["--source", "-"]);
     let running = pgmig.stalled_stdin(start[..start.len() * 9 / 10].to_vec()).spawn();
@@ -112,7 +112,7 @@ fn the_next_run_removes_the_role_of_a_run_that_was_killed() {
     }
 }
 
-/// A server where these lines, and none else, say who gets in.
+/// A server whose pg_hba.conf consists of these lines.
 fn server_with_hba(lines: &str) -> PrivateServer {
     let server = Server::start_private("log_statement = 'all'\nlog_line_prefix = '%u|%d|'");
     std::fs::write(server.data.join("pg_hba.conf"), lines).expect("the file can be written");
@@ -166,7 +166,7 @@ fn a_role_that_is_not_let_in_is_a_refusal_with_the_line_to_add() {
     std::fs::write(server.data.join("pg_hba.conf"), format!("local all postgres trust\n{line}\n")).unwrap();
     server.psql("postgres", "SELECT pg_reload_conf()");
     over_the_socket(&target, &archive).run().expect_status(0);
-    // Or without.
+    // Also without one.
     std::fs::write(server.data.join("pg_hba.conf"), "local all postgres trust\n").unwrap();
     server.psql("postgres", "SELECT pg_reload_conf()");
     let outcome = over_the_socket(&target, &archive).arg("--trust-archive").run().expect_status(0);
@@ -179,13 +179,13 @@ fn a_login_that_the_operator_forbids_is_a_refusal_that_names_the_variable() {
     let server = server_with_hba("local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n");
     let (archive, target) = small(&server, directory.path());
     let before = Before::of(&target);
-    // The superuser gets in over the socket without a password; the temporary role has to prove its own.
+    // The superuser logs in over the socket without a password. The temporary role must prove its password.
     let outcome = over_the_socket(&target, &archive).env("PGREQUIREAUTH", "none").run().expect_status(3);
     before.is_now(outcome.stderr_has("PGREQUIREAUTH").stderr_has("127.0.0.1"));
     assert_eq!(roles(&target), "");
 }
 
-/// What the superuser's sessions of a run sent, by the server's log.
+/// The statements that a run's superuser sessions sent, from the server's log.
 fn superusers_statements(server: &Server, run: impl FnOnce() -> Outcome) -> (Outcome, Vec<String>) {
     let log = server.data.with_file_name("server.log");
     let before = std::fs::read_to_string(&log).unwrap().len();
@@ -220,7 +220,7 @@ fn the_superusers_sessions_touch_nothing_of_a_users() {
         let run = || over_the_socket(&target, &archive).args(["--strategy", strategy]).run();
         let (outcome, statements) = superusers_statements(&server, run);
         if strategy == "in-place" {
-            // Only a superuser makes it, and the target has it from the swap before.
+            // Only a superuser can make this object. The target has it from the earlier swap.
             outcome.expect_status(0).stderr_has("pg_stat_statements");
         } else {
             outcome.expect_status(0);

@@ -1,3 +1,3 @@
-//! Who runs code of the archive and of the target, and what it is refused.
+//! The roles that run code of the archive and of the target, and the limits of these roles.
 
 mod login;

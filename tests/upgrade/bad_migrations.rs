@@ -1,4 +1,4 @@
-//! Upgrades that are refused or fail: the target is as it was.
+//! Upgrades that are refused or fail. The target stays unchanged.
 
 use crate::support::migrations::MigrationCopy;
 use crate::support::pgmig::TargetFile;
@@ -6,7 +6,7 @@ use crate::support::store::{Backup, OLDEST, apply_migrations};
 use crate::support::untouched::Before;
 use crate::support::{Database, Outcome, Pgmig};
 
-/// Restores with these migrations, which is to fail, by either strategy.
+/// Expects that a restore with these migrations fails, by either strategy.
 #[track_caller]
 fn fails_with(migrations: &MigrationCopy, status: i32, texts: &[&str]) -> Outcome {
     let backup = Backup::of_oldest_release();
@@ -99,7 +99,7 @@ fn rows_for_psql_are_refused_beforehand() {
 fn what_a_migration_sets_does_not_reach_the_next() {
     let settings = "\nSELECT pg_catalog.set_config('search_path', 'pg_catalog', false);
                     SET statement_timeout = '1h'; SET ROLE NONE; SET default_transaction_isolation = 'serializable';\n";
-    // Without its own search_path and role, the next one fails.
+    // If the settings of the migration before applied, this one would fail: it needs pgmig's search_path and role.
     let next = "\nDO $$ BEGIN
                     ASSERT current_setting('statement_timeout') <> '1h';
                     ASSERT current_setting('default_transaction_isolation') = 'read committed';
@@ -150,7 +150,7 @@ fn an_archive_newer_than_the_target_is_refused() {
     let pgmig = || Pgmig::new().target(&TargetFile::of(&target)).args(["--force", "--keep-ids"]);
     let texts = |outcome: Outcome| outcome.expect_status(3).stderr_has("newer than").stderr_has(OLDEST);
     before.is_now(texts(pgmig().source(&archive).run()));
-    // From a stream this is known only when the rows are there.
+    // From a stream, this is known only when the rows have been read.
     before.is_now(texts(pgmig().args(["--source", "-"]).stdin(&archive).run()));
     before.is_now(texts(pgmig().args(["--strategy", "in-place", "--source", "-"]).stdin(&archive).run()));
 }

@@ -1,4 +1,4 @@
-//! Stores whose history pgmig does not continue: recognised, shown, restored as they are or not at all.
+//! Stores whose history pgmig cannot continue. pgmig recognises and shows them, and restores them unchanged or refuses.
 
 use crate::support::migrations::MigrationCopy;
 use crate::support::pgmig::TargetFile;
@@ -31,7 +31,7 @@ const LIQUIBASE: &str = "
     INSERT INTO databasechangeloglock VALUES (1, true, now(), 'old-pod');
 ";
 
-/// As Liquibase makes them when it is told to quote names.
+/// The tables that Liquibase makes if its configuration quotes names.
 const QUOTED_LIQUIBASE: &str = r#"
     CREATE TABLE "DATABASECHANGELOG" ("ID" text, "AUTHOR" text, "ORDEREXECUTED" integer);
     INSERT INTO "DATABASECHANGELOG" VALUES ('Quoted', 'x', 2), ('first', 'x', 1);
@@ -44,7 +44,7 @@ const GOLANG_MIGRATE: &str = "
     INSERT INTO schema_migrations VALUES (20240131, true);
 ";
 
-/// A backup of a store made by these statements.
+/// A backup of a store that these statements make.
 struct Store {
     directory: TempDir,
 }
@@ -203,7 +203,7 @@ fn stale_locks_are_released() {
         .stderr_has("its lock in public.\"DATABASECHANGELOGLOCK\"");
     let lock = r#"SELECT "LOCKED", "LOCKGRANTED" IS NULL, "LOCKEDBY" IS NULL FROM "DATABASECHANGELOGLOCK""#;
     assert_eq!(target.psql(lock), "f|t|t\n");
-    // One that nobody held is none to be told of.
+    // pgmig reports no lock that was not held.
     let free = Store::new(&[TABLES, LIQUIBASE, "UPDATE databasechangeloglock SET locked = false"]);
     let outcome = free.restore_into(&Database::create("free")).run().expect_status(0);
     assert!(!outcome.stderr.contains("lock in"), "{outcome}");
@@ -228,7 +228,7 @@ fn an_upgrade_that_is_asked_for_and_cannot_be() {
     let before = Before::of(&target);
     for pgmig in [store.restore_into(&target), store.restore_stream_into(&target)] {
         let outcome = pgmig.args(["--schema", "migrate"]).run().expect_status(3);
-        // No migrations of one's own help.
+        // The user's own migrations do not help.
         assert!(!outcome.stderr.contains("supply"), "{outcome}");
         before.is_now(outcome.stderr_has("--schema migrate asks for: its migration history is Flyway's"));
     }
@@ -274,7 +274,7 @@ fn a_target_whose_own_tool_left_another_version_is_warned_of() {
     for pgmig in [store.restore_into(&target), store.restore_stream_into(&target)] {
         before.is_now(pgmig.arg("--strict").run().expect_status(4).stderr_has(warning));
     }
-    // A store without instances is none that is known.
+    // A store without instances fits no profile.
     let no_store = Store::new(&["CREATE TABLE a (id integer)", FLYWAY]);
     let target = Database::create("no_store");
     target.psql("CREATE TABLE a (id integer)");

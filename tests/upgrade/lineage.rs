@@ -1,11 +1,11 @@
-//! What the reference store's migrations do with rows: nothing is lost, and what upgrades must keep would show it.
+//! The reference store's migrations lose no rows. If they did, the facts that upgrades must preserve would show it.
 
 use crate::support::migrations::MigrationCopy;
 use crate::support::pgmig::TargetFile;
 use crate::support::releases::{Kept, MAPPING, archive, kept};
 use crate::support::{Database, Pgmig};
 
-/// What is kept of the store of 4.0.0, restored to a release by these migrations.
+/// The preserved facts of the store of 4.0.0 after an upgrade to a release by these migrations.
 #[track_caller]
 fn kept_by(migrations: &MigrationCopy, release: &str) -> Kept {
     let target = Database::create("lineage");
@@ -15,7 +15,7 @@ fn kept_by(migrations: &MigrationCopy, release: &str) -> Kept {
     kept(&target, release)
 }
 
-/// Migrations that lose or mix up a little: what must be kept differs.
+/// Migrations that lose or mix up a few rows. The preserved facts must differ.
 #[test]
 fn a_migration_that_loses_something_shows() {
     let right = kept_by(&MigrationCopy::new(), "5.1.0");
@@ -42,7 +42,7 @@ fn a_migration_that_loses_something_shows() {
     }
 }
 
-/// The backfill of snapshots goes in batches of 1000.
+/// The backfill of snapshots works in batches of 1000 rows.
 #[test]
 fn several_batches_of_snapshots() {
     let store = Database::create("batches");

@@ -1,4 +1,4 @@
-//! Schemas brought to another release.
+//! Upgrades of the schema to another release.
 
 mod bad_migrations;
 mod histories;

@@ -1,4 +1,4 @@
-//! The reference store of every release line, restored to every later one.
+//! Restores the reference store of every release line to every later line.
 
 use crate::support::document::document;
 use crate::support::fixture::{fixture, repository};
@@ -19,7 +19,7 @@ fn restore(line: &str, target: &Database) -> Pgmig {
     Pgmig::new().target(&TargetFile::of(target)).source(&archive(line)).mapping(&MAPPING)
 }
 
-/// Restores a line's archive to itself and each later line, and compares schema and data.
+/// Restores a line's archive to its own line and each later one. Compares schema and data.
 #[track_caller]
 fn upgrades_from(line: &str) {
     let source = Database::create("line");
@@ -72,7 +72,7 @@ fn from_5_1_0() {
     upgrades_from("5.1.0");
 }
 
-/// In place, each over what the one before has left.
+/// In place, each restore runs over the result of the one before.
 #[test]
 fn from_every_line_in_place() {
     let server = Server::of_this_run();
@@ -91,7 +91,7 @@ fn from_every_line_in_place() {
     }
 }
 
-/// The archives are what `make fixtures` would make today: a migration or a row that was changed shows.
+/// The archives equal those that `make fixtures` would make today. A changed migration or row shows here.
 #[test]
 fn archives_are_up_to_date() {
     let server = Server::of_this_run();
@@ -107,9 +107,9 @@ fn archives_are_up_to_date() {
     let contents = |archive: &Path| {
         let database = Database::create("made");
         database.restore_with_pg_restore(archive, &["--no-owner", "--no-acl"]);
-        // When a migration was applied is another time each time.
+        // The time at which a migration was applied differs each time.
         database.psql("UPDATE store._sqlx_migrations SET installed_on = 'epoch'");
-        // Rows that were updated are in whatever order there was room.
+        // Rows that were updated are in no fixed order.
         let dump = without_names_of_not_null(&database.dump(&[]));
         let mut lines: Vec<String> = dump.lines().map(str::to_owned).collect();
         lines.sort_unstable();
@@ -121,7 +121,7 @@ fn archives_are_up_to_date() {
     }
 }
 
-/// Upgrades the oldest store into a target of the newest release, with something appended to one migration.
+/// Upgrades the oldest store for a target of the newest release, with text appended to one migration.
 struct Broken {
     target: Database,
     before: Before,
@@ -141,14 +141,14 @@ impl Broken {
     }
 }
 
-/// A migration that fails after it has done everything, and one that is interrupted there.
+/// A migration that fails after its last change, and one that is interrupted there.
 #[track_caller]
 fn stops_at(version: u32) {
     let broken = Broken::by(version, "\nSELECT 1 / (SELECT 0);\n");
     let outcome = broken.pgmig.run().expect_status(1).stderr_has(&format!("migration {version} ("));
     broken.before.is_now(outcome.stderr_has("22012"));
 
-    // The ID tells it from those of other tests.
+    // The ID distinguishes it from those of other tests.
     let sleep = format!("SELECT pg_sleep(600), '{}'", uuid::Uuid::new_v4());
     let broken = Broken::by(version, &format!("\n{sleep};\n"));
     let running = broken.pgmig.spawn();
@@ -218,7 +218,7 @@ fn stopped_at_migration_12() {
     stops_at(12);
 }
 
-/// The list above has them all.
+/// Checks that the list above is complete.
 #[test]
 fn every_migration_is_stopped_at() {
     let migrations = repository().join("schema-migrations/assistant").read_dir().unwrap();
@@ -305,13 +305,13 @@ fn what_a_directory_knows() {
     let pgmig = Pgmig::new().args(["releases", "--profile", directory, "--migrations", directory]);
     pgmig.run().expect_status(0).stdout_has("1 release, 12 migrations").stdout_has("2030.1.0");
     let pgmig = Pgmig::new().args(["releases", "--profile", directory, "--migrations", directory]);
-    // The third migration is the last of its release, and no release has the fourth.
+    // The third migration is the last one of its release. No release has the fourth one.
     pgmig.run().expect_status(0).stdout_has("(in 2030.1.0)").stdout_has("(no release)");
     let pgmig = Pgmig::new().args(["releases", "--profile", "nonesuch"]);
     pgmig.run().expect_status(2).stderr_has("nonesuch");
 }
 
-/// The releases of one profile say nothing of another one's migrations.
+/// The releases of one profile do not describe the migrations of another profile.
 #[test]
 fn releases_without_their_own_migrations() {
     let other = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! A store that this repository knows nothing about, restored by the README alone: with its own migrations, and into a
-//! target whose product has installed a newer schema. And the table of what a profile can say.
+//! Restores a store that is not part of this repository's profiles, by the README alone: with its own migrations, and
+//! into a target with a newer schema of the product. Also checks the README's table of a profile's keys.
 
 use crate::support::fixture::repository;
 use crate::support::unknown_store::{MAPPING, UnknownStore, readme_commands};
@@ -25,7 +25,7 @@ impl Readme {
         Self { store, archive, commands: readme_commands(), _directory: directory }
     }
 
-    /// Runs the README's only command with these words, and without those.
+    /// Runs the README's only command that contains these words and does not contain those.
     #[track_caller]
     fn run(&self, with: &[&str], without: &[&str], target: &Database) -> Outcome {
         let is_it = |line: &&String| {
@@ -36,7 +36,7 @@ impl Readme {
     }
 }
 
-/// The rows of a database, in no order; what belongs to the installation left out.
+/// The rows of a database, in no order, without those that belong to the installation.
 fn rows(database: &Database) -> Vec<String> {
     let dump = database.dump(&["-a", "-T", "setting", "-T", "_sqlx_migrations"]);
     let mut lines: Vec<String> = dump.lines().map(str::to_owned).collect();

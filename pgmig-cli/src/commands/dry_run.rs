@@ -1,4 +1,4 @@
-//! `--dry-run`: everything that a restore does before it changes anything, and what it would then do.
+//! `--dry-run`: does everything that a restore does before it changes anything, and shows the plan for the rest.
 
 use super::mapping::Provisioned;
 use super::restore::{Prepared, prepare};
@@ -15,20 +15,21 @@ use serde::Serialize;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// A plan, and what the command line has to do with it.
+/// A plan, and the facts that only the command line knows.
 #[derive(Debug, Serialize)]
 pub(crate) struct DryRun {
     #[serde(flatten)]
     pub(crate) plan: RestorePlan,
-    /// The file that the mapping was written to, if it was entered.
+    /// The file that the entered mapping was written to, if the operator entered one.
     pub(crate) mapping_file: Option<String>,
-    /// The instances that the Resource Controller lists, if it was asked.
+    /// The instances that the Resource Controller lists, if pgmig asked it.
     pub(crate) provisioned: Option<Provisioned>,
 }
 
-/// Plans what the arguments say, and prints it. Data that would be erased are no reason to fail: the plan says what
-/// it takes. Warnings are, with `--strict`; and differences that the restore is refused for, when the plan has shown them
-/// beside the others.
+/// Plans the restore that the arguments describe, and prints the plan.
+///
+/// Data that would be erased are not an error: the plan shows them, and how to allow it. Warnings are an error with
+/// `--strict`. Differences for which the restore is refused are an error, after the plan has shown all differences.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: CancellationToken) -> Result<()> {
     let display = Arc::new(Display::new(args));
     let result = plan(args, environment, &display, &cancel).await;

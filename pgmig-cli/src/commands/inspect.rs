@@ -15,7 +15,7 @@ use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Prints what the arguments ask for.
+/// Prints the part that the arguments ask for.
 pub(crate) async fn run(args: &Args, inspect: &InspectArgs, cancel: &CancellationToken) -> Result<()> {
     if inspect.list {
         args.output.text_only("inspect --list")?;
@@ -56,7 +56,7 @@ async fn look(
     }
 }
 
-/// As `pg_restore --list` prints it.
+/// Prints the list in the form of `pg_restore --list`.
 async fn listing(source: Source, cancel: &CancellationToken) -> Result<()> {
     on_archive(source, cancel, |archive| {
         let listing = archive.listing().to_string();
@@ -75,7 +75,7 @@ async fn listing(source: Source, cancel: &CancellationToken) -> Result<()> {
 async fn script(source: Source, cancel: &CancellationToken) -> Result<()> {
     on_archive(source, cancel, |mut archive| {
         match restore::script(&mut archive, &mut *output::data()) {
-            // The reader has seen enough.
+            // The reader (`head`, for example) has closed the pipe.
             Err(Error::Restore(RestoreError::Output(error))) if error.kind() == ErrorKind::BrokenPipe => {
                 Ok(())
             }

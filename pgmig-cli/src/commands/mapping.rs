@@ -1,5 +1,5 @@
-//! Which instance of the backup becomes which provisioned one: from a mapping file, by name, and from answers. For
-//! a restore, and on its own as `pgmig mapping`.
+//! Assigns a provisioned instance to each instance of the backup: by a mapping file, by name, and by the operator's
+//! answers. `restore` uses it; `pgmig mapping` runs it alone.
 
 use crate::args::{Args, BackupArgs, MappingArgs};
 use crate::environment::Environment;
@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// How many spare instances are named.
+/// How many spare instances a message names.
 const NAMED: usize = 5;
 
-/// Where a complete mapping comes from.
+/// The sources of a complete mapping.
 pub(crate) struct Mapper<'a> {
     pub(crate) args: &'a BackupArgs,
     pub(crate) quiet: bool,
@@ -36,24 +36,24 @@ pub(crate) struct Mapper<'a> {
 /// A complete mapping.
 pub(crate) struct Mapped {
     pub(crate) mapping: Mapping,
-    /// The file that it was written to, where answers are a part of it.
+    /// The file that the mapping was written to, if it contains answers.
     pub(crate) written: Option<PathBuf>,
-    /// The instances that the Resource Controller lists, if it was asked.
+    /// The instances that the Resource Controller lists, if pgmig asked it.
     pub(crate) provisioned: Option<Provisioned>,
 }
 
 /// The instances that can be targets.
 #[derive(Debug, Serialize)]
 pub(crate) struct Provisioned {
-    /// Where it was asked, without the path.
+    /// The Resource Controller's URL, without the path.
     pub(crate) url: String,
-    /// How many instances can be restored to.
+    /// How many instances can be targets.
     pub(crate) instances: usize,
-    /// Those of them that get nothing of the backup, and lose what data they have.
+    /// Those that get no data from the backup. The restore deletes their present data.
     pub(crate) unused: Vec<Candidate>,
 }
 
-/// `pgmig mapping`: writes the mapping file, restores nothing.
+/// `pgmig mapping`: writes the mapping file, and restores nothing.
 pub(crate) async fn run(
     args: &Args,
     mapping: &MappingArgs,
@@ -92,7 +92,7 @@ pub(crate) async fn open(
     }
 }
 
-/// There is nothing to map in a backup that is not of the profile that was asked for.
+/// A backup that does not fit the requested profile has nothing to map.
 fn refuse_other_profile(profile: Option<&Profile>, backup: &Backup) -> Result<()> {
     match profile {
         Some(profile) if backup.profile().is_none() => {
@@ -129,8 +129,8 @@ impl Mapper<'_> {
         Ok(())
     }
 
-    /// The mapping for a restore of this backup, complete as far as that can be told. What was entered is in the
-    /// file `entered` when this returns.
+    /// The mapping for a restore of this backup, as complete as pgmig can make it. When this function returns, the
+    /// answers are in the file `entered`.
     pub(crate) async fn mapping(&self, backup: &Backup, entered: &Path) -> Result<Mapped> {
         let given = self.given()?;
         let Some(config) = &self.args.resource_controller else {
@@ -150,7 +150,7 @@ impl Mapper<'_> {
         if draft.open().is_empty() {
             return self.finish(draft, backup, &listing, None);
         }
-        // Before the first question, so that no answer is lost.
+        // This comes before the first question, so that no answer is lost.
         let writer = MappingWriter::create(entered).map_err(Error::from)?;
         let draft = self.complete(draft, backup).await?;
         self.finish(draft, backup, &listing, Some(writer))
@@ -177,8 +177,8 @@ impl Mapper<'_> {
         Ok(listing)
     }
 
-    /// Covers every live instance of the backup: by name and by suggestion as far as the arguments say so, then
-    /// by answers.
+    /// Covers every live instance of the backup: by name and by suggestion if the arguments ask for it, then by
+    /// answers.
     async fn complete<'a>(
         &self,
         mut draft: MappingDraft<'a>,
@@ -204,7 +204,7 @@ impl Mapper<'_> {
         draft
     }
 
-    /// Checks the whole, and writes it where it is to be written.
+    /// Checks the complete mapping, and writes it to the file that the arguments name.
     fn finish(
         &self,
         draft: MappingDraft<'_>,
@@ -244,7 +244,7 @@ fn draft<'a>(given: &Mapping, backup: &'a Backup, listing: &Listing) -> Result<M
     Ok(draft.map_err(Error::from)?)
 }
 
-/// What `--yes` answers: the suggestion. Where there is none, nobody can.
+/// The answer of `--yes`: the suggestion. An instance without a suggestion is an error.
 fn take_suggestions(draft: &mut MappingDraft<'_>) -> Result<()> {
     for instance in draft.open().to_vec() {
         if let Some(target) = draft.suggestion(instance).map(|candidate| candidate.id) {

@@ -1,4 +1,4 @@
-//! `pgmig releases`: what this build, or a directory of one's own, knows of a product's releases.
+//! `pgmig releases`: lists the releases of a product that this build, or a directory of migrations, has.
 
 use super::mapping;
 use crate::args::{Args, OutputFormat, ReleasesArgs};
@@ -12,7 +12,7 @@ use pgmig_core::profile::{Profile, Release};
 use serde::Serialize;
 use std::path::Path;
 
-/// Everything that is known, as it is printed.
+/// All releases and migrations, in the form in which they are printed.
 #[derive(Debug, Serialize)]
 struct Known {
     profile: String,
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args, releases: &ReleasesArgs) -> Result<()> {
     };
     let set = match &releases.migrations {
         Some(directory) => Some(own_set(directory, &profile, releases.profile.is_some())?),
-        // A profile of one's own need not have any.
+        // A user's profile may have no releases.
         None => MigrationSet::builtin(profile.name()).ok(),
     };
     let known = known(&profile, set.as_ref());
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args, releases: &ReleasesArgs) -> Result<()> {
     }
 }
 
-/// The migrations of a directory, which must be those that the profile's releases mean.
+/// Reads the migrations of a directory. They must match the profile's releases.
 fn own_set(directory: &Path, profile: &Profile, is_named: bool) -> Result<MigrationSet> {
     let set = MigrationSet::from_dir(directory).map_err(Error::from)?;
     let first = |set: &MigrationSet| set.files().next().map(|file| file.checksum().to_vec());
@@ -67,7 +67,7 @@ fn own_set(directory: &Path, profile: &Profile, is_named: bool) -> Result<Migrat
     Ok(set)
 }
 
-/// The profile that is shown unless another one is named.
+/// The profile that is shown if the arguments name none.
 const DEFAULT: &str = "assistant";
 
 /// The newest release of the built-in profile, for `--version`.
@@ -101,7 +101,7 @@ fn text(known: &Known) -> Text {
         let releases = known.releases.iter().filter(|release| release.version == version);
         let mut releases: Vec<String> = releases.map(|release| release.release.to_string()).collect();
         if releases.is_empty() {
-            // Of several migrations of a release, releases.yaml has the last.
+            // If a release has several migrations, releases.yaml names the last one.
             let first = known.releases.iter().find(|release| release.version > version);
             releases.push(first.map_or("(no release)".to_owned(), |first| format!("(in {})", first.release)));
         }

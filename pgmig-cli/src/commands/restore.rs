@@ -19,22 +19,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// A restore that can be run, or only be looked at.
+/// A prepared restore, which can be run or described.
 pub(super) struct Prepared {
     pub(super) restore: Restore,
-    /// Where the mapping is that was entered.
+    /// The file that the entered mapping was written to.
     pub(super) mapping_file: Option<PathBuf>,
-    /// The instances that the Resource Controller lists, if it was asked.
+    /// The instances that the Resource Controller lists, if pgmig asked it.
     pub(super) provisioned: Option<Provisioned>,
 }
 
-/// Restores what the arguments say, and prints the summary.
+/// Runs the restore that the arguments describe, and prints the summary.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: CancellationToken) -> Result<()> {
     let display = Arc::new(Display::new(args));
     let result = restore(args, environment, &display, cancel).await;
     display.finish();
     let report = result?;
-    // The restore is complete, whatever becomes of the report.
+    // The restore is complete, even if its report cannot be printed.
     if let Err(error) = print(args, &report) {
         output::tell("warning", &format!("{:?} was restored, but {error:#}", report.database));
     }
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: Cancella
 fn print(args: &Args, report: &RestoreReport) -> Result<()> {
     match args.output {
         OutputFormat::Json => output::print_document("restore", report),
-        // The one thing that cannot be found out otherwise.
+        // The user can learn this name from nothing else.
         OutputFormat::Text if args.quiet => output::print(&output::kept(report)),
         OutputFormat::Text => output::print(&output::summary(report)),
     }
@@ -74,7 +74,7 @@ async fn restore(
     Ok(report)
 }
 
-/// Asks whether what the target holds may be erased, if that is the question. Returns whether it was.
+/// Asks whether pgmig may erase the target's data, if the target holds any. Returns whether it asked.
 async fn may_run(
     restore: &Restore,
     args: &Args,
@@ -97,7 +97,7 @@ async fn may_run(
     Ok(is_asked)
 }
 
-/// Opens the backup, finds the mapping, looks at the target.
+/// Opens the backup, makes the mapping, and reads the target's state.
 pub(super) async fn prepare(
     args: &Args,
     environment: &Environment,
@@ -123,7 +123,7 @@ pub(super) async fn prepare(
 }
 
 fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
-    // Which mapping, is found out when the backup is open.
+    // The mapping is chosen when the backup is open.
     let mut options = RestoreOptions::new(Instances::Keep);
     options.erase = if args.force { Erase::Allow } else { Erase::Refuse };
     options.migrations =

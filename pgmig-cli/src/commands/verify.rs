@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Most threads that are used unless told: more wait for each other's memory.
+/// The most threads without `--jobs`. More threads wait for each other's memory.
 const MOST_JOBS: usize = 4;
 
 /// The document of `--output json`.
@@ -49,7 +49,7 @@ struct Fault {
     place: FaultPlace,
 }
 
-/// Verifies each file and prints a line for it, or one document for all.
+/// Verifies each file. Prints a line for each, or one document for all of them.
 pub(crate) async fn run(args: &Args, verify: &VerifyArgs, cancel: &CancellationToken) -> Result<()> {
     let jobs = verify.jobs.unwrap_or_else(default_jobs);
     let mut archives = Vec::new();
@@ -84,7 +84,7 @@ async fn one(
     };
     display.finish();
     match result {
-        // Of this program or this machine, not of the archive.
+        // An error of this program or this machine, not of the archive.
         Err(error) if error.kind() != ErrorKind::Failed => Err(error.into()),
         result => Ok(result),
     }
@@ -127,7 +127,7 @@ fn message(error: &Error) -> String {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         let said = error.to_string();
-        // A transparent variant says the same again.
+        // A transparent variant has the same text as its source.
         if !text.contains(&said) {
             let _ = write!(text, ": {said}");
         }
@@ -158,7 +158,7 @@ impl Archive {
 }
 
 impl Faulty {
-    /// The line about it on standard error.
+    /// The line about the archive on standard error.
     pub(crate) fn text(&self) -> String {
         let (faulty, of) = (u64::try_from(self.faulty).unwrap_or(u64::MAX), u64::try_from(self.of));
         match of {

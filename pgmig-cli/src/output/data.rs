@@ -1,5 +1,5 @@
-//! Standard output for data that a program reads: a listing, a script. At a terminal, characters that it obeys or hides
-//! are escaped; elsewhere every byte is kept.
+//! Standard output for data that a program reads: a listing or a script. If standard output is a terminal, pgmig
+//! escapes characters that control or mislead it. Otherwise it keeps every byte.
 
 use pgmig_core::text::printable;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -15,7 +15,7 @@ pub(crate) fn data() -> Box<dyn Write> {
     if is_terminal { Box::new(Printable { out, line: Vec::new() }) } else { Box::new(out) }
 }
 
-/// Escapes lines on their way.
+/// Escapes lines as they are written.
 struct Printable<W> {
     out: W,
     /// The line that has begun.
@@ -23,11 +23,11 @@ struct Printable<W> {
 }
 
 impl<W: Write> Printable<W> {
-    /// Writes what there is of the line.
+    /// Writes the part of the line that has arrived.
     fn end(&mut self) -> io::Result<()> {
         let line = std::mem::take(&mut self.line);
         let line = String::from_utf8_lossy(&line);
-        // Tabs part columns.
+        // Tabs separate columns.
         let fields: Vec<_> = line.split('\t').map(printable).collect();
         self.out.write_all(fields.join("\t").as_bytes())
     }

@@ -5,11 +5,11 @@ use pgmig_core::text::is_unprintable;
 use serde::Serialize;
 use std::fmt::Write;
 
-/// The version of the documents' form. It grows when a field goes or changes its meaning; new ones may come at any
-/// time.
+/// The version of the documents' form. It increases when a field is removed or changes its meaning. New fields may come
+/// without a new version.
 const SCHEMA_VERSION: u32 = 1;
 
-/// A result and what kind of document it is.
+/// A result, and the kind of its document.
 #[derive(Debug, Serialize)]
 struct Document<'a, T> {
     schema_version: u32,
@@ -18,8 +18,8 @@ struct Document<'a, T> {
     body: &'a T,
 }
 
-/// The text of a document of this kind; its fields are those of `body`, which is a struct. Values are exact; characters
-/// that a terminal would obey or hide are written as JSON's escapes.
+/// The text of a document of this kind. Its fields are those of the struct `body`. Values are exact; characters that
+/// control or mislead a terminal are written as JSON escapes.
 pub(super) fn document(kind: &str, body: &impl Serialize) -> Result<String> {
     let document = Document { schema_version: SCHEMA_VERSION, kind, body };
     let text = serde_json::to_string_pretty(&document).context("cannot write the result as JSON")?;
@@ -31,7 +31,7 @@ pub(super) fn line(value: &impl Serialize) -> Result<String> {
     Ok(harmless(&serde_json::to_string(value).context("cannot write an event as JSON")?))
 }
 
-/// The same JSON, with a line end, without characters that a terminal obeys or hides.
+/// The same JSON with a line end, without characters that control or mislead a terminal.
 fn harmless(json: &str) -> String {
     let mut text = String::with_capacity(json.len() + 1);
     for c in json.chars() {
@@ -39,7 +39,7 @@ fn harmless(json: &str) -> String {
             text.push(c);
             continue;
         }
-        // It stands in a string: between those there are spaces and line ends only.
+        // Such a character is inside a string: outside strings, this JSON has only spaces and line ends.
         for unit in c.encode_utf16(&mut [0; 2]) {
             let _ = write!(text, "\\u{unit:04x}");
         }

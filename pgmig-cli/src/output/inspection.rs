@@ -5,10 +5,10 @@ use crate::table::{Align, Table};
 use pgmig_core::backup::{ArchiveFacts, InspectedStore, Inspection};
 use std::fmt::Write as _;
 
-/// How many tables are shown: the largest.
+/// The number of tables that are shown, the largest first.
 const TABLES: usize = 20;
 
-/// Everything that was found out.
+/// Prints the whole inspection.
 pub(crate) fn text(inspection: &Inspection) -> Text {
     let mut text = Text::new();
     facts(&mut text, &inspection.archive);
@@ -28,7 +28,7 @@ pub(crate) fn text(inspection: &Inspection) -> Text {
         text.title(&format!("{objects} ({})", bytes(inspection.large_objects.data_bytes)));
     }
     text.section("Entries", &entries(inspection));
-    // Last, because it is long.
+    // The list comes last, because it is long.
     if let Some(store) = &inspection.store {
         text.section("Rows by instance", &holdings(store));
     }

@@ -1,5 +1,5 @@
-//! What goes to standard output: results, as text for people or as JSON for programs. And the one way to standard
-//! error. Both take [`Text`] only, or what `document` has escaped.
+//! Writes results to standard output, as text for people or as JSON for programs. All messages to standard error go
+//! through this module, too. Both accept only [`Text`], or JSON that `document` has escaped.
 
 mod data;
 mod document;
@@ -37,20 +37,20 @@ fn write(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     match written {
-        // The reader has seen enough.
+        // The reader (`head`, for example) has closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to standard output"),
     }
 }
 
-/// Writes lines to standard error. Where that is closed there is nobody to tell.
+/// Writes lines to standard error. Errors are ignored: if standard error is closed, nobody reads them.
 pub(crate) fn say(text: &Text) {
     let _ = io::stderr().lock().write_all(text.as_str().as_bytes());
 }
 
 /// Writes a value to standard error as a line of JSON.
 pub(crate) fn say_json(value: &impl Serialize) {
-    // Our events have no maps with odd keys, which is all that could fail.
+    // Only maps with keys that are not strings could fail, and events have none.
     if let Ok(line) = document::line(value) {
         let _ = io::stderr().lock().write_all(line.as_bytes());
     }
@@ -73,7 +73,7 @@ pub(crate) fn totals(contents: &TargetContents) -> String {
     )
 }
 
-/// One line for each instance; nothing where there is none.
+/// A line for each instance. Empty if there are none.
 pub(crate) fn instances(instances: &[Instance]) -> Text {
     let mut text = Text::new();
     let mut table = Table::new(&[("instance", Align::Left), ("region", Align::Left), ("name", Align::Left)]);
@@ -86,7 +86,7 @@ pub(crate) fn instances(instances: &[Instance]) -> Text {
     text
 }
 
-/// Where the archive's tables are not the target's own.
+/// The differences between the archive's tables and the target's own.
 fn difference_table(differences: &[TableDifference]) -> Table {
     let mut table = Table::new(&[
         ("table or column", Align::Left),
@@ -108,7 +108,7 @@ fn notices(notices: &[Notice], severity: Severity) -> impl Iterator<Item = &str>
     notices.iter().filter(move |notice| notice.severity == severity).map(|notice| notice.text.as_str())
 }
 
-/// The name, where it has one, and what is special about it.
+/// The instance's name if it has one, and its state if that is unusual.
 fn label(instance: &Instance) -> String {
     let name = instance.name.as_deref().unwrap_or("(no name)");
     if instance.deleted { format!("{name} (deleted)") } else { name.to_owned() }

@@ -42,7 +42,7 @@ pub(crate) fn plan(dry_run: &DryRun) -> Text {
     text
 }
 
-/// A title, and a line for each fact.
+/// A title, then a line for each fact.
 fn facts(text: &mut Text, title: &str, facts: &[(&str, String)]) {
     text.list(title, facts.iter().map(|(name, value)| format!("{name:<8}  {value}")));
 }
@@ -185,7 +185,7 @@ fn schema(text: &mut Text, schema: &PlannedSchema) {
     }
 }
 
-/// The target's own schema, and where the archive's tables are not those.
+/// The differences between the archive's tables and the target's own schema.
 fn target_schema(text: &mut Text, differences: &[TableDifference]) {
     let table = difference_table(differences);
     let how = "the target's own; rows are loaded by the names of tables and columns";

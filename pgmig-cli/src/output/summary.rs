@@ -35,7 +35,7 @@ pub(crate) fn summary(report: &RestoreReport) -> Text {
     text
 }
 
-/// Where the previous database is, if it was kept.
+/// The name of the previous database, if it was kept.
 pub(crate) fn kept(report: &RestoreReport) -> Text {
     let mut text = Text::new();
     if let Some(previous) = &report.previous {

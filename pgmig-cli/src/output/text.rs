@@ -1,10 +1,11 @@
-//! Text for a terminal, line by line; every text gets there in this form only. A text of others (a server, an archive, a
-//! file, an argument) can neither end a line nor begin one, and holds no character that a terminal obeys.
+//! Text for a terminal, line by line. Every text reaches a terminal in this form only. So a text from outside (a
+//! server, an archive, a file, an argument) can neither end nor begin a line. It contains no character that controls
+//! the terminal.
 
 use crate::table::Table;
 use pgmig_core::text::printable;
 
-/// The indentation of the further lines of a message, so that none of them looks like a message.
+/// The indentation of a message's further lines, so that none of them can pass for a message.
 const INDENT: &str = "  ";
 
 /// Lines, each escaped when it is added.
@@ -12,19 +13,19 @@ const INDENT: &str = "  ";
 pub(crate) struct Text(String);
 
 impl Text {
-    /// No line yet.
+    /// An empty text.
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// One line.
+    /// A text of one line.
     pub(crate) fn of(line: impl AsRef<str>) -> Self {
         let mut text = Self::new();
         text.line(line);
         text
     }
 
-    /// A message of this kind (`error`, `warning`). Line ends in it are kept; the lines after them are indented.
+    /// A message of this kind (`error`, `warning`). Its line ends are kept; further lines are indented.
     pub(crate) fn message(kind: &str, message: &str) -> Self {
         let mut text = Self::new();
         text.labelled("", kind, message);
@@ -47,7 +48,7 @@ impl Text {
         }
     }
 
-    /// Adds the lines of a text of the library's own, indented where they are.
+    /// Adds the lines of the library's own text, and keeps their indentation.
     pub(crate) fn lines(&mut self, lines: &str) {
         lines.lines().for_each(|line| self.line(line));
     }
@@ -63,7 +64,7 @@ impl Text {
         self.lines(&table.render());
     }
 
-    /// Adds a title and a table; nothing where that is empty.
+    /// Adds a title and a table. Adds nothing if the table is empty.
     pub(crate) fn section(&mut self, title: &str, table: &Table) {
         if !table.is_empty() {
             self.title(title);
@@ -71,7 +72,7 @@ impl Text {
         }
     }
 
-    /// Adds a title and an indented line for each text; nothing where there is none.
+    /// Adds a title and an indented line for each text. Adds nothing if there are no texts.
     pub(crate) fn list(&mut self, title: &str, texts: impl IntoIterator<Item = impl AsRef<str>>) {
         let mut texts = texts.into_iter().peekable();
         if texts.peek().is_some() {
@@ -85,7 +86,7 @@ impl Text {
         self.0 += &other.0;
     }
 
-    /// All lines, each with its end.
+    /// All lines, each with a line end.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Progress at a terminal: the present work, and how much of the archive is read. Without colours.
+//! Progress at a terminal: the present work, and how much of the archive has been read. Without colours.
 
 use super::label::label;
 use crate::output::count;
@@ -8,7 +8,7 @@ use pgmig_core::text::printable;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Often enough to look alive.
+/// The refresh interval. It is short enough to show that pgmig is running.
 const TICK: Duration = Duration::from_millis(120);
 
 pub(super) struct Bars {
@@ -30,7 +30,7 @@ impl Bars {
         let now = all.add(ProgressBar::new_spinner());
         now.set_style(style("{spinner} {wide_msg} {elapsed:>8}"));
         now.enable_steady_tick(TICK);
-        // Not in `all` yet: it is drawn when the first byte has been read.
+        // It is not in `all` yet: it is drawn when the first byte has been read.
         Self { all, now, archive: ProgressBar::hidden(), state: Mutex::new(State::default()) }
     }
 
@@ -75,13 +75,13 @@ impl Bars {
         self.all.add(self.archive.clone());
     }
 
-    /// Shows the present work within the step.
+    /// Shows the present work of the step.
     fn say(&self, what: &str) {
         let step = self.update(|state| state.step);
         self.now.set_message(format!("{step}: {what}"));
     }
 
-    /// Runs something that writes to standard error, with the bars out of its way.
+    /// Runs `write`, which writes to standard error, while the bars are hidden.
     pub(super) fn beside(&self, write: impl FnOnce()) {
         self.all.suspend(write);
     }
@@ -104,7 +104,7 @@ impl Bars {
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        // A value that a panicking thread has left behind is good enough to be shown.
+        // A thread that panicked may have left an old value, which can still be shown.
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

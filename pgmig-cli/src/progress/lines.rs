@@ -1,4 +1,4 @@
-//! Progress as plain lines, for logs: one for each step and migration, and now and then one of what goes on.
+//! Progress as plain lines, for logs: a line for each step and migration, and at intervals one for the present work.
 
 use super::label::label;
 use crate::output::{Text, bytes, count, duration, say};
@@ -6,7 +6,7 @@ use pgmig_core::progress::{Event, Step};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a line says that the same step still goes on.
+/// The interval between lines about the same step.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) struct Lines {
@@ -54,7 +54,7 @@ impl Lines {
             state.table.clear();
             state.step.replace(step)
         });
-        // Looking at the backup goes on in the library what begins here.
+        // This work continues in the library, which reads the backup.
         if before != Some(step) {
             self.line(label(step));
         }
@@ -89,7 +89,7 @@ impl Lines {
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        // A value that a panicking thread has left behind is good enough to be shown.
+        // A thread that panicked may have left an old value, which can still be shown.
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

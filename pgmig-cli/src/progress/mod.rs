@@ -17,7 +17,7 @@ use std::io::{self, IsTerminal};
 /// Shows the events of a restore.
 pub(crate) struct Display {
     form: Form,
-    /// Notices below it are not shown.
+    /// Notices of a lower severity are not shown.
     least: Severity,
 }
 
@@ -29,9 +29,9 @@ enum Form {
 }
 
 impl Display {
-    /// The form that the arguments and the terminal ask for.
+    /// The form that fits the arguments and the terminal.
     pub(crate) fn new(args: &Args) -> Self {
-        // Log lines would tear bars apart.
+        // Log lines would break the bars.
         let quiet_log = args.log_level <= LogLevel::Warn;
         let form = if args.progress == ProgressForm::Json {
             Form::Json
@@ -45,28 +45,28 @@ impl Display {
         Self { form, least: if args.quiet { Severity::Warning } else { Severity::Notice } }
     }
 
-    /// Shows the work that begins now, in a word.
+    /// Shows the name of the work that begins now.
     pub(crate) fn doing(&self, what: &'static str) {
         if let Form::Bars(bars) = &self.form {
             bars.doing(what);
         }
     }
 
-    /// Takes the bars off the screen while something is asked.
+    /// Hides the bars while the operator answers a question.
     pub(crate) fn suspend(&self) {
         if let Form::Bars(bars) = &self.form {
             bars.hide();
         }
     }
 
-    /// Puts them back.
+    /// Shows the bars again.
     pub(crate) fn resume(&self) {
         if let Form::Bars(bars) = &self.form {
             bars.show();
         }
     }
 
-    /// Takes the bars off the screen for good.
+    /// Removes the bars for good.
     pub(crate) fn finish(&self) {
         if let Form::Bars(bars) = &self.form {
             bars.finish();

@@ -1,14 +1,14 @@
-//! How instances are shown. Names are whatever somebody wrote into the backup: they are quoted, escaped and cut.
+//! Shows instances. Their names come from the backup and can be any text, so they are quoted, escaped and cut.
 
 use crate::output::{Text, count, len, plural};
 use crate::table::{Align, Table};
 use pgmig_core::backup::Holdings;
 use pgmig_core::instance::{Alias, Candidate, Instance};
 
-/// The most characters of a name that are shown.
+/// The longest part of a name that is shown, in characters.
 const MAX_NAME_CHARS: usize = 100;
 
-/// The instance's name, ID and region, and how much it holds.
+/// The instance's name, ID and region, and the amount of its data.
 pub(super) fn summary(instance: &Instance, holdings: &Holdings) -> Text {
     let tables = holdings.of(instance.id);
     let held = format!("{} in {}", plural(holdings.rows(instance.id), "row"), plural(len(tables), "table"));
@@ -20,7 +20,7 @@ pub(super) fn summary(instance: &Instance, holdings: &Holdings) -> Text {
     ])
 }
 
-/// Everything that is known of the instance.
+/// All facts about the instance.
 pub(super) fn details(instance: &Instance, holdings: &Holdings) -> Text {
     let aliases: Vec<String> = instance.aliases.iter().map(alias).collect();
     let aliases = if aliases.is_empty() { "none".to_owned() } else { aliases.join(", ") };
@@ -60,7 +60,7 @@ pub(super) fn label(instance: &Instance) -> String {
     instance.name.as_deref().map_or_else(|| instance.id.to_string(), quoted)
 }
 
-/// A text in quotes, escaped so that it can fake nothing, cut where it is very long.
+/// A text in quotes. It is escaped so that it cannot imitate other output, and cut if it is very long.
 pub(super) fn quoted(text: &str) -> String {
     format!("{:?}", short(text))
 }

@@ -1,37 +1,37 @@
-//! What is asked about each instance, and what the answers mean. Reads and writes nothing itself.
+//! The questions about each instance, and the meaning of the answers. This module reads and writes nothing itself.
 
 use super::card;
 use crate::output::{Text, count, len};
 use pgmig_core::backup::Holdings;
 use pgmig_core::instance::{Candidate, Instance, InstanceId, MappingDraft, MappingError};
 
-/// How many candidates are listed at once.
+/// The number of candidates in one list.
 const PAGE: usize = 20;
 
-/// Numbers with more digits are looked for in IDs.
+/// Numbers with more digits are searched for in IDs.
 const MAX_NUMBER_DIGITS: usize = 5;
 
-/// Goes through the instances that are not mapped yet, one question after the other.
+/// Asks about each instance that is not mapped yet, one after the other.
 pub(super) struct Interview<'a, 'h> {
     draft: MappingDraft<'a>,
     holdings: &'h Holdings,
-    /// How many questions there are in all.
+    /// The number of all questions.
     total: usize,
-    /// How many candidates `?` has listed of the current question.
+    /// How many candidates `?` has listed for the present question.
     listed: usize,
 }
 
-/// The consequence of an answer.
+/// The effect of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// It was taken: on to the next question.
+    /// The answer was accepted. The next question follows.
     Next,
-    /// What was asked for, or why it was not taken; the same question is asked again.
+    /// The requested list, or the reason why the answer was refused. The same question follows.
     Again(Text),
 }
 
 impl Reply {
-    /// One line, and the same question again.
+    /// A reply of one line. The same question follows.
     fn again(line: String) -> Self {
         Self::Again(Text::of(line))
     }
@@ -51,7 +51,7 @@ impl<'a, 'h> Interview<'a, 'h> {
         self.draft
     }
 
-    /// The instance that is asked about and what it may become; `None` when all are mapped.
+    /// The present instance and its candidates. `None` when all instances are mapped.
     pub(super) fn question(&mut self) -> Option<Text> {
         let instance = self.instance()?;
         let number = self.total.saturating_sub(self.draft.open().len()).saturating_add(1);
@@ -76,7 +76,7 @@ impl<'a, 'h> Interview<'a, 'h> {
         Some(text)
     }
 
-    /// The line that waits for the answer.
+    /// The prompt for an answer.
     pub(super) fn prompt(&self) -> String {
         let label = self.instance().map(card::label).unwrap_or_default();
         let enter = match self.suggestion() {
@@ -111,7 +111,7 @@ impl<'a, 'h> Interview<'a, 'h> {
         self.draft.open().first().copied()
     }
 
-    /// The suggestion and its number.
+    /// The suggested candidate and its number.
     fn suggestion(&self) -> Option<(usize, &Candidate)> {
         let suggested = self.draft.suggestion(self.instance()?)?;
         numbered(self.draft.free()).find(|(_, candidate)| candidate.id == suggested.id)
@@ -132,7 +132,7 @@ impl<'a, 'h> Interview<'a, 'h> {
         self.instance().map(|instance| card::details(instance, self.holdings)).unwrap_or_default()
     }
 
-    /// The next candidates; after the last ones, the first ones again.
+    /// The next candidates. After the last ones, the list begins again.
     fn next_page(&mut self) -> Text {
         let free = self.draft.free();
         if self.listed >= free.len() {
@@ -148,7 +148,7 @@ impl<'a, 'h> Interview<'a, 'h> {
         text
     }
 
-    /// The candidates with `part` in their name or ID.
+    /// The candidates whose name or ID contains `part`.
     fn find(&self, part: &str) -> Text {
         let lower = part.to_lowercase();
         let has = |candidate: &Candidate| {
@@ -177,7 +177,7 @@ impl<'a, 'h> Interview<'a, 'h> {
     }
 }
 
-/// With their numbers, from 1.
+/// Candidates with their numbers, from 1.
 fn numbered(candidates: &[Candidate]) -> impl Iterator<Item = (usize, &Candidate)> {
     (1..).zip(candidates)
 }
@@ -202,7 +202,7 @@ mod tests {
         (101..101 + count).map(|n| Candidate { id: id(n), name: Some(format!("name-{n}")) }).collect()
     }
 
-    /// Gives the answers to the questions about these instances; the replies, and the targets in the end.
+    /// Answers the questions about these instances. Returns the replies and the final mapping.
     fn interview(
         instances: &[Instance],
         candidates: Vec<Candidate>,

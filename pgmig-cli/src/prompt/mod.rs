@@ -1,4 +1,4 @@
-//! Questions on standard error, answers from standard input line by line, so that they can be piped.
+//! Asks on standard error, and reads answers from standard input line by line, so that answers can be piped.
 
 mod card;
 mod interview;
@@ -13,10 +13,10 @@ use pgmig_core::text::printable;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use tokio_util::sync::CancellationToken;
 
-/// The longest answer that is read at once, in bytes.
+/// The longest answer, in bytes.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
-/// Asks for every instance that the draft does not cover what it is to become.
+/// Asks for the target of each instance that the draft does not cover.
 ///
 /// # Errors
 ///
@@ -42,15 +42,15 @@ pub(crate) async fn map_instances<'a>(
     Ok(interview.into_draft())
 }
 
-/// Writes a question without a line end, and waits for the answer: one line of standard input without its end;
-/// `None` if there is no more.
+/// Writes a question without a line end, and waits for the answer. Returns one line of standard input without its line
+/// end, or `None` at the end of input.
 pub(crate) async fn ask(question: &str, cancel: &CancellationToken) -> Result<Option<String>> {
     let _ = write!(io::stderr(), "{}", printable(question));
     let answer = tokio::select! {
         answer = tokio::task::spawn_blocking(read_line) => answer.context("cannot ask")??,
         () = cancel.cancelled() => return Err(Interrupted.into()),
     };
-    // A terminal echoes the typed text, including the line's end.
+    // A terminal echoes the typed text with its line end. Other input needs this line end.
     match &answer {
         Some(answer) if !io::stdin().is_terminal() => say(&Text::of(answer)),
         Some(_) => {}

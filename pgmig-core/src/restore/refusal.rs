@@ -15,23 +15,23 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The target holds data and erasing was not allowed.
+    /// The target holds data, and the caller has not allowed pgmig to erase it.
     #[error("database {database} holds data ({contents}), which a restore would erase")]
     WouldErase {
         /// The target.
         database: String,
-        /// Its contents, in words.
+        /// The target's contents, in words.
         contents: String,
     },
     /// The mapping contradicts itself or the backup.
     #[error("the mapping cannot be used with this backup: {0}")]
     Mapping(String),
-    /// The backup's schema cannot be upgraded, and a release was asked for.
+    /// The caller asked for a release, but the backup's schema cannot be upgraded.
     #[error("the backup cannot be brought to release {release}: {reason}")]
     NoUpgrade {
-        /// The release.
+        /// The requested release.
         release: Release,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
     /// The archive holds only a part of a database.
@@ -46,19 +46,19 @@ pub enum Refusal {
          --include-foreign-data"
     )]
     ForeignData(String),
-    /// The encoding cannot be rewritten safely.
+    /// The encoding does not allow IDs to be replaced safely.
     #[error(
         "the archive's encoding {0} has multi-byte characters that contain ASCII bytes, so IDs cannot be rewritten \
          in it safely"
     )]
     Encoding(String),
-    /// A plain script from a stream is to be restored into the target's own schema.
+    /// A plain script from a stream cannot be restored into the target's own schema.
     #[error(
         "a plain script from standard input or a pipe cannot be restored into the target's own schema, as its tables are \
          only known when their rows come; give the file itself"
     )]
     ScriptStream,
-    /// A plain script from a stream, in an encoding that has to be converted.
+    /// A plain script from a stream has an encoding that must be converted.
     #[error(
         "a plain script in encoding {0} cannot be read from standard input or a pipe; give the file itself, or dump with \
          --encoding=UTF8"
@@ -90,7 +90,7 @@ pub enum Refusal {
         database: String,
         /// The other sessions.
         sessions: Vec<OtherSession>,
-        /// How long was waited.
+        /// How long pgmig waited.
         waited: Duration,
     },
     /// The target cannot be swapped.
@@ -98,7 +98,7 @@ pub enum Refusal {
     CannotSwap {
         /// The target.
         database: String,
-        /// Why, and what to do about it.
+        /// The obstacles, each with its remedy.
         reasons: Vec<String>,
     },
     /// The target cannot be restored in place.
@@ -106,10 +106,10 @@ pub enum Refusal {
     CannotRestoreInPlace {
         /// The target.
         database: String,
-        /// Why, and what to do about it.
+        /// The obstacles, each with its remedy.
         reasons: Vec<String>,
     },
-    /// Entries that begin or end transactions, or take one of their own.
+    /// Entries that begin or end a transaction, or that cannot run inside one.
     #[error(
         "the archive has what cannot be restored in one transaction; pg_dump does not write \
          it; a swap restores it, which takes a su_username that may create databases:\n{}",
@@ -122,7 +122,7 @@ pub enum Refusal {
          su_username that may create databases, and StrategyChoice::Auto"
     )]
     NotInPlace(&'static str),
-    /// Entries that only a superuser can create, and `su_username` is none.
+    /// Entries that only a superuser can create. `su_username` is not a superuser.
     #[error(
         "the archive has objects that only a superuser can create, and su_username {login} is not one:\n{}\nlet a \
          superuser create them in the target and restore in place, which leaves them as they are{}; or use a superuser as \
@@ -135,12 +135,12 @@ pub enum Refusal {
         }
     )]
     NeedsSuperuser {
-        /// The role that connects.
+        /// The role that pgmig logs in as.
         login: String,
         /// The entries.
         entries: Vec<String>,
     },
-    /// The login that is to run code of the archive is not let in.
+    /// The server does not admit the login that is meant to run code of the archive.
     #[error(
         "the server does not let {} log in, as which code in the backup is to run:\n{}\nadd this line to pg_hba.conf, above \
          the lines that refuse it, and reload the server: {line}\nor, if you trust the backup and the target's owner, use \
@@ -151,14 +151,14 @@ pub enum Refusal {
     ArchiveLogin {
         /// `username`.
         username: String,
-        /// Whether it is a temporary role; otherwise `username` itself.
+        /// Whether the login is a temporary role. Otherwise it is `username` itself.
         is_temporary: bool,
-        /// Where it was tried, and what the server said.
+        /// The addresses that pgmig tried, and the server's answers.
         attempts: Vec<String>,
-        /// A line for `pg_hba.conf` that lets it in.
+        /// A line for `pg_hba.conf` that admits the login.
         line: String,
     },
-    /// Entries that only a superuser can make, in an archive that is not trusted.
+    /// Entries that only a superuser can make, in an archive that the caller does not trust.
     #[error(
         "the backup has objects that only a superuser can make, and a superuser makes nothing for a backup that is not \
          trusted:\n{}\n{}if you trust the backup, use RestoreOptions::trust_archive: its statements are then run as a superuser",
@@ -173,10 +173,10 @@ pub enum Refusal {
     NeedsTrust {
         /// The entries.
         entries: Vec<String>,
-        /// Whether the target is replaced by a swap, in which pgmig makes extensions itself.
+        /// Whether a swap replaces the target. In a swap, pgmig itself creates extensions.
         is_swap: bool,
     },
-    /// Objects of others in the target that would be dropped with what is `username`'s, or are in the way.
+    /// Objects of other roles in the target that our DROP would take along, or that block it.
     #[error(
         "the target cannot be cleared: objects of others would be dropped with those of {owner}, or are in the way:\n{}\n\
          let them be dropped, or given to {owner} (ALTER ... OWNER TO {owner}), by who owns them or a superuser",
@@ -185,7 +185,7 @@ pub enum Refusal {
     CannotClear {
         /// `username`, as SQL.
         owner: String,
-        /// The obstacles, their owners, and the objects that they depend on.
+        /// The obstacles, their owners, and the objects that the obstacles depend on.
         obstacles: Vec<String>,
     },
     /// The server's lock table has no room for a restore in one transaction.
@@ -195,16 +195,16 @@ pub enum Refusal {
          that may create databases, for a swap"
     )]
     TooManyLocks {
-        /// How many locks it takes.
+        /// How many locks the restore needs.
         needed: u64,
-        /// How many there are, without those in use.
+        /// How many locks the server's table has, without those in use.
         free: u64,
         /// The present value of `max_locks_per_transaction`.
         current: u64,
-        /// The necessary value.
+        /// The value that the restore needs.
         setting: u64,
     },
-    /// The target was empty when the restore began, and is no longer.
+    /// The target was empty when the restore began, and now holds data.
     #[error(
         "database {database} was empty when this restore began and now holds data ({contents}); stop whoever writes \
          to it and run again"
@@ -212,7 +212,7 @@ pub enum Refusal {
     Filled {
         /// The target.
         database: String,
-        /// Its contents, in words.
+        /// The target's contents, in words.
         contents: String,
     },
     /// The target was replaced while this restore was being prepared.
@@ -221,13 +221,13 @@ pub enum Refusal {
         /// The target.
         database: String,
     },
-    /// A database that is not ours has the staging database's name.
+    /// A database that pgmig did not make has the staging database's name.
     #[error(
         "database {0} has the name that the staging database needs and was not made by pgmig; rename or drop it"
     )]
     NameTaken(String),
-    /// What refers to an instance by another ID than the mapping's key came by in a stream before the table that
-    /// says whose it is.
+    /// A row of a stream names an instance by another ID than the mapping does. The table that says which instance this
+    /// ID belongs to comes later in the stream.
     #[error(
         "{place} refers to an instance by {alias}, which is no key of the mapping, and came before the table of \
          instances in this stream, which tells whose it is; restore from a file (it is read twice), or use that ID \
@@ -236,19 +236,19 @@ pub enum Refusal {
     LateAlias {
         /// The other ID.
         alias: String,
-        /// Where it was found.
+        /// The table or entry that contains it.
         place: String,
     },
-    /// The archive holds no store, but the target does.
+    /// The archive holds no store, but the target holds one.
     #[error(
         "the archive holds no store that pgmig knows (no table of instances), but the target does, with {instances} \
          instances"
     )]
     NotAStore {
-        /// How many instances the target has.
+        /// The number of the target's instances.
         instances: usize,
     },
-    /// The target is not one into whose own schema rows can be loaded.
+    /// The target's own schema cannot take rows.
     #[error("rows cannot be loaded into the target's own schema:\n{}", Lines(.0))]
     TargetObstacles(
         /// The obstacles, each with its remedy.
@@ -262,26 +262,26 @@ pub enum Refusal {
         idle_rules.iter().map(|rule| format!("\n  a rule of the profile does nothing: {rule}")).collect::<String>()
     )]
     TargetSchema {
-        /// Every difference, those that can be dealt with among them.
+        /// Every difference, including those that pgmig can handle.
         differences: Vec<TableDifference>,
-        /// Rules of the profile that match nothing: what they were meant for is perhaps among the differences.
+        /// The profile's rules that match nothing. Perhaps they were meant for some of the differences.
         idle_rules: Vec<String>,
     },
     /// Rules of the profile cannot be followed.
     #[error("rules of the profile cannot be followed with this archive and this target:\n{}", Lines(.0))]
     TargetRules(
-        /// Which, and why.
+        /// The rules, and why each of them cannot be followed.
         Vec<String>,
     ),
-    /// The schema cannot be upgraded, and an upgrade was asked for.
+    /// The caller asked for an upgrade, but the schema cannot be upgraded.
     #[error("there is no way to upgrade the backup's schema, which SchemaSource::Migrate asks for: {why}")]
     NotMigrated {
-        /// Why not.
+        /// The reason.
         why: String,
         /// The change that would make it possible.
         remedy: Remedy,
     },
-    /// The archive's schema history is unknown and the target has another schema.
+    /// The archive's schema history is unknown, and the target has a different schema.
     #[error(
         "the archive's schema history is unknown to pgmig{history}, and the target's schema differs from the \
          archive's:\n{}{}",
@@ -289,16 +289,16 @@ pub enum Refusal {
         if *is_foreseen { "\n(constraints, indexes, functions and the rest are compared when tables and columns are the same)" } else { "" }
     )]
     UnknownHistory {
-        /// The known facts of the history, in brackets; or nothing.
+        /// The known facts of the history, in brackets; empty if there are none.
         history: String,
         /// The change that would make an upgrade possible.
         remedy: Remedy,
-        /// How the schemas differ.
+        /// The differences between the schemas.
         differences: Vec<SchemaDifference>,
-        /// Whether only tables and columns were compared, before anything was restored.
+        /// Whether pgmig compared tables and columns only, before it restored anything.
         is_foreseen: bool,
     },
-    /// The profile that was asked for is not that of the archive.
+    /// The requested profile does not fit the archive.
     #[error(
         "profile {profile} says that instances are in {tenants}, which the archive does not have; correct its tenant, or \
          leave that out if the store has no instances"
@@ -326,7 +326,7 @@ pub enum Remedy {
 }
 
 impl Refusal {
-    /// A profile whose table of instances is not there.
+    /// The profile's table of instances does not exist.
     pub fn no_instances(profile: &Profile) -> Self {
         let tenants = profile.tenant().map_or_else(String::new, |tenant| {
             let table = QualifiedName { schema: tenant.schema.clone(), name: tenant.table.clone() };
@@ -343,7 +343,7 @@ impl From<Refusal> for crate::Error {
     }
 }
 
-/// All of them: an operator has to deal with each.
+/// The message shows every obstacle, because the operator must handle each.
 struct Differences<'a>(&'a [SchemaDifference]);
 
 impl fmt::Display for Differences<'_> {
@@ -366,7 +366,7 @@ impl fmt::Display for Sessions<'_> {
     }
 }
 
-/// The roles that can end the sessions that `su_username` may not end; empty if there are no such sessions.
+/// The roles that can end the sessions that `su_username` may not end. Empty if there are no such sessions.
 fn who_ends(sessions: &[OtherSession]) -> String {
     let others: BTreeSet<String> = sessions
         .iter()

@@ -8,17 +8,17 @@ use serde::Serialize;
 /// The server's version and address, as the server reports them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ServerFacts {
-    /// Its version, as `SHOW server_version` says it.
+    /// The version, as `SHOW server_version` shows it.
     pub(crate) version: String,
     /// TLS version and cipher of this session; `None` without TLS.
     pub(crate) tls: Option<String>,
 }
 
-/// A database's locale, as CREATE DATABASE takes it.
+/// A database's locale, as options of CREATE DATABASE.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Locale {
-    /// `libc`, `icu` or `builtin`: said even where it is libc, since the default is the template's. `None` on servers
-    /// that know libc only.
+    /// `libc`, `icu` or `builtin`. The provider is always stated, because its default is the template's. `None` on
+    /// servers that have `libc` only.
     pub(crate) provider: Option<&'static str>,
     pub(crate) collate: String,
     pub(crate) ctype: String,
@@ -27,14 +27,15 @@ pub(crate) struct Locale {
     pub(crate) builtin_locale: Option<String>,
 }
 
-/// A database, as it has to be made again.
+/// The facts that are needed to create the database again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct DatabaseFacts {
     pub(crate) name: String,
     pub(crate) oid: u32,
     pub(crate) owner: String,
     pub(crate) encoding: String,
-    /// `None` where it is `template0`'s: to name even that one takes a right on it that hardly anybody has.
+    /// `None` if it is the tablespace of `template0`: naming a tablespace, even this one, requires a right on it that
+    /// few roles have.
     pub(crate) tablespace: Option<String>,
     pub(crate) locale: Locale,
     pub(crate) is_template: bool,
@@ -44,20 +45,20 @@ pub(crate) struct DatabaseFacts {
     pub(crate) bytes: u64,
 }
 
-/// The rights of `su_username` and `username`.
+/// The rights of `su_username` and of `username`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct RoleFacts {
-    /// `su_username`, as the server knows it.
+    /// The name of `su_username` on the server.
     pub(crate) login: String,
     pub(crate) is_superuser: bool,
     pub(crate) may_create_databases: bool,
     /// Whether the role `username` exists.
     pub(crate) owner_exists: bool,
-    /// Whether it is a superuser.
+    /// Whether `username` is a superuser.
     pub(crate) owner_is_superuser: bool,
-    /// Whether `su_username` can become `username`.
+    /// Whether `su_username` can run SET ROLE to `username`.
     pub(crate) may_become_owner: bool,
-    /// Whether `su_username` can become the target's owner.
+    /// Whether `su_username` can run SET ROLE to the target's owner.
     pub(crate) may_become_database_owner: bool,
 }
 
@@ -65,7 +66,7 @@ pub(crate) struct RoleFacts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct OtherSession {
-    /// The server process.
+    /// The ID of the server process.
     pub pid: i32,
     /// Its role.
     pub role: String,
@@ -73,7 +74,7 @@ pub struct OtherSession {
     pub application: String,
     /// Its state: `active`, `idle`, ...
     pub state: String,
-    /// Whether `su_username` may end it.
+    /// Whether `su_username` may terminate it.
     #[serde(skip)]
     pub can_be_ended: bool,
 }
@@ -85,7 +86,7 @@ impl std::fmt::Display for OtherSession {
     }
 }
 
-/// Reads the server's own information.
+/// Reads facts about the server.
 pub(crate) async fn server_facts(control: &mut Session) -> Result<ServerFacts, TargetError> {
     let version = control.value("SHOW server_version", "read the server's version").await?;
     let sql = "SELECT version || ' ' || cipher FROM pg_catalog.pg_stat_ssl \
@@ -94,10 +95,10 @@ pub(crate) async fn server_facts(control: &mut Session) -> Result<ServerFacts, T
     Ok(ServerFacts { version, tls })
 }
 
-/// Reads a database's facts; `None` if there is none of that name.
+/// Reads the facts of a database. Returns `None` if the database does not exist.
 ///
-/// Columns of later versions (ICU since 15, rules since 16, `datlocale` since 17) are read through `to_jsonb`,
-/// which is silent about those that a server lacks.
+/// Later versions have more columns: ICU since 15, its rules since 16, `datlocale` since 17. They are read through
+/// `to_jsonb`, which gives NULL for a column that the server does not have.
 pub(crate) async fn database_facts(
     control: &mut Session,
     name: &str,
@@ -155,13 +156,13 @@ async fn facts_where(control: &mut Session, condition: &str) -> Result<Option<Da
     }))
 }
 
-/// Reads what the roles may do with a database of this owner.
+/// Reads the rights that the roles have on a database of this owner.
 pub(crate) async fn role_facts(
     control: &mut Session,
     owner: &str,
     database_owner: &str,
 ) -> Result<RoleFacts, TargetError> {
-    // From 16 on, membership alone does not allow SET ROLE.
+    // Since PostgreSQL 16, membership alone does not allow SET ROLE.
     let right = if control.server_version() >= 160_000 { "SET" } else { "MEMBER" };
     let (owner, database_owner) = (quote_literal(owner), quote_literal(database_owner));
     let may_become = |role: &str| {
@@ -191,22 +192,22 @@ pub(crate) async fn role_facts(
     })
 }
 
-/// That a process does not serve a replication slot or a subscription: what it is, the server does not show of other
-/// roles' processes.
+/// SQL: the process serves neither a replication slot nor a subscription. Its `backend_type` cannot be used: the server
+/// hides it for processes of other roles.
 pub(crate) const IS_NO_REPLICATION: &str = "\
     a.pid NOT IN (SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE active_pid IS NOT NULL) \
     AND a.pid NOT IN (SELECT s.pid FROM pg_catalog.pg_stat_subscription s WHERE s.pid IS NOT NULL)";
 
-/// That `su_username` may end the session `a`: superusers' only as a superuser.
+/// SQL: `su_username` may terminate session `a`. Only a superuser may terminate a superuser's session.
 pub(crate) const CAN_BE_ENDED: &str = "\
     (SELECT bool_or(m.rolsuper OR NOT o.rolsuper AND (pg_catalog.pg_has_role(m.oid, o.oid, 'USAGE') \
          OR pg_catalog.pg_has_role(m.oid, 'pg_signal_backend', 'USAGE'))) \
      FROM pg_catalog.pg_roles m, pg_catalog.pg_roles o WHERE m.rolname = session_user AND o.oid = a.usesysid)";
 
-/// The sessions on a database, our own of `application` left out.
+/// The sessions on a database, except those of `application`, which are our own.
 ///
-/// Of those of roles that `su_username` does not belong to, the server shows neither kind nor state. Processes of the
-/// server's own, such as autovacuum's, have no role.
+/// The server hides the kind and the state of a session if `su_username` is not a member of its role. Processes of the
+/// server itself, such as autovacuum, have no role.
 pub(crate) async fn other_sessions(
     control: &mut Session,
     database: &str,
@@ -225,7 +226,7 @@ pub(crate) async fn other_sessions(
     Ok(rows.iter().map(session).collect())
 }
 
-/// A session from a row that begins with process, role, application, state, and [`CAN_BE_ENDED`].
+/// Reads a session from a row that begins with process, role, application, state and [`CAN_BE_ENDED`].
 pub(crate) fn session(row: &TextRow) -> OtherSession {
     OtherSession {
         pid: row.number(0),
@@ -236,8 +237,7 @@ pub(crate) fn session(row: &TextRow) -> OtherSession {
     }
 }
 
-/// What stands in the way of restoring in a database itself, as `username`: each line says what, and what to do about
-/// it.
+/// The obstacles to a restore in this database itself, as `username`. Each line names an obstacle and its remedy.
 pub(crate) async fn in_place_obstacles(
     control: &mut Session,
     database: &DatabaseFacts,
@@ -254,7 +254,7 @@ pub(crate) async fn in_place_obstacles(
     Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
 }
 
-/// Prepared transactions hold their locks, and a database with one cannot be dropped.
+/// A prepared transaction keeps its locks, and the server does not drop a database that has one.
 fn prepared_transactions(database: &str) -> String {
     format!(
         "SELECT 'prepared transaction ' || quote_literal(gid) || ' is open in it (COMMIT PREPARED or ROLLBACK PREPARED it)' \
@@ -269,8 +269,8 @@ pub(crate) async fn is_superuser(session: &mut Session) -> Result<bool, TargetEr
     session.holds(sql, "read whether su_username is a superuser").await
 }
 
-/// Ends sessions. One by one: whoever may not be ended (a superuser's session) must not save the others, and is found
-/// out by staying.
+/// Terminates sessions, each by a statement of its own. A session that `su_username` may not terminate (a superuser's)
+/// must not protect the others. The caller notices that it is still there.
 pub(crate) async fn end_sessions(control: &mut Session, pids: impl IntoIterator<Item = i32>) {
     for pid in pids {
         let sql = format!("SELECT pg_catalog.pg_terminate_backend({pid})");
@@ -278,13 +278,13 @@ pub(crate) async fn end_sessions(control: &mut Session, pids: impl IntoIterator<
     }
 }
 
-/// Cancels the present statement of a session, if that is allowed. Returns whether it did.
+/// Cancels the present statement of a session if the server allows it. Returns whether it did.
 pub(crate) async fn cancel_statement(control: &mut Session, pid: i32) -> bool {
     let sql = format!("SELECT pg_catalog.pg_cancel_backend({pid})");
     control.holds(&sql, "cancel a statement on the target").await.unwrap_or(false)
 }
 
-/// What stands in the way of swapping a database: each line says what, and what to do about it.
+/// The obstacles to a swap of this database. Each line names an obstacle and its remedy.
 pub(crate) async fn swap_obstacles(
     control: &mut Session,
     database: &DatabaseFacts,

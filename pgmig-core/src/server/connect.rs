@@ -1,4 +1,4 @@
-//! Opens connections, and says clearly why one cannot be opened.
+//! Opens connections, and explains why a connection cannot be opened.
 
 use crate::server::config::{Host, TargetConfig};
 use crate::server::dial::{DialError, Encryption, dial};
@@ -13,9 +13,9 @@ use sqlx::postgres::PgConnection;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long one attempt may take, with name resolution, TLS and authentication.
+/// The time limit of one attempt: name resolution, TLS and authentication together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a server that is starting, or has no connection slot free, is asked again.
+/// How long pgmig retries while a server is starting or has no free connection slot.
 const RETRY_FOR: Duration = Duration::from_secs(10);
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -23,22 +23,22 @@ const TOO_MANY_CONNECTIONS: &str = "53300";
 const CANNOT_CONNECT_NOW: &str = "57P03";
 const INVALID_AUTHORIZATION: &str = "28000";
 
-/// A connection, and what is known of the server at its other end.
+/// A connection, and facts about its server.
 pub struct Connection {
     /// The session with the server.
     pub session: PgConnection,
     pub(crate) trust: Trust,
 }
 
-/// Connects to `database` with this login, which for most work is [`TargetConfig::login`].
+/// Connects to `database` with this login. For most work it is [`TargetConfig::login`].
 ///
-/// A server that is starting up, or has no connection slot free, is asked again for 10 seconds. The session has
-/// `row_security = off`: what policies would hide is an error instead. It lasts as long as the tokio runtime that this is
-/// called on.
+/// If the server is starting or has no free connection slot, pgmig retries for 10 seconds. The session has
+/// `row_security = off`: if a policy would hide a row, the server reports an error instead. The session lasts as long
+/// as the tokio runtime that calls this function.
 ///
 /// # Errors
 ///
-/// Every [`TargetError`] that concerns a connection. Passwords are in none of them.
+/// Every [`TargetError`] about a connection. None of them contains a password.
 pub async fn connect(
     config: &TargetConfig,
     login: &Login,
@@ -58,7 +58,7 @@ pub async fn connect(
     }
 }
 
-/// Connects as [`connect`] does, but asks once.
+/// Connects as [`connect`] does, without retries.
 pub(super) async fn connect_at_once(
     config: &TargetConfig,
     login: &Login,
@@ -87,12 +87,12 @@ pub(super) async fn connect_at_once(
     Err(failure.into_target_error(&attempt))
 }
 
-/// Whether the server, the database or the role admits no more connections.
+/// Whether the server, the database or the role refuses further connections.
 pub(crate) fn has_no_slot(error: &TargetError) -> bool {
     error.server().is_some_and(|error| error.is(TOO_MANY_CONNECTIONS))
 }
 
-/// What to try in turn.
+/// The attempts, in their order.
 fn encryptions(mode: SslMode) -> &'static [Encryption] {
     match mode {
         SslMode::Disable => &[Encryption::None],
@@ -106,7 +106,7 @@ fn is_transient(error: &TargetError) -> bool {
     error.server().is_some_and(|error| error.is(TOO_MANY_CONNECTIONS) || error.is(CANNOT_CONNECT_NOW))
 }
 
-/// The connection that is wanted.
+/// The requested connection.
 struct Attempt<'a> {
     config: &'a TargetConfig,
     login: &'a Login,
@@ -138,13 +138,13 @@ impl Attempt<'_> {
 enum Failure {
     Dial(DialError),
     Login(LoginError),
-    /// The session began, and sqlx did not get it.
+    /// The server accepted the login, but sqlx could not take the session over.
     Client(sqlx::Error),
 }
 
 impl Failure {
-    /// Whether another attempt can have another outcome. As libpq, `prefer` goes on without TLS after a failed
-    /// handshake, and both `prefer` and `allow` go on when `pg_hba.conf` does not admit the first kind of connection.
+    /// Whether another attempt can succeed, as in libpq. After a failed handshake, `prefer` continues without TLS. If
+    /// `pg_hba.conf` does not admit the first kind of connection, `prefer` and `allow` try the other kind.
     fn allows_another(&self, mode: SslMode) -> bool {
         match self {
             Self::Dial(DialError::Tls(_)) => mode == SslMode::Prefer,
@@ -183,14 +183,14 @@ impl Failure {
     }
 }
 
-/// Puts the usual refusals of a server in terms of postgres.yaml.
+/// Explains the usual refusals of a server by the settings of postgres.yaml.
 fn refusal(error: ServerError, attempt: &Attempt<'_>) -> TargetError {
     let config = attempt.config;
     let (server, user) = (config.server(), attempt.login.user().to_owned());
     match error.sqlstate.as_deref() {
         Some("28P01") => TargetError::WrongPassword { server, user },
         Some("3D000") => TargetError::UnknownDatabase { server, database: attempt.database.to_owned() },
-        // A server in another language has another text: then the general case below applies.
+        // A server may report its errors in another language. Then the general case below applies.
         Some(INVALID_AUTHORIZATION) if error.message.ends_with("does not exist") => {
             TargetError::UnknownRole { server, user }
         }

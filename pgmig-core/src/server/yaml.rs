@@ -1,38 +1,38 @@
-//! Reads a YAML file strictly, and says what is wrong with it without showing any of it.
+//! Reads a YAML file strictly, and reports errors without showing any value.
 //!
-//! The parser's own messages show the neighbouring lines, which may hold a password, and values of the wrong
-//! type. So only the line and a description without values are taken over. Duplicate keys are errors.
+//! The parser's own messages show neighbouring lines, which may hold a password, and values of the wrong type. Messages
+//! here contain only the line number and a description without values. Duplicate keys are errors.
 
 use crate::text::meant;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_yaml::{Error as SaphyrError, Spanned};
 use std::fmt;
 
-/// Which keys of a file a message may show: an unknown key may be a secret in the wrong place.
+/// The keys of a file that a message may show. An unknown key may be a secret in the wrong place.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shown<'a> {
-    /// All keys: such a file holds no secret.
+    /// All keys: the file holds no secret.
     All,
-    /// These keys, and mistyped ones that resemble them.
+    /// These keys, and mistyped keys that resemble them.
     Known(&'a [&'static str]),
 }
 
-/// What is wrong with a YAML text. Holds nothing of the text but names of keys that may be shown.
+/// An error in a YAML text. It contains nothing of the text except names of keys that may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct YamlError {
-    /// 1-based; `None` where the parser does not know.
+    /// The number of the line, from 1; `None` if the parser does not report it.
     pub(crate) line: Option<u64>,
-    /// What is wrong.
+    /// A description of the error.
     pub(crate) message: String,
 }
 
-/// A key of a flat mapping, its value and where both are.
+/// A key of a flat mapping, its value, and their line.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) key: String,
     /// `None` for an empty value, `~` and `null`.
     pub(crate) value: Option<String>,
-    /// 1-based line of the key.
+    /// The number of the key's line, from 1.
     pub(crate) line: u64,
 }
 
@@ -44,16 +44,16 @@ pub(crate) struct Entries(pub(crate) Vec<Entry>);
 ///
 /// # Errors
 ///
-/// Anything that is not one YAML document of the form of `T`, without duplicate keys or merge keys.
+/// The text is not one YAML document in the form of `T`, or has duplicate keys or merge keys.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
     parse_showing(text, Shown::All)
 }
 
-/// The same of a file that may hold secrets, also in the place of a key.
+/// Parses one YAML document of a file that may hold secrets, even in place of a key.
 ///
 /// # Errors
 ///
-/// Those of [`parse`]. A message shows only these keys, and mistyped ones that resemble them.
+/// Those of [`parse`]. A message shows only these keys, and mistyped keys that resemble them.
 pub(crate) fn parse_secret<T: DeserializeOwned>(text: &str, keys: &[&'static str]) -> Result<T, YamlError> {
     parse_showing(text, Shown::Known(keys))
 }
@@ -99,7 +99,7 @@ fn describe(error: &SaphyrError, shown: Shown<'_>) -> YamlError {
     YamlError { line, message: message(error, shown) }
 }
 
-/// Only variants whose fields are the schema's or the names of keys may show their fields.
+/// Only variants whose fields hold keys, or texts of the schema, may show their fields.
 pub(crate) fn message(error: &SaphyrError, shown: Shown<'_>) -> String {
     match error {
         SaphyrError::DuplicateMappingKey { key, .. } => {
@@ -123,7 +123,7 @@ pub(crate) fn message(error: &SaphyrError, shown: Shown<'_>) -> String {
     }
 }
 
-/// The message about an unknown key. It shows the key only if that is likely a mistyped known one.
+/// The message about an unknown key. It shows the key only if the key resembles a known one.
 pub(crate) fn unknown_key(key: &str, known: &[&'static str]) -> String {
     match meant(key, known) {
         Some(meant) => format!("unknown key `{key}`; did you mean `{meant}`?"),

@@ -1,4 +1,5 @@
-//! Where other readers do not agree with ours, and why: by what is in an archive, so that it holds for any corpus.
+//! The known disagreements of other readers with pgmig, and their reasons. The contents of an archive decide, so the
+//! list holds for any corpus.
 
 use super::Contents;
 use pgdump_archive::copy::CopyStatement;
@@ -7,14 +8,14 @@ use pgmig_core::archive::{Archive, ArchiveVersion, Compression, Container, DataS
 /// A shortcoming of another reader.
 pub(super) struct Disagreement {
     pub(super) reader: &'static str,
-    /// How what differs begins.
+    /// The beginning of the difference.
     pub(super) begins: &'static str,
     pub(super) cause: &'static str,
-    /// Whether an archive is one that shows it.
+    /// Whether an archive shows this shortcoming.
     is_shown_by: fn(&Archive, &Contents) -> bool,
 }
 
-/// The first of a reader's that an archive shows is the one that is met.
+/// If an archive shows several shortcomings of a reader, the first one in this list is expected.
 const ALL: [Disagreement; 9] = [
     Disagreement {
         reader: "libpgdump",
@@ -84,7 +85,7 @@ const ALL: [Disagreement; 9] = [
     },
 ];
 
-/// What is known of how a reader does with an archive; `None` if it should agree.
+/// The known shortcoming of a reader that this archive shows; `None` if the reader should agree.
 pub(super) fn known(reader: &str, archive: &Archive, ours: &Contents) -> Option<&'static Disagreement> {
     ALL.iter().find(|one| one.reader == reader && (one.is_shown_by)(archive, ours))
 }
@@ -103,7 +104,7 @@ fn has_no_columns(entry: &Entry) -> bool {
         .is_some_and(|copy| copy.columns.is_none_or(|columns| columns.is_empty()))
 }
 
-/// pgdumpx finds rows by the table's definition, which a dump of data alone lacks.
+/// pgdumpx needs the table's definition to find rows. An archive of data alone has no definitions.
 fn is_defined(archive: &Archive, data: &Entry) -> bool {
     let is_it = |entry: &Entry| entry.tag == data.tag && entry.namespace == data.namespace;
     archive.entries().iter().any(|entry| entry.kind == EntryKind::Table && is_it(entry))

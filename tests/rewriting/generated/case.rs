@@ -1,17 +1,17 @@
-//! What a case of the property test is made of.
+//! A case of the property test.
 
 use super::random::Random;
 use super::types::{Features, Type, any_type};
 use pgmig_core::restore::StrategyChoice;
 use proptest::prelude::*;
 
-/// One source database: its table, its instances, its mapping, its dump. The seed determines the rows.
+/// A source database: its table, its instances, its mapping, its dump. The seed determines the rows.
 #[derive(Debug, Clone)]
 pub(super) struct Case {
     pub(super) seed: u64,
     pub(super) columns: Vec<Column>,
     pub(super) partitions: Partitions,
-    /// For each of [`SOURCES`], what it becomes; `None` for those that are deleted and not mapped.
+    /// The new ID for each of [`SOURCES`]; `None` for instances that are deleted and not mapped.
     pub(super) targets: Vec<Option<Target>>,
     pub(super) escape_format: bool,
     pub(super) dump: Vec<&'static str>,
@@ -23,36 +23,36 @@ pub(super) struct Column {
     pub(super) role: Role,
 }
 
-/// What the profile says of a column.
+/// The profile's setting for a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Plain,
     Excluded,
     /// IDs in its bytea are replaced.
     Rewritten,
-    /// IDs in its bytea are not looked for.
+    /// IDs in its bytea are not searched for.
     Left,
 }
 
-/// How the table is partitioned, by its first column, of type uuid.
+/// How the table is partitioned. The key is its first column, of type uuid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Partitions {
     None,
     List,
     Range,
     Hash,
-    /// By list, and its partitions by hash of the second column, of type text.
+    /// By list. Each partition is partitioned by hash of the second column, of type text.
     Nested,
 }
 
-/// A target of the mapping: one of the sources, or an ID of its own.
+/// A target of the mapping: one of the sources, or a new ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
     Source(usize),
     New(usize),
 }
 
-/// The instances of the backup. Some share digits, so that parts of them look like others.
+/// The instances of the backup. Some share digits, so that parts of them resemble others.
 pub(super) const SOURCES: [&str; 8] = [
     "1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01",
     "9d3a7e54-5c2b-4f7c-8e21-0b6a5d4c3b02",
@@ -73,18 +73,18 @@ pub(super) struct Instance {
 }
 
 impl Case {
-    /// How the target is replaced: by the seed, so that a case that failed once is tried again the same way.
+    /// The strategy. The seed determines it, so that a failed case is repeated in the same way.
     pub(super) fn strategy(&self) -> StrategyChoice {
         if self.seed.is_multiple_of(2) { StrategyChoice::Swap } else { StrategyChoice::InPlace }
     }
 
-    /// The case with a seed that means this strategy.
+    /// The same case, with a seed that determines this strategy.
     pub(super) fn for_strategy(self, strategy: StrategyChoice) -> Self {
         let seed = if self.strategy() == strategy { self.seed } else { self.seed ^ 1 };
         Self { seed, ..self }
     }
 
-    /// The case with a table that is partitioned, by the seed where it was not.
+    /// The same case with a partitioned table. If the table had no partitions, the seed determines their kind.
     pub(super) fn with_partitions(self) -> Self {
         const KINDS: [Partitions; 4] =
             [Partitions::List, Partitions::Range, Partitions::Hash, Partitions::Nested];
@@ -95,7 +95,7 @@ impl Case {
         Self { partitions, ..self }
     }
 
-    /// The instances. An alias is a number where the target has one, else a UUID.
+    /// The instances. An alias is a number if its target has a number, otherwise a UUID.
     pub(super) fn instances(&self) -> Vec<Instance> {
         let mut random = Random::new(self.seed);
         let instance = |(at, id): (usize, &&'static str)| {
@@ -128,7 +128,7 @@ pub(super) fn any_case(features: Features) -> impl Strategy<Value = Case> {
         1 => Just(Role::Left),
     ];
     let column = (any_type(features), role).prop_map(|(kind, role)| {
-        // The labels of an enum are rewritten: values that are not would be none of them.
+        // pgmig rewrites the labels of an enum, so its values must be rewritten, too.
         let role = if role == Role::Excluded && kind.has_enum() { Role::Plain } else { role };
         Column { kind, role }
     });
@@ -155,8 +155,8 @@ pub(super) fn any_case(features: Features) -> impl Strategy<Value = Case> {
     })
 }
 
-/// Any injective mapping of some of the sources: to new IDs, swaps, cycles, chains. A source that is no target of
-/// its own mapping can only be a target if it is mapped itself.
+/// Any injective mapping of some of the sources: to new IDs, as exchanges, cycles or chains. A source can be the target
+/// of another source only if it is mapped itself.
 fn any_targets() -> impl Strategy<Value = Vec<Option<Target>>> {
     let order = Just((0..SOURCES.len()).collect::<Vec<_>>()).prop_shuffle();
     (order, 1..=SOURCES.len(), prop::collection::vec(any::<bool>(), SOURCES.len())).prop_map(

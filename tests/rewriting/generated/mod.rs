@@ -1,8 +1,8 @@
-//! Millions of generated rows: what PostgreSQL returns from a restored database is what it returns from the source,
-//! rewritten by `support::replacement`, which follows the definition slowly and on decoded values.
+//! Restores millions of generated rows. PostgreSQL must return the source's rows from the restored database, rewritten
+//! by `support::replacement`. That module follows the definition slowly and on decoded values.
 //!
-//! `PGMIG_GENERATED_ROWS` says how many rows in all. A case that fails is printed with its seed, which determines
-//! its rows, and kept in `proptest-regressions/`, from where it is tried first the next time.
+//! `PGMIG_GENERATED_ROWS` is the total number of rows. A failed case is printed with its seed, which determines its
+//! rows. The seed is kept in `proptest-regressions/` and is tried first in the next run.
 
 #![allow(clippy::print_stdout, reason = "says how many rows were compared, and which types the server has")]
 
@@ -33,17 +33,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use types::{Features, Part, Reading};
 
-/// Rows of all `copy_data` tests together, unless told otherwise.
+/// The default number of rows of all `copy_data` tests together.
 const ROWS: usize = 2_000_000;
 /// The `copy_data` tests: each strategy, into a table with and without partitions.
 const COPY_TESTS: usize = 4;
-/// Cases that the rows of one test are distributed over.
+/// The number of cases among which the rows of a test are distributed.
 const CASES: u32 = 5;
-/// Rows of each case with INSERT statements, of which a server takes less.
+/// The number of rows of each case with INSERT statements, which the server processes more slowly.
 const INSERTED_ROWS: usize = 4_000;
 const INSERT_CASES: u32 = 6;
 
-/// Seeds of cases that failed once.
+/// Seeds of cases that have failed.
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/generated.txt");
 
 #[test]
@@ -94,12 +94,12 @@ fn insert_statements() {
     println!("{compared} rows compared");
 }
 
-/// Checks so many cases and returns how many rows were compared.
+/// Checks this many cases. Returns the number of compared rows.
 fn check_cases(cases: u32, rows: usize, adapt: impl Fn(&Case) -> Case) -> usize {
     let server = Server::of_this_run();
     let config = Config {
         cases,
-        // A case takes seconds, and the message has the value that is wrong.
+        // Shrinking is limited: a case takes seconds, and the message contains the wrong value anyway.
         max_shrink_iters: 15,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
         ..Config::default()
@@ -127,7 +127,7 @@ fn features(server: &Server) -> Features {
     features
 }
 
-/// Restores a generated database, and compares; returns how many rows it has.
+/// Restores a generated database and compares it. Returns the number of its rows.
 fn check(case: &Case, rows: usize) -> Result<usize, TestCaseError> {
     let source = Database::create("generated");
     fill(case, &source, rows);
@@ -169,7 +169,7 @@ fn restore(case: &Case, archive: &Path, target: &Database, directory: &Path) -> 
 /// Occurrences by column.
 type Counts = BTreeMap<String, u64>;
 
-/// What must be reported.
+/// The counts that the report must contain.
 #[derive(Debug, Default)]
 struct Expected {
     replaced: Counts,
@@ -184,7 +184,7 @@ impl Expected {
     }
 }
 
-/// The counts of a report, those of partitions taken together.
+/// The counts of a report. The counts of partitions are added up.
 fn reported(
     report: &RestoreReport,
     of: impl Fn(&pgmig_core::restore::TableReport) -> &[Replacements],
@@ -235,10 +235,10 @@ fn compare(
     Ok(expected)
 }
 
-/// A part of a column's values: the column, the part, what the profile says.
+/// A part of a column's values: the column, the part, and the profile's setting.
 type ColumnPart = (String, Part, Role);
 
-/// Compares a table row by row, and counts; returns how many rows there are.
+/// Compares a table row by row and counts the replacements. Returns the number of rows.
 fn compare_table(
     source: &Database,
     target: &Database,
@@ -283,7 +283,7 @@ fn shown(value: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(value).chars().take(1_000).collect::<String>())
 }
 
-/// A value after the replacement; how many occurrences were replaced, and how many left in bytea.
+/// A value after the replacement, the number of replaced occurrences, and the number of those that stay in bytea.
 fn rewritten(value: &[u8], reading: Reading, role: Role, replacement: &Replacement) -> (Vec<u8>, u64, u64) {
     if role == Role::Excluded {
         return (value.to_vec(), 0, 0);
@@ -315,7 +315,7 @@ fn unhex(digits: &str) -> Vec<u8> {
     pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
 }
 
-/// The server orders the keys of jsonb and hstore, new ones otherwise than old ones.
+/// The server orders the keys of jsonb and hstore. New keys get another order than old ones.
 fn is_same(reading: Reading, expected: &[u8], found: &[u8]) -> bool {
     let parsed =
         |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).expect("PostgreSQL makes JSON");

@@ -27,7 +27,7 @@ impl Rows {
             .expect("psql runs");
         let stdout = psql.stdout.take().expect("stdout is piped");
         let mut rows = Self { psql, stdout: BufReader::with_capacity(1 << 18, stdout), what: copy };
-        // Signature, flags, and the length of an extension that there is not.
+        // The signature, the flags, and the length of the header extension, which is empty.
         let header = rows.bytes(19);
         assert_eq!(header[..11], *b"PGCOPY\n\xff\r\n\0", "{}", rows.what);
         rows
@@ -49,7 +49,7 @@ impl Iterator for Rows {
     type Item = Row;
 
     fn next(&mut self) -> Option<Row> {
-        // Minus one ends the rows.
+        // A length of -1 ends the rows.
         let Ok(fields) = u16::try_from(i16::from_be_bytes(self.number())) else {
             assert!(self.psql.wait().expect("psql ends").success(), "{}", self.what);
             return None;

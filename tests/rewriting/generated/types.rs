@@ -1,4 +1,4 @@
-//! The types of generated columns: how each is made, and how its values are taken apart by PostgreSQL.
+//! The types of generated columns: how to make each, and how PostgreSQL takes its values apart.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ pub(super) enum Type {
     Text,
     Varchar,
     Char,
-    /// Text that is nothing but the number of an instance, as a rule.
+    /// Text that contains only the number of an instance, as a rule.
     Alias,
     Json,
     Jsonb,
@@ -25,13 +25,13 @@ pub(super) enum Type {
     Multirange(Box<Type>),
 }
 
-/// How a part of a value is read.
+/// How the test reads a part of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
     Text,
     Alias,
     Json,
-    /// JSON that PostgreSQL brings into an order of its own.
+    /// JSON whose keys PostgreSQL reorders.
     OrderedJson,
     /// Bytes in hexadecimal digits; several values are separated by commas.
     Bytes,
@@ -44,7 +44,7 @@ pub(super) struct Part {
     pub(super) reading: Reading,
 }
 
-/// What the server has.
+/// The features of the server.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Features {
     pub(super) hstore: bool,
@@ -148,7 +148,7 @@ impl Type {
         }
     }
 
-    /// The parts of `value`, an expression of this type, which PostgreSQL takes apart.
+    /// The parts of `value`, an expression of this type. PostgreSQL takes it apart.
     pub(super) fn parts(&self, value: &str) -> Vec<Part> {
         let part = |sql: String, reading| vec![Part { sql, reading }];
         match self {
@@ -190,7 +190,7 @@ impl Type {
                 let sql = format!("(SELECT string_agg(encode(e, 'hex'), ',') FROM unnest({array}) e)");
                 vec![Part { sql, reading: Reading::Bytes }]
             }
-            // Text becomes a JSON string, JSON stays what it is: both are read as JSON.
+            // Text becomes a JSON string and JSON stays JSON, so the test reads both as JSON.
             Type::Jsonb => {
                 vec![Part { sql: format!("to_json({array})::text"), reading: Reading::OrderedJson }]
             }
@@ -198,7 +198,7 @@ impl Type {
         }
     }
 
-    /// Whether there is an enum in it.
+    /// Whether the type contains an enum.
     pub(super) fn has_enum(&self) -> bool {
         match self {
             Type::Enum => true,

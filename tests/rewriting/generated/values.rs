@@ -1,10 +1,10 @@
-//! Values of each type, made of IDs and of what may stand beside them.
+//! Values of each type, made of IDs and of their possible neighbours.
 
 use super::random::Random;
 use super::types::Type;
 
-/// Neighbours of IDs in text: what COPY and JSON escape, what looks like an escape, letters of one byte and more,
-/// parts of IDs.
+/// Neighbours of IDs in text: characters that COPY and JSON escape, texts that resemble an escape, letters of one or
+/// more bytes, parts of IDs.
 const BESIDE: &[&str] = &[
     "",
     "",
@@ -116,14 +116,14 @@ const BESIDE_IN_XML: &[&str] = &[
     "&lt;", "/", "{",
 ];
 
-/// Makes values out of these IDs.
+/// Makes values from these IDs.
 pub(super) struct Values<'a> {
     pub(super) random: Random,
-    /// IDs that are mapped, aliases of theirs, and IDs that are not, in lower case.
+    /// Mapped IDs, their aliases, and IDs that are not mapped, in lower case.
     pub(super) ids: &'a [String],
     /// The labels of enums.
     pub(super) labels: &'a [String],
-    /// Numbers that are aliases, and that are not.
+    /// Numbers, some of which are aliases.
     pub(super) numbers: &'a [String],
 }
 
@@ -155,7 +155,7 @@ impl Values<'_> {
         })
     }
 
-    /// An ID, or something like one.
+    /// An ID, or a text that resembles one.
     fn any_id(&mut self) -> String {
         let id = if self.random.once_in(6) { self.random.uuid() } else { self.random.pick(self.ids).clone() };
         match self.random.below(5) {
@@ -184,7 +184,7 @@ impl Values<'_> {
         text
     }
 
-    /// Text, now and then longer than what is read of an archive at once.
+    /// Text. It is sometimes longer than the part of an archive that pgmig reads at once.
     fn long_text(&mut self) -> String {
         let text = self.text(BESIDE);
         if self.random.once_in(20_000) { text.repeat(2_000) } else { text }
@@ -212,7 +212,7 @@ impl Values<'_> {
         format!("{}, {}", pair(&key, "x"), pair("k", &value))
     }
 
-    /// Of one dimension or two.
+    /// An array of one or two dimensions.
     fn array(&mut self, element: &Type) -> String {
         let form = self.random.below(8);
         let mut row = |length: usize| {
@@ -229,7 +229,7 @@ impl Values<'_> {
         }
     }
 
-    /// One whose bounds cannot come to stand the wrong way round.
+    /// A range whose bounds stay in order after the replacement.
     fn range(&mut self, bound: &Type) -> String {
         let value = self.of(bound).unwrap_or_default();
         let value = if value.is_empty() { String::new() } else { quoted(&value) };
@@ -242,7 +242,7 @@ impl Values<'_> {
     }
 }
 
-/// In the quotes of arrays, composite values, ranges and hstore, all of which know the backslash.
+/// In the quotes of arrays, composite values, ranges and hstore. All of them escape by a backslash.
 fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
@@ -251,7 +251,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A row as `COPY FROM` reads it.
+/// A row in the form that `COPY FROM` reads.
 pub(super) fn copy_row(values: &[Option<String>]) -> String {
     let field = |value: &Option<String>| match value {
         None => "\\N".to_owned(),

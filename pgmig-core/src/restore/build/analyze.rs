@@ -1,4 +1,4 @@
-//! Statistics for the planner, gathered on all sessions at the same time.
+//! Gathers statistics for the planner, on all sessions at the same time.
 //!
 //! pg_restore gathers none, so no table whose ANALYZE fails may end a restore: code of the archive runs in it, such as the
 //! function of an index.
@@ -30,15 +30,15 @@ const TABLES: &str = "\
     AND (NOT c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN over_foreign o ON o.top = i.inhparent \
         WHERE i.inhrelid = c.oid)) ORDER BY size DESC";
 
-/// In the target itself the system's tables are left to autovacuum: they would be locked against it until the commit. So
-/// are those of others that stay.
+/// In place, tables of the system are left to autovacuum: ANALYZE would lock autovacuum out of them until the commit.
+/// Tables of other roles that stay are left out, too.
 const RESTORED: &str = "WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') \
     AND pg_catalog.pg_has_role(c.relowner, 'USAGE') AND c.relkind";
 
-/// Tables up to this size are analyzed together, from PostgreSQL 11 on.
+/// Tables up to this size are analyzed several at a time, from PostgreSQL 11 on.
 const SMALL_BYTES: u64 = 1024 * 1024;
 
-/// How many of them.
+/// The number of small tables in one ANALYZE.
 const TABLES_AT_ONCE: usize = 50;
 
 const DOING: &str = "gather statistics (ANALYZE)";
@@ -131,7 +131,7 @@ fn ends_session(state: &str) -> bool {
     ["08", "57", "58", "53", "XX"].iter().any(|class| state.starts_with(class))
 }
 
-/// Tables that are left to be analyzed, the largest first, with their sizes in bytes.
+/// Tables that still have to be analyzed, the largest first, with their sizes in bytes.
 struct Tables {
     left: VecDeque<(String, u64)>,
     most: usize,
@@ -139,7 +139,8 @@ struct Tables {
 }
 
 impl Tables {
-    /// The next large table, or some small ones: but a share of them, so that all connections end together.
+    /// The next large table, or several small ones. They are at most one connection's share, so that all connections
+    /// end together.
     fn take(&mut self) -> Vec<String> {
         let small = self.left.front().is_some_and(|(_, size)| *size <= SMALL_BYTES);
         let share = self.left.len().div_ceil(self.connections.saturating_mul(2).max(1));

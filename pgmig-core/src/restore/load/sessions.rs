@@ -70,8 +70,8 @@ impl Sessions {
         self.lead.session
     }
 
-    /// Opens the other sessions, as many as the server admits. If the server does not admit all, one connection stays
-    /// free for others. Returns the number of sessions.
+    /// Opens as many of the other sessions as the server admits. If the server does not admit all of them, pgmig leaves
+    /// one connection free for others. Returns the number of sessions.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl Sessions {
         Ok(self.others.len() + 1)
     }
 
-    /// Closes the other sessions. The next steps need the lead session only, and perhaps one more that they open.
+    /// Closes the other sessions. The next steps use the lead session only; a step that needs another session opens it.
     pub(crate) async fn dismiss_others(&mut self) {
         let others = std::mem::take(&mut self.others);
         self.replaced += others.iter().map(|executor| executor.replaced).sum::<u64>();
@@ -106,7 +106,7 @@ impl Sessions {
         std::iter::once(&mut self.lead).chain(&mut self.others).collect()
     }
 
-    /// The number of replacements in DDL. Dismiss the other sessions first.
+    /// The number of replacements in DDL. Call [`dismiss_others`](Self::dismiss_others) first.
     pub(crate) fn replaced(&self) -> u64 {
         self.replaced + self.lead.replaced
     }

@@ -68,10 +68,12 @@ SET default_tablespace = '';
 SET search_path = '';
 ";
 
-/// Writes the SQL that restores `archive` with its own instance IDs, for a superuser in an empty database. The
-/// entries come in the order of a restore, without owners. Entries that a restore leaves out become comments. The
-/// script assumes that all roles and tablespaces in it exist. Reads the archive once, in its own order, so the
-/// archive may be a stream.
+/// Writes the SQL that restores `archive` with its own instance IDs, for a superuser in an empty database.
+///
+/// The entries come in the order of a restore, without owners. Entries that a restore leaves out become comments. The
+/// script assumes that all its roles and tablespaces exist.
+///
+/// The function reads the archive once and in the archive's order, so the archive may be a stream.
 ///
 /// To the server, the script of a hostile archive is as dangerous as the archive. psql runs no backslash command of
 /// the archive. A psql that does not know `\restrict` stops there, before the archive's first statement.
@@ -99,7 +101,7 @@ pub fn script(archive: &mut Archive, out: &mut dyn Write) -> Result<()> {
     Ok(script.out.flush().map_err(RestoreError::Output)?)
 }
 
-/// Refuses texts of the table of contents that are different in another client encoding.
+/// Refuses texts of the table of contents that psql would read differently under another client encoding.
 fn check_texts(archive: &Archive) -> Result<()> {
     let is_utf8 = archive.encoding().is_none_or(|encoding| encoding == "UTF8");
     let is_sound = |text: &[u8]| if is_utf8 { std::str::from_utf8(text).is_ok() } else { text.is_ascii() };
@@ -114,7 +116,7 @@ fn check_texts(archive: &Archive) -> Result<()> {
     }
 }
 
-/// The facts of a cluster that has everything the archive names, and of a superuser who owns everything.
+/// Facts of a cluster that has everything that the archive names. Its superuser owns everything.
 fn assumed(archive: &Archive) -> Facts {
     let tablespaces = archive.entries().iter().filter_map(|entry| entry.tablespace.as_ref()?.to_str().ok());
     Facts {
@@ -139,7 +141,7 @@ struct Script<'a> {
     out: &'a mut dyn Write,
     strings: StandardStrings,
     encoding: Option<String>,
-    /// The settings that the script has set last.
+    /// The settings that the script set last.
     settings: EntrySettings,
 }
 
@@ -170,7 +172,7 @@ impl Script<'_> {
         }
     }
 
-    /// Writes a comment on one line, whatever the text contains.
+    /// Writes a comment on one line, even if the text has several.
     fn comment(&mut self, text: &str) -> Result<()> {
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         self.line(&format!("-- {text}"))
@@ -251,7 +253,7 @@ impl Script<'_> {
                     RowForm::Copy(copy) => self.rows(table, copy, data)?,
                     RowForm::Inserts { schema } => self.inserts(table, schema.as_deref(), data)?,
                 },
-                // The plan leaves these data out.
+                // The plan leaves out the data of these entries.
                 (Block::Data(_), None) => {}
             }
         }

@@ -1,7 +1,7 @@
-//! Whether the server's lock table has room for all of a restore in one transaction.
+//! Finds out whether the server's lock table has room for a whole restore in one transaction.
 //!
-//! A transaction holds every lock until its end: one for each object that it drops, with all parts of it, and one for
-//! each relation that it makes. They are in shared memory, whose size is fixed when the server starts.
+//! A transaction holds every lock until its end. It locks each object that it drops, with all parts, and each relation
+//! that it makes. The lock table is in shared memory, whose size is fixed when the server starts.
 
 use crate::error::Result;
 use crate::migrations::{MigrationFile, MigrationSet};
@@ -13,10 +13,10 @@ use crate::server::TargetError;
 use crate::server::session::Session;
 use crate::sql::{StandardStrings, split_statements};
 
-/// Locks on the catalogs that the restore and its checks read.
+/// Number of locks on the catalogs that the restore and its checks read.
 const CATALOGS: u64 = 150;
 
-/// Locks of one statement of a migration: a new table with its key, at most.
+/// The most locks that one statement of a migration needs: those of a new table with its key.
 const STATEMENT: u64 = 4;
 
 /// The server's lock table.
@@ -24,15 +24,17 @@ const STATEMENT: u64 = 4;
 struct LockTable {
     /// `max_locks_per_transaction`.
     per_transaction: u64,
-    /// Processes and prepared transactions that the server is made for.
+    /// How many processes and prepared transactions the server admits.
     slots: u64,
     in_use: u64,
 }
 
 impl LockTable {
-    /// How many locks one transaction can hold: what PostgreSQL 15 was measured to give, less 3 to 40 %, as much as other
-    /// parts of the server take of what is left in shared memory (50 kB was seen). It sizes the table for every lock
-    /// being held twice, and takes 10 % and 100 kB more for safety, so this is more than what its settings name.
+    /// How many locks one transaction can hold: a lower bound, 60 to 97 % of the number that PostgreSQL 15 was measured
+    /// to grant.
+    ///
+    /// The server reserves room for two holders of each lock, 10 % for safety, and 100 kB. Thus it grants more locks
+    /// than its settings name. Other parts of the server may use some of that memory (50 kB was seen).
     fn capacity(self) -> u64 {
         capacity(self.per_transaction, self.slots)
     }
@@ -41,7 +43,7 @@ impl LockTable {
         self.capacity().saturating_sub(self.in_use)
     }
 
-    /// The `max_locks_per_transaction` with which so many locks are free, a multiple of 64.
+    /// The smallest multiple of 64 for `max_locks_per_transaction` that leaves this many locks free.
     fn setting_for(self, needed: u64) -> u64 {
         let all = needed.saturating_add(self.in_use);
         let enough = |setting: &u64| capacity(*setting, self.slots) >= all;
@@ -61,7 +63,7 @@ fn capacity(per_transaction: u64, slots: u64) -> u64 {
 ///
 /// # Errors
 ///
-/// [`Refusal::TooManyLocks`] with the setting that is needed.
+/// [`Refusal::TooManyLocks`], with the setting that the restore needs.
 pub(crate) async fn preflight(session: &mut Session, known: &Known, clearing: &Clearing) -> Result<()> {
     let upgrade = of_upgrade(&known.upgrade, known.migrations.as_ref());
     let needed = CATALOGS + clearing.going() + known.plan.locks + upgrade;
@@ -74,7 +76,7 @@ pub(crate) async fn preflight(session: &mut Session, known: &Known, clearing: &C
 }
 
 async fn lock_table(session: &mut Session) -> Result<LockTable, TargetError> {
-    // autovacuum_worker_slots is there from 18 on, and is what counts then.
+    // PostgreSQL 18 and later have `autovacuum_worker_slots`, which replaces `autovacuum_max_workers` in this sum.
     let sql = "SELECT current_setting('max_locks_per_transaction'), \
                (SELECT sum(setting::bigint) + 1 FROM pg_settings WHERE name IN ('max_connections', \
                    'max_prepared_transactions', 'max_worker_processes', 'max_wal_senders', \
@@ -88,7 +90,7 @@ async fn lock_table(session: &mut Session) -> Result<LockTable, TargetError> {
 
 fn of_upgrade(upgrade: &Upgrade, set: Option<&MigrationSet>) -> u64 {
     let statements = |file: &MigrationFile| {
-        // A migration that cannot be taken apart is refused elsewhere.
+        // If a migration cannot be split into statements, another check refuses it.
         split_statements(file.sql(), StandardStrings::On).map_or(0, |statements| statements.len() as u64)
     };
     let statements: u64 = match (upgrade, set) {
@@ -103,7 +105,7 @@ fn of_upgrade(upgrade: &Upgrade, set: Option<&MigrationSet>) -> u64 {
 mod tests {
     use super::*;
 
-    /// Measured on PostgreSQL 15: `max_locks_per_transaction`, slots, locks.
+    /// Measured on PostgreSQL 15: `max_locks_per_transaction`, slots, and the number of locks granted.
     const MEASURED: [(u64, u64, u64); 7] = [
         (16, 52, 1952),
         (64, 52, 5623),

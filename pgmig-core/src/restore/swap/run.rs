@@ -30,7 +30,7 @@ use std::collections::HashSet;
 pub(crate) struct SwapRestore {
     run: Run,
     staging: String,
-    /// Tables that are not erased: they keep their rows.
+    /// Tables that keep their rows.
     kept: HashSet<QualifiedName>,
 }
 
@@ -96,7 +96,8 @@ impl SwapRestore {
         self.swap(staging_oid).await
     }
 
-    /// Refuses a target that has been filled meanwhile. It was empty, and the user has not allowed pgmig to erase it.
+    /// Refuses a target that somebody has filled meanwhile. It was empty before, and the caller has not allowed pgmig
+    /// to erase data.
     async fn refuse_filled(&mut self) -> Result<()> {
         if self.run.options.erase == Erase::Allow {
             return Ok(());

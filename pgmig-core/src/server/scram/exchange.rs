@@ -1,5 +1,5 @@
-//! SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677): proves the password without sending it, and has the server
-//! prove that it knows it too.
+//! SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677). The client proves that it knows the password without
+//! sending it. The server proves that it knows the password's verifier.
 
 use super::{KEY_LENGTH, Key, hmac, salted_password};
 use base64::Engine as _;
@@ -10,18 +10,19 @@ use openssl::sha::sha256;
 use secrecy::SecretString;
 use thiserror::Error;
 
-/// Bytes of the client's nonce before base64, as libpq's.
+/// Length of the client's nonce in bytes before base64, as in libpq.
 const NONCE_LENGTH: usize = 18;
-/// A server that asks for more iterations would only keep this machine busy. PostgreSQL's default is 4096.
+/// The limit of iterations. A server that asks for more would only keep this machine busy. PostgreSQL's default is
+/// 4096.
 const MAX_ITERATIONS: usize = 4_000_000;
 
-/// Why an exchange failed. Holds nothing of the password.
+/// The reason why an exchange failed. It contains nothing of the password.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(in crate::server) enum ScramError {
-    /// The server's message is not what RFC 5802 says.
+    /// The server's message does not follow RFC 5802.
     #[error("the server's SCRAM message is malformed: {0}")]
     Malformed(&'static str),
-    /// The server does not know the password: something else answers in its place.
+    /// The server does not know the password, so it is not the expected server.
     #[error("the server did not prove that it knows the password")]
     WrongServer,
     /// OpenSSL failed.
@@ -35,15 +36,15 @@ impl From<ErrorStack> for ScramError {
     }
 }
 
-/// What the client says about channel binding (the GS2 header).
+/// The GS2 header: the client's statement about channel binding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::server) enum Binding {
-    /// `n`: this client does not bind.
+    /// `n`: the client does not support channel binding.
     Unsupported,
-    /// `y`: this client could bind, and the server did not offer it. A server that did offer it then refuses, as somebody
-    /// in between took the offer away.
+    /// `y`: the client supports channel binding, but received no offer. If the server did offer it, an attacker between
+    /// them removed the offer; the server then refuses.
     NotOffered,
-    /// `p=tls-server-end-point`: bound to the hash of the server's certificate.
+    /// `p=tls-server-end-point`: the exchange is bound to the hash of the server's certificate.
     Endpoint(Vec<u8>),
 }
 
@@ -56,7 +57,7 @@ impl Binding {
         }
     }
 
-    /// The GS2 header and the channel's data, in base64.
+    /// The GS2 header and the channel-binding data, in base64.
     fn encoded(&self) -> String {
         let mut input = self.header().as_bytes().to_vec();
         if let Self::Endpoint(hash) = self {
@@ -66,7 +67,7 @@ impl Binding {
     }
 }
 
-/// An exchange whose first message has not been answered yet.
+/// An exchange whose first message the server has not answered yet.
 pub(in crate::server) struct Scram {
     binding: Binding,
     nonce: String,
@@ -74,12 +75,12 @@ pub(in crate::server) struct Scram {
     first: String,
 }
 
-/// What the server has to send at the end.
+/// The signature that the server must send at the end.
 #[must_use]
 pub(in crate::server) struct ServerProof(Key);
 
 impl Scram {
-    /// Begins an exchange. PostgreSQL takes the role's name from the start-up message, so none is in it.
+    /// Begins an exchange. PostgreSQL reads the role's name from the start-up message, so this message has none.
     pub(in crate::server) fn new(binding: Binding) -> Result<Self, ScramError> {
         let mut nonce = [0; NONCE_LENGTH];
         openssl::rand::rand_bytes(&mut nonce)?;
@@ -95,8 +96,8 @@ impl Scram {
         format!("{}{}", self.binding.header(), self.first)
     }
 
-    /// Answers the server's first message: the client's final message, and what the server has to send then. Takes as
-    /// long as the server's number of iterations asks for: call it where blocking is allowed.
+    /// Answers the server's first message. Returns the client's final message, and the signature that the server must
+    /// send next. The server's number of iterations determines how long this takes: call it on a thread that may block.
     pub(in crate::server) fn respond(
         self,
         server_first: &str,
@@ -123,14 +124,14 @@ impl ServerProof {
     pub(in crate::server) fn check(self, server_final: &str) -> Result<(), ScramError> {
         let signature = server_final.strip_prefix("v=").ok_or(ScramError::WrongServer)?;
         let signature = BASE64.decode(signature).map_err(|_| ScramError::Malformed("its proof"))?;
-        // memcmp panics on different lengths.
+        // `memcmp::eq` panics if the lengths differ.
         let is_proven = signature.len() == KEY_LENGTH && memcmp::eq(&signature, &*self.0);
         is_proven.then_some(()).ok_or(ScramError::WrongServer)
     }
 }
 
-/// The server's first message: `r=NONCE,s=SALT,i=ITERATIONS`, in this order. An extension that must be understood
-/// (`m=`) would come before, and is refused with that.
+/// The server's first message: `r=NONCE,s=SALT,i=ITERATIONS`, in this order. A mandatory extension (`m=`) would stand
+/// before them; this parser refuses it.
 struct Challenge<'a> {
     nonce: &'a str,
     salt: Vec<u8>,

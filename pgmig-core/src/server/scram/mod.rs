@@ -1,4 +1,4 @@
-//! SCRAM-SHA-256 (RFC 5802, RFC 7677): the login with a password, and the verifier that a server stores of one.
+//! SCRAM-SHA-256 (RFC 5802, RFC 7677): the login with a password, and the verifier that a server stores for a password.
 
 mod exchange;
 mod verifier;
@@ -15,14 +15,14 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::borrow::Cow;
 
-/// Length of SHA-256's output.
+/// Length of a SHA-256 hash in bytes.
 const KEY_LENGTH: usize = 32;
 
 /// A key that is overwritten when it is dropped.
 type Key = Zeroizing<[u8; KEY_LENGTH]>;
 
 fn salted_password(password: &SecretString, salt: &[u8], iterations: usize) -> Result<Key, ErrorStack> {
-    // As PostgreSQL on both sides: a password that SASLprep does not allow is used unchanged.
+    // PostgreSQL's client and server do the same: they use a password that SASLprep does not allow unchanged.
     let password = password.expose_secret();
     let prepared = stringprep::saslprep(password).unwrap_or(Cow::Borrowed(password));
     let prepared = Zeroizing::new(prepared.into_owned());

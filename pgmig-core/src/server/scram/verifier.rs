@@ -1,4 +1,4 @@
-//! The SCRAM-SHA-256 verifier of a password, as the server stores it: with it, no password stands in SQL or in a log.
+//! Makes the SCRAM-SHA-256 verifier that the server stores for a password. So no password stands in SQL or in a log.
 
 use super::{hmac, salted_password};
 use crate::server::ServerError;
@@ -10,13 +10,13 @@ use openssl::rand::rand_bytes;
 use openssl::sha::sha256;
 use secrecy::SecretString;
 
-/// The server's own default, `scram_iterations`. The password is random, so that more would protect nothing.
+/// The server's default of `scram_iterations`. The password is random, so more iterations would protect nothing.
 const ITERATIONS: usize = 4096;
 
 const SALT_BYTES: usize = 16;
 const PASSWORD_BYTES: usize = 32;
 
-/// A random password, and what the server needs to check it.
+/// A random password, and the verifier by which the server checks it.
 pub(crate) struct Credentials {
     pub(crate) password: SecretString,
     /// `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`
@@ -24,11 +24,11 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Makes them from the operating system's random numbers.
+    /// Makes both from the operating system's random numbers.
     ///
     /// # Errors
     ///
-    /// The cryptographic library fails.
+    /// OpenSSL failed.
     pub(crate) fn random() -> Result<Self, TargetError> {
         let made = || {
             let (mut password, mut salt) = ([0; PASSWORD_BYTES], [0; SALT_BYTES]);
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
     use secrecy::ExposeSecret as _;
 
-    /// What PostgreSQL 15 stores for this password, salt and number of iterations.
+    /// The verifier that PostgreSQL 15 stores for this password, salt and number of iterations.
     #[test]
     fn the_verifier_is_the_servers_own() {
         let password = SecretString::from("pencil");
