@@ -5,7 +5,7 @@
 //! and domains that are not valid; in place, indexes and constraints of another role that were not valid before.
 
 use super::{Source, Way, assert_restored, by_pg_restore, fails, report, restore};
-use crate::support::application;
+use crate::support::application::{self, APPLICATION};
 use std::path::PathBuf;
 
 /// One object of every kind that verification lists.
@@ -149,4 +149,20 @@ fn a_constraint_that_its_own_entry_makes_not_valid_is_missed() {
         with_statement(&text, "t fk", "FK CONSTRAINT", "ALTER TABLE s.t DROP CONSTRAINT fk")
     });
     fails(&gone, 1, |outcome, _| outcome.assert_stderr_has("FK CONSTRAINT s.t fk (dump ID"));
+}
+
+#[test]
+fn a_large_object_that_its_owner_may_not_read_is_counted() {
+    let source = Source::of(&format!(
+        "SELECT lo_from_bytea(1001, 'one'); SELECT lo_from_bytea(1002, 'two');
+         ALTER LARGE OBJECT 1001 OWNER TO \"{APPLICATION}\"; ALTER LARGE OBJECT 1002 OWNER TO \"{APPLICATION}\";
+         REVOKE ALL ON LARGE OBJECT 1001 FROM \"{APPLICATION}\""
+    ));
+    let archive = source.dump("closed.dump", &["-Fc"]);
+    for way in super::WAYS {
+        let target = application::empty_database("every");
+        restore(&archive, &target, way).run().expect_status(0);
+        let found = "SELECT encode(lo_get(oid), 'escape'), lomacl FROM pg_largeobject_metadata ORDER BY oid";
+        assert_eq!(target.psql(found), source.database.psql(found), "{way:?}");
+    }
 }

@@ -8,6 +8,7 @@
 //! public, and what it revokes there from PUBLIC; a backup that has the same privileges as the target; the same by plain
 //! scripts from standard input.
 
+mod owners;
 mod reports;
 mod target;
 

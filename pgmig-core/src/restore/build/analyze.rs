@@ -30,6 +30,11 @@ const TABLES: &str = "\
     AND (NOT c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN over_foreign o ON o.top = i.inhparent \
         WHERE i.inhrelid = c.oid)) ORDER BY size DESC";
 
+/// The system's own tables take longer than a small restore, and change little in it: they are left to autovacuum until the
+/// catalog of relations has a megabyte (some thousand relations).
+const SYSTEM_TOO: &str = "AND (n.nspname NOT IN ('pg_catalog', 'information_schema') \
+    OR pg_catalog.pg_relation_size('pg_catalog.pg_class') > 1048576) ORDER BY";
+
 /// In place, tables of the system are left to autovacuum: ANALYZE would lock autovacuum out of them until the commit.
 /// Tables of other roles that stay are left out, too.
 const RESTORED: &str = "WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') \
@@ -50,7 +55,11 @@ pub(crate) async fn analyze(mut executors: Vec<&mut Executor>, run_as: &RunAs) -
     lead.become_role(run_as).await?;
     let most = if lead.session.server_version() >= 110_000 { TABLES_AT_ONCE } else { 1 };
     let is_one = lead.session.is_one_transaction();
-    let sql = if is_one { TABLES.replace("WHERE c.relkind", RESTORED) } else { TABLES.to_owned() };
+    let sql = if is_one {
+        TABLES.replace("WHERE c.relkind", RESTORED)
+    } else {
+        TABLES.replace("ORDER BY", SYSTEM_TOO)
+    };
     let (mut tables, mut texts) = (VecDeque::new(), Vec::new());
     lead.session
         .each_row(&sql, DOING, |row| {

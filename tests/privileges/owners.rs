@@ -1,0 +1,53 @@
+//! Objects that belong to several roles in the backup belong to `username` afterwards, and a warning says so.
+
+use super::{Way, with_roles};
+use crate::support::Database;
+use crate::support::application::{self, APPLICATION};
+use crate::support::untouched::Before;
+use tempfile::TempDir;
+
+#[test]
+fn owners_that_the_cluster_has_are_named() {
+    with_roles(&["owners_second", "owners_app"]);
+    let source = Database::create("owners");
+    source.psql(
+        "GRANT CREATE ON SCHEMA public TO owners_second, owners_app;
+         SET ROLE owners_app; CREATE TABLE a (id int); CREATE TABLE b (id int); CREATE TYPE c AS ENUM ('c'); RESET ROLE;
+         SET ROLE owners_second; CREATE TABLE d (id int); CREATE VIEW e AS SELECT 1 AS one",
+    );
+    let directory = TempDir::new().unwrap();
+    let archive = directory.path().join("owners.dump");
+    source.dump_through_pipe(&[], &archive);
+    for way in Way::ALL {
+        let target = application::empty_database("owners");
+        let before = Before::of(&target);
+        before.is_now(way.restore(&target, &archive, &["--strict"]).expect_status(4));
+        let outcome = way.restore(&target, &archive, &[]).expect_status(0);
+        outcome.assert_stderr_has(&format!(
+            "warning: 2 objects of role owners_second in the backup will belong to \"{APPLICATION}\": TABLE public.d; \
+             VIEW public.e"
+        ));
+        assert!(!outcome.stderr.contains("role owners_app"), "{way:?}: the application gets its new name");
+        let owners = "SELECT DISTINCT relowner::regrole FROM pg_class WHERE relname IN ('a', 'd', 'e')";
+        assert_eq!(target.psql(owners), format!("\"{APPLICATION}\"\n"), "{way:?}");
+    }
+}
+
+#[test]
+fn one_owner_or_a_role_that_is_not_there_needs_no_warning() {
+    let server = with_roles(&["owners_gone"]);
+    let source = Database::create("owners");
+    source.psql(
+        "GRANT CREATE ON SCHEMA public TO owners_gone; CREATE TABLE a (id int); CREATE TABLE b (id int);
+         SET ROLE owners_gone; CREATE TABLE c (id int)",
+    );
+    let directory = TempDir::new().unwrap();
+    let archive = directory.path().join("owners.dump");
+    source.dump_through_pipe(&["--no-privileges"], &archive);
+    source.psql("DROP OWNED BY owners_gone");
+    server.psql("postgres", "DROP ROLE owners_gone");
+    for way in Way::ALL {
+        let target = application::empty_database("owners");
+        way.restore(&target, &archive, &["--strict"]).expect_status(0);
+    }
+}
