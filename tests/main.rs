@@ -14,6 +14,7 @@ mod instances;
 mod privileges;
 mod rewriting;
 mod schema_target;
+mod selection;
 mod support;
 mod swap;
 mod trust;

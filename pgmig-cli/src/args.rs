@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::commands::releases;
 use crate::failure::Usage;
+use crate::selection::SelectionArgs;
 
 /// Restores what pg_dump has written, in whatever format, on another cluster: all or nothing. The backup of a multi-tenant
 /// store is restored under the instance IDs that were provisioned there, and upgraded to the target's release.
@@ -105,6 +106,10 @@ pub(crate) struct Args {
     /// Extension that a superuser may create for a backup that is not trusted; may be given several times
     #[arg(long, value_name = "NAME", conflicts_with = "trust_archive")]
     pub(crate) allow_extension: Vec<String>,
+
+    /// Which entries of the backup are restored.
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
 
     /// Show what a restore would do, and change nothing
     #[arg(long, conflicts_with_all = ["test_rc_connection", "test_pg_connection"])]

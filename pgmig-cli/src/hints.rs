@@ -9,7 +9,7 @@ use pgmig_core::restore::{PlannedSchema, Refusal, Remedy, RestoreError, RestoreP
 use pgmig_core::server::TargetError;
 
 /// An option's name in messages of the library, and the flag for it.
-const FLAGS: [(&str, &str); 16] = [
+const FLAGS: [(&str, &str); 21] = [
     ("FileKind::Backup", "--source"),
     ("FileKind::Mapping", "--mapping"),
     ("FileKind::ResourceController", "--resourceController"),
@@ -20,9 +20,14 @@ const FLAGS: [(&str, &str); 16] = [
     ("RestoreOptions::keep_previous", "--keep-previous"),
     ("RestoreOptions::migrations", "--migrations"),
     ("RestoreOptions::strict", "--strict"),
+    ("Instances::Keep", "--keep-ids"),
     ("SchemaSource::Archive", "--schema archive"),
     ("SchemaSource::Migrate", "--schema migrate"),
     ("SchemaSource::Target", "--schema target"),
+    ("Selection::exclude_extensions", "--exclude-extension"),
+    ("Selection::exclude_tables", "--exclude-table"),
+    ("Selection::sections", "--section"),
+    ("Selection::skip_unrestorable", "--skip-unrestorable"),
     ("StrategyChoice::Auto", "--strategy auto"),
     ("StrategyChoice::InPlace", "--strategy in-place"),
     ("StrategyChoice::Swap", "--strategy swap"),

@@ -13,6 +13,7 @@ mod output;
 mod progress;
 mod prompt;
 mod provisioned;
+mod selection;
 mod table;
 mod usage;
 

@@ -34,6 +34,9 @@ pub enum Error {
     /// The provisioned instances cannot be listed.
     #[error(transparent)]
     ResourceController(#[from] crate::resource_controller::ResourceControllerError),
+    /// The selection of entries cannot be used.
+    #[error(transparent)]
+    Selection(#[from] crate::selection::SelectionError),
     /// The schema cannot be upgraded.
     #[error(transparent)]
     Schema(#[from] crate::migrations::SchemaError),
@@ -60,6 +63,7 @@ impl Error {
             Error::Backup(error) => error.kind(),
             Error::Mapping(error) => error.kind(),
             Error::ResourceController(error) => error.kind(),
+            Error::Selection(error) => error.kind(),
             Error::Schema(error) => error.kind(),
             Error::Restore(error) => error.kind(),
         }

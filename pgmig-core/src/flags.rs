@@ -9,9 +9,12 @@ use std::path::Path;
 
 #[test]
 fn no_message_names_a_flag_of_the_command_line() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pgmig-cli/src/args.rs");
-    let flags = flags(&std::fs::read_to_string(path).unwrap());
-    for known in ["force", "resourceController", "keep-ids", "to-release", "strategy", "progress"] {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pgmig-cli/src");
+    let read = |file: &str| std::fs::read_to_string(sources.join(file)).unwrap();
+    let flags = flags(&(read("args.rs") + &read("selection.rs")));
+    for known in
+        ["force", "exclude-table", "resourceController", "keep-ids", "to-release", "strategy", "progress"]
+    {
         assert!(flags.contains(known), "--{known} was not found in {flags:?}");
     }
     let files = files();
@@ -34,7 +37,7 @@ fn flags_are_read_in_all_their_forms() {
     assert_eq!(named("use --force; or --schema-only").collect::<Vec<_>>(), ["force", "schema-only"]);
 }
 
-/// The long flags of `args.rs`: by their own name, else by that of the field below.
+/// The long flags of a file that defines arguments: by their own name, else by that of the field below.
 fn flags(arguments: &str) -> BTreeSet<String> {
     let (mut found, mut waits) = (BTreeSet::new(), false);
     for line in arguments.lines().map(str::trim) {

@@ -41,6 +41,7 @@ pub mod restore;
 mod rewrite;
 #[cfg(test)]
 mod rooms;
+pub mod selection;
 pub mod server;
 pub mod text;
 mod thread;

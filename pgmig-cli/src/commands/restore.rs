@@ -151,6 +151,7 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     options.toast_compression = args.toast_compression;
     options.trust_archive = args.trust_archive;
     options.allow_extensions = args.allow_extension.iter().cloned().collect();
+    options.selection = args.selection.selection()?;
     options.failpoint = environment.failpoint;
     Ok(options)
 }

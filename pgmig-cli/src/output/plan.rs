@@ -33,6 +33,7 @@ pub(crate) fn plan(dry_run: &DryRun) -> Text {
     text.section("Tables", &tables(plan));
     large_objects(&mut text, plan);
     text.section("Objects", &objects(&plan.objects));
+    text.section("Left out", &left_out(plan));
     text.list("In the target, not in the archive", only_in_target(&plan.only_in_target));
     text.list("Other sessions on the target", plan.sessions.iter().map(ToString::to_string));
     text.list("Left over from earlier runs, removed", &plan.leftovers);
@@ -239,6 +240,14 @@ fn objects(objects: &[PlannedObjects]) -> Table {
             _ => "other",
         };
         table.row([pass.to_owned(), count(counted.count), counted.kind.clone()]);
+    }
+    table
+}
+
+fn left_out(plan: &RestorePlan) -> Table {
+    let mut table = Table::new(&[("entry", Align::Left), ("because", Align::Left)]);
+    for left_out in &plan.left_out {
+        table.row([left_out.entry.clone(), left_out.reason.clone()]);
     }
     table
 }

@@ -65,6 +65,7 @@ mod problem;
 mod progress;
 mod reader;
 mod session;
+mod shown;
 mod sniff;
 mod tail;
 mod tar;
@@ -93,6 +94,7 @@ pub use version::ArchiveVersion;
 use blocks::FileBlocks;
 use custom::StreamBlocks;
 use plain::ScriptStream;
+use shown::Shown;
 use std::{
     io::Read,
     path::Path,
@@ -106,6 +108,8 @@ use toc::Toc;
 pub struct Archive {
     header: Header,
     toc: Toc,
+    /// The entries that a program has chosen; `None` shows all.
+    shown: Option<Shown>,
     blocks: Blocks,
     read: BytesRead,
 }
@@ -157,12 +161,27 @@ impl Archive {
     /// The entries in the TOC's order, which is the order to restore them in. For a plain script in a stream these
     /// are the entries read so far; see [`has_all_entries`](Self::has_all_entries).
     pub fn entries(&self) -> &[Entry] {
-        &self.toc.entries
+        self.shown.as_ref().map_or(&self.toc.entries, |shown| &shown.entries)
     }
 
     /// The entry with this dump ID.
     pub fn entry(&self, id: DumpId) -> Option<&Entry> {
-        self.toc.get(id)
+        match &self.shown {
+            Some(shown) => shown.get(id),
+            None => self.toc.get(id),
+        }
+    }
+
+    /// The entries in the TOC's order, including those that [`show`](Self::show) has hidden.
+    pub fn all_entries(&self) -> &[Entry] {
+        &self.toc.entries
+    }
+
+    /// Shows only these entries from now on, in this order: [`entries`](Self::entries) and [`entry`](Self::entry) know no
+    /// others. Data can be read as before. Entries that a plain script in a stream adds later stay hidden until the next
+    /// call.
+    pub fn show(&mut self, entries: Vec<Entry>) {
+        self.shown = Some(Shown::new(entries));
     }
 
     /// The entries as `pg_restore --list` shows them.
@@ -201,7 +220,7 @@ impl Archive {
         &mut self,
         to_utf8: &mut dyn FnMut(&[u8]) -> Result<String, String>,
     ) -> Result<(), ArchiveError> {
-        for entry in &mut self.toc.entries {
+        for entry in self.every_entry() {
             let mut texts = entry.texts_mut();
             let failed = texts.find_map(|(field, text)| Some((field, transcode_text(text, to_utf8).err()?)));
             drop(texts);
@@ -215,9 +234,13 @@ impl Archive {
     /// Frees the memory of the entries' statements: their `definition`, `drop_statement` and `copy_statement` become
     /// `None`. This is for a program that keeps the entries for long but no longer needs the statements.
     pub fn forget_statements(&mut self) {
-        for entry in &mut self.toc.entries {
+        for entry in self.every_entry() {
             (entry.definition, entry.drop_statement, entry.copy_statement) = (None, None, None);
         }
+    }
+
+    fn every_entry(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.toc.entries.iter_mut().chain(self.shown.iter_mut().flat_map(|shown| &mut shown.entries))
     }
 
     /// Whether the archive is read from a stream, and so can be read only once.
@@ -312,7 +335,7 @@ impl Archive {
     /// # Errors
     /// The entry does not exist or has no data, or the archive is a stream.
     pub fn block(&self, id: DumpId) -> Result<Block<'static>, ArchiveError> {
-        let entry = self.entry(id).ok_or(ArchiveError::NoSuchEntry(id))?;
+        let entry = self.toc.get(id).ok_or(ArchiveError::NoSuchEntry(id))?;
         match &self.blocks {
             Blocks::File(blocks) => Ok(blocks.block(entry)?.into()),
             Blocks::Stream(_) | Blocks::Tar(_) | Blocks::Script(_) => Err(ArchiveError::StreamOrder),

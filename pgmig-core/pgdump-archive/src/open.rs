@@ -121,7 +121,7 @@ fn custom_file(mut reader: Reader, file: Arc<ArchiveFile>) -> Result<Archive, Ar
     let (header, container) = Header::read(&mut reader, Format::Custom)?;
     let toc = Toc::read(&mut reader, Format::Custom, container)?;
     let blocks = locate_blocks(reader, file, &header, container, &toc)?;
-    Ok(Archive { header, toc, blocks: Blocks::File(Box::new(blocks)), read })
+    Ok(Archive { header, toc, shown: None, blocks: Blocks::File(Box::new(blocks)), read })
 }
 
 fn custom_stream(mut reader: Reader, read: BytesRead) -> Result<Archive, ArchiveError> {
@@ -129,17 +129,17 @@ fn custom_stream(mut reader: Reader, read: BytesRead) -> Result<Archive, Archive
     let toc = Toc::read(&mut reader, Format::Custom, container)?;
     reader.report();
     let blocks = StreamBlocks::new(reader, container, header.compression);
-    Ok(Archive { header, toc, blocks: Blocks::Stream(Box::new(Mutex::new(blocks))), read })
+    Ok(Archive { header, toc, shown: None, blocks: Blocks::Stream(Box::new(Mutex::new(blocks))), read })
 }
 
 fn tar_stream(reader: Reader, read: BytesRead) -> Result<Archive, ArchiveError> {
     let (header, toc, blocks) = TarStream::open(reader)?;
-    Ok(Archive { header, toc, blocks: Blocks::Tar(Box::new(Mutex::new(blocks))), read })
+    Ok(Archive { header, toc, shown: None, blocks: Blocks::Tar(Box::new(Mutex::new(blocks))), read })
 }
 
 fn script_stream(reader: Reader, read: BytesRead) -> Result<Archive, ArchiveError> {
     let (header, toc, blocks) = plain::ScriptStream::open(reader)?;
-    Ok(Archive { header, toc, blocks: Blocks::Script(Box::new(Mutex::new(blocks))), read })
+    Ok(Archive { header, toc, shown: None, blocks: Blocks::Script(Box::new(Mutex::new(blocks))), read })
 }
 
 fn tar_file(mut reader: Reader, file: Arc<ArchiveFile>) -> Result<Archive, ArchiveError> {
@@ -165,7 +165,7 @@ fn script_file(reader: Reader, file: Arc<ArchiveFile>) -> Result<Archive, Archiv
         decoders: Arc::default(),
     };
     let blocks = FileBlocks::new(opener, Some(size), blocks, Tail::Nothing);
-    Ok(Archive { header, toc, blocks: Blocks::File(Box::new(blocks)), read })
+    Ok(Archive { header, toc, shown: None, blocks: Blocks::File(Box::new(blocks)), read })
 }
 
 fn directory(directory: Directory) -> Result<Archive, ArchiveError> {
@@ -210,5 +210,5 @@ fn members(
         decoders: Arc::default(),
     };
     let blocks = FileBlocks::new(opener, Some(size), blocks, tail);
-    Ok(Archive { header, toc, blocks: Blocks::File(Box::new(blocks)), read })
+    Ok(Archive { header, toc, shown: None, blocks: Blocks::File(Box::new(blocks)), read })
 }

@@ -64,6 +64,11 @@ impl<'a> Store<'a> {
         (entry.kind == EntryKind::TableData).then_some(entry.dump_id)
     }
 
+    /// The entry by which the table of instances was recognised: that of its rows, or of its definition.
+    pub(crate) fn tenants(&self) -> Option<DumpId> {
+        self.tenants.as_ref().map(ArchivedTable::dump_id)
+    }
+
     /// The columns of the table of instances, by role.
     pub(crate) fn instance_columns(&self) -> Option<InstanceColumns> {
         self.profile.tenant().map(instance_columns)

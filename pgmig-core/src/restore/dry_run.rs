@@ -108,6 +108,7 @@ impl Restore {
             tables: tables(archive, plan),
             large_objects: large_objects(archive, plan),
             objects: objects(archive, plan),
+            left_out: known.selected.left_out.clone(),
             notices: self.notices(&asked.sessions, &only_in_target),
             only_in_target,
             unknown: self.unknown(),
@@ -134,7 +135,7 @@ impl Restore {
             server_version: text(&header.server_version),
             pg_dump_version: text(&header.dump_version),
             encoding: archive.encoding().map(str::to_owned),
-            entries: archive.entries().len(),
+            entries: archive.all_entries().len(),
             bytes: archive.size(),
         }
     }

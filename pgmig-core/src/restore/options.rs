@@ -4,6 +4,7 @@ use crate::instance::Mapping;
 use crate::migrations::MigrationSet;
 use crate::profile::Release;
 use crate::progress::Failpoint;
+use crate::selection::Selection;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -152,6 +153,8 @@ pub struct RestoreOptions {
     pub trust_archive: bool,
     /// Extensions that pgmig creates as a superuser, besides those that are harmless in an untrusted archive.
     pub allow_extensions: BTreeSet<String>,
+    /// The entries of the archive that are restored.
+    pub selection: Selection,
     /// Test builds only: where to stop or die. Ignored without the feature `failpoints`.
     pub failpoint: Option<Failpoint>,
 }
@@ -175,6 +178,7 @@ impl RestoreOptions {
             toast_compression: ToastCompression::default(),
             trust_archive: false,
             allow_extensions: BTreeSet::new(),
+            selection: Selection::default(),
             failpoint: None,
         }
     }

@@ -140,6 +140,16 @@ pub enum Refusal {
         /// The entries.
         entries: Vec<String>,
     },
+    /// Extensions of the archive that the server does not have.
+    #[error(
+        "the server does not have extensions of the backup:\n{}\ninstall them on the server; or leave them out with the \
+         entries that depend on them, by Selection::skip_unrestorable, or each by Selection::exclude_extensions",
+        AllLines(.0)
+    )]
+    MissingExtensions(
+        /// Each extension, with the entries that depend on it.
+        Vec<String>,
+    ),
     /// The server does not admit the login that is meant to run code of the archive.
     #[error(
         "the server does not let {} log in, as which code in the backup is to run:\n{}\nadd this line to pg_hba.conf, above \

@@ -1,9 +1,10 @@
 //! Rows of a plain script that comes in a stream. Which tables they belong to, and what comes after them, is only known
 //! when it comes: each table is planned when its rows are next, and the rest when all of them are loaded.
 
-use crate::archive::{Archive, ArchiveText, DumpId, EntryKind};
+use crate::archive::{Archive, ArchiveText, DumpId, Entry, EntryKind};
 use crate::backup::store::instance_columns;
 use crate::error::Result;
+use crate::profile::Profile;
 use crate::progress::Event;
 use crate::restore::build::Build;
 use crate::restore::build::data::Roots;
@@ -18,10 +19,11 @@ use crate::restore::load::sessions::{Sessions, Setup};
 use crate::restore::load::stream;
 use crate::restore::load::stream::reading::Reading;
 use crate::restore::options::Instances;
+use crate::restore::plan::RunAs;
 use crate::restore::plan::partial;
 use crate::restore::plan::planner::Planner;
-use crate::restore::plan::{Plan, RunAs};
 use crate::restore::preflight::instances::LateInstances;
+use crate::restore::preflight::selected;
 use crate::restore::refusal::Refusal;
 use crate::thread::on_thread;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,7 +51,7 @@ impl Build {
         // Which tables there are is known by now; which rules there will be is not.
         let facts = TableFacts::read(&mut sessions.lead.session).await?;
         while let Some(id) = read_on(&archive).await? {
-            self.plan_data(&locked(&archive), id)?;
+            self.plan_data(&mut locked(&archive), id)?;
             let late = LateResolution::default();
             let reading = self.reading(&facts, setup.strings, rules.clone(), &late);
             let roots = if rules.is_some() { &facts.roots } else { &no_roots };
@@ -68,9 +70,10 @@ impl Build {
     }
 
     /// Plans the data of one entry, which comes next.
-    fn plan_data(&mut self, archive: &Archive, id: DumpId) -> Result<()> {
-        partial::refuse(archive.entries())?;
-        let Some(entry) = archive.entry(id) else { return Ok(()) };
+    fn plan_data(&mut self, archive: &mut Archive, id: DumpId) -> Result<()> {
+        self.known.selected.again(archive, &self.known.facts, &self.options)?;
+        partial::refuse(archive.all_entries(), archive.entries())?;
+        let Some(entry) = archive.entry(id) else { return self.require_no_instances(archive, id) };
         if entry.kind == EntryKind::Blobs {
             self.known.plan.large_objects.push(id);
             return Ok(());
@@ -87,6 +90,20 @@ impl Build {
             self.known.late = Some(LateInstances { dump_id: id, columns: instance_columns(tenant) });
         }
         Ok(())
+    }
+
+    /// Refuses to leave out the rows that name the instances.
+    fn require_no_instances(&self, archive: &Archive, id: DumpId) -> Result<()> {
+        let rows = archive.all_entries().iter().find(|entry| entry.dump_id == id);
+        let tenant = self.known.profile.as_ref().and_then(Profile::tenant);
+        let is_of_instances = |entry: &&Entry| {
+            tenant.is_some_and(|tenant| tenant.is(entry.schema().unwrap_or_default(), entry.name()))
+        };
+        selected::require_instances(
+            archive,
+            rows.filter(is_of_instances).map(|entry| entry.dump_id),
+            &self.options,
+        )
     }
 
     async fn load_next(
@@ -120,15 +137,17 @@ impl Build {
         archive.transcode(&mut |bytes| {
             String::from_utf8(bytes.to_vec()).map_err(|_| "it is not valid UTF-8".to_owned())
         })?;
-        let plan = Plan::new(&archive, &self.known.facts)?;
+        let (plan, selected) = selected::plan(&mut archive, &self.known.facts, &self.options)?;
         if plan.pre_data != self.known.plan.pre_data {
             let reason = "the script's definitions are not what they were before its rows".to_owned();
             return Err(RestoreError::Internal(reason).into());
         }
-        for notice in plan.notices.iter().filter(|notice| !self.known.plan.notices.contains(notice)) {
+        let known = self.known.plan.notices.iter().chain(&self.known.selected.notices).collect::<Vec<_>>();
+        let notices = selected.notices.iter().chain(&plan.notices);
+        for notice in notices.filter(|notice| !known.contains(notice)) {
             journal.note(notice.clone());
         }
-        self.known.plan = plan;
+        (self.known.plan, self.known.selected) = (plan, selected);
         Ok(())
     }
 

@@ -60,8 +60,11 @@ pub(crate) fn start(mut archive: Archive, reading: Reading, readers: NonZeroUsiz
 pub(crate) fn start_next(archive: Arc<Mutex<Archive>>, reading: Reading) -> Result<Feeds> {
     let read: Read = Box::new(move |feeds| {
         let mut archive = archive.lock().unwrap_or_else(PoisonError::into_inner);
+        let large_objects = reading.large_objects.clone();
         let mut reader = Reader::new(feeds, reading);
         match archive.next_block()? {
+            // The restore leaves them out.
+            Some((dump_id, Block::LargeObjects(_))) if !large_objects.contains(&dump_id) => Ok(()),
             Some((dump_id, block)) => reader.block(dump_id, block),
             None => Ok(()),
         }

@@ -73,6 +73,26 @@ pub(crate) struct Plan {
     pub(crate) notices: Vec<Notice>,
 }
 
+/// The reason why no plan can be made.
+#[derive(Debug)]
+pub(crate) struct Blocked {
+    pub(crate) refusal: Refusal,
+    /// The entries that would have to be left out, if that is possible.
+    pub(crate) entries: Vec<DumpId>,
+}
+
+impl From<Refusal> for Blocked {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, entries: Vec::new() }
+    }
+}
+
+impl From<Blocked> for crate::Error {
+    fn from(blocked: Blocked) -> Self {
+        blocked.refusal.into()
+    }
+}
+
 impl Plan {
     /// Every entry's statements.
     pub(crate) fn tasks(&self) -> impl Iterator<Item = &Task> {
@@ -88,15 +108,15 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// A [`Refusal`] if the archive is a partial one or holds rows of foreign tables; or if only a superuser can create
+    /// A [`Refusal`] in [`Blocked`] if the archive is a partial one or holds rows of foreign tables; or if only a superuser can create
     /// some entry, and pgmig does not connect as one.
-    pub(crate) fn new(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
+    pub(crate) fn new(archive: &Archive, facts: &Facts) -> Result<Self, Blocked> {
         match Planner::plan(archive, facts) {
             // In a transaction of `username`'s no superuser makes anything.
-            Err(Refusal::NeedsSuperuser { entries, .. })
+            Err(Blocked { refusal: Refusal::NeedsSuperuser { entries: lines, .. }, entries })
                 if facts.trust != Trust::Full && facts.login_is_superuser =>
             {
-                Err(Refusal::NeedsTrust { entries, is_swap: false })
+                Err(Blocked { refusal: Refusal::NeedsTrust { entries: lines, is_swap: false }, entries })
             }
             plan => Ok(untrusted::restrict(plan?, archive, facts)?.with_partitioned(archive)),
         }
@@ -107,7 +127,7 @@ impl Plan {
     /// # Errors
     ///
     /// A [`Refusal`] if the archive holds rows of foreign tables.
-    pub(crate) fn of_contents(archive: &Archive, facts: &Facts) -> Result<Self, Refusal> {
+    pub(crate) fn of_contents(archive: &Archive, facts: &Facts) -> Result<Self, Blocked> {
         Ok(Planner::plan_contents(archive, facts)?.with_partitioned(archive))
     }
 

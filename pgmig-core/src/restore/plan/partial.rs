@@ -18,10 +18,12 @@ struct Definitions<'a> {
     extensions: bool,
 }
 
-/// Refuses an archive that holds only a part of a database, or rows that belong to another server.
-pub(crate) fn refuse(entries: &[Entry]) -> Result<(), Refusal> {
-    let definitions = Definitions::of(entries);
-    entries.iter().try_for_each(|entry| definitions.check(entry))
+/// Refuses an archive that holds only a part of a database, or selected rows that belong to another server. `all` are the
+/// archive's entries, `selected` those that are restored.
+pub(crate) fn refuse(all: &[Entry], selected: &[Entry]) -> Result<(), Refusal> {
+    let definitions = Definitions::of(all);
+    all.iter().try_for_each(|entry| definitions.check(entry))?;
+    selected.iter().try_for_each(|entry| definitions.check_foreign(entry))
 }
 
 /// Refuses rows that belong to another server.
@@ -59,7 +61,6 @@ impl<'a> Definitions<'a> {
     }
 
     fn check(&self, entry: &Entry) -> Result<(), Refusal> {
-        self.check_foreign(entry)?;
         let key = (schema(entry), entry.tag.as_bytes());
         let is_rows = entry.kind == EntryKind::TableData;
         // A database may hold nothing but large objects; pg_dump 17 defines these in section data.
@@ -68,7 +69,8 @@ impl<'a> Definitions<'a> {
             return Err(Refusal::Partial("it has no definitions (section pre-data)".to_owned()));
         }
         // Extensions make tables whose rows are the database's own (pg_extension_config_dump).
-        if is_rows && !self.tables.contains(&key) && !self.extensions {
+        let has_table = self.tables.contains(&key) || self.foreign_tables.contains(&key);
+        if is_rows && !has_table && !self.extensions {
             let table = entry.qualified_name();
             return Err(Refusal::Partial(format!("it holds rows of {table}, which it does not create")));
         }
@@ -114,10 +116,11 @@ mod tests {
         let table = entry(EntryKind::Table, Section::PreData, "own");
         let rows = entry(EntryKind::TableData, Section::Data, "spatial_ref_sys");
         let extension = |name| entry(EntryKind::Extension, Section::PreData, name);
-        let is_partial = |entries: &[Entry]| matches!(refuse(entries), Err(Refusal::Partial(_)));
+        let is_partial = |entries: &[Entry]| matches!(refuse(entries, entries), Err(Refusal::Partial(_)));
         assert!(is_partial(&[table.clone(), rows.clone()]));
         assert!(is_partial(&[extension("plpgsql"), table.clone(), rows.clone()]));
         assert!(is_partial(std::slice::from_ref(&rows)));
-        assert!(refuse(&[extension("postgis"), table, rows]).is_ok());
+        let entries = [extension("postgis"), table, rows];
+        assert!(refuse(&entries, &entries).is_ok());
     }
 }

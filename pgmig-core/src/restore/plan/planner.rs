@@ -12,12 +12,11 @@ use super::locks::of_entry as locks_of_entry;
 use super::partial;
 use super::pass::{PlanPass, pass};
 use super::roles::Roles;
-use super::{EntrySettings, EntryStep, Facts, Plan, RunAs, TableLoad, Task};
+use super::{Blocked, EntrySettings, EntryStep, Facts, Plan, RunAs, TableLoad, Task};
 use crate::archive::{Archive, DumpId, Entry, EntryKind, Oid, Section};
 use crate::progress::{Notice, Severity};
-use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
-use rights::SkippedWholes;
+use rights::{ClosedSchema, SkippedWholes};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -52,11 +51,11 @@ pub(crate) struct Planner<'a> {
     /// The owners of the archive's objects.
     owners: HashSet<String>,
     /// Entries that the login may not create, a line each.
-    impossible: Vec<String>,
+    impossible: Vec<(DumpId, String)>,
     /// Objects of other roles in the target whose names the archive's objects take, a line each.
     obstacles: Vec<String>,
-    /// Schemas in which `username` may not create objects, each with the first entry in it.
-    closed_schemas: BTreeMap<String, String>,
+    /// Schemas in which `username` may not create objects.
+    closed_schemas: BTreeMap<String, ClosedSchema>,
     /// How many entries with statistics were skipped.
     statistics: usize,
     /// Tables that were made WITH OIDS.
@@ -65,8 +64,8 @@ pub(crate) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     /// Plans the restore of an archive.
-    pub(crate) fn plan(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
-        partial::refuse(archive.entries())?;
+    pub(crate) fn plan(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Blocked> {
+        partial::refuse(archive.all_entries(), archive.entries())?;
         let mut planner = Self::new(archive, facts);
         planner.plan.notices.extend(rights::other_owners(archive, &facts.roles));
         for entry in archive.entries() {
@@ -83,7 +82,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Plans the restore of an archive's contents into tables that exist: rows, large objects, sequence values.
-    pub(crate) fn plan_contents(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Refusal> {
+    pub(crate) fn plan_contents(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Blocked> {
         partial::refuse_foreign_rows(archive.entries())?;
         let mut planner = Self::new(archive, facts);
         let with_oids = archive.entries().iter().filter(|entry| entry.with_oids);
@@ -154,7 +153,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<Plan, Refusal> {
+    fn finish(mut self) -> Result<Plan, Blocked> {
         self.flush_blobs();
         self.refuse_what_lacks_rights()?;
         if self.statistics > 0 {

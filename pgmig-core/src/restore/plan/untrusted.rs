@@ -2,7 +2,7 @@
 //! itself, from parsed names. Every other entry that only a superuser can create is refused.
 
 use super::words::name_after;
-use super::{Facts, Plan, RunAs, Task};
+use super::{Blocked, Facts, Plan, RunAs, Task};
 use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::{Notice, Severity};
 use crate::restore::refusal::Refusal;
@@ -101,7 +101,7 @@ impl PlannedExtension {
 /// # Errors
 ///
 /// [`Refusal::NeedsTrust`] with every entry that only a superuser can create.
-pub(crate) fn restrict(mut plan: Plan, archive: &Archive, facts: &Facts) -> Result<Plan, Refusal> {
+pub(crate) fn restrict(mut plan: Plan, archive: &Archive, facts: &Facts) -> Result<Plan, Blocked> {
     if facts.trust == Trust::Full {
         return Ok(plan);
     }
@@ -111,13 +111,13 @@ pub(crate) fn restrict(mut plan: Plan, archive: &Archive, facts: &Facts) -> Resu
         .filter(|task| is_superusers(task))
         .filter_map(|task| Some((task, archive.entry(task.dump_id)?)))
         .collect();
-    let refused: Vec<String> = superusers
+    let (entries, lines): (Vec<_>, Vec<_>) = superusers
         .iter()
         .filter(|(_, entry)| !is_description(entry) && !is_allowed(entry, &facts.trust))
-        .map(|(task, _)| task.label.clone())
-        .collect();
-    if !refused.is_empty() {
-        return Err(Refusal::NeedsTrust { entries: refused, is_swap: true });
+        .map(|(task, _)| (task.dump_id, task.label.clone()))
+        .unzip();
+    if !lines.is_empty() {
+        return Err(Blocked { refusal: Refusal::NeedsTrust { entries: lines, is_swap: true }, entries });
     }
     if superusers.iter().any(|(_, entry)| entry.kind == EntryKind::Extension) {
         make_extensions_first(&mut plan, archive, strings);

@@ -8,6 +8,7 @@ use crate::progress::Notice;
 use crate::restore::archive_login::ArchiveLogin;
 use crate::restore::plan::{Facts, Plan};
 use crate::restore::preflight::instances::LateInstances;
+use crate::restore::preflight::selected::Selected;
 use crate::restore::preflight::strategy::Decision;
 use crate::restore::preflight::upgrade_path::Upgrade;
 use crate::restore::privileges::target::TargetPrivileges;
@@ -36,6 +37,8 @@ pub(crate) struct Preflight {
 pub(crate) struct Known {
     pub(crate) plan: Plan,
     pub(crate) facts: Facts,
+    /// The entries that the options leave out.
+    pub(crate) selected: Selected,
     pub(crate) contents: TargetContents,
     pub(crate) extras: Extras,
     /// The profile of the archive's store; `None` if the archive holds no store.

@@ -8,6 +8,7 @@ pub(crate) mod instances;
 pub(crate) mod lock_table;
 mod privileges;
 pub(crate) mod probe;
+pub(crate) mod selected;
 pub(crate) mod strategy;
 mod transcode;
 pub(crate) mod upgrade_path;
@@ -25,6 +26,7 @@ use crate::restore::clearing::Clearing;
 use crate::restore::options::{RestoreOptions, SchemaSource, Strategy};
 use crate::restore::plan::untrusted;
 use crate::restore::plan::{Facts, Plan};
+use crate::restore::preflight::selected::Selected;
 use crate::restore::preflight::strategy::Obstacles;
 use crate::restore::preflight::transcode::transcode;
 use crate::restore::preflight::upgrade_path::{Obstacle, Upgrade};
@@ -74,12 +76,11 @@ pub(crate) async fn run(
     if let Some(clearing) = &clearing {
         clearing.describe(&mut facts);
     }
-    let plan = match options.schema {
-        SchemaSource::Target => Plan::of_contents(&archive, &facts)?,
-        _ => Plan::new(&archive, &facts)?,
-    };
+    let tenants = Store::recognise(&archive, asked.as_ref())?.and_then(|store| store.tenants());
+    let (plan, selected) = selected::plan(&mut archive, &facts, options)?;
+    selected::require_instances(&archive, tenants, options)?;
     let looking = Looking { config, options, asked: asked.as_ref(), target: &target };
-    let mut known = looking.inside(&mut session, &archive, (plan, facts)).await?;
+    let mut known = looking.inside(&mut session, &archive, (plan, facts, selected)).await?;
     if options.schema == SchemaSource::Target {
         looking.target_schema(&mut session, &archive, &mut known).await?;
     }
@@ -184,11 +185,11 @@ impl Looking<'_> {
         &self,
         inside: &mut Session,
         archive: &Archive,
-        (plan, facts): (Plan, Facts),
+        (plan, facts, selected): (Plan, Facts, Selected),
     ) -> Result<Known> {
         let Self { config, options, asked, target } = *self;
         let store = Store::recognise(archive, asked)?;
-        let mut notices = Vec::new();
+        let mut notices = selected.notices.clone();
         if let Some(profile) = asked.filter(|_| archive.has_all_entries()) {
             if store.is_none() && !(options.schema == SchemaSource::Target && profile.keeps_instances()) {
                 return Err(Refusal::no_instances(profile).into());
@@ -218,6 +219,7 @@ impl Looking<'_> {
         Ok(Known {
             plan,
             facts,
+            selected,
             extras: contents::extras(inside, config.username()).await?,
             profile: store.map(|store| store.profile),
             contents,

@@ -8,6 +8,7 @@ use crate::progress::{Notice, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::report::contents::{TargetContents, seconds};
 use crate::restore::report::difference::TableDifference;
+use crate::selection::LeftOut;
 use crate::server::OtherSession;
 use serde::{Serialize, Serializer};
 use std::fmt::Display;
@@ -50,6 +51,8 @@ pub struct RestorePlan {
     pub large_objects: PlannedLargeObjects,
     /// The other objects that are created, counted by pass and kind, in the order of passes.
     pub objects: Vec<PlannedObjects>,
+    /// The entries that are not restored, because the options leave them out, or because of such an entry.
+    pub left_out: Vec<LeftOut>,
     /// Objects of the target, other than tables, that the archive does not have.
     pub only_in_target: OnlyInTarget,
     /// Other sessions on the target.

@@ -1,16 +1,16 @@
 //! Finds the entries that require rights that `username` does not have: all of them, before anything is dropped.
 
 use super::Planner;
-use crate::archive::{Archive, Entry, EntryKind};
+use crate::archive::{Archive, DumpId, Entry, EntryKind};
 use crate::lines::{count, inline};
 use crate::progress::{Notice, Severity};
-use crate::restore::plan::RunAs;
 use crate::restore::plan::entry::{label, owner, sql};
 use crate::restore::plan::hand_over::hand_over;
 use crate::restore::plan::kinds::{self, Part, Whole};
 use crate::restore::plan::roles::Roles;
 use crate::restore::plan::superuser::{can_be_handed_over, needs_superuser};
 use crate::restore::plan::words::name_after;
+use crate::restore::plan::{Blocked, RunAs};
 use crate::restore::refusal::Refusal;
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::{BTreeMap, HashSet};
@@ -20,6 +20,13 @@ use std::collections::{BTreeMap, HashSet};
 pub(crate) struct SkippedWholes {
     publications: HashSet<String>,
     servers: HashSet<String>,
+}
+
+/// A schema in which `username` may not create objects.
+pub(crate) struct ClosedSchema {
+    /// The first entry in it.
+    first: String,
+    entries: Vec<DumpId>,
 }
 
 impl SkippedWholes {
@@ -129,31 +136,38 @@ impl Planner<'_> {
         let database = &self.facts.database;
         if kinds::of(entry.kind).in_database && database.closed && !self.facts.owner_is_superuser {
             let owner = quote_ident(&self.facts.roles.owner);
-            self.impossible.push(format!("{}, as {owner} may not create in the database", label(entry)));
+            let line = format!("{}, as {owner} may not create in the database", label(entry));
+            self.impossible.push((entry.dump_id, line));
         }
         let Some(schema) = entry.schema() else { return };
         let is_closed = database.schemas.get(schema).is_some_and(|rights| !rights.creates);
-        if is_closed && !self.facts.is_superuser && !self.closed_schemas.contains_key(schema) {
-            self.closed_schemas.insert(schema.to_owned(), label(entry));
+        if is_closed && !self.facts.is_superuser {
+            let closed = || ClosedSchema { first: label(entry), entries: Vec::new() };
+            let closed = self.closed_schemas.entry(schema.to_owned()).or_insert_with(closed);
+            closed.entries.push(entry.dump_id);
         }
     }
 
     /// Refuses everything that was noted, at once.
-    pub(crate) fn refuse_what_lacks_rights(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn refuse_what_lacks_rights(&mut self) -> Result<(), Blocked> {
         let owner = quote_ident(&self.facts.roles.owner);
-        for (schema, first) in &self.closed_schemas {
+        let impossible = std::mem::take(&mut self.impossible);
+        let (mut entries, mut lines): (Vec<_>, Vec<_>) = impossible.into_iter().unzip();
+        for (schema, ClosedSchema { first, entries: in_schema }) in &self.closed_schemas {
             let schema = quote_ident(schema);
-            self.impossible.push(format!(
+            lines.push(format!(
                 "{first} and all else in schema {schema}, in which {owner} may not create (GRANT CREATE ON SCHEMA \
                  {schema} TO {owner})"
             ));
+            entries.extend(in_schema);
         }
-        if !self.impossible.is_empty() {
-            let (login, entries) = (self.facts.login.clone(), std::mem::take(&mut self.impossible));
-            return Err(Refusal::NeedsSuperuser { login, entries });
+        if !lines.is_empty() {
+            let refusal = Refusal::NeedsSuperuser { login: self.facts.login.clone(), entries: lines };
+            return Err(Blocked { refusal, entries });
         }
         if !self.obstacles.is_empty() {
-            return Err(Refusal::CannotClear { owner, obstacles: std::mem::take(&mut self.obstacles) });
+            let obstacles = std::mem::take(&mut self.obstacles);
+            return Err(Refusal::CannotClear { owner, obstacles }.into());
         }
         Ok(())
     }
@@ -161,7 +175,7 @@ impl Planner<'_> {
     /// The statements of an entry whose object a superuser has to create: it is then handed over, if that is possible.
     pub(crate) fn as_superuser(&mut self, entry: &Entry, sql: &str, statements: &mut Vec<(RunAs, String)>) {
         if !self.facts.is_superuser {
-            self.impossible.push(label(entry));
+            self.impossible.push((entry.dump_id, label(entry)));
             return;
         }
         statements.push((RunAs::Superuser, sql.to_owned()));

@@ -68,7 +68,7 @@ impl Planner<'_> {
         let is_data = |entry: &&Entry| entry.kind == EntryKind::TableData;
         let with_rows: HashSet<String> = self
             .archive
-            .entries()
+            .all_entries()
             .iter()
             .filter(is_data)
             .map(|entry| entry.qualified_name().to_string())
