@@ -126,7 +126,7 @@ pub enum RestoreError {
     /// The state of the target database or of `username` changed during the restore, and pgmig has put it back.
     #[error(
         "{because}during the restore, code in the backup or another session changed the target database's own properties, or \
-         those of its owner:\n{}\npgmig has put them back; the target is untouched",
+         those of its owner:\n{}\npgmig has put them back",
         AllLines(changes)
     )]
     StatePutBack {

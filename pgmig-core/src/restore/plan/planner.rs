@@ -136,7 +136,7 @@ impl<'a> Planner<'a> {
             Made::LargeObjectData => self.plan.large_objects.extend(entry.has_data().then_some(entry.dump_id)),
             Made::Subscription => self.skip(
                 entry,
-                Severity::Notice,
+                Severity::Warning,
                 "subscriptions connect to another server and are not restored; make it again where it is wanted",
             ),
             Made::Statistics if self.facts.server_version < 180_000 => self.statistics += 1,

@@ -83,12 +83,14 @@ impl Database {
     /// Whether an ended run for `target` left this database. It must have both our marker and the name that we gave
     /// it. If a user has renamed it, perhaps back to the target's name, it is the user's.
     fn is_leftover_of(&self, target: &str) -> bool {
-        let Some(comment) = &self.comment else {
+        let marker = self.comment.as_deref().and_then(Marker::from_comment);
+        let Some(marker) = marker else {
+            // No marker yet, or code of the archive has replaced it.
             return self.name == staging_name(target) && self.connection_limit == STAGING_CONNECTION_LIMIT;
         };
-        let Some(marker) = Marker::from_comment(comment).filter(|marker| marker.target == target) else {
+        if marker.target != target {
             return false;
-        };
+        }
         match marker.state {
             State::Staging => self.name == staging_name(target),
             State::Previous => {
@@ -103,6 +105,14 @@ impl Database {
 pub(crate) async fn drop_leftover(control: &mut Session, name: &str) -> Result<(), TargetError> {
     let database = quote_ident(name);
     let doing = format!("drop database {database}");
+    // Code of the archive can make it a template, which cannot be dropped.
+    let is_template = format!(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {} AND datistemplate)",
+        quote_literal(name)
+    );
+    if control.holds(&is_template, &doing).await? {
+        control.execute(&format!("ALTER DATABASE {database} IS_TEMPLATE false"), &doing).await?;
+    }
     if control.server_version() >= 130_000 {
         let sql = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
         return control.execute(&sql, &doing).await.map(drop);
@@ -206,7 +216,10 @@ mod tests {
             |name: String, connection_limit| Database { name, oid: 9, connection_limit, comment: None };
         let staging = staging_name("store");
         assert!(database(staging.clone(), STAGING_CONNECTION_LIMIT).is_leftover_of("store"));
-        assert!(!database(staging, -1).is_leftover_of("store"));
+        assert!(!database(staging.clone(), -1).is_leftover_of("store"));
+        let mut renamed = database(staging, STAGING_CONNECTION_LIMIT);
+        renamed.comment = Some("by code of the archive".to_owned());
+        assert!(renamed.is_leftover_of("store"));
         assert!(!database("store".to_owned(), STAGING_CONNECTION_LIMIT).is_leftover_of("store"));
     }
 }

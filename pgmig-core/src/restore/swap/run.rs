@@ -30,6 +30,9 @@ use std::collections::HashSet;
 pub(crate) struct SwapRestore {
     run: Run,
     staging: String,
+    /// The OID of that database, once this run has made it. Its owner, as whom code of the archive runs, can change
+    /// everything else that identifies it.
+    staging_oid: Option<u32>,
     /// Tables that keep their rows.
     kept: HashSet<QualifiedName>,
 }
@@ -39,7 +42,7 @@ impl SwapRestore {
     pub(crate) fn new(run: Run, staging: String, known: &Known) -> Self {
         let schema = known.target_schema.as_ref();
         let kept = schema.map(|schema| schema.kept.clone()).unwrap_or_default();
-        Self { run, staging, kept }
+        Self { run, staging, staging_oid: None, kept }
     }
 
     pub(crate) async fn execute(mut self, build: Build, archive: Archive) -> Result<RestoreReport> {
@@ -124,6 +127,7 @@ impl SwapRestore {
         let marker = self.marker(State::Staging);
         let connects = [self.run.config.su_username(), self.run.config.username()];
         let oid = staging::open_to(&mut self.run.control, &self.staging, &marker, &connects).await?;
+        self.staging_oid = Some(oid);
         carry_over::rehearse(&mut self.run.control, &self.run.target, &self.staging).await?;
         Ok(oid)
     }
@@ -199,7 +203,16 @@ impl SwapRestore {
             }
             self.run.control = again;
         }
-        if staging::is_of_run(&mut self.run.control, &self.run.target.name, &self.run.run_id).await? {
+        let is_ours = match self.staging_oid {
+            // Under its own name only: after the swap, it has the target's.
+            Some(oid) => catalog::database_with_oid(&mut self.run.control, oid)
+                .await?
+                .is_some_and(|found| found.name == self.staging),
+            None => {
+                staging::is_of_run(&mut self.run.control, &self.run.target.name, &self.run.run_id).await?
+            }
+        };
+        if is_ours {
             staging::drop_leftover(&mut self.run.control, &self.staging).await?;
         }
         Ok(true)
