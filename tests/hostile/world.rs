@@ -180,7 +180,8 @@ impl World {
 
     /// pg_dump of a database with the database's own properties. Its name is left out.
     pub(super) fn dump(&self, database: &Database) -> String {
-        database.dump(&["--create"]).replace(&database.name, "NAME")
+        // A trap can give every session in the database another role.
+        database.dump(&["--create", "--role", &self.server.superuser]).replace(&database.name, "NAME")
     }
 
     /// The target's file for a setting.
