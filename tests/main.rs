@@ -16,5 +16,6 @@ mod rewriting;
 mod schema_target;
 mod support;
 mod swap;
+mod sweep;
 mod trust;
 mod upgrade;
