@@ -29,13 +29,15 @@ VERSIONS := $(subst $(comma), ,$(PGMIG_PG))
 FIRST := $(firstword $(VERSIONS))
 OTHERS := $(wordlist 2,$(words $(VERSIONS)),$(VERSIONS))
 
-.PHONY: help demo test integration hostile binary test-corpus rewriting check public-api standalone packages deny sbom doctest fuzz memory bench fixtures
+.PHONY: help demo test integration hostile sweep real binary test-corpus rewriting check public-api standalone packages deny sbom doctest fuzz memory bench fixtures
 
 help:
 	@echo "make demo         the main job end to end, on a private PostgreSQL cluster"
 	@echo "make test         all tests, on a private PostgreSQL cluster; PGMIG_PG=15,16 runs the integration tests on each version"
 	@echo "make integration  the integration tests only; TESTS='corpus:: jobs::' chooses some, PGMIG_PG as above"
 	@echo "make hostile      every attack of tests/hostile/, by every login and strategy; PGMIG_HOSTILE=TEXT chooses some"
+	@echo "make sweep        a database for each kind of entry and attribute, compared with pg_restore, on PostgreSQL 15, 16 and 18; PGMIG_PG as above, PGMIG_SWEEP=TEXT chooses some"
+	@echo "make real         databases of real products, compared with pg_restore; PRODUCTS='lemmy synapse' chooses some; needs package registries"
 	@echo "make test-corpus  restore every archive under PGMIG_CORPUS=DIR and compare with pg_restore"
 	@echo "make rewriting    restore ROWS=N generated rows and compare each with what PostgreSQL says (10 million)"
 	@echo "make check        formatting, lints, documentation, unit tests, packages, deny.toml without its advisories"
@@ -59,6 +61,16 @@ test: doctest
 # Not part of test: it takes as long as all the others.
 hostile: binary
 	tests/with-postgres $(CARGO) nextest run --workspace $(FEATURES) --profile hostile
+
+# Not part of test either: two hundred databases on each server.
+sweep: binary
+	tests/on-servers "$(or $(VERSIONS),15 16 18)" $(CARGO) nextest run --workspace $(FEATURES) --profile sweep
+
+# Installs packages of crates.io, PyPI and npm outside the checkout.
+PRODUCTS ?=
+real:
+	$(CARGO) build -p pgmig-cli
+	tests/with-postgres tests/real target/debug/pgmig $(PRODUCTS)
 
 binary:
 	$(CARGO) build -p pgmig-cli $(FEATURES)

@@ -17,5 +17,6 @@ mod schema_target;
 mod selection;
 mod support;
 mod swap;
+mod sweep;
 mod trust;
 mod upgrade;
