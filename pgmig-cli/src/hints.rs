@@ -1,6 +1,7 @@
 //! Which flag helps. The library's messages state facts and name its options as its API does; flags are this program's.
 
 use pgmig_core::Error;
+use pgmig_core::archive::ArchiveError;
 use pgmig_core::backup::BackupError;
 use pgmig_core::migrations::SchemaError;
 use pgmig_core::progress::Notice;
@@ -66,6 +67,9 @@ pub(crate) fn in_our_words(error: &(dyn std::error::Error + 'static)) -> String 
 /// What the user can do about an error of the library by the program's flags.
 pub(crate) fn hint(error: &Error) -> Option<String> {
     match error {
+        Error::Archive(ArchiveError::ManyDatabases { .. }) => {
+            Some("name it with --source-database".to_owned())
+        }
         Error::Backup(BackupError::Unmapped(_)) => Some(
             "or give --resourceController, to be asked (not with a backup from standard input); or use --keep-ids to \
              restore under the backup's own IDs"
