@@ -3,6 +3,8 @@
 use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use pgmig_core::Error;
+use pgmig_core::archive::ClusterDump;
 use pgmig_core::backup::Source;
 use pgmig_core::profile::Release;
 use pgmig_core::restore::{SchemaSource, StrategyChoice, ToastCompression, UnknownWord};
@@ -148,6 +150,10 @@ pub(crate) struct BackupArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) source: Option<PathBuf>,
 
+    /// Database to restore, if the backup is a directory of pg_dumpall with many
+    #[arg(long, value_name = "NAME", requires = "source")]
+    pub(crate) source_database: Option<String>,
+
     /// Resource Controller configuration file
     #[arg(short, long = "resourceController", value_name = "FILE")]
     pub(crate) resource_controller: Option<PathBuf>,
@@ -192,6 +198,10 @@ pub(crate) struct InspectArgs {
     /// Backup file name (- reads standard input)
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+
+    /// Database to look into, if the backup is a directory of pg_dumpall with many
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source_database: Option<String>,
 
     /// Print the table of contents as pg_restore --list does; its --use-list takes it
     #[arg(short, long)]
@@ -298,9 +308,26 @@ changed; 4 stopped by --strict, target untouched; 5 outcome unknown; 130 interru
 
 impl InspectArgs {
     /// The backup.
-    pub(crate) fn source(&self) -> Source {
-        if self.file == Path::new("-") { Source::Stdin } else { Source::File(self.file.clone()) }
+    pub(crate) fn source(&self) -> Result<Source> {
+        match &self.source_database {
+            Some(name) => database_of(&self.file, name),
+            None if self.file == Path::new("-") => Ok(Source::Stdin),
+            None => Ok(Source::File(self.file.clone())),
+        }
     }
+}
+
+/// The archive of a database in a directory of pg_dumpall.
+pub(crate) fn database_of(directory: &Path, name: &str) -> Result<Source> {
+    if !ClusterDump::is_at(directory) {
+        let text = format!(
+            "--source-database chooses from a directory of pg_dumpall, and {} is none",
+            directory.display()
+        );
+        return Err(Usage::new(text).into());
+    }
+    let cluster = ClusterDump::open(directory).map_err(Error::from)?;
+    Ok(Source::File(cluster.database(name).map_err(Error::from)?.path.clone()))
 }
 
 impl BackupArgs {

@@ -2,6 +2,7 @@
 //! to this program.
 
 use pgmig_core::Error;
+use pgmig_core::archive::ArchiveError;
 use pgmig_core::backup::BackupError;
 use pgmig_core::migrations::SchemaError;
 use pgmig_core::progress::Notice;
@@ -67,6 +68,9 @@ pub(crate) fn in_our_words(error: &(dyn std::error::Error + 'static)) -> String 
 /// The flag by which the user can deal with this error of the library.
 pub(crate) fn hint(error: &Error) -> Option<String> {
     match error {
+        Error::Archive(ArchiveError::ManyDatabases { .. }) => {
+            Some("name it with --source-database".to_owned())
+        }
         Error::Backup(BackupError::Unmapped(_)) => Some(
             "or give --resourceController, to be asked (not with a backup from standard input); or use --keep-ids to \
              restore under the backup's own IDs"

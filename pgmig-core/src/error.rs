@@ -1,5 +1,6 @@
 //! The one error type of the library: a variant per layer, and what a caller should conclude from it.
 
+use crate::archive::ArchiveError;
 use crate::outcome::ErrorKind;
 use thiserror::Error;
 
@@ -58,6 +59,9 @@ impl Error {
     /// The kind of the error, by which a caller decides what to do.
     pub fn kind(&self) -> ErrorKind {
         match self {
+            Error::Archive(ArchiveError::ManyDatabases { .. } | ArchiveError::NoSuchDatabase { .. }) => {
+                ErrorKind::Usage
+            }
             Error::Archive(_) | Error::Verify(_) | Error::Discover(_) | Error::Target(_) => ErrorKind::Failed,
             Error::Config(_) | Error::Profile(_) => ErrorKind::Usage,
             Error::Backup(error) => error.kind(),

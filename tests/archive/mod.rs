@@ -1,5 +1,6 @@
 //! Reading archives: every format, `verify`, `inspect`, whole corpora.
 
+mod cluster;
 pub(crate) mod corpus;
 mod formats;
 mod holdings;

@@ -13,21 +13,41 @@ use std::path::Path;
 
 #[test]
 fn excluded_tables_go_with_their_parts_and_with_what_depends_on_them() {
+    excluded_tables("-Fc");
+}
+
+#[test]
+fn excluded_tables_of_a_script_go_with_what_depends_on_them() {
+    excluded_tables("-Fp");
+}
+
+#[track_caller]
+fn excluded_tables(format: &str) {
     let source = Source::new();
-    for (name, format) in [("all.dump", "-Fc"), ("all.sql", "-Fp")] {
-        let archive = source.dump(name, &[format]);
-        for (pattern, sql) in [
-            ("public.customer", "DROP TABLE public.customer CASCADE"),
-            ("Sale", "DROP TABLE store.sale CASCADE"),
-            ("store.item", "DROP TABLE store.item CASCADE"),
-            ("*.reading_*4", "DROP TABLE store.reading_2024 CASCADE"),
-            ("public.\"Odd t*\"", "DROP TABLE public.\"Odd t*\" CASCADE"),
-            ("per_item", "DROP VIEW store.per_item CASCADE"),
-        ] {
-            let custom = source.dump("oracle.dump", &["-Fc"]);
-            assert_restored(&archive, &["-T", pattern], &after(&custom, sql));
-        }
+    let (archive, custom) = (source.dump("all", &[format]), source.dump("oracle.dump", &["-Fc"]));
+    for (pattern, sql) in [
+        ("public.customer", "DROP TABLE public.customer CASCADE"),
+        ("Sale", "DROP TABLE store.sale CASCADE"),
+        ("store.item", "DROP TABLE store.item CASCADE"),
+        ("*.reading_*4", "DROP TABLE store.reading_2024 CASCADE"),
+        ("public.\"Odd t*\"", "DROP TABLE public.\"Odd t*\" CASCADE"),
+        ("per_item", "DROP VIEW store.per_item CASCADE"),
+    ] {
+        assert_restored(&archive, &["-T", pattern], &after(&custom, sql));
     }
+}
+
+/// A partition is a table of its own: without its root it is restored alone, as pg_dump would write it.
+#[test]
+fn partitions_stay_without_their_root() {
+    let source = Source::new();
+    let archive = source.dump("all.dump", &["-Fc"]);
+    let detach = |name: &str| format!("ALTER TABLE store.reading DETACH PARTITION store.{name};");
+    let sql = format!("{}{}DROP TABLE store.reading", detach("reading_2023"), detach("reading_2024"));
+    assert_restored(&archive, &["-T", "store.reading"], &after(&archive, &sql));
+    let target = application::empty_database("selection");
+    let strict = restore(&archive, &target, Way::InPlace).args(["-T", "store.reading", "--strict"]).run();
+    strict.expect_status(4).assert_stderr_has("TABLE ATTACH store.reading_2023 is left out");
 }
 
 #[test]
@@ -89,10 +109,10 @@ fn only_these_tables_are_restored() {
     assert_restored(&archive, &["--only-table", "store.sale"], &expected);
     let expected = after(
         &archive,
-        "DROP PUBLICATION changes; DROP SCHEMA audit CASCADE; DROP SCHEMA store CASCADE;
+        "DROP PUBLICATION changes; DROP TABLE audit.change; DROP SEQUENCE audit.numbers; DROP SCHEMA store CASCADE;
          DROP TABLE public.\"Odd t*\"; DROP EXTENSION hstore; SELECT lo_unlink(oid) FROM pg_largeobject_metadata",
     );
-    // The type of a column comes along.
+    // The type of a column comes along, and the function of a trigger.
     assert_restored(&archive, &["--only-table", "customer"], &expected);
 }
 

@@ -14,7 +14,8 @@ fn the_plan_lists_what_is_left_out() {
     let source = Source::new();
     let archive = source.dump("all.dump", &["-Fc"]);
     let target = application::empty_database("selection");
-    target.psql("CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2)");
+    target
+        .psql("CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2); ALTER TABLE t OWNER TO \"store app\"");
     let before = Before::of(&target);
     let dry_run = |more: &[&str]| {
         let pgmig =

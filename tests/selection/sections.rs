@@ -8,33 +8,45 @@ use crate::support::application;
 use crate::support::untouched::Before;
 
 #[test]
-fn options_of_pg_restore_make_the_same_database() {
-    let source = Source::new();
-    let archive = source.dump("all.dump", &["-Fc"]);
-    for options in [
-        &["--no-comments"][..],
+fn kinds_and_schemas_are_left_out_as_by_pg_restore() {
+    same_as_pg_restore(&[
+        &["--no-comments"],
         &["--no-publications"],
-        &["--no-subscriptions"],
-        &["--no-security-labels"],
-        &["--no-tablespaces"],
+        &["--no-subscriptions", "--no-security-labels", "--no-tablespaces"],
         &["-N", "audit"],
         &["--exclude-schema=store", "--no-comments"],
+    ]);
+}
+
+#[test]
+fn sections_are_restored_as_by_pg_restore() {
+    same_as_pg_restore(&[
         &["--section=pre-data"],
         &["--section=pre-data", "--section=data"],
         &["--section=pre-data", "--section=post-data"],
         &["--section=pre-data", "--section=data", "--section=post-data", "--no-comments"],
-    ] {
-        assert_restored(&archive, options, &by_pg_restore(&archive, options, ""));
-    }
+    ]);
+}
+
+/// pg_restore does not make the schema itself.
+#[test]
+fn schemas_are_selected_as_by_pg_restore() {
+    let source = Source::new();
+    let archive = source.dump("all.dump", &["-Fc"]);
     let twin = by_pg_restore(&archive, &["-n", "store"], "CREATE SCHEMA store");
     assert_restored(&archive, &["-n", "store"], &twin);
     assert_restored(&archive, &["--only-schema=st?r*"], &twin);
-    let twin = by_pg_restore(
-        &archive,
-        &["-n", "audit"],
-        "CREATE SCHEMA audit; COMMENT ON SCHEMA audit IS 'log of changes'",
-    );
-    assert_restored(&archive, &["-n", "AUDIT"], &twin);
+    let before = "CREATE SCHEMA audit; COMMENT ON SCHEMA audit IS 'log of changes'";
+    assert_restored(&archive, &["-n", "AUDIT"], &by_pg_restore(&archive, &["-n", "audit"], before));
+}
+
+#[track_caller]
+fn same_as_pg_restore(all: &[&[&str]]) {
+    let source = Source::new();
+    let archive = source.dump("all.dump", &["-Fc"]);
+    for options in all {
+        assert_restored(&archive, options, &by_pg_restore(&archive, options, ""));
+    }
 }
 
 #[test]

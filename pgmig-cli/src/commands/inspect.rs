@@ -1,13 +1,13 @@
 //! `pgmig inspect`: prints the contents of a backup.
 
-use super::mapping;
+use super::{cluster, mapping};
 use crate::args::{Args, InspectArgs, OutputFormat};
 use crate::failure::Interrupted;
 use crate::output::{self, inspection};
 use crate::progress::Display;
 use anyhow::{Context, Result};
 use pgmig_core::Error;
-use pgmig_core::archive::Archive;
+use pgmig_core::archive::{Archive, ClusterDump};
 use pgmig_core::backup::{Backup, Inspection, Source};
 use pgmig_core::profile::Profile;
 use pgmig_core::restore::{self, Refusal, RestoreError};
@@ -17,13 +17,17 @@ use tokio_util::sync::CancellationToken;
 
 /// Prints the part that the arguments ask for.
 pub(crate) async fn run(args: &Args, inspect: &InspectArgs, cancel: &CancellationToken) -> Result<()> {
+    if inspect.source_database.is_none() && ClusterDump::is_at(&inspect.file) && !inspect.list && !inspect.sql
+    {
+        return cluster::print(args, &inspect.file);
+    }
     if inspect.list {
         args.output.text_only("inspect --list")?;
-        return listing(inspect.source(), cancel).await;
+        return listing(inspect.source()?, cancel).await;
     }
     if inspect.sql {
         args.output.text_only("inspect --sql")?;
-        return script(inspect.source(), cancel).await;
+        return script(inspect.source()?, cancel).await;
     }
     let display = Arc::new(Display::new(args));
     display.doing("reading");
@@ -46,8 +50,9 @@ async fn look(
     display: &Arc<Display>,
     cancel: &CancellationToken,
 ) -> Result<Inspection> {
+    let source = inspect.source()?;
     let work = async {
-        let backup = Backup::open(inspect.source(), profile).await?;
+        let backup = Backup::open(source, profile).await?;
         backup.inspect(Arc::clone(display) as _).await
     };
     tokio::select! {

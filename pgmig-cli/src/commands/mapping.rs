@@ -1,7 +1,7 @@
 //! Assigns a provisioned instance to each instance of the backup: by a mapping file, by name, and by the operator's
 //! answers. `restore` uses it; `pgmig mapping` runs it alone.
 
-use crate::args::{Args, BackupArgs, MappingArgs};
+use crate::args::{Args, BackupArgs, MappingArgs, database_of};
 use crate::environment::Environment;
 use crate::failure::{Interrupted, Unmapped, Usage};
 use crate::output::{count, len, plural, tell};
@@ -81,9 +81,10 @@ pub(crate) async fn open(
     display: &Display,
     cancel: &CancellationToken,
 ) -> Result<Backup> {
-    let source = match args.source()? {
+    let source = match (args.source()?, &args.source_database) {
+        (path, Some(name)) => database_of(path, name)?,
         _ if args.is_from_stdin() => Source::Stdin,
-        path => Source::File(path.to_owned()),
+        (path, None) => Source::File(path.to_owned()),
     };
     display.event(&Event::StepBegan { step: Step::Preflight });
     tokio::select! {

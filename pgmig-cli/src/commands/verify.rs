@@ -5,13 +5,14 @@ use crate::failure::{Faulty, Interrupted};
 use crate::output::{self, Text, bytes, count, len, plural};
 use crate::progress::Display;
 use anyhow::Result;
+use pgmig_core::archive::ClusterDump;
 use pgmig_core::backup::Source;
 use pgmig_core::verify::{self, FaultPlace, Verified};
 use pgmig_core::{Error, ErrorKind};
 use serde::Serialize;
 use std::fmt::Write;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -54,7 +55,8 @@ pub(crate) async fn run(args: &Args, verify: &VerifyArgs, cancel: &CancellationT
     let jobs = verify.jobs.unwrap_or_else(default_jobs);
     let mut archives = Vec::new();
     let mut faulty = 0;
-    for file in &verify.files {
+    let files = files(verify)?;
+    for file in &files {
         let result = one(args, file, jobs, cancel).await?;
         faulty += usize::from(result.is_err());
         match args.output {
@@ -66,7 +68,22 @@ pub(crate) async fn run(args: &Args, verify: &VerifyArgs, cancel: &CancellationT
     if args.output == OutputFormat::Json {
         output::print_document("verify", &Report { archives })?;
     }
-    if faulty == 0 { Ok(()) } else { Err(Faulty { faulty, of: verify.files.len() }.into()) }
+    if faulty == 0 { Ok(()) } else { Err(Faulty { faulty, of: files.len() }.into()) }
+}
+
+/// The archives to read: of a directory of pg_dumpall each of its own.
+fn files(verify: &VerifyArgs) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for file in &verify.files {
+        if ClusterDump::is_at(file) {
+            let cluster = ClusterDump::open(file).map_err(Error::from)?;
+            files.extend(cluster.globals_path());
+            files.extend(cluster.databases().iter().map(|database| database.path.clone()));
+        } else {
+            files.push(file.clone());
+        }
+    }
+    Ok(files)
 }
 
 async fn one(

@@ -57,6 +57,33 @@ pub enum ArchiveError {
         /// What the input is instead.
         found: Foreign,
     },
+    /// The directory holds the archives of many databases.
+    #[error("{} is a directory of pg_dumpall with the databases {}; restore one of them at a time",
+        directory.display(), databases.join(", "))]
+    ManyDatabases {
+        /// The directory.
+        directory: PathBuf,
+        /// The names of the databases.
+        databases: Vec<String>,
+    },
+    /// The directory of pg_dumpall has no database of this name.
+    #[error("{} has no database {name:?}; its databases are {}", directory.display(), databases.join(", "))]
+    NoSuchDatabase {
+        /// The directory.
+        directory: PathBuf,
+        /// The name.
+        name: String,
+        /// The names of the databases.
+        databases: Vec<String>,
+    },
+    /// The directory of pg_dumpall is damaged.
+    #[error("the directory {} of pg_dumpall is damaged: {problem}; {TAKE_AGAIN}", directory.display())]
+    Cluster {
+        /// The directory.
+        directory: PathBuf,
+        /// The fault.
+        problem: String,
+    },
     /// The container's version is older or newer than the supported ones.
     #[error("the archive's container version {version} is not supported, only {} to {} are: {}",
         ArchiveVersion::OLDEST, ArchiveVersion::NEWEST, version_advice(*version))]

@@ -11,6 +11,8 @@
 //! with gzip, lz4 or zstd, and so may the file as a whole. The contents determine the format; the file's name never
 //! does.
 //!
+//! A directory of pg_dumpall (PostgreSQL 19) holds one archive for each database: see [`ClusterDump`].
+//!
 //! Memory does not grow with the archive, because data are read in pieces. The reader trusts no byte of the archive.
 //! Content that pg_dump would not write is an [`ArchiveError`], which names the place.
 //!
@@ -41,6 +43,7 @@ pub mod sql;
 mod block;
 mod blocks;
 mod chunks;
+mod cluster;
 mod compression;
 mod custom;
 mod decoders;
@@ -78,6 +81,7 @@ mod wrapper;
 mod zstd_window;
 
 pub use block::{Block, DataReader, LargeObjectsReader};
+pub use cluster::{ClusterDump, DumpedDatabase};
 pub use compression::Compression;
 pub use decoders::WIDE_WINDOW;
 pub use entry::{CatalogId, DataState, DumpId, Entry, EntryKind, EntryLabel, Oid, Section};

@@ -3,6 +3,7 @@
 use super::{
     Archive, Blocks,
     blocks::{FileBlocks, Files, LocatedBlock, Opener},
+    cluster::ClusterDump,
     compression::Compression,
     custom::{StreamBlocks, locate_blocks},
     directory::{Directory, TOC},
@@ -35,6 +36,10 @@ pub(super) fn path(path: &Path) -> Result<Archive, ArchiveError> {
     let failed = |source| ArchiveError::Open { path: path.to_owned(), source };
     let name: Arc<str> = path.display().to_string().into();
     let metadata = path.metadata().map_err(failed)?;
+    if ClusterDump::is_at(path) {
+        let databases = ClusterDump::open(path)?.names();
+        return Err(ArchiveError::ManyDatabases { directory: path.to_owned(), databases });
+    }
     if metadata.is_dir() {
         return directory(Directory::new(path.to_owned()));
     }

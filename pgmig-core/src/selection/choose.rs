@@ -75,8 +75,11 @@ impl Choice<'_> {
 }
 
 impl Choosing<'_> {
-    /// Refuses names that match nothing, and warns of patterns that match nothing.
+    /// Refuses names that match nothing, and warns of patterns that match nothing, once all entries are known.
     fn check_names(&mut self) -> Result<(), SelectionError> {
+        if !self.choice.archive.has_all_entries() {
+            return Ok(());
+        }
         let Selection {
             only_schemas,
             exclude_schemas,

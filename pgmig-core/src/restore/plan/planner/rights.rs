@@ -194,13 +194,13 @@ pub(crate) fn created_types(archive: &Archive) -> HashSet<QualifiedName> {
     archive.entries().iter().filter(is_type).map(Entry::qualified_name).collect()
 }
 
-/// The owners of the archive's objects. Schema public has the owner of the database; it says nothing about the application.
+/// The owners of the archive's objects, restored or not. Schema public has the owner of the database; it says nothing about the application.
 pub(crate) fn owners(archive: &Archive) -> HashSet<String> {
     let is_object = |entry: &&Entry| {
         let is_public = entry.kind == EntryKind::Schema && entry.name() == "public";
         !is_public && matches!(kinds::of(entry.kind).part, Part::Definition | Part::Contents)
     };
-    let objects = archive.entries().iter().filter(is_object);
+    let objects = archive.all_entries().iter().filter(is_object);
     let of_objects = objects.filter(|entry| entry.kind != EntryKind::DefaultAcl);
     of_objects.map(owner).filter(|owner| !owner.is_empty()).map(str::to_owned).collect()
 }

@@ -87,8 +87,8 @@ impl Planner<'_> {
         let some = without.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
         let more = if without.len() > 10 { ", ..." } else { "" };
         let text = format!(
-            "the archive defines tables whose rows it does not hold (was it made with --schema-only or \
-             --exclude-table-data?), so they will be empty: {some}{more}"
+            "the archive defines tables whose rows it does not hold (did pg_dump leave them out, for \
+             example by --schema-only?), so they will be empty: {some}{more}"
         );
         self.plan.notices.push(Notice { severity: Severity::Warning, text });
     }
