@@ -114,7 +114,10 @@ pub(crate) fn restrict(mut plan: Plan, archive: &Archive, facts: &Facts) -> Resu
     let refused: Vec<String> = superusers
         .iter()
         .filter(|(_, entry)| !is_description(entry) && !is_allowed(entry, &facts.trust))
-        .map(|(task, _)| task.label.clone())
+        .map(|(task, _)| match plan.reasons.get(&task.dump_id) {
+            Some(reason) => format!("{}: {reason}", task.label),
+            None => task.label.clone(),
+        })
         .collect();
     if !refused.is_empty() {
         return Err(Refusal::NeedsTrust { entries: refused, is_swap: true });
