@@ -3,7 +3,9 @@
 
 mod comments;
 mod messages;
+mod roles_and_releases;
 mod row_order;
+mod superuser;
 mod verification;
 
 use crate::support::application::{self, APPLICATION};

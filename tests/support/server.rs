@@ -5,7 +5,7 @@ use super::fixture::repository;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
 /// Where a server is, and how to get in.
@@ -60,7 +60,18 @@ impl Server {
     /// Starts a server of the test's own, with these lines in its postgresql.conf. It has a certificate for
     /// `localhost` and is gone when the value is dropped, or when the test is killed.
     pub(crate) fn start_private(conf: &str) -> PrivateServer {
-        let mut keeper = Command::new(repository().join("tests/with-postgres"))
+        Self::started(Command::new(repository().join("tests/with-postgres")), conf)
+    }
+
+    /// The same, with PostgreSQL's programs in this directory.
+    pub(crate) fn start_private_from(bindir: &Path, conf: &str) -> PrivateServer {
+        let mut keeper = Command::new(repository().join("tests/with-postgres"));
+        keeper.env("PGMIG_PG_BINDIR", bindir);
+        Self::started(keeper, conf)
+    }
+
+    fn started(mut keeper: Command, conf: &str) -> PrivateServer {
+        let mut keeper = keeper
             // Says where the server is, then waits for its input to end: with this process, at the latest.
             .args(["--tls", "sh", "-c", "env -0 | tr '\\n\\0' ' \\n' | grep ^PGMIG_TEST_; echo; exec cat"])
             .env("PGMIG_TEST_CONF", conf)
