@@ -3,8 +3,10 @@
 
 mod comments;
 mod messages;
+mod roles_and_releases;
 mod row_order;
 mod statistics;
+mod superuser;
 mod verification;
 
 use crate::support::application::{self, APPLICATION};

@@ -36,10 +36,14 @@ pub(crate) fn create(server: &Server) {
 
 /// An empty database that the role owns.
 pub(crate) fn empty_database(purpose: &str) -> Database {
-    let server = Server::of_this_run();
-    create(&server);
+    empty_database_on(&Server::of_this_run(), purpose)
+}
+
+/// The same, on this server.
+pub(crate) fn empty_database_on(server: &Server, purpose: &str) -> Database {
+    create(server);
     let clauses = format!("TEMPLATE template0 OWNER {}", super::database::quoted(APPLICATION));
-    Database::create_with(&server, purpose, &clauses)
+    Database::create_with(server, purpose, &clauses)
 }
 
 /// Like [`Backup::target`], but the role owns all of it.

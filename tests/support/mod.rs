@@ -7,6 +7,7 @@ pub(crate) mod corpus;
 pub(crate) mod damage;
 pub(crate) mod database;
 pub(crate) mod document;
+pub(crate) mod extension;
 pub(crate) mod fixture;
 pub(crate) mod listing;
 pub(crate) mod migrations;

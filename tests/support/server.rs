@@ -5,7 +5,7 @@ use super::fixture::repository;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
 /// A server's address, and the superuser's login.
@@ -60,9 +60,19 @@ impl Server {
     /// Starts a private server with these lines in its postgresql.conf. It has a certificate for `localhost`. It stops
     /// when the value is dropped or the test's process ends.
     pub(crate) fn start_private(conf: &str) -> PrivateServer {
-        let mut keeper = Command::new(repository().join("tests/with-postgres"))
-            // The script prints the server's address. Then it waits for the end of its input, which comes with this
-            // process's end at the latest.
+        Self::started(Command::new(repository().join("tests/with-postgres")), conf)
+    }
+
+    /// The same, with PostgreSQL's programs in this directory.
+    pub(crate) fn start_private_from(bindir: &Path, conf: &str) -> PrivateServer {
+        let mut keeper = Command::new(repository().join("tests/with-postgres"));
+        keeper.env("PGMIG_PG_BINDIR", bindir);
+        Self::started(keeper, conf)
+    }
+
+    fn started(mut keeper: Command, conf: &str) -> PrivateServer {
+        let mut keeper = keeper
+            // Says where the server is, then waits for its input to end: with this process, at the latest.
             .args(["--tls", "sh", "-c", "env -0 | tr '\\n\\0' ' \\n' | grep ^PGMIG_TEST_; echo; exec cat"])
             .env("PGMIG_TEST_CONF", conf)
             .stdin(Stdio::piped())

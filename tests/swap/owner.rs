@@ -150,7 +150,12 @@ fn a_role_that_is_no_member_of_the_owners() {
     let site = Site::new("stranger", "CREATEDB", false);
     site.is_refused(
         site.backup.restore(site.pgmig()),
-        &["cannot become", &site.owner.name, "who owns the database", "GRANT that role to it"],
+        &[
+            "cannot become",
+            &site.owner.name,
+            "who owns the database",
+            &format!("GRANT {} TO {}", quoted(&site.owner.name), quoted(&site.login.name)),
+        ],
     );
 }
 

@@ -15,6 +15,7 @@ use crate::server::session::{Change, Session};
 use crate::sql::{QualifiedName, StandardStrings, quote_ident, quote_literal, split_statements};
 use refused_entry::entry_error;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const HANDING_OVER: &str = "create an object and hand it over";
@@ -80,7 +81,7 @@ impl Executor {
     /// [`RestoreError::Entry`] if the server refuses a statement.
     pub(crate) async fn run(&mut self, task: &Task) -> Result<()> {
         self.refuse_control(&[task])?;
-        let is_superusers = task.statements.iter().all(|(run_as, _)| *run_as == RunAs::Superuser);
+        let is_superusers = task.statements.iter().all(|(run_as, _)| run_as.is_superuser());
         if let Some(superuser) = self.superuser.as_mut().filter(|_| is_superusers) {
             return run_ours(superuser.get().await?, task, self.is_before_rows).await;
         }
@@ -97,8 +98,12 @@ impl Executor {
 
     async fn statements(&mut self, task: &Task) -> Result<()> {
         for (run_as, sql) in &task.statements {
-            self.become_role(run_as).await?;
             let sql = self.rewritten(sql).into_owned();
+            if let Some(superuser) = self.superuser.as_mut().filter(|_| run_as.is_superuser()) {
+                execute_ours(superuser.get().await?, task, &sql, self.is_before_rows).await?;
+                continue;
+            }
+            self.become_role(run_as).await?;
             self.execute(&sql, task).await?;
         }
         Ok(())
@@ -188,20 +193,37 @@ impl Executor {
         };
         let doing = format!("let username fill table {table} of an extension");
         let session = superuser.get().await?;
-        let sql = format!(
-            "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
-                 AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e' \
-             WHERE c.relkind = 'r' AND n.nspname = {} AND c.relname = {})",
-            quote_literal(table.schema.as_deref().unwrap_or_default()),
-            quote_literal(&table.name)
-        );
-        if !session.holds(&sql, &doing).await? {
+        if !session.holds(&of_extension(table), &doing).await? {
             let reason = "its table is neither the backup's nor an extension's".to_owned();
             return Err(RestoreError::Data { table: table.to_string(), reason }.into());
         }
         session.execute(&format!("GRANT INSERT ON TABLE {table} TO {owner}"), &doing).await?;
         self.lent.push(table.clone());
+        Ok(())
+    }
+
+    /// Lets foreign keys of `username` refer to tables of extensions, or takes the right back.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached.
+    pub(crate) async fn lend_references(
+        &mut self,
+        tables: &BTreeSet<QualifiedName>,
+        is_lent: bool,
+    ) -> Result<()> {
+        const DOING: &str = "let foreign keys refer to tables of extensions";
+        let owner = quote_ident(&self.owner);
+        let Some(superuser) = self.superuser.as_mut().filter(|_| !tables.is_empty()) else { return Ok(()) };
+        let session = superuser.get().await?;
+        for table in tables {
+            // Without the right, the server's own error names the foreign key.
+            if !session.holds(&of_extension(table), DOING).await? {
+                continue;
+            }
+            let (what, to) = if is_lent { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
+            session.execute(&format!("{what} REFERENCES ON TABLE {table} {to} {owner}"), DOING).await?;
+        }
         Ok(())
     }
 
@@ -257,7 +279,7 @@ impl Executor {
     pub(crate) async fn become_role(&mut self, run_as: &RunAs) -> Result<(), TargetError> {
         let role = match run_as {
             RunAs::Owner => Some(self.owner.clone()),
-            RunAs::Superuser => None,
+            RunAs::Superuser | RunAs::Written => None,
             RunAs::Grantor(role) => {
                 // Only su_username can change to a role that the present role is not a member of.
                 self.session.become_role(None).await?;
@@ -300,6 +322,18 @@ impl Executor {
     }
 }
 
+/// Whether a table belongs to an extension.
+fn of_extension(table: &QualifiedName) -> String {
+    format!(
+        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
+             AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e' \
+         WHERE c.relkind IN ('r', 'p') AND n.nspname = {} AND c.relname = {})",
+        quote_literal(table.schema.as_deref().unwrap_or_default()),
+        quote_literal(&table.name)
+    )
+}
+
 /// If one transaction holds the whole restore, checks that `culprit` has not ended it.
 ///
 /// # Errors
@@ -315,8 +349,13 @@ pub(crate) async fn require_same_transaction(session: &mut Session, culprit: &st
 /// Runs statements that pgmig itself has written.
 async fn run_ours(superuser: &mut Session, task: &Task, is_before_rows: bool) -> Result<()> {
     for (_, sql) in &task.statements {
-        let done = superuser.execute(sql, &format!("create {}", task.label)).await;
-        done.map_err(|error| entry_error(task, sql, error, is_before_rows))?;
+        execute_ours(superuser, task, sql, is_before_rows).await?;
     }
+    Ok(())
+}
+
+async fn execute_ours(superuser: &mut Session, task: &Task, sql: &str, is_before_rows: bool) -> Result<()> {
+    let done = superuser.execute(sql, &format!("create {}", task.label)).await;
+    done.map_err(|error| entry_error(task, sql, error, is_before_rows))?;
     Ok(())
 }

@@ -191,6 +191,7 @@ impl Restore {
             target_objects: None,
             guard: None,
             state: None,
+            superusers_before: Vec::new(),
         };
         let run = Run {
             config,

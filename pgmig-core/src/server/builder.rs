@@ -2,6 +2,7 @@
 
 use super::config::{Host, TargetConfig};
 use super::config_error::ConfigError;
+use super::event_triggers::EventTriggersOff;
 use super::handshake::ContextCell;
 use super::login::Login;
 use super::policy::{LibpqVariables, Policy};
@@ -144,6 +145,7 @@ impl TargetConfigBuilder {
             application_name: self.application_name,
             tls_context: ContextCell::default(),
             proven: Proven::default(),
+            event_triggers: EventTriggersOff::default(),
         })
     }
 }

@@ -60,6 +60,8 @@ pub(crate) struct RoleFacts {
     pub(crate) may_become_owner: bool,
     /// Whether `su_username` can run SET ROLE to the target's owner.
     pub(crate) may_become_database_owner: bool,
+    /// Whether `su_username` has the rights of the target's owner without becoming it.
+    pub(crate) inherits_database_owner: bool,
 }
 
 /// A session on a database.
@@ -174,7 +176,9 @@ pub(crate) async fn role_facts(
     let sql = format!(
         "SELECT r.rolname, r.rolsuper, r.rolcreatedb, \
          EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {owner}), {}, {}, \
-         EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {owner} AND rolsuper) \
+         EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {owner} AND rolsuper), \
+         COALESCE((SELECT pg_catalog.pg_has_role(session_user, oid, 'USAGE') \
+             FROM pg_catalog.pg_roles WHERE rolname = {database_owner}), false) \
          FROM pg_catalog.pg_roles r WHERE r.rolname = session_user",
         may_become(&owner),
         may_become(&database_owner),
@@ -189,6 +193,7 @@ pub(crate) async fn role_facts(
         owner_is_superuser: row.is_true(6),
         may_become_owner: row.is_true(4),
         may_become_database_owner: row.is_true(5),
+        inherits_database_owner: row.is_true(7),
     })
 }
 

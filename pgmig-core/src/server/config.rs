@@ -4,6 +4,7 @@ use crate::config_file::{self, FileKind};
 use crate::server::config_entries::{ConfigFile, environment_password, nonempty};
 use crate::server::config_error::ConfigError;
 use crate::server::error::TargetError;
+use crate::server::event_triggers::EventTriggersOff;
 use crate::server::handshake::ContextCell;
 use crate::server::login::Login;
 use crate::server::policy::{LibpqVariables, Policy};
@@ -79,6 +80,7 @@ pub struct TargetConfig {
     pub(super) tls_context: ContextCell,
     /// What the server proved on the first connection: it must prove as much on the others.
     pub(super) proven: Proven,
+    pub(super) event_triggers: EventTriggersOff,
 }
 
 impl TargetConfig {
@@ -146,6 +148,7 @@ impl TargetConfig {
             warnings,
             tls_context: ContextCell::default(),
             proven: Proven::default(),
+            event_triggers: EventTriggersOff::default(),
         })
     }
 
@@ -191,7 +194,15 @@ impl TargetConfig {
 
     /// The same server and database for another login.
     pub(crate) fn for_login(&self, login: &Login) -> Self {
-        Self { login: login.clone(), ..self.clone() }
+        // The temporary role has this as a setting of its own.
+        let event_triggers = EventTriggersOff::default();
+        Self { login: login.clone(), event_triggers, ..self.clone() }
+    }
+
+    /// Turns event triggers off for all sessions from now on. Only a superuser of PostgreSQL 17 and later is let in with
+    /// this setting.
+    pub(crate) fn turn_event_triggers_off(&self) {
+        self.event_triggers.set();
     }
 
     /// The same server, which is on this machine, by TCP: nobody is between here and there, so TLS is used only where the

@@ -119,7 +119,8 @@ impl Attempt<'_> {
         let Self { config, login, database, application_name } = *self;
         let (mut stream, channel) = dial(config, encryption).await.map_err(Failure::Dial)?;
         let policy = &config.policy;
-        let request = Request { login, database, application_name, policy, channel: &channel };
+        let options = config.event_triggers.options();
+        let request = Request { login, database, application_name, options, policy, channel: &channel };
         let started = startup::start_up(&mut stream, &request).await.map_err(Failure::Login)?;
         let trust = Trust::new(config.server(), channel, started.method, started.is_bound);
         if !config.proven.accepts(&trust) {

@@ -1,6 +1,7 @@
 //! A connection with the settings that a restore needs, and a current role.
 
 use crate::server::connect::{Connection, connect_at_once};
+use crate::server::settings::SETTINGS;
 use crate::server::trust::Trust;
 use crate::server::{TargetConfig, TargetError, connect, transaction};
 use crate::sql::{StandardStrings, quote_ident, quote_literal};
@@ -8,30 +9,6 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use sqlx::postgres::{PgCopyIn, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
-
-/// Settings of every session: no time-outs of the server's or the role's, no silent filtering of rows, input
-/// read as pg_dump writes it. As pg_restore's, and what a role's or a database's own defaults could spoil.
-///
-/// Messages below an error are turned off because sqlx does not read the socket while it sends COPY data: a
-/// stream of notices would fill the socket's buffers, and both sides would wait for each other for ever.
-const SETTINGS: &str = "\
-    SET client_min_messages = error;\
-    SET statement_timeout = 0;\
-    SET lock_timeout = 0;\
-    SET idle_in_transaction_session_timeout = 0;\
-    SET default_transaction_read_only = off;\
-    SET default_transaction_isolation = 'read committed';\
-    SET default_transaction_deferrable = off;\
-    SET row_security = off;\
-    SET check_function_bodies = off;\
-    SET xmloption = content;\
-    SET DateStyle = ISO;\
-    SET IntervalStyle = postgres;\
-    SET bytea_output = hex;\
-    SET escape_string_warning = off;\
-    SET standard_conforming_strings = on;\
-    SET default_tablespace = '';\
-    SET search_path = '';";
 
 /// One connection to one database.
 pub(crate) struct Session {
@@ -84,7 +61,10 @@ impl Session {
         };
         session.execute(SETTINGS, "set up the session").await?;
         let sql = "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid(), \
-                   session_user, current_user";
+                   session_user, current_user, \
+                   CASE WHEN pg_catalog.current_setting('is_superuser') = 'on' \
+                       AND pg_catalog.current_setting('session_replication_role') <> 'origin' \
+                   THEN pg_catalog.set_config('session_replication_role', 'origin', false) END";
         let rows = session.rows(sql, "read the server's version").await?;
         if let Some(row) = rows.first() {
             (session.version, session.pid) = (row.number(0), row.number(1));

@@ -22,6 +22,8 @@ pub(super) struct Request<'a> {
     pub(super) login: &'a Login,
     pub(super) database: &'a str,
     pub(super) application_name: &'a str,
+    /// Options as on the server's command line.
+    pub(super) options: &'static str,
     pub(super) policy: &'a Policy,
     pub(super) channel: &'a Channel,
 }
@@ -50,7 +52,7 @@ pub(super) async fn start_up<S: AsyncRead + AsyncWrite + Unpin>(
         ("TimeZone", "UTC"),
         // As pg_dump: floats come out with every digit.
         ("extra_float_digits", "3"),
-        ("options", "-c row_security=off"),
+        ("options", request.options),
     ];
     conversation.send_startup(&parameters).await?;
     let (method, is_bound) = authenticate(&mut conversation, request).await?;

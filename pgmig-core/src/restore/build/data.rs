@@ -42,6 +42,7 @@ impl Build {
             return self.rows_of_script(archive, sessions, journal, setup).await;
         }
         self.split_post_data(&archive, setup);
+        sessions.lead.lend_references(&self.known.plan.referred, true).await?;
         sessions.lead.become_role(&RunAs::Superuser).await?;
         let late = LateResolution::default();
         let rules = setup.rules.clone();

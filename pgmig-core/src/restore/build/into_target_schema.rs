@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::migrations::newest_finished;
 use crate::profile::Profile;
 use crate::progress::Step;
+use crate::restore::build::large_object_defaults::LargeObjectDefaults;
 use crate::restore::build::lifted::Lifted;
 use crate::restore::build::{Build, Prepared};
 use crate::restore::build::{empty, sequences};
@@ -26,20 +27,22 @@ impl Build {
         let is_superuser = self.known.facts.login_is_superuser;
         let lifted = Lifted::lift(executor, self.strongest(), is_superuser, &schema).await?;
         self.empty(executor, &schema).await?;
+        let username = self.config.username();
+        let defaults = LargeObjectDefaults::set_aside(executor, self.strongest(), username).await?;
         // Sequences have the archive's values before the rows come: triggers that fire for these may take more.
         let values = std::mem::take(&mut self.known.plan.data_last);
         for task in self.known.plan.pre_data.iter().chain(&self.known.plan.data_first).chain(&values) {
             executor.run(task).await?;
         }
         self.failpoints.pass(Step::PreData)?;
-        Ok(Prepared::TargetSchema { schema: Box::new(schema), lifted })
+        Ok(Prepared::TargetSchema { schema: Box::new(schema), lifted, defaults })
     }
 
     /// Everything between the rows and the verification, where the schema is the target's.
     pub(super) async fn finish_target_schema(
         &self,
         schema: &TargetSchema,
-        lifted: Lifted,
+        (lifted, defaults): (Lifted, LargeObjectDefaults),
         executor: &mut Executor,
         journal: &mut Journal,
     ) -> Result<()> {
@@ -54,6 +57,7 @@ impl Build {
         empty::refresh_materialized_views(&mut executor.session).await?;
         executor.session.execute("SET search_path = ''", "set search_path").await?;
         journal.step(Step::Privileges);
+        defaults.put_back(executor, self.strongest()).await?;
         for task in &self.known.plan.privileges {
             executor.run(task).await?;
         }

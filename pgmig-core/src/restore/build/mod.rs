@@ -7,7 +7,9 @@ mod data;
 mod empty;
 mod extensions;
 mod grants;
+pub(crate) mod hand_over;
 mod into_target_schema;
+mod large_object_defaults;
 mod late_instances;
 mod lifted;
 mod only_in_target;
@@ -26,6 +28,7 @@ use crate::archive::Archive;
 use crate::error::Result;
 use crate::progress::Step;
 use crate::restore::build::commit_guard::Guard;
+use crate::restore::build::hand_over::Owned;
 use crate::restore::catalogs::schema;
 use crate::restore::catalogs::schema::Objects;
 use crate::restore::executor::Executor;
@@ -43,6 +46,7 @@ use crate::server::TargetConfig;
 use crate::server::session::Session;
 use crate::sql::quote_ident;
 use analyze::analyze;
+use large_object_defaults::LargeObjectDefaults;
 use lifted::Lifted;
 use rules::rules_of;
 use std::num::NonZeroUsize;
@@ -72,6 +76,8 @@ pub(crate) struct Build {
     pub(crate) guard: Option<Guard>,
     /// In place: what belongs to the target database and to `username`, at the beginning of the transaction.
     pub(crate) state: Option<State>,
+    /// In place: objects of the superuser that are not the archive's.
+    pub(crate) superusers_before: Vec<Owned>,
 }
 
 /// The schema into which the rows go, and the preparations for it.
@@ -86,6 +92,8 @@ enum Prepared {
         schema: Box<TargetSchema>,
         /// Foreign keys, triggers and rules that are out of the way of the rows.
         lifted: Lifted,
+        /// Default privileges that must not widen those of the archive's large objects.
+        defaults: LargeObjectDefaults,
     },
 }
 
@@ -144,8 +152,8 @@ impl Build {
                 self.finish_archive_schema(opened_public, sessions, journal).await?;
                 None
             }
-            Prepared::TargetSchema { schema, lifted } => {
-                self.finish_target_schema(&schema, lifted, &mut sessions.lead, journal).await?;
+            Prepared::TargetSchema { schema, lifted, defaults } => {
+                self.finish_target_schema(&schema, (lifted, defaults), &mut sessions.lead, journal).await?;
                 Some(schema)
             }
         };
@@ -204,9 +212,12 @@ impl Build {
         let executor = &mut sessions.lead;
         // Before the archive's own grants, which may give the same right.
         self.close_public(executor, opened_public).await?;
+        executor.lend_references(&self.known.plan.referred, false).await?;
         journal.step(Step::Privileges);
-        let statements = self.grants(executor, journal).await?;
+        // Filling a materialized view takes no right that the archive grants, but perhaps one that it revokes.
         self.last(executor).await?;
+        self.hand_over(executor).await?;
+        let statements = self.grants(executor, journal).await?;
         self.extras(executor, journal).await?;
         self.compare_privileges(executor, journal, &statements).await?;
 

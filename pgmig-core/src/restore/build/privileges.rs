@@ -1,4 +1,4 @@
-//! The pass that comes after the rows and the grants.
+//! The pass that comes after the rows and before the grants.
 
 use super::Build;
 use crate::error::Result;

@@ -157,7 +157,7 @@ pub(crate) fn ours(owner: &str) -> String {
 ///
 /// - `attributed`: every object with the role that answers for it. That is the owner of its extension, else the owner
 ///   of the object it belongs to, else its own owner. (The constructors of a range type belong to the bootstrap
-///   superuser.)
+///   superuser. A range type has a multirange type, and that an array type: ALTER TYPE ... OWNER changes neither.)
 /// - `kept`: schemas that stay, whether ours or not.
 /// - `going`: objects that are dropped; `root` marks those that a DROP names.
 ///
@@ -177,9 +177,12 @@ fn common_expressions(server_version: i32, ours: &str) -> String {
              JOIN members m ON (d.refclassid, d.refobjid) = (m.classid, m.objid) \
              WHERE d.deptype = 'i' OR d.deptype = 'a' AND (d.classid = 'pg_constraint'::regclass \
                  OR d.classid = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = d.objid) IN ('i', 'I', 'S'))), \
-         internal AS MATERIALIZED (SELECT DISTINCT ON (d.classid, d.objid) d.classid, d.objid, o.owner FROM pg_depend d \
+         inside AS MATERIALIZED (SELECT DISTINCT ON (d.classid, d.objid) d.classid, d.objid, d.refclassid, d.refobjid, \
+             o.owner FROM pg_depend d \
              JOIN owned o ON (o.classid, o.objid) = (d.refclassid, d.refobjid) WHERE d.deptype = 'i' \
              AND (d.refclassid, d.refobjid) <> (d.classid, d.objid) ORDER BY 1, 2), \
+         internal AS MATERIALIZED (SELECT i.classid, i.objid, COALESCE(o.owner, i.owner) AS owner FROM inside i \
+             LEFT JOIN inside o ON (o.classid, o.objid) = (i.refclassid, i.refobjid)), \
          wholes AS MATERIALIZED (SELECT o.classid, o.objid, COALESCE(m.extowner, i.owner, o.owner) AS owner, \
              m.extension, o.nsp FROM owned o LEFT JOIN members m USING (classid, objid) \
              LEFT JOIN internal i USING (classid, objid) \

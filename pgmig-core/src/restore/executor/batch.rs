@@ -96,7 +96,7 @@ impl Executor {
     /// Sends statements in one message.
     async fn execute_together(&mut self, run_as: &RunAs, sql: &str, tasks: &[&Task]) -> Result<()> {
         const DOING: &str = "create objects";
-        if let Some(superuser) = self.superuser.as_mut().filter(|_| *run_as == RunAs::Superuser) {
+        if let Some(superuser) = self.superuser.as_mut().filter(|_| run_as.is_superuser()) {
             return Ok(superuser.get().await?.execute(sql, DOING).await.map(drop)?);
         }
         self.session.execute(sql, DOING).await?;

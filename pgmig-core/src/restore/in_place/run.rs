@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::progress::Step;
 use crate::restore::build::Build;
 use crate::restore::build::commit_guard::Guard;
+use crate::restore::build::hand_over;
 use crate::restore::clearing::{self, Clearing};
 use crate::restore::error::RestoreError;
 use crate::restore::executor::require_same_transaction;
@@ -223,6 +224,10 @@ impl InPlaceRestore {
         let clearing = Clearing::of(session, &owner).await?;
         clearing.clear(session).await?;
         require_same_transaction(session, "the clearing of the target").await?;
+        if build.known.facts.builds_as_superuser {
+            session.become_role(None).await?;
+            build.superusers_before = hand_over::owned(session).await?;
+        }
         session.become_role(Some(&owner)).await?;
         build.guard = Some(Guard::set(session).await?);
         let state = State::read(session, self.subject()).await?;

@@ -179,9 +179,8 @@ impl Worker<'_, '_> {
         let stays = *load.destination(self.crew.work.roots) == load.table;
         // In the target itself, readers with an older snapshot would see frozen rows.
         let is_staged = !self.executor.session.is_one_transaction();
-        // To empty a table of an extension takes a right that `username` is not given.
-        let is_own = load.run_as == RunAs::Owner;
-        is_staged && is_own && share == Share::Whole && copied && stays && load.into.is_none()
+        // A table that the archive does not make is an extension's, and has rows of its own.
+        is_staged && !load.alone && share == Share::Whole && copied && stays && load.into.is_none()
     }
 
     /// The table into which the rows finally go, and the COPY statement.

@@ -16,6 +16,8 @@ pub(crate) struct Facts {
     pub(crate) login_is_superuser: bool,
     /// Whether a superuser makes what only a superuser can make.
     pub(crate) is_superuser: bool,
+    /// Whether a superuser makes every object, and hands all of them over when the database is complete.
+    pub(crate) builds_as_superuser: bool,
     /// Whether `username` owns schema public, directly or through a role.
     pub(crate) owner_owns_public: bool,
     /// Whether `username` is a superuser.
@@ -26,10 +28,27 @@ pub(crate) struct Facts {
     pub(crate) tablespaces: BTreeSet<String>,
     /// The database to restore into.
     pub(crate) database: EmptyDatabase,
+    /// The rights of `username` that the statements of an archive may require.
+    pub(crate) rights: OwnerRights,
     /// How far the archive is trusted.
     pub(crate) trust: Trust,
     /// The server's own time zone, if pgmig can read it.
     pub(crate) time_zone: Option<String>,
+}
+
+/// The rights of `username` that the statements of an archive may require, as far as the server was asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OwnerRights {
+    /// Parameters that `username` may set in a function, in lower case. `None`: the server was not asked.
+    pub(crate) parameters: Option<BTreeSet<String>>,
+    /// The languages of the target, each with whether it is trusted.
+    pub(crate) languages: BTreeMap<String, bool>,
+    /// Relations of schema `pg_catalog` that `username` may not read.
+    pub(crate) closed_relations: BTreeSet<String>,
+    /// Functions of schema `pg_catalog` that `username` may not call.
+    pub(crate) closed_functions: BTreeSet<String>,
+    /// Tables of other roles to which foreign keys of `username` may refer, as SQL.
+    pub(crate) referable: BTreeSet<String>,
 }
 
 /// An extension that the server has.
@@ -37,6 +56,8 @@ pub(crate) struct Facts {
 pub(crate) struct Extension {
     /// Whether any role with CREATE on the database may create it (a trusted extension).
     pub(crate) for_everyone: bool,
+    /// Whether its objects belong to a superuser, whoever creates it.
+    pub(crate) is_superusers: bool,
 }
 
 /// The rights of `username` on a schema that exists.

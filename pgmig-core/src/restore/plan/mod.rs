@@ -8,6 +8,7 @@
 pub(crate) mod entry;
 pub(crate) mod expected;
 pub(crate) mod facts;
+mod function_settings;
 mod hand_over;
 pub(crate) mod kinds;
 mod locks;
@@ -21,6 +22,7 @@ pub(crate) mod script;
 mod superuser;
 mod table_load;
 mod task;
+pub(crate) mod touched;
 pub(crate) mod transaction_control;
 pub(crate) mod untrusted;
 pub(crate) mod words;
@@ -35,7 +37,7 @@ use crate::restore::refusal::Refusal;
 use crate::sql::QualifiedName;
 use expected::Expected;
 use planner::Planner;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use untrusted::{PlannedExtension, Trust};
 
@@ -46,6 +48,10 @@ pub(crate) struct Plan {
     pub(crate) extensions: Vec<PlannedExtension>,
     /// Schemas of the archive that are made with these.
     pub(crate) extension_schemas: BTreeSet<String>,
+    /// Tables of extensions to which foreign keys refer, where a superuser has to allow that.
+    pub(crate) referred: BTreeSet<QualifiedName>,
+    /// Why only a superuser can create an object, where its kind does not say so.
+    pub(crate) reasons: HashMap<DumpId, String>,
     /// The entries that these come from.
     pub(crate) first: Vec<Task>,
     pub(crate) pre_data: Vec<Task>,

@@ -59,6 +59,13 @@ impl NotOurs {
     }
 }
 
+impl NotOurs {
+    /// The owner of an existing relation.
+    pub(crate) fn owner_of_relation(&self, name: &QualifiedName) -> Option<&str> {
+        self.0.get(&(RELATION, name.to_string())).map(String::as_str)
+    }
+}
+
 /// An identity in the spelling of archives: without blanks between arguments, the schema of PostgreSQL's own types, and
 /// the access method of an operator class.
 fn normal(kind: &str, identity: &str) -> String {
@@ -92,8 +99,12 @@ fn names(entry: &Entry, sql: &str, strings: StandardStrings) -> Option<Taken> {
             Some(Taken((TYPE, qualified()), Some((RELATION, qualified()))))
         }
         Names::Type | Names::TypeOrRowType => only(TYPE, qualified()),
-        // The tag of a routine is its signature, as SQL.
-        Names::Routine => only(ROUTINE, normal(ROUTINE, &format!("{}.{tag}", quote_ident(schema)))),
+        Names::Routine => {
+            // The tag of a routine is its name, without quotes, and the types of its arguments as SQL.
+            let (name, arguments) = tag.split_once('(')?;
+            let signature = format!("{}.{}({arguments}", quote_ident(schema), quote_ident(name));
+            only(ROUTINE, normal(ROUTINE, &signature))
+        }
         Names::Cast => only(CAST, normal(CAST, tag.strip_prefix("CAST ")?)),
         Names::Transform => {
             let (of, language) = tag.strip_prefix("TRANSFORM ").unwrap_or(tag).split_once(" LANGUAGE ")?;

@@ -2,6 +2,7 @@
 
 mod grants;
 mod large_objects;
+mod required;
 mod rights;
 pub(crate) mod rows;
 
@@ -46,6 +47,10 @@ pub(crate) struct Planner<'a> {
     blobs: Vec<(DumpId, u32)>,
     /// Tables that the archive creates. Other tables with rows belong to an extension.
     tables: HashSet<QualifiedName>,
+    /// Relations that the archive creates. Other relations that its statements name belong to extensions or other roles.
+    relations: HashSet<QualifiedName>,
+    /// Views that use an object of the system that `username` may not use, each with that object.
+    closed: HashMap<DumpId, String>,
     /// Types that the archive creates.
     types: HashSet<QualifiedName>,
     /// The owners of the archive's objects.
@@ -111,6 +116,8 @@ impl<'a> Planner<'a> {
             groups: HashMap::new(),
             blobs: Vec::new(),
             tables: rows::created_tables(archive),
+            relations: required::created_relations(archive),
+            closed: HashMap::new(),
             types: rights::created_types(archive),
             owners: rights::owners(archive),
             impossible: Vec::new(),
@@ -187,18 +194,17 @@ impl<'a> Planner<'a> {
         if entry.with_oids {
             self.oids.push(entry.qualified_name().to_string());
         }
-        let mut statements = Vec::with_capacity(1);
-        if self.needs_superuser(entry, sql) {
-            self.as_superuser(entry, sql, &mut statements);
-        } else {
-            statements.push((RunAs::Owner, sql.to_owned()));
-        }
+        let mut statements = self.statements(entry, sql);
+        statements.extend(self.method_of_partitions(entry));
         self.plan.expected.extend(Expected::of(entry, sql, self.strings));
         self.push(entry, statements);
     }
 
     /// A comment or a security label. The owner of the object makes it.
     fn description(&mut self, entry: &Entry) {
+        if self.comment_on_schema_of_others(entry) {
+            return;
+        }
         let Some(sql) = self.of_own_object(entry) else { return };
         let run_as = self.describer(entry);
         self.push(entry, vec![(run_as, sql.to_owned())]);
@@ -227,7 +233,14 @@ impl<'a> Planner<'a> {
     }
 
     fn describer(&self, entry: &Entry) -> RunAs {
-        if self.describes(entry, &self.superusers) { RunAs::Superuser } else { RunAs::Owner }
+        if self.describes(entry, &self.superusers) { RunAs::Superuser } else { self.builder(entry) }
+    }
+
+    /// The role that makes an object which any role can make. `username` owns the extensions that it can make, because
+    /// their owner cannot be changed.
+    pub(crate) fn builder(&self, entry: &Entry) -> RunAs {
+        let is_extension = entry.kind == EntryKind::Extension;
+        if self.facts.builds_as_superuser && !is_extension { RunAs::Superuser } else { RunAs::Owner }
     }
 
     fn is_present_schema(&self, entry: &Entry) -> bool {
@@ -316,6 +329,26 @@ impl<'a> Planner<'a> {
         );
         self.plan.notices.push(Notice { severity: Severity::Warning, text });
         Some(String::new())
+    }
+
+    /// The statement that sets the access method of a partitioned table, which its new partitions get.
+    fn method_of_partitions(&mut self, entry: &Entry) -> Option<(RunAs, String)> {
+        let method = entry.table_access_method.as_ref()?.to_str().ok()?;
+        if entry.relation_kind != Some('p') || method.is_empty() {
+            return None;
+        }
+        let (table, method) = (entry.qualified_name(), quote_ident(method));
+        if self.facts.server_version >= 170_000 {
+            return Some((self.builder(entry), format!("ALTER TABLE {table} SET ACCESS METHOD {method}")));
+        }
+        if method != "heap" {
+            let text = format!(
+                "partitioned table {table} had the access method {method} for its new partitions, which servers before 17 \
+                 cannot store: give it to each new partition (USING {method})"
+            );
+            self.plan.notices.push(Notice { severity: Severity::Warning, text });
+        }
+        None
     }
 
     fn access_method(&self, entry: &Entry) -> Option<String> {

@@ -4,7 +4,7 @@ use crate::archive::{Archive, Block, DataReader, DumpId, LargeObjectsReader};
 use crate::copy::{CopyOptions, CopyStatement, EndMarker, RowSplitter, remove_oids};
 use crate::error::Result;
 use crate::restore::error::RestoreError;
-use crate::restore::plan::facts::EmptyDatabase;
+use crate::restore::plan::facts::{EmptyDatabase, OwnerRights};
 use crate::restore::plan::roles::Roles;
 use crate::restore::plan::untrusted::Trust;
 use crate::restore::plan::{EntrySettings, Facts, Plan, RowForm, RunAs, TableLoad, Task, psql_text};
@@ -124,6 +124,7 @@ fn assumed(archive: &Archive) -> Facts {
         login: "postgres".to_owned(),
         login_is_superuser: true,
         is_superuser: true,
+        builds_as_superuser: false,
         owner_owns_public: true,
         owner_is_superuser: true,
         roles: Roles { assumes_all: true, ..Roles::default() },
@@ -132,6 +133,7 @@ fn assumed(archive: &Archive) -> Facts {
             extensions: BTreeSet::from(["plpgsql".to_owned()]),
             ..EmptyDatabase::default()
         },
+        rights: OwnerRights::default(),
         trust: Trust::Full,
         time_zone: None,
     }

@@ -1,13 +1,14 @@
 //! Decides which entries a superuser creates: by their kind and text, never because the attempt as owner failed.
 
 use super::facts::EmptyDatabase;
+use super::function_settings::attributes;
 use super::kinds::{self, Creator, Owner};
-use super::words::{significant, words};
+use super::words::words;
 use crate::archive::Entry;
-use crate::sql::{StandardStrings, Token, TokenKind};
+use crate::sql::{Parser, StandardStrings, Token, TokenKind};
 
 /// Languages whose functions only a superuser may create (`lanpltrusted` is false): PostgreSQL's own two, and the
-/// untrusted ones that come with it.
+/// untrusted ones that come with it. Only where neither the archive nor the server says what a language is.
 const UNTRUSTED_LANGUAGES: [&str; 7] =
     ["c", "internal", "plperlu", "plpythonu", "plpython2u", "plpython3u", "pltclu"];
 
@@ -49,9 +50,21 @@ pub(crate) fn is_without_function(sql: &str, strings: StandardStrings) -> bool {
     words(sql, strings, &["without", "function"])
 }
 
-/// A base type, with functions in C.
+/// A base type, with functions in C, or a shell type that was never completed.
 pub(crate) fn is_base_type(sql: &str, strings: StandardStrings) -> bool {
-    words(sql, strings, &["input", "="])
+    words(sql, strings, &["input", "="]) || is_shell_type(sql, strings)
+}
+
+/// `CREATE TYPE name` and nothing else.
+pub(crate) fn is_shell_type(sql: &str, strings: StandardStrings) -> bool {
+    let mut parser = Parser::new(sql, "CREATE TYPE", strings);
+    let mut parse = || {
+        parser.expect_word("create")?;
+        parser.expect_word("type")?;
+        parser.qualified_name()?;
+        parser.expect_end_of_statement()
+    };
+    parse().is_ok()
 }
 
 /// An aggregate whose state is of type internal. pg_dump writes each clause in this way.
@@ -59,46 +72,46 @@ pub(crate) fn is_over_internal(sql: &str, strings: StandardStrings) -> bool {
     words(sql, strings, &["stype", "=", "internal"])
 }
 
-/// A function in an untrusted language, or a LEAKPROOF one.
+/// A LEAKPROOF function, or one with a support function, which the planner calls with its own structures.
 pub(crate) fn is_privileged_function(sql: &str, strings: StandardStrings) -> bool {
-    let tokens = function_attributes(sql, strings);
-    let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
-    // A type may have this name, and a function may say that it is not.
-    let is_leakproof = |before: &Token| {
-        !["returns", "setof", "not"].iter().any(|word| is(before, word))
-            && before.kind != TokenKind::Symbol(b'.')
-    };
-    tokens
-        .windows(2)
-        .any(|pair| matches!(pair, [before, token] if is(token, "leakproof") && is_leakproof(before)))
-        || tokens.windows(2).any(|pair| match pair {
-            [keyword, language] if is(keyword, "language") => {
-                let name = sql.get(language.body.clone()).unwrap_or_default().to_ascii_lowercase();
-                UNTRUSTED_LANGUAGES.contains(&name.as_str())
-            }
-            _ => false,
-        })
+    privileged_attribute(sql, strings).is_some()
 }
 
-/// What CREATE FUNCTION says of a function outside parentheses, up to its body: no parameter's name, nor a word of the body.
-fn function_attributes(sql: &str, strings: StandardStrings) -> Vec<Token> {
-    let mut depth = 0_u32;
-    let mut attributes = Vec::new();
-    for token in significant(sql, strings) {
-        match token.kind {
-            TokenKind::Symbol(b'(') => depth += 1,
-            TokenKind::Symbol(b')') => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        let begins_body = ["as", "begin", "return"].iter().any(|word| token.is_word(sql.as_bytes(), word));
-        if depth == 0 && begins_body && !attributes.is_empty() {
-            break;
-        }
-        if depth == 0 {
-            attributes.push(token);
-        }
-    }
-    attributes
+/// The attribute of a function that only a superuser can give it.
+pub(crate) fn privileged_attribute(sql: &str, strings: StandardStrings) -> Option<&'static str> {
+    let tokens = attributes(sql, strings);
+    let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
+    // A type may have this name, and a function may say that it is not.
+    let can_be_attribute = |before: &Token| {
+        !["returns", "setof", "not", "language", "to"].iter().any(|word| is(before, word))
+            && !matches!(before.kind, TokenKind::Symbol(b'.' | b'=' | b','))
+    };
+    let has = |word| {
+        tokens
+            .windows(2)
+            .any(|pair| matches!(pair, [before, token] if is(token, word) && can_be_attribute(before)))
+    };
+    [("leakproof", "LEAKPROOF"), ("support", "SUPPORT")]
+        .into_iter()
+        .find_map(|(word, name)| has(word).then_some(name))
+}
+
+/// The language of a function.
+pub(crate) fn language(sql: &str, strings: StandardStrings) -> Option<String> {
+    let tokens = attributes(sql, strings);
+    tokens.windows(2).find_map(|pair| match pair {
+        [keyword, language] if keyword.is_word(sql.as_bytes(), "language") => match language.kind {
+            // pg_dump 8 and older write the name as a literal.
+            TokenKind::String(_) => sql.get(language.body.clone()).map(str::to_lowercase),
+            _ => language.name(sql),
+        },
+        _ => None,
+    })
+}
+
+/// Whether a language that the server does not have yet is known as an untrusted one.
+pub(crate) fn is_known_as_untrusted(language: &str) -> bool {
+    UNTRUSTED_LANGUAGES.contains(&language)
 }
 
 #[cfg(test)]
@@ -106,10 +119,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn privileged_functions_are_told_by_language_and_leakproof() {
+    fn the_language_of_a_function_is_found() {
+        let language = |sql| language(sql, StandardStrings::On).unwrap_or_default();
+        assert_eq!(
+            language("CREATE FUNCTION f(language c) RETURNS int LANGUAGE SQL AS $$ LANGUAGE c $$;"),
+            "sql"
+        );
+        assert_eq!(
+            language("CREATE FUNCTION f() RETURNS int LANGUAGE \"Plx U\" AS $$ return 1 $$;"),
+            "Plx U"
+        );
+        assert_eq!(language("CREATE FUNCTION f() RETURNS int AS 'x', 'y' LANGUAGE c STRICT;"), "c");
+        assert_eq!(language("CREATE FUNCTION f() RETURNS int LANGUAGE 'C' AS 'x';"), "c");
+        assert!(is_known_as_untrusted("internal") && !is_known_as_untrusted("plpgsql"));
+    }
+
+    #[test]
+    fn privileged_functions_are_told_by_their_attributes() {
         let privileged = |sql| is_privileged_function(sql, StandardStrings::On);
-        assert!(privileged("CREATE FUNCTION f() RETURNS int LANGUAGE c AS '$libdir/x', 'f';"));
-        assert!(privileged("CREATE FUNCTION f() RETURNS int LANGUAGE \"plpython3u\" AS $$ return 1 $$;"));
+        assert!(privileged("CREATE FUNCTION f() RETURNS int LANGUAGE sql SUPPORT public.g AS 'x';"));
         assert!(privileged("CREATE FUNCTION f() RETURNS int LANGUAGE sql LEAKPROOF AS $$ SELECT 1 $$;"));
         for sql in [
             "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ LANGUAGE c leakproof $$;",
@@ -118,10 +146,10 @@ mod tests {
             "CREATE FUNCTION f() RETURNS public.leakproof LANGUAGE sql AS $$ x $$;",
             "CREATE FUNCTION f() RETURNS SETOF leakproof LANGUAGE sql NOT LEAKPROOF AS $$ x $$;",
             "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT leakproof FROM t; END;",
+            "CREATE FUNCTION f() RETURNS support LANGUAGE sql SET x TO support AS $$ x $$;",
         ] {
             assert!(!privileged(sql), "{sql}");
         }
-        assert!(privileged("CREATE FUNCTION f(a int) RETURNS int LANGUAGE c STRICT AS 'x', 'y';"));
         assert!(privileged("CREATE FUNCTION f(a int) RETURNS int STRICT LEAKPROOF LANGUAGE sql AS 'x';"));
     }
 }

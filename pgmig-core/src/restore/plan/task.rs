@@ -23,10 +23,19 @@ pub(crate) struct Task {
 pub(crate) enum RunAs {
     /// `username`.
     Owner,
-    /// `su_username`.
+    /// `su_username`, for a text of the archive.
     Superuser,
+    /// `su_username`, for a statement that pgmig has written from parsed names and values. It gives nobody a right.
+    Written,
     /// A role that grants privileges on an object of another role.
     Grantor(String),
+}
+
+impl RunAs {
+    /// Whether `su_username` runs the statement.
+    pub(crate) fn is_superuser(&self) -> bool {
+        matches!(self, Self::Superuser | Self::Written)
+    }
 }
 
 /// Settings of the session for one entry.

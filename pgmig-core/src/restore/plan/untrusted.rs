@@ -114,7 +114,13 @@ pub(crate) fn restrict(mut plan: Plan, archive: &Archive, facts: &Facts) -> Resu
     let (entries, lines): (Vec<_>, Vec<_>) = superusers
         .iter()
         .filter(|(_, entry)| !is_description(entry) && !is_allowed(entry, &facts.trust))
-        .map(|(task, _)| (task.dump_id, task.label.clone()))
+        .map(|(task, _)| {
+            let line = match plan.reasons.get(&task.dump_id) {
+                Some(reason) => format!("{}: {reason}", task.label),
+                None => task.label.clone(),
+            };
+            (task.dump_id, line)
+        })
         .unzip();
     if !lines.is_empty() {
         return Err(Blocked { refusal: Refusal::NeedsTrust { entries: lines, is_swap: true }, entries });

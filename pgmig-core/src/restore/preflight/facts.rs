@@ -4,13 +4,13 @@ use crate::error::Result;
 use crate::restore::archive_login::ArchiveLogin;
 use crate::restore::options::{RestoreOptions, SchemaSource, Strategy};
 use crate::restore::plan::Facts;
-use crate::restore::plan::facts::{EmptyDatabase, Extension};
+use crate::restore::plan::facts::{EmptyDatabase, Extension, OwnerRights};
 use crate::restore::plan::roles::Roles;
 use crate::restore::plan::untrusted::Trust;
 use crate::server::TargetConfig;
 use crate::server::catalog::{DatabaseFacts, RoleFacts};
 use crate::server::session::Session;
-use crate::sql::quote_literal;
+use crate::sql::{quote_ident, quote_literal};
 
 /// The oldest server that restores are made on: the catalogs and functions that are asked exist from 12 on.
 const OLDEST_SERVER: i32 = 120_000;
@@ -27,20 +27,33 @@ pub(crate) fn swap_rights(
     if !roles.may_create_databases {
         reasons.push(format!("su_username {login} may not create databases (ALTER ROLE ... CREATEDB)"));
     }
+    let (role, owner) = (quote_ident(login), quote_ident(&target.owner));
+    // From 16 on, a membership has both rights as options.
+    let with = |option| if server_version >= 160_000 { option } else { "" };
     if !roles.may_become_database_owner {
         reasons.push(format!(
-            "su_username {login} cannot become {}, who owns the database (GRANT that role to it)",
+            "su_username {login} cannot become {}, who owns the database (GRANT {owner} TO {role}{})",
+            target.owner,
+            with(" WITH SET TRUE, INHERIT TRUE")
+        ));
+    } else if !roles.inherits_database_owner {
+        let remedy = match server_version {
+            160_000.. => format!("GRANT {owner} TO {role} WITH INHERIT TRUE"),
+            _ => format!("ALTER ROLE {role} INHERIT"),
+        };
+        reasons.push(format!(
+            "su_username {login} does not inherit the rights of {}, who owns the database ({remedy})",
             target.owner
         ));
     }
-    reasons.extend(cannot_become_owner(config, roles));
+    reasons.extend(cannot_become_owner(server_version, config, roles));
     reasons
 }
 
 /// The rights that a restore in place takes and the roles lack.
 pub(crate) fn in_place_rights(server_version: i32, config: &TargetConfig, roles: &RoleFacts) -> Vec<String> {
     let too_old = too_old(server_version);
-    too_old.into_iter().chain(cannot_become_owner(config, roles)).collect()
+    too_old.into_iter().chain(cannot_become_owner(server_version, config, roles)).collect()
 }
 
 fn too_old(server_version: i32) -> Option<String> {
@@ -48,10 +61,16 @@ fn too_old(server_version: i32) -> Option<String> {
     (server_version < OLDEST_SERVER).then(|| format!("the server is PostgreSQL {major}; 12 is the oldest"))
 }
 
-fn cannot_become_owner(config: &TargetConfig, roles: &RoleFacts) -> Option<String> {
+fn cannot_become_owner(server_version: i32, config: &TargetConfig, roles: &RoleFacts) -> Option<String> {
     let (login, owner) = (config.su_username(), config.username());
-    (!roles.may_become_owner)
-        .then(|| format!("su_username {login} cannot become username {owner} (GRANT that role to it)"))
+    let option = if server_version >= 160_000 { " WITH SET TRUE" } else { "" };
+    (!roles.may_become_owner).then(|| {
+        format!(
+            "su_username {login} cannot become username {owner} (GRANT {} TO {}{option})",
+            quote_ident(owner),
+            quote_ident(login)
+        )
+    })
 }
 
 /// Restricts the facts to the rights of the login that runs code of the archive.
@@ -63,6 +82,9 @@ pub(crate) fn restrict(
     strategy: Strategy,
 ) {
     if login.role().is_none() {
+        let makes_objects = options.schema != SchemaSource::Target;
+        let is_wanted = options.trust_archive && facts.is_superuser && makes_objects;
+        facts.builds_as_superuser = is_wanted && !facts.owner_is_superuser;
         return;
     }
     facts.trust = Trust::Extensions(options.allow_extensions.iter().chain(allowed).cloned().collect());
@@ -93,12 +115,14 @@ pub(crate) async fn ask(
     );
     let rows = control.rows(&sql, "list the tablespaces").await?;
     let tablespaces = rows.iter().map(|row| row.text(0).to_owned()).collect();
-    let sql = "SELECT e.name, NOT v.superuser OR COALESCE((pg_catalog.to_jsonb(v) ->> 'trusted')::boolean, false) \
+    let sql = "SELECT e.name, NOT v.superuser OR COALESCE((pg_catalog.to_jsonb(v) ->> 'trusted')::boolean, false), \
+                   v.superuser \
                FROM pg_catalog.pg_available_extensions e JOIN pg_catalog.pg_available_extension_versions v \
                ON v.name = e.name AND v.version = e.default_version";
     let rows = control.rows(sql, "list the extensions that the server has").await?;
     let extension = |row: &crate::server::session::TextRow| {
-        (row.text(0).to_owned(), Extension { for_everyone: row.is_true(1) })
+        let (for_everyone, is_superusers) = (row.is_true(1), row.is_true(2));
+        (row.text(0).to_owned(), Extension { for_everyone, is_superusers })
     };
     let available = rows.iter().map(extension).collect();
     let sql = format!(
@@ -115,6 +139,7 @@ pub(crate) async fn ask(
         login: config.su_username().to_owned(),
         login_is_superuser: roles.is_superuser,
         is_superuser: roles.is_superuser,
+        builds_as_superuser: false,
         // From 15 on, schema public of template0 belongs to whoever owns the database.
         owner_owns_public: owner_is_superuser || server_version >= 150_000 && owns_database,
         owner_is_superuser,
@@ -125,6 +150,7 @@ pub(crate) async fn ask(
             available,
             ..EmptyDatabase::default()
         },
+        rights: OwnerRights::default(),
         trust: Trust::Full,
         time_zone: time_zone(control, roles.is_superuser).await?,
     })

@@ -8,6 +8,7 @@ pub(crate) mod instances;
 pub(crate) mod lock_table;
 mod privileges;
 pub(crate) mod probe;
+mod rights;
 pub(crate) mod selected;
 pub(crate) mod strategy;
 mod transcode;
@@ -58,6 +59,7 @@ pub(crate) async fn run(
     let (mut control, maintenance) = open_control(config, application).await?;
     let (target, roles, obstacles) = look_at_target(&mut control, config, &maintenance).await?;
     let decision = obstacles.decide(options, &target, &roles)?;
+    turn_event_triggers_off(&control, config, &roles);
     if options.schema == SchemaSource::Target && !archive.has_all_entries() {
         return Err(Refusal::ScriptStream.into());
     }
@@ -69,6 +71,9 @@ pub(crate) async fn run(
     facts::restrict(&mut facts, login, options, allowed, decision.strategy);
     let session = open_inside(login.config(config), application).await;
     let mut session = session.map_err(|error| gone(error, &target.name))?;
+    if !facts.owner_is_superuser && !facts.builds_as_superuser {
+        facts.rights = rights::ask(&mut session, config.username()).await?;
+    }
     let clearing = match decision.strategy {
         Strategy::InPlace => Some(Clearing::of(&mut session, config.username()).await?),
         Strategy::Swap => None,
@@ -93,6 +98,7 @@ pub(crate) async fn run(
         in_place::preflight(&mut session, &archive, &known, clearing).await?;
         known.notices.extend(in_place::notices(clearing));
     }
+    known.notices.extend(login_triggers(&mut session).await?);
     known.notices.extend(control.trust().warning().map(Notice::warning));
     if known.facts.is_superuser && login.is_separate() && archive.has_all_entries() {
         untrusted::add_extras(&mut known.plan, &archive, &known.extras.extensions, &known.facts);
@@ -102,6 +108,29 @@ pub(crate) async fn run(
     known.notices.extend(login.notice(config, roles.is_superuser));
     let login = std::mem::take(login);
     Ok(Preflight { file, archive, control, maintenance, target, decision, login, known })
+}
+
+/// Login triggers of the target would fire for each of our sessions.
+pub(super) fn turn_event_triggers_off(control: &Session, config: &TargetConfig, roles: &RoleFacts) {
+    if roles.is_superuser && control.server_version() >= 170_000 {
+        config.turn_event_triggers_off();
+    }
+}
+
+/// A notice of login triggers of the target that fire for our sessions, because the login may not turn them off.
+async fn login_triggers(session: &mut Session) -> Result<Option<Notice>> {
+    if session.server_version() < 170_000 {
+        return Ok(None);
+    }
+    let sql = "SELECT pg_catalog.string_agg(pg_catalog.quote_ident(evtname), ', ' ORDER BY evtname) \
+               FROM pg_catalog.pg_event_trigger WHERE evtevent = 'login' AND evtenabled IN ('O', 'A') \
+               AND pg_catalog.current_setting('event_triggers')::boolean";
+    let names = session.optional(sql, "look for login triggers of the target").await?;
+    Ok(names.map(|names| {
+        Notice::warning(format!(
+            "login event triggers of the target fire for pgmig's sessions, too, as only a superuser can turn them off: {names}"
+        ))
+    }))
 }
 
 /// The error for a database that existed a moment ago: another restore has just renamed it.

@@ -102,7 +102,27 @@ impl Database {
 }
 
 /// Drops a database with our marker. Terminates sessions of the dead run that are still in it.
+///
+/// A membership without INHERIT gives the rights of the owner only to a session that becomes the owner.
 pub(crate) async fn drop_leftover(control: &mut Session, name: &str) -> Result<(), TargetError> {
+    const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    match drop_as_present_role(control, name).await {
+        Err(error) if error.sqlstate() == Some(INSUFFICIENT_PRIVILEGE) => {
+            let sql = format!(
+                "SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = {}",
+                quote_literal(name)
+            );
+            let owner = control.value(&sql, "read who owns a database of an earlier run").await?;
+            control.become_role(Some(&owner)).await?;
+            let dropped = drop_as_present_role(control, name).await;
+            control.become_role(None).await?;
+            dropped
+        }
+        dropped => dropped,
+    }
+}
+
+async fn drop_as_present_role(control: &mut Session, name: &str) -> Result<(), TargetError> {
     let database = quote_ident(name);
     let doing = format!("drop database {database}");
     // Code of the archive can make it a template, which cannot be dropped.

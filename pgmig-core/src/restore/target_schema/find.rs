@@ -98,8 +98,11 @@ pub(crate) async fn find(
         found.warn_of_order();
     }
     found.warn_of_rules_and_locks(tool_locks::held(target).await?);
-    let set = sequences::set_by_archive(target, archive, &matcher).await?;
-    found.sequences(set, archive, plan);
+    let set = sequences::set_by_archive(target, archive, &matcher, &facts.roles.owner).await?;
+    let obstacles = found.sequences(set, archive, plan, facts);
+    if !obstacles.is_empty() {
+        return Err(Refusal::TargetObstacles(obstacles).into());
+    }
     Ok(found)
 }
 
@@ -323,9 +326,16 @@ impl TargetSchema {
     }
 
     /// Sets the target's sequences that match sequences of the archive. Lists the archive's other sequences in a
-    /// notice.
-    fn sequences(&mut self, set: Vec<SequenceValue>, archive: &Archive, plan: &mut Plan) {
-        let mut missing = Vec::new();
+    /// notice. Returns the sequences that no role of ours may set, each with a remedy.
+    fn sequences(
+        &mut self,
+        set: Vec<SequenceValue>,
+        archive: &Archive,
+        plan: &mut Plan,
+        facts: &Facts,
+    ) -> Vec<String> {
+        let (mut missing, mut obstacles) = (Vec::new(), Vec::new());
+        let strings = archive.strings();
         let mut by_entry: HashMap<DumpId, SequenceValue> =
             set.into_iter().map(|value| (value.dump_id, value)).collect();
         plan.data_last.retain_mut(|task| {
@@ -338,8 +348,12 @@ impl TargetSchema {
                     false
                 }
                 Some(value) => {
+                    let is_set = !value.owner.as_ref().is_some_and(|owner| self.kept.contains(owner));
                     value.redirect(&mut task.statements);
-                    !value.owner.is_some_and(|owner| self.kept.contains(&owner))
+                    if is_set && !value.is_settable && !value.as_superuser(task, strings, facts) {
+                        obstacles.push(value.obstacle(&facts.roles.owner));
+                    }
+                    is_set
                 }
             }
         });
@@ -347,6 +361,7 @@ impl TargetSchema {
             let text = "the target has no such sequences, so they are not set";
             self.notice(format!("{text}: {}", missing.join(", ")));
         }
+        obstacles
     }
 }
 

@@ -196,7 +196,7 @@ fn statements(
     purpose: Purpose<'_>,
     verifier: &str,
     until: &str,
-) -> [String; 4] {
+) -> Vec<String> {
     let (role, owner) = (quote_ident(name), quote_ident(purpose.username));
     let limit = purpose.jobs.saturating_add(OTHER_CONNECTIONS);
     let marker = Marker { run: purpose.run.to_owned(), target: purpose.target.to_owned() };
@@ -206,7 +206,12 @@ fn statements(
     } else {
         ("INHERIT", "")
     };
-    [
+    // Settings of the database that only a superuser may change, and that would change what the role's sessions do.
+    let mut settings = vec!["session_replication_role = origin"];
+    if server_version >= 170_000 {
+        settings.push("event_triggers = off");
+    }
+    let mut statements = vec![
         format!(
             "CREATE ROLE {role} LOGIN NOSUPERUSER {inherits} NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS \
              CONNECTION LIMIT {limit} PASSWORD {} VALID UNTIL {}",
@@ -216,7 +221,9 @@ fn statements(
         format!("COMMENT ON ROLE {role} IS {}", quote_literal(&marker.to_comment())),
         format!("GRANT {owner} TO {role}{options}"),
         format!("ALTER ROLE {role} SET role = {}", quote_literal(purpose.username)),
-    ]
+    ];
+    statements.extend(settings.iter().map(|setting| format!("ALTER ROLE {role} SET {setting}")));
+    statements
 }
 
 #[cfg(test)]
@@ -232,7 +239,10 @@ mod tests {
 
     #[test]
     fn the_role_is_a_member_of_username_and_nothing_more() {
-        let [create, marker, grant, set] = statements(160_000, "pgmig_0", PURPOSE, "SCRAM", "tomorrow");
+        let all = |version| statements(version, "pgmig_0", PURPOSE, "SCRAM", "tomorrow");
+        let [create, marker, grant, set, origin] = &all(160_000)[..] else { panic!("five statements") };
+        assert_eq!(origin, "ALTER ROLE pgmig_0 SET session_replication_role = origin");
+        assert!(all(170_000).contains(&"ALTER ROLE pgmig_0 SET event_triggers = off".to_owned()));
         assert_eq!(
             create,
             "CREATE ROLE pgmig_0 LOGIN NOSUPERUSER NOINHERIT NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS \
@@ -241,7 +251,7 @@ mod tests {
         assert!(marker.starts_with("COMMENT ON ROLE pgmig_0 IS 'pgmig-role-1 {"), "{marker}");
         assert_eq!(grant, "GRANT \"Store \"\"app\"\"\" TO pgmig_0 WITH INHERIT TRUE, SET TRUE, ADMIN FALSE");
         assert_eq!(set, "ALTER ROLE pgmig_0 SET role = 'Store \"app\"'");
-        let [create, _, grant, _] = statements(150_000, "pgmig_0", PURPOSE, "SCRAM", "tomorrow");
+        let [create, _, grant, ..] = &all(150_000)[..] else { panic!("five statements") };
         assert!(create.contains(" NOSUPERUSER INHERIT "), "{create}");
         assert_eq!(grant, "GRANT \"Store \"\"app\"\"\" TO pgmig_0");
     }

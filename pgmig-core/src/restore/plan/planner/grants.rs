@@ -17,7 +17,9 @@ impl Planner<'_> {
         if let Some(role) = self.other_default_role(entry, sql) {
             return self.default_privileges_of_another(entry, sql, &role);
         }
-        let run_as = self.describer(entry);
+        // Every object has been handed over by then.
+        let is_superusers = self.describes(entry, &self.superusers);
+        let run_as = if is_superusers { RunAs::Superuser } else { RunAs::Owner };
         let resolved = self.facts.roles.grants(sql, owner(entry), self.strings);
         let Some(resolved) = self.resolved(entry, resolved) else { return };
         let mut statements = Vec::new();
@@ -107,8 +109,9 @@ impl Planner<'_> {
             return;
         }
         self.plan.expected.extend(Expected::of(entry, sql, self.strings));
+        let run_as = self.builder(entry);
         let statements =
-            resolved.statements.into_iter().map(|Granted { sql, .. }| (RunAs::Owner, sql)).collect();
+            resolved.statements.into_iter().map(|Granted { sql, .. }| (run_as.clone(), sql)).collect();
         self.push(entry, statements);
     }
 

@@ -54,6 +54,7 @@ impl Planner<'_> {
         !self.facts.owner_is_superuser
             && !self.has_wrapper(entry, sql)
             && (needs_superuser(entry, sql, self.strings, &self.facts.database)
+                || self.untrusted_language(entry, sql).is_some()
                 || self.is_about_types_that_are_not_ours(entry)
                 || self.publishes_schemas(entry))
     }
@@ -173,18 +174,35 @@ impl Planner<'_> {
     }
 
     /// The statements of an entry whose object a superuser has to create: it is then handed over, if that is possible.
-    pub(crate) fn as_superuser(&mut self, entry: &Entry, sql: &str, statements: &mut Vec<(RunAs, String)>) {
+    pub(crate) fn as_superuser(
+        &mut self,
+        entry: &Entry,
+        sql: &str,
+        reason: Option<String>,
+    ) -> Vec<(RunAs, String)> {
+        let mut statements = Vec::with_capacity(2);
         if !self.facts.is_superuser {
-            self.impossible.push((entry.dump_id, label(entry)));
-            return;
+            let label = label(entry);
+            let line = match reason {
+                Some(reason) => format!("{label}: {reason}"),
+                None => label,
+            };
+            self.impossible.push((entry.dump_id, line));
+            return statements;
+        }
+        if let Some(reason) = reason {
+            self.plan.reasons.insert(entry.dump_id, reason);
         }
         statements.push((RunAs::Superuser, sql.to_owned()));
         match hand_over(entry, sql, self.strings, &self.facts.roles.owner) {
             Some(hand_over) if can_be_handed_over(entry, sql, self.strings) => {
-                statements.push((RunAs::Superuser, hand_over));
+                if !self.facts.builds_as_superuser {
+                    statements.push((RunAs::Superuser, hand_over));
+                }
             }
             _ => drop(self.superusers.insert(entry.dump_id)),
         }
+        statements
     }
 }
 

@@ -32,7 +32,8 @@ impl Planner<'_> {
         // A superuser runs no INSERT statements of the archive: they are SQL. COPY data are only rows.
         let as_superuser = self.facts.is_superuser && matches!(form, RowForm::Copy(_));
         let is_created = self.tables.contains(&table);
-        let run_as = if as_superuser && !is_created { RunAs::Superuser } else { RunAs::Owner };
+        let is_superusers = self.facts.builds_as_superuser || as_superuser && !is_created;
+        let run_as = if is_superusers { RunAs::Superuser } else { RunAs::Owner };
         let load = TableLoad {
             dump_id: entry.dump_id,
             table,

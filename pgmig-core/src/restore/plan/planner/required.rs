@@ -1,0 +1,319 @@
+//! Finds the rights that the statement of an entry requires beyond those of its kind: on parameters, languages, and
+//! objects that belong to others.
+
+use super::Planner;
+use crate::archive::{Archive, DumpId, Entry, EntryKind};
+use crate::progress::Severity;
+use crate::restore::plan::RunAs;
+use crate::restore::plan::entry::sql;
+use crate::restore::plan::function_settings::{FunctionSetting, settings, without};
+use crate::restore::plan::hand_over::routine;
+use crate::restore::plan::superuser::{is_known_as_untrusted, is_shell_type, language, privileged_attribute};
+use crate::restore::plan::touched::{
+    Right, alter_function, relations, require_owner_of_function, sequence_value, used,
+};
+use crate::restore::plan::words::words;
+use crate::sql::{Parser, QualifiedName, StandardStrings, quote_ident, quote_literal};
+use std::collections::HashSet;
+
+/// PL/pgSQL's own parameters are known to a session that has loaded it.
+const LOAD_PLPGSQL: &str = "DO LANGUAGE plpgsql 'BEGIN END'";
+
+impl Planner<'_> {
+    /// The statements that make an entry's object, each with its role.
+    pub(crate) fn statements(&mut self, entry: &Entry, sql: &str) -> Vec<(RunAs, String)> {
+        if self.facts.owner_is_superuser || self.facts.builds_as_superuser {
+            return match self.needs_superuser(entry, sql) {
+                true => self.as_superuser(entry, sql, None),
+                false => vec![(self.builder(entry), sql.to_owned())],
+            };
+        }
+        match entry.kind {
+            EntryKind::SequenceSet => return self.sequence_set(entry, sql),
+            EntryKind::Type if self.facts.is_superuser && self.is_shell_type(entry, sql) => {
+                return self.shell_type(entry);
+            }
+            _ => {}
+        }
+        if self.needs_superuser(entry, sql) {
+            let reason = self.kind_of_function(entry, sql);
+            return self.as_superuser(entry, sql, reason);
+        }
+        if let Some(reason) = self.right_of_others(entry, sql).or_else(|| self.closed_object(entry, sql)) {
+            return self.as_superuser(entry, sql, Some(reason));
+        }
+        self.function_settings(entry, sql)
+    }
+
+    /// Why only a superuser can make a function.
+    fn kind_of_function(&self, entry: &Entry, sql: &str) -> Option<String> {
+        if !is_routine(entry) {
+            return None;
+        }
+        if let Some(language) = self.untrusted_language(entry, sql) {
+            return Some(format!("language {} is not trusted", quote_ident(&language)));
+        }
+        let attribute = privileged_attribute(sql, self.strings)?;
+        Some(format!("only a superuser may make a function {attribute}"))
+    }
+
+    /// The language of a function, if it is known to be an untrusted one. The archive says it of its own languages, the
+    /// server of those in the target and of extensions.
+    pub(crate) fn untrusted_language(&self, entry: &Entry, function: &str) -> Option<String> {
+        if !is_routine(entry) {
+            return None;
+        }
+        let language = language(function, self.strings)?;
+        if matches!(language.as_str(), "sql" | "plpgsql") {
+            return None;
+        }
+        let mut entries = self.archive.entries().iter();
+        let of_archive =
+            entries.find(|entry| entry.kind == EntryKind::ProceduralLanguage && entry.name() == language);
+        let made_by = || self.facts.database.available.get(&language);
+        let is_trusted = match of_archive.and_then(sql) {
+            Some(sql) if words(sql, self.strings, &["trusted"]) => true,
+            // `CREATE LANGUAGE x` without a handler takes it from an extension or a template.
+            Some(sql) if words(sql, self.strings, &["handler"]) => false,
+            _ => match (self.facts.rights.languages.get(&language), made_by()) {
+                (Some(is_trusted), _) => *is_trusted,
+                (None, Some(extension)) if extension.for_everyone => true,
+                _ => !is_known_as_untrusted(&language),
+            },
+        };
+        (!is_trusted).then_some(language)
+    }
+
+    /// Why an entry requires a right on a relation that the archive does not make and that is not `username`'s. Notes the
+    /// tables of extensions to which foreign keys refer, if a superuser can allow that.
+    fn right_of_others(&mut self, entry: &Entry, sql: &str) -> Option<String> {
+        let owner = quote_ident(&self.facts.roles.owner);
+        for (name, right) in relations(entry, sql, self.strings) {
+            let Some(whose) = self.relation_of_others(entry, &name) else { continue };
+            match right {
+                Right::Owner => {
+                    return Some(format!("it requires the owner of {name}, which belongs to {whose}"));
+                }
+                Right::References if self.facts.is_superuser => {
+                    self.plan.referred.insert(name);
+                }
+                Right::References if self.facts.rights.referable.contains(&name.to_string()) => {}
+                Right::References => {
+                    return Some(format!(
+                        "it refers to {name}, which belongs to {whose} (GRANT REFERENCES ON TABLE {name} TO {owner})"
+                    ));
+                }
+            }
+        }
+        None
+    }
+
+    /// The owner of a relation that the archive does not make, if it is another role or an extension of a superuser.
+    fn relation_of_others(&self, entry: &Entry, name: &QualifiedName) -> Option<String> {
+        let schema = name.schema.as_deref()?;
+        if self.relations.contains(name) || matches!(schema, "pg_catalog" | "information_schema") {
+            return None;
+        }
+        if let Some(owner) = self.facts.database.not_ours.owner_of_relation(name) {
+            return Some(owner.to_owned());
+        }
+        let extensions: Vec<&Entry> = self
+            .archive
+            .entries()
+            .iter()
+            .filter(|extension| extension.kind == EntryKind::Extension && extension.name() != "plpgsql")
+            .collect();
+        let depended: Vec<&Entry> = extensions
+            .iter()
+            .copied()
+            .filter(|extension| entry.dependencies.contains(&extension.dump_id))
+            .collect();
+        let candidates = if depended.is_empty() { extensions } else { depended };
+        let is_superusers = |extension: &&Entry| {
+            let available = self.facts.database.available.get(extension.name());
+            available.is_some_and(|extension| extension.is_superusers)
+        };
+        let first = candidates.first()?;
+        candidates.iter().all(is_superusers).then(|| match candidates.len() {
+            1 => format!("extension {}", quote_ident(first.name())),
+            _ => "an extension".to_owned(),
+        })
+    }
+
+    /// Why an entry cannot be made or filled by `username`: it uses an object of the system that only others may use.
+    fn closed_object(&mut self, entry: &Entry, sql: &str) -> Option<String> {
+        use EntryKind as K;
+        let rights = &self.facts.rights;
+        let (relations, functions) = (&rights.closed_relations, &rights.closed_functions);
+        let uses = |sql| used(sql, self.strings, relations, functions).map(str::to_owned);
+        let owner = quote_ident(&self.facts.roles.owner);
+        let why = |used: &str| format!("it uses {used}, which {owner} may not");
+        match entry.kind {
+            K::View | K::MaterializedView => {
+                // A view reads what its own views read; a materialized view holds rows of its own.
+                let is_view = |id: &&DumpId| {
+                    self.archive.entry(**id).is_some_and(|entry| entry.kind == EntryKind::View)
+                };
+                let mut views = entry.dependencies.iter().filter(is_view);
+                let of_others = views.find_map(|id| self.closed.get(id));
+                if let Some(used) = uses(sql).or_else(|| of_others.cloned()) {
+                    self.closed.insert(entry.dump_id, used);
+                }
+                None
+            }
+            K::MaterializedViewData => {
+                entry.dependencies.iter().find_map(|id| self.closed.get(id)).map(|used| why(used))
+            }
+            // Checks and generated columns are computed for each row.
+            K::Table => uses(sql).filter(|_| self.has_rows(entry)).map(|used| why(&used)),
+            K::CheckConstraint | K::Index | K::Constraint => uses(sql).map(|used| why(&used)),
+            _ => None,
+        }
+    }
+
+    fn has_rows(&self, table: &Entry) -> bool {
+        let mut entries = self.archive.entries().iter();
+        entries.any(|entry| {
+            entry.kind == EntryKind::TableData
+                && entry.has_data()
+                && entry.dependencies.contains(&table.dump_id)
+        })
+    }
+
+    /// A function without the settings that `username` may not make, and the superuser's statement that adds them.
+    /// Such a setting gives no right: the server checks it again whenever the function is called.
+    fn function_settings(&mut self, entry: &Entry, sql: &str) -> Vec<(RunAs, String)> {
+        let all = match &self.facts.rights.parameters {
+            Some(_) if is_routine(entry) => settings(sql, self.strings),
+            _ => Vec::new(),
+        };
+        let may_set = |setting: &&FunctionSetting| {
+            self.facts.rights.parameters.as_ref().is_none_or(|known| known.contains(&setting.parameter))
+        };
+        let (own, of_superuser): (Vec<_>, Vec<_>) = all.iter().partition(may_set);
+        let mut statements = Vec::with_capacity(2);
+        if own.iter().any(|setting| setting.parameter.starts_with("plpgsql.")) {
+            statements.push((RunAs::Owner, LOAD_PLPGSQL.to_owned()));
+        }
+        if of_superuser.is_empty() {
+            statements.push((RunAs::Owner, sql.to_owned()));
+            return statements;
+        }
+        match routine(entry, sql, self.strings).filter(|_| self.facts.is_superuser && self.qualified) {
+            Some(signature) => {
+                statements.push((RunAs::Owner, without(sql, &of_superuser)));
+                // The types of a forged archive may be those of another function.
+                let owner = &self.facts.roles.owner;
+                statements.push((RunAs::Written, require_owner_of_function(&signature, owner)));
+                statements.push((RunAs::Written, alter_function(&signature, &of_superuser)));
+                statements
+            }
+            None => {
+                let reason = self.parameters_of_superuser(&of_superuser);
+                self.as_superuser(entry, sql, Some(reason))
+            }
+        }
+    }
+
+    fn parameters_of_superuser(&self, settings: &[&FunctionSetting]) -> String {
+        let names: Vec<String> = settings.iter().map(|setting| quote_ident(&setting.parameter)).collect();
+        let (names, owner) = (names.join(", "), quote_ident(&self.facts.roles.owner));
+        let grant = match self.facts.server_version {
+            150_000.. => format!(" (GRANT SET ON PARAMETER {names} TO {owner})"),
+            _ => String::new(),
+        };
+        format!("it sets {names}, which {owner} may not{grant}")
+    }
+
+    /// A sequence's value. A superuser sets those of extensions.
+    fn sequence_set(&mut self, entry: &Entry, sql: &str) -> Vec<(RunAs, String)> {
+        let own = vec![(RunAs::Owner, sql.to_owned())];
+        let Some((name, written)) = sequence_value(sql, self.strings) else { return own };
+        let Some(whose) = self.relation_of_others(entry, &name) else { return own };
+        if self.facts.is_superuser {
+            return vec![(RunAs::Written, written)];
+        }
+        let why = format!("sequence {name} belongs to {whose}; to set it, run as a superuser: {written}");
+        self.skip(entry, Severity::Warning, &why);
+        Vec::new()
+    }
+
+    /// A comment on a schema that exists and belongs to another role (`public`): a superuser makes it. Returns false for
+    /// any other entry. pg_dump writes an entry for the schema only if something else of it is not the default.
+    pub(crate) fn comment_on_schema_of_others(&mut self, entry: &Entry) -> bool {
+        let comment = sql(entry).filter(|_| entry.kind == EntryKind::Comment);
+        let Some((schema, written)) = comment.and_then(|sql| comment_on_schema(sql, self.strings)) else {
+            return false;
+        };
+        let owns = match self.facts.database.schemas.get(&schema) {
+            Some(rights) => rights.owns,
+            None => schema != "public" || self.facts.owner_owns_public,
+        };
+        if owns || self.facts.owner_is_superuser {
+            return false;
+        }
+        if self.facts.is_superuser {
+            self.push(entry, vec![(RunAs::Written, written)]);
+            return true;
+        }
+        // The comment that the schema has in a new database.
+        if written.ends_with(" IS 'standard public schema'") {
+            self.skipped.insert(entry.dump_id);
+            return true;
+        }
+        let owner = quote_ident(&self.facts.roles.owner);
+        let why = format!("{owner} does not own the schema; to set it, run as its owner: {written}");
+        self.skip(entry, Severity::Warning, &why);
+        true
+    }
+
+    /// Whether an entry is a type that was never completed, in a schema of the archive.
+    fn is_shell_type(&self, entry: &Entry, sql: &str) -> bool {
+        let schema = entry.schema().unwrap_or_default();
+        let mut entries = self.archive.entries().iter();
+        is_shell_type(sql, self.strings)
+            && (schema == "public"
+                || entries.any(|entry| entry.kind == EntryKind::Schema && entry.name() == schema))
+    }
+
+    /// A type that was never completed, which nobody can use.
+    fn shell_type(&self, entry: &Entry) -> Vec<(RunAs, String)> {
+        let (name, owner) = (entry.qualified_name(), quote_ident(&self.facts.roles.owner));
+        vec![
+            (RunAs::Written, format!("CREATE TYPE {name}")),
+            (RunAs::Written, format!("ALTER TYPE {name} OWNER TO {owner}")),
+        ]
+    }
+}
+
+/// The schema of a comment, and the comment written anew.
+fn comment_on_schema(sql: &str, strings: StandardStrings) -> Option<(String, String)> {
+    let mut parser = Parser::new(sql, "comment", strings);
+    for word in ["comment", "on", "schema"] {
+        parser.expect_word(word).ok()?;
+    }
+    let schema = parser.ident().ok()?;
+    parser.expect_word("is").ok()?;
+    let comment = if parser.eat_word("null") {
+        "NULL".to_owned()
+    } else {
+        let token = parser.next()?;
+        quote_literal(&parser.string(&token)?)
+    };
+    parser.expect_end_of_statement().ok()?;
+    let written = format!("COMMENT ON SCHEMA {} IS {comment}", quote_ident(&schema));
+    Some((schema, written))
+}
+
+/// The relations that an archive makes.
+pub(crate) fn created_relations(archive: &Archive) -> HashSet<QualifiedName> {
+    use EntryKind as K;
+    let is_relation = |entry: &&Entry| {
+        matches!(entry.kind, K::Table | K::ForeignTable | K::View | K::MaterializedView | K::Sequence)
+    };
+    archive.entries().iter().filter(is_relation).map(Entry::qualified_name).collect()
+}
+
+fn is_routine(entry: &Entry) -> bool {
+    matches!(entry.kind, EntryKind::Function | EntryKind::Procedure)
+}
