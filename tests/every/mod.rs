@@ -4,6 +4,7 @@
 mod comments;
 mod messages;
 mod row_order;
+mod settings;
 mod verification;
 
 use crate::support::application::{self, APPLICATION};

@@ -10,6 +10,7 @@ mod config_entries;
 mod config_error;
 pub(crate) mod connect;
 pub(crate) mod contents;
+mod copy_out;
 mod dial;
 mod error;
 mod handshake;
