@@ -17,6 +17,10 @@ pub(crate) struct SequenceValue {
     pub(crate) sequence: Option<QualifiedName>,
     /// The table that owns the target's sequence.
     pub(crate) owner: Option<QualifiedName>,
+    /// Whether `username` may set it.
+    pub(crate) is_settable: bool,
+    /// Whether it belongs to an extension.
+    pub(crate) of_extension: bool,
 }
 
 impl SequenceValue {
@@ -41,9 +45,15 @@ pub(crate) async fn set_by_archive(
     target: &mut Session,
     archive: &Archive,
     matcher: &Matcher<'_>,
+    username: &str,
 ) -> Result<Vec<SequenceValue>> {
-    let sql = "\
-        SELECT n.nspname, s.relname, cn.nspname, c.relname, a.attname FROM pg_catalog.pg_class s \
+    let sql = format!(
+        "SELECT n.nspname, s.relname, cn.nspname, c.relname, a.attname, \
+            pg_catalog.has_schema_privilege({role}, n.oid, 'USAGE') \
+                AND pg_catalog.has_sequence_privilege({role}, s.oid, 'UPDATE'), \
+            EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                AND e.objid = s.oid AND e.deptype = 'e') \
+        FROM pg_catalog.pg_class s \
         JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace \
         LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
             AND d.objid = s.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
@@ -51,15 +61,17 @@ pub(crate) async fn set_by_archive(
         LEFT JOIN pg_catalog.pg_class c ON c.oid = d.refobjid \
         LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace \
         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid \
-        WHERE s.relkind = 'S'";
+        WHERE s.relkind = 'S'",
+        role = quote_literal(username)
+    );
     let (mut owners, mut by_column) = (HashMap::new(), HashMap::new());
-    for row in target.rows(sql, "list the target's sequences").await? {
+    for row in target.rows(&sql, "list the target's sequences").await? {
         let sequence = QualifiedName::new(row.text(0), row.text(1));
         let owner = row.get(3).map(|table| QualifiedName::new(row.text(2), table));
         if let Some(owner) = &owner {
             by_column.insert((owner.clone(), row.text(4).to_owned()), sequence.clone());
         }
-        owners.insert(sequence, owner);
+        owners.insert(sequence, (owner, row.is_true(5), row.is_true(6)));
     }
     let values = archive.entries().iter().filter(|entry| entry.kind == EntryKind::SequenceSet);
     let value = |entry: &crate::archive::Entry| {
@@ -70,8 +82,9 @@ pub(crate) async fn set_by_archive(
             by_column.get(&(own.clone(), matcher.name_in_target(table, column).to_owned())).cloned()
         };
         let sequence = owners.contains_key(&name).then(|| name.clone()).or_else(of_column);
-        let owner = sequence.as_ref().and_then(|sequence| owners.get(sequence).cloned().flatten());
-        SequenceValue { dump_id: entry.dump_id, name, sequence, owner }
+        let found = sequence.as_ref().and_then(|sequence| owners.get(sequence).cloned());
+        let (owner, is_settable, of_extension) = found.unwrap_or_default();
+        SequenceValue { dump_id: entry.dump_id, name, sequence, owner, is_settable, of_extension }
     };
     Ok(values.map(value).collect())
 }
