@@ -107,7 +107,7 @@ impl Executor {
     /// Runs a text of an entry. If one transaction holds the whole restore, the statements go one by one, so that the
     /// server and pgmig agree on each statement.
     async fn execute(&mut self, sql: &str, task: &Task) -> Result<()> {
-        let doing = format!("create {}", task.label);
+        let doing = format!("restore {}", task.label);
         if !self.session.is_one_transaction() {
             let done = self.session.execute(sql, &doing).await;
             done.map_err(|error| entry_error(task, sql, error, self.is_before_rows))?;
@@ -315,7 +315,7 @@ pub(crate) async fn require_same_transaction(session: &mut Session, culprit: &st
 /// Runs statements that pgmig itself has written.
 async fn run_ours(superuser: &mut Session, task: &Task, is_before_rows: bool) -> Result<()> {
     for (_, sql) in &task.statements {
-        let done = superuser.execute(sql, &format!("create {}", task.label)).await;
+        let done = superuser.execute(sql, &format!("restore {}", task.label)).await;
         done.map_err(|error| entry_error(task, sql, error, is_before_rows))?;
     }
     Ok(())
