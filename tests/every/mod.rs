@@ -2,6 +2,9 @@
 //! psql makes of it. `fixtures/reports/` holds inputs that were reported in public.
 
 mod comments;
+mod encodings;
+mod extensions;
+mod inputs;
 mod messages;
 mod row_order;
 mod settings;

@@ -13,6 +13,7 @@ pub(crate) mod contents;
 mod copy_out;
 mod dial;
 mod error;
+pub(crate) mod extensions;
 mod handshake;
 pub(crate) mod lock;
 mod login;
