@@ -117,6 +117,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["test_rc_connection", "test_pg_connection"])]
     pub(crate) dry_run: bool,
 
+    /// With --dry-run and --schema target: write a draft of a profile, with rules for the differences, to this new file
+    #[arg(long, value_name = "FILE", requires = "dry_run")]
+    pub(crate) write_rules: Option<PathBuf>,
+
     /// Stop before the target is replaced if there were warnings
     #[arg(long)]
     pub(crate) strict: bool,

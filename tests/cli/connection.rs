@@ -2,6 +2,7 @@
 
 use crate::support::fixture::fixture;
 use crate::support::pgmig::TargetFile;
+use crate::support::pooler::Pooler;
 use crate::support::server::PrivateServer;
 use crate::support::session::{HeldSession, wait_until};
 use crate::support::{Database, Outcome, Pgmig, Server};
@@ -190,4 +191,15 @@ fn tls() {
         .stderr_has("the server may want TLS: remove sslmode: disable");
     let archive = fixture("archives/emptydb_15.dump");
     site.pgmig("localhost", ca, "").arg("--keep-ids").source(&archive).run().expect_status(0);
+}
+
+#[test]
+fn a_pooler_in_transaction_mode_is_refused_each_time() {
+    let database = Database::create("connection");
+    let pooler = Pooler::start(&database.server);
+    let target = pooler.target(TargetFile::of(&database));
+    for _ in 0..2 {
+        let outcome = test_connection(&target).expect_status(1);
+        outcome.stderr_has("is a connection pooler").stderr_has("session mode");
+    }
 }

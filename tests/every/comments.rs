@@ -5,10 +5,11 @@
 //! policies (also of a role that is missing), indexes (also of a materialized view), statistics, columns (of tables, views,
 //! materialized views, composite types), functions and views that come after a key, operators, operator classes, casts,
 //! aggregates, publications; names with quotes, blanks, dots, ` ON ` and line ends; `--quote-all-identifiers`, `--clean`,
-//! `--inserts`; a file and standard input; one connection and several.
+//! `--inserts`; a file and standard input; one connection and several; schema public of another role.
 
-use super::{Source, WAYS, assert_restored, assert_restored_as, by_pg_restore, by_psql, report};
+use super::{Source, WAYS, assert_restored, assert_restored_as, by_pg_restore, by_psql, report, restore};
 use crate::support::application;
+use crate::support::database::quoted;
 
 /// Objects with comments, made late or early.
 const RELATIVES: &str = r#"
@@ -133,5 +134,23 @@ fn the_comment_on_a_policy_of_a_missing_role_is_left_out_with_it() {
         let outcome = super::restore(&script, &target, way).run().expect_status(0);
         outcome.assert_stderr_has("every_gone");
         assert_eq!(target.psql("SELECT count(*) FROM pg_policy").trim(), "0", "{way:?}");
+    }
+}
+
+#[test]
+fn a_comment_on_public_of_another_role_is_left_out() {
+    let source = Source::of("COMMENT ON SCHEMA public IS 'ours'; CREATE TABLE t (a int)");
+    for archive in [source.dump("public.dump", &["-Fc"]), source.dump("public.sql", &["-Fp"])] {
+        for way in WAYS {
+            let target = application::empty_database("comments");
+            let (name, owner) = (&target.name, quoted(&target.server.superuser));
+            target.psql(&format!(
+                "ALTER DATABASE {name} OWNER TO {owner}; GRANT CREATE ON DATABASE {name} TO \"store app\";
+                 GRANT CREATE ON SCHEMA public TO \"store app\""
+            ));
+            let outcome = restore(&archive, &target, way).run().expect_status(0);
+            outcome.assert_stderr_has("does not own it");
+            assert_eq!(target.psql("SELECT count(*) FROM t"), "0\n", "{way:?}");
+        }
     }
 }

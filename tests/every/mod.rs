@@ -2,9 +2,13 @@
 //! pg_restore or psql. `fixtures/reports/` holds inputs that were reported in public.
 
 mod comments;
+mod encodings;
+mod extensions;
+mod inputs;
 mod messages;
 mod roles_and_releases;
 mod row_order;
+mod settings;
 mod statistics;
 mod superuser;
 mod verification;

@@ -2,6 +2,7 @@
 
 mod code;
 mod kept;
+mod products;
 mod rules;
 mod types;
 mod whole;

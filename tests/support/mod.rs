@@ -12,6 +12,7 @@ pub(crate) mod fixture;
 pub(crate) mod listing;
 pub(crate) mod migrations;
 pub(crate) mod pgmig;
+pub(crate) mod pooler;
 pub(crate) mod proxy;
 pub(crate) mod pty;
 pub(crate) mod relation;

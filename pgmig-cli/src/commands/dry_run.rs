@@ -4,14 +4,17 @@ use super::mapping::Provisioned;
 use super::restore::{Prepared, prepare};
 use crate::args::{Args, OutputFormat};
 use crate::environment::Environment;
-use crate::failure::WouldStop;
+use crate::failure::{Usage, WouldStop};
 use crate::hints;
 use crate::output;
 use crate::progress::Display;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use pgmig_core::progress::{Event, Progress, Severity};
 use pgmig_core::restore::RestorePlan;
 use serde::Serialize;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -52,11 +55,33 @@ async fn plan(
     let Prepared { mut restore, mapping_file, provisioned } =
         prepare(args, environment, display, cancel).await?;
     let (plan, refused) = (restore.plan().await, restore.check());
+    let draft = restore.draft_rules();
     restore.close().await;
+    if let Some(file) = &args.write_rules {
+        write_rules(file, draft)?;
+    }
     let mapping_file = mapping_file.map(|file| file.display().to_string());
     let mut plan = plan?;
     hints::plan(&mut plan);
     Ok((DryRun { plan, mapping_file, provisioned }, refused.map_err(Into::into)))
+}
+
+/// Writes the draft of a profile to a file that does not exist yet.
+fn write_rules(file: &Path, draft: Option<String>) -> Result<()> {
+    let Some(draft) = draft else {
+        return Err(Usage::new("--write-rules drafts rules for --schema target only").into());
+    };
+    let written = File::create_new(file).and_then(|mut created| created.write_all(draft.as_bytes()));
+    written
+        .with_context(|| format!("cannot write the rules to {} (it must not exist yet)", file.display()))?;
+    output::tell(
+        "notice",
+        &format!(
+            "wrote rules to {}; edit them, put them into DIR/profile.yaml, and use --profile DIR",
+            file.display()
+        ),
+    );
+    Ok(())
 }
 
 fn print(args: &Args, dry_run: &DryRun, display: &Display) -> Result<()> {

@@ -7,7 +7,7 @@ use crate::output::{self, inspection};
 use crate::progress::Display;
 use anyhow::{Context, Result};
 use pgmig_core::Error;
-use pgmig_core::archive::{Archive, ClusterDump};
+use pgmig_core::archive::{Archive, ArchiveError, ClusterDump};
 use pgmig_core::backup::{Backup, Inspection, Source};
 use pgmig_core::profile::Profile;
 use pgmig_core::restore::{self, Refusal, RestoreError};
@@ -63,7 +63,14 @@ async fn look(
 
 /// Prints the list in the form of `pg_restore --list`.
 async fn listing(source: Source, cancel: &CancellationToken) -> Result<()> {
-    on_archive(source, cancel, |archive| {
+    let open = |source: Source| match source {
+        Source::File(path) => Archive::open_incomplete(&path),
+        source => source.open().map(|archive| (archive, Vec::new())),
+    };
+    on_archive(source, open, cancel, |(archive, missing)| {
+        for error in missing {
+            output::tell("warning", &error.to_string());
+        }
         let listing = archive.listing().to_string();
         let mut out = output::data();
         match out.write_all(listing.as_bytes()).and_then(|()| out.flush()) {
@@ -78,7 +85,7 @@ async fn listing(source: Source, cancel: &CancellationToken) -> Result<()> {
 
 /// Streams the script to standard output.
 async fn script(source: Source, cancel: &CancellationToken) -> Result<()> {
-    on_archive(source, cancel, |mut archive| {
+    on_archive(source, Source::open, cancel, |mut archive| {
         match restore::script(&mut archive, &mut *output::data()) {
             // The reader (`head`, for example) has closed the pipe.
             Err(Error::Restore(RestoreError::Output(error))) if error.kind() == ErrorKind::BrokenPipe => {
@@ -91,12 +98,13 @@ async fn script(source: Source, cancel: &CancellationToken) -> Result<()> {
 }
 
 /// Opens an archive and works on it, on a thread that may block.
-async fn on_archive<T: Send + 'static>(
+async fn on_archive<A, T: Send + 'static>(
     source: Source,
+    open: impl FnOnce(Source) -> Result<A, ArchiveError> + Send + 'static,
     cancel: &CancellationToken,
-    work: impl FnOnce(Archive) -> Result<T> + Send + 'static,
+    work: impl FnOnce(A) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let done = tokio::task::spawn_blocking(move || work(source.open().map_err(Error::from)?));
+    let done = tokio::task::spawn_blocking(move || work(open(source).map_err(Error::from)?));
     tokio::select! {
         done = done => done.context("the thread that reads the archive has died")?,
         () = cancel.cancelled() => Err(Interrupted.into()),

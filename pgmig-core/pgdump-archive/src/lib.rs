@@ -139,6 +139,17 @@ impl Archive {
         open::path(path)
     }
 
+    /// Opens an archive whose table of contents is wanted only: a directory may lack files with data. Returns the errors
+    /// about these files, too. Their blocks cannot be read.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), except for missing files.
+    pub fn open_incomplete(path: &Path) -> Result<(Self, Vec<ArchiveError>), ArchiveError> {
+        let mut missing = Vec::new();
+        let archive = open::incomplete(path, &mut missing)?;
+        Ok((archive, missing))
+    }
+
     /// Opens an archive in memory, as [`open`](Self::open) does for a file.
     ///
     /// # Errors

@@ -69,16 +69,23 @@ impl Members {
         }
     }
 
-    /// The data of every entry.
-    pub(super) fn locate(&self, toc: &Toc) -> Result<Vec<LocatedBlock>, ArchiveError> {
+    /// The data of every entry. Errors about members that are not there go to `missing`, if there is one.
+    pub(super) fn locate(
+        &self,
+        toc: &Toc,
+        mut missing: Option<&mut Vec<ArchiveError>>,
+    ) -> Result<Vec<LocatedBlock>, ArchiveError> {
         let mut locator = Locator { members: self, taken: HashSet::new() };
         let mut blocks = Vec::new();
         for entry in toc.with_data() {
             let shape = match entry.kind {
-                EntryKind::Blobs => locator.objects(entry, toc.file(entry.dump_id))?,
-                _ => locator.data(entry, toc.file(entry.dump_id))?,
+                EntryKind::Blobs => locator.objects(entry, toc.file(entry.dump_id)),
+                _ => locator.data(entry, toc.file(entry.dump_id)),
             };
-            blocks.push(LocatedBlock::new(entry.dump_id, shape));
+            match (shape, &mut missing) {
+                (Err(error @ ArchiveError::MemberMissing { .. }), Some(missing)) => missing.push(error),
+                (shape, _) => blocks.push(LocatedBlock::new(entry.dump_id, shape?)),
+            }
         }
         Ok(blocks)
     }

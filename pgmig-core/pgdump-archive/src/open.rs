@@ -41,7 +41,7 @@ pub(super) fn path(path: &Path) -> Result<Archive, ArchiveError> {
         return Err(ArchiveError::ManyDatabases { directory: path.to_owned(), databases });
     }
     if metadata.is_dir() {
-        return directory(Directory::new(path.to_owned()));
+        return directory(Directory::new(path.to_owned()), None);
     }
     let file = File::open(path).map_err(failed)?;
     if !metadata.is_file() {
@@ -49,6 +49,14 @@ pub(super) fn path(path: &Path) -> Result<Archive, ArchiveError> {
     }
     let size = file.metadata().map_err(failed)?.len();
     one_file(ArchiveFile::new(file, size, name, BytesRead::default()))
+}
+
+/// Opens a directory that may lack data, and notes the errors about missing files.
+pub(super) fn incomplete(path: &Path, missing: &mut Vec<ArchiveError>) -> Result<Archive, ArchiveError> {
+    match path.is_dir() {
+        true => directory(Directory::new(path.to_owned()), Some(missing)),
+        false => self::path(path),
+    }
 }
 
 pub(super) fn bytes(bytes: Vec<u8>) -> Result<Archive, ArchiveError> {
@@ -154,7 +162,8 @@ fn tar_file(mut reader: Reader, file: Arc<ArchiveFile>) -> Result<Archive, Archi
     index.seek_toc(&mut reader);
     let read = file.read.clone();
     let files = Files::One(Arc::clone(&file));
-    members(reader, format, Members::Tar { index, file }, files, Some(size), read, tail)
+    let place = Place { files, size: Some(size), read, tail };
+    members(reader, format, Members::Tar { index, file }, place, None)
 }
 
 fn script_file(reader: Reader, file: Arc<ArchiveFile>) -> Result<Archive, ArchiveError> {
@@ -173,7 +182,7 @@ fn script_file(reader: Reader, file: Arc<ArchiveFile>) -> Result<Archive, Archiv
     Ok(Archive { header, toc, shown: None, blocks: Blocks::File(Box::new(blocks)), read })
 }
 
-fn directory(directory: Directory) -> Result<Archive, ArchiveError> {
+fn directory(directory: Directory, missing: Option<&mut Vec<ArchiveError>>) -> Result<Archive, ArchiveError> {
     let toc = match directory.toc() {
         Err(ArchiveError::Member { name, problem: MemberProblem::Missing }) if name == TOC => {
             let input = directory.name.to_string();
@@ -185,26 +194,35 @@ fn directory(directory: Directory) -> Result<Archive, ArchiveError> {
     let files = Files::Directory(Arc::clone(&directory));
     let read = BytesRead::default();
     recognised(Reader::of_file(toc), |reader, _| {
-        members(reader, Format::Directory, Members::Directory(directory), files, None, read, Tail::Nothing)
+        let place = Place { files, size: None, read, tail: Tail::Nothing };
+        members(reader, Format::Directory, Members::Directory(directory), place, missing)
     })
 }
 
-/// Reads an archive whose data are in members. `reader` is at the start of its table of contents.
+/// Where the members of an archive are.
+struct Place {
+    files: Files,
+    /// The size of all of them; `None` if it is to be added up.
+    size: Option<u64>,
+    read: BytesRead,
+    tail: Tail,
+}
+
+/// Reads an archive whose data are in members. `reader` is at the start of its table of contents. Errors about members that
+/// are not there go to `missing`, if there is one.
 fn members(
     mut reader: Reader,
     format: Format,
     members: Members,
-    files: Files,
-    size: Option<u64>,
-    read: BytesRead,
-    tail: Tail,
+    Place { files, size, read, tail }: Place,
+    missing: Option<&mut Vec<ArchiveError>>,
 ) -> Result<Archive, ArchiveError> {
     let (header, container) = Header::read(&mut reader, format)?;
     let toc = Toc::read(&mut reader, format, container)?;
     let end = reader.end();
     toc.expect_end(&mut reader, end)?;
     let toc_size = reader.file().and_then(|file| file.contents_size()).unwrap_or_default();
-    let blocks = members.locate(&toc)?;
+    let blocks = members.locate(&toc, missing)?;
     let all_files = || toc_size + blocks.iter().map(LocatedBlock::length).sum::<u64>();
     let size = size.unwrap_or_else(all_files);
     let opener = Opener {

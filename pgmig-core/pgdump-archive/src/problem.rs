@@ -9,8 +9,10 @@ use std::fmt;
 pub enum MemberProblem {
     /// The name leads out of the archive.
     Path,
-    /// It is not a regular file: a link, a device, a directory, or a tar header that extends another one.
+    /// It is not a regular file: a link, a device, a directory, a sparse file.
     NoFile,
+    /// It is a tar header that extends another one, and is damaged, or describes what no file of an archive is.
+    Extension,
     /// Two files have this name, with the same compression or different ones.
     Twice,
     /// Two entries or large objects name the same file.
@@ -39,7 +41,11 @@ impl fmt::Display for MemberProblem {
         match self {
             Self::Path => f.write_str("is not a plain file name, and could lead out of the archive"),
             Self::NoFile => f.write_str(
-                "is not a regular file (it is a link, a device or a header that extends another one)",
+                "is not a regular file (it is a link, a device or a sparse file)",
+            ),
+            Self::Extension => f.write_str(
+                "is a pax header that is damaged or of a sparse file; pack the archive anew with tar --format=gnu, or give the \
+                 directory itself",
             ),
             Self::Twice => f.write_str("exists twice, and only one can be right"),
             Self::Shared => f.write_str("belongs to two entries"),

@@ -51,20 +51,9 @@ const TABLES: [(&str, UnknownHistory); 6] = [
     ("__EFMigrationsHistory", UnknownHistory::EntityFramework),
 ];
 
-/// Other tables of migration tools.
-const OTHER_TABLES: [&str; 4] =
-    ["databasechangeloglock", "ar_internal_metadata", "knex_migrations_lock", "_sqlx_migrations"];
-
 /// The most rows that are read. Histories are short; of a longer one the last rows may be missing, so that no version
 /// is reported.
 const MOST_ROWS: usize = 100_000;
-
-/// Whether a table of this name belongs to a migration tool. Its rows then describe the schema in which they are
-/// stored.
-pub(crate) fn is_tool_table(name: &str) -> bool {
-    let mut tables = TABLES.iter().map(|(known, _)| *known).chain(OTHER_TABLES);
-    tables.any(|known| known.eq_ignore_ascii_case(name))
-}
 
 impl UnknownHistory {
     /// The tool's word for a step of the history.
@@ -266,10 +255,8 @@ mod tests {
         assert_eq!(kind(&["databasechangeloglock", "databasechangelog"]), UnknownHistory::Liquibase);
         assert_eq!(kind(&["schema_migrations"]), UnknownHistory::SchemaMigrations);
         assert_eq!(kind(&["tenant"]), UnknownHistory::Missing);
-        assert!(is_tool_table("databasechangeloglock") && !is_tool_table("tenant"));
         // Liquibase can be configured to quote its names.
         assert_eq!(kind(&["DATABASECHANGELOG"]), UnknownHistory::Liquibase);
-        assert!(is_tool_table("DATABASECHANGELOGLOCK"));
     }
 
     #[test]

@@ -14,4 +14,4 @@ pub use error::ProfileError;
 pub use releases::{Release, Releases};
 pub use schema_version::SchemaVersion;
 pub use store::{ByteaColumn, ColumnRef, Profile, TenantTable};
-pub use target_rules::{CastRule, DefaultRule, DropRule, RenameRule, TableRef, TargetRules};
+pub use target_rules::{CastRule, DefaultRule, DropRule, RenameRule, TableRef, TargetRules, TriggerRule};

@@ -173,7 +173,7 @@ impl Profile {
         Ok(Self { file, releases })
     }
 
-    fn from_yaml(profile: (&str, &Path), releases: (&str, &Path)) -> Result<Self, ProfileError> {
+    pub(crate) fn from_yaml(profile: (&str, &Path), releases: (&str, &Path)) -> Result<Self, ProfileError> {
         let file = ProfileFile::from_yaml(profile.0, profile.1)?;
         Ok(Self { file, releases: Releases::from_yaml(releases.0, releases.1)? })
     }

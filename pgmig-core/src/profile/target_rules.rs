@@ -26,6 +26,24 @@ pub struct TargetRules {
     pub default: Vec<DefaultRule>,
     /// Conversions of a column's values to the target's type.
     pub cast: Vec<CastRule>,
+    /// Tables of the target whose rows stay if the archive has no row with their key.
+    pub keep_new_rows: Vec<TableRef>,
+    /// Triggers that only the target has and that do not fire for the loaded rows.
+    pub trigger_off: Vec<TriggerRule>,
+}
+
+/// A trigger of the target that does not fire for the loaded rows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TriggerRule {
+    /// The table's schema in the target.
+    #[serde(default)]
+    pub schema: Option<String>,
+    /// The table's name in the target.
+    pub table: String,
+    /// The trigger; absent for all triggers of the table.
+    #[serde(default)]
+    pub trigger: Option<String>,
 }
 
 /// A table or column with another name in the target.
@@ -91,6 +109,13 @@ pub struct CastRule {
     pub using: String,
 }
 
+impl TriggerRule {
+    /// Whether this names the trigger.
+    pub fn is(&self, table: &QualifiedName, trigger: &str) -> bool {
+        is(&self.schema, &self.table, table) && self.trigger.as_deref().is_none_or(|name| name == trigger)
+    }
+}
+
 impl TableRef {
     /// Whether this names the table.
     pub fn is(&self, table: &QualifiedName) -> bool {
@@ -126,6 +151,16 @@ impl TargetRules {
     pub fn default_value(&self, table: &QualifiedName, column: &str) -> Option<&str> {
         let is_of = |rule: &&DefaultRule| rule.column == column && is(&rule.schema, &rule.table, table);
         self.default.iter().find(is_of).map(|rule| rule.value.as_str())
+    }
+
+    /// Whether rows of the target's table stay if the archive has no row with their key.
+    pub fn keeps_new_rows(&self, table: &QualifiedName) -> bool {
+        self.keep_new_rows.iter().any(|rule| rule.is(table))
+    }
+
+    /// Whether a rule keeps the trigger of the target's table off while rows are loaded.
+    pub fn keeps_off(&self, table: &QualifiedName, trigger: &str) -> bool {
+        self.trigger_off.iter().any(|rule| rule.is(table, trigger))
     }
 
     /// The expression that converts a column of the archive's table.

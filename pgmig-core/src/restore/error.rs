@@ -31,7 +31,8 @@ pub enum RestoreError {
     },
     /// The archive's own statement failed.
     #[error(
-        "could not create {entry}: {message} (SQLSTATE {sqlstate}){}; it is the archive's entry with dump ID {dump_id}",
+        "could not {}: {message} (SQLSTATE {sqlstate}){}; it is the archive's entry with dump ID {dump_id}",
+        Making(entry),
         AfterSemicolon(*advice)
     )]
     Entry {
@@ -197,6 +198,37 @@ pub struct RowError {
     pub constraint: Option<String>,
     /// The partitions of the table and their bounds, if the row fits none.
     pub bounds: Vec<String>,
+}
+
+/// What is done to the object of an entry, as a verb phrase.
+struct Making<'a>(&'a str);
+
+impl fmt::Display for Making<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// The beginning of an entry's name, and what takes its place.
+        const PHRASES: [(&str, &str); 14] = [
+            ("ACL ", "set the privileges of "),
+            ("BLOB METADATA ", "create large objects of "),
+            ("BLOBS ", "load "),
+            ("COMMENT ", "set COMMENT "),
+            ("DATABASE PROPERTIES ", "set the properties of "),
+            ("DEFAULT ACL ", "set the default privileges "),
+            ("INDEX ATTACH ", "attach INDEX "),
+            ("MATERIALIZED VIEW DATA ", "fill MATERIALIZED VIEW "),
+            ("PUBLICATION TABLE ", "add to PUBLICATION TABLE "),
+            ("ROW SECURITY ", "turn on ROW SECURITY of "),
+            ("SECURITY LABEL ", "set SECURITY LABEL "),
+            ("SEQUENCE SET ", "set the value of SEQUENCE "),
+            ("STATISTICS DATA ", "set STATISTICS DATA "),
+            ("TABLE ATTACH ", "attach TABLE "),
+        ];
+        let Self(entry) = self;
+        let known = PHRASES.iter().find_map(|(start, phrase)| Some((entry.strip_prefix(start)?, phrase)));
+        match known {
+            Some((rest, phrase)) => write!(f, "{phrase}{rest}"),
+            None => write!(f, "create {entry}"),
+        }
+    }
 }
 
 /// A text after a semicolon, if there is one.

@@ -112,7 +112,7 @@ impl Executor {
     /// Runs a text of an entry. If one transaction holds the whole restore, the statements go one by one, so that the
     /// server and pgmig agree on each statement.
     async fn execute(&mut self, sql: &str, task: &Task) -> Result<()> {
-        let doing = format!("create {}", task.label);
+        let doing = format!("restore {}", task.label);
         if !self.session.is_one_transaction() {
             let done = self.session.execute(sql, &doing).await;
             done.map_err(|error| entry_error(task, sql, error, self.is_before_rows))?;

@@ -97,6 +97,12 @@ impl Restore {
         }
     }
 
+    /// A draft of a profile (`profile.yaml`) with rules for the differences between the archive and the target's own schema,
+    /// to be edited. `None` if the schema is not the target's.
+    pub fn draft_rules(&self) -> Option<String> {
+        self.preflight.known.target_schema.as_ref().map(TargetSchema::draft)
+    }
+
     /// Warnings to show before the target's data is erased.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         let notices = self.preflight.known.notices.iter();

@@ -52,6 +52,16 @@ pub enum Refusal {
          in it safely"
     )]
     Encoding(String),
+    /// Names in an archive of a database in SQL_ASCII have bytes that are not UTF-8.
+    #[error(
+        "names in the archive have bytes that are not UTF-8, which pgmig sends to the server; rename these objects in the \
+         source, or say which encoding they are in (pg_dump --encoding=LATIN1, for example):\n{}",
+        AllLines(.0)
+    )]
+    RawNames(
+        /// The entries.
+        Vec<String>,
+    ),
     /// A plain script from a stream cannot be restored into the target's own schema.
     #[error(
         "a plain script from standard input or a pipe cannot be restored into the target's own schema, as its tables are \
@@ -129,7 +139,7 @@ pub enum Refusal {
          su_username",
         AllLines(entries),
         if entries.iter().any(|entry| entry.starts_with("EVENT TRIGGER ")) {
-            " (event triggers on a function of the superuser's own: username's are dropped and made anew)"
+            ", except for event triggers: leave these out of the restore, and let a superuser create them afterwards"
         } else {
             ""
         }
@@ -140,14 +150,14 @@ pub enum Refusal {
         /// The entries.
         entries: Vec<String>,
     },
-    /// Extensions of the archive that the server does not have.
+    /// Extensions of the archive cannot be created, or are elsewhere in the target.
     #[error(
-        "the server does not have extensions of the backup:\n{}\ninstall them on the server; or leave them out with the \
+        "the archive's extensions do not fit the server or the target:\n{}\nto restore the rest, leave them out with the \
          entries that depend on them, by Selection::skip_unrestorable, or each by Selection::exclude_extensions",
         AllLines(.0)
     )]
-    MissingExtensions(
-        /// Each extension, with the entries that depend on it.
+    Extensions(
+        /// The reasons, each with its remedy.
         Vec<String>,
     ),
     /// The server does not admit the login that is meant to run code of the archive.

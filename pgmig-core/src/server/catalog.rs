@@ -203,6 +203,14 @@ pub(crate) const IS_NO_REPLICATION: &str = "\
     a.pid NOT IN (SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE active_pid IS NOT NULL) \
     AND a.pid NOT IN (SELECT s.pid FROM pg_catalog.pg_stat_subscription s WHERE s.pid IS NOT NULL)";
 
+/// SQL: the session `a` is a client's, not a process that the server or an extension has begun.
+///
+/// The server shows the kind of another role's process only to members of `pg_read_all_stats`. Without it, the workers of
+/// well-known extensions are told by their names and by the role that the server gives to workers, the first superuser.
+const IS_CLIENT: &str = "\
+    (a.backend_type = 'client backend' OR a.backend_type IS NULL AND NOT (a.usesysid = 10 AND \
+     a.application_name ~ '^(pg_cron |pg_net |pg_squeeze |pglogical |TimescaleDB |Citus |POWA |pg_partman)'))";
+
 /// SQL: `su_username` may terminate session `a`. Only a superuser may terminate a superuser's session.
 pub(crate) const CAN_BE_ENDED: &str = "\
     (SELECT bool_or(m.rolsuper OR NOT o.rolsuper AND (pg_catalog.pg_has_role(m.oid, o.oid, 'USAGE') \
@@ -222,7 +230,7 @@ pub(crate) async fn other_sessions(
         "SELECT a.pid, COALESCE(a.usename, ''), a.application_name, \
              COALESCE(a.state, 'state not shown to su_username'), {CAN_BE_ENDED} \
          FROM pg_catalog.pg_stat_activity a WHERE a.datname = {} AND a.usesysid IS NOT NULL \
-         AND COALESCE(a.backend_type, 'client backend') = 'client backend' AND a.application_name <> {} \
+         AND {IS_CLIENT} AND a.application_name <> {} \
          AND {IS_NO_REPLICATION} ORDER BY a.pid",
         quote_literal(database),
         quote_literal(application),
@@ -289,6 +297,11 @@ pub(crate) async fn cancel_statement(control: &mut Session, pid: i32) -> bool {
     control.holds(&sql, "cancel a statement on the target").await.unwrap_or(false)
 }
 
+/// SQL: the process `a` is a worker that an extension has begun, and that stays. The server ends its own workers itself.
+const IS_WORKER: &str = "\
+    a.backend_type !~ '^(client backend|walsender|parallel worker|autovacuum|autoprewarm|logical replication|slotsync)' \
+    AND a.pid NOT IN (SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE active_pid IS NOT NULL)";
+
 /// The obstacles to a swap of this database. Each line names an obstacle and its remedy.
 pub(crate) async fn swap_obstacles(
     control: &mut Session,
@@ -299,6 +312,9 @@ pub(crate) async fn swap_obstacles(
         "SELECT 'logical replication slot ' || quote_ident(slot_name::text) || ' belongs to it (drop it with \
          pg_drop_replication_slot, and make it again afterwards)' \
          FROM pg_catalog.pg_replication_slots WHERE database = {name} \
+         UNION ALL SELECT 'background worker ' || backend_type || ' is connected to it, and the server begins it again when \
+         it ends (restore in place)' \
+         FROM pg_catalog.pg_stat_activity a WHERE datname = {name} AND {IS_WORKER} GROUP BY backend_type \
          UNION ALL {} UNION ALL SELECT 'subscription with OID ' || oid || ' belongs to it (drop it, and make it again \
          afterwards)' FROM (SELECT oid FROM pg_catalog.pg_subscription WHERE subdbid = {}) s",
         prepared_transactions(&database.name),

@@ -21,6 +21,8 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
 const TOO_MANY_CONNECTIONS: &str = "53300";
 const CANNOT_CONNECT_NOW: &str = "57P03";
+/// PgBouncer's message; a server has another one.
+const UNSUPPORTED_PARAMETER: &str = "unsupported startup parameter";
 const INVALID_AUTHORIZATION: &str = "28000";
 
 /// A connection, and facts about its server.
@@ -28,6 +30,8 @@ pub struct Connection {
     /// The session with the server.
     pub session: PgConnection,
     pub(crate) trust: Trust,
+    /// The server process, as the other end said at the login.
+    pub(crate) process: Option<i32>,
 }
 
 /// Connects to `database` with this login. For most work it is [`TargetConfig::login`].
@@ -131,7 +135,7 @@ impl Attempt<'_> {
             }));
         }
         let session = relay::hand_over(stream, &started.messages).await.map_err(Failure::Client)?;
-        Ok(Connection { session, trust })
+        Ok(Connection { session, trust, process: started.process })
     }
 }
 
@@ -207,6 +211,7 @@ fn refusal(error: ServerError, attempt: &Attempt<'_>) -> TargetError {
             };
             TargetError::NotAdmitted { server, user, message: error.message, advice }
         }
+        _ if error.message.starts_with(UNSUPPORTED_PARAMETER) => TargetError::Pooler { server, behind: None },
         _ => error.into(),
     }
 }

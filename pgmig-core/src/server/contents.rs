@@ -1,6 +1,7 @@
 //! The contents of a database, which a restore would erase.
 
 use crate::server::TargetError;
+use crate::server::extensions::{self, InstalledExtension};
 use crate::server::session::{Session, TextRow};
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::HashSet;
@@ -63,8 +64,8 @@ async fn rows_of(session: &mut Session, table: &TextRow) -> Option<u64> {
 /// objects of other owners than `username`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Extras {
-    /// Extensions and their schemas, plpgsql left out.
-    pub(crate) extensions: Vec<(String, String)>,
+    /// Extensions except plpgsql.
+    pub(crate) extensions: Vec<InstalledExtension>,
     /// Publications.
     pub(crate) publications: Vec<String>,
     /// Relations and functions whose owner is neither `username` nor a part of the system: `owner: object`.
@@ -73,9 +74,7 @@ pub(crate) struct Extras {
 
 /// Finds what the database of this session has beside tables.
 pub(crate) async fn extras(session: &mut Session, owner: &str) -> Result<Extras, TargetError> {
-    let sql = "SELECT e.extname, n.nspname FROM pg_catalog.pg_extension e \
-               JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql' ORDER BY 1";
-    let extensions = session.rows(sql, "list the target's extensions").await?;
+    let extensions = extensions::installed(session).await?;
     let sql = "SELECT pubname FROM pg_catalog.pg_publication ORDER BY 1";
     let publications = session.rows(sql, "list the target's publications").await?;
     let sql = format!(
@@ -90,7 +89,7 @@ pub(crate) async fn extras(session: &mut Session, owner: &str) -> Result<Extras,
     );
     let of_others = session.rows(&sql, "list the target's objects of other owners").await?;
     Ok(Extras {
-        extensions: extensions.iter().map(|row| (row.text(0).to_owned(), row.text(1).to_owned())).collect(),
+        extensions,
         publications: publications.iter().map(|row| row.text(0).to_owned()).collect(),
         of_others: of_others.iter().map(|row| row.text(0).to_owned()).collect(),
     })

@@ -71,6 +71,19 @@ pub enum TargetError {
         /// The role.
         user: String,
     },
+    /// A pooler stands between that gives each transaction to any server process.
+    #[error(
+        "{server} is a connection pooler (PgBouncer, for example) that gives each transaction to any server process, and a \
+         restore requires a session of its own; set host and port to those of the PostgreSQL server itself{}, or to a pool in \
+         session mode",
+        behind.as_ref().map(|address| format!(" ({address})")).unwrap_or_default()
+    )]
+    Pooler {
+        /// Host and port, or the socket's path.
+        server: String,
+        /// The address of the server behind it, as the server says.
+        behind: Option<String>,
+    },
     /// `pg_hba.conf` or `pg_ident.conf` admits no such connection.
     #[error("the server at {server} does not admit {user:?}: {message}; {advice}")]
     NotAdmitted {

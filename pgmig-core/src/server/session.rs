@@ -6,7 +6,6 @@ use crate::server::trust::Trust;
 use crate::server::{TargetConfig, TargetError, connect, transaction};
 use crate::sql::{StandardStrings, quote_ident, quote_literal};
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
 use sqlx::postgres::{PgCopyIn, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 
@@ -16,6 +15,8 @@ pub(crate) struct Session {
     trust: Trust,
     version: i32,
     pid: i32,
+    /// The process that the other end named at the login.
+    process_at_login: Option<i32>,
     /// The role that has logged in.
     login: String,
     /// The role that `RESET ROLE` leads to.
@@ -53,6 +54,7 @@ impl Session {
             trust: connection.trust,
             version: 0,
             pid: 0,
+            process_at_login: connection.process,
             login: String::new(),
             base_role: String::new(),
             role: None,
@@ -70,18 +72,38 @@ impl Session {
             (session.version, session.pid) = (row.number(0), row.number(1));
             (session.login, session.base_role) = (row.text(2).to_owned(), row.text(3).to_owned());
         }
+        session.set_up_rest().await?;
+        Ok(session)
+    }
+
+    /// Sets what not every server has, or not every role may set.
+    async fn set_up_rest(&mut self) -> Result<(), TargetError> {
+        let session = self;
         if session.version >= 140_000 {
             session.execute("SET idle_session_timeout = 0", "set up the session").await?;
         }
         if session.version >= 170_000 {
             session.execute("SET transaction_timeout = 0", "set up the session").await?;
         }
-        Ok(session)
+        // Minor releases of 2024 brought the first, which would close views; only a superuser may set the second.
+        let sql = "SELECT name FROM pg_catalog.pg_settings \
+                   WHERE name = 'restrict_nonsystem_relation_kind' AND setting <> '' \
+                      OR name = 'session_replication_role' AND setting <> 'origin'";
+        for row in session.rows(sql, "read the session's settings").await? {
+            let value = if row.text(0) == "session_replication_role" { "origin" } else { "''" };
+            let _ = session.execute(&format!("SET {} = {value}", row.text(0)), "set up the session").await;
+        }
+        Ok(())
     }
 
     /// The server's version as a number, 150018 for 15.18.
     pub(crate) fn server_version(&self) -> i32 {
         self.version
+    }
+
+    /// Whether a pooler or another proxy stands between: it names another process than the server does.
+    pub(crate) fn is_through_proxy(&self) -> bool {
+        self.process_at_login.is_some_and(|process| process != self.pid)
     }
 
     /// What is known of the server.
@@ -346,37 +368,5 @@ impl TextRow {
     /// Whether the value in `column` is true.
     pub(crate) fn is_true(&self, column: usize) -> bool {
         self.text(column) == "t"
-    }
-}
-
-/// The rows of a COPY TO STDOUT, chunk by chunk.
-pub(crate) struct CopyOut<'a> {
-    stream: BoxStream<'a, Result<bytes::Bytes, sqlx::Error>>,
-}
-
-impl CopyOut<'_> {
-    /// The next chunk; `None` at the end.
-    pub(crate) async fn next_chunk(&mut self) -> Result<Option<bytes::Bytes>, TargetError> {
-        self.stream.next().await.transpose().map_err(TargetError::doing("read a table"))
-    }
-}
-
-impl Session {
-    /// Starts COPY TO STDOUT.
-    pub(crate) async fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>, TargetError> {
-        let stream = self.conn.copy_out_raw(sql).await.map_err(TargetError::doing("read a table"))?;
-        Ok(CopyOut { stream })
-    }
-
-    /// Bytes in one of PostgreSQL's encodings, converted by the server.
-    pub(crate) async fn convert(
-        &mut self,
-        bytes: &[u8],
-        encoding: &str,
-        doing: &str,
-    ) -> Result<String, TargetError> {
-        let query = sqlx::query_scalar::<_, String>("SELECT pg_catalog.convert_from($1, $2)");
-        let converted = query.bind(bytes).bind(encoding).fetch_one(&mut self.conn).await;
-        converted.map_err(TargetError::doing(doing))
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Request<'a> {
 pub(super) struct Started {
     /// The server's messages after the login, to and including that it is ready for a query.
     pub(super) messages: Vec<u8>,
+    /// The process that would cancel its statements, as the other end says. A pooler says a number of its own.
+    pub(super) process: Option<i32>,
     pub(super) method: Method,
     /// Whether the login was bound to the server's certificate.
     pub(super) is_bound: bool,
@@ -56,7 +58,8 @@ pub(super) async fn start_up<S: AsyncRead + AsyncWrite + Unpin>(
     ];
     conversation.send_startup(&parameters).await?;
     let (method, is_bound) = authenticate(&mut conversation, request).await?;
-    Ok(Started { messages: until_ready(&mut conversation).await?, method, is_bound })
+    let (messages, process) = until_ready(&mut conversation).await?;
+    Ok(Started { messages, process, method, is_bound })
 }
 
 /// A request of the server for an authentication.
@@ -286,13 +289,17 @@ fn md5_answer(request: &Request<'_>, salt: [u8; 4]) -> Result<String, LoginError
     Ok(format!("md5{}", digest(&salted)?))
 }
 
-/// Collects what the server says of the session.
+/// Collects what the server says of the session, and which process it says is at work for it.
 async fn until_ready<S: AsyncRead + AsyncWrite + Unpin>(
     conversation: &mut Conversation<'_, S>,
-) -> Result<Vec<u8>, LoginError> {
+) -> Result<(Vec<u8>, Option<i32>), LoginError> {
     let mut messages = Vec::new();
+    let mut process = None;
     loop {
         let message = conversation.receive().await?;
+        if message.kind == b'K' {
+            process = message.body.first_chunk().map(|bytes| i32::from_be_bytes(*bytes));
+        }
         match message.kind {
             b'E' => return Err(message.server_error()),
             // ParameterStatus, BackendKeyData, ReadyForQuery.
@@ -302,7 +309,7 @@ async fn until_ready<S: AsyncRead + AsyncWrite + Unpin>(
             _ => return Err(LoginError::Protocol("an unexpected message begins the session")),
         }
         if message.kind == b'Z' {
-            return Ok(messages);
+            return Ok((messages, process));
         }
     }
 }

@@ -4,7 +4,7 @@ use super::encoding::TextEncoding;
 use super::fault::Fault;
 use crate::archive::{Archive, ArchiveText, DumpId, Entry, EntryKind, EntryLabel};
 use crate::copy::CopyStatement;
-use crate::sql::{QualifiedName, SqlError, StandardStrings, split_statements};
+use crate::sql::{QualifiedName, SqlError, StandardStrings, bytes_as_escapes, split_statements};
 use std::collections::{HashMap, HashSet};
 
 /// The kind of contents that a data block should have.
@@ -97,10 +97,23 @@ impl Expectations {
 
 fn check_texts(archive: &Archive, entry: &Entry, encoding: TextEncoding) -> Result<(), Fault> {
     if entry.texts().all(|text| encoding.is_text(text.as_bytes())) {
-        return Ok(());
+        return if archive.encoding() == Some("SQL_ASCII") {
+            check_raw_texts(archive, entry)
+        } else {
+            Ok(())
+        };
     }
     let encoding = archive.encoding().unwrap_or("SQL_ASCII").to_owned();
     Err(Fault::Text { entry: Box::new(entry.label()), encoding })
+}
+
+/// Checks that the entry's texts in SQL_ASCII can be sent as UTF-8: only string constants may have other bytes.
+fn check_raw_texts(archive: &Archive, entry: &Entry) -> Result<(), Fault> {
+    let can_be_sent = |text: &ArchiveText| {
+        let is_sql = entry.sql() == Some(text);
+        text.to_str().is_ok() || is_sql && bytes_as_escapes(text.as_bytes(), archive.strings()).is_some()
+    };
+    if entry.texts().all(can_be_sent) { Ok(()) } else { Err(Fault::RawName(Box::new(entry.label()))) }
 }
 
 /// Checks that a definition can be split into its statements, as a restore does.

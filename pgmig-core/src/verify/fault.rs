@@ -20,6 +20,15 @@ pub enum Fault {
         /// The archive's encoding, by PostgreSQL's name.
         encoding: String,
     },
+    /// A name in a database in SQL_ASCII has bytes that are not UTF-8.
+    #[error(
+        "a name in {0} has bytes that are not UTF-8, which a restore sends to the server; rename the object in the source, or \
+         take the backup with pg_dump --encoding=NAME"
+    )]
+    RawName(
+        /// The entry.
+        Box<EntryLabel>,
+    ),
     /// The SQL of an entry is incomplete or cannot be split.
     #[error("the SQL of {entry} cannot be taken apart: {reason}")]
     Sql {
@@ -131,6 +140,7 @@ impl Fault {
                 data_offset: Some(*offset),
             },
             Self::Text { entry: label, .. }
+            | Self::RawName(label)
             | Self::Sql { entry: label, .. }
             | Self::LargeObjectUnknown { entry: label, .. }
             | Self::LargeObjectAgain { entry: label, .. }

@@ -12,6 +12,7 @@ mod keyword;
 mod lexer;
 mod literal;
 mod parser;
+mod raw;
 mod scanner;
 mod script;
 mod statement;
@@ -24,6 +25,7 @@ pub use insert::InsertStatement;
 pub use lexer::{Lexer, StandardStrings, StringKind, Token, TokenKind};
 pub use literal::decode as decode_literal;
 pub use parser::Parser;
+pub use raw::bytes_as_escapes;
 pub use statement::{MAX_STATEMENT_BYTES, Statement, StatementSplitter, split_statements};
 pub use table::{ColumnDefinition, TableDefinition, table_columns, table_definition};
 

@@ -1,5 +1,6 @@
 //! The header of a tar member: 512 bytes, POSIX (ustar).
 
+use super::extended::Extension;
 use crate::error::{ArchiveError, MemberProblem};
 use crate::reader::Reader;
 use crate::text::ArchiveText;
@@ -22,6 +23,21 @@ pub(super) enum MemberKind {
     Directory,
 }
 
+/// The kind of a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Member(MemberKind),
+    /// A pax header, for the next member or for all that follow.
+    Pax {
+        is_global: bool,
+    },
+    /// GNU tar's long name of the next member.
+    LongName,
+    /// GNU tar's long target of the next link, or the label of a volume.
+    Passed,
+    Refused,
+}
+
 /// A member of a tar file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Member {
@@ -32,19 +48,58 @@ pub(super) struct Member {
     pub(super) size: u64,
 }
 
+/// A header as it is in the file.
+#[derive(Debug)]
+pub(super) struct RawHeader {
+    path: Vec<u8>,
+    pub(super) kind: Kind,
+    /// Bytes of its contents, without padding.
+    pub(super) size: u64,
+}
+
 impl Member {
     /// The number of bytes between the contents and the next header.
     pub(super) fn padding(&self) -> u64 {
-        let block = u64::try_from(BLOCK).unwrap_or(u64::MAX);
-        (block - self.size % block) % block
+        padding(self.size)
     }
 
-    /// Reads a header; `None` for the block of zeros that ends a tar file.
+    /// Reads a member's header, and the headers before it that extend it; `None` for the block of zeros that ends a tar
+    /// file.
     ///
     /// # Errors
     /// The header is damaged, or is of a kind that pg_dump and tar do not write for an archive's files: links,
-    /// devices, sparse files, headers that extend others.
+    /// devices, sparse files.
     pub(super) fn read(reader: &mut Reader) -> Result<Option<Self>, ArchiveError> {
+        let mut extension = Extension::default();
+        let mut last = String::new();
+        while let Some(raw) = RawHeader::read(reader)? {
+            match raw.kind {
+                Kind::Member(kind) => return Self::of(raw, kind, extension).map(Some),
+                Kind::Refused => return Err(raw.refused(MemberProblem::NoFile)),
+                Kind::Pax { .. } | Kind::LongName | Kind::Passed => extension.read(reader, &raw)?,
+            }
+            last = raw.shown();
+        }
+        if extension.is_pending() {
+            return Err(ArchiveError::Member { name: last, problem: MemberProblem::NoFile });
+        }
+        Ok(None)
+    }
+
+    fn of(raw: RawHeader, kind: MemberKind, extension: Extension) -> Result<Self, ArchiveError> {
+        let raw = RawHeader { path: extension.path.unwrap_or(raw.path), ..raw };
+        let path = safe_path(&raw.path).ok_or_else(|| raw.refused(MemberProblem::Path))?;
+        let size = match kind {
+            // Some programs record a size for a directory, but no contents follow.
+            MemberKind::Directory => 0,
+            MemberKind::File => extension.size.unwrap_or(raw.size),
+        };
+        Ok(Self { path, kind, size })
+    }
+}
+
+impl RawHeader {
+    fn read(reader: &mut Reader) -> Result<Option<Self>, ArchiveError> {
         let mut block = [0; BLOCK];
         reader.bytes(&mut block, "the header of a tar member")?;
         if block.iter().all(|&byte| byte == 0) {
@@ -55,24 +110,41 @@ impl Member {
             let got = expected.map_or_else(|| "no number".to_owned(), |sum| sum.to_string());
             return Err(reader.malformed("the checksum of a tar header", got, checksum(&block)));
         }
-        let raw = raw_path(&block);
-        let shown = || ArchiveText::new(raw.clone()).to_string();
-        let refused = |problem| ArchiveError::Member { name: shown(), problem };
         let kind = match block.get(TYPE) {
-            Some(b'0' | 0) => MemberKind::File,
-            Some(b'5') => MemberKind::Directory,
-            _ => return Err(refused(MemberProblem::NoFile)),
+            Some(b'0' | b'7' | 0) => Kind::Member(MemberKind::File),
+            Some(b'5') => Kind::Member(MemberKind::Directory),
+            Some(b'x') => Kind::Pax { is_global: false },
+            Some(b'g') => Kind::Pax { is_global: true },
+            Some(b'L') => Kind::LongName,
+            Some(b'K' | b'V') => Kind::Passed,
+            _ => Kind::Refused,
         };
-        let path = safe_path(&raw).ok_or_else(|| refused(MemberProblem::Path))?;
-        let Some(size) = number(part(&block, SIZE)) else {
-            return Err(reader.malformed("the size of a tar member", "no number", "a number of bytes"));
-        };
-        match kind {
-            // Some programs record a size for a directory, but no contents follow.
-            MemberKind::Directory => Ok(Some(Self { path, kind, size: 0 })),
-            MemberKind::File => Ok(Some(Self { path, kind, size })),
+        let path = raw_path(&block);
+        match number(part(&block, SIZE)) {
+            Some(size) => Ok(Some(Self { path, kind, size })),
+            None if kind == Kind::Refused => Ok(Some(Self { path, kind, size: 0 })),
+            None => Err(reader.malformed("the size of a tar member", "no number", "a number of bytes")),
         }
     }
+
+    /// The number of bytes between the contents and the next header.
+    pub(super) fn padding(&self) -> u64 {
+        padding(self.size)
+    }
+
+    /// Its path, for messages.
+    pub(super) fn shown(&self) -> String {
+        ArchiveText::new(self.path.clone()).to_string()
+    }
+
+    fn refused(&self, problem: MemberProblem) -> ArchiveError {
+        ArchiveError::Member { name: self.shown(), problem }
+    }
+}
+
+fn padding(size: u64) -> u64 {
+    let block = u64::try_from(BLOCK).unwrap_or(u64::MAX);
+    (block - size % block) % block
 }
 
 fn part(block: &[u8; BLOCK], range: Range<usize>) -> &[u8] {

@@ -323,6 +323,85 @@ fn members_that_are_no_plain_files_are_refused() {
     }
 }
 
+/// A header that extends the next one, with its contents.
+fn extension(kind: u8, contents: &[u8]) -> Vec<u8> {
+    let mut out = header("././@PaxHeader", kind, contents.len());
+    out.extend(contents);
+    out.resize(out.len().div_ceil(512) * 512, 0);
+    out
+}
+
+/// A record of a pax header.
+fn record(key: &str, value: &str) -> Vec<u8> {
+    let rest = format!(" {key}={value}\n");
+    let length =
+        (1..).find(|digits| (rest.len() + digits).to_string().len() == *digits).unwrap() + rest.len();
+    format!("{length}{rest}").into_bytes()
+}
+
+/// A tar file in which each of these headers comes before every member.
+fn extended(
+    members: &[(String, Vec<u8>)],
+    before: impl Fn(&str, usize) -> Vec<u8>,
+    size: Option<usize>,
+) -> Vec<u8> {
+    let mut out = extension(b'g', &record("comment", "all files"));
+    for (path, bytes) in members {
+        out.extend(before(path, bytes.len()));
+        out.extend(header(path.get(..3).unwrap_or(path), b'0', size.unwrap_or(bytes.len())));
+        out.extend(bytes);
+        out.resize(out.len().div_ceil(512) * 512, 0);
+    }
+    out.extend([0; 1024]);
+    out
+}
+
+#[test]
+fn headers_that_extend_others_give_path_and_size() {
+    let members = members("15_tarfmt");
+    let plain = by_name(Archive::from_bytes(tar(&members)).unwrap());
+    // macOS's tar writes attributes; Python's tarfile writes times; GNU tar writes long names.
+    let pax = |path: &str, size: usize| {
+        let records = [
+            record("path", path),
+            record("size", &size.to_string()),
+            record("mtime", "1700000000.25"),
+            record("LIBARCHIVE.xattr.com.apple.provenance", "AQ=="),
+        ];
+        extension(b'x', &records.concat())
+    };
+    let gnu = |path: &str, _| {
+        [extension(b'K', b"target\0"), extension(b'L', format!("{path}\0").as_bytes())].concat()
+    };
+    for bytes in [extended(&members, pax, Some(0)), extended(&members, gnu, None)] {
+        assert_eq!(by_name(Archive::from_bytes(bytes.clone()).unwrap()), plain);
+        assert!(Archive::from_stream(Cursor::new(bytes)).and_then(read_all_in_order).is_ok());
+    }
+}
+
+#[test]
+fn headers_that_no_file_of_an_archive_has_are_refused() {
+    let members = members("15_tarfmt");
+    for contents in [
+        record("GNU.sparse.major", "1"),
+        b"99 path=toc.dat\n".to_vec(),
+        b"path=toc.dat\n".to_vec(),
+        record("size", "-1"),
+        vec![b'x'; 1024 * 1024 + 1],
+    ] {
+        let bytes = extended(&members, |_, _| extension(b'x', &contents), None);
+        let error = Archive::from_bytes(bytes).unwrap_err();
+        assert!(matches!(error, ArchiveError::Member { problem: MemberProblem::Extension, .. }), "{error}");
+    }
+    let path = |path: &str| {
+        let contents = record("path", path);
+        Archive::from_bytes(extended(&members, |_, _| extension(b'x', &contents), None)).unwrap_err()
+    };
+    assert!(matches!(path("../toc.dat"), ArchiveError::Member { problem: MemberProblem::Path, .. }));
+    let many = extended(&members, |_, _| extension(b'x', b"").repeat(17), None);
+    assert!(Archive::from_bytes(many).is_err());
+}
+
 #[test]
 fn a_tar_that_was_cut_is_refused_wherever_it_was_cut() {
     let members = members("15_tarfmt");

@@ -64,7 +64,7 @@ impl Build {
         let (now, afterwards) =
             if reading.discovery.is_some() { (graph.without_tasks(), Some(graph)) } else { (graph, None) };
 
-        let encoding = archive.encoding().filter(|encoding| *encoding != "UTF8").map(str::to_owned);
+        let (encoding, is_raw) = self.row_encoding(&archive, &mut sessions.lead).await?;
         let (counter, size) = (archive.bytes_read(), archive.size());
         let progress = Arc::clone(&journal.progress);
         let on_bytes =
@@ -72,8 +72,13 @@ impl Build {
         let feeds = stream::start(archive, reading, setup.jobs)?;
         let tasks = if afterwards.is_none() { self.tasks_after_rows() } else { Vec::new() };
         let progress = Arc::clone(&journal.progress);
-        let job =
-            LoadWork { encoding, tasks, on_bytes: &on_bytes, ..self.job(setup, &roots, progress.as_ref()) };
+        let job = LoadWork {
+            encoding,
+            is_raw,
+            tasks,
+            on_bytes: &on_bytes,
+            ..self.job(setup, &roots, progress.as_ref())
+        };
         let connections = sessions.all();
         let loaded = Crew::new(&job, now, connections.len()).run(connections, Some(feeds)).await?;
         on_bytes();
@@ -93,6 +98,23 @@ impl Build {
             self.failpoints.pass(Step::PostData)?;
         }
         Ok(loaded)
+    }
+
+    /// The encoding of the rows, unless it is the session's UTF-8, and whether they are any bytes. The server checks
+    /// those as text in its own encoding: it does not look at a COPY in SQL_ASCII.
+    pub(crate) async fn row_encoding(
+        &self,
+        archive: &Archive,
+        lead: &mut Executor,
+    ) -> Result<(Option<String>, bool)> {
+        let is_raw = archive.encoding() == Some("SQL_ASCII");
+        let encoding = match archive.encoding() {
+            Some(_) if is_raw => {
+                Some(lead.session.value("SHOW server_encoding", "read the server's encoding").await?)
+            }
+            encoding => encoding.map(str::to_owned),
+        };
+        Ok((encoding.filter(|encoding| encoding != "UTF8"), is_raw))
     }
 
     /// Marks the tables that keep the archive's order. Returns true if there are any.
@@ -133,6 +155,7 @@ impl Build {
             tasks: Vec::new(),
             roots,
             encoding: None,
+            is_raw: false,
             create_large_objects: self.known.plan.large_objects_made == 0,
             watch: Watch {
                 config: setup.admin.clone(),

@@ -1,5 +1,5 @@
-//! Creates the extensions that a superuser creates for an untrusted archive. They come before any object of the
-//! archive.
+//! Creates the extensions that come before any object of the archive: those that a superuser creates for an untrusted
+//! archive, and those that only the target has.
 
 use super::Build;
 use crate::error::Result;
@@ -7,6 +7,7 @@ use crate::restore::error::RestoreError;
 use crate::restore::executor::Executor;
 use crate::restore::journal::Journal;
 use crate::restore::plan::RunAs;
+use crate::restore::plan::extensions::ReplacedRows;
 use crate::restore::plan::untrusted::PlannedExtension;
 use crate::server::session::Session;
 use crate::sql::{quote_ident, quote_literal};
@@ -21,14 +22,22 @@ const OF_OTHERS: &str = "\
     JOIN pg_catalog.pg_roles r ON r.oid = o.owner AND NOT r.rolsuper WHERE n.nspname = ";
 
 impl Build {
-    /// Creates the planned extensions, and the archive's schemas that contain them.
+    /// Creates the planned extensions, and the schemas that contain them.
     pub(super) async fn make_extensions(&self, executor: &mut Executor, journal: &mut Journal) -> Result<()> {
         let plan = &self.known.plan;
+        let doing = "create the schema of an extension";
         let owner = quote_ident(self.config.username());
-        let Some(superuser) = executor.superuser() else { return Ok(()) };
         for schema in &plan.extension_schemas {
             let sql = format!("CREATE SCHEMA {} AUTHORIZATION {owner}", quote_ident(schema));
-            superuser.get().await?.execute(&sql, "create the schema of an extension").await?;
+            self.extensions_session(executor).await?.execute(&sql, doing).await?;
+        }
+        for schema in &plan.extra_schemas {
+            let statements = schema.statements(self.known.facts.is_superuser);
+            let session = self.extensions_session(executor).await?;
+            session.begin(doing).await?;
+            let made = run_all(session, &statements, doing).await;
+            // The extension then fails, too, with a warning.
+            let _ = session.end(made, doing).await;
         }
         for extension in &plan.extensions {
             let made = self.make_extension(executor, extension).await;
@@ -46,30 +55,57 @@ impl Build {
         Ok(())
     }
 
+    /// The session that creates schemas of extensions: a superuser's if there is one, else that of `username`.
+    async fn extensions_session<'e>(&self, executor: &'e mut Executor) -> Result<&'e mut Session> {
+        if self.known.facts.is_superuser {
+            return Ok(executor.superusers().await?);
+        }
+        executor.become_role(&RunAs::Owner).await?;
+        Ok(&mut executor.session)
+    }
+
     async fn make_extension(&self, executor: &mut Executor, extension: &PlannedExtension) -> Result<()> {
         let doing = format!("create EXTENSION {}", quote_ident(&extension.name));
-        if !extension.as_superuser {
+        let session = if extension.as_superuser && self.known.facts.is_superuser {
+            executor.superusers().await?
+        } else {
             executor.become_role(&RunAs::Owner).await?;
-            return Ok(executor.session.execute(&extension.create(), &doing).await.map(drop)?);
-        }
-        let Some(superuser) = executor.superuser() else { return Ok(()) };
-        let session = superuser.get().await?;
+            &mut executor.session
+        };
         session.begin(&doing).await?;
-        let made = as_superuser(session, extension, &doing).await;
+        let made = create(session, extension, &doing).await;
         session.end(made, &doing).await
+    }
+
+    /// Deletes the rows of extensions that give way to rows of the archive. Rows that refer to others come first.
+    pub(super) async fn delete_replaced_rows(&self, executor: &mut Executor) -> Result<()> {
+        let run_as = if self.known.facts.is_superuser { &RunAs::Superuser } else { &RunAs::Owner };
+        for ReplacedRows { table, condition } in self.known.plan.replaced_rows.iter().rev() {
+            executor.become_role(run_as).await?;
+            let sql =
+                format!("DELETE FROM ONLY {table} WHERE ctid IN (SELECT ctid FROM ONLY {table} {condition})");
+            executor
+                .session
+                .execute(&sql, &format!("delete the rows of {table} that the archive has"))
+                .await?;
+        }
+        Ok(())
     }
 }
 
-async fn as_superuser(session: &mut Session, extension: &PlannedExtension, doing: &str) -> Result<()> {
-    if let Some(schema) = &extension.schema {
-        if extension.is_extra {
-            let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", quote_ident(schema));
-            session.execute(&sql, doing).await?;
-        }
-        if session.holds(&format!("{OF_OTHERS}{})", quote_literal(schema)), doing).await? {
-            let (extension, schema) = (quote_ident(&extension.name), quote_ident(schema));
-            return Err(RestoreError::ExtensionSchema { extension, schema }.into());
-        }
+async fn run_all(session: &mut Session, statements: &[String], doing: &str) -> Result<()> {
+    for sql in statements {
+        session.execute(sql, doing).await?;
+    }
+    Ok(())
+}
+
+async fn create(session: &mut Session, extension: &PlannedExtension, doing: &str) -> Result<()> {
+    if let Some(schema) = extension.schema.as_ref().filter(|_| extension.as_superuser)
+        && session.holds(&format!("{OF_OTHERS}{})", quote_literal(schema)), doing).await?
+    {
+        let (extension, schema) = (quote_ident(&extension.name), quote_ident(schema));
+        return Err(RestoreError::ExtensionSchema { extension, schema }.into());
     }
     session.execute(&extension.create(), doing).await?;
     Ok(())

@@ -25,10 +25,14 @@ impl Build {
         executor: &mut Executor,
     ) -> Result<Prepared> {
         let is_superuser = self.known.facts.login_is_superuser;
-        let lifted = Lifted::lift(executor, self.strongest(), is_superuser, &schema).await?;
+        let mut lifted = Lifted::lift(executor, self.strongest(), is_superuser, &schema).await?;
+        for (number, merged) in schema.merged.iter().enumerate() {
+            executor.session.execute(&merged.set_aside(number), "set rows of the target aside").await?;
+        }
         self.empty(executor, &schema).await?;
         let username = self.config.username();
         let defaults = LargeObjectDefaults::set_aside(executor, self.strongest(), username).await?;
+        lifted.release(&mut executor.session).await?;
         // Sequences have the archive's values before the rows come: triggers that fire for these may take more.
         let values = std::mem::take(&mut self.known.plan.data_last);
         for task in self.known.plan.pre_data.iter().chain(&self.known.plan.data_first).chain(&values) {
@@ -48,6 +52,17 @@ impl Build {
     ) -> Result<()> {
         journal.step(Step::PostData);
         executor.become_role(self.strongest()).await?;
+        // The target's triggers and defaults may act on these rows, too.
+        for (number, merged) in schema.merged.iter().enumerate() {
+            let rows =
+                executor.session.execute(&merged.put_back(number), "put rows of the target back").await?;
+            let table = &merged.table;
+            journal.notice(format!(
+                "table {table} keeps {rows} rows of the target that the backup does not have"
+            ));
+            let drop = format!("DROP TABLE pg_temp.pgmig_rows_{number}");
+            executor.session.execute(&drop, "drop a temporary table").await?;
+        }
         executor.session.execute("SET search_path = ''", "set search_path").await?;
         sequences::advance(&mut executor.session).await?;
         self.failpoints.pass(Step::PostData)?;

@@ -6,7 +6,7 @@ use crate::restore::error::RestoreError;
 use crate::restore::executor::Executor;
 use crate::restore::plan::RunAs;
 use crate::restore::target_schema::find::TargetSchema;
-use crate::restore::target_schema::triggers::{InsertTrigger, USER_TABLES};
+use crate::restore::target_schema::triggers::{TableTrigger, USER_TABLES};
 use crate::server::TargetError;
 use crate::server::session::{Session, TextRow};
 use crate::sql::{QualifiedName, quote_ident, quote_literal};
@@ -18,6 +18,8 @@ use std::collections::{HashMap, HashSet};
 pub(crate) struct Lifted {
     foreign_keys: Vec<ForeignKey>,
     set_back: Vec<String>,
+    /// Triggers and rules that are on again as soon as the tables are empty.
+    for_rows: Vec<String>,
     row_security: Vec<String>,
     event_triggers: Vec<String>,
 }
@@ -33,7 +35,7 @@ struct ForeignKey {
 }
 
 impl Lifted {
-    /// Lifts everything but the triggers that are to fire.
+    /// Lifts everything. [`release`](Self::release) turns on what is to act on the rows.
     pub(crate) async fn lift(
         executor: &mut Executor,
         run_as: &RunAs,
@@ -47,8 +49,8 @@ impl Lifted {
         }
         executor.become_role(run_as).await?;
         let session = &mut executor.session;
-        lifted.triggers(session, &schema.fired).await?;
-        lifted.rules(session).await?;
+        lifted.triggers(session, &schema.held).await?;
+        lifted.rules(session, &schema.loaded).await?;
         lifted.foreign_keys(session, schema).await?;
         lifted.row_security(session).await?;
         Ok(lifted)
@@ -70,7 +72,7 @@ impl Lifted {
     async fn triggers(
         &mut self,
         session: &mut Session,
-        stay_on: &HashSet<InsertTrigger>,
+        held: &HashSet<TableTrigger>,
     ) -> Result<(), TargetError> {
         let sql = format!(
             "SELECT n.nspname, c.relname, g.tgname, g.tgenabled FROM pg_catalog.pg_trigger g \
@@ -78,41 +80,42 @@ impl Lifted {
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE g.tgenabled <> 'D' AND (NOT g.tgisinternal OR g.tgconstraint = 0) ORDER BY 1, 2, 3"
         );
-        let (mut off, mut on) = (Vec::new(), Vec::new());
+        let mut off = Vec::new();
         for row in session.rows(&sql, "list the triggers").await? {
-            let trigger = InsertTrigger {
+            let trigger = TableTrigger {
                 table: QualifiedName::new(row.text(0), row.text(1)),
                 name: row.text(2).to_owned(),
             };
-            if stay_on.contains(&trigger) {
-                continue;
-            }
             let alter = format!("ALTER TABLE ONLY {}", trigger.table);
             let name = quote_ident(&trigger.name);
             off.push(format!("{alter} DISABLE TRIGGER {name}"));
+            let on = if held.contains(&trigger) { &mut self.set_back } else { &mut self.for_rows };
             on.push(format!("{alter} {} TRIGGER {name}", enable(row.text(3))));
         }
         turn_off(session, off, "turn a trigger off while rows are loaded").await?;
-        self.set_back.extend(on);
         Ok(())
     }
 
     /// Rules would rewrite the statement that inserts held rows.
-    async fn rules(&mut self, session: &mut Session) -> Result<(), TargetError> {
+    async fn rules(
+        &mut self,
+        session: &mut Session,
+        loaded: &HashSet<QualifiedName>,
+    ) -> Result<(), TargetError> {
         let sql = format!(
-            "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.quote_ident(r.rulename), r.ev_enabled \
+            "SELECT n.nspname, c.relname, pg_catalog.quote_ident(r.rulename), r.ev_enabled \
              FROM pg_catalog.pg_rewrite r \
              JOIN (SELECT c.oid, c.relname, c.relnamespace FROM {USER_TABLES}) c ON c.oid = r.ev_class \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE r.ev_enabled <> 'D' ORDER BY 1, 2"
         );
-        let (mut off, mut on) = (Vec::new(), Vec::new());
+        let mut off = Vec::new();
         for row in session.rows(&sql, "list the rules").await? {
-            let (table, name) = (row.text(0), row.text(1));
+            let (table, name) = (QualifiedName::new(row.text(0), row.text(1)), row.text(2));
             off.push(format!("ALTER TABLE {table} DISABLE RULE {name}"));
-            on.push(format!("ALTER TABLE {table} {} RULE {name}", enable(row.text(2))));
+            let on = if loaded.contains(&table) { &mut self.set_back } else { &mut self.for_rows };
+            on.push(format!("ALTER TABLE {table} {} RULE {name}", enable(row.text(3))));
         }
         turn_off(session, off, "turn a rule off while rows are loaded").await?;
-        self.set_back.extend(on);
         Ok(())
     }
 
@@ -168,6 +171,12 @@ impl Lifted {
             self.foreign_keys.push(ForeignKey { label, statements, constraint, triggers });
         }
         Ok(())
+    }
+
+    /// Turns on the triggers that fire for rows, and the rules of tables that get no rows of the archive: these tables are
+    /// changed by triggers only.
+    pub(crate) async fn release(&mut self, session: &mut Session) -> Result<()> {
+        Self::run(&std::mem::take(&mut self.for_rows), session).await
     }
 
     /// Sets everything back but row level security, which would hide rows from the filling of materialized views, and

@@ -193,11 +193,12 @@ impl Build {
             archive.forget_statements();
         }
         executor.is_before_rows = true;
-        self.make_extensions(executor, journal).await?;
         let opened_public = self.open_public(executor).await?;
+        self.make_extensions(executor, journal).await?;
         self.tasks(executor, journal, &self.known.plan.pre_data, Step::PreData).await?;
         executor.run_all(&self.known.plan.data_first.iter().collect::<Vec<_>>()).await?;
         executor.is_before_rows = false;
+        self.delete_replaced_rows(executor).await?;
         Ok(Prepared::ArchiveSchema { opened_public })
     }
 

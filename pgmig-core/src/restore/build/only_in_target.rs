@@ -8,6 +8,7 @@ use crate::restore::plan::RunAs;
 use crate::restore::report::planned::OnlyInTarget;
 use crate::server::TargetError;
 use crate::server::contents::{Extras, create_extension};
+use crate::server::extensions::InstalledExtension;
 use crate::sql::quote_ident;
 use std::collections::BTreeSet;
 
@@ -18,8 +19,9 @@ impl Build {
         let sql = "SELECT extname FROM pg_catalog.pg_extension";
         let rows = executor.session.rows(sql, "list the restored extensions").await?;
         let present: BTreeSet<&str> = rows.iter().map(|row| row.text(0)).collect();
-        for (name, schema) in
-            self.known.extras.extensions.iter().filter(|(name, _)| !present.contains(name.as_str()))
+        let is_present = |extension: &&InstalledExtension| present.contains(extension.name.as_str());
+        for InstalledExtension { name, schema, .. } in
+            self.known.extras.extensions.iter().filter(|extension| !is_present(extension))
         {
             let everyone =
                 self.known.facts.database.available.get(name).is_some_and(|extension| extension.for_everyone);
@@ -71,7 +73,7 @@ async fn create_again(executor: &mut Executor, name: &str, schema: &str) -> Resu
 impl OnlyInTarget {
     /// The target's extensions and publications that the archive does not have.
     pub(crate) fn new(target: &Extras, extensions: &BTreeSet<&str>, publications: &BTreeSet<&str>) -> Self {
-        let names = target.extensions.iter().map(|(name, _)| name);
+        let names = target.extensions.iter().map(|extension| &extension.name);
         let lacking = |name: &&String, present: &BTreeSet<&str>| !present.contains(name.as_str());
         Self {
             extensions: names.filter(|name| lacking(name, extensions)).cloned().collect(),

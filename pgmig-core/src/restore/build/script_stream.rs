@@ -25,6 +25,7 @@ use crate::restore::plan::planner::Planner;
 use crate::restore::preflight::instances::LateInstances;
 use crate::restore::preflight::selected;
 use crate::restore::refusal::Refusal;
+use crate::sql::bytes_as_escapes;
 use crate::thread::on_thread;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -52,6 +53,7 @@ impl Build {
         let facts = TableFacts::read(&mut sessions.lead.session).await?;
         while let Some(id) = read_on(&archive).await? {
             self.plan_data(&mut locked(&archive), id)?;
+            self.delete_replaced_rows(&mut sessions.lead).await?;
             let late = LateResolution::default();
             let reading = self.reading(&facts, setup.strings, rules.clone(), &late);
             let roots = if rules.is_some() { &facts.roots } else { &no_roots };
@@ -78,11 +80,9 @@ impl Build {
             self.known.plan.large_objects.push(id);
             return Ok(());
         }
-        Arc::make_mut(&mut self.known.plan.tables).extend(Planner::table_of(
-            archive,
-            &self.known.facts,
-            entry,
-        ));
+        let (table, replaced) = Planner::table_of(archive, &self.known.facts, entry);
+        Arc::make_mut(&mut self.known.plan.tables).extend(table);
+        self.known.plan.replaced_rows = replaced;
         if let (Instances::Map(_), Some(profile)) = (&self.options.instances, &self.known.profile)
             && let Some(tenant) = profile.tenant()
             && tenant.is(text(entry.namespace.as_ref()), entry.tag.to_str().unwrap_or_default())
@@ -116,17 +116,24 @@ impl Build {
         roots: &Roots,
     ) -> Result<Loaded> {
         sessions.lead.become_role(&RunAs::Superuser).await?;
-        let (graph, encoding, counter) = {
+        let is_raw = locked(archive).encoding() == Some("SQL_ASCII");
+        let encoding = match is_raw {
+            true => {
+                Some(sessions.lead.session.value("SHOW server_encoding", "read the server's encoding").await?)
+            }
+            false => locked(archive).encoding().map(str::to_owned),
+        };
+        let encoding = encoding.filter(|encoding| encoding != "UTF8");
+        let (graph, counter) = {
             let archive = locked(archive);
-            let graph = Graph::of(&archive, &self.known.plan.tables, &[], roots);
-            let encoding = archive.encoding().filter(|encoding| *encoding != "UTF8").map(str::to_owned);
-            (graph, encoding, archive.bytes_read())
+            (Graph::of(&archive, &self.known.plan.tables, &[], roots), archive.bytes_read())
         };
         let progress = Arc::clone(&journal.progress);
         let on_bytes =
             || progress.event(&Event::ArchiveRead { bytes: counter.get(), total: None, left: None });
         let feeds = stream::start_next(Arc::clone(archive), reading)?;
-        let job = LoadWork { encoding, on_bytes: &on_bytes, ..self.job(setup, roots, progress.as_ref()) };
+        let job =
+            LoadWork { encoding, is_raw, on_bytes: &on_bytes, ..self.job(setup, roots, progress.as_ref()) };
         let connections = sessions.all();
         Crew::new(&job, graph, connections.len()).run(connections, Some(feeds)).await
     }
@@ -134,8 +141,14 @@ impl Build {
     /// Plans everything, now that all entries are known. What has been made already is as it was planned.
     fn plan_rest(&mut self, archive: &Arc<Mutex<Archive>>, journal: &mut Journal) -> Result<()> {
         let mut archive = locked(archive);
+        let (strings, is_raw) = (archive.strings(), archive.encoding() == Some("SQL_ASCII"));
         archive.transcode(&mut |bytes| {
-            String::from_utf8(bytes.to_vec()).map_err(|_| "it is not valid UTF-8".to_owned())
+            let text = if is_raw {
+                bytes_as_escapes(bytes, strings)
+            } else {
+                String::from_utf8(bytes.to_vec()).ok()
+            };
+            text.ok_or_else(|| "it is not valid UTF-8".to_owned())
         })?;
         let (plan, selected) = selected::plan(&mut archive, &self.known.facts, &self.options)?;
         if plan.pre_data != self.known.plan.pre_data {

@@ -40,9 +40,7 @@ impl fmt::Display for Obstacle {
             write!(f, ", which depends on {of}")?;
         }
         if self.object.starts_with("event trigger ") {
-            f.write_str(
-                "; only a superuser can drop it, and make it again, afterwards or on a function of its own",
-            )?;
+            f.write_str("; let a superuser drop it before the restore, and create it again afterwards")?;
         }
         Ok(())
     }

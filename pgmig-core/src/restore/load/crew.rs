@@ -28,6 +28,8 @@ pub(crate) struct LoadWork<'a> {
     pub(crate) roots: &'a HashMap<QualifiedName, QualifiedName>,
     /// The archive's encoding, unless it is the session's UTF-8.
     pub(crate) encoding: Option<String>,
+    /// Whether the archive is of a database in SQL_ASCII: its strings are any bytes. `encoding` is then the server's.
+    pub(crate) is_raw: bool,
     /// Whether large objects must be created when their data arrive.
     pub(crate) create_large_objects: bool,
     pub(crate) watch: Watch,

@@ -6,6 +6,7 @@
 mod active_feed;
 mod bulk;
 pub(crate) mod crew;
+mod encoding;
 mod feed;
 pub(crate) mod graph;
 pub(crate) mod loaded;

@@ -60,10 +60,23 @@ impl RefusedRow {
         if let Some(function) = function(context) {
             condition = format!("{condition}, in function {function}");
         }
+        // A trigger has inserted a row into another table.
+        let is_own = |name: &str| {
+            name == load.table.name || load.into.as_ref().is_some_and(|into| into.table.name == name)
+        };
+        let elsewhere =
+            self.server.table.as_deref().filter(|name| !is_own(name) && context.contains("SQL statement"));
+        let (mut column, own_column) = (column, self.server.column.clone());
+        if let Some(table) = elsewhere {
+            let of = own_column.as_deref().map(|column| format!(" column {column} of")).unwrap_or_default();
+            condition = format!("{condition}, in{of} table {table}");
+        } else {
+            column = column.or(own_column);
+        }
         RestoreError::Row(Box::new(RowError {
             table: load.table.to_string(),
             row: line.and_then(|line| sent.row(line)),
-            column: column.or(self.server.column),
+            column,
             condition,
             sqlstate: self.sqlstate,
             constraint: self.server.constraint,

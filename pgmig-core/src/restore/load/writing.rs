@@ -308,21 +308,6 @@ impl Worker<'_, '_> {
         Ok(())
     }
 
-    /// SQL text of the archive in the session's encoding. The server converts it, as it converts COPY data.
-    async fn in_utf8(&mut self, sql: Vec<u8>, doing: &str) -> Result<String> {
-        let session = &mut self.executor.session;
-        match (String::from_utf8(sql), &self.crew.work.encoding) {
-            (Ok(sql), None) => Ok(sql),
-            (Ok(sql), Some(_)) if sql.is_ascii() => Ok(sql),
-            (Ok(sql), Some(encoding)) => Ok(session.convert(sql.as_bytes(), encoding, doing).await?),
-            (Err(error), Some(encoding)) => Ok(session.convert(error.as_bytes(), encoding, doing).await?),
-            (Err(_), None) => {
-                let reason = "it holds bytes that are not UTF-8, the archive's encoding".to_owned();
-                Err(RestoreError::Data { table: doing.to_owned(), reason }.into())
-            }
-        }
-    }
-
     async fn large_objects(&mut self, active: &ActiveFeed) -> Result<()> {
         // Each statement is its own transaction.
         self.commit().await?;

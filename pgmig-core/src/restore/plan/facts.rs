@@ -1,9 +1,11 @@
 //! The facts about the cluster, and about the database to restore into, that a plan depends on.
 
+use super::extensions::{Extension, MemberRelation, StayingExtension};
 use super::not_ours::NotOurs;
 use super::roles::Roles;
 use super::untrusted::Trust;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sql::QualifiedName;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The facts about the cluster, and about the database before anything is restored.
 #[derive(Debug, Clone, Default)]
@@ -51,15 +53,6 @@ pub(crate) struct OwnerRights {
     pub(crate) referable: BTreeSet<String>,
 }
 
-/// An extension that the server has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Extension {
-    /// Whether any role with CREATE on the database may create it (a trusted extension).
-    pub(crate) for_everyone: bool,
-    /// Whether its objects belong to a superuser, whoever creates it.
-    pub(crate) is_superusers: bool,
-}
-
 /// The rights of `username` on a schema that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SchemaRights {
@@ -72,10 +65,22 @@ pub(crate) struct SchemaRights {
 /// A database before anything is restored into it: a new one, or the target after clearing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EmptyDatabase {
+    /// Its name once it is restored.
+    pub(crate) name: String,
     /// Extensions that exist (plpgsql).
     pub(crate) extensions: BTreeSet<String>,
     /// Extensions that the server has.
     pub(crate) available: BTreeMap<String, Extension>,
+    /// Extensions that the target has. Those that the archive does not have are created again.
+    pub(crate) extra: BTreeSet<String>,
+    /// Extensions of other roles, which stay.
+    pub(crate) staying: BTreeMap<String, StayingExtension>,
+    /// Their tables and sequences.
+    pub(crate) members: HashMap<QualifiedName, MemberRelation>,
+    /// Their objects that other schemas than the archive's contain: the extension, and the name in its schema.
+    pub(crate) member_names: Vec<(String, String)>,
+    /// The server's setting `cron.database_name`.
+    pub(crate) cron_database: Option<String>,
     /// Schemas that exist and that a new database would not have in this state.
     pub(crate) schemas: BTreeMap<String, SchemaRights>,
     /// Foreign data wrappers that `username` may use.

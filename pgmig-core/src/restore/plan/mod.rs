@@ -7,6 +7,8 @@
 
 pub(crate) mod entry;
 pub(crate) mod expected;
+pub(crate) mod extensions;
+pub(crate) mod extra_extensions;
 pub(crate) mod facts;
 mod function_settings;
 mod hand_over;
@@ -36,6 +38,8 @@ use crate::progress::Notice;
 use crate::restore::refusal::Refusal;
 use crate::sql::QualifiedName;
 use expected::Expected;
+use extensions::ReplacedRows;
+use extra_extensions::ExtraSchema;
 use planner::Planner;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -52,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) referred: BTreeSet<QualifiedName>,
     /// Why only a superuser can create an object, where its kind does not say so.
     pub(crate) reasons: HashMap<DumpId, String>,
+    /// Schemas of the target's extensions that the archive does not have. They are made with these, too.
+    pub(crate) extra_schemas: Vec<ExtraSchema>,
     /// The entries that these come from.
     pub(crate) first: Vec<Task>,
     pub(crate) pre_data: Vec<Task>,
@@ -59,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) data_first: Vec<Task>,
     /// Shared with the threads that read the rows.
     pub(crate) tables: Arc<Vec<TableLoad>>,
+    /// Rows of extensions that stay: those that the archive replaces are deleted before its rows are loaded.
+    pub(crate) replaced_rows: Vec<ReplacedRows>,
     /// Tables of the archive whose rows are in partitions: data of a partition may be inserted into them.
     pub(crate) partitioned: Arc<HashSet<QualifiedName>>,
     /// Entries that own a block of large objects.

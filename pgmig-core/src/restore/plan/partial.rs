@@ -63,8 +63,18 @@ impl<'a> Definitions<'a> {
     fn check(&self, entry: &Entry) -> Result<(), Refusal> {
         let key = (schema(entry), entry.tag.as_bytes());
         let is_rows = entry.kind == EntryKind::TableData;
-        // A database may hold nothing but large objects; pg_dump 17 defines these in section data.
-        let needs_none = matches!(entry.kind, EntryKind::Blobs | EntryKind::BlobMetadata);
+        // A database may hold nothing but large objects, which pg_dump 17 defines in section data; or objects of the
+        // database as a whole, which pg_dump defines in section post-data.
+        let needs_none = matches!(
+            entry.kind,
+            EntryKind::Blobs
+                | EntryKind::BlobMetadata
+                | EntryKind::DefaultAcl
+                | EntryKind::EventTrigger
+                | EntryKind::Publication
+                | EntryKind::PublicationTablesInSchema
+                | EntryKind::Subscription
+        );
         if !self.any && matches!(entry.section, Section::Data | Section::PostData) && !needs_none {
             return Err(Refusal::Partial("it has no definitions (section pre-data)".to_owned()));
         }

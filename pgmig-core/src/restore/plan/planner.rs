@@ -8,6 +8,7 @@ pub(crate) mod rows;
 
 use super::entry::{label, sql};
 use super::expected::Expected;
+use super::extensions::ReplacedRows;
 use super::kinds::{self, Made};
 use super::locks::of_entry as locks_of_entry;
 use super::partial;
@@ -79,11 +80,15 @@ impl<'a> Planner<'a> {
         planner.finish()
     }
 
-    /// Plans the rows of one entry.
-    pub(crate) fn table_of(archive: &'a Archive, facts: &'a Facts, entry: &Entry) -> Option<TableLoad> {
+    /// Plans the rows of one entry, and those of the target that give way to them.
+    pub(crate) fn table_of(
+        archive: &'a Archive,
+        facts: &'a Facts,
+        entry: &Entry,
+    ) -> (Option<TableLoad>, Vec<ReplacedRows>) {
         let mut planner = Self::new(archive, facts);
         planner.table_data(entry);
-        Arc::make_mut(&mut planner.plan.tables).pop()
+        (Arc::make_mut(&mut planner.plan.tables).pop(), planner.plan.replaced_rows)
     }
 
     /// Plans the restore of an archive's contents into tables that exist: rows, large objects, sequence values.
@@ -187,6 +192,10 @@ impl<'a> Planner<'a> {
     /// An object that needs nothing but its statements.
     fn object(&mut self, entry: &Entry) {
         let Some(sql) = sql(entry) else { return };
+        if entry.kind == EntryKind::SequenceSet && self.is_of_extension(entry) {
+            self.extension_sequence(entry, sql);
+            return;
+        }
         if self.is_not_ours(entry, sql) {
             return;
         }
@@ -214,12 +223,22 @@ impl<'a> Planner<'a> {
     /// another role.
     fn of_own_object<'e>(&mut self, entry: &'e Entry) -> Option<&'e str> {
         let sql = self.of_restored_object(entry)?;
-        if self.describes(entry, &self.not_ours) {
+        if self.describes(entry, &self.not_ours) || self.is_about_schema_of_others(entry) {
             let why = format!("{} does not own it", quote_ident(&self.facts.roles.owner));
             self.skip(entry, Severity::Notice, &why);
             return None;
         }
         Some(sql)
+    }
+
+    /// Whether an entry describes a schema of another role for which the archive has no entry: pg_dump 15 and later write
+    /// none for public.
+    fn is_about_schema_of_others(&self, entry: &Entry) -> bool {
+        let name = entry.name().strip_prefix("SCHEMA ").and_then(|name| QualifiedName::parse(name).ok());
+        let Some(QualifiedName { schema: None, name }) = name else { return false };
+        let is_created = |other: &Entry| other.kind == EntryKind::Schema && other.name() == name;
+        let is_present = name == "public" || self.facts.database.schemas.contains_key(&name);
+        is_present && !self.archive.entries().iter().any(is_created) && !self.owns_schema(&name)
     }
 
     /// The SQL of an entry that describes the object of another entry. `None` if that object was skipped.
@@ -252,14 +271,18 @@ impl<'a> Planner<'a> {
     }
 
     fn not_ours_unless_owned(&mut self, entry: &Entry) {
-        let name = entry.tag.to_str().unwrap_or_default();
+        if !self.owns_schema(entry.tag.to_str().unwrap_or_default()) {
+            self.not_ours.insert(entry.dump_id);
+        }
+    }
+
+    /// Whether `username` owns a schema that exists.
+    fn owns_schema(&self, name: &str) -> bool {
         let is_own = match self.facts.database.schemas.get(name) {
             Some(rights) => rights.owns,
             None => self.facts.owner_owns_public,
         };
-        if !is_own && !self.facts.owner_is_superuser {
-            self.not_ours.insert(entry.dump_id);
-        }
+        is_own || self.facts.owner_is_superuser
     }
 
     fn is_present_extension(&self, entry: &Entry) -> bool {

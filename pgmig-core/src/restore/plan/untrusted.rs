@@ -67,7 +67,8 @@ pub(crate) enum Trust {
 }
 
 impl Trust {
-    fn allows(&self, extension: &str) -> bool {
+    /// Whether a superuser may create the extension.
+    pub(crate) fn allows(&self, extension: &str) -> bool {
         match self {
             Self::Full => true,
             Self::Extensions(allowed) => HARMLESS.contains(&extension) || allowed.contains(extension),
@@ -132,27 +133,6 @@ pub(crate) fn restrict(mut plan: Plan, archive: &Archive, facts: &Facts) -> Resu
     Ok(plan)
 }
 
-/// Adds the target's extensions (name and schema) that the archive does not have and that only a superuser can
-/// create.
-pub(crate) fn add_extras(plan: &mut Plan, archive: &Archive, extensions: &[(String, String)], facts: &Facts) {
-    let of_archive = |name: &str| {
-        let mut entries = archive.entries().iter();
-        entries.any(|entry| entry.kind == EntryKind::Extension && entry.tag.to_str().ok() == Some(name))
-    };
-    for (name, schema) in extensions {
-        let needs_superuser = !facts.database.available.get(name).is_some_and(|known| known.for_everyone);
-        if needs_superuser && facts.trust.allows(name) && !of_archive(name) {
-            plan.extensions.push(PlannedExtension {
-                name: name.clone(),
-                schema: Some(schema.clone()),
-                as_superuser: true,
-                is_extra: true,
-            });
-        }
-    }
-    take_schemas(plan, archive);
-}
-
 fn is_superusers(task: &Task) -> bool {
     task.statements.iter().any(|(run_as, _)| *run_as == RunAs::Superuser)
 }
@@ -168,7 +148,7 @@ fn is_allowed(entry: &Entry, trust: &Trust) -> bool {
 }
 
 /// Moves all extensions to the front, in the archive's order: one extension may require another.
-fn make_extensions_first(plan: &mut Plan, archive: &Archive, strings: StandardStrings) {
+pub(super) fn make_extensions_first(plan: &mut Plan, archive: &Archive, strings: StandardStrings) {
     let is_extension = |task: &Task| kind(archive, task) == Some(EntryKind::Extension);
     let (extensions, others) = std::mem::take(&mut plan.pre_data).into_iter().partition(is_extension);
     plan.pre_data = others;
@@ -186,7 +166,7 @@ fn extension(task: &Task, archive: &Archive, strings: StandardStrings) -> Option
 }
 
 /// Removes the schemas of extensions from the entries. They are created together with the extensions.
-fn take_schemas(plan: &mut Plan, archive: &Archive) {
+pub(super) fn take_schemas(plan: &mut Plan, archive: &Archive) {
     let needed: BTreeSet<&str> =
         plan.extensions.iter().filter_map(|extension| extension.schema.as_deref()).collect();
     let name = |task: &Task| {

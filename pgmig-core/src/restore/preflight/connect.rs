@@ -11,10 +11,47 @@ pub(crate) async fn open_control(config: &TargetConfig, application: &str) -> Re
     for database in MAINTENANCE.into_iter().filter(|database| *database != config.database()) {
         match Session::open(config, database, application).await {
             Err(error) if is_closed(&error) => {}
-            session => return Ok((session?, database.to_owned())),
+            session => {
+                let mut session = session?;
+                refuse_pooler(&mut session, config, database, application).await?;
+                return Ok((session, database.to_owned()));
+            }
         }
     }
-    Ok((Session::open(config, config.database(), application).await?, config.database().to_owned()))
+    let mut session = Session::open(config, config.database(), application).await?;
+    refuse_pooler(&mut session, config, config.database(), application).await?;
+    Ok((session, config.database().to_owned()))
+}
+
+/// How often pgmig looks whether two sessions share their server processes.
+const LOOKS: usize = 5;
+
+/// Refuses a pooler that gives each transaction of a session to any server process: the lock on the target would stay with
+/// a process, and settings of a session would get lost.
+async fn refuse_pooler(
+    session: &mut Session,
+    config: &TargetConfig,
+    database: &str,
+    application: &str,
+) -> Result<(), TargetError> {
+    if !session.is_through_proxy() {
+        return Ok(());
+    }
+    let mut other = Session::open(config, database, application).await?;
+    let (sql, doing) = ("SELECT pg_catalog.pg_backend_pid()", "look whether a pooler stands between");
+    let mut is_shared = false;
+    for _ in 0..LOOKS {
+        let process = session.value(sql, doing).await?;
+        is_shared |=
+            process != session.backend_pid().to_string() || process == other.value(sql, doing).await?;
+    }
+    other.close().await;
+    if !is_shared {
+        return Ok(());
+    }
+    let sql = "SELECT pg_catalog.host(pg_catalog.inet_server_addr()) || ':' || pg_catalog.inet_server_port()";
+    let server = config.server();
+    Err(TargetError::Pooler { server, behind: session.optional(sql, doing).await? })
 }
 
 /// Connects to the target, to look into it: as `username` where `su_username` does not inherit its rights.

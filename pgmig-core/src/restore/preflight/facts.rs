@@ -4,12 +4,13 @@ use crate::error::Result;
 use crate::restore::archive_login::ArchiveLogin;
 use crate::restore::options::{RestoreOptions, SchemaSource, Strategy};
 use crate::restore::plan::Facts;
-use crate::restore::plan::facts::{EmptyDatabase, Extension, OwnerRights};
+use crate::restore::plan::extensions::Extension;
+use crate::restore::plan::facts::{EmptyDatabase, OwnerRights};
 use crate::restore::plan::roles::Roles;
 use crate::restore::plan::untrusted::Trust;
 use crate::server::TargetConfig;
 use crate::server::catalog::{DatabaseFacts, RoleFacts};
-use crate::server::session::Session;
+use crate::server::session::{Session, TextRow};
 use crate::sql::{quote_ident, quote_literal};
 
 /// The oldest server that restores are made on: the catalogs and functions that are asked exist from 12 on.
@@ -116,13 +117,19 @@ pub(crate) async fn ask(
     let rows = control.rows(&sql, "list the tablespaces").await?;
     let tablespaces = rows.iter().map(|row| row.text(0).to_owned()).collect();
     let sql = "SELECT e.name, NOT v.superuser OR COALESCE((pg_catalog.to_jsonb(v) ->> 'trusted')::boolean, false), \
-                   v.superuser \
+                      v.version, v.schema, pg_catalog.array_to_string(v.requires, ' '), v.superuser \
                FROM pg_catalog.pg_available_extensions e JOIN pg_catalog.pg_available_extension_versions v \
                ON v.name = e.name AND v.version = e.default_version";
     let rows = control.rows(sql, "list the extensions that the server has").await?;
-    let extension = |row: &crate::server::session::TextRow| {
-        let (for_everyone, is_superusers) = (row.is_true(1), row.is_true(2));
-        (row.text(0).to_owned(), Extension { for_everyone, is_superusers })
+    let extension = |row: &TextRow| {
+        let extension = Extension {
+            for_everyone: row.is_true(1),
+            version: row.text(2).to_owned(),
+            schema: row.get(3).map(str::to_owned),
+            requires: row.text(4).split_whitespace().map(str::to_owned).collect(),
+            is_superusers: row.is_true(5),
+        };
+        (row.text(0).to_owned(), extension)
     };
     let available = rows.iter().map(extension).collect();
     let sql = format!(
@@ -146,6 +153,7 @@ pub(crate) async fn ask(
         roles: Roles { owner: config.username().to_owned(), existing, strangers, assumes_all: false },
         tablespaces,
         database: EmptyDatabase {
+            name: target.name.clone(),
             extensions: ["plpgsql".to_owned()].into(),
             available,
             ..EmptyDatabase::default()

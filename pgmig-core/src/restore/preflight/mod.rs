@@ -1,6 +1,7 @@
 //! The checks before a restore: finds the facts that a restore needs, and refuses restores that cannot succeed.
 
 mod connect;
+pub(crate) mod extensions;
 mod facts;
 mod found;
 pub(crate) mod in_place;
@@ -25,11 +26,10 @@ use crate::restore::archive_login::{ArchiveLogin, Choice};
 use crate::restore::catalogs::instances::{refuse_over_store, target_contents};
 use crate::restore::clearing::Clearing;
 use crate::restore::options::{RestoreOptions, SchemaSource, Strategy};
-use crate::restore::plan::untrusted;
 use crate::restore::plan::{Facts, Plan};
 use crate::restore::preflight::selected::Selected;
 use crate::restore::preflight::strategy::Obstacles;
-use crate::restore::preflight::transcode::transcode;
+use crate::restore::preflight::transcode::{raw_into, transcode};
 use crate::restore::preflight::upgrade_path::{Obstacle, Upgrade};
 use crate::restore::privileges::target::TargetPrivileges;
 use crate::restore::refusal::Refusal;
@@ -57,7 +57,8 @@ pub(crate) async fn run(
     let asked = backup.asked().cloned();
     let mut archive = backup.into_archive();
     let (mut control, maintenance) = open_control(config, application).await?;
-    let (target, roles, obstacles) = look_at_target(&mut control, config, &maintenance).await?;
+    let (target, roles, mut obstacles) = look_at_target(&mut control, config, &maintenance).await?;
+    obstacles.swap.extend(extensions::obstacle_to_swap(&mut control, &archive, &target).await?);
     let decision = obstacles.decide(options, &target, &roles)?;
     turn_event_triggers_off(&control, config, &roles);
     if options.schema == SchemaSource::Target && !archive.has_all_entries() {
@@ -81,6 +82,9 @@ pub(crate) async fn run(
     if let Some(clearing) = &clearing {
         clearing.describe(&mut facts);
     }
+    if options.schema != SchemaSource::Target {
+        extensions::describe(&mut session, &archive, &mut facts, clearing.as_ref()).await?;
+    }
     let tenants = Store::recognise(&archive, asked.as_ref())?.and_then(|store| store.tenants());
     let (plan, selected) = selected::plan(&mut archive, &facts, options)?;
     selected::require_instances(&archive, tenants, options)?;
@@ -100,9 +104,13 @@ pub(crate) async fn run(
     }
     known.notices.extend(login_triggers(&mut session).await?);
     known.notices.extend(control.trust().warning().map(Notice::warning));
-    if known.facts.is_superuser && login.is_separate() && archive.has_all_entries() {
-        untrusted::add_extras(&mut known.plan, &archive, &known.extras.extensions, &known.facts);
+    if options.schema != SchemaSource::Target && archive.has_all_entries() {
+        let Known { facts, plan, extras, .. } = &mut known;
+        extensions::plan_extras(&mut session, &archive, facts, plan, &extras.extensions).await?;
+        let about_extensions = extensions::notices(&archive, &known.facts, &known.extras.extensions);
+        known.notices.extend(about_extensions);
     }
+    known.notices.extend(raw_into(&archive, &target.encoding));
     session.close().await;
     known.notices.insert(0, decision.notice());
     known.notices.extend(login.notice(config, roles.is_superuser));

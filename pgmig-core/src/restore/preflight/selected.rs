@@ -2,12 +2,12 @@
 
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
 use crate::error::Result;
-use crate::lines::inline;
 use crate::progress::Notice;
 use crate::restore::options::{Instances, RestoreOptions, SchemaSource};
+use crate::restore::plan::extensions::findings;
 use crate::restore::plan::{Blocked, Facts, Plan};
 use crate::restore::refusal::Refusal;
-use crate::selection::{Choice, LeftOut, Selection, SelectionError, label};
+use crate::selection::{Choice, LeftOut, Selection, SelectionError};
 use std::collections::BTreeMap;
 
 /// The entries that a restore leaves out.
@@ -30,26 +30,21 @@ pub(crate) fn plan(
     facts: &Facts,
     options: &RestoreOptions,
 ) -> Result<(Plan, Selected)> {
-    let rows_only = options.schema == SchemaSource::Target;
     let skips = options.selection.skip_unrestorable;
     let mut selected = Selected::default();
-    if skips && !rows_only {
-        selected.unrestorable = missing_extensions(archive.all_entries(), facts);
-    }
     loop {
         selected.again(archive, facts, options)?;
         let plan = match options.schema {
             SchemaSource::Target => Plan::of_contents(archive, facts),
-            _ => refuse_missing_extensions(archive, facts).and_then(|()| Plan::new(archive, facts)),
+            _ => refuse_extensions(archive, facts).and_then(|()| Plan::new(archive, facts)),
         };
         let Blocked { refusal, entries } = match plan {
             Ok(plan) => return Ok((plan, selected)),
             Err(blocked) => blocked,
         };
-        let why = why(&refusal);
         let before = selected.unrestorable.len();
         if skips {
-            selected.unrestorable.extend(entries.into_iter().map(|id| (id, why.clone())));
+            selected.unrestorable.extend(entries.into_iter().zip(whys(&refusal)));
         }
         if selected.unrestorable.len() == before {
             return Err(refusal.into());
@@ -107,47 +102,23 @@ pub(crate) fn require_instances(
     }
 }
 
-/// The reason for leaving out an entry that blocks the plan.
-fn why(refusal: &Refusal) -> String {
-    match refusal {
+/// The reasons for leaving out the entries that block the plan, in their order.
+fn whys(refusal: &Refusal) -> Box<dyn Iterator<Item = String> + '_> {
+    let one = match refusal {
+        Refusal::Extensions(lines) => return Box::new(lines.iter().cloned()),
         Refusal::NeedsTrust { .. } => {
             "only a superuser can make it, and the backup is not trusted (RestoreOptions::trust_archive)"
-                .to_owned()
         }
-        _ => "only a superuser can make it here, and su_username is not one".to_owned(),
-    }
-}
-
-fn missing_extensions(entries: &[Entry], facts: &Facts) -> BTreeMap<DumpId, String> {
-    let is_missing = |entry: &&Entry| {
-        let name = entry.name();
-        let database = &facts.database;
-        entry.kind == EntryKind::Extension
-            && !database.available.contains_key(name)
-            && !database.extensions.contains(name)
+        _ => "only a superuser can make it here, and su_username is not one",
     };
-    let why = "the server does not have this extension".to_owned();
-    entries.iter().filter(is_missing).map(|entry| (entry.dump_id, why.clone())).collect()
+    Box::new(std::iter::repeat_with(|| one.to_owned()))
 }
 
-/// Refuses extensions that the server does not have, and names the entries that depend on each.
-fn refuse_missing_extensions(archive: &Archive, facts: &Facts) -> Result<(), Blocked> {
-    let missing = missing_extensions(archive.entries(), facts);
-    let extensions: Vec<String> = archive
-        .entries()
-        .iter()
-        .filter(|entry| missing.contains_key(&entry.dump_id))
-        .map(|extension| {
-            let needs_it = |entry: &&Entry| {
-                !matches!(entry.kind, EntryKind::Comment | EntryKind::Acl)
-                    && entry.dependencies.contains(&extension.dump_id)
-            };
-            let dependents: Vec<String> = archive.entries().iter().filter(needs_it).map(label).collect();
-            match dependents.is_empty() {
-                true => format!("{}: no other entry depends on it", label(extension)),
-                false => format!("{}: needed by {}", label(extension), inline(dependents.iter())),
-            }
-        })
-        .collect();
-    if extensions.is_empty() { Ok(()) } else { Err(Refusal::MissingExtensions(extensions).into()) }
+/// Refuses the archive's extensions with which a restore cannot succeed.
+fn refuse_extensions(archive: &Archive, facts: &Facts) -> Result<(), Blocked> {
+    let (entries, lines): (Vec<_>, Vec<_>) = findings(archive, facts).obstacles.into_iter().unzip();
+    if entries.is_empty() {
+        return Ok(());
+    }
+    Err(Blocked { refusal: Refusal::Extensions(lines), entries })
 }

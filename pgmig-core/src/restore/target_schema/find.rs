@@ -1,18 +1,20 @@
 //! Examines the target's own schema before anything is changed, and decides where the archive's rows go.
 
 use super::archived::Definitions;
+use super::firing::Firing;
+use super::lookups::{self, MergedTable};
 use super::matching::{Matched, Matcher, of_table};
 use super::obstacles::obstacles;
 use super::own::{self, OwnTables};
 use super::rules::{self, Findings};
 use super::sequences::{self, SequenceValue};
-use super::triggers::{InsertTrigger, insert_triggers};
+use super::triggers::{TableTrigger, Trigger, triggers};
 use super::{expressions, types, user_types};
 use crate::archive::{Archive, DumpId, EntryKind};
 use crate::backup::store::insert_columns;
 use crate::error::Result;
 use crate::migrations;
-use crate::profile::{Profile, TargetRules};
+use crate::profile::{Profile, TableRef, TargetRules, TriggerRule};
 use crate::progress::{Notice, Severity};
 use crate::restore::catalogs::tool_locks;
 use crate::restore::plan::{Facts, Plan, RowForm, RunAs, TableLoad};
@@ -41,7 +43,18 @@ pub(crate) struct TargetSchema {
     /// Tables that keep the target's rows.
     pub(crate) kept: HashSet<QualifiedName>,
     /// Triggers that the archive does not have. They fire for the loaded rows.
-    pub(crate) fired: HashSet<InsertTrigger>,
+    pub(crate) fired: HashSet<TableTrigger>,
+    /// Triggers that are off while rows are loaded.
+    pub(crate) held: HashSet<TableTrigger>,
+    /// Tables that rows of the archive go to, with their partitions.
+    pub(crate) loaded: HashSet<QualifiedName>,
+    /// Tables whose rows stay if the archive has no row with their key.
+    pub(crate) merged: Vec<MergedTable>,
+    /// Tables with rows that the backup does not have, and that are perhaps the release's own.
+    pub(crate) lookups: Vec<QualifiedName>,
+    /// The profile's rules, and its tables that keep their rows.
+    pub(crate) rules: TargetRules,
+    pub(crate) global: Vec<TableRef>,
     /// Foreign keys that are NOT VALID in the archive, whose rows need not satisfy them: table and name.
     pub(crate) not_valid: HashSet<(QualifiedName, String)>,
 }
@@ -84,16 +97,36 @@ pub(crate) async fn find(
     let search_path = search_path.into_iter().map(quote_ident).collect::<Vec<_>>().join(", ");
     let (mut matched, idle_rules) = matched(target, plan, &matcher, &search_path).await?;
     let time_zone = time_zone.clone();
-    let mut found = TargetSchema { kept, search_path, time_zone, idle_rules, ..TargetSchema::default() };
-    found.new_tables(target, &mut matched).await?;
-    found.differences = matched.differences.into_iter().collect();
-    plan.tables = Arc::new(matched.loads);
+    let global =
+        profile.filter(|profile| !profile.is_builtin()).map(Profile::global_tables).unwrap_or_default();
+    let mut found = TargetSchema {
+        kept,
+        search_path,
+        time_zone,
+        idle_rules,
+        rules: rules.clone(),
+        global: global.to_vec(),
+        ..TargetSchema::default()
+    };
+    plan.tables = Arc::new(std::mem::take(&mut matched.loads));
     found.run_as_owners(plan, &own, facts);
     let in_target = |(table, name): &(QualifiedName, String)| {
         (matcher.destination(table).map_or(table, |(own, _)| own).clone(), name.clone())
     };
     found.not_valid = definitions.not_valid.iter().map(in_target).collect();
-    found.fire(insert_triggers(target).await?, plan, &own, &definitions);
+    let firing = Firing { own: &own, definitions: &definitions, rules };
+    let triggers = triggers(target).await?;
+    found.idle_rules.extend(idle_trigger_rules(rules, &triggers));
+    found.fire(triggers, plan, &firing);
+    found.new_tables(target, &mut matched).await?;
+    found.differences = matched.differences.into_iter().collect();
+    found.merged = lookups::merged(target, rules, &found.loaded).await?.map_err(Refusal::TargetRules)?;
+    found.warn_of_histories();
+    let lookups = lookups::find(target, archive, plan, &found.merged).await?;
+    for (table, warning) in lookups {
+        found.lookups.push(table);
+        found.warn(warning);
+    }
     if archive.is_stream() {
         found.warn_of_order();
     }
@@ -143,6 +176,18 @@ async fn time_zone(target: &mut Session, facts: &Facts) -> Result<String> {
     Ok(rows.first().map_or_else(of_server, |row| row.text(0).to_owned()))
 }
 
+/// Rules about triggers that the target does not have.
+fn idle_trigger_rules(rules: &TargetRules, triggers: &[Trigger]) -> Vec<String> {
+    let is_idle =
+        |rule: &&TriggerRule| !triggers.iter().any(|trigger| rule.is(&trigger.of.table, &trigger.of.name));
+    let idle = rules.trigger_off.iter().filter(is_idle);
+    idle.map(|rule| {
+        let table = QualifiedName { schema: rule.schema.clone(), name: rule.table.clone() };
+        format!("trigger_off: {table}: the target has no such trigger")
+    })
+    .collect()
+}
+
 /// The columns that INSERT statements name, for tables that the archive does not define.
 fn columns_of_inserts(
     archive: &Archive,
@@ -164,7 +209,8 @@ fn columns_of_inserts(
 /// `global_tables`. Their partitions are included.
 fn kept(own: &OwnTables, profile: Option<&Profile>) -> HashSet<QualifiedName> {
     let is_global = |name: &QualifiedName| {
-        migrations::is_tool_table(&name.name) || profile.is_some_and(|profile| profile.is_global(name))
+        own.get(name).is_some_and(|table| table.is_of_tool(name))
+            || profile.is_some_and(|profile| profile.is_global(name))
     };
     let kept = own.iter().filter(|(name, table)| {
         table.of_extension || is_global(table.root.as_ref().unwrap_or(name)) || is_global(name)
@@ -207,7 +253,8 @@ impl TargetSchema {
                 _ => Some("its rows are erased".to_owned()),
             };
             let outcome = match rows {
-                None => "it stays empty".to_owned(),
+                None if self.fired.is_empty() => "it stays empty".to_owned(),
+                None => "it stays empty, except for rows that triggers insert".to_owned(),
                 Some(rows) => {
                     let keep = format!("global_tables: {{table: {}}} in the profile keeps them", name.name);
                     self.warn(format!("table {name} is only in the target: {rows}; {keep}"));
@@ -218,6 +265,24 @@ impl TargetSchema {
             matched.differences.insert(of_table(name, DifferenceKind::OnlyInTarget, outcome));
         }
         Ok(())
+    }
+
+    /// Warns of tables that may be the history of a migration tool that pgmig does not know.
+    fn warn_of_histories(&mut self) {
+        let mut names: Vec<&QualifiedName> =
+            self.loaded.iter().filter(|table| migrations::looks_like_history(&table.name)).collect();
+        names.sort_unstable();
+        let texts: Vec<String> = names
+            .into_iter()
+            .map(|table| {
+                format!(
+                    "table {table} has the name of a migration tool's history, and gets the backup's rows, which describe the \
+                     backup's schema; if it is one, global_tables: {{table: {}}} in the profile keeps the target's rows",
+                    table.name
+                )
+            })
+            .collect();
+        texts.into_iter().for_each(|text| self.warn(text));
     }
 
     fn warn_of_rules_and_locks(&mut self, locks: Vec<QualifiedName>) {
@@ -231,74 +296,12 @@ impl TargetSchema {
         }
     }
 
-    fn warn(&mut self, text: String) {
+    pub(super) fn warn(&mut self, text: String) {
         self.notices.push(Notice { severity: Severity::Warning, text });
     }
 
-    /// Decides which of the target's triggers fire. Triggers that the archive also has have already done their work
-    /// on its rows. The others fire, since they belong to the schema that the rows get. Their tables are loaded last,
-    /// so that the rows which these triggers read are there.
-    fn fire(
-        &mut self,
-        triggers: Vec<InsertTrigger>,
-        plan: &mut Plan,
-        own: &OwnTables,
-        definitions: &Definitions,
-    ) {
-        let (mut on, mut off, mut tables) = (BTreeSet::new(), BTreeSet::new(), HashSet::new());
-        for trigger in triggers {
-            // A partition has a clone of its root's trigger, and that clone fires.
-            let root = own.get(&trigger.table).and_then(|table| table.root.as_ref());
-            let table = root.unwrap_or(&trigger.table).clone();
-            let mut sources = plan
-                .tables
-                .iter()
-                .filter(|load| load.into.as_ref().is_some_and(|into| into.table == table))
-                .flat_map(|load| std::iter::once(&load.table).chain(definitions.parents(&load.table)))
-                .peekable();
-            if sources.peek().is_none() {
-                continue;
-            }
-            let label = format!("{} of {table}", quote_ident(&trigger.name));
-            if !definitions.any() {
-                off.insert(label);
-            } else if !sources.any(|source| definitions.has_trigger(source, &trigger.name)) {
-                on.insert(label);
-                tables.insert(table);
-                self.fired.insert(trigger);
-            }
-        }
-        if !on.is_empty() {
-            let text = "triggers that the archive does not have fire for the loaded rows";
-            self.notice(format!("{text}: {}", list(on)));
-        }
-        if !off.is_empty() {
-            let text = "the archive does not tell which triggers its rows went through, so these do not fire for them";
-            self.notice(format!("{text}: {}", list(off)));
-        }
-        for load in Arc::make_mut(&mut plan.tables) {
-            load.last = load.into.as_ref().is_some_and(|into| tables.contains(&into.table));
-        }
-    }
-
-    fn notice(&mut self, text: String) {
+    pub(super) fn notice(&mut self, text: String) {
         self.notices.push(Notice { severity: Severity::Notice, text });
-    }
-
-    /// A stream is loaded in the order of the archive, whatever rows triggers need.
-    fn warn_of_order(&mut self) {
-        if self.fired.is_empty() {
-            return;
-        }
-        let mut names: Vec<String> =
-            self.fired.iter().map(|on| format!("{} of {}", quote_ident(&on.name), on.table)).collect();
-        names.sort_unstable();
-        let text = format!(
-            "rows of a stream are loaded in the archive's order, so what triggers look for in other tables may not be there \
-             yet; of a file, their tables are loaded last: {}",
-            names.join(", ")
-        );
-        self.warn(text);
     }
 
     /// The target's code (triggers, defaults, expressions of the profile) runs as the owner of its tables. For tables
@@ -350,6 +353,8 @@ impl TargetSchema {
                 Some(value) => {
                     let is_set = !value.owner.as_ref().is_some_and(|owner| self.kept.contains(owner));
                     value.redirect(&mut task.statements);
+                    let is_set = !value.of_extension
+                        && !value.owner.as_ref().is_some_and(|owner| self.kept.contains(owner));
                     if is_set && !value.is_settable && !value.as_superuser(task, strings, facts) {
                         obstacles.push(value.obstacle(&facts.roles.owner));
                     }
@@ -365,6 +370,6 @@ impl TargetSchema {
     }
 }
 
-fn list(labels: BTreeSet<String>) -> String {
+pub(super) fn list(labels: BTreeSet<String>) -> String {
     labels.into_iter().collect::<Vec<_>>().join(", ")
 }

@@ -146,7 +146,11 @@ impl<'a> Matcher<'a> {
     }
 
     fn is_global_name(&self, name: &QualifiedName) -> bool {
-        migrations::is_tool_table(&name.name) || self.profile.is_some_and(|profile| profile.is_global(name))
+        let defined = self.definitions.columns(name).unwrap_or_default();
+        let columns: Vec<&str> = defined.iter().map(|column| column.name.as_str()).collect();
+        migrations::tool_of(&name.name, &columns).is_some()
+            || self.own.get(name).is_some_and(|own| own.is_of_tool(name))
+            || self.profile.is_some_and(|profile| profile.is_global(name))
     }
 
     /// The columns of a load's rows, in the order of their fields; `None` if the archive does not show them.

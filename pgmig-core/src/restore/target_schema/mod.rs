@@ -8,10 +8,13 @@
 
 pub(crate) mod archived;
 mod columns;
+mod draft;
 mod expressions;
 pub(crate) mod find;
+mod firing;
 mod fit;
 mod foreseen;
+mod lookups;
 mod matching;
 mod obstacles;
 pub(crate) mod own;

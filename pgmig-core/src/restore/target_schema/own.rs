@@ -1,6 +1,7 @@
 //! The target's own tables, read from its catalogs.
 
 use crate::error::Result;
+use crate::migrations;
 use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_literal};
 use std::collections::{BTreeMap, HashMap};
@@ -32,6 +33,12 @@ pub(crate) struct OwnColumn {
 }
 
 impl OwnTable {
+    /// Whether a migration tool records in this table what it has done.
+    pub(crate) fn is_of_tool(&self, name: &QualifiedName) -> bool {
+        let columns: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        migrations::tool_of(&name.name, &columns).is_some()
+    }
+
     pub(crate) fn column(&self, name: &str) -> Option<&OwnColumn> {
         self.columns.iter().find(|column| column.name == name)
     }

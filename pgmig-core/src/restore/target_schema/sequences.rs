@@ -20,6 +20,8 @@ pub(crate) struct SequenceValue {
     pub(crate) owner: Option<QualifiedName>,
     /// Whether `username` may set it.
     pub(crate) is_settable: bool,
+    /// Whether it belongs to an extension.
+    pub(crate) of_extension: bool,
 }
 
 impl SequenceValue {
@@ -75,7 +77,11 @@ pub(crate) async fn set_by_archive(
 ) -> Result<Vec<SequenceValue>> {
     let sql = format!(
         "SELECT n.nspname, s.relname, cn.nspname, c.relname, a.attname, \
-            pg_catalog.has_sequence_privilege({}, s.oid, 'UPDATE') FROM pg_catalog.pg_class s \
+            pg_catalog.has_schema_privilege({role}, n.oid, 'USAGE') \
+                AND pg_catalog.has_sequence_privilege({role}, s.oid, 'UPDATE'), \
+            EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                AND e.objid = s.oid AND e.deptype = 'e') \
+        FROM pg_catalog.pg_class s \
         JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace \
         LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
             AND d.objid = s.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
@@ -84,9 +90,9 @@ pub(crate) async fn set_by_archive(
         LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace \
         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid \
         WHERE s.relkind = 'S'",
-        quote_literal(username)
+        role = quote_literal(username)
     );
-    let mut owners: HashMap<QualifiedName, (Option<QualifiedName>, bool)> = HashMap::new();
+    let mut owners: HashMap<QualifiedName, (Option<QualifiedName>, bool, bool)> = HashMap::new();
     let mut by_column = HashMap::new();
     for row in target.rows(&sql, "list the target's sequences").await? {
         let sequence = QualifiedName::new(row.text(0), row.text(1));
@@ -94,7 +100,7 @@ pub(crate) async fn set_by_archive(
         if let Some(owner) = &owner {
             by_column.insert((owner.clone(), row.text(4).to_owned()), sequence.clone());
         }
-        owners.insert(sequence, (owner, row.is_true(5)));
+        owners.insert(sequence, (owner, row.is_true(5), row.is_true(6)));
     }
     let values = archive.entries().iter().filter(|entry| entry.kind == EntryKind::SequenceSet);
     let value = |entry: &crate::archive::Entry| {
@@ -106,8 +112,8 @@ pub(crate) async fn set_by_archive(
         };
         let sequence = owners.contains_key(&name).then(|| name.clone()).or_else(of_column);
         let found = sequence.as_ref().and_then(|sequence| owners.get(sequence).cloned());
-        let (owner, is_settable) = found.unwrap_or_default();
-        SequenceValue { dump_id: entry.dump_id, name, sequence, owner, is_settable }
+        let (owner, is_settable, of_extension) = found.unwrap_or_default();
+        SequenceValue { dump_id: entry.dump_id, name, sequence, owner, is_settable, of_extension }
     };
     Ok(values.map(value).collect())
 }

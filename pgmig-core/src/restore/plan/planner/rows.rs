@@ -5,18 +5,71 @@ use crate::archive::{Archive, DumpId, Entry, EntryKind};
 use crate::copy::CopyStatement;
 use crate::progress::{Notice, Severity};
 use crate::restore::plan::entry::sql;
+use crate::restore::plan::extensions::{MemberRelation, ReplacedRows};
 use crate::restore::plan::words::words;
 use crate::restore::plan::{RowForm, RunAs, TableLoad};
-use crate::sql::{QualifiedName, StandardStrings};
+use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Planner<'_> {
+    /// The table or the sequence of an entry, if it belongs to an extension that stays.
+    fn member(&self, entry: &Entry) -> Option<&MemberRelation> {
+        self.facts.database.members.get(&entry.qualified_name())
+    }
+
+    /// Whether the entry's sequence belongs to an extension that stays.
+    pub(crate) fn is_of_extension(&self, entry: &Entry) -> bool {
+        self.member(entry).is_some()
+    }
+
+    /// Skips the data of an extension that stays, if `username` may not replace them.
+    pub(crate) fn is_left_out(&mut self, entry: &Entry) -> bool {
+        let Some(member) = self.member(entry) else { return false };
+        let why = member.why_left_out(
+            &entry.qualified_name(),
+            &self.facts.roles.owner,
+            self.facts.login_is_superuser,
+        );
+        if let Some(why) = &why {
+            self.skip(entry, Severity::Warning, why);
+        }
+        why.is_some()
+    }
+
+    /// Leaves out the value of a sequence of an extension that stays. No rollback would undo it, so a restore that fails
+    /// would have changed the target.
+    pub(crate) fn extension_sequence(&mut self, entry: &Entry, sql: &str) {
+        let extension = self.member(entry).map(|member| quote_ident(&member.extension)).unwrap_or_default();
+        let why = format!(
+            "it belongs to extension {extension}, which stays in the target as it is; to set it after the restore, run {}",
+            sql.trim()
+        );
+        self.skip(entry, Severity::Warning, &why);
+    }
+
+    /// Notes the rows of an extension that give way to those of the entry.
+    fn replace_rows(&mut self, entry: &Entry) {
+        let table = entry.qualified_name();
+        let Some(MemberRelation { extension, condition, .. }) = self.facts.database.members.get(&table)
+        else {
+            return;
+        };
+        let text = format!(
+            "the archive's rows of table {table} replace those in the target, which extension {} leaves to its users",
+            quote_ident(extension)
+        );
+        let condition = condition.clone().unwrap_or_default();
+        self.plan.replaced_rows.push(ReplacedRows { table, condition });
+        self.plan.notices.push(Notice { severity: Severity::Notice, text });
+    }
+
     /// Plans the rows of a TABLE DATA entry, if it has any.
     pub(crate) fn table_data(&mut self, entry: &Entry) {
-        if !entry.has_data() {
+        if !entry.has_data() || self.is_left_out(entry) {
             return;
         }
+        self.replace_rows(entry);
         let table = entry.qualified_name();
         let statement = entry.copy_statement.as_ref().and_then(|text| text.to_str().ok());
         let form = match statement.filter(|text| !text.is_empty()).map(CopyStatement::parse) {
