@@ -51,6 +51,8 @@ macro_rules! groups {
 
 groups! {
     tables: "table";
+    partitions_and_columns: "partition" "identity" "generated";
+    triggers_and_rules: "trigger" "rule" "policy";
     constraints_and_indexes: "constraint" "index";
     sequences_and_views: "sequence" "view" "materialized";
     routines: "function" "procedure";
@@ -116,7 +118,7 @@ fn every_difference_is_that_of_a_case() {
     }
 }
 
-/// Only the definitions are made and dumped, so this takes a minute.
+/// Makes and dumps every source, and restores none.
 #[test]
 fn every_kind_of_entry_has_a_case() {
     let server = Server::of_this_run();
