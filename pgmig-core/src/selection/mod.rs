@@ -14,7 +14,7 @@ mod names;
 mod only;
 mod pattern;
 
-pub(crate) use choose::{Choice, label};
+pub(crate) use choose::Choice;
 pub use error::SelectionError;
 pub use list::EntryList;
 pub use pattern::{Pattern, TablePattern};

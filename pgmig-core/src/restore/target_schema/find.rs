@@ -34,7 +34,7 @@ pub(crate) struct TargetSchema {
     /// Every difference, those that make the restore fail included: all are collected first.
     pub(crate) differences: Vec<TableDifference>,
     /// Rules of the profile that have no effect.
-    idle_rules: Vec<String>,
+    pub(super) idle_rules: Vec<String>,
     pub(crate) notices: Vec<Notice>,
     /// The `search_path` for the target's triggers and defaults, as SQL.
     pub(crate) search_path: String,
@@ -351,7 +351,6 @@ impl TargetSchema {
                     false
                 }
                 Some(value) => {
-                    let is_set = !value.owner.as_ref().is_some_and(|owner| self.kept.contains(owner));
                     value.redirect(&mut task.statements);
                     let is_set = !value.of_extension
                         && !value.owner.as_ref().is_some_and(|owner| self.kept.contains(owner));
