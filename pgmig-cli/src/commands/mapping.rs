@@ -1,7 +1,8 @@
 //! Which instance of the backup becomes which provisioned one: from a mapping file, by name, and from answers. For
 //! a restore, and on its own as `pgmig mapping`.
 
-use crate::args::{Args, BackupArgs, MappingArgs, database_of};
+use super::cluster;
+use crate::args::{Args, BackupArgs, MappingArgs};
 use crate::environment::Environment;
 use crate::failure::{Interrupted, Unmapped, Usage};
 use crate::output::{count, len, plural, tell};
@@ -82,7 +83,7 @@ pub(crate) async fn open(
     cancel: &CancellationToken,
 ) -> Result<Backup> {
     let source = match (args.source()?, &args.source_database) {
-        (path, Some(name)) => database_of(path, name)?,
+        (path, Some(name)) => cluster::database_of(path, name)?,
         _ if args.is_from_stdin() => Source::Stdin,
         (path, None) => Source::File(path.to_owned()),
     };
