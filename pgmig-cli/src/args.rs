@@ -3,8 +3,6 @@
 use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
-use pgmig_core::Error;
-use pgmig_core::archive::ClusterDump;
 use pgmig_core::backup::Source;
 use pgmig_core::profile::Release;
 use pgmig_core::restore::{SchemaSource, StrategyChoice, ToastCompression, UnknownWord};
@@ -13,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::commands::releases;
+use crate::commands::{cluster, releases};
 use crate::failure::Usage;
 use crate::selection::SelectionArgs;
 
@@ -314,24 +312,11 @@ impl InspectArgs {
     /// The backup.
     pub(crate) fn source(&self) -> Result<Source> {
         match &self.source_database {
-            Some(name) => database_of(&self.file, name),
+            Some(name) => cluster::database_of(&self.file, name),
             None if self.file == Path::new("-") => Ok(Source::Stdin),
             None => Ok(Source::File(self.file.clone())),
         }
     }
-}
-
-/// The archive of a database in a directory of pg_dumpall.
-pub(crate) fn database_of(directory: &Path, name: &str) -> Result<Source> {
-    if !ClusterDump::is_at(directory) {
-        let text = format!(
-            "--source-database chooses from a directory of pg_dumpall, and {} is none",
-            directory.display()
-        );
-        return Err(Usage::new(text).into());
-    }
-    let cluster = ClusterDump::open(directory).map_err(Error::from)?;
-    Ok(Source::File(cluster.database(name).map_err(Error::from)?.path.clone()))
 }
 
 impl BackupArgs {

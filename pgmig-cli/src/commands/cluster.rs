@@ -1,11 +1,13 @@
 //! Shows what is in a directory of pg_dumpall. Global objects are named only: their statements hold verifiers of passwords.
 
 use crate::args::{Args, OutputFormat};
+use crate::failure::Usage;
 use crate::output::{self, Text};
 use crate::table::{Align, Table};
 use anyhow::Result;
 use pgmig_core::Error;
-use pgmig_core::archive::{ClusterDump, Entry, EntryKind};
+use pgmig_core::archive::{ClusterDump, DumpedDatabase, Entry, EntryKind};
+use pgmig_core::backup::Source;
 use serde::Serialize;
 use std::path::Path;
 
@@ -39,10 +41,23 @@ pub(crate) fn print(args: &Args, directory: &Path) -> Result<()> {
     }
 }
 
+/// The archive of a database in a directory of pg_dumpall.
+pub(crate) fn database_of(directory: &Path, name: &str) -> Result<Source> {
+    if !ClusterDump::is_at(directory) {
+        let text = format!(
+            "--source-database chooses from a directory of pg_dumpall, and {} is none",
+            directory.display()
+        );
+        return Err(Usage::new(text).into());
+    }
+    let cluster = ClusterDump::open(directory).map_err(Error::from)?;
+    Ok(Source::File(cluster.database(name).map_err(Error::from)?.path.clone()))
+}
+
 impl Cluster {
     fn read(directory: &Path) -> Result<Self, Error> {
         let dump = ClusterDump::open(directory)?;
-        let database = |database: &pgmig_core::archive::DumpedDatabase| Database {
+        let database = |database: &DumpedDatabase| Database {
             name: database.name.clone(),
             oid: database.oid.0,
             archive: database.path.display().to_string(),

@@ -1,7 +1,8 @@
 //! Assigns a provisioned instance to each instance of the backup: by a mapping file, by name, and by the operator's
 //! answers. `restore` uses it; `pgmig mapping` runs it alone.
 
-use crate::args::{Args, BackupArgs, MappingArgs, database_of};
+use super::cluster;
+use crate::args::{Args, BackupArgs, MappingArgs};
 use crate::environment::Environment;
 use crate::failure::{Interrupted, Unmapped, Usage};
 use crate::output::{count, len, plural, tell};
@@ -82,7 +83,7 @@ pub(crate) async fn open(
     cancel: &CancellationToken,
 ) -> Result<Backup> {
     let source = match (args.source()?, &args.source_database) {
-        (path, Some(name)) => database_of(path, name)?,
+        (path, Some(name)) => cluster::database_of(path, name)?,
         _ if args.is_from_stdin() => Source::Stdin,
         (path, None) => Source::File(path.to_owned()),
     };

@@ -1,6 +1,6 @@
 //! The program's commands.
 
-mod cluster;
+pub(crate) mod cluster;
 pub(crate) mod dry_run;
 pub(crate) mod inspect;
 pub(crate) mod mapping;

@@ -15,8 +15,9 @@ pub(super) fn left_out(
     if selection.list.as_ref().is_some_and(|list| !list.names(entry.dump_id)) {
         return Some("the list does not name it".to_owned());
     }
-    let is_in_section = selection.sections.is_empty() || selection.sections.contains(&section);
-    if !is_in_section && !(rows_only && section != Section::Data) {
+    let is_of_no_interest = rows_only && section != Section::Data;
+    let all = selection.sections.is_empty() || is_of_no_interest;
+    if !all && !selection.sections.contains(&section) {
         return Some(format!("section {} is not selected", section_name(section)));
     }
     if let Some(what) = selection.without.iter().find_map(|without| kind_without(*without, entry.kind)) {
