@@ -34,7 +34,7 @@ pub(crate) struct TargetSchema {
     /// Every difference, those that make the restore fail included: all are collected first.
     pub(crate) differences: Vec<TableDifference>,
     /// Rules of the profile that have no effect.
-    idle_rules: Vec<String>,
+    pub(super) idle_rules: Vec<String>,
     pub(crate) notices: Vec<Notice>,
     /// The `search_path` for the target's triggers and defaults, as SQL.
     pub(crate) search_path: String,
