@@ -110,8 +110,8 @@ pub(crate) fn tool_of(name: &str, columns: &[&str]) -> Option<&'static str> {
     let is = |known: &&str| known.eq_ignore_ascii_case(name);
     let is_known = |column: &&str| COLUMNS.iter().any(|known| known.eq_ignore_ascii_case(column));
     let is_history = || !columns.is_empty() && columns.iter().all(is_known);
-    let by_name = TOOLS.iter().find(|tool| tool.tables.iter().any(|table| is(table)));
-    let by_columns = || TOOLS.iter().find(|tool| tool.common.iter().any(|table| is(table)) && is_history());
+    let by_name = TOOLS.iter().find(|tool| tool.tables.iter().any(is));
+    let by_columns = || TOOLS.iter().find(|tool| tool.common.iter().any(is) && is_history());
     // CakePHP names Phinx's table after the plugin.
     let is_phinx = name.to_ascii_lowercase().ends_with("_phinxlog");
     by_name.or_else(by_columns).map(|tool| tool.name).or(is_phinx.then_some("Phinx"))

@@ -313,7 +313,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");
         }
-        let read = Profile::from_yaml((&text, "p.yaml".as_ref()), ("", "r.yaml".as_ref()));
+        let read = Profile::from_yaml((&text, "p.yaml".as_ref()), ("1.0.0: 1", "r.yaml".as_ref()));
         assert!(read.is_ok(), "{read:?}\n{text}");
     }
 
