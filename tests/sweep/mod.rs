@@ -68,6 +68,7 @@ groups! {
 
 /// Restores every case of a group. `PGMIG_SWEEP=TEXT` chooses those whose name contains the text.
 #[track_caller]
+#[allow(clippy::print_stdout, reason = "a line for each restore")]
 fn sweep(words: &[&str]) {
     let server = Server::of_this_run();
     case::prepare(&server);
