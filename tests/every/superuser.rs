@@ -77,6 +77,7 @@ fn report_11_function_sets_superuser_parameter() {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "a skipped test says so")]
 fn a_parameter_that_username_may_set_is_no_obstacle() {
     let server = Server::of_this_run();
     create_role(&server, "case11_role");

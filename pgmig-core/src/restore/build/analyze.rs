@@ -118,7 +118,7 @@ async fn attempt(session: &mut Session, tables: &str) -> Result<Option<TargetErr
     const CANCELLED: &str = "57014";
     let is_one = session.is_one_transaction();
     if is_one {
-        session.execute("SAVEPOINT analyze", DOING).await?;
+        session.execute("SAVEPOINT before_analyze", DOING).await?;
     }
     let done = session.execute(&format!("ANALYZE {tables}"), DOING).await;
     let refused = match done {
@@ -129,7 +129,11 @@ async fn attempt(session: &mut Session, tables: &str) -> Result<Option<TargetErr
         Err(error) => return Err(error),
     };
     if is_one {
-        let end = if refused.is_some() { "ROLLBACK TO analyze; RELEASE analyze" } else { "RELEASE analyze" };
+        let end = if refused.is_some() {
+            "ROLLBACK TO before_analyze; RELEASE before_analyze"
+        } else {
+            "RELEASE before_analyze"
+        };
         session.execute(end, DOING).await?;
     }
     Ok(refused)
