@@ -412,7 +412,7 @@ fn in_place_a_foreign_key_to_an_extension_takes_a_grant() {
     target.psql(&format!("GRANT REFERENCES ON demo_parent TO \"{APPLICATION}\""));
     let outcome = restore(&archive, &target, Way::InPlace).run().expect_status(0);
     outcome.assert_stderr_has(
-        "to set it, run as a superuser: SELECT pg_catalog.setval('public.demo_seq', 77, true)",
+        "to set it after the restore, run SELECT pg_catalog.setval('public.demo_seq', 77, true)",
     );
     assert_eq!(target.psql("SELECT count(*) FROM t"), "1\n");
 }

@@ -105,7 +105,11 @@ pub(crate) fn require_instances(
 /// The reasons for leaving out the entries that block the plan, in their order.
 fn whys(refusal: &Refusal) -> Box<dyn Iterator<Item = String> + '_> {
     let one = match refusal {
-        Refusal::Extensions(lines) => return Box::new(lines.iter().cloned()),
+        // Without the remedy, which is this one.
+        Refusal::Extensions(lines) => {
+            let facts = lines.iter().map(|line| line.split(';').next().unwrap_or_default().to_owned());
+            return Box::new(facts);
+        }
         Refusal::NeedsTrust { .. } => {
             "only a superuser can make it, and the backup is not trusted (RestoreOptions::trust_archive)"
         }
