@@ -1,7 +1,7 @@
 //! Chooses the entries of an archive that a restore makes: the options of pg_restore and pg_dump that leave things out.
 //! Pure: no network, no database.
 //!
-//! [`asked`] decides about one entry by the options alone. [`choose`] then follows the dependencies ([`links`]): parts of an
+//! `asked` decides about one entry by the options alone. `choose` then follows the dependencies (`links`): parts of an
 //! object go with it, and an entry that depends on something left out is left out with a warning. Rows are never left out in
 //! this way.
 
