@@ -226,11 +226,13 @@ pub(crate) fn owners(archive: &Archive) -> HashSet<String> {
 /// Warnings for the roles that own a part of the archive's objects and that the cluster has: pg_restore would give these
 /// objects to them, and here `username` owns all.
 pub(crate) fn other_owners(archive: &Archive, roles: &Roles) -> Vec<Notice> {
+    let strings = archive.strings();
     let mut objects: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for entry in archive.entries() {
         let is_public = entry.kind == EntryKind::Schema && entry.name() == "public";
         let kind = kinds::of(entry.kind);
-        let is_handed_over = kind.part == Part::Definition && kind.owner.alter_word().is_some();
+        let is_handed_over = kind.part == Part::Definition
+            && sql(entry).is_some_and(|sql| can_be_handed_over(entry, sql, strings));
         if is_handed_over && !is_public && !owner(entry).is_empty() {
             objects.entry(owner(entry)).or_default().push(label(entry));
         }
