@@ -47,7 +47,7 @@ pub(crate) struct Run {
     pub(crate) is_superuser: bool,
     /// The state of the target database and of `username` before the restore.
     pub(crate) state: Option<State>,
-    /// What of that state can be put back.
+    /// What of that state can be put back. Only a swap commits before it is complete, so only a swap needs it.
     pub(crate) snapshot: Option<Snapshot>,
     pub(crate) journal: Journal,
 }
@@ -81,29 +81,26 @@ impl Run {
         if now.is_none_or(|now| now.oid != self.target.oid) {
             return Err(Refusal::Changed { database: self.target.name.clone() }.into());
         }
-        let config = self.config.clone();
-        let subject = self.subject(&config);
+        let subject = subject(&self.target, &self.config, self.is_superuser);
         self.state = Some(State::read(&mut self.control, subject).await?);
-        self.snapshot = Snapshot::read(&mut self.control, subject).await?;
         self.failpoints.pass(Step::Lock)?;
         Ok(())
     }
 
-    fn subject<'a>(&self, config: &'a TargetConfig) -> Subject<'a> {
-        Subject { database: self.target.oid, username: config.username(), is_superuser: self.is_superuser }
+    /// Notes the properties that [`after_putting_back`](Self::after_putting_back) puts back.
+    pub(crate) async fn take_snapshot(&mut self) -> Result<()> {
+        let subject = subject(&self.target, &self.config, self.is_superuser);
+        self.snapshot = Snapshot::read(&mut self.control, subject).await?;
+        Ok(())
     }
 
     /// The properties of the target database and of `username` that differ from the state before the restore.
     pub(crate) async fn changes(&mut self) -> Result<Vec<String>> {
-        let Some(before) = self.state.take() else { return Ok(Vec::new()) };
-        let config = self.config.clone();
-        let subject = self.subject(&config);
-        let now = State::read(&mut self.control, subject).await;
-        let changes = now.map(|now| before.changes(&now));
-        self.state = Some(before);
-        let mut changes = changes?;
+        let Some(before) = &self.state else { return Ok(Vec::new()) };
+        let subject = subject(&self.target, &self.config, self.is_superuser);
+        let mut changes = before.changes(&State::read(&mut self.control, subject).await?);
         if self.own_password_is_wrong().await {
-            changes.push(format!("the password of role {} was changed", quote_ident(config.username())));
+            changes.push(format!("the password of role {} was changed", quote_ident(self.config.username())));
         }
         Ok(changes)
     }
@@ -143,13 +140,12 @@ impl Run {
         if changes.is_empty() {
             return error;
         }
-        let config = self.config.clone();
-        let subject = self.subject(&config);
         if let Some(snapshot) = self.snapshot.take() {
+            let subject = subject(&self.target, &self.config, self.is_superuser);
             // The comparison afterwards tells what could not be put back.
             let _ = snapshot.put_back(&mut self.control, subject).await;
             if self.own_password_is_wrong().await
-                && let Some(Ok(verifier)) = config.own_verifier()
+                && let Some(Ok(verifier)) = self.config.own_verifier()
             {
                 let _ = snapshot.put_back_password(&mut self.control, &verifier).await;
             }
@@ -244,6 +240,11 @@ impl Run {
         self.remove_roles_of_earlier_runs().await?;
         Ok(beside.name_taken)
     }
+}
+
+/// The database and the role whose state a restore may not change.
+fn subject<'a>(target: &DatabaseFacts, config: &'a TargetConfig, is_superuser: bool) -> Subject<'a> {
+    Subject { database: target.oid, username: config.username(), is_superuser }
 }
 
 /// Whether the target may be in any state.

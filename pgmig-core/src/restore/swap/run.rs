@@ -60,6 +60,7 @@ impl SwapRestore {
     async fn restore(&mut self, build: Build, archive: Archive) -> Result<()> {
         self.warn_of_sessions().await?;
         self.run.lock().await?;
+        self.run.take_snapshot().await?;
         if self.run.clean_leftovers().await? {
             return Err(Refusal::NameTaken(self.staging.clone()).into());
         }
