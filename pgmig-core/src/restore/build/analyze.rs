@@ -28,17 +28,18 @@ const TABLES: &str = "\
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' \
     AND (NOT c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN over_foreign o ON o.top = i.inhparent \
-        WHERE i.inhrelid = c.oid)) ORDER BY size DESC";
+        WHERE i.inhrelid = c.oid)) AND (";
 
-/// The system's own tables take longer than a small restore, and change little in it: they are left to autovacuum until the
-/// catalog of relations has a megabyte (some thousand relations).
-const SYSTEM_TOO: &str = "AND (n.nspname NOT IN ('pg_catalog', 'information_schema') \
-    OR pg_catalog.pg_relation_size('pg_catalog.pg_class') > 1048576) ORDER BY";
+/// SQL: no table of the system.
+const NOT_OF_SYSTEM: &str = "n.nspname NOT IN ('pg_catalog', 'information_schema')";
 
-/// In place, tables of the system are left to autovacuum: ANALYZE would lock autovacuum out of them until the commit.
-/// Tables of other roles that stay are left out, too.
-const RESTORED: &str = "WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') \
-    AND pg_catalog.pg_has_role(c.relowner, 'USAGE') AND c.relkind";
+/// SQL: the system's own tables are worth it. They take longer than a small restore, and change little in it: they are left
+/// to autovacuum until the catalog of relations has a megabyte (some thousand relations).
+const SYSTEM_HAS_GROWN: &str = "pg_catalog.pg_relation_size('pg_catalog.pg_class') > 1048576";
+
+/// SQL: `username` owns the table. In place, tables of other roles that stay are left out. So are those of the system:
+/// ANALYZE would lock autovacuum out of them until the commit.
+const RESTORED: &str = "pg_catalog.pg_has_role(c.relowner, 'USAGE')";
 
 /// Tables up to this size are analyzed several at a time, from PostgreSQL 11 on.
 const SMALL_BYTES: u64 = 1024 * 1024;
@@ -55,11 +56,12 @@ pub(crate) async fn analyze(mut executors: Vec<&mut Executor>, run_as: &RunAs) -
     lead.become_role(run_as).await?;
     let most = if lead.session.server_version() >= 110_000 { TABLES_AT_ONCE } else { 1 };
     let is_one = lead.session.is_one_transaction();
-    let sql = if is_one {
-        TABLES.replace("WHERE c.relkind", RESTORED)
+    let which = if is_one {
+        format!("{NOT_OF_SYSTEM} AND {RESTORED}")
     } else {
-        TABLES.replace("ORDER BY", SYSTEM_TOO)
+        format!("{NOT_OF_SYSTEM} OR {SYSTEM_HAS_GROWN}")
     };
+    let sql = format!("{TABLES}{which}) ORDER BY size DESC");
     let (mut tables, mut texts) = (VecDeque::new(), Vec::new());
     lead.session
         .each_row(&sql, DOING, |row| {
@@ -92,25 +94,18 @@ pub(crate) async fn analyze(mut executors: Vec<&mut Executor>, run_as: &RunAs) -
 
 /// Analyzes these tables; where that fails, each of them alone. Returns a text for each refused table.
 async fn some_tables(session: &mut Session, tables: &[String]) -> Result<Vec<String>, TargetError> {
-    match attempt(session, &tables.join(", ")).await? {
-        None => Ok(Vec::new()),
-        Some(error) => match tables {
-            [table] => Ok(vec![format!(
-                "table {table} has no statistics ({error}); mend the cause, and run ANALYZE {table}"
-            )]),
-            tables => {
-                let mut texts = Vec::new();
-                for table in tables {
-                    if let Some(error) = attempt(session, table).await? {
-                        texts.push(format!(
-                            "table {table} has no statistics ({error}); mend the cause, and run ANALYZE {table}"
-                        ));
-                    }
-                }
-                Ok(texts)
-            }
-        },
+    if tables.len() > 1 && attempt(session, &tables.join(", ")).await?.is_none() {
+        return Ok(Vec::new());
     }
+    let mut texts = Vec::new();
+    for table in tables {
+        if let Some(error) = attempt(session, table).await? {
+            texts.push(format!(
+                "table {table} has no statistics ({error}); mend the cause, and run ANALYZE {table}"
+            ));
+        }
+    }
+    Ok(texts)
 }
 
 /// Tries an ANALYZE. Returns the error if the server refuses it and the session can go on.
