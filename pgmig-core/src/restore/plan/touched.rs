@@ -1,9 +1,9 @@
 //! The relation of another entry, or of an extension, that the statement of an entry requires a right on.
 
 use super::function_settings::FunctionSetting;
-use super::words::significant;
+use super::words::{following, outside_parentheses, significant};
 use crate::archive::{Entry, EntryKind};
-use crate::sql::{Parser, QualifiedName, StandardStrings, Token, TokenKind, quote_literal};
+use crate::sql::{Parser, QualifiedName, StandardStrings, TokenKind, quote_literal};
 
 /// The right that a statement requires on a relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,21 +49,8 @@ fn altered(sql: &str, strings: StandardStrings) -> Option<QualifiedName> {
 
 /// The name after these words, outside of parentheses. ONLY, IF EXISTS and TABLE before it are passed over.
 fn name_after(sql: &str, strings: StandardStrings, wanted: &[&str]) -> Option<QualifiedName> {
-    let mut depth = 0_u32;
-    let mut tokens: Vec<Token> = significant(sql, strings);
-    tokens.retain(|token| {
-        match token.kind {
-            TokenKind::Symbol(b'(') => depth += 1,
-            TokenKind::Symbol(b')') => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth == 0
-    });
-    let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
-    let at = tokens
-        .windows(wanted.len())
-        .position(|window| window.iter().zip(wanted).all(|(token, word)| is(token, word)))?;
-    let start = tokens.get(at + wanted.len())?.span.start;
+    let tokens = outside_parentheses(sql, strings);
+    let start = following(&tokens, sql, wanted)?.span.start;
     let mut parser = Parser::new(sql.get(start..)?, "name", strings);
     for word in ["table", "if", "exists", "only"] {
         parser.eat_word(word);
@@ -73,16 +60,9 @@ fn name_after(sql: &str, strings: StandardStrings, wanted: &[&str]) -> Option<Qu
 
 /// The names in `INHERITS (...)`.
 fn inherited(sql: &str, strings: StandardStrings) -> Vec<QualifiedName> {
-    let tokens = significant(sql, strings);
-    let mut depth = 0_u32;
-    let start = tokens.iter().find_map(|token| {
-        match token.kind {
-            TokenKind::Symbol(b'(') => depth += 1,
-            TokenKind::Symbol(b')') => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        (depth == 0 && token.is_word(sql.as_bytes(), "inherits")).then_some(token.span.end)
-    });
+    let tokens = outside_parentheses(sql, strings);
+    let word = tokens.iter().find(|token| token.is_word(sql.as_bytes(), "inherits"));
+    let start = word.map(|token| token.span.end);
     let Some(rest) = start.and_then(|start| sql.get(start..)) else { return Vec::new() };
     let mut parser = Parser::new(rest, "INHERITS", strings);
     let mut names = Vec::new();

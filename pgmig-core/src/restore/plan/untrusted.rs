@@ -1,12 +1,13 @@
 //! The objects that a superuser creates for an untrusted archive: extensions of a list. pgmig writes the statements
 //! itself, from parsed names. Every other entry that only a superuser can create is refused.
 
+use super::comment::comment_on;
 use super::words::name_after;
 use super::{Blocked, Facts, Plan, RunAs, Task};
 use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::{Notice, Severity};
 use crate::restore::refusal::Refusal;
-use crate::sql::{Parser, StandardStrings, quote_ident, quote_literal};
+use crate::sql::{StandardStrings, quote_ident};
 use std::collections::BTreeSet;
 
 /// PostgreSQL's own extensions that a superuser can create without giving anyone a right. PostgreSQL 13 and later
@@ -191,7 +192,8 @@ fn rewrite_descriptions(plan: &mut Plan, archive: &Archive, strings: StandardStr
             }
             let is_comment = kind(archive, task) == Some(EntryKind::Comment);
             let sql = task.statements.first().filter(|_| is_comment).map(|(_, sql)| sql.as_str());
-            let Some(comment) = sql.and_then(|sql| comment_on_extension(sql, strings)) else {
+            let comment = sql.and_then(|sql| comment_on("extension", sql, strings));
+            let Some((_, comment)) = comment else {
                 left_out.push(task.label.clone());
                 return false;
             };
@@ -207,23 +209,6 @@ fn rewrite_descriptions(plan: &mut Plan, archive: &Archive, strings: StandardStr
     }));
 }
 
-fn comment_on_extension(sql: &str, strings: StandardStrings) -> Option<String> {
-    let mut parser = Parser::new(sql, "comment", strings);
-    for word in ["comment", "on", "extension"] {
-        parser.expect_word(word).ok()?;
-    }
-    let name = parser.ident().ok()?;
-    parser.expect_word("is").ok()?;
-    let comment = if parser.eat_word("null") {
-        "NULL".to_owned()
-    } else {
-        let token = parser.next()?;
-        quote_literal(&parser.string(&token)?)
-    };
-    parser.expect_end_of_statement().ok()?;
-    Some(format!("COMMENT ON EXTENSION {} IS {comment}", quote_ident(&name)))
-}
-
 fn kind(archive: &Archive, task: &Task) -> Option<EntryKind> {
     archive.entry(task.dump_id).map(|entry| entry.kind)
 }
@@ -231,21 +216,6 @@ fn kind(archive: &Archive, task: &Task) -> Option<EntryKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn comments_are_written_from_their_parts() {
-        let comment = |sql| comment_on_extension(sql, StandardStrings::On);
-        assert_eq!(
-            comment("COMMENT ON EXTENSION \"uuid-ossp\" IS 'it''s';\n").as_deref(),
-            Some("COMMENT ON EXTENSION \"uuid-ossp\" IS 'it''s'")
-        );
-        assert_eq!(
-            comment("COMMENT ON EXTENSION x IS NULL").as_deref(),
-            Some("COMMENT ON EXTENSION x IS NULL")
-        );
-        assert_eq!(comment("COMMENT ON EXTENSION x IS 'a'; DROP TABLE t"), None);
-        assert_eq!(comment("COMMENT ON FUNCTION x() IS 'a'"), None);
-    }
 
     #[test]
     fn other_extensions_are_allowed_by_name() {

@@ -5,12 +5,32 @@ use crate::sql::{Lexer, QualifiedName, StandardStrings, Token, TokenKind};
 /// The name that follows these words.
 pub(crate) fn name_after(sql: &str, strings: StandardStrings, wanted: &[&str]) -> Option<String> {
     let tokens = significant(sql, strings);
+    let name = following(&tokens, sql, wanted)?;
+    Some(QualifiedName::parse(sql.get(name.span.clone())?).ok()?.name)
+}
+
+/// The token that follows these words.
+pub(crate) fn following<'t>(tokens: &'t [Token], sql: &str, wanted: &[&str]) -> Option<&'t Token> {
     let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
     let start = tokens
         .windows(wanted.len())
         .position(|window| window.iter().zip(wanted).all(|(token, word)| is(token, word)))?;
-    let name = tokens.get(start + wanted.len())?;
-    Some(QualifiedName::parse(sql.get(name.span.clone())?).ok()?.name)
+    tokens.get(start + wanted.len())
+}
+
+/// The tokens outside of parentheses, with those that close them.
+pub(crate) fn outside_parentheses(sql: &str, strings: StandardStrings) -> Vec<Token> {
+    let mut depth = 0_u32;
+    let mut tokens = significant(sql, strings);
+    tokens.retain(|token| {
+        match token.kind {
+            TokenKind::Symbol(b'(') => depth += 1,
+            TokenKind::Symbol(b')') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0
+    });
+    tokens
 }
 
 /// Whether these words (or symbols) follow each other somewhere outside literals.

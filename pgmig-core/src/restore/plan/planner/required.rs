@@ -5,6 +5,7 @@ use super::Planner;
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
 use crate::progress::Severity;
 use crate::restore::plan::RunAs;
+use crate::restore::plan::comment::comment_on;
 use crate::restore::plan::entry::sql;
 use crate::restore::plan::function_settings::{FunctionSetting, settings, without};
 use crate::restore::plan::hand_over::routine;
@@ -13,7 +14,7 @@ use crate::restore::plan::touched::{
     Right, alter_function, relations, require_owner_of_function, sequence_value, used,
 };
 use crate::restore::plan::words::words;
-use crate::sql::{Parser, QualifiedName, StandardStrings, quote_ident, quote_literal};
+use crate::sql::{QualifiedName, quote_ident};
 use std::collections::HashSet;
 
 /// PL/pgSQL's own parameters are known to a session that has loaded it.
@@ -242,7 +243,7 @@ impl Planner<'_> {
     /// any other entry. pg_dump writes an entry for the schema only if something else of it is not the default.
     pub(crate) fn comment_on_schema_of_others(&mut self, entry: &Entry) -> bool {
         let comment = sql(entry).filter(|_| entry.kind == EntryKind::Comment);
-        let Some((schema, written)) = comment.and_then(|sql| comment_on_schema(sql, self.strings)) else {
+        let Some((schema, written)) = comment.and_then(|sql| comment_on("schema", sql, self.strings)) else {
             return false;
         };
         let owns = match self.facts.database.schemas.get(&schema) {
@@ -284,25 +285,6 @@ impl Planner<'_> {
             (RunAs::Written, format!("ALTER TYPE {name} OWNER TO {owner}")),
         ]
     }
-}
-
-/// The schema of a comment, and the comment written anew.
-fn comment_on_schema(sql: &str, strings: StandardStrings) -> Option<(String, String)> {
-    let mut parser = Parser::new(sql, "comment", strings);
-    for word in ["comment", "on", "schema"] {
-        parser.expect_word(word).ok()?;
-    }
-    let schema = parser.ident().ok()?;
-    parser.expect_word("is").ok()?;
-    let comment = if parser.eat_word("null") {
-        "NULL".to_owned()
-    } else {
-        let token = parser.next()?;
-        quote_literal(&parser.string(&token)?)
-    };
-    parser.expect_end_of_statement().ok()?;
-    let written = format!("COMMENT ON SCHEMA {} IS {comment}", quote_ident(&schema));
-    Some((schema, written))
 }
 
 /// The relations that an archive makes.
