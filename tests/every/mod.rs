@@ -13,71 +13,13 @@ mod statistics;
 mod superuser;
 mod verification;
 
-use crate::support::application::{self, APPLICATION};
+use crate::support::application;
 use crate::support::fixture::fixture;
-use crate::support::pgmig::TargetFile;
 use crate::support::restored::Restored;
+use crate::support::way::{Source, WAYS, Way, restore, with_target};
 use crate::support::{Database, Outcome, Pgmig};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use tempfile::TempDir;
-
-/// The role that restores, and the strategy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// By a superuser, for the application's role.
-    Swap,
-    /// By the application's role itself.
-    InPlace,
-}
-
-const WAYS: [Way; 2] = [Way::Swap, Way::InPlace];
-
-/// A database that is dumped.
-struct Source {
-    database: Database,
-    files: TempDir,
-}
-
-impl Source {
-    #[track_caller]
-    fn of(sql: &str) -> Self {
-        let database = Database::create("every_source");
-        database.psql(sql);
-        Self { database, files: TempDir::new().unwrap() }
-    }
-
-    /// The file that pg_dump writes with these options.
-    #[track_caller]
-    fn dump(&self, name: &str, options: &[&str]) -> PathBuf {
-        let path = self.files.path().join(name);
-        let to = ["-f", path.to_str().unwrap(), "-d", &self.database.name];
-        self.database.server.run_program("pg_dump", options.iter().chain(&to));
-        path
-    }
-
-    /// A script of it, changed.
-    #[track_caller]
-    fn script(&self, name: &str, change: impl FnOnce(String) -> String) -> PathBuf {
-        let path = self.dump(name, &["-Fp"]);
-        std::fs::write(&path, change(std::fs::read_to_string(&path).unwrap())).unwrap();
-        path
-    }
-}
-
-/// The command line for an archive.
-fn restore(archive: &Path, target: &Database, way: Way) -> Pgmig {
-    with_target(target, way).source(archive)
-}
-
-fn with_target(target: &Database, way: Way) -> Pgmig {
-    let (file, strategy) = match way {
-        Way::Swap => (TargetFile { username: APPLICATION.to_owned(), ..TargetFile::of(target) }, "swap"),
-        Way::InPlace => (application::target_file(target), "in-place"),
-    };
-    let pgmig = Pgmig::new().target(&file).args(["--schema", "archive", "--keep-ids", "--force"]);
-    pgmig.args(["--strategy", strategy])
-}
 
 /// Restores the archive both ways; each result must equal this one.
 #[track_caller]

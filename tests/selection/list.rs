@@ -4,7 +4,7 @@
 //! alone, line ends of Windows, a line that is no number, a number twice, a list of another backup, a list without a table
 //! whose rows it names.
 
-use super::{Source, Way, assert_restored, by_pg_restore, restore};
+use super::{Source, Way, assert_restored, by_pg_restore, restore, whole};
 use crate::support::application;
 use crate::support::{Outcome, Pgmig};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn edited(listing: &str, is_out: impl Fn(&str) -> bool) -> String {
 
 #[test]
 fn both_programs_make_the_same_of_a_list() {
-    let source = Source::new();
+    let source = whole();
     let archive = source.dump("all.dump", &["-Fc"]);
     let all = listing(&archive);
     let of_sale = |line: &str| line.contains(" sale") || line.contains("per_item") || line.contains(" best");
@@ -54,7 +54,7 @@ fn both_programs_make_the_same_of_a_list() {
 
 #[test]
 fn a_script_has_a_list_too() {
-    let source = Source::new();
+    let source = whole();
     let (archive, script) = (source.dump("all.dump", &["-Fc"]), source.dump("all.sql", &["-Fp"]));
     let is_out = |line: &str| line.contains(" COMMENT ") || line.contains("PUBLICATION");
     let twin = written(&source, "twin", &edited(&listing(&archive), is_out));

@@ -7,24 +7,12 @@ mod plan;
 mod sections;
 mod unrestorable;
 
-use crate::support::application::{self, APPLICATION};
-use crate::support::pgmig::TargetFile;
+use crate::support::Database;
+use crate::support::application;
 use crate::support::restored::Restored;
-use crate::support::{Database, Pgmig};
-use std::path::{Path, PathBuf};
+use crate::support::way::{Source, WAYS, Way, restore, with_target};
+use std::path::Path;
 use std::process::Stdio;
-use tempfile::TempDir;
-
-/// How a target is reached and replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// By a superuser, for the application's role.
-    Swap,
-    /// By the application's role itself.
-    InPlace,
-}
-
-const WAYS: [Way; 2] = [Way::Swap, Way::InPlace];
 
 /// Tables that depend on each other in every way that a selection has to follow.
 const SOURCE: &str = "
@@ -63,33 +51,10 @@ const SOURCE: &str = "
     ALTER DEFAULT PRIVILEGES IN SCHEMA store GRANT SELECT ON TABLES TO PUBLIC;
     SELECT lo_from_bytea(0, 'an object');";
 
-/// A database that is dumped.
-struct Source {
-    database: Database,
-    files: TempDir,
-}
-
-impl Source {
-    #[track_caller]
-    fn new() -> Self {
-        Self::of(SOURCE)
-    }
-
-    #[track_caller]
-    fn of(sql: &str) -> Self {
-        let database = Database::create("selection_source");
-        database.psql(sql);
-        Self { database, files: TempDir::new().unwrap() }
-    }
-
-    /// The archive that pg_dump writes with these options.
-    #[track_caller]
-    fn dump(&self, name: &str, options: &[&str]) -> PathBuf {
-        let path = self.files.path().join(name);
-        let to = ["-f", path.to_str().unwrap(), "-d", &self.database.name];
-        self.database.server.run_program("pg_dump", options.iter().chain(&to));
-        path
-    }
+/// A database with all of these objects.
+#[track_caller]
+fn whole() -> Source {
+    Source::of(SOURCE)
 }
 
 /// What pg_restore makes of an archive with these options, after this SQL. Errors are its own affair.
@@ -110,20 +75,6 @@ fn after(archive: &Path, sql: &str) -> Restored {
     oracle.restore_with_pg_restore(archive, &["--no-owner"]);
     oracle.psql(sql);
     Restored::of(&oracle)
-}
-
-/// The command line for an archive.
-fn restore(archive: &Path, target: &Database, way: Way) -> Pgmig {
-    with_target(target, way).source(archive)
-}
-
-fn with_target(target: &Database, way: Way) -> Pgmig {
-    let (file, strategy) = match way {
-        Way::Swap => (TargetFile { username: APPLICATION.to_owned(), ..TargetFile::of(target) }, "swap"),
-        Way::InPlace => (application::target_file(target), "in-place"),
-    };
-    let pgmig = Pgmig::new().target(&file).args(["--schema", "archive", "--keep-ids", "--force"]);
-    pgmig.args(["--strategy", strategy])
 }
 
 /// Restores with these options, both ways; each result must be this one.

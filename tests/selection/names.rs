@@ -4,7 +4,7 @@
 //! from and to the table, a view and a materialized view on it, a trigger's function, a partition and a partition root, an
 //! inheritance parent, a type of a column, names that need quotes, patterns in upper case, an excluded extension.
 
-use super::{SOURCE, Source, Way, after, assert_restored, restore};
+use super::{SOURCE, Source, Way, after, assert_restored, restore, whole};
 use crate::support::application;
 use crate::support::restored::Restored;
 use crate::support::untouched::Before;
@@ -23,7 +23,7 @@ fn excluded_tables_of_a_script_go_with_what_depends_on_them() {
 
 #[track_caller]
 fn excluded_tables(format: &str) {
-    let source = Source::new();
+    let source = whole();
     let (archive, custom) = (source.dump("all", &[format]), source.dump("oracle.dump", &["-Fc"]));
     for (pattern, sql) in [
         ("public.customer", "DROP TABLE public.customer CASCADE"),
@@ -40,7 +40,7 @@ fn excluded_tables(format: &str) {
 /// A partition is a table of its own: without its root it is restored alone, as pg_dump would write it.
 #[test]
 fn partitions_stay_without_their_root() {
-    let source = Source::new();
+    let source = whole();
     let archive = source.dump("all.dump", &["-Fc"]);
     let detach = |name: &str| format!("ALTER TABLE store.reading DETACH PARTITION store.{name};");
     let sql = format!("{}{}DROP TABLE store.reading", detach("reading_2023"), detach("reading_2024"));
@@ -52,7 +52,7 @@ fn partitions_stay_without_their_root() {
 
 #[test]
 fn dependents_are_warnings_and_parts_are_not() {
-    let source = Source::new();
+    let source = whole();
     let archive = source.dump("all.dump", &["-Fc"]);
     let run = |options: &[&str], status| {
         let target = application::empty_database("selection");
@@ -71,7 +71,7 @@ fn dependents_are_warnings_and_parts_are_not() {
 
 #[test]
 fn rows_are_left_out_alone() {
-    let source = Source::new();
+    let source = whole();
     let archive = source.dump("all.dump", &["-Fc"]);
     let expected = after(&archive, "TRUNCATE store.sale, audit.change; REFRESH MATERIALIZED VIEW store.best");
     let options = ["--exclude-table-data=store.sale", "--exclude-table-data=ch*e", "--strict"];
@@ -97,7 +97,7 @@ fn an_excluded_extension_goes_with_what_needs_it() {
 /// An index, a constraint and rows are the table's own; the other tables go, and foreign keys to them.
 #[test]
 fn only_these_tables_are_restored() {
-    let source = Source::new();
+    let source = whole();
     let archive = source.dump("all.dump", &["-Fc"]);
     let expected = after(
         &archive,
@@ -166,7 +166,7 @@ fn names_that_match_nothing_are_refused_and_patterns_warn() {
 /// All or nothing holds for the rest: the target is replaced as a whole.
 #[test]
 fn a_target_with_data_is_replaced_as_a_whole() {
-    let source = Source::new();
+    let source = whole();
     let archive = source.dump("all.dump", &["-Fc"]);
     let target = Database::create("selection_full");
     target.psql(SOURCE);

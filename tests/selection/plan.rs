@@ -1,6 +1,6 @@
 //! What the plan says of entries that are left out.
 
-use super::{Source, Way, restore};
+use super::{Way, restore, whole};
 use crate::support::Pgmig;
 use crate::support::application;
 use crate::support::pgmig::TargetFile;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 #[test]
 fn the_plan_lists_what_is_left_out() {
-    let source = Source::new();
+    let source = whole();
     let archive = source.dump("all.dump", &["-Fc"]);
     let target = application::empty_database("selection");
     target

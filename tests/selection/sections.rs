@@ -3,7 +3,7 @@
 //! Relatives that were tried: every kind that an option can leave out, both schema options with wildcards, each set of
 //! sections that makes a database, and those that make none; every format, from files and from standard input.
 
-use super::{Source, WAYS, Way, assert_is, assert_restored, by_pg_restore, restore, with_target};
+use super::{Source, WAYS, Way, assert_is, assert_restored, by_pg_restore, restore, whole, with_target};
 use crate::support::application;
 use crate::support::untouched::Before;
 
@@ -31,7 +31,7 @@ fn sections_are_restored_as_by_pg_restore() {
 /// pg_restore does not make the schema itself.
 #[test]
 fn schemas_are_selected_as_by_pg_restore() {
-    let source = Source::new();
+    let source = whole();
     let archive = source.dump("all.dump", &["-Fc"]);
     let twin = by_pg_restore(&archive, &["-n", "store"], "CREATE SCHEMA store");
     assert_restored(&archive, &["-n", "store"], &twin);
@@ -42,7 +42,7 @@ fn schemas_are_selected_as_by_pg_restore() {
 
 #[track_caller]
 fn same_as_pg_restore(all: &[&[&str]]) {
-    let source = Source::new();
+    let source = whole();
     let archive = source.dump("all.dump", &["-Fc"]);
     for options in all {
         assert_restored(&archive, options, &by_pg_restore(&archive, options, ""));
@@ -51,7 +51,7 @@ fn same_as_pg_restore(all: &[&[&str]]) {
 
 #[test]
 fn policies_are_left_out() {
-    let source = Source::new();
+    let source = whole();
     let archive = source.dump("all.dump", &["-Fc"]);
     let expected = super::after(
         &archive,
@@ -62,7 +62,7 @@ fn policies_are_left_out() {
 
 #[test]
 fn every_format_is_selected_from() {
-    let source = Source::new();
+    let source = whole();
     let custom = source.dump("all.dump", &["-Fc"]);
     let twin = by_pg_restore(&custom, &["-N", "audit", "--no-comments"], "");
     let options = ["-N", "audit", "--no-comments"];

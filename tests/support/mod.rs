@@ -29,6 +29,7 @@ pub(crate) mod stranger;
 pub(crate) mod two_schemas;
 pub(crate) mod unknown_store;
 pub(crate) mod untouched;
+pub(crate) mod way;
 
 pub(crate) use database::Database;
 pub(crate) use pgmig::{Outcome, Pgmig};
