@@ -58,6 +58,7 @@ impl ClusterDump {
         let text = String::from_utf8(bytes);
         let text = text.map_err(|_| damaged(directory, format!("{MAP} is not UTF-8")))?;
         let mut databases: Vec<DumpedDatabase> = Vec::new();
+        let mut archives = None;
         for (index, line) in text.lines().enumerate() {
             if line.trim().is_empty() || line.starts_with('#') {
                 continue;
@@ -71,7 +72,11 @@ impl ClusterDump {
             if name.is_empty() || databases.iter().any(|known| known.oid == oid || known.name == name) {
                 return Err(refuse("has no name of its own, or no OID of its own"));
             }
-            let path = archive_of(directory, oid)?;
+            let archives = match &archives {
+                Some(archives) => archives,
+                None => archives.insert(archives_in(directory)?),
+            };
+            let path = archive_of(directory, archives, oid)?;
             databases.push(DumpedDatabase { oid, name: name.to_owned(), path });
         }
         Ok(Self { directory: directory.to_owned(), databases })
@@ -115,22 +120,22 @@ impl ClusterDump {
     }
 }
 
-/// The file or directory of a database: its name is the OID, with or without an extension.
-fn archive_of(directory: &Path, oid: Oid) -> Result<PathBuf, ArchiveError> {
+/// The files and directories with the archives.
+fn archives_in(directory: &Path) -> Result<Vec<PathBuf>, ArchiveError> {
     let databases = directory.join(DATABASES);
     let failed = |source| ArchiveError::Open { path: databases.clone(), source };
+    fs::read_dir(&databases).map_err(failed)?.map(|entry| Ok(entry.map_err(failed)?.path())).collect()
+}
+
+/// The file or directory of a database: its name is the OID, with or without an extension.
+fn archive_of(directory: &Path, archives: &[PathBuf], oid: Oid) -> Result<PathBuf, ArchiveError> {
     let wanted = oid.to_string();
-    let mut found = Vec::new();
-    for entry in fs::read_dir(&databases).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.file_stem().is_some_and(|stem| stem.to_str() == Some(&wanted)) {
-            found.push(path);
-        }
-    }
-    match (found.pop(), found.is_empty()) {
-        (Some(path), true) => Ok(path),
+    let is_wanted = |path: &&PathBuf| path.file_stem().is_some_and(|stem| stem.to_str() == Some(&wanted));
+    let mut found = archives.iter().filter(is_wanted);
+    match (found.next(), found.next()) {
+        (Some(path), None) => Ok(path.clone()),
         (None, _) => Err(damaged(directory, format!("{DATABASES}/{oid} is missing"))),
-        (Some(_), false) => Err(damaged(directory, format!("{DATABASES} has more than one archive {oid}"))),
+        (Some(_), Some(_)) => Err(damaged(directory, format!("{DATABASES} has more than one archive {oid}"))),
     }
 }
 

@@ -5,7 +5,7 @@ use super::triggers::TableTrigger;
 use crate::profile::{TableRef, TargetRules};
 use crate::restore::report::difference::{DifferenceKind as Kind, TableDifference};
 use crate::sql::{QualifiedName, quote_ident};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 
 /// Names that are less alike are not taken for a rename.
@@ -177,21 +177,18 @@ impl Draft {
         let Self { global_tables, rename, drop, default, cast, keep_new_rows, trigger_off, fired, others } =
             self;
         list(&mut text, 0, "global_tables", global_tables);
-        let sections: BTreeMap<usize, (&str, &Vec<String>)> = [
+        let sections = [
             ("rename", rename),
             ("drop", drop),
             ("default", default),
             ("cast", cast),
             ("keep_new_rows", keep_new_rows),
             ("trigger_off", trigger_off),
-        ]
-        .into_iter()
-        .enumerate()
-        .collect();
-        if sections.values().any(|(_, rules)| !rules.is_empty()) {
+        ];
+        if sections.iter().any(|(_, rules)| !rules.is_empty()) {
             text.push_str("target_schema:\n");
         }
-        for (name, rules) in sections.into_values() {
+        for (name, rules) in sections {
             list(&mut text, 2, name, rules);
         }
         if !fired.is_empty() {
