@@ -2,7 +2,7 @@
 //! rule in its `selection/asked.rs`.
 
 use anyhow::Result;
-use clap::{ArgAction, ValueEnum};
+use clap::ValueEnum;
 use pgmig_core::Error;
 use pgmig_core::archive::Section;
 use pgmig_core::selection::{EntryList, Pattern, Selection, TablePattern, Without};
@@ -69,7 +69,7 @@ pub(crate) struct SelectionArgs {
     pub(crate) no_tablespaces: bool,
 
     /// Leave out, with a warning, what cannot be restored for lack of an extension, a role or a right; never rows
-    #[arg(long, action = ArgAction::SetTrue)]
+    #[arg(long)]
     pub(crate) skip_unrestorable: bool,
 }
 
