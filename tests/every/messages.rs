@@ -3,7 +3,7 @@
 //! Relatives that were tried: a locale, an ICU locale, a dictionary file, a parameter of an index, a literal of a default and
 //! a text of RAISE before there are rows, all of which are shown; a value of a row in an index, which is not; a script with a
 //! byte order mark, with COPY and with INSERT statements, from a file and from standard input, compressed; a script in UTF-16;
-//! a script without its comments.
+//! a script without its comments; one whose lines end in CR LF, with COPY and with INSERT statements.
 
 use super::{Source, WAYS, Way, assert_restored, by_pg_restore, by_psql, fails, report, restore};
 use crate::support::application;
@@ -65,6 +65,29 @@ fn a_byte_order_mark_is_passed_over() {
     fails(&written(&source, "marked.dump", &custom), 1, |outcome, _| {
         outcome.assert_stderr_has("was re-encoded as text");
     });
+}
+
+/// Values of several lines keep what stands in the script, as with psql: they now have CR LF.
+#[test]
+fn lines_of_a_script_can_end_in_cr_lf() {
+    let source = Source::of(
+        "CREATE TABLE t (id int PRIMARY KEY, v text, w text); INSERT INTO t SELECT i, E'ä\r\n' || i, '\\' FROM generate_series(1, 99) AS i;
+         CREATE TABLE one (v text); INSERT INTO one VALUES (''), (NULL); CREATE TABLE empty (v text);
+         CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$\nSELECT 'a\nb' -- c\n$$; COMMENT ON TABLE t IS E'two\nlines';
+         SELECT lo_from_bytea(0, 'object'); CREATE VIEW r AS SELECT id, v FROM t WHERE id > 3; GRANT SELECT ON t TO PUBLIC;",
+    );
+    for (name, options) in [("copy.sql", &["-Fp"][..]), ("inserts.sql", &["-Fp", "--inserts"])] {
+        let script = std::fs::read_to_string(source.dump(name, options)).unwrap();
+        let script = written(&source, "crlf.sql", script.replace('\n', "\r\n").as_bytes());
+        let expected = by_psql(&script);
+        assert_restored(&script, &expected);
+        for way in WAYS {
+            let target = application::empty_database("every");
+            super::with_target(&target, way).args(["--source", "-"]).stdin(&script).run().expect_status(0);
+            let found = Restored::of(&target).in_any_order();
+            assert_eq!(expected.in_any_order().difference(&found), None, "{name} {way:?}");
+        }
+    }
 }
 
 #[test]

@@ -20,6 +20,8 @@ use zstd::stream::raw::{Decoder, Operation};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
     Stored,
+    /// Lines that end in CR LF. They are read with LF alone.
+    StoredWithReturns,
     /// A zlib stream: the custom format calls it gzip.
     Zlib,
     /// A gzip file.
@@ -49,7 +51,7 @@ impl Coding {
 
     pub(super) fn compression(self) -> Compression {
         match self {
-            Self::Stored => Compression::None,
+            Self::Stored | Self::StoredWithReturns => Compression::None,
             Self::Zlib | Self::Gzip => Compression::Gzip,
             Self::Lz4 => Compression::Lz4,
             Self::Zstd => Compression::Zstd,
@@ -59,6 +61,8 @@ impl Coding {
 
 enum Codec<'a> {
     Stored(Chunks<'a>),
+    /// With whether a CR was read whose next byte is not known yet.
+    StoredWithReturns(Chunks<'a>, bool),
     Zlib(Chunks<'a>, Box<Inflate>),
     Lz4(Box<Lz4Frame<Chunks<'a>>>),
     /// An lz4 item without an active decoder: its frame has not begun or has ended, or the reader has left it.
@@ -107,6 +111,7 @@ impl<'a> Item<'a> {
     pub(super) fn into_chunks(self) -> Option<Chunks<'a>> {
         match self.codec {
             Codec::Stored(chunks)
+            | Codec::StoredWithReturns(chunks, _)
             | Codec::Zlib(chunks, _)
             | Codec::Lz4Idle(chunks)
             | Codec::Zstd(chunks, _) => Some(chunks),
@@ -198,6 +203,7 @@ impl<'a> Codec<'a> {
     fn new(chunks: Chunks<'a>, coding: Coding) -> Self {
         match coding {
             Coding::Stored => Self::Stored(chunks),
+            Coding::StoredWithReturns => Self::StoredWithReturns(chunks, false),
             Coding::Zlib | Coding::Gzip => Self::Zlib(chunks, Box::new(Inflate::new(coding))),
             Coding::Lz4 => Self::Lz4Idle(chunks),
             Coding::Zstd => Self::Zstd(chunks, None),
@@ -206,9 +212,11 @@ impl<'a> Codec<'a> {
 
     fn chunks(&self) -> Option<&Chunks<'a>> {
         match self {
-            Self::Stored(chunks) | Self::Zlib(chunks, _) | Self::Lz4Idle(chunks) | Self::Zstd(chunks, _) => {
-                Some(chunks)
-            }
+            Self::Stored(chunks)
+            | Self::StoredWithReturns(chunks, _)
+            | Self::Zlib(chunks, _)
+            | Self::Lz4Idle(chunks)
+            | Self::Zstd(chunks, _) => Some(chunks),
             Self::Lz4(decoder) => Some(decoder.input()),
             Self::Between => None,
         }
@@ -218,9 +226,11 @@ impl<'a> Codec<'a> {
     fn leave(&mut self) -> Option<&mut Chunks<'a>> {
         self.finish_lz4();
         match self {
-            Self::Stored(chunks) | Self::Zlib(chunks, _) | Self::Lz4Idle(chunks) | Self::Zstd(chunks, _) => {
-                Some(chunks)
-            }
+            Self::Stored(chunks)
+            | Self::StoredWithReturns(chunks, _)
+            | Self::Zlib(chunks, _)
+            | Self::Lz4Idle(chunks)
+            | Self::Zstd(chunks, _) => Some(chunks),
             Self::Lz4(_) | Self::Between => None,
         }
     }
@@ -262,7 +272,7 @@ impl<'a> Codec<'a> {
 
     fn restart(&mut self, coding: Coding) -> Result<(), ArchiveError> {
         match self {
-            Self::Stored(_) => Ok(()),
+            Self::Stored(_) | Self::StoredWithReturns(..) => Ok(()),
             Self::Zlib(_, inflate) => {
                 inflate.restart(coding);
                 Ok(())
@@ -284,6 +294,7 @@ impl<'a> Codec<'a> {
     fn step(&mut self, out: &mut [u8], compression: Compression) -> Result<Step, ArchiveError> {
         match self {
             Self::Stored(chunks) => stored_step(chunks, out),
+            Self::StoredWithReturns(chunks, pending) => without_returns_step(chunks, pending, out),
             Self::Zlib(chunks, inflate) => inflate.step(chunks, out),
             Self::Zstd(chunks, decoder) => match decoder.as_mut().and_then(ZstdDecoder::raw) {
                 Some(raw) => zstd_push(chunks, raw, out),
@@ -346,6 +357,35 @@ fn stored_step(chunks: &mut Chunks<'_>, out: &mut [u8]) -> Result<Step, ArchiveE
     let ended = available.is_empty();
     chunks.consume(length);
     Ok(Step { consumed: length, produced: length, ended })
+}
+
+/// Copies bytes, without each CR before a LF.
+fn without_returns_step(
+    chunks: &mut Chunks<'_>,
+    pending: &mut bool,
+    out: &mut [u8],
+) -> Result<Step, ArchiveError> {
+    let available = chunks.chunk()?;
+    let at_end = available.is_empty();
+    let (mut consumed, mut produced) = (0, 0);
+    while let Some(place) = out.get_mut(produced) {
+        let next = available.get(consumed).copied();
+        if *pending && next != Some(b'\n') && (next.is_some() || at_end) {
+            *pending = false;
+            *place = b'\r';
+            produced += 1;
+            continue;
+        }
+        let Some(byte) = next else { break };
+        consumed += 1;
+        *pending = byte == b'\r';
+        if !*pending {
+            *place = byte;
+            produced += 1;
+        }
+    }
+    chunks.consume(consumed);
+    Ok(Step { consumed, produced, ended: at_end && produced == 0 })
 }
 
 fn zstd_push(

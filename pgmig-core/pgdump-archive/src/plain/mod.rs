@@ -36,13 +36,18 @@ pub(super) fn read(reader: Reader) -> Result<(Header, Toc, Vec<LocatedBlock>, u6
     let mut blocks = Vec::new();
     while let Some(found) = parser.next()? {
         parser.move_entries(&mut toc);
+        let mut coding = Coding::Stored;
         let (start, end) = match found {
-            Found::Copy(_) => parser.script.pass_over_copy_data()?,
+            Found::Copy(_) => {
+                let range = parser.script.pass_over_copy_data()?;
+                coding = parser.script.coding_of_rows();
+                range
+            }
             Found::Inserts(_) => parser.pass_over_inserts()?,
             Found::Objects(_) => parser.pass_over_objects()?,
             Found::Nothing { .. } => (0, 0),
         };
-        let piece = Piece { file: None, start, end, coding: Coding::Stored };
+        let piece = Piece { file: None, start, end, coding };
         let shape = match found.is_objects() {
             true => Shape::Statements { piece, strings: parser.strings },
             false => Shape::Piece(piece),

@@ -27,10 +27,14 @@ impl NamesWithLineEnds {
                 continue;
             }
             let name = undoubled(body);
-            let shown =
-                name.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
-            if !self.0.iter().any(|(_, known)| *known == name) {
-                self.0.push((shown, name));
+            if self.0.iter().any(|(_, known)| *known == name) {
+                continue;
+            }
+            self.0.push((with_blanks(&name), name.clone()));
+            // Line ends that became CR LF after pg_dump had written a blank for each LF.
+            if memmem::find(&name, b"\r\n").is_some() {
+                let before = String::from_utf8_lossy(&name).replace("\r\n", "\n");
+                self.0.push((with_blanks(before.as_bytes()), name));
             }
         }
     }
@@ -46,6 +50,11 @@ impl NamesWithLineEnds {
             }
         }
     }
+}
+
+/// A name as comments show it.
+fn with_blanks(name: &[u8]) -> Vec<u8> {
+    name.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
 }
 
 /// Schema and name of an entry's object.

@@ -2,6 +2,7 @@
 
 use super::header::{EntryHeader, is_header};
 use crate::error::{ArchiveError, Place, ScriptProblem};
+use crate::item::Coding;
 use crate::reader::Reader;
 use crate::sniff::{BYTE_ORDER_MARK, SCRIPT_TITLE};
 use crate::sql::{PieceKind, ScriptPiece, ScriptSplitter, SqlError, StandardStrings};
@@ -9,8 +10,10 @@ use memchr::memmem;
 
 /// The last words of pg_dump's scripts.
 const COMPLETE: &[u8] = b"-- PostgreSQL database dump complete";
-/// The end of COPY data, with the line feed before it.
-const END_OF_COPY: &[u8] = b"\n\\.\n";
+/// The end of COPY data, with the line feed before it. The end of its own line follows.
+const END_OF_COPY: &[u8] = b"\n\\.";
+/// The longest end of COPY data, with both ends of lines.
+const LONGEST_END: usize = END_OF_COPY.len() + b"\r\n".len();
 
 /// The next item of a script.
 #[derive(Debug)]
@@ -39,11 +42,20 @@ pub(super) struct ScriptReader {
     peeked: Option<Event>,
     /// Whether nothing has been read.
     is_at_start: bool,
+    /// Whether lines end in CR LF: the script's first line, or that of the COPY statement read last.
+    has_returns: bool,
 }
 
 impl ScriptReader {
     pub(super) fn new(reader: Reader) -> Self {
-        Self { reader, splitter: ScriptSplitter::new(), above: None, peeked: None, is_at_start: true }
+        Self {
+            reader,
+            splitter: ScriptSplitter::new(),
+            above: None,
+            peeked: None,
+            is_at_start: true,
+            has_returns: false,
+        }
     }
 
     pub(super) fn set_strings(&mut self, strings: StandardStrings) {
@@ -101,11 +113,11 @@ impl ScriptReader {
         let start = self.splitter.offset().saturating_add(1);
         loop {
             let rest = self.splitter.rest();
-            if let Some(at) = memmem::find(rest, END_OF_COPY) {
-                self.splitter.pass_over(at.saturating_add(END_OF_COPY.len()));
+            if let Some((at, length)) = end_of_copy(rest) {
+                self.splitter.pass_over(at.saturating_add(length));
                 return Ok((start, self.splitter.offset()));
             }
-            let looked_at = rest.len().saturating_sub(END_OF_COPY.len() - 1);
+            let looked_at = rest.len().saturating_sub(LONGEST_END - 1);
             self.splitter.pass_over(looked_at);
             if !self.feed()? {
                 return Err(self.reader.ended("the data of a table, which end with \\."));
@@ -124,18 +136,22 @@ impl ScriptReader {
         loop {
             let rest = self.splitter.rest();
             let data = rest.get(1..).unwrap_or_default();
-            if let Some(at) = memmem::find(rest, END_OF_COPY) {
-                let length = at.saturating_add(END_OF_COPY.len() - 1);
-                buffer.extend_from_slice(data.get(..length).unwrap_or_default());
-                self.splitter.pass_over(length.saturating_add(1));
+            if let Some((at, length)) = end_of_copy(rest) {
+                let end = at.saturating_add(length);
+                append_rows(buffer, data.get(..end.saturating_sub(1)).unwrap_or_default(), self.has_returns);
+                self.splitter.pass_over(end);
                 return Ok(false);
             }
             // Return everything up to the last line feed; the line feed stays.
             let length = memchr::memrchr(b'\n', data).filter(|at| *at > 0);
-            let partial = data.len().saturating_sub(END_OF_COPY.len());
+            let partial = data.len().saturating_sub(LONGEST_END);
             let length = length.unwrap_or(if data.len() > at_most { partial } else { 0 });
-            if length > 0 {
-                buffer.extend_from_slice(data.get(..length).unwrap_or_default());
+            // A CR stays with its LF.
+            let rows = data.get(..length).unwrap_or_default();
+            let rows = rows.strip_suffix(b"\r").unwrap_or(rows);
+            if !rows.is_empty() {
+                append_rows(buffer, rows, self.has_returns);
+                let length = rows.len();
                 self.splitter.pass_over(length);
                 return Ok(true);
             }
@@ -145,15 +161,23 @@ impl ScriptReader {
         }
     }
 
-    /// Begins COPY data. Their statement must end its line.
+    /// Begins COPY data. Their statement must end its line, and that line's end is the one that all rows have: so the server
+    /// takes it too.
     pub(super) fn begin_copy_data(&mut self) -> Result<(), ArchiveError> {
-        if self.splitter.rest().is_empty() {
-            self.feed()?;
+        while matches!(self.splitter.rest(), b"" | b"\r") && self.feed()? {}
+        self.has_returns = self.splitter.rest().starts_with(b"\r\n");
+        if self.has_returns {
+            self.splitter.pass_over(1);
         }
         match self.splitter.rest().first() {
             Some(b'\n') | None => Ok(()),
             Some(_) => Err(self.problem(self.splitter.offset(), ScriptProblem::AfterCopy)),
         }
+    }
+
+    /// How the rows are stored that [`pass_over_copy_data`](Self::pass_over_copy_data) passed over.
+    pub(super) fn coding_of_rows(&self) -> Coding {
+        if self.has_returns { Coding::StoredWithReturns } else { Coding::Stored }
     }
 
     /// The error for something at `offset`.
@@ -182,7 +206,12 @@ impl ScriptReader {
             return Ok(false);
         }
         // The start of the input was looked at as a whole, so a mark is not split.
-        let has_mark = std::mem::take(&mut self.is_at_start) && bytes.starts_with(BYTE_ORDER_MARK);
+        let is_at_start = std::mem::take(&mut self.is_at_start);
+        let has_mark = is_at_start && bytes.starts_with(BYTE_ORDER_MARK);
+        if is_at_start {
+            let first_line = bytes.split(|byte| *byte == b'\n').next();
+            self.has_returns = first_line.is_some_and(|line| line.ends_with(b"\r"));
+        }
         let fed = self.splitter.feed(bytes);
         if has_mark {
             self.splitter.pass_over(BYTE_ORDER_MARK.len());
@@ -214,7 +243,8 @@ impl ScriptReader {
 
     fn comment(&mut self, piece: &ScriptPiece) -> Result<Option<Event>, ArchiveError> {
         let line = self.splitter.text(piece).to_vec();
-        let follows = self.above.is_some_and(|(end, opens)| opens && end.saturating_add(1) == piece.offset);
+        let next_line = |end: u64| end.saturating_add(if self.has_returns { 2 } else { 1 });
+        let follows = self.above.is_some_and(|(end, opens)| opens && next_line(end) == piece.offset);
         let opens = line == b"--"
             || follows && (line.starts_with(b"-- TOC entry ") || line.starts_with(b"-- Dependencies:"));
         self.above = Some((piece.end(), opens));
@@ -233,5 +263,31 @@ impl ScriptReader {
                 .map(Event::ServerVersion)
                 .or_else(|| after(b"-- Dumped by pg_dump version ").map(Event::DumpVersion)),
         })
+    }
+}
+
+/// Where the data end, and the length of the line that ends them with the line feed before it.
+fn end_of_copy(data: &[u8]) -> Option<(usize, usize)> {
+    memmem::find_iter(data, END_OF_COPY).find_map(|at| {
+        let after = data.get(at.checked_add(END_OF_COPY.len())?..)?;
+        let line_end = [&b"\n"[..], b"\r\n"].into_iter().find(|end| after.starts_with(end))?;
+        Some((at, END_OF_COPY.len() + line_end.len()))
+    })
+}
+
+/// Appends rows, with LF at the end of each. A value has no line end: COPY escapes them.
+fn append_rows(buffer: &mut Vec<u8>, rows: &[u8], has_returns: bool) {
+    if !has_returns {
+        buffer.extend_from_slice(rows);
+        return;
+    }
+    for line in rows.split_inclusive(|byte| *byte == b'\n') {
+        match line.strip_suffix(b"\r\n") {
+            Some(row) => {
+                buffer.extend_from_slice(row);
+                buffer.push(b'\n');
+            }
+            None => buffer.extend_from_slice(line),
+        }
     }
 }
