@@ -2,6 +2,7 @@
 
 mod grants;
 mod large_objects;
+mod public;
 mod required;
 mod rights;
 pub(crate) mod rows;
@@ -152,7 +153,7 @@ impl<'a> Planner<'a> {
                 "subscriptions connect to another server and are not restored; make it again where it is wanted",
             ),
             Made::Statistics if self.facts.server_version < 180_000 => self.statistics += 1,
-            Made::Schema if self.is_present_schema(entry) => self.not_ours_unless_owned(entry),
+            Made::Schema if self.is_present_schema(entry) => self.present_schema(entry),
             Made::Extension if self.is_present_extension(entry) => drop(self.not_ours.insert(entry.dump_id)),
             Made::Language if self.is_present_language(entry) => drop(self.not_ours.insert(entry.dump_id)),
             Made::Privileges => self.grants(entry),
@@ -270,10 +271,12 @@ impl<'a> Planner<'a> {
             || sql(entry).is_some_and(|sql| sql.trim_start().starts_with("--"))
     }
 
-    fn not_ours_unless_owned(&mut self, entry: &Entry) {
-        if !self.owns_schema(entry.tag.to_str().unwrap_or_default()) {
+    fn present_schema(&mut self, entry: &Entry) {
+        let statements = self.owner_of_public(entry);
+        if statements.is_empty() && !self.owns_schema(entry.name()) {
             self.not_ours.insert(entry.dump_id);
         }
+        self.push(entry, statements);
     }
 
     /// Whether `username` owns a schema that exists.

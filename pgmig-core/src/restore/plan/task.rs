@@ -25,7 +25,7 @@ pub(crate) enum RunAs {
     Owner,
     /// `su_username`, for a text of the archive.
     Superuser,
-    /// `su_username`, for a statement that pgmig has written from parsed names and values. It gives nobody a right.
+    /// `su_username`, for a statement that pgmig has written from parsed names and values. It gives nobody but `username` a right.
     Written,
     /// A role that grants privileges on an object of another role.
     Grantor(String),

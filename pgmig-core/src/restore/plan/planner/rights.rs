@@ -49,6 +49,11 @@ impl SkippedWholes {
 }
 
 impl Planner<'_> {
+    /// The application's role in the archive.
+    pub(crate) fn application(&self) -> Option<String> {
+        application(&objects_by_owner(self.archive), &self.facts.roles)
+    }
+
     /// Whether a superuser has to create the entry's object, and `username` is not one.
     pub(crate) fn needs_superuser(&self, entry: &Entry, sql: &str) -> bool {
         !self.facts.owner_is_superuser
@@ -226,23 +231,11 @@ pub(crate) fn owners(archive: &Archive) -> HashSet<String> {
 /// Warnings for the roles that own a part of the archive's objects and that the cluster has: pg_restore would give these
 /// objects to them, and here `username` owns all.
 pub(crate) fn other_owners(archive: &Archive, roles: &Roles) -> Vec<Notice> {
-    let strings = archive.strings();
-    let mut objects: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for entry in archive.entries() {
-        let is_public = entry.kind == EntryKind::Schema && entry.name() == "public";
-        let kind = kinds::of(entry.kind);
-        let is_handed_over = kind.part == Part::Definition
-            && sql(entry).is_some_and(|sql| can_be_handed_over(entry, sql, strings));
-        if is_handed_over && !is_public && !owner(entry).is_empty() {
-            objects.entry(owner(entry)).or_default().push(label(entry));
-        }
-    }
-    // The application is `username` itself, or the owner of most; it gets a new name here.
-    let most = objects.iter().max_by_key(|(_, objects)| objects.len()).map(|(role, _)| *role);
-    let application =
-        if objects.contains_key(roles.owner.as_str()) { Some(roles.owner.as_str()) } else { most };
-    let others =
-        objects.iter().filter(|(role, _)| Some(**role) != application && roles.existing.contains(**role));
+    let objects = objects_by_owner(archive);
+    let application = application(&objects, roles);
+    let others = objects
+        .iter()
+        .filter(|(role, _)| Some(**role) != application.as_deref() && roles.existing.contains(**role));
     let warning = |(role, objects): (&&str, &Vec<String>)| {
         let text = format!(
             "{} of role {} in the backup will belong to {}: {}",
@@ -254,6 +247,31 @@ pub(crate) fn other_owners(archive: &Archive, roles: &Roles) -> Vec<Notice> {
         Notice { severity: Severity::Warning, text }
     };
     others.map(warning).collect()
+}
+
+/// The objects that can be handed over, by their owner in the archive.
+fn objects_by_owner(archive: &Archive) -> BTreeMap<&str, Vec<String>> {
+    let strings = archive.strings();
+    let mut objects: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for entry in archive.entries() {
+        let is_public = entry.kind == EntryKind::Schema && entry.name() == "public";
+        let kind = kinds::of(entry.kind);
+        let is_handed_over = kind.part == Part::Definition
+            && sql(entry).is_some_and(|sql| can_be_handed_over(entry, sql, strings));
+        if is_handed_over && !is_public && !owner(entry).is_empty() {
+            objects.entry(owner(entry)).or_default().push(label(entry));
+        }
+    }
+    objects
+}
+
+/// The application's role in the archive: `username` itself, or the owner of most, which gets a new name here.
+fn application(objects: &BTreeMap<&str, Vec<String>>, roles: &Roles) -> Option<String> {
+    if objects.contains_key(roles.owner.as_str()) {
+        return Some(roles.owner.clone());
+    }
+    let most = objects.iter().max_by_key(|(_, objects)| objects.len());
+    most.map(|(role, _)| (*role).to_owned())
 }
 
 fn of(entry: &Entry, owner: &str) -> String {
