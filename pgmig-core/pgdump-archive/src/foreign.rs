@@ -24,8 +24,6 @@ pub enum Foreign {
     Reencoded,
     /// A script in UTF-16.
     Utf16Script,
-    /// A script of pg_dump whose comments were deleted.
-    ScriptWithoutComments,
     /// An archive that begins after this many bytes of other output.
     TextBefore(usize),
     /// An archive after bytes that are not text, so no program has printed them.
@@ -46,7 +44,6 @@ impl fmt::Display for Foreign {
             Self::CompressedTwice => f.write_str("it is a compressed file in a compressed file; unpack it once first"),
             Self::Reencoded => f.write_str("it was re-encoded as text and cannot be repaired; PowerShell's `>` does that: use pg_dump -f, or run the command from cmd or a Unix shell"),
             Self::Utf16Script => f.write_str("it is a script in UTF-16, which PowerShell's `>` makes; convert it, and its line ends: iconv -f UTF-16 -t UTF-8 FILE | tr -d '\\r'; or use pg_dump -f"),
-            Self::ScriptWithoutComments => f.write_str("it is a script of pg_dump whose comments were deleted (`supabase db dump` without --keep-comments, `grep -v ^--`); pgmig reads from the comments which statement makes what, so take the script again with them, or take the backup with pg_dump -Fc"),
             Self::TextBefore(bytes) => write!(f, "other output comes before the archive, which starts at byte {bytes}; take the backup again without a terminal (`kubectl exec` and `oc exec` without -t) and with messages kept out of standard output, or cut the output off: tail -c +{}", bytes + 1),
             Self::Damaged => f.write_str("it contains an archive, but its start is damaged; copy the file again and compare its checksum with the original's, or take the backup again"),
             Self::Unknown => f.write_str("its first bytes are not those of any format of pg_dump; check that it is the right file"),

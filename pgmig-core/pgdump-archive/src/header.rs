@@ -92,6 +92,9 @@ pub struct Header {
     pub server_version: Option<ArchiveText>,
     /// Version of the pg_dump that made the archive.
     pub dump_version: Option<ArchiveText>,
+    /// Whether a plain script has pg_dump's comments. Without them, nothing shows whether it is complete. True for other
+    /// formats.
+    pub has_comments: bool,
 }
 
 impl Header {
@@ -118,6 +121,7 @@ impl Header {
             database: reader.text("the database name", MAX_HEADER_TEXT)?,
             server_version: reader.text("the server version", MAX_HEADER_TEXT)?,
             dump_version: reader.text("the pg_dump version", MAX_HEADER_TEXT)?,
+            has_comments: true,
         };
         Ok((header, container))
     }

@@ -14,6 +14,8 @@ const ENOUGH_LINE_FEEDS: usize = 4;
 const USTAR_AT: usize = 257;
 /// How some editors begin a file in UTF-8.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// How many bytes a title is looked for in.
+const TITLE_WITHIN: usize = 4096;
 /// The first words of pg_dump's scripts.
 pub(super) const SCRIPT_TITLE: &[u8] = b"-- PostgreSQL database dump";
 
@@ -48,7 +50,7 @@ pub(super) fn recognise(head: &[u8]) -> Result<Format, Foreign> {
 
 /// A script, or an input that has a script or an archive further on.
 fn script(head: &[u8]) -> Result<Format, Foreign> {
-    let start = head.get(..head.len().min(4096)).unwrap_or_default();
+    let start = head.get(..head.len().min(TITLE_WITHIN)).unwrap_or_default();
     if memmem::find(start, b"-- PostgreSQL database cluster dump").is_some() {
         return Err(Foreign::ClusterScript);
     }
@@ -70,9 +72,14 @@ fn script(head: &[u8]) -> Result<Format, Foreign> {
         Some(bytes) if is_text(head.get(..bytes).unwrap_or_default()) => Err(Foreign::TextBefore(bytes)),
         // For example, a compressed file with a damaged first byte: lz4 leaves the magic readable.
         Some(_) => Err(Foreign::Damaged),
-        None if has_settings_of_pg_dump(start) => Err(Foreign::ScriptWithoutComments),
+        None if has_settings_of_pg_dump(start) => Ok(Format::Plain),
         None => Err(Foreign::Unknown),
     }
+}
+
+/// Whether a script begins with pg_dump's title. If not, its comments were deleted.
+pub(super) fn has_title(head: &[u8]) -> bool {
+    memmem::find(head.get(..head.len().min(TITLE_WITHIN)).unwrap_or_default(), SCRIPT_TITLE).is_some()
 }
 
 /// Whether this begins with the settings that pg_dump writes at the start of a script.
@@ -125,6 +132,8 @@ mod tests {
         assert_eq!(recognise(b"PGDMP\x01\x0e\0"), Ok(Format::Custom));
         assert_eq!(recognise(b"PGD"), Ok(Format::Custom));
         assert_eq!(recognise(b"--\n-- PostgreSQL database dump\n--\n"), Ok(Format::Plain));
+        let without_comments = b"\nSET statement_timeout = 0;\nSET standard_conforming_strings = on;\n";
+        assert_eq!(recognise(without_comments), Ok(Format::Plain));
         let marked = b"\xef\xbb\xbf--\n-- PostgreSQL database dump\n--\n";
         assert_eq!(recognise(marked), Ok(Format::Plain));
         let mut tar = vec![0; 512];
@@ -141,10 +150,6 @@ mod tests {
             (b"\xef\xbb\xbfPGDMP\x01", Foreign::Reencoded),
             (b"\xff\xfe-\0-\0\r\0\n\0", Foreign::Utf16Script),
             (b"\xfe\xff\0-\0-\0\n", Foreign::Utf16Script),
-            (
-                b"\nSET statement_timeout = 0;\nSET standard_conforming_strings = on;\n",
-                Foreign::ScriptWithoutComments,
-            ),
             (b"SET statement_timeout = 0;\n", Foreign::Unknown),
             (b"\\restrict x\n--\n-- PostgreSQL database cluster dump\n", Foreign::ClusterScript),
             (b"Defaulted container\r\nPGDMP\x01", Foreign::TextBefore(21)),

@@ -2,7 +2,7 @@
 
 use super::header::EntryHeader;
 use crate::entry::{CatalogId, DataState, DumpId, Entry, EntryKind, Oid, Section};
-use crate::sql::{Lexer, StandardStrings, Token};
+use crate::sql::{Lexer, QualifiedName, StandardStrings, Token};
 use crate::text::ArchiveText;
 
 /// `pg_database`. pg_dump 9.x marks a comment about the database with it.
@@ -27,8 +27,9 @@ impl OpenEntry {
 
     /// Adds one of the entry's statements.
     pub(super) fn statement(&mut self, sql: &[u8], strings: StandardStrings) {
-        if let Some(object) = object_of_owner(sql, strings) {
+        if let Some((object, owner)) = object_and_owner(sql, strings) {
             self.drop_statement.get_or_insert_with(|| [b"DROP ", object, b";\n"].concat());
+            self.header.owner.get_or_insert_with(|| owner.into());
             return;
         }
         if !self.definition.is_empty() {
@@ -148,9 +149,9 @@ pub(super) fn section(kind: EntryKind, so_far: Section) -> Section {
     own.max(so_far)
 }
 
-/// The object in an `ALTER ... OWNER TO`: `TABLE store.tenant` in `ALTER TABLE store.tenant OWNER TO joe;`. `None`
-/// for other statements.
-fn object_of_owner(sql: &[u8], strings: StandardStrings) -> Option<&[u8]> {
+/// The object and the role in an `ALTER ... OWNER TO`: `TABLE store.tenant` and `joe` in `ALTER TABLE store.tenant OWNER TO
+/// joe;`. `None` for other statements.
+fn object_and_owner(sql: &[u8], strings: StandardStrings) -> Option<(&[u8], String)> {
     let word = |text: &[u8]| sql.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text));
     if !word(b"ALTER ") {
         return None;
@@ -158,11 +159,13 @@ fn object_of_owner(sql: &[u8], strings: StandardStrings) -> Option<&[u8]> {
     let tokens = Lexer::new(sql, strings).map_while(Result::ok).filter(|token| !token.kind.is_blank());
     let tokens: Vec<Token> = tokens.collect();
     // ALTER ... OWNER TO role ;
-    let [first, object @ .., owner, to, _, _] = tokens.as_slice() else { return None };
+    let [first, object @ .., owner, to, role, _] = tokens.as_slice() else { return None };
     if !owner.is_word(sql, "owner") || !to.is_word(sql, "to") || object.is_empty() {
         return None;
     }
-    sql.get(first.span.end..owner.span.start).map(<[u8]>::trim_ascii)
+    let object = sql.get(first.span.end..owner.span.start)?.trim_ascii();
+    let name = String::from_utf8_lossy(sql.get(role.span.clone())?);
+    Some((object, QualifiedName::parse(&name).map_or_else(|_| name.to_string(), |name| name.name)))
 }
 
 /// The OIDs of `SELECT pg_catalog.lo_create('700001');`, one on each line, as archives have them.
@@ -194,11 +197,14 @@ mod tests {
 
     #[test]
     fn owners_are_told_from_other_alterations() {
-        let object = |sql: &'static str| object_of_owner(sql.as_bytes(), StandardStrings::On);
-        assert_eq!(object("ALTER TABLE store.tenant OWNER TO joe;"), Some(&b"TABLE store.tenant"[..]));
+        let object = |sql: &'static str| object_and_owner(sql.as_bytes(), StandardStrings::On);
+        assert_eq!(
+            object("ALTER TABLE store.tenant OWNER TO joe;"),
+            Some((&b"TABLE store.tenant"[..], "joe".to_owned()))
+        );
         assert_eq!(
             object("ALTER FUNCTION s.f(a text, OUT b int) OWNER TO \"Owner; To\";"),
-            Some(&b"FUNCTION s.f(a text, OUT b int)"[..])
+            Some((&b"FUNCTION s.f(a text, OUT b int)"[..], "Owner; To".to_owned()))
         );
         assert_eq!(object("ALTER TABLE s.t ALTER COLUMN a SET DEFAULT 'OWNER TO x';"), None);
         assert_eq!(object("CREATE TABLE s.t (a text);"), None);

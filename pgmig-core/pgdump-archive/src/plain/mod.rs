@@ -14,6 +14,7 @@ mod reader;
 mod setting;
 mod stream;
 mod tag;
+mod uncommented;
 
 pub(super) use objects::{ScriptObjects, Statements};
 pub(super) use stream::{ScriptBlock, ScriptStream};
@@ -31,7 +32,7 @@ use parser::{Found, ScriptParser};
 /// # Errors
 /// The script cannot be read, is incomplete, or has something in it that pg_dump does not write.
 pub(super) fn read(reader: Reader) -> Result<(Header, Toc, Vec<LocatedBlock>, u64), ArchiveError> {
-    let mut parser = ScriptParser::new(reader);
+    let mut parser = ScriptParser::new(reader)?;
     let mut toc = Toc::default();
     let mut blocks = Vec::new();
     while let Some(found) = parser.next()? {

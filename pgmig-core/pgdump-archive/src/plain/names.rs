@@ -1,6 +1,7 @@
 //! Restores information that a table of contents has and a script's comments do not: line ends in names, and which
 //! entries belong together.
 
+use super::header::EntryHeader;
 use super::tag::{PartOf, undoubled};
 use crate::entry::{DumpId, Entry, EntryKind, Section};
 use crate::sql::{Lexer, StandardStrings, TokenKind};
@@ -84,6 +85,11 @@ impl Objects {
             dependencies.extend(self.post_data);
         }
         dependencies
+    }
+
+    /// Whether an entry of this kind and name has come.
+    pub(super) fn has(&self, header: &EntryHeader) -> bool {
+        self.find(header.namespace.as_ref(), header.tag.as_bytes(), Some(header.desc.as_bytes())).is_some()
     }
 
     /// Records an entry.

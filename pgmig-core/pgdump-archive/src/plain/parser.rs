@@ -2,6 +2,7 @@
 
 mod data;
 mod session;
+mod uncommented;
 
 use super::entry::{OpenEntry, section};
 use super::header::EntryHeader;
@@ -15,7 +16,8 @@ use crate::format::Format;
 use crate::header::Header;
 use crate::reader::Reader;
 use crate::session::SessionSettings;
-use crate::sql::{ScriptPiece, StandardStrings};
+use crate::sniff;
+use crate::sql::{QualifiedName, ScriptPiece, StandardStrings};
 use crate::text::ArchiveText;
 use crate::toc::Toc;
 use data::is_copy;
@@ -63,6 +65,8 @@ enum Stage {
     BeforeTitle,
     Within,
     Complete,
+    /// The script has no comments: neither a title nor a last line.
+    Uncommented,
 }
 
 /// Reads a script's entries.
@@ -87,12 +91,15 @@ pub(super) struct ScriptParser {
     /// The kind of the data found last, until their entry's next one.
     data: Option<EntryKind>,
     next_id: u32,
+    /// The table of the current INSERT statements, in a script without comments.
+    inserts_into: Option<QualifiedName>,
 }
 
 impl ScriptParser {
     /// `reader` is at the start of a script.
-    pub(super) fn new(mut reader: Reader) -> Self {
+    pub(super) fn new(mut reader: Reader) -> Result<Self, ArchiveError> {
         reader.enter(Part::Script);
+        let has_comments = sniff::has_title(reader.peek(sniff::SNIFF_LENGTH)?);
         let header = Header {
             format: Format::Plain,
             wrapper: Compression::None,
@@ -103,8 +110,9 @@ impl ScriptParser {
             database: None,
             server_version: None,
             dump_version: None,
+            has_comments,
         };
-        Self {
+        Ok(Self {
             script: ScriptReader::new(reader),
             header,
             strings: StandardStrings::On,
@@ -112,7 +120,7 @@ impl ScriptParser {
             session: Vec::new(),
             settings: SessionSettings::default(),
             has_objects: false,
-            stage: Stage::BeforeTitle,
+            stage: if has_comments { Stage::BeforeTitle } else { Stage::Uncommented },
             section: Section::PreData,
             access_method: None,
             with_oids: false,
@@ -121,7 +129,8 @@ impl ScriptParser {
             open: None,
             data: None,
             next_id: 1,
-        }
+            inserts_into: None,
+        })
     }
 
     /// Advances to the next data; `None` at the end of the script, which must be marked as complete.
@@ -140,6 +149,7 @@ impl ScriptParser {
         }
         match self.stage {
             Stage::Complete => Ok(None),
+            Stage::Uncommented => self.close(),
             Stage::BeforeTitle | Stage::Within => {
                 let reader = self.script.reader();
                 Err(reader.ended("the script, which ends with \"PostgreSQL database dump complete\""))
@@ -223,13 +233,16 @@ impl ScriptParser {
         match self.stage {
             Stage::BeforeTitle => return Err(self.outside(piece)),
             Stage::Complete => return Err(self.script.problem(piece.offset, ScriptProblem::AfterEnd)),
-            Stage::Within => {}
+            Stage::Within | Stage::Uncommented => {}
         }
         let sql = self.script.text(piece);
         if let Some(setting) = Setting::parse(sql, self.strings) {
             let sql = sql.to_vec();
             self.set(setting, &sql, piece.offset)?;
             return Ok(None);
+        }
+        if self.stage == Stage::Uncommented {
+            return self.uncommented(piece);
         }
         match self.open.as_ref().map(|entry| entry.kind).or(self.data) {
             Some(EntryKind::TableData | EntryKind::Blobs) => self.data_statement(piece),

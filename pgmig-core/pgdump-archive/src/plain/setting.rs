@@ -21,7 +21,7 @@ pub(super) enum Setting {
 }
 
 /// Settings that pg_dump changes between entries, or before all of them.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "check_function_bodies",
     "client_min_messages",
     "default_tablespace",
@@ -31,6 +31,8 @@ const KNOWN: [&str; 12] = [
     "role",
     "row_security",
     "search_path",
+    // Of `supabase db dump --data-only`: triggers are made after the rows here.
+    "session_replication_role",
     "statement_timeout",
     "transaction_timeout",
     "xmloption",

@@ -40,7 +40,7 @@ enum State {
 impl ScriptStream {
     /// Reads up to the first data; `reader` is at the start of the script.
     pub(crate) fn open(reader: Reader) -> Result<(Header, Toc, Self), ArchiveError> {
-        let mut stream = Self { parser: ScriptParser::new(reader), state: State::Between };
+        let mut stream = Self { parser: ScriptParser::new(reader)?, state: State::Between };
         let mut toc = Toc::default();
         stream.advance(&mut toc)?;
         Ok((stream.parser.header.clone(), toc, stream))

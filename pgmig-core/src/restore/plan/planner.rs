@@ -181,6 +181,12 @@ impl<'a> Planner<'a> {
         if self.archive.has_all_entries() {
             self.warn_of_missing_rows();
         }
+        if !self.archive.header().has_comments {
+            let text = "the script has none of pg_dump's comments, so nothing shows whether it is complete: compare the rows \
+                        with those of the source"
+                .to_owned();
+            self.plan.notices.push(Notice { severity: Severity::Warning, text });
+        }
         for table in &self.oids {
             let text = format!(
                 "table {table} was made WITH OIDS, which servers since 12 lack: it is restored without"

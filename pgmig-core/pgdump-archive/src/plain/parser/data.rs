@@ -4,12 +4,15 @@ use super::{Found, ScriptParser};
 use crate::entry::EntryKind;
 use crate::error::ArchiveError;
 use crate::plain::reader::Event;
-use crate::sql::ScriptPiece;
+use crate::plain::uncommented::inserts_into;
+use crate::sql::{QualifiedName, ScriptPiece, StandardStrings};
 
 impl ScriptParser {
     /// The next INSERT statement of the current table; `None` after the last.
     pub(in crate::plain) fn next_insert(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
-        self.next_statement(is_insert)
+        let into = self.inserts_into.clone();
+        let strings = self.strings;
+        self.next_statement(|sql| is_insert(sql) && is_into(sql, into.as_ref(), strings))
     }
 
     /// The next statement of the current transaction with large objects.
@@ -17,7 +20,7 @@ impl ScriptParser {
         self.next_statement(|_| true)
     }
 
-    fn next_statement(&mut self, is_data: fn(&[u8]) -> bool) -> Result<Option<Vec<u8>>, ArchiveError> {
+    fn next_statement(&mut self, is_data: impl Fn(&[u8]) -> bool) -> Result<Option<Vec<u8>>, ArchiveError> {
         match self.script.next()? {
             Some(Event::Statement(piece)) if is_data(self.script.text(&piece)) => {
                 Ok(Some(self.script.text(&piece).to_vec()))
@@ -32,7 +35,9 @@ impl ScriptParser {
 
     /// Passes over the INSERT statements of a table. Returns where the first begins and where the last ends.
     pub(in crate::plain) fn pass_over_inserts(&mut self) -> Result<(u64, u64), ArchiveError> {
-        self.pass_over(is_insert, |_| false)
+        let into = self.inserts_into.clone();
+        let strings = self.strings;
+        self.pass_over(|sql| is_insert(sql) && is_into(sql, into.as_ref(), strings), |_| false)
     }
 
     /// Passes over a transaction with large objects. Returns where it begins and ends.
@@ -42,7 +47,7 @@ impl ScriptParser {
 
     fn pass_over(
         &mut self,
-        is_data: fn(&[u8]) -> bool,
+        is_data: impl Fn(&[u8]) -> bool,
         is_last: fn(&[u8]) -> bool,
     ) -> Result<(u64, u64), ArchiveError> {
         let mut range: Option<(u64, u64)> = None;
@@ -91,6 +96,11 @@ impl ScriptParser {
         self.script.put_back(Event::Statement(piece.clone()));
         Ok(Some(if kind == EntryKind::Blobs { Found::Objects(id) } else { Found::Inserts(id) }))
     }
+}
+
+/// Whether an INSERT statement goes on with the rows of a table. With comments, only a comment ends them.
+fn is_into(sql: &[u8], table: Option<&QualifiedName>, strings: StandardStrings) -> bool {
+    table.is_none_or(|table| inserts_into(sql, strings).as_ref() == Some(table))
 }
 
 fn is_insert(sql: &[u8]) -> bool {

@@ -1,0 +1,635 @@
+//! Scripts whose comments were deleted: the entries come from the statements themselves.
+//!
+//! `supabase db dump` and `grep -v ^--` make such scripts. Each statement that makes an object begins an entry. What
+//! pg_dump writes below an object without a comment (`ALTER TABLE ... REPLICA IDENTITY`) belongs to the entry above. The
+//! tags are those of pg_dump, since all readers of an archive go by them.
+
+use super::header::EntryHeader;
+use crate::sql::{Parser, QualifiedName, SqlError, StandardStrings, Token, TokenKind, quote_ident};
+use std::ops::Range;
+
+/// What a statement means for the entries.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// It begins an entry.
+    Begins(EntryHeader),
+    /// It belongs to the entry above.
+    Continues,
+}
+
+/// Objects of `CREATE`, `COMMENT ON` and `GRANT ... ON`: their words, and their kind in a table of contents.
+const OBJECTS: [(&[&str], &str, Named); 33] = [
+    (&["access", "method"], "ACCESS METHOD", Named::InDatabase),
+    (&["aggregate"], "AGGREGATE", Named::Routine),
+    (&["collation"], "COLLATION", Named::InSchema),
+    (&["conversion"], "CONVERSION", Named::InSchema),
+    (&["domain"], "DOMAIN", Named::InSchema),
+    (&["event", "trigger"], "EVENT TRIGGER", Named::InDatabase),
+    (&["extension"], "EXTENSION", Named::InDatabase),
+    (&["foreign", "data", "wrapper"], "FOREIGN DATA WRAPPER", Named::InDatabase),
+    (&["foreign", "server"], "SERVER", Named::InDatabase),
+    (&["foreign", "table"], "FOREIGN TABLE", Named::InSchema),
+    (&["function"], "FUNCTION", Named::Routine),
+    (&["index"], "INDEX", Named::InSchema),
+    (&["language"], "PROCEDURAL LANGUAGE", Named::InDatabase),
+    (&["materialized", "view"], "MATERIALIZED VIEW", Named::InSchema),
+    (&["operator", "class"], "OPERATOR CLASS", Named::InSchema),
+    (&["operator", "family"], "OPERATOR FAMILY", Named::InSchema),
+    (&["operator"], "OPERATOR", Named::Operator),
+    (&["procedural", "language"], "PROCEDURAL LANGUAGE", Named::InDatabase),
+    (&["procedure"], "PROCEDURE", Named::Routine),
+    (&["publication"], "PUBLICATION", Named::InDatabase),
+    (&["schema"], "SCHEMA", Named::InDatabase),
+    (&["sequence"], "SEQUENCE", Named::InSchema),
+    (&["server"], "SERVER", Named::InDatabase),
+    (&["statistics"], "STATISTICS", Named::InSchema),
+    (&["subscription"], "SUBSCRIPTION", Named::InDatabase),
+    (&["table"], "TABLE", Named::InSchema),
+    (&["text", "search", "configuration"], "TEXT SEARCH CONFIGURATION", Named::InSchema),
+    (&["text", "search", "dictionary"], "TEXT SEARCH DICTIONARY", Named::InSchema),
+    (&["text", "search", "parser"], "TEXT SEARCH PARSER", Named::InSchema),
+    (&["text", "search", "template"], "TEXT SEARCH TEMPLATE", Named::InSchema),
+    (&["trusted", "language"], "PROCEDURAL LANGUAGE", Named::InDatabase),
+    (&["type"], "TYPE", Named::InSchema),
+    (&["view"], "VIEW", Named::InSchema),
+];
+
+/// Objects of a table that `COMMENT ON` names as `name ON table`.
+const PARTS: [&str; 4] = ["constraint", "policy", "rule", "trigger"];
+
+/// How statements name an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    InDatabase,
+    InSchema,
+    /// With argument types.
+    Routine,
+    /// By a symbol.
+    Operator,
+}
+
+/// A schema and a tag.
+type Place = (Option<String>, String);
+
+/// The meaning of a statement. `None` if it is none that pg_dump writes.
+pub(super) fn meaning(sql: &[u8], strings: StandardStrings) -> Option<Meaning> {
+    let sql = std::str::from_utf8(sql).ok()?;
+    let mut parser = Parser::new(sql, "statement of a script", strings);
+    Statement { sql, parser: &mut parser }.meaning().ok().flatten()
+}
+
+/// The table of an INSERT statement.
+pub(super) fn inserts_into(sql: &[u8], strings: StandardStrings) -> Option<QualifiedName> {
+    // Only the start is needed, and rows can be huge.
+    let sql = String::from_utf8_lossy(sql.get(..sql.len().min(512))?);
+    let mut parser = Parser::new(&sql, "INSERT statement", strings);
+    (parser.eat_word("insert") && parser.eat_word("into")).then(|| parser.qualified_name().ok())?
+}
+
+/// The statement without `IF NOT EXISTS`, as pg_dump writes it: each object is made once.
+pub(super) fn without_if_not_exists(sql: &[u8], strings: StandardStrings) -> Vec<u8> {
+    let range = std::str::from_utf8(sql).ok().and_then(|text| if_not_exists(text, strings));
+    match range {
+        Some(range) => {
+            let (before, after) = (sql.get(..range.start), sql.get(range.end..));
+            [before.unwrap_or_default(), after.unwrap_or_default().trim_ascii_start()].concat()
+        }
+        None => sql.to_vec(),
+    }
+}
+
+/// Where the words stand: after CREATE and the object's kind.
+fn if_not_exists(sql: &str, strings: StandardStrings) -> Option<Range<usize>> {
+    /// `CREATE TEXT SEARCH CONFIGURATION IF NOT EXISTS` has the most words before.
+    const WORDS: usize = 7;
+    let mut parser = Parser::new(sql, "CREATE", strings);
+    parser.expect_word("create").ok()?;
+    let words: Vec<Token> =
+        (0..WORDS).map_while(|_| parser.next_if(|token| token.kind == TokenKind::Word)).collect();
+    words.windows(3).find_map(|three| {
+        let [first, second, last] = three else { return None };
+        let is = |token: &Token, word| token.is_word(sql.as_bytes(), word);
+        (is(first, "if") && is(second, "not") && is(last, "exists"))
+            .then_some(first.span.start..last.span.end)
+    })
+}
+
+struct Statement<'p, 'a> {
+    sql: &'a str,
+    parser: &'p mut Parser<'a>,
+}
+
+impl Statement<'_, '_> {
+    fn meaning(&mut self) -> Result<Option<Meaning>, SqlError> {
+        if self.eat("create") {
+            return self.create();
+        }
+        if self.eat("alter") {
+            return self.alter();
+        }
+        if self.eat("comment") {
+            self.parser.expect_word("on")?;
+            return Ok(self.described()?.map(|place| begins("COMMENT", place)));
+        }
+        if self.eat("grant") || self.eat("revoke") {
+            return self.privileges();
+        }
+        if self.eat("copy") {
+            return self.rows();
+        }
+        if self.eat("insert") {
+            self.parser.expect_word("into")?;
+            return self.rows();
+        }
+        if self.eat("refresh") {
+            self.parser.expect_word("materialized")?;
+            self.parser.expect_word("view")?;
+            let view = place(self.parser.qualified_name()?);
+            return Ok(Some(begins("MATERIALIZED VIEW DATA", view)));
+        }
+        if self.eat("begin") {
+            return Ok(Some(data("BLOBS", (None, "BLOBS".to_owned()))));
+        }
+        if self.eat("select") { self.call() } else { Ok(None) }
+    }
+
+    /// `setval` of a sequence, or `lo_create`.
+    fn call(&mut self) -> Result<Option<Meaning>, SqlError> {
+        let function = self.parser.qualified_name()?;
+        self.parser.expect_symbol(b'(', "an opening parenthesis")?;
+        let argument = self.parser.next().and_then(|token| self.parser.string(&token));
+        let Some(argument) = argument else { return Err(self.parser.unexpected("a string")) };
+        Ok(match function.name.as_str() {
+            "setval" => QualifiedName::parse(&argument).ok().map(|name| begins("SEQUENCE SET", place(name))),
+            "lo_create" => Some(begins("BLOB", (None, argument))),
+            _ => None,
+        })
+    }
+
+    fn rows(&mut self) -> Result<Option<Meaning>, SqlError> {
+        Ok(Some(data("TABLE DATA", place(self.parser.qualified_name()?))))
+    }
+
+    fn create(&mut self) -> Result<Option<Meaning>, SqlError> {
+        if self.eat("or") {
+            self.parser.expect_word("replace")?;
+        }
+        for word in ["unlogged", "unique", "recursive", "default"] {
+            self.eat(word);
+        }
+        if self.eat("constraint") {
+            self.parser.expect_word("trigger")?;
+            return self.part_of_table("TRIGGER", "on");
+        }
+        for (word, desc, before) in
+            [("trigger", "TRIGGER", "on"), ("policy", "POLICY", "on"), ("rule", "RULE", "to")]
+        {
+            if self.eat(word) {
+                return self.part_of_table(desc, before);
+            }
+        }
+        if self.eat("cast") {
+            return Ok(self
+                .parenthesised()
+                .map(|types| begins("CAST", (None, format!("CAST {}", cast(types))))));
+        }
+        let Some((desc, named)) = self.object() else { return Ok(None) };
+        self.eat("concurrently");
+        self.if_not_exists()?;
+        let object = self.named(named)?;
+        // An index has the schema of its table.
+        if desc == "INDEX" {
+            self.parser.expect_word("on")?;
+            self.eat("only");
+            let table = self.parser.qualified_name()?;
+            return Ok(Some(begins(desc, (table.schema, object.1))));
+        }
+        Ok(Some(begins(desc, object)))
+    }
+
+    /// A trigger, a policy or a rule: its table comes after the word `before`.
+    fn part_of_table(&mut self, desc: &str, before: &'static str) -> Result<Option<Meaning>, SqlError> {
+        let name = self.parser.ident()?;
+        self.skip_to(before)?;
+        let table = self.parser.qualified_name()?;
+        Ok(Some(begins(desc, (table.schema, format!("{} {name}", table.name)))))
+    }
+
+    fn alter(&mut self) -> Result<Option<Meaning>, SqlError> {
+        if self.eat("table") {
+            self.eat("only");
+            let table = self.parser.qualified_name()?;
+            return self.alter_table(table);
+        }
+        if self.eat("index") {
+            self.parser.qualified_name()?;
+            return self.attached("INDEX ATTACH");
+        }
+        if self.eat("sequence") {
+            let sequence = place(self.parser.qualified_name()?);
+            let is_owned = self.eat("owned") && self.eat("by");
+            return Ok(Some(if is_owned {
+                begins("SEQUENCE OWNED BY", sequence)
+            } else {
+                Meaning::Continues
+            }));
+        }
+        if self.eat("default") {
+            return self.default_privileges();
+        }
+        if self.eat("publication") {
+            let publication = self.parser.ident()?;
+            if !self.eat("add") {
+                return Ok(Some(Meaning::Continues));
+            }
+            if self.eat("table") {
+                self.eat("only");
+                let table = self.parser.qualified_name()?;
+                let tag = format!("{publication} {}", table.name);
+                return Ok(Some(begins("PUBLICATION TABLE", (table.schema, tag))));
+            }
+            self.skip_to("schema")?;
+            let tag = format!("{publication} {}", self.parser.ident()?);
+            return Ok(Some(begins("PUBLICATION TABLES IN SCHEMA", (None, tag))));
+        }
+        let is_object = self.eat("large") || self.object().is_some();
+        Ok(is_object.then_some(Meaning::Continues))
+    }
+
+    fn alter_table(&mut self, table: QualifiedName) -> Result<Option<Meaning>, SqlError> {
+        let part = |name: String| (table.schema.clone(), format!("{} {name}", table.name));
+        if self.eat("attach") {
+            return self.attached_to("TABLE ATTACH");
+        }
+        if self.eat("enable") && self.eat("row") {
+            return Ok(Some(begins("ROW SECURITY", (table.schema, table.name))));
+        }
+        if self.eat("add") && self.eat("constraint") {
+            let name = self.parser.ident()?;
+            let is_foreign_key = self.eat("foreign");
+            let desc = match self.eat("check") {
+                _ if is_foreign_key => "FK CONSTRAINT",
+                true => "CHECK CONSTRAINT",
+                false => "CONSTRAINT",
+            };
+            return Ok(Some(begins(desc, part(name))));
+        }
+        if self.eat("alter") {
+            self.eat("column");
+            let column = self.parser.ident()?;
+            if self.eat("set") && self.eat("default") {
+                return Ok(Some(begins("DEFAULT", part(column))));
+            }
+            if self.eat("add") && self.eat("generated") {
+                return Ok(Some(self.identity(table)?));
+            }
+        }
+        Ok(Some(Meaning::Continues))
+    }
+
+    /// The sequence of an identity column: `SEQUENCE NAME schema.name`.
+    fn identity(&mut self, table: QualifiedName) -> Result<Meaning, SqlError> {
+        self.skip_to("identity")?;
+        self.parser.expect_symbol(b'(', "an opening parenthesis")?;
+        self.parser.expect_word("sequence")?;
+        self.parser.expect_word("name")?;
+        let sequence = self.parser.qualified_name()?;
+        Ok(begins("SEQUENCE", (sequence.schema.or(table.schema), sequence.name)))
+    }
+
+    fn attached(&mut self, desc: &str) -> Result<Option<Meaning>, SqlError> {
+        if self.eat("attach") { self.attached_to(desc) } else { Ok(Some(Meaning::Continues)) }
+    }
+
+    fn attached_to(&mut self, desc: &str) -> Result<Option<Meaning>, SqlError> {
+        self.parser.expect_word("partition")?;
+        Ok(Some(begins(desc, place(self.parser.qualified_name()?))))
+    }
+
+    /// `DEFAULT PRIVILEGES FOR ROLE role IN SCHEMA schema GRANT ... ON TABLES TO ...`.
+    fn default_privileges(&mut self) -> Result<Option<Meaning>, SqlError> {
+        self.parser.expect_word("privileges")?;
+        let owner = match self.eat("for") {
+            true => {
+                self.parser.next();
+                Some(self.parser.ident()?)
+            }
+            false => None,
+        };
+        let schema = match self.eat("in") {
+            true => {
+                self.parser.expect_word("schema")?;
+                Some(self.parser.ident()?)
+            }
+            false => None,
+        };
+        self.skip_to("on")?;
+        let mut objects = self.parser.ident()?.to_ascii_uppercase();
+        if objects == "LARGE" {
+            objects = "LARGE OBJECTS".to_owned();
+        }
+        let mut header = header("DEFAULT ACL", (schema, format!("DEFAULT PRIVILEGES FOR {objects}")));
+        header.owner = owner.map(Into::into);
+        Ok(Some(Meaning::Begins(header)))
+    }
+
+    /// `GRANT ... ON object TO ...`. Without `ON` it is about membership in a role, which pg_dump never writes.
+    fn privileges(&mut self) -> Result<Option<Meaning>, SqlError> {
+        self.skip_to("on")?;
+        let is_large_object = self.eat("large") && self.eat("object");
+        if is_large_object {
+            return Ok(self.number().map(|oid| begins("ACL", (None, format!("LARGE OBJECT {oid}")))));
+        }
+        match self.object() {
+            Some((desc, named)) => {
+                let (schema, name) = self.named(named)?;
+                Ok(Some(begins("ACL", (schema, tag_of(desc, named, &name)))))
+            }
+            None => {
+                let (schema, name) = place(self.parser.qualified_name()?);
+                Ok(Some(begins("ACL", (schema, tag_of("TABLE", Named::InSchema, &name)))))
+            }
+        }
+    }
+
+    /// The object of a comment.
+    fn described(&mut self) -> Result<Option<Place>, SqlError> {
+        if self.eat("database") {
+            return Ok(Some((None, format!("DATABASE {}", quote_ident(&self.parser.ident()?)))));
+        }
+        if self.eat("column") {
+            let first = self.parser.ident()?;
+            self.parser.expect_symbol(b'.', "a dot")?;
+            let second = self.parser.ident()?;
+            let (schema, table, column) = match self.parser.eat_symbol(b'.') {
+                true => (Some(first), second, self.parser.ident()?),
+                false => (None, first, second),
+            };
+            return Ok(Some((schema, format!("COLUMN {}.{}", quote_ident(&table), quote_ident(&column)))));
+        }
+        for part in PARTS {
+            if self.eat(part) {
+                let name = self.parser.ident()?;
+                self.parser.expect_word("on")?;
+                let domain = if self.eat("domain") { "DOMAIN " } else { "" };
+                let whole = self.parser.qualified_name()?;
+                let tag = format!(
+                    "{} {} ON {domain}{}",
+                    part.to_ascii_uppercase(),
+                    quote_ident(&name),
+                    quote_ident(&whole.name)
+                );
+                return Ok(Some((whole.schema, tag)));
+            }
+        }
+        if self.eat("large") {
+            self.parser.expect_word("object")?;
+            return Ok(self.number().map(|oid| (None, format!("LARGE OBJECT {oid}"))));
+        }
+        let Some((desc, named)) = self.object() else { return Ok(None) };
+        let (schema, name) = self.named(named)?;
+        Ok(Some((schema, tag_of(desc, named, &name))))
+    }
+
+    /// The words of an object's kind.
+    fn object(&mut self) -> Option<(&'static str, Named)> {
+        let first = self.word()?;
+        let mut words = vec![first];
+        loop {
+            let fits =
+                |known: &[&str]| known.len() >= words.len() && known.iter().zip(&words).all(|(a, b)| a == b);
+            let longer = OBJECTS.iter().any(|(known, ..)| fits(known) && known.len() > words.len());
+            let next = words.len();
+            let goes_on = longer
+                && self.parser.peek().is_some_and(|token| {
+                    let is = |word: &&str| token.is_word(self.sql.as_bytes(), word);
+                    OBJECTS.iter().any(|(known, ..)| fits(known) && known.get(next).is_some_and(is))
+                });
+            if !goes_on {
+                let exact = |(known, ..): &&(&[&str], &str, Named)| fits(known) && known.len() == words.len();
+                return OBJECTS.iter().find(exact).map(|(_, desc, named)| (*desc, *named));
+            }
+            words.push(self.word()?);
+        }
+    }
+
+    /// A key word, in lower case.
+    fn word(&mut self) -> Option<String> {
+        let token = self.parser.next_if(|token| token.kind == TokenKind::Word)?;
+        Some(self.parser.text(&token).to_ascii_lowercase())
+    }
+
+    fn number(&mut self) -> Option<String> {
+        let token = self.parser.next_if(|token| token.kind == TokenKind::Number)?;
+        Some(self.parser.text(&token).to_owned())
+    }
+
+    fn named(&mut self, named: Named) -> Result<Place, SqlError> {
+        match named {
+            Named::InDatabase => Ok((None, self.parser.ident()?)),
+            Named::InSchema => Ok(place(self.parser.qualified_name()?)),
+            Named::Routine => {
+                let name = self.parser.qualified_name()?;
+                let arguments = self.parenthesised().unwrap_or("()");
+                Ok((name.schema, format!("{}{arguments}", name.name)))
+            }
+            Named::Operator => self.operator(),
+        }
+    }
+
+    /// `schema.symbol (types)`.
+    fn operator(&mut self) -> Result<Place, SqlError> {
+        let schema = match self.parser.peek().is_some_and(|token| !matches!(token.kind, TokenKind::Symbol(_)))
+        {
+            true => {
+                let schema = self.parser.ident()?;
+                self.parser.expect_symbol(b'.', "a dot")?;
+                Some(schema)
+            }
+            false => None,
+        };
+        let mut symbol = String::new();
+        while let Some(token) =
+            self.parser.next_if(|token| matches!(token.kind, TokenKind::Symbol(byte) if byte != b'('))
+        {
+            symbol.push_str(self.parser.text(&token));
+        }
+        if symbol.is_empty() { Err(self.parser.unexpected("an operator")) } else { Ok((schema, symbol)) }
+    }
+
+    /// The text of the parentheses that begin here, with them.
+    fn parenthesised(&mut self) -> Option<&str> {
+        let start = self.parser.next_if(|token| token.kind == TokenKind::Symbol(b'('))?.span.start;
+        let mut depth = 1_usize;
+        while depth > 0 {
+            let token = self.parser.next()?;
+            depth = match token.kind {
+                TokenKind::Symbol(b'(') => depth.saturating_add(1),
+                TokenKind::Symbol(b')') => depth.saturating_sub(1),
+                _ => depth,
+            };
+            if depth == 0 {
+                return self.sql.get(start..token.span.end);
+            }
+        }
+        None
+    }
+
+    fn if_not_exists(&mut self) -> Result<(), SqlError> {
+        if self.eat("if") {
+            self.parser.expect_word("not")?;
+            self.parser.expect_word("exists")?;
+        }
+        Ok(())
+    }
+
+    /// Passes over tokens up to a word outside parentheses, and over it.
+    fn skip_to(&mut self, word: &'static str) -> Result<(), SqlError> {
+        loop {
+            if self.eat(word) {
+                return Ok(());
+            }
+            if self.parser.peek().is_some_and(|token| token.kind == TokenKind::Symbol(b'(')) {
+                self.parenthesised();
+            } else if self.parser.next().is_none() {
+                return Err(self.parser.unexpected(word));
+            }
+        }
+    }
+
+    fn eat(&mut self, word: &str) -> bool {
+        self.parser.eat_word(word)
+    }
+}
+
+/// The tag of a comment or a grant, as pg_dump writes it.
+fn tag_of(desc: &str, named: Named, name: &str) -> String {
+    let desc = if desc == "PROCEDURAL LANGUAGE" { "LANGUAGE" } else { desc };
+    match named {
+        Named::Routine | Named::Operator => format!("{desc} {name}"),
+        Named::InDatabase | Named::InSchema => format!("{desc} {}", quote_ident(name)),
+    }
+}
+
+/// The types of a cast without further blanks.
+fn cast(types: &str) -> String {
+    types.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn place(name: QualifiedName) -> Place {
+    (name.schema, name.name)
+}
+
+fn header(desc: &str, (schema, tag): Place) -> EntryHeader {
+    EntryHeader {
+        tag: tag.into(),
+        desc: desc.into(),
+        namespace: schema.map(Into::into),
+        owner: None,
+        tablespace: None,
+        is_data: false,
+    }
+}
+
+fn begins(desc: &str, place: Place) -> Meaning {
+    Meaning::Begins(header(desc, place))
+}
+
+fn data(desc: &str, place: Place) -> Meaning {
+    Meaning::Begins(EntryHeader { is_data: true, ..header(desc, place) })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn shown(sql: &str) -> String {
+        match meaning(sql.as_bytes(), StandardStrings::On) {
+            Some(Meaning::Begins(header)) => {
+                let schema = header.namespace.map(|schema| schema.to_string()).unwrap_or_default();
+                format!(
+                    "{}|{schema}|{}{}",
+                    header.desc,
+                    header.tag,
+                    if header.is_data { "|data" } else { "" }
+                )
+            }
+            Some(Meaning::Continues) => "above".to_owned(),
+            None => "none".to_owned(),
+        }
+    }
+
+    #[test]
+    fn statements_have_the_headers_of_pg_dump() {
+        for (sql, expected) in [
+            ("CREATE SCHEMA IF NOT EXISTS \"Odd s\";", "SCHEMA||Odd s"),
+            ("CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA public;", "EXTENSION||citext"),
+            ("CREATE TABLE IF NOT EXISTS \"public\".\"t\" (a int);", "TABLE|public|t"),
+            ("CREATE UNLOGGED TABLE public.t (a int);", "TABLE|public|t"),
+            ("CREATE FOREIGN TABLE public.t (a int) SERVER s;", "FOREIGN TABLE|public|t"),
+            (
+                "CREATE OR REPLACE FUNCTION public.f(a int, b numeric(1,2)) RETURNS int AS 'x';",
+                "FUNCTION|public|f(a int, b numeric(1,2))",
+            ),
+            ("CREATE OPERATOR public.<=> (FUNCTION = f);", "OPERATOR|public|<=>"),
+            (
+                "CREATE OPERATOR CLASS public.oc FOR TYPE int USING btree AS STORAGE int;",
+                "OPERATOR CLASS|public|oc",
+            ),
+            ("CREATE CAST (int  AS public.x) WITH INOUT;", "CAST||CAST (int AS public.x)"),
+            ("CREATE UNIQUE INDEX i ON ONLY store.t USING btree (a);", "INDEX|store|i"),
+            ("CREATE CONSTRAINT TRIGGER tr AFTER INSERT ON s.t EXECUTE FUNCTION f();", "TRIGGER|s|t tr"),
+            ("CREATE RULE r AS ON INSERT TO s.t DO NOTHING;", "RULE|s|t r"),
+            ("CREATE POLICY p ON s.t USING (true);", "POLICY|s|t p"),
+            ("CREATE TRUSTED LANGUAGE l;", "PROCEDURAL LANGUAGE||l"),
+            ("ALTER TABLE ONLY s.t ADD CONSTRAINT k PRIMARY KEY (a);", "CONSTRAINT|s|t k"),
+            ("ALTER TABLE ONLY s.t ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES u;", "FK CONSTRAINT|s|t k"),
+            ("ALTER TABLE s.t ADD CONSTRAINT k CHECK (a > 0) NOT VALID;", "CHECK CONSTRAINT|s|t k"),
+            ("ALTER TABLE ONLY s.t ALTER COLUMN a SET DEFAULT 1;", "DEFAULT|s|t a"),
+            (
+                "ALTER TABLE s.t ALTER COLUMN a ADD GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME s.q START 1);",
+                "SEQUENCE|s|q",
+            ),
+            ("ALTER TABLE ONLY s.t ATTACH PARTITION s.p DEFAULT;", "TABLE ATTACH|s|p"),
+            ("ALTER INDEX s.i ATTACH PARTITION s.j;", "INDEX ATTACH|s|j"),
+            ("ALTER TABLE s.t ENABLE ROW LEVEL SECURITY;", "ROW SECURITY|s|t"),
+            ("ALTER TABLE ONLY s.t FORCE ROW LEVEL SECURITY;", "above"),
+            ("ALTER TABLE ONLY s.t REPLICA IDENTITY FULL;", "above"),
+            ("ALTER TYPE s.e ADD VALUE 'x';", "above"),
+            ("ALTER SEQUENCE s.q OWNED BY s.t.a;", "SEQUENCE OWNED BY|s|q"),
+            (
+                "ALTER DEFAULT PRIVILEGES FOR ROLE joe IN SCHEMA s GRANT SELECT ON TABLES TO x;",
+                "DEFAULT ACL|s|DEFAULT PRIVILEGES FOR TABLES",
+            ),
+            ("ALTER PUBLICATION p ADD TABLE ONLY s.t;", "PUBLICATION TABLE|s|p t"),
+            ("COMMENT ON COLUMN s.\"T x\".c IS 'x';", "COMMENT|s|COLUMN \"T x\".c"),
+            ("COMMENT ON CONSTRAINT k ON DOMAIN s.d IS 'x';", "COMMENT|s|CONSTRAINT k ON DOMAIN d"),
+            ("COMMENT ON FUNCTION s.f(a int) IS 'x';", "COMMENT|s|FUNCTION f(a int)"),
+            ("COMMENT ON EXTENSION citext IS 'x';", "COMMENT||EXTENSION citext"),
+            ("GRANT SELECT(a),INSERT ON TABLE s.t TO joe;", "ACL|s|TABLE t"),
+            ("REVOKE ALL ON SCHEMA s FROM PUBLIC;", "ACL||SCHEMA s"),
+            ("GRANT USAGE ON FOREIGN SERVER sv TO joe;", "ACL||SERVER sv"),
+            ("COPY s.t (a) FROM stdin;", "TABLE DATA|s|t|data"),
+            ("INSERT INTO s.t VALUES (1);", "TABLE DATA|s|t|data"),
+            ("SELECT pg_catalog.setval('s.\"Q\"', 1, true);", "SEQUENCE SET|s|Q"),
+            ("SELECT pg_catalog.lo_create('700001');", "BLOB||700001"),
+            ("REFRESH MATERIALIZED VIEW s.m;", "MATERIALIZED VIEW DATA|s|m"),
+            ("GRANT joe TO jim;", "none"),
+            ("DO $$ BEGIN END $$;", "none"),
+            ("DELETE FROM t;", "none"),
+        ] {
+            assert_eq!(shown(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn the_words_go_only_where_they_are_of_the_statement() {
+        let without = |sql: &str| {
+            String::from_utf8(without_if_not_exists(sql.as_bytes(), StandardStrings::On)).unwrap()
+        };
+        assert_eq!(without("CREATE TABLE IF NOT EXISTS t (a int);"), "CREATE TABLE t (a int);");
+        let other = "CREATE FUNCTION f() RETURNS int AS 'CREATE TABLE IF NOT EXISTS t ()';";
+        assert_eq!(without(other), other);
+    }
+}
