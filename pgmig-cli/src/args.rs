@@ -192,6 +192,20 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// List the releases that are known, and the schema migrations between them
     Releases(ReleasesArgs),
+    /// Look for everything that would stop a restore, or cost it time, and change nothing
+    Doctor(DoctorArgs),
+}
+
+/// Arguments of `pgmig doctor`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    /// Target Postgres configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) target: PathBuf,
+
+    /// The backup, and what is known of its mapping.
+    #[command(flatten)]
+    pub(crate) backup: BackupArgs,
 }
 
 /// Arguments of `pgmig inspect`.

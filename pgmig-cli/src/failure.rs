@@ -86,6 +86,11 @@ impl WouldStop {
     }
 }
 
+/// Something stops a restore. The findings name it.
+#[derive(Debug, ThisError)]
+#[error("{} would stop a restore", crate::output::plural(*.0, "finding"))]
+pub(crate) struct Unhealthy(pub(crate) u64);
+
 /// A signal came while the program waited for an answer.
 #[derive(Debug, ThisError)]
 #[error("interrupted; the target is untouched")]
@@ -101,6 +106,9 @@ pub(crate) fn kind(error: &anyhow::Error) -> ErrorKind {
             return ErrorKind::Usage;
         }
         if cause.is::<NotErased>() || cause.is::<Unmapped>() {
+            return ErrorKind::Refused;
+        }
+        if cause.is::<Unhealthy>() {
             return ErrorKind::Refused;
         }
         if cause.is::<WouldStop>() {

@@ -1,6 +1,7 @@
 //! The command line: the main job, plans, documents, connections.
 
 mod connection;
+mod doctor;
 mod dry_run;
 mod json;
 mod restore;

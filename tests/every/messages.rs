@@ -138,9 +138,8 @@ fn another_statement_in_a_script_without_comments_is_refused() {
         let with = [script.as_slice(), statement.as_bytes(), b"\n"].concat();
         fails(&written(&source, "with.sql", &with), 1, |outcome, _| outcome.assert_stderr_has("byte "));
     }
-    let end = memchr::memmem::find(&script, b"\\.\n").unwrap();
-    let cut = script.get(..end).unwrap();
-    fails(&written(&source, "cut.sql", cut), 1, |outcome, _| outcome.assert_stderr_has("ends"));
+    let (cut, _) = std::str::from_utf8(&script).unwrap().split_once("\\.\n").unwrap();
+    fails(&written(&source, "cut.sql", cut.as_bytes()), 1, |outcome, _| outcome.assert_stderr_has("ends"));
 }
 
 /// Values of several lines keep what stands in the script, as with psql: they now have CR LF.

@@ -1,6 +1,7 @@
 //! The program's commands.
 
 pub(crate) mod cluster;
+pub(crate) mod doctor;
 pub(crate) mod dry_run;
 pub(crate) mod inspect;
 pub(crate) mod mapping;
@@ -23,6 +24,7 @@ pub(crate) async fn run(
     cancel: &CancellationToken,
 ) -> Result<()> {
     match command {
+        Command::Doctor(doctor) => doctor::run(args, doctor, environment, cancel).await,
         Command::Mapping(mapping) => mapping::run(args, mapping, environment, cancel).await,
         Command::Inspect(inspect) => inspect::run(args, inspect, cancel).await,
         Command::Releases(releases) => releases::run(args, releases),

@@ -4,6 +4,7 @@ mod archive_login;
 mod build;
 mod catalogs;
 mod clearing;
+mod doctor;
 mod dry_run;
 mod error;
 mod executor;
@@ -26,6 +27,7 @@ mod superuser_session;
 mod swap;
 mod target_schema;
 
+pub use doctor::{Diagnosis, Finding, Gravity, diagnose};
 pub use error::{RestoreError, RowError};
 pub use options::{
     Erase, Instances, RestoreOptions, SchemaSource, Strategy, StrategyChoice, ToastCompression, UnknownWord,
