@@ -3,10 +3,12 @@
 use crate::support::damage::{patch, truncated};
 use crate::support::document::document;
 use crate::support::fixture::{fixture, repository};
+use crate::support::pgmig::TargetFile;
 use crate::support::store::Backup;
 use crate::support::{Database, Outcome, Pgmig, Server};
 use serde_json::Value;
 use std::path::Path;
+use tempfile::TempDir;
 
 fn inspect(archive: &Path) -> Outcome {
     Pgmig::new().args(["inspect", "--no-progress"]).arg(archive).run().expect_status(0)
@@ -198,4 +200,28 @@ fn no_script_is_made_of_a_part_or_of_what_psql_would_run() {
         .run_program("pg_dump", ["-Fc", "-a", "-d", &database.name, "-f", archive.to_str().unwrap()]);
     let run = Pgmig::new().args(["inspect", "--sql"]).arg(&archive).run().expect_status(3);
     assert_eq!(run.stdout, "");
+}
+
+/// As pg_restore --list does. A restore refuses such a directory.
+#[test]
+fn a_directory_that_lacks_a_file_is_shown_with_a_warning() {
+    let source = Database::create("inspect");
+    source.psql("CREATE TABLE a AS SELECT 1 AS x; CREATE TABLE b AS SELECT generate_series(1, 7) AS y");
+    let files = TempDir::new().unwrap();
+    let directory = files.path().join("dump");
+    source.server.run_program("pg_dump", ["-Fd", "-f", directory.to_str().unwrap(), source.name.as_str()]);
+    let data = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".dat.gz");
+    let mut data: Vec<_> = std::fs::read_dir(&directory).unwrap().map(Result::unwrap).filter(data).collect();
+    data.sort_by_key(std::fs::DirEntry::file_name);
+    std::fs::remove_file(data.first().unwrap().path()).unwrap();
+    let inspect = |options: &[&str]| Pgmig::new().arg("inspect").args(options).arg(&directory).run();
+    for options in [&[][..], &["--list"], &["--output", "json"]] {
+        let outcome = inspect(options).expect_status(0).stderr_has("warning: ").stderr_has("public.a");
+        outcome.stdout_has("b");
+    }
+    let shown: serde_json::Value = serde_json::from_str(&inspect(&["--output", "json"]).stdout).unwrap();
+    assert_eq!(shown["tables"][0]["rows"], 7, "{shown:#}");
+    let target = Database::create("inspect_target");
+    let restore = Pgmig::new().target(&TargetFile::of(&target)).source(&directory).arg("--keep-ids").run();
+    restore.expect_status(1).assert_stderr_has("public.a");
 }

@@ -52,7 +52,10 @@ async fn look(
 ) -> Result<Inspection> {
     let source = inspect.source()?;
     let work = async {
-        let backup = Backup::open(source, profile).await?;
+        let (backup, missing) = Backup::open_incomplete(source, profile).await?;
+        display.suspend();
+        tell_missing(&missing);
+        display.resume();
         backup.inspect(Arc::clone(display) as _).await
     };
     tokio::select! {
@@ -61,16 +64,17 @@ async fn look(
     }
 }
 
+/// Warns of files with data that a directory lacks.
+fn tell_missing(missing: &[ArchiveError]) {
+    for error in missing {
+        output::tell("warning", &error.to_string());
+    }
+}
+
 /// Prints the list in the form of `pg_restore --list`.
 async fn listing(source: Source, cancel: &CancellationToken) -> Result<()> {
-    let open = |source: Source| match source {
-        Source::File(path) => Archive::open_incomplete(&path),
-        source => source.open().map(|archive| (archive, Vec::new())),
-    };
-    on_archive(source, open, cancel, |(archive, missing)| {
-        for error in missing {
-            output::tell("warning", &error.to_string());
-        }
+    on_archive(source, Source::open_incomplete, cancel, |(archive, missing): (Archive, Vec<ArchiveError>)| {
+        tell_missing(&missing);
         let listing = archive.listing().to_string();
         let mut out = output::data();
         match out.write_all(listing.as_bytes()).and_then(|()| out.flush()) {

@@ -15,7 +15,7 @@ pub use inspection::{
 };
 pub use source::Source;
 
-use crate::archive::Archive;
+use crate::archive::{Archive, ArchiveError};
 use crate::backup::store::Store;
 use crate::error::Result;
 use crate::instance::{Instance, Mapping, Resolution};
@@ -59,17 +59,46 @@ impl Backup {
     pub async fn open(source: Source, profile: Option<Profile>) -> Result<Self> {
         on_thread("pgmig-open", move || {
             let path = source.path().map(Path::to_owned);
-            let archive = source.open()?;
-            let store = Store::recognise(&archive, profile.as_ref())?;
-            let instances = match &store {
-                Some(store) if !archive.is_stream() => store.instances(&archive)?,
-                _ => Vec::new(),
-            };
-            let asked = profile;
-            let profile = store.map(|store| store.profile);
-            Ok(Self { archive, path, asked, profile, instances })
+            Self::of(source.open()?, path, profile, true)
         })
         .await
+    }
+
+    /// Opens an archive to look at it, even if it is a directory that lacks files with data. Returns the errors about these
+    /// files, too. If the rows of the instances are missing, there are no instances.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), except for missing files.
+    pub async fn open_incomplete(
+        source: Source,
+        profile: Option<Profile>,
+    ) -> Result<(Self, Vec<ArchiveError>)> {
+        on_thread("pgmig-open", move || {
+            let path = source.path().map(Path::to_owned);
+            let (archive, missing) = source.open_incomplete()?;
+            let backup = Self::of(archive, path, profile, missing.is_empty())?;
+            Ok((backup, missing))
+        })
+        .await
+    }
+
+    fn of(
+        archive: Archive,
+        path: Option<PathBuf>,
+        asked: Option<Profile>,
+        is_complete: bool,
+    ) -> Result<Self> {
+        let store = Store::recognise(&archive, asked.as_ref())?;
+        let instances = match &store {
+            Some(store) if !archive.is_stream() => match store.instances(&archive) {
+                Err(_) if !is_complete => Vec::new(),
+                instances => instances?,
+            },
+            _ => Vec::new(),
+        };
+        let profile = store.map(|store| store.profile);
+        Ok(Self { archive, path, asked, profile, instances })
     }
 
     /// The archive.

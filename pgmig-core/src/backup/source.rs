@@ -30,6 +30,18 @@ impl Source {
         }
     }
 
+    /// Opens the archive even if it is a directory that lacks files with data. Returns the errors about these files, too.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), except for missing files.
+    pub fn open_incomplete(self) -> Result<(Archive, Vec<ArchiveError>), ArchiveError> {
+        match self {
+            Self::File(path) => Archive::open_incomplete(&path),
+            source => Ok((source.open()?, Vec::new())),
+        }
+    }
+
     /// The file's path; `None` for a stream.
     pub fn path(&self) -> Option<&Path> {
         match self {

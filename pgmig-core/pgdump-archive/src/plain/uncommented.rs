@@ -6,6 +6,8 @@
 
 use super::header::EntryHeader;
 use crate::sql::{Parser, QualifiedName, SqlError, StandardStrings, Token, TokenKind, quote_ident};
+use crate::text::ArchiveText;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// What a statement means for the entries.
@@ -18,7 +20,7 @@ pub(super) enum Meaning {
 }
 
 /// Objects of `CREATE`, `COMMENT ON` and `GRANT ... ON`: their words, and their kind in a table of contents.
-const OBJECTS: [(&[&str], &str, Named); 33] = [
+const OBJECTS: [(&[&str], &str, Named); 35] = [
     (&["access", "method"], "ACCESS METHOD", Named::InDatabase),
     (&["aggregate"], "AGGREGATE", Named::Routine),
     (&["collation"], "COLLATION", Named::InSchema),
@@ -38,6 +40,7 @@ const OBJECTS: [(&[&str], &str, Named); 33] = [
     (&["operator"], "OPERATOR", Named::Operator),
     (&["procedural", "language"], "PROCEDURAL LANGUAGE", Named::InDatabase),
     (&["procedure"], "PROCEDURE", Named::Routine),
+    (&["property", "graph"], "PROPERTY GRAPH", Named::InSchema),
     (&["publication"], "PUBLICATION", Named::InDatabase),
     (&["schema"], "SCHEMA", Named::InDatabase),
     (&["sequence"], "SEQUENCE", Named::InSchema),
@@ -50,12 +53,16 @@ const OBJECTS: [(&[&str], &str, Named); 33] = [
     (&["text", "search", "parser"], "TEXT SEARCH PARSER", Named::InSchema),
     (&["text", "search", "template"], "TEXT SEARCH TEMPLATE", Named::InSchema),
     (&["trusted", "language"], "PROCEDURAL LANGUAGE", Named::InDatabase),
+    (&["trusted", "procedural", "language"], "PROCEDURAL LANGUAGE", Named::InDatabase),
     (&["type"], "TYPE", Named::InSchema),
     (&["view"], "VIEW", Named::InSchema),
 ];
 
 /// Objects of a table that `COMMENT ON` names as `name ON table`.
 const PARTS: [&str; 4] = ["constraint", "policy", "rule", "trigger"];
+
+/// An INSERT statement names its table within so many bytes: two names of up to 63 bytes, and their quotes.
+const INSERT_START: usize = 512;
 
 /// How statements name an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +80,34 @@ type Place = (Option<String>, String);
 
 /// The meaning of a statement. `None` if it is none that pg_dump writes.
 pub(super) fn meaning(sql: &[u8], strings: StandardStrings) -> Option<Meaning> {
-    let sql = std::str::from_utf8(sql).ok()?;
+    let text = match as_text(sql) {
+        Cow::Borrowed(text) => return meaning_of(text, strings),
+        Cow::Owned(text) => text,
+    };
+    let bytes = |text: &ArchiveText| {
+        let characters = text.to_str().unwrap_or_default().chars();
+        ArchiveText::new(characters.filter_map(|c| u8::try_from(u32::from(c)).ok()).collect())
+    };
+    match meaning_of(&text, strings)? {
+        Meaning::Begins(header) => Some(Meaning::Begins(EntryHeader {
+            tag: bytes(&header.tag),
+            namespace: header.namespace.as_ref().map(bytes),
+            owner: header.owner.as_ref().map(bytes),
+            ..header
+        })),
+        Meaning::Continues => Some(Meaning::Continues),
+    }
+}
+
+/// A statement, or its start, to be parsed. If its names are in another encoding, each byte stands for a character.
+fn as_text(sql: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(sql) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(sql.iter().map(|byte| char::from(*byte)).collect()),
+    }
+}
+
+fn meaning_of(sql: &str, strings: StandardStrings) -> Option<Meaning> {
     let mut parser = Parser::new(sql, "statement of a script", strings);
     Statement { sql, parser: &mut parser }.meaning().ok().flatten()
 }
@@ -81,7 +115,10 @@ pub(super) fn meaning(sql: &[u8], strings: StandardStrings) -> Option<Meaning> {
 /// The table of an INSERT statement.
 pub(super) fn inserts_into(sql: &[u8], strings: StandardStrings) -> Option<QualifiedName> {
     // Only the start is needed, and rows can be huge.
-    let sql = String::from_utf8_lossy(sql.get(..sql.len().min(512))?);
+    let start = sql.get(..sql.len().min(INSERT_START))?;
+    let ends_in_character = std::str::from_utf8(start).is_err_and(|error| error.error_len().is_none());
+    let whole = std::str::from_utf8(start).map_or_else(|error| error.valid_up_to(), str::len);
+    let sql = as_text(if ends_in_character { start.get(..whole)? } else { start });
     let mut parser = Parser::new(&sql, "INSERT statement", strings);
     (parser.eat_word("insert") && parser.eat_word("into")).then(|| parser.qualified_name().ok())?
 }
@@ -133,6 +170,16 @@ impl Statement<'_, '_> {
         }
         if self.eat("grant") || self.eat("revoke") {
             return self.privileges();
+        }
+        if self.eat("security") {
+            self.parser.expect_word("label")?;
+            self.skip_to("on")?;
+            return Ok(self.described()?.map(|place| begins("SECURITY LABEL", place)));
+        }
+        // Around the grants of another role than the owner.
+        if self.eat("set") || self.eat("reset") {
+            let is_authorization = self.eat("session") && self.eat("authorization");
+            return Ok(is_authorization.then_some(Meaning::Continues));
         }
         if self.eat("copy") {
             return self.rows();
@@ -193,6 +240,21 @@ impl Statement<'_, '_> {
                 .parenthesised()
                 .map(|types| begins("CAST", (None, format!("CAST {}", cast(types))))));
         }
+        if self.eat("user") {
+            self.parser.expect_word("mapping")?;
+            self.parser.expect_word("for")?;
+            let role = self.parser.ident()?;
+            self.parser.expect_word("server")?;
+            let tag = format!("USER MAPPING {role} SERVER {}", self.parser.ident()?);
+            return Ok(Some(begins("USER MAPPING", (None, tag))));
+        }
+        if self.eat("transform") {
+            self.parser.expect_word("for")?;
+            let of = self.parser.qualified_name()?;
+            self.parser.expect_word("language")?;
+            let tag = format!("TRANSFORM FOR {of} LANGUAGE {}", self.parser.ident()?);
+            return Ok(Some(begins("TRANSFORM", (None, tag))));
+        }
         let Some((desc, named)) = self.object() else { return Ok(None) };
         self.eat("concurrently");
         self.if_not_exists()?;
@@ -224,6 +286,14 @@ impl Statement<'_, '_> {
         if self.eat("index") {
             self.parser.qualified_name()?;
             return self.attached("INDEX ATTACH");
+        }
+        if self.eat("domain") {
+            let domain = self.parser.qualified_name()?;
+            if !(self.eat("add") && self.eat("constraint")) {
+                return Ok(Some(Meaning::Continues));
+            }
+            let tag = format!("{} {}", domain.name, self.parser.ident()?);
+            return Ok(Some(begins("CHECK CONSTRAINT", (domain.schema, tag))));
         }
         if self.eat("sequence") {
             let sequence = place(self.parser.qualified_name()?);
@@ -614,12 +684,47 @@ mod tests {
             ("INSERT INTO s.t VALUES (1);", "TABLE DATA|s|t|data"),
             ("SELECT pg_catalog.setval('s.\"Q\"', 1, true);", "SEQUENCE SET|s|Q"),
             ("SELECT pg_catalog.lo_create('700001');", "BLOB||700001"),
+            ("ALTER DOMAIN s.d ADD CONSTRAINT k CHECK (VALUE > 0) NOT VALID;", "CHECK CONSTRAINT|s|d k"),
+            (
+                "CREATE USER MAPPING FOR joe SERVER sv OPTIONS (user 'x');",
+                "USER MAPPING||USER MAPPING joe SERVER sv",
+            ),
+            (
+                "CREATE TRANSFORM FOR s.x LANGUAGE sql (FROM SQL WITH FUNCTION f(internal));",
+                "TRANSFORM||TRANSFORM FOR s.x LANGUAGE sql",
+            ),
+            ("CREATE TRUSTED PROCEDURAL LANGUAGE l;", "PROCEDURAL LANGUAGE||l"),
+            ("SECURITY LABEL FOR p ON TABLE s.t IS 'x';", "SECURITY LABEL|s|TABLE t"),
+            ("SET SESSION AUTHORIZATION joe;", "above"),
+            ("RESET SESSION AUTHORIZATION;", "above"),
             ("REFRESH MATERIALIZED VIEW s.m;", "MATERIALIZED VIEW DATA|s|m"),
             ("GRANT joe TO jim;", "none"),
             ("DO $$ BEGIN END $$;", "none"),
             ("DELETE FROM t;", "none"),
         ] {
             assert_eq!(shown(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn names_of_other_encodings_are_kept_byte_by_byte() {
+        let found = meaning(b"CREATE TABLE s.\"t\xe4\xff\" (a int);", StandardStrings::On);
+        let Some(Meaning::Begins(header)) = found else { panic!("{found:?}") };
+        assert_eq!(header.tag.as_bytes(), b"t\xe4\xff");
+    }
+
+    #[test]
+    fn inserts_are_told_apart_by_all_bytes_of_a_name() {
+        let into = |sql: &[u8]| inserts_into(sql, StandardStrings::On);
+        assert_ne!(into(b"INSERT INTO t\xa4\xa2 VALUES (1);"), into(b"INSERT INTO t\xa4\xa4 VALUES (1);"));
+        // A character that the part which is read cuts in two.
+        for length in 480..520 {
+            let sql = format!("INSERT INTO \"t\u{e4}\" VALUES ('{}\u{20ac}');", "x".repeat(length));
+            assert_eq!(
+                into(sql.as_bytes()),
+                into("INSERT INTO \"t\u{e4}\" VALUES (1);".as_bytes()),
+                "{length}"
+            );
         }
     }
 

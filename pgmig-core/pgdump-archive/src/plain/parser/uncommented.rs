@@ -39,6 +39,12 @@ impl ScriptParser {
         mut header: EntryHeader,
         piece: &ScriptPiece,
     ) -> Result<Option<Found>, ArchiveError> {
+        // Privileges of an object are several statements of one entry.
+        let is_privileges = header.desc == "ACL" || header.desc == "DEFAULT ACL";
+        if is_privileges && let Some(entry) = self.open.as_mut().filter(|entry| entry.header == header) {
+            entry.statement(self.script.text(piece), self.strings);
+            return Ok(None);
+        }
         self.close()?;
         // pg_dump makes a view in two steps if it is a part of a circle. The second is a rule.
         if header.desc == "VIEW" && self.objects.has(&header) {
