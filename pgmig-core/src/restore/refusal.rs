@@ -1,5 +1,8 @@
 //! Why a restore was refused before anything of the target was changed.
 
+pub(crate) mod previous;
+
+use self::previous::PreviousRefusal;
 use super::error::RestoreError;
 use super::report::difference::{SchemaDifference, TableDifference};
 use crate::lines::{AllLines, Lines, count, write_lines};
@@ -318,6 +321,9 @@ pub enum Refusal {
         /// Whether pgmig compared tables and columns only, before it restored anything.
         is_foreseen: bool,
     },
+    /// A previous database is not put back, or not dropped.
+    #[error(transparent)]
+    Previous(#[from] PreviousRefusal),
     /// The requested profile does not fit the archive.
     #[error(
         "profile {profile} says that instances are in {tenants}, which the archive does not have; correct its tenant, or \
