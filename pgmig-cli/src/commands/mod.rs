@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 pub(crate) mod dry_run;
 pub(crate) mod inspect;
 pub(crate) mod mapping;
+pub(crate) mod previous;
 pub(crate) mod releases;
 pub(crate) mod restore;
 pub(crate) mod test_connection;
@@ -25,6 +26,7 @@ pub(crate) async fn run(
     match command {
         Command::Mapping(mapping) => mapping::run(args, mapping, environment, cancel).await,
         Command::Inspect(inspect) => inspect::run(args, inspect, cancel).await,
+        Command::Previous(command) => previous::run(args, command, environment, cancel).await,
         Command::Releases(releases) => releases::run(args, releases),
         Command::Verify(verify) => verify::run(args, verify, cancel).await,
     }

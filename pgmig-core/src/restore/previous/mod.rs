@@ -146,10 +146,7 @@ impl PreviousDatabases {
     }
 }
 
-async fn interruptible<T>(
-    cancel: &CancellationToken,
-    call: impl Future<Output = Result<T>>,
-) -> Result<T> {
+async fn interruptible<T>(cancel: &CancellationToken, call: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
         done = call => done,
         () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),

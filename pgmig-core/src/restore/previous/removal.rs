@@ -62,7 +62,6 @@ pub struct RemovalReport {
 impl Removal {
     pub(super) async fn prepare(config: TargetConfig, call: Call, which: ToDrop) -> Result<Self> {
         let started = Instant::now();
-        call.progress.event(&Event::StepBegan { step: Step::Preflight });
         let mut opened = Opened::new(config).await?;
         let found = Found::read(&mut opened.control, &opened.target).await?;
         let mut notices: Vec<Notice> =
@@ -117,7 +116,8 @@ impl Removal {
             () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
         }
         let now = Found::read(&mut self.opened.control, &self.opened.target).await?;
-        let is_same = |each: &Previous, now: &Previous| (each.oid, &each.shown.name) == (now.oid, &now.shown.name);
+        let is_same =
+            |each: &Previous, now: &Previous| (each.oid, &each.shown.name) == (now.oid, &now.shown.name);
         for each in &self.previous {
             if !now.previous.iter().any(|now| is_same(each, now)) {
                 return Err(PreviousRefusal::Changed { database: each.shown.name.clone() }.into());
@@ -143,8 +143,7 @@ impl Removal {
     }
 
     async fn drop_one(&mut self, name: &str, dropped: &[PreviousDatabase]) -> Result<()> {
-        let sessions =
-            if self.call.options.terminate_sessions { Sessions::End } else { Sessions::Respect };
+        let sessions = if self.call.options.terminate_sessions { Sessions::End } else { Sessions::Respect };
         let progress = Arc::clone(&self.call.progress);
         let notices = &mut self.notices;
         let mut tell = |text: String| {

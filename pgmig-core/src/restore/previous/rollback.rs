@@ -61,7 +61,6 @@ pub struct RollbackReport {
 impl Rollback {
     pub(super) async fn prepare(config: TargetConfig, call: Call, name: Option<&str>) -> Result<Self> {
         let started = Instant::now();
-        call.progress.event(&Event::StepBegan { step: Step::Preflight });
         let mut opened = Opened::new(config).await?;
         let found = Found::read(&mut opened.control, &opened.target).await?;
         let mut previous = found.choose(name, &opened.target)?;
@@ -73,16 +72,18 @@ impl Rollback {
         }
         previous.shown.obstacles = opened.obstacles(&previous).await?;
         if previous.shown.obstacles.is_empty() {
-            let refused =
-                carry_over::try_out(&mut opened.control, &opened.target, previous.oid).await?;
+            let refused = carry_over::try_out(&mut opened.control, &opened.target, previous.oid).await?;
             let advice = "use a superuser as su_username, or take it from the target";
             previous.shown.obstacles.extend(refused.map(|error| format!("{error}; {advice}")));
         }
         if !previous.shown.obstacles.is_empty() {
             let (database, target) = (previous.shown.name, opened.target.name.clone());
-            return Err(
-                PreviousRefusal::CannotPutBack { database, target, reasons: previous.shown.obstacles }.into()
-            );
+            return Err(PreviousRefusal::CannotPutBack {
+                database,
+                target,
+                reasons: previous.shown.obstacles,
+            }
+            .into());
         }
         call.failpoints.pass(Step::Preflight)?;
         let mut rollback = Self { opened, call, previous, notices: Vec::new(), started };
@@ -245,7 +246,8 @@ impl Rollback {
         let wait = self.call.options.session_wait.as_secs();
         for database in [self.opened.target.name.clone(), self.previous.shown.name.clone()] {
             let sessions =
-                catalog::other_sessions(&mut self.opened.control, &database, &self.opened.application).await?;
+                catalog::other_sessions(&mut self.opened.control, &database, &self.opened.application)
+                    .await?;
             if sessions.is_empty() {
                 continue;
             }

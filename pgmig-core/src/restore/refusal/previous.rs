@@ -1,6 +1,6 @@
 //! Why a previous database is not put back, or not dropped.
 
-use super::{Sessions, who_ends};
+use super::shown::{Sessions, who_ends};
 use crate::lines::{AllLines, count};
 use crate::restore::error::RestoreError;
 use crate::restore::refusal::Refusal;
@@ -13,7 +13,9 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum PreviousRefusal {
     /// The target has no previous database.
-    #[error("database {target} has no previous database; a swap keeps one with RestoreOptions::keep_previous")]
+    #[error(
+        "database {target} has no previous database; a swap keeps one with RestoreOptions::keep_previous"
+    )]
     NoneKept {
         /// The target.
         target: String,
@@ -29,7 +31,10 @@ pub enum PreviousRefusal {
         previous: Vec<String>,
     },
     /// The database does not have pgmig's marker.
-    #[error("database {database} is not one that pgmig has kept: it does not have pgmig's marker; {}", known(target, previous))]
+    #[error(
+        "database {database} is not one that pgmig has kept: it does not have pgmig's marker; {}",
+        known(target, previous)
+    )]
     NotMarked {
         /// The database.
         database: String,
@@ -39,7 +44,10 @@ pub enum PreviousRefusal {
         previous: Vec<String>,
     },
     /// It is the target itself.
-    #[error("database {database} is the target itself, and not a previous one; {}", known(database, previous))]
+    #[error(
+        "database {database} is the target itself, and not a previous one; {}",
+        known(database, previous)
+    )]
     IsTarget {
         /// The target.
         database: String,
@@ -71,7 +79,9 @@ pub enum PreviousRefusal {
         marked: u32,
     },
     /// It is a staging database.
-    #[error("database {database} is a staging database of a restore, and never was the target; the next restore removes it")]
+    #[error(
+        "database {database} is a staging database of a restore, and never was the target; the next restore removes it"
+    )]
     Staging {
         /// The database.
         database: String,
@@ -105,13 +115,18 @@ pub enum PreviousRefusal {
         target_owner: String,
     },
     /// A DROP DATABASE was stopped after it had begun.
-    #[error("database {database} is invalid: a DROP DATABASE was stopped in the middle, and its data may be gone; only drop it")]
+    #[error(
+        "database {database} is invalid: a DROP DATABASE was stopped in the middle, and its data may be gone; only drop it"
+    )]
     Invalid {
         /// The database.
         database: String,
     },
     /// Several previous databases could be meant.
-    #[error("the markers do not say which of these previous databases is the newest; name one:\n{}", AllLines(previous))]
+    #[error(
+        "the markers do not say which of these previous databases is the newest; name one:\n{}",
+        AllLines(previous)
+    )]
     Ambiguous {
         /// Their names.
         previous: Vec<String>,

@@ -107,11 +107,7 @@ fn again(name: &str, error: &TargetError, attempt: usize) -> String {
 /// Drops a database with our marker, once.
 ///
 /// A membership without INHERIT gives the rights of the owner only to a session that becomes the owner.
-async fn drop_database(
-    control: &mut Session,
-    name: &str,
-    sessions: Sessions,
-) -> Result<(), TargetError> {
+async fn drop_database(control: &mut Session, name: &str, sessions: Sessions) -> Result<(), TargetError> {
     match drop_as_present_role(control, name, sessions).await {
         Err(error) if error.sqlstate() == Some(INSUFFICIENT_PRIVILEGE) => {
             let sql = format!(

@@ -170,15 +170,14 @@ mod tests {
     use super::*;
 
     fn marked(name: &str, oid: u32, state: State) -> Database {
-        let marker =
-            Marker {
-                run: "r".to_owned(),
-                target: "store".to_owned(),
-                target_oid: 7,
-                state,
-                replaced_ms: None,
-                comment: None,
-            };
+        let marker = Marker {
+            run: "r".to_owned(),
+            target: "store".to_owned(),
+            target_oid: 7,
+            state,
+            replaced_ms: None,
+            comment: None,
+        };
         Database { name: name.to_owned(), oid, connection_limit: -1, comment: Some(marker.to_comment()) }
     }
 

@@ -147,8 +147,9 @@ impl Swap<'_> {
             let marker = found.comment.as_deref().and_then(Marker::from_comment);
             found.name == self.successor
                 && found.connection_limit != INVALID
-                && marker
-                    .is_some_and(|marker| marker.target == self.target.name && marker.is_of_previous(found.oid))
+                && marker.is_some_and(|marker| {
+                    marker.target == self.target.name && marker.is_of_previous(found.oid)
+                })
         };
         match found {
             Some(found) if is_same(&found) => Ok(()),
