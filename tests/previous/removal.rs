@@ -19,7 +19,9 @@ fn only_those_that_are_old_enough() {
     let (first, second) = (site.keep(), site.keep());
     let newest = site.database(&second).dump(&[]);
     site.mark(&first, "replaced_ms", &ago(8 * DAY));
-    let drop = |age: &str| site.previous(["drop", "--force", "--older-than"]).arg(age).run().expect_status(0);
+    let drop = |age: &str| {
+        site.previous(["drop", "--force"]).arg(format!("--older-than={age}")).run().expect_status(0)
+    };
     for age in ["9d", "2w", "193h"] {
         drop(age).stdout_has("No previous database");
     }
@@ -109,7 +111,7 @@ fn what_is_asked_must_be_said() {
     site.admin(&format!("ALTER DATABASE {gone} RENAME TO {}", quoted(&format!("{} gone", site.target.name))));
     for pgmig in [site.previous(["list"]), site.rollback(), site.previous(["drop", "--force"]).arg(&previous)]
     {
-        pgmig.run().expect_status(1).stderr_has("does not exist");
+        pgmig.run().expect_status(1).stderr_has("has no database");
     }
     site.admin(&format!("ALTER DATABASE {} RENAME TO {gone}", quoted(&format!("{} gone", site.target.name))));
     assert_eq!(site.beside(), [previous.as_str()]);

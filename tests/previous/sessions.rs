@@ -64,28 +64,30 @@ fn a_database_with_sessions_is_dropped_only_if_asked_for() {
     assert_eq!(site.beside(), [""; 0]);
 }
 
-/// The lock's holder is a restore that waits for its input.
+/// The lock's holder is a restore that waits for a session to end.
 #[test]
 fn a_run_at_the_same_time() {
     let site = Site::new("locked");
     let previous = site.keep();
     let before = site.all();
-    let archive = std::fs::read(site.archive()).unwrap();
-    let part = archive[..archive.len() - 20].to_vec();
-    let mut restore =
-        crate::support::Pgmig::new().target(&site.file).args(["--source", "-"]).stalled_stdin(part);
-    restore = restore.args(["--force", "--keep-ids", "--schema", "archive", "--strategy", "swap"]);
-    let restore = restore.spawn();
-    let locks = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE locktype = 'advisory'
-                 AND l.granted AND application_name LIKE 'pgmig %' AND EXISTS (SELECT FROM pg_database d WHERE d.datname
-                     LIKE '%locked%staging')";
-    wait_until(|| site.admin(locks).trim() != "0");
+    let session = HeldSession::open(&site.target, &format!("locked {}", std::process::id()));
+    let restore = site.restore().args(["--swap-wait", "60"]).spawn();
+    let renames = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgmig %' AND state = 'active'
+         AND query LIKE 'ALTER DATABASE%{}%RENAME%'",
+        site.target.name
+    );
+    wait_until(|| site.admin(&renames).trim() == "1");
     for pgmig in [site.rollback(), site.previous(["drop", "--force"]).arg(&previous)] {
         pgmig.run().expect_status(3).stderr_has("another restore of database").stderr_has("is running");
     }
     restore.signal("KILL");
     restore.wait().expect_killed();
+    drop(session);
     let now = site.all();
     assert!(before.iter().all(|database| now.contains(database)), "nothing of it has changed");
+    // The staging database of the killed run does not matter.
     site.rollback().run().expect_status(0);
+    site.previous(["drop", "--force", "--older-than", "0s"]).run().expect_status(0);
+    assert!(site.beside().iter().all(|name| name.ends_with("_staging")));
 }

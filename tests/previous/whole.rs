@@ -1,10 +1,8 @@
 //! Rollbacks from beginning to end: the contents of both databases change places, and can be changed back.
 
 use crate::support::Pgmig;
-use crate::support::database::quoted;
-use crate::support::pgmig::TargetFile;
 use crate::support::previous::{Site, kept_as, oid_of, run_printed};
-use crate::support::store::Backup;
+use crate::support::way::Source;
 
 #[test]
 fn a_rollback_puts_the_old_data_back_and_can_be_undone_again_and_again() {
@@ -99,20 +97,19 @@ fn one_of_two_can_be_chosen_by_its_name() {
 
 #[test]
 fn after_a_restore_into_the_target_s_own_schema() {
-    let backup = Backup::of_oldest_release();
-    let target = backup.target("own_schema");
-    let file = TargetFile::of(&target);
-    let old = target.dump(&[]);
-    let restore = backup.restore_into(&target).args(["--schema", "target", "--keep-previous"]);
-    let previous = kept_as(&restore.run().expect_status(0));
-    let new = target.dump(&[]);
-    assert!(old != new);
-    let rollback = || Pgmig::new().args(["previous", "rollback", "--force"]).target(&file).run();
-    rollback().expect_status(0).stdout_has(&previous);
-    assert!(target.dump(&[]) == old);
-    let outcome = rollback().expect_status(0);
-    assert!(target.dump(&[]) == new);
-    target.server.psql("postgres", &format!("DROP DATABASE {}", quoted(&kept_as(&outcome))));
+    let site = Site::new("own_schema");
+    let source = Source::of("CREATE TABLE old (note text); INSERT INTO old VALUES ('from the backup')");
+    let archive = source.dump("own.dump", &["-Fc"]);
+    let old = site.target.dump(&[]);
+    let restore = Pgmig::new().target(&site.file).source(&archive).args(["--force", "--keep-ids"]);
+    let outcome = restore.args(["--schema", "target", "--keep-previous"]).run().expect_status(0);
+    let previous = kept_as(&outcome);
+    let new = site.target.dump(&[]);
+    assert!(old != new && new.contains("from the backup"));
+    site.rollback().run().expect_status(0).stdout_has(&previous);
+    assert!(site.target.dump(&[]) == old);
+    site.rollback().run().expect_status(0);
+    assert!(site.target.dump(&[]) == new);
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn is_passing(error: &TargetError) -> bool {
 /// The notice about a DROP that will be tried again.
 fn again(name: &str, error: &TargetError, attempt: usize) -> String {
     format!(
-        "database {} was not dropped ({error}); pgmig tries again, attempt {} of {ATTEMPTS}",
+        "dropping database {} failed, and is tried again, attempt {} of {ATTEMPTS}: {error}",
         quote_ident(name),
         attempt + 1
     )
