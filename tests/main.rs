@@ -11,6 +11,7 @@ mod harness;
 mod hostile;
 mod in_place;
 mod instances;
+mod previous;
 mod privileges;
 mod rewriting;
 mod schema_target;

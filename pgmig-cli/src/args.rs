@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::commands::{cluster, releases};
 use crate::failure::Usage;
+use crate::previous::PreviousCommand;
 use crate::selection::SelectionArgs;
 
 /// Restores what pg_dump has written, in whatever format, on another cluster: all or nothing. The backup of a multi-tenant
@@ -194,6 +195,9 @@ pub(crate) enum Command {
     Releases(ReleasesArgs),
     /// Look for everything that would stop a restore, or cost it time, and change nothing
     Doctor(DoctorArgs),
+    /// List, put back or drop the databases that a target had before a restore with --keep-previous
+    #[command(subcommand)]
+    Previous(PreviousCommand),
 }
 
 /// Arguments of `pgmig doctor`.
@@ -365,7 +369,8 @@ fn required<'a>(value: Option<&'a Path>, flag: &str, what: &str) -> Result<&'a P
     value.ok_or_else(|| Usage::new(format!("{flag} is missing: it names {what}; see pgmig --help")).into())
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// Reads a number of seconds.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: u32 = text.parse().map_err(|_| "expected a whole number of seconds".to_owned())?;
     Ok(Duration::from_secs(seconds.into()))
 }

@@ -1,7 +1,7 @@
 //! Asks before data is erased. Only `--force` answers this question beforehand; `--yes` does not.
 
 use crate::failure::NotErased;
-use crate::output::{self, Text, say, tell};
+use crate::output::{self, Text, say};
 use crate::prompt;
 use anyhow::Result;
 use pgmig_core::restore::TargetContents;
@@ -20,30 +20,54 @@ pub(crate) struct Erasure<'a> {
     pub(crate) from_stdin: bool,
 }
 
+/// A question that only the database's name answers.
+pub(crate) struct Question<'a> {
+    /// What would happen.
+    pub(crate) text: Text,
+    /// The question.
+    pub(crate) ask: &'a str,
+    /// The database's name.
+    pub(crate) name: &'a str,
+    /// The refusal where nobody can be asked.
+    pub(crate) refused: String,
+}
+
 /// Returns if the operator typed the database's name. Any other answer is an error, and so is the end of input.
+pub(crate) async fn by_name(question: &Question<'_>, cancel: &CancellationToken) -> Result<()> {
+    if !is_terminal() {
+        return Err(NotErased(question.refused.clone()).into());
+    }
+    say(&question.text);
+    let answer = prompt::ask(question.ask, cancel).await?.unwrap_or_default();
+    if answer == question.name {
+        return Ok(());
+    }
+    Err(NotErased(format!("not confirmed: {:?} is left as it is", question.name)).into())
+}
+
+fn is_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// The same for data that a restore would erase.
 pub(crate) async fn erase(erasure: &Erasure<'_>, cancel: &CancellationToken) -> Result<()> {
-    let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-    if erasure.from_stdin || !terminal {
-        return Err(refused(erasure).into());
+    if erasure.from_stdin {
+        return Err(NotErased(refused(erasure)).into());
     }
     let mut text = Text::of(format!("The target {:?} holds data, which would be erased:", erasure.database));
     text.append(&contents(erasure.contents));
-    say(&text);
-    erasure.warnings.iter().for_each(|warning| tell("warning", warning));
-    let question = "Type the database's name to erase it, anything else to stop: ";
-    let answer = prompt::ask(question, cancel).await?.unwrap_or_default();
-    if answer == erasure.database {
-        return Ok(());
-    }
-    Err(NotErased(format!("not confirmed: {:?} is left as it is", erasure.database)).into())
+    erasure.warnings.iter().for_each(|warning| text.append(&Text::message("warning", warning)));
+    let ask = "Type the database's name to erase it, anything else to stop: ";
+    let question = Question { text, ask, name: erasure.database, refused: refused(erasure) };
+    by_name(&question, cancel).await
 }
 
-fn refused(erasure: &Erasure<'_>) -> NotErased {
-    NotErased(format!(
+fn refused(erasure: &Erasure<'_>) -> String {
+    format!(
         "the target {:?} holds data, and there is no terminal to ask at; --force erases it:\n{}",
         erasure.database,
         contents(erasure.contents).as_str().trim_end()
-    ))
+    )
 }
 
 /// A line with the totals, then a line for each instance.

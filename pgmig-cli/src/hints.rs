@@ -6,7 +6,7 @@ use pgmig_core::archive::ArchiveError;
 use pgmig_core::backup::BackupError;
 use pgmig_core::migrations::SchemaError;
 use pgmig_core::progress::Notice;
-use pgmig_core::restore::{PlannedSchema, Refusal, Remedy, RestoreError, RestorePlan};
+use pgmig_core::restore::{PlannedSchema, PreviousRefusal, Refusal, Remedy, RestoreError, RestorePlan};
 use pgmig_core::server::TargetError;
 
 /// An option's name in messages of the library, and the flag for it.
@@ -112,6 +112,11 @@ fn refused(refusal: &Refusal) -> Option<String> {
             "or use --terminate-sessions, or wait longer with --swap-wait"
         }
         Refusal::InUse { .. } => "or wait longer with --swap-wait",
+        Refusal::Previous(PreviousRefusal::InUse { sessions, .. })
+            if sessions.iter().all(|session| session.can_be_ended) =>
+        {
+            "or use --terminate-sessions"
+        }
         Refusal::CannotClear { .. } => "or give a superuser as su_username, and --trust-archive",
         Refusal::NotAStore { .. } => {
             "is it the right backup? give its --profile, or restore into an empty database; of a part of a store, --schema \

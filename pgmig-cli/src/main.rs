@@ -10,10 +10,12 @@ mod hints;
 mod interrupt;
 mod log;
 mod output;
+mod previous;
 mod progress;
 mod prompt;
 mod provisioned;
 mod selection;
+mod shell;
 mod table;
 mod usage;
 

@@ -74,6 +74,9 @@ fn described(error: &clap::Error) -> Option<Text> {
         Kind::InvalidSubcommand => {
             let given = context(ContextKind::InvalidSubcommand)?;
             let command = Args::command();
+            if let Some(text) = unknown_below(&command, error, &given) {
+                return Some(Text::message("error", &text));
+            }
             let commands: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
             match meant(&given, &commands) {
                 _ if Path::new(&given).exists() => {
@@ -90,6 +93,24 @@ fn described(error: &clap::Error) -> Option<Text> {
     Some(Text::message("error", &text))
 }
 
+/// The error of an unknown command below a command, such as `pgmig previous`.
+fn unknown_below(root: &clap::Command, error: &clap::Error, given: &str) -> Option<String> {
+    let usage = match error.get(ContextKind::Usage)? {
+        ContextValue::StyledStr(usage) => usage.to_string(),
+        _ => return None,
+    };
+    let is_meant = |command: &&clap::Command| {
+        command.has_subcommands() && usage.contains(&format!("pgmig {} ", command.get_name()))
+    };
+    let command = root.get_subcommands().find(is_meant)?;
+    let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let name = command.get_name();
+    Some(match meant(given, &names) {
+        Some(meant) => format!("pgmig {name} has no command {given}; did you mean {meant}?"),
+        None => format!("pgmig {name} has no command {given}; it has: {}", names.join(", ")),
+    })
+}
+
 /// Explains the error in clap's words. clap repeats arguments unchanged, so they are escaped before.
 fn clap_text(arguments: &[OsString]) -> Text {
     let escaped = arguments.iter().map(|argument| printable(&argument.to_string_lossy()).into_owned());
@@ -104,8 +125,10 @@ fn clap_text(arguments: &[OsString]) -> Text {
 /// The names of all long options, including those of commands.
 fn longs() -> Vec<String> {
     let root = Args::command();
-    let commands = std::iter::once(&root).chain(root.get_subcommands());
-    let longs = commands.flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_long);
+    let commands: Vec<&clap::Command> = std::iter::once(&root).chain(root.get_subcommands()).collect();
+    let nested = commands.iter().skip(1).flat_map(|command| command.get_subcommands());
+    let all = commands.iter().copied().chain(nested);
+    let longs = all.flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_long);
     longs.chain(["help", "version"]).map(str::to_owned).collect()
 }
 
@@ -133,6 +156,10 @@ mod tests {
             (&["--sorce=x"], "error: unknown option --sorce; did you mean --source?\n"),
             (&["inspect", "--lst", "x"], "error: unknown option --lst; did you mean --list?\n"),
             (
+                &["previous", "drop", "--older-then", "7d"],
+                "error: unknown option --older-then; did you mean --older-than?\n",
+            ),
+            (
                 &["--frobnicate"],
                 "error: unknown option --frobnicate; pgmig --help lists those that there are\n",
             ),
@@ -140,6 +167,14 @@ mod tests {
             (&["-target=x"], "error: long options take two dashes: --target\n"),
             (&["-force", "-s", "x"], "error: long options take two dashes: --force\n"),
             (&["mappng"], "error: unknown command mappng; did you mean mapping?\n"),
+            (
+                &["previous", "rolback", "-t", "x"],
+                "error: pgmig previous has no command rolback; did you mean rollback?\n",
+            ),
+            (
+                &["previous", "purge"],
+                "error: pgmig previous has no command purge; it has: list, rollback, drop\n",
+            ),
             (&[file], &format!("error: to restore {file}: pgmig --source {file} --target postgres.yaml\n")),
         ] {
             assert_eq!(said(arguments), expected, "{arguments:?}");

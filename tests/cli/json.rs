@@ -72,7 +72,9 @@ fn quiet_leaves_the_document() {
     // The name of a kept database is part of the result.
     let outcome = backup.restore_into(&target).args(["--quiet", "--keep-previous"]).run().expect_status(0);
     let previous = databases_beside(&target);
-    assert_eq!(outcome.stdout, format!("The previous database is kept as {}\n", previous.trim()));
+    let command = format!("pgmig previous rollback {} -t postgres.yaml", previous.trim());
+    let kept = format!("The previous database is kept as {}\nTo go back: {command}\n", previous.trim());
+    assert_eq!(outcome.stdout, kept);
     assert_eq!(outcome.stderr, "");
     target.server.psql("postgres", &format!("DROP DATABASE {}", previous.trim()));
 }

@@ -13,6 +13,8 @@ pub(crate) mod listing;
 pub(crate) mod migrations;
 pub(crate) mod pgmig;
 pub(crate) mod pooler;
+pub(crate) mod previous;
+pub(crate) mod properties;
 pub(crate) mod proxy;
 pub(crate) mod pty;
 pub(crate) mod relation;

@@ -98,7 +98,10 @@ impl TargetFile {
 
     /// The file.
     pub(crate) fn to_yaml(&self) -> String {
-        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let quoted = |text: &str| match text.chars().any(char::is_control) {
+            true => serde_json::to_string(text).expect("a text is JSON"),
+            false => format!("'{}'", text.replace('\'', "''")),
+        };
         format!(
             "host: {}\nport: {}\ndatabase: {}\nusername: {}\nsu_username: {}\nsu_password: {}\n{}",
             quoted(&self.host),

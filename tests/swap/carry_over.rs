@@ -3,30 +3,10 @@
 use crate::support::database::quoted;
 use crate::support::fixture::fixture;
 use crate::support::pgmig::TargetFile;
+use crate::support::properties::properties;
 use crate::support::store::Backup;
 use crate::support::untouched::{Before, databases_beside};
 use crate::support::{Database, Pgmig, Server};
-
-/// All facts in pg_database and related catalogs about a target, except its OID and counters.
-#[track_caller]
-fn properties(target: &Database) -> String {
-    let facts = target.psql(
-        "SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype, datistemplate, datallowconn,
-           datconnlimit, spcname, to_jsonb(d) ->> 'datlocprovider', to_jsonb(d) ->> 'daticulocale',
-           to_jsonb(d) ->> 'datlocale', datcollversion, shobj_description(d.oid, 'pg_database')
-         FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = current_database()",
-    );
-    let privileges = target.psql(
-        "SELECT grantee::regrole, grantor::regrole, privilege_type, is_grantable
-         FROM pg_database d, aclexplode(coalesce(datacl, acldefault('d', datdba)))
-         WHERE datname = current_database() ORDER BY 1, 2, 3",
-    );
-    let settings = target.psql(
-        "SELECT setrole::regrole, setconfig FROM pg_db_role_setting
-         WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1",
-    );
-    format!("{facts}{privileges}{settings}")
-}
 
 /// Restores into the target and compares its properties.
 #[track_caller]

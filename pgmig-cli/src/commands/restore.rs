@@ -7,6 +7,7 @@ use crate::environment::Environment;
 use crate::failure::{Failure, Usage};
 use crate::hints;
 use crate::output;
+use crate::previous::rollback_command;
 use crate::progress::Display;
 use anyhow::Result;
 use pgmig_core::Error;
@@ -15,6 +16,7 @@ use pgmig_core::progress::{Event, Notice, Progress as _, Severity};
 use pgmig_core::restore::{
     Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaSource, StrategyChoice,
 };
+use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -35,18 +37,30 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: Cancella
     display.finish();
     let report = result?;
     // The restore is complete, even if its report cannot be printed.
-    if let Err(error) = print(args, &report) {
-        output::tell("warning", &format!("{:?} was restored, but {error:#}", report.database));
+    let database = report.database.clone();
+    if let Err(error) = print(args, report) {
+        output::tell("warning", &format!("{database:?} was restored, but {error:#}"));
     }
     Ok(())
 }
 
-fn print(args: &Args, report: &RestoreReport) -> Result<()> {
+/// A report, and the command that undoes the restore.
+#[derive(Debug, Serialize)]
+pub(crate) struct Restored {
+    #[serde(flatten)]
+    pub(crate) report: RestoreReport,
+    pub(crate) rollback_command: Option<String>,
+}
+
+fn print(args: &Args, report: RestoreReport) -> Result<()> {
+    let command = |previous: &String| Some(rollback_command(previous, args.target.as_deref()?));
+    let rollback_command = report.previous.as_ref().and_then(command);
+    let restored = Restored { report, rollback_command };
     match args.output {
-        OutputFormat::Json => output::print_document("restore", report),
+        OutputFormat::Json => output::print_document("restore", &restored),
         // The user can learn this name from nothing else.
-        OutputFormat::Text if args.quiet => output::print(&output::kept(report)),
-        OutputFormat::Text => output::print(&output::summary(report)),
+        OutputFormat::Text if args.quiet => output::print(&output::kept(&restored)),
+        OutputFormat::Text => output::print(&output::summary(&restored)),
     }
 }
 

@@ -6,12 +6,14 @@ mod document;
 mod figures;
 pub(crate) mod inspection;
 mod plan;
+mod previous;
 mod summary;
 mod text;
 
 pub(crate) use data::data;
 pub(crate) use figures::{bytes, count, duration, len, plural};
 pub(crate) use plan::plan;
+pub(crate) use previous::{dropped, previous_list, previous_table, rolled_back};
 pub(crate) use summary::{kept, summary};
 pub(crate) use text::Text;
 

@@ -1,13 +1,16 @@
 //! Prints the result of a restore for people.
 
+use super::previous::kept_as;
 use super::{Text, bytes, count, difference_table, duration, instances, label, len, notices, plural, totals};
+use crate::commands::restore::Restored;
 use crate::table::{Align, Table};
 use pgmig_core::progress::Severity;
 use pgmig_core::restore::RestoreReport;
 use std::fmt::Write as _;
 
 /// The summary.
-pub(crate) fn summary(report: &RestoreReport) -> Text {
+pub(crate) fn summary(restored: &Restored) -> Text {
+    let report = &restored.report;
     let mut text = Text::of(headline(report));
     text.section("Instances", &mapped_instances(report));
     text.section("Tables", &tables(report));
@@ -28,20 +31,19 @@ pub(crate) fn summary(report: &RestoreReport) -> Text {
     }
     if report.previous.is_some() {
         text.line("");
-        text.append(&kept(report));
+        text.append(&kept(restored));
     }
     text.list("Warnings", notices(&report.notices, Severity::Warning));
     text.list("Notices", notices(&report.notices, Severity::Notice));
     text
 }
 
-/// The name of the previous database, if it was kept.
-pub(crate) fn kept(report: &RestoreReport) -> Text {
-    let mut text = Text::new();
-    if let Some(previous) = &report.previous {
-        text.line(format!("The previous database is kept as {previous}"));
+/// The name of the previous database, and the command that goes back to it, if it was kept.
+pub(crate) fn kept(restored: &Restored) -> Text {
+    match (&restored.report.previous, &restored.rollback_command) {
+        (Some(previous), Some(command)) => kept_as(previous, command),
+        _ => Text::new(),
     }
-    text
 }
 
 fn headline(report: &RestoreReport) -> String {

@@ -76,7 +76,7 @@ pub enum RestoreError {
     /// The connection was lost during the commit of the swap.
     #[error(
         "the connection was lost during the commit of the swap, and the server cannot be reached; once it can, this query \
-         shows the outcome: {query} -- {swapped_oid} means that the restore is complete, anything else that the target is \
+         shows the outcome: {query} -- {swapped_oid} means that the swap is complete, anything else that the target is \
          untouched"
     )]
     SwapOutcomeUnknown {
@@ -162,6 +162,16 @@ pub enum RestoreError {
         /// Its schema.
         schema: String,
     },
+    /// A previous database was not dropped.
+    #[error("database {database} was not dropped: {reason}{}", Before(dropped))]
+    NotDropped {
+        /// The database.
+        database: String,
+        /// Why not.
+        reason: String,
+        /// The databases that were dropped before it.
+        dropped: Vec<String>,
+    },
     /// Interrupted.
     #[error("interrupted; the target is untouched")]
     Interrupted,
@@ -228,6 +238,15 @@ impl fmt::Display for Making<'_> {
             Some((rest, phrase)) => write!(f, "{phrase}{rest}"),
             None => write!(f, "create {entry}"),
         }
+    }
+}
+
+/// The databases that were dropped before one that was not.
+struct Before<'a>(&'a [String]);
+
+impl fmt::Display for Before<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "; dropped before it:\n{}", AllLines(self.0)) }
     }
 }
 

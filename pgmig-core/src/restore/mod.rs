@@ -16,6 +16,7 @@ mod options;
 mod plan;
 mod preflight;
 mod prepared;
+mod previous;
 mod privileges;
 mod refusal;
 mod report;
@@ -35,6 +36,11 @@ pub use options::{
 pub use plan::script::script;
 pub use preflight::probe::{Probe, probe};
 pub use prepared::{Restore, RestoreBuilder};
+pub use previous::{
+    PreviousDatabase, PreviousDatabases, PreviousList, PreviousOptions, Removal, RemovalReport, Rollback,
+    RollbackReport, ToDrop,
+};
+pub use refusal::previous::PreviousRefusal;
 pub use refusal::{Refusal, Remedy};
 pub use report::contents::TargetContents;
 pub use report::difference::{DifferenceKind, Outcome, SchemaDifference, TableDifference};

@@ -343,7 +343,7 @@ pub(crate) fn left_behind(name: &str, error: &dyn std::fmt::Display) -> Notice {
 /// The application name of our sessions: the name that the caller gave, and a part of the run's ID, which
 /// distinguishes them from other sessions. It is shortened here, since the server truncates longer names, and a
 /// truncated name would not be ours.
-fn application_name(asked_for: &str, run_id: &str) -> String {
+pub(crate) fn application_name(asked_for: &str, run_id: &str) -> String {
     const BYTES: usize = 50;
     let name = asked_for.get(..asked_for.floor_char_boundary(BYTES)).unwrap_or(asked_for);
     format!("{name} {}", run_id.get(..8).unwrap_or_default())

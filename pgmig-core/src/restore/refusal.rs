@@ -1,13 +1,16 @@
 //! Why a restore was refused before anything of the target was changed.
 
+pub(crate) mod previous;
+mod shown;
+
+use self::previous::PreviousRefusal;
+use self::shown::{Differences, Sessions, who_ends};
 use super::error::RestoreError;
 use super::report::difference::{SchemaDifference, TableDifference};
-use crate::lines::{AllLines, Lines, count, write_lines};
+use crate::lines::{AllLines, Lines, count};
 use crate::profile::{Profile, Release};
 use crate::server::{LockHolder, OtherSession};
 use crate::sql::{QualifiedName, quote_ident};
-use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -318,6 +321,9 @@ pub enum Refusal {
         /// Whether pgmig compared tables and columns only, before it restored anything.
         is_foreseen: bool,
     },
+    /// A previous database is not put back, or not dropped.
+    #[error(transparent)]
+    Previous(#[from] PreviousRefusal),
     /// The requested profile does not fit the archive.
     #[error(
         "profile {profile} says that instances are in {tenants}, which the archive does not have; correct its tenant, or \
@@ -361,41 +367,4 @@ impl From<Refusal> for crate::Error {
     fn from(refusal: Refusal) -> Self {
         RestoreError::from(refusal).into()
     }
-}
-
-/// The message shows every obstacle, because the operator must handle each.
-struct Differences<'a>(&'a [SchemaDifference]);
-
-impl fmt::Display for Differences<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.0.iter().map(|difference| format!("  {difference}")).collect();
-        f.write_str(&lines.join("\n"))
-    }
-}
-
-struct Sessions<'a>(&'a [OtherSession]);
-
-impl fmt::Display for Sessions<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str(
-                "  a lock on the database is held from another one, or its sessions have just ended",
-            );
-        }
-        write_lines(f, self.0.iter())
-    }
-}
-
-/// The roles that can end the sessions that `su_username` may not end. Empty if there are no such sessions.
-fn who_ends(sessions: &[OtherSession]) -> String {
-    let others: BTreeSet<String> = sessions
-        .iter()
-        .filter(|session| !session.can_be_ended)
-        .map(|session| quote_ident(&session.role))
-        .collect();
-    if others.is_empty() {
-        return String::new();
-    }
-    let others: Vec<String> = others.into_iter().collect();
-    format!(", or let a superuser end those of role {}, which su_username may not", others.join(", "))
 }

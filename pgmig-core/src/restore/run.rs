@@ -11,6 +11,7 @@ use crate::restore::refusal::Refusal;
 use crate::restore::report::restored::RestoreReport;
 use crate::restore::sessions::TargetSessions;
 use crate::restore::staging;
+use crate::restore::staging::dropping::{Holder, Sessions};
 use crate::restore::state::put_back::Snapshot;
 use crate::restore::state::{State, Subject};
 use crate::server::archive_role;
@@ -59,7 +60,7 @@ impl Run {
             config: self.config.clone(),
             maintenance: self.maintenance.clone(),
             application: self.application.clone(),
-            database: self.target.name.clone(),
+            databases: vec![self.target.name.clone()],
             wait: self.options.swap_wait,
             terminate: self.options.terminate_sessions,
         }
@@ -227,13 +228,29 @@ impl Run {
         self.login.end(&mut self.control, &self.config, &self.application).await
     }
 
+    /// The session that holds the lock, for a database to be dropped, and the journal.
+    pub(crate) fn holder(&mut self) -> (Holder<'_>, &mut Journal) {
+        let holder = Holder {
+            control: &mut self.control,
+            config: &self.config,
+            maintenance: &self.maintenance,
+            application: &self.application,
+            target: &self.target.name,
+        };
+        (holder, &mut self.journal)
+    }
+
     /// Removes databases that earlier runs left beside the target. Returns whether a database that is not ours has
     /// the staging database's name.
     pub(crate) async fn clean_leftovers(&mut self) -> Result<bool> {
         self.journal.step(Step::CleanLeftovers);
         let beside = staging::look_beside(&mut self.control, &self.target).await?;
         for leftover in &beside.leftovers {
-            staging::drop_leftover(&mut self.control, leftover).await?;
+            let (mut holder, journal) = self.holder();
+            let mut tell = |text| journal.notice(text);
+            if let Some(holder) = holder.drop_database(leftover, Sessions::End, &mut tell).await? {
+                return Err(Refusal::Locked { database: self.target.name.clone(), holder }.into());
+            }
             self.journal
                 .notice(format!("removed database {}, left by an earlier run", quote_ident(leftover)));
         }

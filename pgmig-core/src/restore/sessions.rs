@@ -59,13 +59,14 @@ impl Waiting {
     }
 }
 
-/// The sessions on the target, for a statement that requires that no other session is connected to it.
+/// The sessions on the target and on a previous database that takes its place, for a statement that requires that no other
+/// session is connected to them.
 pub(crate) struct TargetSessions {
     pub(crate) config: TargetConfig,
     pub(crate) maintenance: String,
     pub(crate) application: String,
-    /// The target database.
-    pub(crate) database: String,
+    /// The databases, at least one.
+    pub(crate) databases: Vec<String>,
     /// How long to wait for the sessions to end.
     pub(crate) wait: Duration,
     /// Whether to terminate the sessions instead.
@@ -91,7 +92,7 @@ impl TargetSessions {
         let mut helper = Session::open(&self.config, &self.maintenance, &self.application).await?;
         let outcome = tokio::select! {
             outcome = attempt => outcome,
-            never = keep_ending(&mut helper, &self.database, &self.application) => match never {},
+            never = keep_ending(&mut helper, &self.databases, &self.application) => match never {},
         };
         helper.close().await;
         Ok(outcome)
@@ -103,8 +104,14 @@ impl TargetSessions {
         control: &mut Session,
         waiting: &Waiting,
     ) -> Result<Refusal, TargetError> {
-        let sessions = other_sessions(control, &self.database, &self.application).await?;
-        Ok(waiting.refusal(&self.database, sessions))
+        for database in &self.databases {
+            let sessions = other_sessions(control, database, &self.application).await?;
+            if !sessions.is_empty() {
+                return Ok(waiting.refusal(database, sessions));
+            }
+        }
+        let database = self.databases.first().map(String::as_str).unwrap_or_default();
+        Ok(waiting.refusal(database, Vec::new()))
     }
 }
 
@@ -131,11 +138,13 @@ pub(crate) fn sessions_notice(
     (!sessions.is_empty()).then_some(Notice { severity, text })
 }
 
-/// Ends the other sessions on a database, again and again.
-async fn keep_ending(helper: &mut Session, database: &str, application: &str) -> Infallible {
+/// Ends the other sessions on these databases, again and again.
+async fn keep_ending(helper: &mut Session, databases: &[String], application: &str) -> Infallible {
     loop {
-        let sessions = other_sessions(helper, database, application).await;
-        end_sessions(helper, sessions.unwrap_or_default().iter().map(|session| session.pid)).await;
+        for database in databases {
+            let sessions = other_sessions(helper, database, application).await;
+            end_sessions(helper, sessions.unwrap_or_default().iter().map(|session| session.pid)).await;
+        }
         sleep(TERMINATE_EVERY).await;
     }
 }

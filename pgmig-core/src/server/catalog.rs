@@ -158,6 +158,12 @@ async fn facts_where(control: &mut Session, condition: &str) -> Result<Option<Da
     }))
 }
 
+/// The server's clock, in milliseconds since 1970.
+pub(crate) async fn server_clock_ms(control: &mut Session) -> Result<u64, TargetError> {
+    let sql = "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::pg_catalog.int8";
+    Ok(control.value(sql, "read the server's clock").await?.parse().unwrap_or_default())
+}
+
 /// Reads the rights that the roles have on a database of this owner.
 pub(crate) async fn role_facts(
     control: &mut Session,
@@ -302,26 +308,21 @@ const IS_WORKER: &str = "\
     a.backend_type !~ '^(client backend|walsender|parallel worker|autovacuum|autoprewarm|logical replication|slotsync)' \
     AND a.pid NOT IN (SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE active_pid IS NOT NULL)";
 
+/// The replication slots of a database that are an obstacle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slots {
+    /// Every slot: the database is replaced, and its slots with it.
+    Every,
+    /// Those in use: the server does not rename the database.
+    InUse,
+}
+
 /// The obstacles to a swap of this database. Each line names an obstacle and its remedy.
 pub(crate) async fn swap_obstacles(
     control: &mut Session,
     database: &DatabaseFacts,
 ) -> Result<Vec<String>, TargetError> {
-    let name = quote_literal(&database.name);
-    let sql = format!(
-        "SELECT 'logical replication slot ' || quote_ident(slot_name::text) || ' belongs to it (drop it with \
-         pg_drop_replication_slot, and make it again afterwards)' \
-         FROM pg_catalog.pg_replication_slots WHERE database = {name} \
-         UNION ALL SELECT 'background worker ' || backend_type || ' is connected to it, and the server begins it again when \
-         it ends (restore in place)' \
-         FROM pg_catalog.pg_stat_activity a WHERE datname = {name} AND {IS_WORKER} GROUP BY backend_type \
-         UNION ALL {} UNION ALL SELECT 'subscription with OID ' || oid || ' belongs to it (drop it, and make it again \
-         afterwards)' FROM (SELECT oid FROM pg_catalog.pg_subscription WHERE subdbid = {}) s",
-        prepared_transactions(&database.name),
-        database.oid
-    );
-    let rows = control.rows(&sql, "look for what stands in the way of a swap").await?;
-    let mut obstacles: Vec<String> = rows.iter().map(|row| row.text(0).to_owned()).collect();
+    let mut obstacles = rename_obstacles(control, database, Slots::Every).await?;
     if let Some(tablespace) = &database.tablespace {
         let tablespace = quote_literal(tablespace);
         let sql = format!(
@@ -331,6 +332,31 @@ pub(crate) async fn swap_obstacles(
         );
         obstacles.extend(control.optional(&sql, "read the rights on the target's tablespace").await?);
     }
+    Ok(obstacles)
+}
+
+/// The obstacles to another database in the place of this one. Each line names an obstacle and its remedy.
+pub(crate) async fn rename_obstacles(
+    control: &mut Session,
+    database: &DatabaseFacts,
+    slots: Slots,
+) -> Result<Vec<String>, TargetError> {
+    let name = quote_literal(&database.name);
+    let in_use = if slots == Slots::InUse { "AND active_pid IS NOT NULL" } else { "" };
+    let sql = format!(
+        "SELECT 'logical replication slot ' || quote_ident(slot_name::text) || ' belongs to it (drop it with \
+         pg_drop_replication_slot, and make it again afterwards)' \
+         FROM pg_catalog.pg_replication_slots WHERE database = {name} {in_use} \
+         UNION ALL SELECT 'background worker ' || backend_type || ' is connected to it, and the server begins it again when \
+         it ends (restore in place, or stop the worker)' \
+         FROM pg_catalog.pg_stat_activity a WHERE datname = {name} AND {IS_WORKER} GROUP BY backend_type \
+         UNION ALL {} UNION ALL SELECT 'subscription with OID ' || oid || ' belongs to it (drop it, and make it again \
+         afterwards)' FROM (SELECT oid FROM pg_catalog.pg_subscription WHERE subdbid = {}) s",
+        prepared_transactions(&database.name),
+        database.oid
+    );
+    let rows = control.rows(&sql, "look for what stands in the way of a swap").await?;
+    let mut obstacles: Vec<String> = rows.iter().map(|row| row.text(0).to_owned()).collect();
     if database.is_template {
         obstacles.push("it is marked as a template (ALTER DATABASE ... IS_TEMPLATE false)".to_owned());
     }

@@ -23,32 +23,55 @@ pub(crate) fn swap_rights(
     target: &DatabaseFacts,
     roles: &RoleFacts,
 ) -> Vec<String> {
-    let login = config.su_username();
     let mut reasons: Vec<String> = too_old(server_version).into_iter().collect();
+    reasons.extend(rename_rights(server_version, config, &target.owner, roles));
+    reasons.extend(cannot_become_owner(server_version, config, roles));
+    reasons
+}
+
+/// The rights that the rename of a database of this owner takes and `su_username` lacks.
+pub(crate) fn rename_rights(
+    server_version: i32,
+    config: &TargetConfig,
+    owner: &str,
+    roles: &RoleFacts,
+) -> Vec<String> {
+    let login = config.su_username();
+    let mut reasons = Vec::new();
     if !roles.may_create_databases {
         reasons.push(format!("su_username {login} may not create databases (ALTER ROLE ... CREATEDB)"));
     }
-    let (role, owner) = (quote_ident(login), quote_ident(&target.owner));
+    reasons.extend(owner_right(server_version, config, owner, roles));
+    reasons
+}
+
+/// The right of the owner of a database, if `su_username` lacks it.
+pub(crate) fn owner_right(
+    server_version: i32,
+    config: &TargetConfig,
+    owner: &str,
+    roles: &RoleFacts,
+) -> Option<String> {
+    let login = config.su_username();
+    let (role, owner_name) = (quote_ident(login), quote_ident(owner));
     // From 16 on, a membership has both rights as options.
     let with = |option| if server_version >= 160_000 { option } else { "" };
     if !roles.may_become_database_owner {
-        reasons.push(format!(
-            "su_username {login} cannot become {}, who owns the database (GRANT {owner} TO {role}{})",
-            target.owner,
+        return Some(format!(
+            "su_username {login} cannot become {owner}, who owns the database (GRANT {owner_name} TO {role}{})",
             with(" WITH SET TRUE, INHERIT TRUE")
         ));
-    } else if !roles.inherits_database_owner {
-        let remedy = match server_version {
-            160_000.. => format!("GRANT {owner} TO {role} WITH INHERIT TRUE"),
-            _ => format!("ALTER ROLE {role} INHERIT"),
-        };
-        reasons.push(format!(
-            "su_username {login} does not inherit the rights of {}, who owns the database ({remedy})",
-            target.owner
-        ));
     }
-    reasons.extend(cannot_become_owner(server_version, config, roles));
-    reasons
+    if roles.inherits_database_owner {
+        return None;
+    }
+    let remedy = match server_version {
+        160_000.. => format!("GRANT {owner_name} TO {role} WITH INHERIT TRUE"),
+        _ => format!("ALTER ROLE {role} INHERIT"),
+    };
+    Some(format!(
+        "su_username {login} does not inherit the rights of {owner}, who owns the database ({remedy})"
+    ))
 }
 
 /// The rights that a restore in place takes and the roles lack.

@@ -43,6 +43,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 pub(crate) use connect::{open_control, open_inside};
+pub(crate) use facts::{owner_right, rename_rights};
 pub(crate) use found::{Known, Preflight};
 
 /// Makes all checks before a restore, those first that can refuse it cheaply.

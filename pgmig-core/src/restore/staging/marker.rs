@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The beginning of every marker; the number is the version of the marker format.
-const PREFIX: &str = "pgmig-marker-1 ";
+pub(crate) const PREFIX: &str = "pgmig-marker-1 ";
 
 /// The connection limit of a staging database from its creation until the swap. No cluster allows that many
 /// connections.
@@ -22,7 +22,7 @@ pub(crate) enum State {
     Staging,
     /// Was the target until a swap. The run that swapped removes it, or the next run.
     Previous,
-    /// Was the target until a swap, and the user wants to keep it. pgmig never removes it.
+    /// Was the target until a swap, and the user wants to keep it. No restore removes it.
     Kept,
 }
 
@@ -37,6 +37,10 @@ pub(crate) struct Marker {
     pub(crate) target_oid: u32,
     /// The state of the database.
     pub(crate) state: State,
+    /// When a previous database was replaced, in milliseconds since 1970 by the server's clock. Markers of earlier
+    /// releases do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replaced_ms: Option<u64>,
     /// The own comment of a previous database, so that it is not lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) comment: Option<String>,
@@ -61,6 +65,7 @@ impl Marker {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -71,9 +76,17 @@ mod tests {
             target: "st'ore \"x\"\n".into(),
             target_oid: u32::MAX,
             state: State::Kept,
+            replaced_ms: Some(1_764_513_235_123),
             comment: Some("it's \\ mine".into()),
         };
         assert_eq!(Marker::from_comment(&marker.to_comment()), Some(marker));
+    }
+
+    #[test]
+    fn a_marker_of_an_earlier_release_has_no_time() {
+        let comment = r#"pgmig-marker-1 {"run":"7a","target":"store","target_oid":9,"state":"kept"}"#;
+        let marker = Marker::from_comment(comment).unwrap();
+        assert_eq!((marker.replaced_ms, marker.is_of_previous(9)), (None, true));
     }
 
     #[test]

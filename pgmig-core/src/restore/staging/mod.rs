@@ -1,6 +1,7 @@
 //! The databases beside the target: creates the staging database, and finds and removes those of earlier runs.
 
 pub(crate) mod copy;
+pub(crate) mod dropping;
 pub(crate) mod marker;
 pub(crate) mod names;
 
@@ -101,50 +102,6 @@ impl Database {
     }
 }
 
-/// Drops a database with our marker. Terminates sessions of the dead run that are still in it.
-///
-/// A membership without INHERIT gives the rights of the owner only to a session that becomes the owner.
-pub(crate) async fn drop_leftover(control: &mut Session, name: &str) -> Result<(), TargetError> {
-    const INSUFFICIENT_PRIVILEGE: &str = "42501";
-    match drop_as_present_role(control, name).await {
-        Err(error) if error.sqlstate() == Some(INSUFFICIENT_PRIVILEGE) => {
-            let sql = format!(
-                "SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = {}",
-                quote_literal(name)
-            );
-            let owner = control.value(&sql, "read who owns a database of an earlier run").await?;
-            control.become_role(Some(&owner)).await?;
-            let dropped = drop_as_present_role(control, name).await;
-            control.become_role(None).await?;
-            dropped
-        }
-        dropped => dropped,
-    }
-}
-
-async fn drop_as_present_role(control: &mut Session, name: &str) -> Result<(), TargetError> {
-    let database = quote_ident(name);
-    let doing = format!("drop database {database}");
-    // Code of the archive can make it a template, which cannot be dropped.
-    let is_template = format!(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {} AND datistemplate)",
-        quote_literal(name)
-    );
-    if control.holds(&is_template, &doing).await? {
-        control.execute(&format!("ALTER DATABASE {database} IS_TEMPLATE false"), &doing).await?;
-    }
-    if control.server_version() >= 130_000 {
-        let sql = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
-        return control.execute(&sql, &doing).await.map(drop);
-    }
-    let end = format!(
-        "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = {}",
-        quote_literal(name)
-    );
-    control.rows(&end, &doing).await?;
-    control.execute(&format!("DROP DATABASE IF EXISTS {database}"), &doing).await.map(drop)
-}
-
 /// Creates the staging database with the target's encoding, locale, tablespace and owner.
 pub(crate) async fn create(
     control: &mut Session,
@@ -213,8 +170,14 @@ mod tests {
     use super::*;
 
     fn marked(name: &str, oid: u32, state: State) -> Database {
-        let marker =
-            Marker { run: "r".to_owned(), target: "store".to_owned(), target_oid: 7, state, comment: None };
+        let marker = Marker {
+            run: "r".to_owned(),
+            target: "store".to_owned(),
+            target_oid: 7,
+            state,
+            replaced_ms: None,
+            comment: None,
+        };
         Database { name: name.to_owned(), oid, connection_limit: -1, comment: Some(marker.to_comment()) }
     }
 

@@ -4,6 +4,7 @@ use crate::server::TargetError;
 use crate::server::catalog::DatabaseFacts;
 use crate::server::session::{Session, TextRow};
 use crate::sql::{quote_ident, quote_literal};
+use std::collections::BTreeSet;
 
 /// Settings whose value is a list of names. Each element is quoted by itself, as pg_dump does (GUC_LIST_QUOTE in
 /// PostgreSQL's sources). Quoted as a whole, the list would be one name.
@@ -41,7 +42,8 @@ impl Statement {
     }
 }
 
-/// The statements that give the database `successor` the properties of `target`, to be run in one transaction.
+/// The statements that give the database `successor` the properties of `target`, to be run in one transaction. Properties
+/// that both have alike need none, and so no right to set them.
 ///
 /// # Errors
 ///
@@ -49,17 +51,20 @@ impl Statement {
 pub(crate) async fn statements(
     control: &mut Session,
     target: &DatabaseFacts,
-    successor: &str,
+    successor: &DatabaseFacts,
 ) -> Result<Vec<Statement>, TargetError> {
-    let database = quote_ident(successor);
-    let mut statements = privileges(control, target, &database).await?;
-    statements.extend(settings(control, target.oid, &database).await?);
-    statements.extend(security_labels(control, target.oid, &database).await?);
-    let limit = format!("ALTER DATABASE {database} CONNECTION LIMIT {}", target.connection_limit);
-    statements.push(Statement::new("the connection limit", limit));
-    if !target.allows_connections {
-        let sql = format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false");
-        statements.push(Statement::new("that no connections are allowed", sql));
+    let database = quote_ident(&successor.name);
+    let mut statements = privileges(control, target, successor).await?;
+    statements.extend(settings(control, target.oid, successor).await?);
+    statements.extend(security_labels(control, target.oid, successor).await?);
+    if successor.connection_limit != target.connection_limit {
+        let limit = format!("ALTER DATABASE {database} CONNECTION LIMIT {}", target.connection_limit);
+        statements.push(Statement::new("the connection limit", limit));
+    }
+    if successor.allows_connections != target.allows_connections {
+        let allowed = target.allows_connections;
+        let sql = format!("ALTER DATABASE {database} ALLOW_CONNECTIONS {allowed}");
+        statements.push(Statement::new("whether connections are allowed", sql));
     }
     let comment = target.comment.as_deref().map_or("NULL".to_owned(), quote_literal);
     statements.push(Statement::new("the comment", format!("COMMENT ON DATABASE {database} IS {comment}")));
@@ -81,33 +86,24 @@ pub(super) async fn grants(control: &mut Session, oid: u32) -> Result<Vec<Grant>
 async fn privileges(
     control: &mut Session,
     target: &DatabaseFacts,
-    database: &str,
+    successor: &DatabaseFacts,
 ) -> Result<Vec<Statement>, TargetError> {
-    let grants = grants(control, target.oid).await?;
-    // First revokes the privileges that staging has during the restore, those of PUBLIC included.
-    let held = format!(
-        "SELECT DISTINCT CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) END \
-         FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a WHERE d.datname = {}",
-        quote_literal(&unquote(database))
-    );
-    let held = control.rows(&held, "read the staging database's privileges").await?;
-    let revoke = |row: &TextRow| {
-        let sql = format!("REVOKE ALL ON DATABASE {database} FROM {}", role(row.get(0)));
+    let wanted = grants(control, target.oid).await?;
+    let held = grants(control, successor.oid).await?;
+    if wanted.len() == held.len() && wanted.iter().all(|grant| held.contains(grant)) {
+        return Ok(Vec::new());
+    }
+    let database = quote_ident(&successor.name);
+    // First revokes the privileges that it has, those of PUBLIC included.
+    let grantees: BTreeSet<Option<&str>> = held.iter().map(|grant| grant.grantee.as_deref()).collect();
+    let revoke = |grantee: &Option<&str>| {
+        let sql = format!("REVOKE ALL ON DATABASE {database} FROM {} CASCADE", role(*grantee));
         Statement::new("the privileges", sql)
     };
-    let mut statements: Vec<Statement> = held.iter().map(revoke).collect();
-    statements.extend(
-        in_order(grants, &target.owner).iter().flat_map(|grant| grant.statements(database, &target.owner)),
-    );
+    let mut statements: Vec<Statement> = grantees.iter().map(revoke).collect();
+    let granted = in_order(wanted, &target.owner);
+    statements.extend(granted.iter().flat_map(|grant| grant.statements(&database, &target.owner)));
     Ok(statements)
-}
-
-/// The name in an identifier that pgmig has quoted.
-fn unquote(ident: &str) -> String {
-    match ident.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) => inner.replace("\"\"", "\""),
-        None => ident.to_owned(),
-    }
 }
 
 /// Puts the owner's grants first, then those of roles that hold a grant option by then. Grants that do not fit (a
@@ -240,13 +236,25 @@ impl Setting {
     }
 }
 
-async fn settings(control: &mut Session, oid: u32, database: &str) -> Result<Vec<Statement>, TargetError> {
-    let statement = |setting: &Setting| {
+async fn settings(
+    control: &mut Session,
+    oid: u32,
+    successor: &DatabaseFacts,
+) -> Result<Vec<Statement>, TargetError> {
+    let database = quote_ident(&successor.name);
+    let wanted = settings_of(control, oid, None).await?;
+    let held = settings_of(control, successor.oid, None).await?;
+    let statement = |setting: &Setting, sql: String| {
         let whose =
             setting.role.as_deref().map_or(String::new(), |role| format!(" of role {}", quote_ident(role)));
-        Statement::new(format!("the setting {}{whose}", setting.name), setting.set(database))
+        Statement::new(format!("the setting {}{whose}", setting.name), sql)
     };
-    Ok(settings_of(control, oid, None).await?.iter().map(statement).collect())
+    let lost = held.iter().filter(|held| !wanted.iter().any(|wanted| wanted.is_of_same(held)));
+    let mut statements: Vec<Statement> =
+        lost.map(|setting| statement(setting, setting.reset(&database))).collect();
+    let new = wanted.iter().filter(|setting| !held.contains(setting));
+    statements.extend(new.map(|setting| statement(setting, setting.set(&database))));
+    Ok(statements)
 }
 
 /// A setting's name as SQL. An extension's setting has two parts, each an identifier.
@@ -292,19 +300,30 @@ fn list_elements(value: &str) -> Vec<String> {
 async fn security_labels(
     control: &mut Session,
     oid: u32,
-    database: &str,
+    successor: &DatabaseFacts,
 ) -> Result<Vec<Statement>, TargetError> {
+    let wanted = labels(control, oid).await?;
+    let held = labels(control, successor.oid).await?;
+    let statement = |provider: &str, label: &str| {
+        let (provider, database) = (quote_ident(provider), quote_ident(&successor.name));
+        let sql = format!("SECURITY LABEL FOR {provider} ON DATABASE {database} IS {label}");
+        Statement::new(format!("the security label of {provider}"), sql)
+    };
+    let lost = held.iter().filter(|(provider, _)| !wanted.iter().any(|(wanted, _)| wanted == provider));
+    let mut statements: Vec<Statement> = lost.map(|(provider, _)| statement(provider, "NULL")).collect();
+    let new = wanted.iter().filter(|label| !held.contains(label));
+    statements.extend(new.map(|(provider, label)| statement(provider, &quote_literal(label))));
+    Ok(statements)
+}
+
+/// The security labels of a database, each with its provider.
+async fn labels(control: &mut Session, oid: u32) -> Result<Vec<(String, String)>, TargetError> {
     let sql = format!(
         "SELECT provider, label FROM pg_catalog.pg_shseclabel \
          WHERE classoid = 'pg_catalog.pg_database'::pg_catalog.regclass AND objoid = {oid}"
     );
-    let rows = control.rows(&sql, "read the target's security labels").await?;
-    let statement = |row: &TextRow| {
-        let (provider, label) = (quote_ident(row.text(0)), quote_literal(row.text(1)));
-        let sql = format!("SECURITY LABEL FOR {provider} ON DATABASE {database} IS {label}");
-        Statement::new(format!("the security label of {provider}"), sql)
-    };
-    Ok(rows.iter().map(statement).collect())
+    let rows = control.rows(&sql, "read the security labels of a database").await?;
+    Ok(rows.iter().map(|row| (row.text(0).to_owned(), row.text(1).to_owned())).collect())
 }
 
 #[cfg(test)]

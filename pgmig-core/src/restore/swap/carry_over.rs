@@ -6,10 +6,11 @@ use crate::error::Result;
 use crate::restore::refusal::Refusal;
 use crate::restore::state::properties::{Statement, statements};
 use crate::server::TargetError;
-use crate::server::catalog::DatabaseFacts;
+use crate::server::catalog::{DatabaseFacts, database_with_oid};
 use crate::server::session::Session;
+use crate::sql::quote_ident;
 
-/// Gives the database `successor` the properties of `target`, in the transaction that the caller has begun.
+/// Gives the database with OID `successor` the properties of `target`, in the transaction that the caller has begun.
 ///
 /// # Errors
 ///
@@ -17,9 +18,16 @@ use crate::server::session::Session;
 pub(crate) async fn run(
     control: &mut Session,
     target: &DatabaseFacts,
-    successor: &str,
+    successor: u32,
 ) -> Result<(), TargetError> {
-    for Statement { what, sql } in statements(control, target, successor).await? {
+    let Some(successor) = database_with_oid(control, successor).await? else { return Ok(()) };
+    if successor.owner != target.owner {
+        // First, since it changes whose grants the privileges are.
+        let (database, owner) = (quote_ident(&successor.name), quote_ident(&target.owner));
+        let sql = format!("ALTER DATABASE {database} OWNER TO {owner}");
+        control.execute(&sql, "carry over the owner").await?;
+    }
+    for Statement { what, sql } in statements(control, target, &successor).await? {
         control.execute(&sql, &format!("carry over {what}")).await?;
     }
     Ok(())
@@ -31,18 +39,35 @@ pub(crate) async fn run(
 /// # Errors
 ///
 /// [`Refusal::CannotSwap`] with the properties that cannot be copied.
-pub(crate) async fn rehearse(control: &mut Session, target: &DatabaseFacts, successor: &str) -> Result<()> {
-    let doing = "try to carry over what belongs to the target database";
-    control.begin(doing).await?;
-    let tried = run(control, target, successor).await;
-    let undone = control.rollback(doing).await;
-    match tried {
-        Err(error) if error.sqlstate().is_some() => {
+pub(crate) async fn rehearse(control: &mut Session, target: &DatabaseFacts, successor: u32) -> Result<()> {
+    match try_out(control, target, successor).await? {
+        Some(error) => {
             let reason = format!(
                 "{error}; use a superuser as su_username or StrategyChoice::InPlace, or take it from the target"
             );
             Err(Refusal::CannotSwap { database: target.name.clone(), reasons: vec![reason] }.into())
         }
-        tried => Ok(tried.and(undone)?),
+        None => Ok(()),
+    }
+}
+
+/// The server's answer if [`run`] will not work; `None` if it will. Changes nothing.
+///
+/// # Errors
+///
+/// The server cannot be asked.
+pub(crate) async fn try_out(
+    control: &mut Session,
+    target: &DatabaseFacts,
+    successor: u32,
+) -> Result<Option<TargetError>, TargetError> {
+    let doing = "try to carry over what belongs to the target database";
+    control.begin(doing).await?;
+    control.execute("SET LOCAL lock_timeout = '10s'", doing).await?;
+    let tried = run(control, target, successor).await;
+    let undone = control.rollback(doing).await;
+    match tried {
+        Err(error) if error.sqlstate().is_some() => Ok(Some(error)),
+        tried => tried.and(undone).map(|()| None),
     }
 }

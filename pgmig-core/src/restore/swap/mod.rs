@@ -1,6 +1,6 @@
 //! Replaces the target by a staging database that was built beside it, by two renames in one transaction.
 
-mod carry_over;
+pub(crate) mod carry_over;
 pub(crate) mod rename;
 mod run;
 

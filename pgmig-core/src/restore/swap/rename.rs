@@ -1,17 +1,21 @@
-//! The swap: one transaction renames the target to the name of a previous database, and the staging database to the
-//! name of the target.
+//! The swap: one transaction renames the target to the name of a previous database, and its successor to the name of the
+//! target. The successor is the staging database of a restore, or, on the way back, a previous database.
 
 use crate::error::Result;
 use crate::progress::{Event, Progress, Step};
 use crate::restore::error::RestoreError;
 use crate::restore::failpoint::Failpoints;
 use crate::restore::refusal::Refusal;
+use crate::restore::refusal::previous::PreviousRefusal;
 use crate::restore::sessions::{OBJECT_IN_USE, TargetSessions};
+use crate::restore::staging::dropping::INVALID;
 use crate::restore::staging::mark_statement;
 use crate::restore::staging::marker::{Marker, State};
 use crate::restore::swap::carry_over;
 use crate::server::TargetError;
-use crate::server::catalog::{DatabaseFacts, database_facts, swap_obstacles};
+use crate::server::catalog::{
+    DatabaseFacts, Slots, database_facts, database_with_oid, rename_obstacles, server_clock_ms,
+};
 use crate::server::lock::lock_target;
 use crate::server::session::Session;
 use crate::sql::{quote_ident, quote_literal};
@@ -27,8 +31,11 @@ pub(crate) struct Swap<'a> {
     /// The sessions on the target.
     pub(crate) sessions: TargetSessions,
     pub(crate) target: &'a DatabaseFacts,
-    pub(crate) staging: &'a str,
-    pub(crate) staging_oid: u32,
+    pub(crate) successor: &'a str,
+    pub(crate) successor_oid: u32,
+    /// Whether the successor is a previous database.
+    pub(crate) is_way_back: bool,
+    /// The name that the target gets.
     pub(crate) previous: &'a str,
     pub(crate) run_id: &'a str,
     pub(crate) keep_previous: bool,
@@ -100,33 +107,54 @@ impl Swap<'_> {
         let Some(mut current) = current.filter(|current| current.oid == self.target.oid) else {
             return Err(Refusal::Changed { database: self.target.name.clone() }.into());
         };
+        if self.is_way_back {
+            self.check_previous(control).await?;
+        }
         // If a user renamed a previous database back by hand, its comment is still our marker, which contains the
         // original comment.
         let marker = current.comment.as_deref().and_then(Marker::from_comment);
         if let Some(marker) = marker.filter(|marker| marker.is_of_previous(current.oid)) {
             current.comment = marker.comment;
         }
-        carry_over::run(control, &current, self.staging).await?;
+        carry_over::run(control, &current, self.successor_oid).await?;
         self.failpoints.pass(Step::CarryOver)?;
-        let (target, staging) = (quote_ident(&self.target.name), quote_ident(self.staging));
+        let (target, successor) = (quote_ident(&self.target.name), quote_ident(self.successor));
         let previous = quote_ident(self.previous);
         let marker = Marker {
             run: self.run_id.to_owned(),
             target: self.target.name.clone(),
             target_oid: self.target.oid,
             state: if self.keep_previous { State::Kept } else { State::Previous },
+            replaced_ms: Some(server_clock_ms(control).await?),
             comment: current.comment.clone(),
         };
         // Objects that the swap would destroy may have been created since the preflight.
-        let reasons = swap_obstacles(control, &current).await?;
+        let reasons = rename_obstacles(control, &current, Slots::Every).await?;
         if !reasons.is_empty() {
             return Err(Refusal::CannotSwap { database: self.target.name.clone(), reasons }.into());
         }
         control.execute(&format!("ALTER DATABASE {target} RENAME TO {previous}"), doing).await?;
         control.execute(&mark_statement(self.previous, &marker), doing).await?;
-        control.execute(&format!("ALTER DATABASE {staging} RENAME TO {target}"), doing).await?;
+        control.execute(&format!("ALTER DATABASE {successor} RENAME TO {target}"), doing).await?;
         self.failpoints.pass(Step::Swap)?;
         Ok(())
+    }
+
+    /// Checks, inside the transaction, that the successor is still the previous database that was chosen.
+    async fn check_previous(&self, control: &mut Session) -> Result<()> {
+        let found = database_with_oid(control, self.successor_oid).await?;
+        let is_same = |found: &DatabaseFacts| {
+            let marker = found.comment.as_deref().and_then(Marker::from_comment);
+            found.name == self.successor
+                && found.connection_limit != INVALID
+                && marker.is_some_and(|marker| {
+                    marker.target == self.target.name && marker.is_of_previous(found.oid)
+                })
+        };
+        match found {
+            Some(found) if is_same(&found) => Ok(()),
+            _ => Err(PreviousRefusal::Changed { database: self.successor.to_owned() }.into()),
+        }
     }
 
     async fn commit(&self, control: &mut Session) -> Result<()> {
@@ -154,8 +182,8 @@ impl Swap<'_> {
             let Ok(None) = lock_target(&mut again, &self.target.name).await else { continue };
             let Ok(oid) = again.value(&query, "find out how the swap ended").await else { continue };
             *control = again;
-            return if oid == self.staging_oid.to_string() { Ok(()) } else { Err(lost.into()) };
+            return if oid == self.successor_oid.to_string() { Ok(()) } else { Err(lost.into()) };
         }
-        Err(RestoreError::SwapOutcomeUnknown { query, swapped_oid: self.staging_oid }.into())
+        Err(RestoreError::SwapOutcomeUnknown { query, swapped_oid: self.successor_oid }.into())
     }
 }

@@ -14,6 +14,7 @@ use crate::restore::run::{Run, keep_alive};
 use crate::restore::sessions::sessions_notice;
 use crate::restore::staging;
 use crate::restore::staging::copy::copy_target;
+use crate::restore::staging::dropping::Sessions;
 use crate::restore::staging::marker::{Marker, State};
 use crate::restore::staging::names::previous_name;
 use crate::restore::swap::carry_over;
@@ -21,7 +22,6 @@ use crate::restore::swap::rename::Swap;
 use crate::server::TargetError;
 use crate::server::catalog;
 use crate::server::contents::{self, Holdings};
-use crate::server::lock::lock_target;
 use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::HashSet;
@@ -129,7 +129,7 @@ impl SwapRestore {
         let connects = [self.run.config.su_username(), self.run.config.username()];
         let oid = staging::open_to(&mut self.run.control, &self.staging, &marker, &connects).await?;
         self.staging_oid = Some(oid);
-        carry_over::rehearse(&mut self.run.control, &self.run.target, &self.staging).await?;
+        carry_over::rehearse(&mut self.run.control, &self.run.target, oid).await?;
         Ok(oid)
     }
 
@@ -147,6 +147,7 @@ impl SwapRestore {
             target: self.run.target.name.clone(),
             target_oid: self.run.target.oid,
             state,
+            replaced_ms: None,
             comment: None,
         }
     }
@@ -157,8 +158,9 @@ impl SwapRestore {
         let swap = Swap {
             sessions: self.run.target_sessions(),
             target: &self.run.target,
-            staging: &self.staging,
-            staging_oid,
+            successor: &self.staging,
+            successor_oid: staging_oid,
+            is_way_back: false,
             previous: &previous,
             run_id: &self.run.run_id,
             keep_previous: self.run.options.keep_previous,
@@ -195,14 +197,8 @@ impl SwapRestore {
 
     /// Drops the staging database of this run, under the lock. Returns false if another run holds the lock.
     async fn drop_staging(&mut self) -> Result<bool, TargetError> {
-        if self.run.control.execute("SELECT 1", "reach the server").await.is_err() {
-            // The lock was lost with the connection.
-            let mut again =
-                Session::open(&self.run.config, &self.run.maintenance, &self.run.application).await?;
-            if lock_target(&mut again, &self.run.target.name).await?.is_some() {
-                return Ok(false);
-            }
-            self.run.control = again;
+        if self.run.holder().0.hold().await?.is_some() {
+            return Ok(false);
         }
         let is_ours = match self.staging_oid {
             // Under its own name only: after the swap, it has the target's.
@@ -213,10 +209,12 @@ impl SwapRestore {
                 staging::is_of_run(&mut self.run.control, &self.run.target.name, &self.run.run_id).await?
             }
         };
-        if is_ours {
-            staging::drop_leftover(&mut self.run.control, &self.staging).await?;
+        if !is_ours {
+            return Ok(true);
         }
-        Ok(true)
+        let (mut holder, journal) = self.run.holder();
+        let mut tell = |text| journal.notice(text);
+        Ok(holder.drop_database(&self.staging, Sessions::End, &mut tell).await?.is_none())
     }
 
     async fn drop_previous(&mut self) -> Result<()> {
@@ -226,9 +224,12 @@ impl SwapRestore {
             return Ok(());
         }
         self.run.journal.step(Step::DropPrevious);
-        let previous = previous_name(&self.run.target.name, &self.run.run_id);
         // The restore is complete. If the previous database cannot be dropped now, the next run removes it.
-        if let Err(error) = staging::drop_leftover(&mut self.run.control, &previous).await {
+        let previous = previous_name(&self.run.target.name, &self.run.run_id);
+        let (mut holder, journal) = self.run.holder();
+        let mut tell = |text| journal.notice(text);
+        // If another run has taken the lock meanwhile, that run removes it.
+        if let Err(error) = holder.drop_database(&previous, Sessions::End, &mut tell).await {
             self.run.journal.warn(format!(
                 "the target's previous database is left behind as {} ({error}); the next run removes it",
                 quote_ident(&previous)
