@@ -54,15 +54,32 @@ pub(crate) async fn erase(erasure: &Erasure<'_>, cancel: &CancellationToken) -> 
     if erasure.from_stdin {
         return Err(NotErased(refused(erasure)).into());
     }
-    let mut text = Text::of(format!("The target {:?} holds data, which would be erased:", erasure.database));
-    text.append(&contents(erasure.contents));
+    let mut text = match erasure.contents.is_empty() {
+        true => Text::of(own_database(erasure)),
+        false => Text::of(format!("The target {:?} holds data, which would be erased:", erasure.database)),
+    };
+    if !erasure.contents.is_empty() {
+        text.append(&contents(erasure.contents));
+    }
     erasure.warnings.iter().for_each(|warning| text.append(&Text::message("warning", warning)));
     let ask = "Type the database's name to erase it, anything else to stop: ";
     let question = Question { text, ask, name: erasure.database, refused: refused(erasure) };
     by_name(&question, cancel).await
 }
 
+/// An empty target is asked about only if it is one of these.
+fn own_database(erasure: &Erasure<'_>) -> String {
+    format!(
+        "The target {:?} is one of PostgreSQL's own databases, which would be replaced.",
+        erasure.database
+    )
+}
+
 fn refused(erasure: &Erasure<'_>) -> String {
+    if erasure.contents.is_empty() {
+        let what = own_database(erasure);
+        return format!("{what} Check database in postgres.yaml, or use --force if it is meant");
+    }
     format!(
         "the target {:?} holds data, and there is no terminal to ask at; --force erases it:\n{}",
         erasure.database,

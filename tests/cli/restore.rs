@@ -4,7 +4,8 @@ use crate::support::pgmig::TargetFile;
 use crate::support::session::{HeldSession, wait_until};
 use crate::support::store::{Backup, SPARE};
 use crate::support::untouched::{Before, databases_beside};
-use crate::support::{Database, Pgmig};
+use crate::support::{Database, Pgmig, Server};
+use tempfile::TempDir;
 
 /// A command line for this target, before the backup is named.
 fn pgmig(target: &Database) -> Pgmig {
@@ -36,6 +37,32 @@ fn from_standard_input() {
     let pgmig = pgmig(&target).args(["--force", "--source", "-"]).stdin(&backup.archive);
     backup.map(pgmig).run().expect_status(0);
     backup.assert_restored(&target);
+}
+
+/// Whoever names one of these has mostly forgotten to change the file.
+#[test]
+fn a_database_of_postgresql_itself_is_replaced_with_force_only() {
+    let server = Server::start_private("");
+    let source = Database::create_on(&server, "source");
+    source.psql("CREATE TABLE t AS SELECT 1 AS x");
+    let files = TempDir::new().unwrap();
+    let archive = files.path().join("t.dump");
+    server.run_program("pg_dump", ["-Fc", "-f", archive.to_str().unwrap(), source.name.as_str()]);
+    let oid = |database| {
+        server.psql("template1", &format!("SELECT oid FROM pg_database WHERE datname = '{database}'"))
+    };
+    for database in ["postgres", "template1"] {
+        let before = oid(database);
+        let target = TargetFile { database: database.to_owned(), ..TargetFile::of(&source) };
+        let restore = || Pgmig::new().target(&target).source(&archive).arg("--keep-ids");
+        restore().run().expect_status(3).stderr_has("PostgreSQL's own").stderr_has("--force");
+        restore().arg("--dry-run").run().expect_status(0).stdout_has("one of PostgreSQL's own databases");
+        assert_eq!(oid(database), before);
+    }
+    let target = TargetFile { database: "postgres".to_owned(), ..TargetFile::of(&source) };
+    let restore = Pgmig::new().target(&target).source(&archive).args(["--keep-ids", "--force"]);
+    restore.run().expect_status(0);
+    assert_eq!(server.psql("postgres", "SELECT x FROM t"), "1\n");
 }
 
 #[test]

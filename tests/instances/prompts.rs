@@ -261,6 +261,24 @@ fn a_restore_asks_and_then_needs_no_answers_any_more() {
 }
 
 #[test]
+fn a_reviewed_mapping_is_never_overwritten() {
+    let backup = Backup::of_oldest_release();
+    let target = backup.target("reviewed");
+    let controller = controller(4);
+    let reviewed = "# reviewed by two people\ninstance-mappings: {}\n";
+    for arguments in [&["--dry-run"][..], &[]] {
+        let pgmig = restore(&controller, &TargetFile::of(&target)).source(&backup.archive).args(arguments);
+        let outcome =
+            answers(pgmig.file("enteredMapping.yaml", reviewed), "1\n1\n1\n").run().expect_status(0);
+        let outcome = outcome.stderr_has("the mapping is in enteredMapping.2.yaml");
+        assert_eq!(written(outcome.directory.path()), reviewed);
+        let entered =
+            std::fs::read_to_string(outcome.directory.path().join("enteredMapping.2.yaml")).unwrap();
+        assert_eq!(entered, yaml(&[(CONTOSO, TARGETS[0]), (ZWEIG, TARGETS[1]), (UNNAMED, TARGETS[2])]));
+    }
+}
+
+#[test]
 fn a_backup_from_standard_input_is_never_asked_about() {
     let backup = Backup::of_oldest_release();
     let target = backup.target("stdin_asked");

@@ -217,10 +217,11 @@ impl Mapper<'_> {
         let unused = draft.free().to_vec();
         let mapping = draft.into_mapping();
         backup.resolve(&mapping)?;
-        let written = writer.as_ref().map(|writer| writer.path().to_owned());
+        let mut written = None;
         if let Some(writer) = writer {
-            let path = writer.path().display().to_string();
-            writer.finish(&mapping).map_err(Error::from)?;
+            let file = writer.finish(&mapping).map_err(Error::from)?;
+            let path = file.display().to_string();
+            written = Some(file);
             self.notice(&format!("the mapping is in {path}; --mapping {path} uses it again"));
         }
         if let Some(spares) = spares(&unused) {

@@ -155,6 +155,9 @@ fn erased(text: &mut Text, plan: &RestorePlan) {
     text.title("Erased from the target");
     if plan.erased.is_empty() {
         text.line("  nothing: it holds no rows and no large objects");
+        if plan.needs_confirmation {
+            text.line("  It is one of PostgreSQL's own databases: a restore needs --force, or its name typed at a terminal.");
+        }
         return;
     }
     text.line(format!("  {}", totals(&plan.erased)));

@@ -7,6 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
+/// So many mapping files are kept beside each other.
+const MOST_FILES: u32 = 1000;
+
 /// A mapping file that will be written.
 ///
 /// Creating this tests the place, so that no operator answers questions whose answers cannot be saved. Without
@@ -46,20 +49,57 @@ impl MappingWriter {
         &self.path
     }
 
-    /// Writes the mapping to disk. It replaces an existing file.
+    /// Writes the mapping to disk, and returns its file. An existing file is never changed: if it has the same content, it is
+    /// the file; otherwise the mapping gets the first free name of `enteredMapping.2.yaml`, `enteredMapping.3.yaml` and so on.
     ///
     /// # Errors
     ///
-    /// [`MappingError::Write`]; an existing file is then unchanged.
-    pub fn finish(self, mapping: &Mapping) -> Result<(), MappingError> {
+    /// [`MappingError::Write`].
+    pub fn finish(self, mapping: &Mapping) -> Result<PathBuf, MappingError> {
         let Self { path, directory, mut temporary } = self;
         let failed = |source| MappingError::Write { file: path.display().to_string(), source };
-        temporary.write_all(mapping.to_yaml().as_bytes()).map_err(failed)?;
+        let yaml = mapping.to_yaml();
+        temporary.write_all(yaml.as_bytes()).map_err(failed)?;
         temporary.as_file().sync_all().map_err(failed)?;
-        temporary.persist(&path).map_err(|error| failed(error.error))?;
-        // The new name is on disk only when the directory is.
-        File::open(&directory).and_then(|directory| directory.sync_all()).map_err(failed)
+        for number in 1..=MOST_FILES {
+            let name = numbered(&path, number);
+            if has_content(&name, yaml.as_bytes()) {
+                return Ok(name);
+            }
+            match temporary.persist_noclobber(&name) {
+                Ok(_) => {
+                    // The new name is on disk only when the directory is.
+                    File::open(&directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+                    return Ok(name);
+                }
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => temporary = error.file,
+                Err(error) => return Err(failed(error.error)),
+            }
+        }
+        Err(failed(io::ErrorKind::AlreadyExists.into()))
     }
+}
+
+/// The name with a number before its extension; the name itself for 1.
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    if number == 1 {
+        return path.to_owned();
+    }
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!(".{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+/// Whether a regular file holds these bytes and no more.
+fn has_content(path: &Path, content: &[u8]) -> bool {
+    let Ok(metadata) = path.metadata() else { return false };
+    metadata.is_file()
+        && usize::try_from(metadata.len()) == Ok(content.len())
+        && std::fs::read(path).is_ok_and(|found| found == content)
 }
 
 #[cfg(test)]
@@ -79,18 +119,22 @@ mod tests {
     }
 
     #[test]
-    fn replaces_the_file_and_leaves_nothing_else() {
+    fn an_existing_file_is_never_changed_and_nothing_else_is_left() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("m.yaml");
-        for number in [1, 5] {
-            MappingWriter::create(&path).unwrap().finish(&mapping(number)).unwrap();
-            assert_eq!(Mapping::read(&path).unwrap(), mapping(number));
+        let write = |number| MappingWriter::create(&path).unwrap().finish(&mapping(number)).unwrap();
+        for (number, name) in
+            [(1, "m.yaml"), (1, "m.yaml"), (5, "m.2.yaml"), (9, "m.3.yaml"), (5, "m.2.yaml")]
+        {
+            let written = write(number);
+            assert_eq!(written, directory.path().join(name));
+            assert_eq!(Mapping::read(&written).unwrap(), mapping(number));
         }
-        let dropped = MappingWriter::create(&path).unwrap();
-        assert_eq!(names(directory.path()).len(), 2);
-        drop(dropped);
-        assert_eq!(names(directory.path()), ["m.yaml"]);
-        assert_eq!(Mapping::read(&path).unwrap(), mapping(5));
+        assert_eq!(Mapping::read(&path).unwrap(), mapping(1));
+        drop(MappingWriter::create(&path).unwrap());
+        let mut names = names(directory.path());
+        names.sort();
+        assert_eq!(names, ["m.2.yaml", "m.3.yaml", "m.yaml"]);
     }
 
     #[test]

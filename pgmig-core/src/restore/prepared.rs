@@ -109,9 +109,16 @@ impl Restore {
         notices.filter(|notice| notice.severity == Severity::Warning).map(|notice| notice.text.as_str())
     }
 
-    /// Whether [`run`](Self::run) will refuse: the target holds data, and the options do not allow pgmig to erase it.
+    /// Whether [`run`](Self::run) will refuse: the target holds data or is a database of PostgreSQL itself, and the options do
+    /// not allow pgmig to erase it.
     pub fn needs_confirmation(&self) -> bool {
-        self.options.erase == Erase::Refuse && !self.contents().is_empty()
+        self.options.erase == Erase::Refuse && (!self.contents().is_empty() || self.is_system_database())
+    }
+
+    /// Whether the target is a database that the server and its tools need, and that is hardly ever meant: `postgres` or a
+    /// template.
+    pub fn is_system_database(&self) -> bool {
+        matches!(self.database(), "postgres" | "template0" | "template1")
     }
 
     /// Allows [`run`](Self::run) to erase the target's data.
@@ -162,6 +169,9 @@ impl Restore {
         self.check()?;
         if self.needs_confirmation() {
             let (database, contents) = (self.database().to_owned(), self.contents().describe());
+            if self.contents().is_empty() {
+                return Err(Refusal::SystemDatabase { database }.into());
+            }
             return Err(Refusal::WouldErase { database, contents }.into());
         }
         Ok(())

@@ -26,6 +26,14 @@ pub enum Refusal {
         /// The target's contents, in words.
         contents: String,
     },
+    /// The target is a database of PostgreSQL itself, and the caller has not allowed pgmig to erase it.
+    #[error(
+        "database {database} is one of PostgreSQL's own, which a restore would replace; check database in the configuration"
+    )]
+    SystemDatabase {
+        /// The target.
+        database: String,
+    },
     /// The mapping contradicts itself or the backup.
     #[error("the mapping cannot be used with this backup: {0}")]
     Mapping(String),
