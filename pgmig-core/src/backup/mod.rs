@@ -13,6 +13,7 @@ pub use inspection::{
     ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
     KindCount,
 };
+pub(crate) use source::Input;
 pub use source::Source;
 
 use crate::archive::Archive;
@@ -39,6 +40,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Backup {
     archive: Archive,
+    /// Of a stream: whether it is being waited for.
+    input: Option<Input>,
     /// The path that was given; a stream has none.
     path: Option<PathBuf>,
     /// The profile that the caller asked for.
@@ -59,7 +62,7 @@ impl Backup {
     pub async fn open(source: Source, profile: Option<Profile>) -> Result<Self> {
         on_thread("pgmig-open", move || {
             let path = source.path().map(Path::to_owned);
-            let archive = source.open()?;
+            let (archive, input) = source.open_watched()?;
             let store = Store::recognise(&archive, profile.as_ref())?;
             let instances = match &store {
                 Some(store) if !archive.is_stream() => store.instances(&archive)?,
@@ -67,7 +70,7 @@ impl Backup {
             };
             let asked = profile;
             let profile = store.map(|store| store.profile);
-            Ok(Self { archive, path, asked, profile, instances })
+            Ok(Self { archive, input, path, asked, profile, instances })
         })
         .await
     }
@@ -131,7 +134,7 @@ impl Backup {
         self.path().filter(|_| !self.is_stream())
     }
 
-    pub(crate) fn into_archive(self) -> Archive {
-        self.archive
+    pub(crate) fn into_archive(self) -> (Archive, Option<Input>) {
+        (self.archive, self.input)
     }
 }

@@ -51,6 +51,22 @@ pub(crate) async fn statements(
     target: &DatabaseFacts,
     successor: &str,
 ) -> Result<Vec<Statement>, TargetError> {
+    let mut statements = revocations(control, successor).await?;
+    statements.extend(additions(control, target, successor).await?);
+    Ok(statements)
+}
+
+/// The [`statements`] without those that take the successor's present privileges away. On the target itself they
+/// change nothing, and show which of them the server refuses.
+///
+/// # Errors
+///
+/// The catalogs cannot be read.
+pub(crate) async fn additions(
+    control: &mut Session,
+    target: &DatabaseFacts,
+    successor: &str,
+) -> Result<Vec<Statement>, TargetError> {
     let database = quote_ident(successor);
     let mut statements = privileges(control, target, &database).await?;
     statements.extend(settings(control, target.oid, &database).await?);
@@ -83,31 +99,24 @@ async fn privileges(
     target: &DatabaseFacts,
     database: &str,
 ) -> Result<Vec<Statement>, TargetError> {
-    let grants = grants(control, target.oid).await?;
-    // First revokes the privileges that staging has during the restore, those of PUBLIC included.
+    let grants = in_order(grants(control, target.oid).await?, &target.owner);
+    Ok(grants.iter().flat_map(|grant| grant.statements(database, &target.owner)).collect())
+}
+
+/// Revokes the privileges that the database `name` has given: staging during the restore, those of PUBLIC included.
+async fn revocations(control: &mut Session, name: &str) -> Result<Vec<Statement>, TargetError> {
+    let database = quote_ident(name);
     let held = format!(
         "SELECT DISTINCT CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) END \
          FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a WHERE d.datname = {}",
-        quote_literal(&unquote(database))
+        quote_literal(name)
     );
     let held = control.rows(&held, "read the staging database's privileges").await?;
     let revoke = |row: &TextRow| {
         let sql = format!("REVOKE ALL ON DATABASE {database} FROM {}", role(row.get(0)));
         Statement::new("the privileges", sql)
     };
-    let mut statements: Vec<Statement> = held.iter().map(revoke).collect();
-    statements.extend(
-        in_order(grants, &target.owner).iter().flat_map(|grant| grant.statements(database, &target.owner)),
-    );
-    Ok(statements)
-}
-
-/// The name in an identifier that pgmig has quoted.
-fn unquote(ident: &str) -> String {
-    match ident.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) => inner.replace("\"\"", "\""),
-        None => ident.to_owned(),
-    }
+    Ok(held.iter().map(revoke).collect())
 }
 
 /// Puts the owner's grants first, then those of roles that hold a grant option by then. Grants that do not fit (a

@@ -3,6 +3,7 @@
 //! database shows whether they work.
 
 use crate::error::Result;
+use crate::restore::preflight::strategy::cannot_carry_over;
 use crate::restore::refusal::Refusal;
 use crate::restore::state::properties::{Statement, statements};
 use crate::server::TargetError;
@@ -37,11 +38,9 @@ pub(crate) async fn rehearse(control: &mut Session, target: &DatabaseFacts, succ
     let tried = run(control, target, successor).await;
     let undone = control.rollback(doing).await;
     match tried {
-        Err(error) if error.sqlstate().is_some() => {
-            let reason = format!(
-                "{error}; use a superuser as su_username or StrategyChoice::InPlace, or take it from the target"
-            );
-            Err(Refusal::CannotSwap { database: target.name.clone(), reasons: vec![reason] }.into())
+        Err(error) if error.is_lasting() => {
+            let reasons = vec![cannot_carry_over(&error)];
+            Err(Refusal::CannotSwap { database: target.name.clone(), reasons }.into())
         }
         tried => Ok(tried.and(undone)?),
     }
