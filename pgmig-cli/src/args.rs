@@ -86,6 +86,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) swap_wait: Duration,
 
+    /// How long the server may leave a short question without an answer, or let no new connection in while a session waits
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = positive_seconds)]
+    pub(crate) server_timeout: Duration,
+
+    /// How long to wait for locks that other sessions hold
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = positive_seconds)]
+    pub(crate) lock_wait: Duration,
+
+    /// How long to wait for the commit of the restore and for synchronous standbys to confirm it; then it is cancelled
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = positive_seconds)]
+    pub(crate) commit_wait: Duration,
+
     /// End other sessions on the target instead
     #[arg(long)]
     pub(crate) terminate_sessions: bool,
@@ -176,6 +188,10 @@ pub(crate) struct BackupArgs {
     /// Profile of the store: a built-in one's name, or a directory
     #[arg(long, value_name = "NAME|DIR")]
     pub(crate) profile: Option<PathBuf>,
+
+    /// How long standard input may bring nothing while the restore waits for it
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = positive_seconds)]
+    pub(crate) source_wait: Duration,
 
     /// Take the suggested answer of every question; erasing is allowed by --force only
     #[arg(long)]
@@ -375,6 +391,11 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds.into()))
 }
 
+fn positive_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = seconds(text)?;
+    if seconds.is_zero() { Err("expected a number of seconds from 1".to_owned()) } else { Ok(seconds) }
+}
+
 /// Reads one of the library's words, which the help lists.
 fn one_of<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
 where
@@ -498,6 +519,7 @@ mod tests {
             &["-s", "a", "-s", "b"],
             &["--swap-wait", "-1"],
             &["--swap-wait", "1.5"],
+            &["--commit-wait", "0"],
             &["-j", "0"],
             &["-j", "65"],
             &["--jobs", "two"],
@@ -528,6 +550,8 @@ mod tests {
     fn defaults() {
         let args = parse(&[]);
         assert_eq!(args.swap_wait, Duration::from_secs(60));
+        let waits = [args.server_timeout, args.lock_wait, args.commit_wait, args.backup.source_wait];
+        assert_eq!(waits.map(|wait| wait.as_secs()), [60, 60, 300, 3600]);
         assert_eq!(args.log_level, LogLevel::Warn);
         assert_eq!((args.jobs, args.toast_compression), (None, ToastCompression::Lz4));
         assert_eq!(parse(&["-j4"]).jobs.map(NonZeroUsize::get), Some(4));

@@ -149,10 +149,31 @@ pub(crate) fn describe(error: &anyhow::Error) -> Text {
         }
         said = theirs;
     }
-    if let Some(hint) = hint(kind(error)) {
+    for hint in [hint(kind(error)), limit(error)].into_iter().flatten() {
         text.labelled("", "hint", hint);
     }
     text
+}
+
+/// What to do where a limit of the system for this process is reached.
+fn limit(error: &anyhow::Error) -> Option<&'static str> {
+    const EAGAIN: i32 = 11;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    // Some errors keep of the system's error only the text.
+    let code = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<io::Error>() {
+        Some(error) => error.raw_os_error(),
+        None => {
+            let text = cause.to_string();
+            let (_, code) = text.rsplit_once("(os error ")?;
+            code.split_once(')')?.0.parse().ok()
+        }
+    };
+    match error.chain().find_map(code)? {
+        ENFILE | EMFILE => Some("raise the limit of open files (ulimit -n)"),
+        EAGAIN => Some("raise the limit of processes and threads (ulimit -u, or the pod's limit of PIDs)"),
+        _ => None,
+    }
 }
 
 /// A short error where the backup file does not exist.
@@ -194,6 +215,17 @@ mod tests {
         assert_eq!(kind(&error), ErrorKind::Usage);
         assert_eq!(kind(&NotErased(String::new()).into()), ErrorKind::Refused);
         assert_eq!(kind(&anyhow::anyhow!("other")), ErrorKind::Failed);
+    }
+
+    #[test]
+    fn a_limit_of_the_system_is_named() {
+        let said = |code| {
+            let error = anyhow::Error::from(io::Error::from_raw_os_error(code)).context("cannot open x");
+            describe(&error).as_str().to_owned()
+        };
+        assert!(said(24).ends_with("hint: raise the limit of open files (ulimit -n)\n"), "{}", said(24));
+        assert!(said(11).contains("ulimit -u"));
+        assert!(!said(2).contains("hint"));
     }
 
     #[test]

@@ -10,13 +10,15 @@ use pgmig_core::restore::{PlannedSchema, PreviousRefusal, Refusal, Remedy, Resto
 use pgmig_core::server::TargetError;
 
 /// An option's name in messages of the library, and the flag for it.
-const FLAGS: [(&str, &str); 21] = [
+const FLAGS: [(&str, &str); 23] = [
     ("FileKind::Backup", "--source"),
     ("FileKind::Mapping", "--mapping"),
     ("FileKind::ResourceController", "--resourceController"),
     ("FileKind::Target", "--target"),
     ("RestoreOptions::allow_extensions", "--allow-extension"),
     ("RestoreOptions::trust_archive", "--trust-archive"),
+    ("RestoreOptions::commit_wait", "--commit-wait"),
+    ("RestoreOptions::source_wait", "--source-wait"),
     ("RestoreOptions::jobs", "--jobs"),
     ("RestoreOptions::keep_previous", "--keep-previous"),
     ("RestoreOptions::migrations", "--migrations"),

@@ -23,17 +23,24 @@ use anyhow::{Context, Result};
 use args::Args;
 use environment::Environment;
 use std::ffi::OsString;
+use std::io;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
+    // Before anything else: a signal must never end the program by its default action.
+    let cancel = interrupt::cancelled_by_signals();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let args = match usage::parse(&arguments) {
         Ok(args) => args,
         Err(status) => return status,
     };
     log::start(args.log_level);
-    match start(&args) {
+    match cancel.and_then(|cancel| start(&args, cancel)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::say(&failure::describe(&error));
@@ -42,17 +49,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(args: &Args) -> Result<()> {
+fn start(args: &Args, cancel: CancellationToken) -> Result<()> {
+    require_threads().context("cannot start the program's threads")?;
     let runtime = Runtime::new().context("cannot start the program's threads")?;
-    let result = runtime.block_on(run(args));
+    let result = runtime.block_on(run(args, cancel));
     // A thread may still read standard input. The program must not wait for it.
     runtime.shutdown_background();
     result
 }
 
-async fn run(args: &Args) -> Result<()> {
+/// Tries whether as many threads can be started as the runtime needs: it would panic if they could not.
+fn require_threads() -> io::Result<()> {
+    let count = thread::available_parallelism().map_or(1, NonZeroUsize::get) + 2;
+    let hold = Mutex::new(());
+    thread::scope(|scope| {
+        let all_at_once = hold.lock().unwrap_or_else(PoisonError::into_inner);
+        let started: io::Result<Vec<_>> =
+            (0..count).map(|_| thread::Builder::new().spawn_scoped(scope, || drop(hold.lock()))).collect();
+        drop(all_at_once);
+        started.map(drop)
+    })
+}
+
+async fn run(args: &Args, cancel: CancellationToken) -> Result<()> {
     let environment = Environment::read()?;
-    let cancel = interrupt::cancelled_by_signals()?;
     if let Some(command) = &args.command {
         return commands::run(args, command, &environment, &cancel).await;
     }

@@ -20,13 +20,13 @@ const ORDER: [&[&str]; 10] = [
     // The rows, and the objects that are created after them.
     &["load"],
     // Lock, journal, leftovers: the same for both stories.
-    &["run"],
+    &["run", "commit"],
     &["target_schema", "clearing", "privileges", "staging", "executor", "archive_login", "failpoint"],
     // The sessions in which pgmig runs its own statements.
     &["superuser_session", "state"],
     // Pure.
     &["plan"],
-    &["sessions", "error", "refusal", "catalogs", "journal", "report", "options"],
+    &["sessions", "interruption", "error", "refusal", "catalogs", "journal", "report", "options"],
 ];
 
 /// Files that see all rooms: they only name what each room offers.

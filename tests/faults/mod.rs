@@ -9,3 +9,6 @@ mod leftovers;
 mod psql_script;
 mod secrets;
 mod sessions;
+mod signals;
+mod terminated;
+mod waits;

@@ -26,6 +26,7 @@ pub(crate) mod role;
 pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod shared;
+pub(crate) mod silence;
 pub(crate) mod store;
 pub(crate) mod stranger;
 pub(crate) mod two_schemas;

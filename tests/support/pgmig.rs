@@ -23,6 +23,8 @@ pub(crate) struct Pgmig {
     environment: Vec<(String, OsString)>,
     stdin: Input,
     timeout: Duration,
+    /// A limit of `prlimit`, and its value.
+    limit: Option<(String, u64)>,
 }
 
 /// The program's standard input.
@@ -124,6 +126,7 @@ impl Pgmig {
             environment: Vec::new(),
             stdin: Input::Nothing,
             timeout: Duration::from_secs(120),
+            limit: None,
         }
     }
 
@@ -190,6 +193,12 @@ impl Pgmig {
         self
     }
 
+    /// Sets a limit of the system: `nofile`.
+    pub(crate) fn limit(mut self, what: &str, most: u64) -> Self {
+        self.limit = Some((what.to_owned(), most));
+        self
+    }
+
     /// The time limit; the default is two minutes.
     pub(crate) fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -214,7 +223,14 @@ impl Pgmig {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = match &self.limit {
+            None => Command::new(binary()),
+            Some((what, most)) => {
+                let mut command = Command::new("prlimit");
+                command.arg(format!("--{what}={most}:{most}")).arg(binary());
+                command
+            }
+        };
         for name in ENVIRONMENT.into_iter().chain(pgmig_core::server::LIBPQ_VARIABLES) {
             command.env_remove(name);
         }

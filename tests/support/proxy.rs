@@ -19,6 +19,8 @@ pub(crate) enum Cut {
     Held,
     /// Like `After`. All later connections fail.
     AfterAndForEver,
+    /// Like `Held`, at the COMMIT of the transaction that replaces the target.
+    HeldAtTheEnd,
 }
 
 /// A proxy on a port of its own.
@@ -74,9 +76,12 @@ fn forward(client: TcpStream, server: TcpStream, cut: Cut, done: Arc<AtomicBool>
     spawn(move || {
         let (mut from, mut to) = (client, server);
         let mut buffer = vec![0; 64 * 1024];
+        let mut replaces = cut != Cut::HeldAtTheEnd;
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             let bytes = &buffer[..length];
-            let is_first = is_commit(bytes) && !done.load(Ordering::SeqCst);
+            let says = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            replaces |= says("SET LOCAL synchronous_commit = on");
+            let is_first = replaces && is_commit(bytes) && !done.load(Ordering::SeqCst);
             if !is_first && done.load(Ordering::SeqCst) && cut == Cut::AfterAndForEver {
                 break;
             }
@@ -87,7 +92,7 @@ fn forward(client: TcpStream, server: TcpStream, cut: Cut, done: Arc<AtomicBool>
                 continue;
             }
             done.store(true, Ordering::SeqCst);
-            if cut == Cut::Held {
+            if matches!(cut, Cut::Held | Cut::HeldAtTheEnd) {
                 // Waits until the client closes the connection.
                 while let Ok(1..) = from.read(&mut buffer) {}
             } else if cut != Cut::Before {

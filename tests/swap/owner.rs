@@ -233,10 +233,28 @@ fn what_cannot_be_carried_over_is_said_beforehand() {
         site.target.psql(&change);
         let texts = [&what, "cannot be replaced by a swap", "use a superuser as su_username"];
         // pgmig knows this before it loads anything.
-        site.is_refused(site.backup.restore(site.pgmig()).failpoint("pre-data"), &texts);
+        let swap = site.pgmig().failpoint("pre-data");
+        site.is_refused(site.backup.restore(swap), &texts);
+        // In place there is nothing to carry over.
+        let in_place = site.backup.restore(site.pgmig()).failpoint("clear").run().expect_status(1);
+        in_place.stderr_has("strategy in-place: a swap is not possible: ").stderr_has(&what);
         site.target.psql(&undo);
     }
     site.backup.restore(site.pgmig()).run().expect_status(0);
+}
+
+#[test]
+fn what_cannot_be_carried_over_leads_to_a_restore_in_place() {
+    let site = Site::new("falls back", "CREATEDB", true);
+    site.target.psql(&format!("ALTER DATABASE {} SET log_statement = 'all'", quoted(&site.target.name)));
+    let outcome = site.backup.restore(site.pgmig()).run().expect_status(0);
+    outcome.stderr_has(
+        "strategy in-place: a swap is not possible: could not carry over the setting log_statement",
+    );
+    site.backup.assert_restored(&site.target);
+    let settings = "SELECT setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase \
+                    WHERE d.datname = current_database()";
+    assert_eq!(site.target.psql(settings), "{log_statement=all}\n");
 }
 
 #[test]

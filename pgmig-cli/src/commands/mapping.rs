@@ -13,17 +13,22 @@ use pgmig_core::Error;
 use pgmig_core::backup::{Backup, Source};
 use pgmig_core::instance::{Candidate, Mapping, MappingDraft, MappingWriter};
 use pgmig_core::profile::Profile;
-use pgmig_core::progress::{Event, Progress, Step};
+use pgmig_core::progress::{Event, Notice, Progress, Severity, Step};
 use pgmig_core::resource_controller::Listing;
 use pgmig_core::restore::{Refusal, RestoreError};
 use pgmig_core::text::printable;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How many spare instances a message names.
 const NAMED: usize = 5;
+
+/// After how long pgmig says that it waits for standard input.
+const LONG_WAIT: Duration = Duration::from_secs(10);
 
 /// The sources of a complete mapping.
 pub(crate) struct Mapper<'a> {
@@ -88,10 +93,32 @@ pub(crate) async fn open(
         (path, None) => Source::File(path.to_owned()),
     };
     display.event(&Event::StepBegan { step: Step::Preflight });
+    let opening = async {
+        let opening = Backup::open(source, profile);
+        if !args.is_from_stdin() {
+            return Ok(opening.await?);
+        }
+        let stalled = |_| RestoreError::SourceStalled { seconds: args.source_wait.as_secs() };
+        Ok(timeout(args.source_wait, opening).await.map_err(|over| Error::from(stalled(over)))??)
+    };
     tokio::select! {
-        backup = Backup::open(source, profile) => Ok(backup?),
+        backup = opening => backup,
+        () = tell_of_stall(args, display) => Err(Interrupted.into()),
         () = cancel.cancelled() => Err(Interrupted.into()),
     }
+}
+
+/// Says that standard input brings nothing. Never returns.
+async fn tell_of_stall(args: &BackupArgs, display: &Display) {
+    if args.is_from_stdin() {
+        sleep(LONG_WAIT).await;
+        let limit = args.source_wait;
+        let what = "the beginning of the backup on standard input";
+        display.event(&Event::Waiting { what, sessions: 0, limit });
+        let text = format!("waiting up to {} s for {what}", limit.as_secs());
+        display.event(&Event::Notice(&Notice::new(Severity::Notice, text)));
+    }
+    std::future::pending().await
 }
 
 /// A backup that does not fit the requested profile has nothing to map.

@@ -159,6 +159,10 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     options.keep_previous = args.keep_previous;
     options.swap_wait = args.swap_wait;
     options.terminate_sessions = args.terminate_sessions;
+    options.server_timeout = args.server_timeout;
+    options.lock_wait = args.lock_wait;
+    options.commit_wait = args.commit_wait;
+    options.source_wait = args.backup.source_wait;
     if let Some(jobs) = args.jobs {
         options.jobs = jobs;
     }

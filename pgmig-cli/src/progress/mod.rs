@@ -7,7 +7,7 @@ mod lines;
 
 use crate::args::{Args, LogLevel, ProgressForm};
 use crate::hints;
-use crate::interrupt;
+use crate::interrupt::{self, Stage};
 use crate::output::{Text, say};
 use bars::Bars;
 use lines::Lines;
@@ -76,8 +76,11 @@ impl Display {
 
 impl Progress for Display {
     fn event(&self, event: &Event<'_>) {
-        if let Event::Committing = event {
-            interrupt::comes_too_late();
+        match event {
+            Event::Committing => interrupt::has_come_to(Stage::Committing),
+            Event::Committed => interrupt::has_come_to(Stage::Committed),
+            Event::NotCommitted => interrupt::has_come_to(Stage::Before),
+            _ => {}
         }
         let in_flags;
         let event = match event {

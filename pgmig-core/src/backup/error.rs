@@ -29,7 +29,8 @@ pub enum BackupError {
     },
     /// The operating system cannot create the thread that reads the archive.
     #[error(
-        "no thread can be started to read the archive: {0}; raise the limit of processes (ulimit -u) and try again"
+        "no thread can be started to read the archive: {0}; raise the limit of processes and threads (ulimit -u, or the pod's \
+         limit of PIDs), or use fewer of them (RestoreOptions::jobs)"
     )]
     NoThread(#[source] std::io::Error),
     /// The thread that reads the archive ended without a result, which is a bug.

@@ -47,7 +47,7 @@ impl Backup {
         let _stop_when_dropped = stop.clone().drop_guard();
         on_thread("pgmig-inspect", move || {
             let (instances, profile) = (self.instances().to_vec(), self.profile().cloned());
-            let mut archive = self.into_archive();
+            let (mut archive, _) = self.into_archive();
             InspectPass::new(&archive, &instances, profile.as_ref(), &*progress, &stop)?.run(&mut archive)
         })
         .await

@@ -13,6 +13,7 @@ pub use inspection::{
     ArchiveFacts, InspectedInstance, InspectedMigration, InspectedStore, InspectedTable, Inspection,
     KindCount,
 };
+pub(crate) use source::Input;
 pub use source::Source;
 
 use crate::archive::{Archive, ArchiveError};
@@ -39,6 +40,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Backup {
     archive: Archive,
+    /// Of a stream: whether it is being waited for.
+    input: Option<Input>,
     /// The path that was given; a stream has none.
     path: Option<PathBuf>,
     /// The profile that the caller asked for.
@@ -59,7 +62,8 @@ impl Backup {
     pub async fn open(source: Source, profile: Option<Profile>) -> Result<Self> {
         on_thread("pgmig-open", move || {
             let path = source.path().map(Path::to_owned);
-            Self::of(source.open()?, path, profile, true)
+            let (archive, input) = source.open_watched()?;
+            Self::of(archive, input, path, profile, true)
         })
         .await
     }
@@ -77,7 +81,7 @@ impl Backup {
         on_thread("pgmig-open", move || {
             let path = source.path().map(Path::to_owned);
             let (archive, missing) = source.open_incomplete()?;
-            let backup = Self::of(archive, path, profile, missing.is_empty())?;
+            let backup = Self::of(archive, None, path, profile, missing.is_empty())?;
             Ok((backup, missing))
         })
         .await
@@ -85,6 +89,7 @@ impl Backup {
 
     fn of(
         archive: Archive,
+        input: Option<Input>,
         path: Option<PathBuf>,
         asked: Option<Profile>,
         is_complete: bool,
@@ -98,7 +103,7 @@ impl Backup {
             _ => Vec::new(),
         };
         let profile = store.map(|store| store.profile);
-        Ok(Self { archive, path, asked, profile, instances })
+        Ok(Self { archive, input, path, asked, profile, instances })
     }
 
     /// The archive.
@@ -160,7 +165,7 @@ impl Backup {
         self.path().filter(|_| !self.is_stream())
     }
 
-    pub(crate) fn into_archive(self) -> Archive {
-        self.archive
+    pub(crate) fn into_archive(self) -> (Archive, Option<Input>) {
+        (self.archive, self.input)
     }
 }

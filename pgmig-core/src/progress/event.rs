@@ -77,11 +77,11 @@ pub enum Event<'a> {
         #[serde(rename = "took_seconds", serialize_with = "seconds")]
         took: Duration,
     },
-    /// pgmig waits for other sessions. Told once, when the wait begins.
+    /// pgmig waits for other sessions, for the server, or for the backup's stream. Told once, when the wait begins.
     Waiting {
         /// The condition that pgmig waits for: `other sessions on the target to end`.
         what: &'a str,
-        /// How many sessions.
+        /// How many sessions, where it waits for sessions.
         sessions: usize,
         /// After how long pgmig gives up.
         #[serde(rename = "limit_seconds", serialize_with = "seconds")]
@@ -89,6 +89,10 @@ pub enum Event<'a> {
     },
     /// The restore is being committed: from here on an interruption comes too late.
     Committing,
+    /// The restore is committed. What is still to be done changes nothing about the target.
+    Committed,
+    /// The server did not commit: the target is untouched.
+    NotCommitted,
     /// Something that the operator should know.
     Notice(&'a Notice),
 }

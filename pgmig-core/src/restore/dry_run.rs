@@ -1,11 +1,12 @@
 //! The dry run: puts the facts of a prepared restore, and some more from the server, into a [`RestorePlan`].
 
 use super::error::RestoreError;
+use super::interruption::CleanUp;
 use super::options::Instances;
 use super::plan::kinds::{self, Made};
 use super::plan::{Plan, Task};
 use super::preflight::Known;
-use super::prepared::{Restore, left_behind};
+use super::prepared::{Restore, note_role};
 use super::refusal::Refusal;
 use super::staging;
 use crate::archive::{Archive, EntryKind};
@@ -13,7 +14,7 @@ use crate::error::Result;
 use crate::instance::ResolvedInstance;
 use crate::migrations::{Goal, MigrationFile, UpgradePlan};
 use crate::profile::{Profile, SchemaVersion};
-use crate::progress::{Event, Notice, Severity};
+use crate::progress::{Notice, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::preflight::upgrade_path::Upgrade;
 use crate::restore::report::planned::{
@@ -65,11 +66,10 @@ impl Restore {
 
     /// Closes the connection to the server without running the restore.
     pub async fn close(self) {
-        let Self { mut preflight, config, application, progress, .. } = self;
+        let Self { mut preflight, config, application, progress, cancel, .. } = self;
         let role = preflight.login.role().map(|role| role.name().to_owned()).unwrap_or_default();
-        if let Err(error) = preflight.login.end(&mut preflight.control, &config, &application).await {
-            progress.event(&Event::Notice(&left_behind(&role, &error)));
-        }
+        let ending = preflight.login.end(&mut preflight.control, &config, &application);
+        note_role(&role, CleanUp::new(&cancel).step(ending).await, progress.as_ref());
         preflight.control.close().await;
     }
 

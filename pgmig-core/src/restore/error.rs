@@ -75,9 +75,8 @@ pub enum RestoreError {
     Strict(usize),
     /// The connection was lost during the commit of the swap.
     #[error(
-        "the connection was lost during the commit of the swap, and the server cannot be reached; once it can, this query \
-         shows the outcome: {query} -- {swapped_oid} means that the swap is complete, anything else that the target is \
-         untouched"
+        "the server did not answer the commit of the swap, and does not show its outcome yet; later this query shows it: \
+         {query} -- {swapped_oid} means that the swap is complete, anything else that the target is untouched"
     )]
     SwapOutcomeUnknown {
         /// The query that shows the outcome.
@@ -87,13 +86,44 @@ pub enum RestoreError {
     },
     /// The connection was lost during the commit of a restore in place.
     #[error(
-        "the connection was lost during the commit of the restore, and the server does not show its outcome yet; later this \
-         query shows it: {query} -- \"committed\" means that the restore is complete, \"aborted\" that the target is \
-         untouched"
+        "the server did not answer the commit of the restore, and does not show its outcome yet; later this query shows it: \
+         {query} -- \"committed\" means that the restore is complete, \"aborted\" that the target is untouched"
     )]
     InPlaceOutcomeUnknown {
         /// The query that shows the outcome, in any database of the server.
         query: String,
+    },
+    /// The commit took longer than [`RestoreOptions::commit_wait`](super::RestoreOptions::commit_wait), and was cancelled.
+    #[error(
+        "the server did not commit the restore within {seconds} s (RestoreOptions::commit_wait), and pgmig has cancelled it; \
+         the target is untouched"
+    )]
+    CommitTimeout {
+        /// The limit.
+        seconds: u64,
+    },
+    /// This process may not open as many files and connections as the restore needs.
+    #[error(
+        "the restore can need {needed} open files and connections at a time, and this process may have {limit}; raise the \
+         limit (ulimit -n {needed}), or use fewer connections (RestoreOptions::jobs)"
+    )]
+    OpenFiles {
+        /// What is allowed.
+        limit: u64,
+        /// What may be needed.
+        needed: u64,
+    },
+    /// The connection was lost in the commit, which took no effect.
+    #[error("the connection was lost during the commit, which took no effect")]
+    CommitLost,
+    /// A stream brought nothing for longer than [`RestoreOptions::source_wait`](super::RestoreOptions::source_wait).
+    #[error(
+        "the backup's stream brought nothing for {seconds} s (RestoreOptions::source_wait); look why the program that writes it \
+         has stopped"
+    )]
+    SourceStalled {
+        /// The limit.
+        seconds: u64,
     },
     /// A statement ended the transaction that holds the whole restore. Nothing was committed.
     #[error(
@@ -286,7 +316,7 @@ impl RestoreError {
     /// The kind of the error, by which a caller decides what to do.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            RestoreError::Refused(_) => ErrorKind::Refused,
+            RestoreError::Refused(_) | RestoreError::OpenFiles { .. } => ErrorKind::Refused,
             RestoreError::Strict(_) => ErrorKind::Strict,
             RestoreError::SwapOutcomeUnknown { .. }
             | RestoreError::InPlaceOutcomeUnknown { .. }

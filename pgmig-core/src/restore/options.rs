@@ -12,6 +12,9 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// How long a commit may take, unless the caller says otherwise.
+pub(crate) const COMMIT_WAIT: Duration = Duration::from_secs(5 * 60);
+
 /// Whether data in the target may be erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -141,6 +144,16 @@ pub struct RestoreOptions {
     pub keep_previous: bool,
     /// How long to wait for other sessions on the target to end, at the swap or before a restore in place.
     pub swap_wait: Duration,
+    /// How long the server may leave a short question without an answer, and how long it may let no new connection in
+    /// while a session waits for it.
+    pub server_timeout: Duration,
+    /// How long to wait for locks that other sessions hold.
+    pub lock_wait: Duration,
+    /// How long to wait for the commit of the restore, and for the synchronous standbys that must confirm it. After that,
+    /// pgmig cancels it.
+    pub commit_wait: Duration,
+    /// How long a stream may bring nothing while the restore waits for it.
+    pub source_wait: Duration,
     /// Terminate other sessions on the target instead of waiting.
     pub terminate_sessions: bool,
     /// How many connections load rows and build indexes at the same time, as far as the server admits them. In place
@@ -173,6 +186,10 @@ impl RestoreOptions {
             strict: false,
             keep_previous: false,
             swap_wait: Duration::from_secs(60),
+            server_timeout: Duration::from_secs(60),
+            lock_wait: Duration::from_secs(60),
+            commit_wait: COMMIT_WAIT,
+            source_wait: Duration::from_secs(60 * 60),
             terminate_sessions: false,
             jobs: default_jobs(),
             toast_compression: ToastCompression::default(),

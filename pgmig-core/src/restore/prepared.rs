@@ -5,6 +5,7 @@ use super::build::Build;
 use super::error::RestoreError;
 use super::failpoint::Failpoints;
 use super::in_place::InPlaceRestore;
+use super::interruption::{CleanUp, NO_ANSWER};
 use super::journal::Journal;
 use super::options::{Erase, RestoreOptions};
 use super::preflight::open_control;
@@ -23,6 +24,7 @@ use crate::restore::options::Strategy;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
 use crate::server::TargetConfig;
+use crate::server::waits::WaitLimits;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -182,7 +184,8 @@ impl Restore {
         let jobs = self.jobs();
         let Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight } =
             self;
-        let Preflight { archive, control, maintenance, target, decision, login, known, .. } = preflight;
+        let Preflight { archive, input, control, maintenance, target, decision, login, known, .. } =
+            preflight;
         let is_superuser = known.facts.login_is_superuser;
         let mut journal = Journal::new(progress);
         journal.report.database.clone_from(&target.name);
@@ -209,9 +212,12 @@ impl Restore {
             state: None,
             superusers_before: Vec::new(),
         };
+        control.expect_answers(false);
         let run = Run {
             config,
             options,
+            clean_up: CleanUp::new(&cancel),
+            input,
             cancel,
             application,
             run_id,
@@ -302,6 +308,7 @@ impl RestoreBuilder {
         let run_id = uuid::Uuid::new_v4().simple().to_string();
         let application = application_name(config.application_name().unwrap_or("pgmig"), &run_id);
         let progress: Arc<dyn Progress> = Arc::new(Reporter::new(progress));
+        config.waits().set(wait_limits(&options), Arc::clone(&progress));
         progress.event(&Event::StepBegan { step: Step::Preflight });
         failpoints.pass(Step::Preflight)?;
         let mut login = ArchiveLogin::default();
@@ -313,7 +320,8 @@ impl RestoreBuilder {
         let preflight = match preflight {
             Ok(preflight) => preflight,
             Err(error) => {
-                end_anew(login, &config, &application, progress.as_ref()).await;
+                let clean_up = CleanUp::new(&cancel);
+                end_anew(login, &config, &application, progress.as_ref(), &clean_up).await;
                 return Err(error);
             }
         };
@@ -327,23 +335,39 @@ async fn end_anew(
     config: &TargetConfig,
     application: &str,
     progress: &dyn Progress,
+    clean_up: &CleanUp,
 ) {
     let Some(name) = login.role().map(|role| role.name().to_owned()) else { return };
-    let ended = match open_control(config, application).await {
-        Ok((mut control, _)) => {
-            let ended = login.end(&mut control, config, application).await;
-            control.close().await;
-            ended.map_err(crate::Error::from)
-        }
-        Err(error) => Err(error),
+    let ending = async {
+        let (mut control, _) = open_control(config, application).await?;
+        login.end(&mut control, config, application).await?;
+        control.close().await;
+        Ok::<_, crate::Error>(())
     };
-    if let Err(error) = ended {
-        progress.event(&Event::Notice(&left_behind(&name, &error)));
+    let ended = clean_up.step(ending).await;
+    note_role(&name, ended, progress);
+}
+
+/// Gives notice of a temporary role that could not be removed.
+pub(crate) fn note_role<E: std::fmt::Display>(
+    name: &str,
+    ended: Option<std::result::Result<(), E>>,
+    progress: &dyn Progress,
+) {
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) => progress.event(&Event::Notice(&left_behind(name, &error))),
+        None => progress.event(&Event::Notice(&left_behind(name, &NO_ANSWER))),
     }
 }
 
+/// The limits of waiting for the server.
+fn wait_limits(options: &RestoreOptions) -> WaitLimits {
+    WaitLimits { answer: options.server_timeout, locks: options.lock_wait, commit: options.commit_wait }
+}
+
 /// The notice about a temporary role that could not be removed.
-pub(crate) fn left_behind(name: &str, error: &dyn std::fmt::Display) -> Notice {
+fn left_behind(name: &str, error: &dyn std::fmt::Display) -> Notice {
     let text = format!(
         "the temporary role {name} is left behind ({error}); the next restore of the target removes it"
     );

@@ -1,10 +1,13 @@
 //! The parts of a running restore that both strategies share.
 
+use crate::backup::Input;
 use crate::error::Result;
-use crate::progress::Step;
+use crate::progress::{Event, Notice, Progress, Severity, Step};
 use crate::restore::archive_login::ArchiveLogin;
+use crate::restore::commit::CommitWait;
 use crate::restore::error::RestoreError;
 use crate::restore::failpoint::Failpoints;
+use crate::restore::interruption::{CleanUp, NO_ANSWER};
 use crate::restore::journal::Journal;
 use crate::restore::options::RestoreOptions;
 use crate::restore::refusal::Refusal;
@@ -20,11 +23,20 @@ use crate::server::lock::lock_target;
 use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
 use crate::sql::quote_ident;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// How often the connection that holds the lock is used while a database is filled.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// How often pgmig looks whether the backup's stream has stalled, and after how long it says so.
+const LOOK_AT_INPUT: Duration = Duration::from_secs(1);
+const LONG_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a connection that works may take to answer before it is opened anew to clean up.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// How often the temporary role is renewed.
 const RENEW: Duration = Duration::from_secs(30 * 60);
@@ -34,6 +46,9 @@ pub(crate) struct Run {
     pub(crate) config: TargetConfig,
     pub(crate) options: RestoreOptions,
     pub(crate) cancel: CancellationToken,
+    pub(crate) clean_up: CleanUp,
+    /// Of a backup that is a stream: whether it is being waited for.
+    pub(crate) input: Option<Input>,
     pub(crate) application: String,
     pub(crate) run_id: String,
     pub(crate) failpoints: Failpoints,
@@ -63,6 +78,19 @@ impl Run {
             databases: vec![self.target.name.clone()],
             wait: self.options.swap_wait,
             terminate: self.options.terminate_sessions,
+            cancel: self.cancel.clone(),
+        }
+    }
+
+    /// How to wait for the commit of the restore.
+    pub(crate) fn commit_wait(&self) -> CommitWait {
+        CommitWait {
+            config: self.config.clone(),
+            database: self.maintenance.clone(),
+            application: self.application.clone(),
+            cancel: self.cancel.clone(),
+            clean_up: self.clean_up.clone(),
+            limit: self.options.commit_wait,
         }
     }
 
@@ -70,11 +98,7 @@ impl Run {
     /// examined.
     pub(crate) async fn lock(&mut self) -> Result<()> {
         self.journal.step(Step::Lock);
-        let holder = tokio::select! {
-            holder = lock_target(&mut self.control, &self.target.name) => holder?,
-            () = self.cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
-        };
-        if let Some(holder) = holder {
+        if let Some(holder) = lock_target(&mut self.control, &self.target.name).await? {
             return Err(Refusal::Locked { database: self.target.name.clone(), holder }.into());
         }
         // Another restore may have swapped since the preflight.
@@ -124,8 +148,9 @@ impl Run {
         if is_outcome_unknown(&error) {
             return error;
         }
-        match self.changes().await {
-            Ok(changes) if !changes.is_empty() => changed(error, changes),
+        let clean_up = self.clean_up.clone();
+        match clean_up.step(self.changes()).await {
+            Some(Ok(changes)) if !changes.is_empty() => changed(error, changes),
             // If the state cannot be read, nothing is known to have changed.
             _ => error,
         }
@@ -137,22 +162,13 @@ impl Run {
         if is_outcome_unknown(&error) {
             return error;
         }
-        let Ok(changes) = self.changes().await else { return error };
+        let clean_up = self.clean_up.clone();
+        let Some(Ok(changes)) = clean_up.step(self.changes()).await else { return error };
         if changes.is_empty() {
             return error;
         }
-        if let Some(snapshot) = self.snapshot.take() {
-            let subject = subject(&self.target, &self.config, self.is_superuser);
-            // The comparison afterwards tells what could not be put back.
-            let _ = snapshot.put_back(&mut self.control, subject).await;
-            if self.own_password_is_wrong().await
-                && let Some(Ok(verifier)) = self.config.own_verifier()
-            {
-                let _ = snapshot.put_back_password(&mut self.control, &verifier).await;
-            }
-        }
-        match self.changes().await {
-            Ok(left) if left.is_empty() => match error {
+        match clean_up.step(self.put_back()).await {
+            Some(Ok(left)) if left.is_empty() => match error {
                 crate::Error::Restore(RestoreError::StateChanged { because, changes }) => {
                     RestoreError::StatePutBack { because, changes }.into()
                 }
@@ -165,9 +181,24 @@ impl Run {
                     error
                 }
             },
-            Ok(left) => changed(error, left),
-            Err(_) => changed(error, changes),
+            Some(Ok(left)) => changed(error, left),
+            Some(Err(_)) | None => changed(error, changes),
         }
+    }
+
+    /// Puts the properties back. Returns those that still differ.
+    async fn put_back(&mut self) -> Result<Vec<String>> {
+        if let Some(snapshot) = self.snapshot.take() {
+            let subject = subject(&self.target, &self.config, self.is_superuser);
+            // The comparison afterwards tells what could not be put back.
+            let _ = snapshot.put_back(&mut self.control, subject).await;
+            if self.own_password_is_wrong().await
+                && let Some(Ok(verifier)) = self.config.own_verifier()
+            {
+                let _ = snapshot.put_back_password(&mut self.control, &verifier).await;
+            }
+        }
+        self.changes().await
     }
 
     /// Stops a strict restore that has given warnings.
@@ -215,16 +246,35 @@ impl Run {
     /// noted.
     pub(crate) async fn end_login(&mut self) {
         let Some(name) = self.login.role().map(|role| role.name().to_owned()) else { return };
-        if let Err(error) = self.try_to_end_login().await {
-            self.journal
-                .warn(format!("the temporary role {name} is left behind ({error}); the next run removes it"));
+        let clean_up = self.clean_up.clone();
+        let left = match clean_up.step(self.try_to_end_login()).await {
+            Some(Ok(())) => return,
+            Some(Err(error)) => error.to_string(),
+            None => NO_ANSWER.to_owned(),
+        };
+        self.journal
+            .warn(format!("the temporary role {name} is left behind ({left}); the next run removes it"));
+    }
+
+    /// Makes sure that the connection `control` works: within a moment, since it may still wait for a statement that was
+    /// given up, or for a server that is gone. Returns false if it was opened anew, without the lock on the target.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached.
+    pub(crate) async fn reach_server(&mut self) -> Result<bool, TargetError> {
+        if let Ok(Ok(_)) = timeout(MOMENT, self.control.execute("SELECT 1", "reach the server")).await {
+            return Ok(true);
         }
+        let process = self.control.backend_pid();
+        self.control = Session::open(&self.config, &self.maintenance, &self.application).await?;
+        // The old process may be at work, and have the lock.
+        catalog::end_sessions(&mut self.control, [process]).await;
+        Ok(false)
     }
 
     async fn try_to_end_login(&mut self) -> Result<(), TargetError> {
-        if self.control.execute("SELECT 1", "reach the server").await.is_err() {
-            self.control = Session::open(&self.config, &self.maintenance, &self.application).await?;
-        }
+        self.reach_server().await?;
         self.login.end(&mut self.control, &self.config, &self.application).await
     }
 
@@ -282,6 +332,32 @@ fn changed(error: crate::Error, changes: Vec<String>) -> crate::Error {
         error => format!("{error}; "),
     };
     RestoreError::StateChanged { because, changes }.into()
+}
+
+/// Returns when the backup's stream has brought nothing for as long as `limit`, although the restore waits for it. Tells
+/// of a wait that becomes long.
+pub(crate) async fn stalled(
+    input: Option<Input>,
+    limit: Duration,
+    progress: Arc<dyn Progress>,
+) -> RestoreError {
+    let Some(input) = input else { return std::future::pending().await };
+    let mut is_told = false;
+    loop {
+        tokio::time::sleep(LOOK_AT_INPUT).await;
+        let waits = input.waits_for().unwrap_or_default();
+        if waits >= limit {
+            return RestoreError::SourceStalled { seconds: limit.as_secs() };
+        }
+        if waits < LONG_WAIT {
+            is_told = false;
+        } else if !std::mem::replace(&mut is_told, true) {
+            let what = "the backup's stream to go on";
+            progress.event(&Event::Waiting { what, sessions: 0, limit });
+            let text = format!("waiting up to {} s for {what}", limit.as_secs());
+            progress.event(&Event::Notice(&Notice::new(Severity::Notice, text)));
+        }
+    }
 }
 
 /// Uses the connection that holds the lock from time to time, so that nothing between here and the server takes

@@ -1,7 +1,9 @@
 //! Waits for other sessions, up to a limit, and informs the operator once.
 
+use crate::error::Result;
 use crate::lines::inline;
 use crate::progress::{Event, Notice, Severity};
+use crate::restore::interruption::or_interrupted;
 use crate::restore::journal::Journal;
 use crate::restore::options::{RestoreOptions, Strategy};
 use crate::restore::refusal::Refusal;
@@ -11,6 +13,7 @@ use crate::server::{OtherSession, TargetConfig, TargetError};
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 /// SQLSTATE of "database is being accessed by other users".
 pub(crate) const OBJECT_IN_USE: &str = "55006";
@@ -71,6 +74,7 @@ pub(crate) struct TargetSessions {
     pub(crate) wait: Duration,
     /// Whether to terminate the sessions instead.
     pub(crate) terminate: bool,
+    pub(crate) cancel: CancellationToken,
 }
 
 impl TargetSessions {
@@ -84,12 +88,13 @@ impl TargetSessions {
     ///
     /// # Errors
     ///
-    /// The second connection cannot be opened.
-    pub(crate) async fn attempt<T>(&self, attempt: impl Future<Output = T>) -> Result<T, TargetError> {
+    /// The second connection cannot be opened, or the restore was interrupted.
+    pub(crate) async fn attempt<T>(&self, attempt: impl Future<Output = T>) -> Result<T> {
         if !self.terminate {
             return Ok(attempt.await);
         }
-        let mut helper = Session::open(&self.config, &self.maintenance, &self.application).await?;
+        let opening = async { Ok(Session::open(&self.config, &self.maintenance, &self.application).await?) };
+        let mut helper = or_interrupted(&self.cancel, opening).await?;
         let outcome = tokio::select! {
             outcome = attempt => outcome,
             never = keep_ending(&mut helper, &self.databases, &self.application) => match never {},

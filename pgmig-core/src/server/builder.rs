@@ -4,10 +4,12 @@ use super::config::{Host, TargetConfig};
 use super::config_error::ConfigError;
 use super::event_triggers::EventTriggersOff;
 use super::handshake::ContextCell;
+use super::limits::SocketLimits;
 use super::login::Login;
 use super::policy::{LibpqVariables, Policy};
 use super::tls::{Ca, SslMode};
 use super::trust::Proven;
+use super::waits::Waits;
 use secrecy::SecretString;
 
 const DEFAULT_PORT: u16 = 5432;
@@ -146,6 +148,8 @@ impl TargetConfigBuilder {
             tls_context: ContextCell::default(),
             proven: Proven::default(),
             event_triggers: EventTriggersOff::default(),
+            limits: SocketLimits::of_variables(&self.libpq)?,
+            waits: Waits::default(),
         })
     }
 }

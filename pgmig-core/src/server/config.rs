@@ -6,11 +6,13 @@ use crate::server::config_error::ConfigError;
 use crate::server::error::TargetError;
 use crate::server::event_triggers::EventTriggersOff;
 use crate::server::handshake::ContextCell;
+use crate::server::limits::SocketLimits;
 use crate::server::login::Login;
 use crate::server::policy::{LibpqVariables, Policy};
 use crate::server::scram::new_verifier;
 use crate::server::tls::{Ca, SslMode};
 use crate::server::trust::Proven;
+use crate::server::waits::Waits;
 use secrecy::SecretString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -81,6 +83,8 @@ pub struct TargetConfig {
     /// What the server proved on the first connection: it must prove as much on the others.
     pub(super) proven: Proven,
     pub(super) event_triggers: EventTriggersOff,
+    pub(super) limits: SocketLimits,
+    pub(super) waits: Waits,
 }
 
 impl TargetConfig {
@@ -149,6 +153,8 @@ impl TargetConfig {
             tls_context: ContextCell::default(),
             proven: Proven::default(),
             event_triggers: EventTriggersOff::default(),
+            limits: SocketLimits::of_file(&file, &environment.libpq)?,
+            waits: Waits::default(),
         })
     }
 
@@ -210,8 +216,14 @@ impl TargetConfig {
     pub(crate) fn by_tcp(&self, address: &str, port: u16) -> Self {
         let host = Host::Tcp(address.to_owned());
         let ssl_mode = if self.policy.requires_tls() { SslMode::Require } else { SslMode::Allow };
-        let (tls_context, proven) = (ContextCell::default(), Proven::default());
-        Self { host, port, ssl_mode, ca: None, tls_context, proven, ..self.clone() }
+        let (tls_context, proven, waits) =
+            (ContextCell::default(), Proven::default(), self.waits.elsewhere());
+        Self { host, port, ssl_mode, ca: None, tls_context, proven, waits, ..self.clone() }
+    }
+
+    /// How long sessions of this configuration and its clones wait, and who hears of it.
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     /// The login of `username` itself, where the file has its password.

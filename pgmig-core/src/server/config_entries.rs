@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::path::{Path, PathBuf};
 
 const DEFAULT_PORT: u16 = 5432;
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 17] = [
     "host",
     "port",
     "database",
@@ -21,6 +21,12 @@ const KEYS: [&str; 11] = [
     "su_password_file",
     "sslmode",
     "sslrootcert",
+    "connect_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
 ];
 
 /// The file's entries, every key known and none twice.

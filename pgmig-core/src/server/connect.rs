@@ -1,22 +1,26 @@
 //! Opens connections, and explains why a connection cannot be opened.
 
+use crate::server::activity::Activity;
 use crate::server::config::{Host, TargetConfig};
-use crate::server::dial::{DialError, Encryption, dial};
+use crate::server::dial::{DialError, Encryption, Stream, dial};
 use crate::server::error::{ServerError, TargetError};
 use crate::server::login::Login;
-use crate::server::message::LoginError;
+use crate::server::message::{Conversation, LoginError};
 use crate::server::relay;
-use crate::server::startup::{self, Request};
+use crate::server::startup::{self, Request, Started};
 use crate::server::tls::SslMode;
 use crate::server::trust::Trust;
+use crate::server::watchdog::Watchdog;
 use sqlx::postgres::PgConnection;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// The time limit of one attempt: name resolution, TLS and authentication together.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long pgmig retries while a server is starting or has no free connection slot.
 const RETRY_FOR: Duration = Duration::from_secs(10);
+/// How long pgmig retries while nothing answers at an address where the server has answered before: it restarts.
+const RESTART: Duration = Duration::from_secs(15);
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
 const TOO_MANY_CONNECTIONS: &str = "53300";
@@ -32,11 +36,42 @@ pub struct Connection {
     pub(crate) trust: Trust,
     /// The server process, as the other end said at the login.
     pub(crate) process: Option<i32>,
+    /// What passes by on it.
+    pub(crate) activity: Arc<Activity>,
+}
+
+/// A session without sqlx, for one question.
+pub(super) struct Bare {
+    stream: Box<dyn Stream>,
+}
+
+impl Bare {
+    /// Asks, and returns the rows as text. Then the session is over.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses, or the connection is lost.
+    pub(super) async fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, LoginError> {
+        Conversation::new(&mut self.stream).ask(sql).await
+    }
+}
+
+/// Connects as [`connect`] does, without retries, for one question.
+pub(super) async fn bare_session(
+    config: &TargetConfig,
+    login: &Login,
+    database: &str,
+    application_name: &str,
+) -> Result<Bare, TargetError> {
+    let attempt = Attempt { config, login, database, application_name };
+    let (stream, ..) = attempt.log_in().await?;
+    Ok(Bare { stream })
 }
 
 /// Connects to `database` with this login. For most work it is [`TargetConfig::login`].
 ///
-/// If the server is starting or has no free connection slot, pgmig retries for 10 seconds. The session has
+/// If the server is starting or has no free connection slot, pgmig retries for 10 seconds; where it has answered before
+/// and does not answer now, for 15 seconds. The session has
 /// `row_security = off`: if a policy would hide a row, the server reports an error instead. The session lasts as long
 /// as the tokio runtime that calls this function.
 ///
@@ -49,13 +84,18 @@ pub async fn connect(
     database: &str,
     application_name: &str,
 ) -> Result<Connection, TargetError> {
-    let retry_until = Instant::now() + RETRY_FOR;
+    let begun = Instant::now();
     loop {
         let error = match connect_at_once(config, login, database, application_name).await {
             Ok(connection) => return Ok(connection),
             Err(error) => error,
         };
-        if !is_transient(&error) || Instant::now() >= retry_until {
+        let limit = retry_for(&error, config);
+        if begun.elapsed() >= limit {
+            if limit == RESTART {
+                // The next session need not wait so long again.
+                config.waits.note_unreachable();
+            }
             return Err(error);
         }
         sleep(RETRY_INTERVAL).await;
@@ -70,25 +110,19 @@ pub(super) async fn connect_at_once(
     application_name: &str,
 ) -> Result<Connection, TargetError> {
     let attempt = Attempt { config, login, database, application_name };
-    let deadline = Instant::now() + CONNECT_TIMEOUT;
-    let mut failure = None;
-    for encryption in encryptions(config.ssl_mode) {
-        let error = match timeout_at(deadline, attempt.connect(*encryption)).await {
-            Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(error)) => error,
-            Err(_) => {
-                let seconds = CONNECT_TIMEOUT.as_secs();
-                return Err(TargetError::Timeout { server: config.server(), seconds });
-            }
-        };
-        let goes_on = error.allows_another(config.ssl_mode);
-        failure.get_or_insert(error);
-        if !goes_on {
-            break;
-        }
-    }
-    let failure = failure.unwrap_or(Failure::Dial(DialError::NoTls));
-    Err(failure.into_target_error(&attempt))
+    let (stream, started, trust) = attempt.log_in().await?;
+    config.waits.note_connected();
+    let activity = Arc::default();
+    let watchdog = Watchdog {
+        config: config.clone(),
+        login: login.clone(),
+        database: database.to_owned(),
+        application_name: application_name.to_owned(),
+        activity: Arc::clone(&activity),
+    };
+    let session = relay::hand_over(stream, &started.messages, watchdog).await;
+    let session = session.map_err(|error| Failure::Client(error).into_target_error(&attempt))?;
+    Ok(Connection { session, trust, process: started.process, activity })
 }
 
 /// Whether the server, the database or the role refuses further connections.
@@ -106,8 +140,17 @@ fn encryptions(mode: SslMode) -> &'static [Encryption] {
     }
 }
 
-fn is_transient(error: &TargetError) -> bool {
-    error.server().is_some_and(|error| error.is(TOO_MANY_CONNECTIONS) || error.is(CANNOT_CONNECT_NOW))
+/// How long it is worth trying again after this error.
+fn retry_for(error: &TargetError, config: &TargetConfig) -> Duration {
+    match error {
+        TargetError::Server(error) if error.is(TOO_MANY_CONNECTIONS) || error.is(CANNOT_CONNECT_NOW) => {
+            RETRY_FOR
+        }
+        TargetError::Unreachable { .. } if config.waits.has_connected() && !config.waits.is_unreachable() => {
+            RESTART
+        }
+        _ => Duration::ZERO,
+    }
 }
 
 /// The requested connection.
@@ -119,7 +162,31 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    async fn connect(&self, encryption: Encryption) -> Result<Connection, Failure> {
+    /// Logs in, by each kind of encryption that sslmode allows.
+    async fn log_in(&self) -> Result<(Box<dyn Stream>, Started, Trust), TargetError> {
+        let config = self.config;
+        let deadline = Instant::now() + config.limits.connect;
+        let mut failure = None;
+        for encryption in encryptions(config.ssl_mode) {
+            let error = match timeout_at(deadline, self.log_in_by(*encryption)).await {
+                Ok(Ok(session)) => return Ok(session),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    let seconds = config.limits.connect.as_secs();
+                    return Err(TargetError::Timeout { server: config.server(), seconds });
+                }
+            };
+            let goes_on = error.allows_another(config.ssl_mode);
+            failure.get_or_insert(error);
+            if !goes_on {
+                break;
+            }
+        }
+        let failure = failure.unwrap_or(Failure::Dial(DialError::NoTls));
+        Err(failure.into_target_error(self))
+    }
+
+    async fn log_in_by(&self, encryption: Encryption) -> Result<(Box<dyn Stream>, Started, Trust), Failure> {
         let Self { config, login, database, application_name } = *self;
         let (mut stream, channel) = dial(config, encryption).await.map_err(Failure::Dial)?;
         let policy = &config.policy;
@@ -134,8 +201,7 @@ impl Attempt<'_> {
                 advice: "set PG_CA_FILE to this cluster's ca.crt; if that fails, find out what stands in between",
             }));
         }
-        let session = relay::hand_over(stream, &started.messages).await.map_err(Failure::Client)?;
-        Ok(Connection { session, trust, process: started.process })
+        Ok((stream, started, trust))
     }
 }
 
@@ -164,6 +230,13 @@ impl Failure {
         let config = attempt.config;
         let (server, user) = (config.server(), attempt.login.user().to_owned());
         match self {
+            Self::Dial(DialError::Io(error))
+            | Self::Login(LoginError::Io(error))
+            | Self::Client(sqlx::Error::Io(error))
+                if is_file_limit(&error) =>
+            {
+                TargetError::TooManyFiles { server, reason: error.to_string() }
+            }
             Self::Dial(DialError::Io(error)) | Self::Login(LoginError::Io(error)) => {
                 TargetError::Unreachable { server, reason: error.to_string() }
             }
@@ -186,6 +259,13 @@ impl Failure {
             Self::Client(error) => TargetError::doing("connect")(error),
         }
     }
+}
+
+/// Whether this process, or this machine, cannot open one more file or connection.
+fn is_file_limit(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 /// Explains the usual refusals of a server by the settings of postgres.yaml.

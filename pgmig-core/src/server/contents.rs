@@ -38,7 +38,9 @@ pub(crate) async fn holdings(
     let mut holdings = Holdings::default();
     let is_kept = |table: &TextRow| kept.contains(&QualifiedName::new(table.text(0), table.text(1)));
     for table in tables.iter().filter(|table| table.number::<u64>(2) > 0 && !is_kept(table)) {
-        let rows = rows_of(session, table).await;
+        let expected = session.expect_answers(false);
+        let rows = rows_of(session, table).await?;
+        session.expect_answers(expected);
         holdings.tables += u64::from(rows != Some(0));
         // Of one that cannot be read, the planner's estimate is known.
         holdings.rows += rows.unwrap_or_else(|| table.number::<i64>(3).try_into().unwrap_or_default());
@@ -50,14 +52,24 @@ pub(crate) async fn holdings(
 }
 
 /// The rows of a table; `None` if it cannot be read (no right to, or row level security would hide rows).
-async fn rows_of(session: &mut Session, table: &TextRow) -> Option<u64> {
+async fn rows_of(session: &mut Session, table: &TextRow) -> Result<Option<u64>, TargetError> {
     let name = QualifiedName::new(table.text(0), table.text(1));
     let doing = "count the target's rows";
     if table.number::<u64>(2) <= COUNTED_BYTES {
-        return session.value(&format!("SELECT count(*) FROM ONLY {name}"), doing).await.ok()?.parse().ok();
+        let rows = session.value(&format!("SELECT count(*) FROM ONLY {name}"), doing).await;
+        return Ok(unless_refused(rows)?.and_then(|rows| rows.parse().ok()));
     }
-    let any = session.holds(&format!("SELECT EXISTS (SELECT 1 FROM ONLY {name})"), doing).await.ok()?;
-    Some(if any { table.number::<u64>(3).max(1) } else { 0 })
+    let any = session.holds(&format!("SELECT EXISTS (SELECT 1 FROM ONLY {name})"), doing).await;
+    let rows = |any| if any { table.number::<u64>(3).max(1) } else { 0 };
+    Ok(unless_refused(any)?.map(rows))
+}
+
+/// `None` where the server refuses the question. A question that was cancelled, or lost, is no refusal.
+fn unless_refused<T>(answer: Result<T, TargetError>) -> Result<Option<T>, TargetError> {
+    match answer {
+        Err(error) if error.is_lasting() => Ok(None),
+        answer => answer.map(Some),
+    }
 }
 
 /// What the target has beside tables, by name, for what the archive lacks: extensions, publications, and

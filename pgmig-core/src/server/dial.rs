@@ -49,6 +49,7 @@ pub(super) async fn dial(
     };
     let mut tcp = TcpStream::connect((name.as_str(), config.port)).await.map_err(DialError::Io)?;
     tcp.set_nodelay(true).map_err(DialError::Io)?;
+    config.limits.set_on(&tcp).map_err(DialError::Io)?;
     let peer = peer(tcp.peer_addr().map_err(DialError::Io)?);
     let is_plain = match encryption {
         Encryption::None => true,

@@ -23,6 +23,17 @@ pub enum TargetError {
         /// The operating system's reason.
         reason: String,
     },
+    /// This process has too many open files to connect.
+    #[error(
+        "cannot connect to {server}: {reason}; raise the limit of open files (ulimit -n), or use fewer connections \
+         (RestoreOptions::jobs)"
+    )]
+    TooManyFiles {
+        /// Host and port, or the socket's path.
+        server: String,
+        /// The operating system's reason.
+        reason: String,
+    },
     /// Something accepts connections there, but does not answer in time.
     #[error(
         "the server at {server} did not answer within {seconds} s; check host and port, and whether it is overloaded"
@@ -171,6 +182,12 @@ impl TargetError {
     /// Whether the server has answered, and can be asked again.
     pub fn is_answer(&self) -> bool {
         self.server().is_some_and(|server| server.sqlstate.is_some() && !server.connection_lost)
+    }
+
+    /// Whether the server refused the statement for what it is, so that it would refuse it again. Not so if the connection
+    /// was lost, if somebody cancelled the statement, or if the server lacked a resource or a lock at that moment.
+    pub fn is_lasting(&self) -> bool {
+        self.is_answer() && self.sqlstate().is_some_and(|sqlstate| !is_passing(sqlstate))
     }
 
     /// The same error without the server's message; see [`ServerError::without_message`].
@@ -356,7 +373,15 @@ impl ServerError {
 
 /// admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout ...: the backend ends.
 fn ends_connection(sqlstate: &str) -> bool {
-    matches!(sqlstate, "57P01" | "57P02" | "57P03" | "57P05" | "25P03") || sqlstate.starts_with("08")
+    matches!(sqlstate, "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04")
+        || sqlstate.starts_with("08")
+}
+
+/// Conditions of the moment: connection, transaction rollback, insufficient resources, operator intervention, system
+/// error, internal error (a row of the catalogs that was changed at the same time); object in use, lock not available.
+fn is_passing(sqlstate: &str) -> bool {
+    const CLASSES: [&str; 6] = ["08", "40", "53", "57", "58", "XX"];
+    CLASSES.iter().any(|class| sqlstate.starts_with(class)) || matches!(sqlstate, "55006" | "55P03")
 }
 
 struct SqlstateSuffix<'a>(Option<&'a str>);
@@ -416,6 +441,24 @@ mod tests {
             error.to_string(),
             "could not load the table t: the connection to the server was lost (connection reset)"
         );
+    }
+
+    #[test]
+    fn what_happened_to_a_statement_is_no_refusal_of_it() {
+        let of = |sqlstate: &str| {
+            let error = ServerError::of_login(sqlstate.to_owned(), "no".to_owned());
+            TargetError::from(error).is_lasting()
+        };
+        for sqlstate in [
+            "57P01", "57P02", "57P03", "57014", "08006", "53300", "53100", "55P03", "40P01", "25P03", "XX000",
+        ] {
+            assert!(!of(sqlstate), "{sqlstate}");
+        }
+        for sqlstate in ["42501", "42601", "22P02", "0LP01"] {
+            assert!(of(sqlstate), "{sqlstate}");
+        }
+        let lost = ServerError::from_client("ask", "the connection was lost", true);
+        assert!(!TargetError::from(lost).is_lasting());
     }
 
     #[test]

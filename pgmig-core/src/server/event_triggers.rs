@@ -16,11 +16,11 @@ impl EventTriggersOff {
 
     /// The command-line options that a session sends when it begins.
     pub(super) fn options(&self) -> &'static str {
-        // Row security as pg_dump has it.
+        // Row security as pg_dump has it. A time limit of the role could end the very first statement.
         if self.0.load(Ordering::Relaxed) {
-            "-c row_security=off -c event_triggers=off"
+            "-c row_security=off -c statement_timeout=0 -c event_triggers=off"
         } else {
-            "-c row_security=off"
+            "-c row_security=off -c statement_timeout=0"
         }
     }
 }

@@ -85,6 +85,26 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S> {
         self.write(Some(b'p'), body).await
     }
 
+    /// Runs a query whose answer is short, and ends the session. Returns the rows as text.
+    pub(super) async fn ask(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, LoginError> {
+        let mut body = Vec::new();
+        put_string(&mut body, sql)?;
+        self.write(Some(b'Q'), &body).await?;
+        let mut rows = Vec::new();
+        loop {
+            let message = self.receive().await?;
+            match message.kind {
+                b'D' => rows.push(message.row().ok_or(LoginError::Protocol("a row is cut short"))?),
+                b'E' => return Err(message.server_error()),
+                b'Z' => break,
+                _ => {}
+            }
+        }
+        // Terminate: without it the server would log that the connection was lost.
+        let _ = self.write(Some(b'X'), &[]).await;
+        Ok(rows)
+    }
+
     async fn write(&mut self, kind: Option<u8>, body: &[u8]) -> Result<(), LoginError> {
         let too_long = LoginError::Protocol("a name or the password is too long");
         let length = u32::try_from(body.len() + LENGTH).map_err(|_| too_long)?;
@@ -117,6 +137,25 @@ impl Message {
         bytes.extend_from_slice(&self.body);
     }
 
+    /// The values of a row, as text.
+    fn row(&self) -> Option<Vec<Option<String>>> {
+        let (count, mut rest) = self.body.split_first_chunk::<2>()?;
+        let mut values = Vec::new();
+        for _ in 0..u16::from_be_bytes(*count) {
+            let (length, after) = rest.split_first_chunk::<4>()?;
+            rest = after;
+            // NULL has the length -1.
+            let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+                values.push(None);
+                continue;
+            };
+            let (value, after) = rest.split_at_checked(length)?;
+            rest = after;
+            values.push(Some(String::from_utf8_lossy(value).into_owned()));
+        }
+        Some(values)
+    }
+
     /// An error that the server reports: its code and its primary message.
     pub(super) fn server_error(&self) -> LoginError {
         let (mut sqlstate, mut text) = (String::new(), String::new());
@@ -146,7 +185,7 @@ pub(super) fn error_message(sqlstate: &str, text: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -176,6 +215,14 @@ mod tests {
             received += 1;
         }
         assert_eq!(received, MAX_LOGIN_BYTES / MAX_LOGIN_MESSAGE);
+    }
+
+    #[test]
+    fn a_row_is_read_and_one_that_is_cut_short_is_not() {
+        let body = [&[0, 2, 0, 0, 0, 1][..], b"t", &[255; 4]].concat();
+        let row = |length: usize| Message { kind: b'D', body: body[..length].to_vec() }.row();
+        assert_eq!(row(body.len()), Some(vec![Some("t".to_owned()), None]));
+        assert!((0..body.len()).all(|length| row(length).is_none()));
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of archives or mappings.
 
+mod activity;
 pub(crate) mod archive_role;
 mod builder;
 pub(crate) mod catalog;
@@ -16,6 +17,7 @@ mod error;
 mod event_triggers;
 pub(crate) mod extensions;
 mod handshake;
+mod limits;
 pub(crate) mod lock;
 mod login;
 mod message;
@@ -30,6 +32,8 @@ mod startup;
 mod tls;
 pub(crate) mod transaction;
 mod trust;
+pub(crate) mod waits;
+mod watchdog;
 pub(crate) mod yaml;
 
 pub use builder::TargetConfigBuilder;

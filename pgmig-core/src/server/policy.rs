@@ -13,8 +13,9 @@ use std::str::FromStr;
 
 /// The variables of libpq that are honoured or refused by name. Others of its variables say where the server is,
 /// which `postgres.yaml` does, or protect nothing.
-pub const LIBPQ_VARIABLES: [&str; 14] = [
+pub const LIBPQ_VARIABLES: [&str; 15] = [
     "PGCHANNELBINDING",
+    "PGCONNECT_TIMEOUT",
     "PGGSSENCMODE",
     "PGREQUIREAUTH",
     "PGREQUIREPEER",

@@ -3,8 +3,10 @@
 //! sqlx connects to a socket of this process, is told what the server said of the session, and from then on everything
 //! is passed on as it is. Messages of the server that are longer than it can mean end the connection.
 
+use crate::server::activity::Activity;
 use crate::server::dial::Stream;
 use crate::server::message;
+use crate::server::watchdog::{CONNECTION_FAILURE, Verdict, Watchdog};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 use std::io;
@@ -20,19 +22,29 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const MAX_STARTUP_BYTES: u32 = 64 * 1024;
 /// `AuthenticationOk`.
 const AUTHENTICATED: [u8; 9] = [b'R', 0, 0, 0, 8, 0, 0, 0, 0];
+/// `ReadyForQuery`: after an error in a COPY, sqlx returns the error only when it has read this, too.
+const READY: [u8; 6] = [b'Z', 0, 0, 0, 5, b'I'];
+/// `ErrorResponse`.
+const ERROR: u8 = b'E';
 /// In the name of a socket.
 const PORT: u16 = 5432;
 
 /// Makes sqlx's connection of a stream on which the server is ready for a query; `messages` is what it said before.
 ///
 /// The connection lasts as long as the runtime that this is called on.
-pub(super) async fn hand_over(stream: Box<dyn Stream>, messages: &[u8]) -> Result<PgConnection, sqlx::Error> {
+///
+/// `watchdog` ends the session if the server can no longer answer it.
+pub(super) async fn hand_over(
+    stream: Box<dyn Stream>,
+    messages: &[u8],
+    watchdog: Watchdog,
+) -> Result<PgConnection, sqlx::Error> {
     let meeting = MeetingPoint::new()?;
     let options = options(&meeting.directory);
     let connecting = PgConnection::connect_with(&options);
     let (client, connection) =
         tokio::try_join!(async { Ok(meeting.begin_session(messages).await?) }, connecting)?;
-    tokio::spawn(relay(client, stream));
+    tokio::spawn(relay(client, stream, watchdog));
     Ok(connection)
 }
 
@@ -98,47 +110,79 @@ impl MeetingPoint {
     }
 }
 
-/// Passes everything on until either side ends.
-async fn relay(client: UnixStream, server: Box<dyn Stream>) {
-    let (from_client, to_client) = client.into_split();
+/// Passes everything on until either side ends, or the watchdog ends the session.
+async fn relay(client: UnixStream, server: Box<dyn Stream>, watchdog: Watchdog) {
+    let (mut from_client, mut to_client) = client.into_split();
     let (from_server, to_server) = tokio::io::split(server);
-    let answers = pass_answers(from_server, to_client);
-    tokio::pin!(answers);
-    tokio::select! {
-        // sqlx is gone: the server is told so by the end of its connection.
-        Ok(()) = pass_requests(from_client, to_server) => {}
-        // Where the server takes nothing any more, it may still have said why: that is passed on, up to the end.
-        () = &mut answers => {}
-    }
+    let activity = &watchdog.activity;
+    let verdict = {
+        let answers = pass_answers(from_server, &mut to_client, activity);
+        tokio::pin!(answers);
+        tokio::select! {
+            // sqlx is gone: the server is told so by the end of its connection.
+            Ok(()) = pass_requests(&mut from_client, to_server, activity) => None,
+            // Where the server takes nothing any more, it may still have said why: that is passed on, up to the end.
+            () = &mut answers => None,
+            verdict = watchdog.verdict() => Some(verdict),
+        }
+    };
+    let Some(Verdict(text)) = verdict else { return };
+    let mut nowhere = tokio::io::sink();
+    // sqlx reads an error only when it has sent everything, so that has to be taken from it.
+    let _ = tokio::join!(
+        async {
+            let _ = to_client.write_all(&message::error_message(CONNECTION_FAILURE, &text)).await;
+            let _ = to_client.write_all(&READY).await;
+            let _ = to_client.shutdown().await;
+        },
+        tokio::io::copy(&mut from_client, &mut nowhere)
+    );
 }
 
 /// Passes on what sqlx sends, up to its end.
 async fn pass_requests(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
+    activity: &Activity,
 ) -> Result<(), io::Error> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         // sqlx's end of the socket pair does not fail: it ends.
         let length = from.read(&mut buffer).await.unwrap_or(0);
         let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+        activity.sending(bytes);
         to.write_all(bytes).await?;
         to.flush().await?;
+        activity.sent();
     }
 }
 
 /// Passes on what the server sends, up to its end or to a message that is too long.
-async fn pass_answers(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+async fn pass_answers(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    activity: &Activity,
+) {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut watch = Watch::default();
-    let mut held = 0;
+    let (mut held, mut last) = (0, 0);
     loop {
-        let Ok(length @ 1..) = from.read(buffer.get_mut(held..).unwrap_or_default()).await else { return };
+        let Ok(length @ 1..) = from.read(buffer.get_mut(held..).unwrap_or_default()).await else {
+            if last == ERROR {
+                let _ = to.write_all(&READY).await;
+            }
+            return;
+        };
         let filled = held + length;
-        let sound = watch.pass(buffer.get(..filled).unwrap_or_default());
+        let sound = watch.pass(buffer.get(..filled).unwrap_or_default(), |kind| {
+            last = kind;
+            activity.answered(kind);
+        });
+        activity.delivering();
         if to.write_all(buffer.get(..sound.bytes).unwrap_or_default()).await.is_err() {
             return;
         }
+        activity.delivered();
         if sound.is_end {
             let error = message::error_message("08P01", "the server sent a message that is too long");
             let _ = to.write_all(&error).await;
@@ -165,7 +209,8 @@ struct Sound {
 }
 
 impl Watch {
-    fn pass(&mut self, bytes: &[u8]) -> Sound {
+    /// Tells `found` the kind of each message that begins.
+    fn pass(&mut self, bytes: &[u8], mut found: impl FnMut(u8)) -> Sound {
         let mut rest = bytes;
         loop {
             let skipped = self.remaining.min(rest.len());
@@ -179,6 +224,7 @@ impl Watch {
             if !(4..=max_length(kind)).contains(&length) {
                 return Sound { bytes: passed, is_end: true };
             }
+            found(kind);
             self.remaining = length - 4;
             rest = after;
         }
@@ -215,7 +261,7 @@ mod tests {
             let (mut watch, mut held, mut passed) = (Watch::default(), Vec::new(), 0);
             for chunk in bytes.chunks(size) {
                 held.extend_from_slice(chunk);
-                let sound = watch.pass(&held);
+                let sound = watch.pass(&held, |_| {});
                 assert!(!sound.is_end && held.len() - sound.bytes < 5, "chunks of {size}");
                 passed += held.drain(..sound.bytes).count();
             }
@@ -230,7 +276,7 @@ mod tests {
         {
             let mut bytes = message(b'Z', 5, 1);
             bytes.extend(message(kind, length, 20));
-            let sound = Watch::default().pass(&bytes);
+            let sound = Watch::default().pass(&bytes, |_| {});
             assert_eq!(sound, Sound { bytes: 6, is_end: true }, "{}", char::from(kind));
         }
     }

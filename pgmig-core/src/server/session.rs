@@ -1,5 +1,6 @@
 //! A connection with the settings that a restore needs, and a current role.
 
+use crate::server::activity::Activity;
 use crate::server::connect::{Connection, connect_at_once};
 use crate::server::settings::SETTINGS;
 use crate::server::trust::Trust;
@@ -8,11 +9,21 @@ use crate::sql::{StandardStrings, quote_ident, quote_literal};
 use futures_util::StreamExt;
 use sqlx::postgres::{PgCopyIn, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How soon a busy server process notices that pgmig is gone.
+const CLIENT_CHECK: &str = "SET client_connection_check_interval = '10s'";
+
+/// How long saying good-bye may take.
+const GOOD_BYE: Duration = Duration::from_secs(1);
 
 /// One connection to one database.
 pub(crate) struct Session {
     conn: PgConnection,
     trust: Trust,
+    activity: Arc<Activity>,
     version: i32,
     pid: i32,
     /// The process that the other end named at the login.
@@ -52,6 +63,7 @@ impl Session {
         let mut session = Self {
             conn: connection.session,
             trust: connection.trust,
+            activity: connection.activity,
             version: 0,
             pid: 0,
             process_at_login: connection.process,
@@ -72,7 +84,9 @@ impl Session {
             (session.version, session.pid) = (row.number(0), row.number(1));
             (session.login, session.base_role) = (row.text(2).to_owned(), row.text(3).to_owned());
         }
+        session.activity.set_process(session.pid);
         session.set_up_rest().await?;
+        session.activity.set_short(false);
         Ok(session)
     }
 
@@ -81,6 +95,8 @@ impl Session {
         let session = self;
         if session.version >= 140_000 {
             session.execute("SET idle_session_timeout = 0", "set up the session").await?;
+            // Some platforms do not support this setting.
+            let _ = session.execute(CLIENT_CHECK, "set up the session").await;
         }
         if session.version >= 170_000 {
             session.execute("SET transaction_timeout = 0", "set up the session").await?;
@@ -94,6 +110,15 @@ impl Session {
             let _ = session.execute(&format!("SET {} = {value}", row.text(0)), "set up the session").await;
         }
         Ok(())
+    }
+
+    /// Sets whether the session asks only what a server answers at once. A server that leaves such a question without an
+    /// answer is given up; any other statement may take as long as it likes.
+    /// Returns what was set before.
+    pub(crate) fn expect_answers(&self, are_expected: bool) -> bool {
+        let was = self.activity.is_short();
+        self.activity.set_short(are_expected);
+        was
     }
 
     /// The server's version as a number, 150018 for 15.18.
@@ -231,7 +256,8 @@ impl Session {
     ) -> Result<T, E> {
         match done {
             Ok(_) => self.commit(doing).await?,
-            Err(_) => self.rollback(doing).await?,
+            // The first error says more than that of a rollback on a connection that is lost.
+            Err(_) => drop(self.rollback(doing).await),
         }
         done
     }
@@ -321,9 +347,9 @@ impl Session {
         if self.is_one_transaction() { Ok(()) } else { self.commit(doing).await }
     }
 
-    /// Says good-bye to the server; an error there changes nothing.
+    /// Says good-bye to the server; an error there changes nothing, nor does a server that does not listen.
     pub(crate) async fn close(self) {
-        let _ = self.conn.close().await;
+        let _ = timeout(GOOD_BYE, self.conn.close()).await;
     }
 }
 

@@ -4,6 +4,11 @@
 /// read as pg_dump writes it, names and values of the catalogs always in the same form. As pg_restore's, and what a role's
 /// or a database's own defaults could spoil.
 ///
+/// The keepalives stop firewalls and proxies from dropping the connection as dead while the archive is slow to arrive, and
+/// let the server find out that pgmig is gone: then the lock on the target is free.
+///
+/// Only the commit of the restore itself waits for synchronous standbys: its own SET LOCAL says so.
+///
 /// Messages below an error are turned off because sqlx does not read the socket while it sends COPY data: a
 /// stream of notices would fill the socket's buffers, and both sides would wait for each other for ever.
 pub(super) const SETTINGS: &str = "\
@@ -11,6 +16,10 @@ pub(super) const SETTINGS: &str = "\
     SET statement_timeout = 0;\
     SET lock_timeout = 0;\
     SET idle_in_transaction_session_timeout = 0;\
+    SET synchronous_commit = local;\
+    SET tcp_keepalives_idle = 30;\
+    SET tcp_keepalives_interval = 10;\
+    SET tcp_keepalives_count = 3;\
     SET default_transaction_read_only = off;\
     SET default_transaction_isolation = 'read committed';\
     SET default_transaction_deferrable = off;\

@@ -23,7 +23,10 @@ pub(crate) async fn target_contents(
     let holdings = contents::holdings(inside, kept).await?;
     let instances = match profile {
         // A table that cannot be read shows no instances. That the target holds data is known already.
-        Some(profile) => instances_of(inside, profile).await.unwrap_or_default(),
+        Some(profile) => match instances_of(inside, profile).await {
+            Err(crate::Error::Target(error)) if !error.is_lasting() => return Err(error.into()),
+            instances => instances.unwrap_or_default(),
+        },
         None => Vec::new(),
     };
     Ok(TargetContents {

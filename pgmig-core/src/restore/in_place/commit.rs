@@ -3,21 +3,22 @@
 use super::readers::{Reader, Relations, Sight, readers};
 use crate::error::Result;
 use crate::progress::{Event, Step};
+use crate::restore::commit::{CommitEnd, CommitWait};
 use crate::restore::error::RestoreError;
 use crate::restore::executor::require_same_transaction;
 use crate::restore::run::Run;
 use crate::restore::sessions::Waiting;
 use crate::server::session::Session;
-use crate::server::{OtherSession, TargetError, catalog};
-use crate::sql::quote_literal;
+use crate::server::{OtherSession, catalog};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 const DOING: &str = "commit the restore";
 
-/// How many times pgmig asks the server how the commit ended, one second apart.
-const QUESTIONS: u32 = 10;
+/// How many times pgmig asks the server how the commit ended, and how much longer it waits before each question.
+const QUESTIONS: u32 = 8;
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(300);
 
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -55,16 +56,26 @@ pub(crate) async fn make_ready(
 pub(crate) async fn commit(run: &mut Run, mut session: Session) -> Result<()> {
     let outcome = Outcome::of(&session);
     run.journal.progress.event(&Event::Committing);
-    let Err(error) = session.commit(DOING).await else {
-        session.close().await;
-        return Ok(());
+    let wait = run.commit_wait();
+    let mut end = wait.run(&mut session, DOING).await;
+    let committed = match end.answer.take() {
+        Some(Ok(())) => {
+            session.close().await;
+            Ok(())
+        }
+        Some(Err(error)) if error.is_answer() => Err(end.refused(&run.cancel, &wait, error)),
+        Some(Err(_)) | None => {
+            drop(session);
+            outcome.find_out(run, &wait, &end).await
+        }
     };
-    if error.is_answer() {
-        // The server has answered, so it did not commit.
-        return Err(error.into());
+    if committed.is_ok() {
+        run.journal.progress.event(&Event::Committed);
+        end.note(&mut run.journal);
+    } else if !matches!(committed, Err(crate::Error::Restore(RestoreError::InPlaceOutcomeUnknown { .. }))) {
+        run.journal.progress.event(&Event::NotCommitted);
     }
-    drop(session);
-    outcome.find_out(run, error).await
+    committed
 }
 
 /// Waits until no session on the target would see a state between the old one and the new one.
@@ -149,36 +160,31 @@ impl Outcome {
         Self { query: xact_status(session.server_version(), xid), pid: session.backend_pid() }
     }
 
-    /// Asks until the transaction is committed or aborted. If the server process still waits for a COMMIT that the
-    /// network lost, pgmig terminates it, so that the COMMIT can no longer arrive.
-    async fn find_out(&self, run: &mut Run, lost: TargetError) -> Result<()> {
-        let Run { config, control, maintenance, application, .. } = run;
-        for question in 0..QUESTIONS {
-            if question > 0 {
-                sleep(Duration::from_secs(1)).await;
-            }
-            let answer = control.value(&self.query, "find out how the commit ended");
-            let status = timeout(ANSWER, answer).await;
-            match status.as_ref().map(|status| status.as_deref()) {
-                Ok(Ok("committed")) => return Ok(()),
-                Ok(Ok("aborted")) => return Err(lost.into()),
-                Ok(Ok(_)) => {
-                    let sql = format!(
-                        "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
-                         WHERE pid = {} AND application_name = {} AND state = 'idle in transaction'",
-                        self.pid,
-                        quote_literal(application)
-                    );
-                    // The next answer shows whether that helped.
-                    let _ = control.execute(&sql, "end the transaction").await;
-                }
-                Ok(Err(_)) | Err(_) => {
-                    if let Ok(again) = Session::open(config, maintenance, application).await {
-                        *control = again;
-                    }
+    /// Asks until the transaction is committed or aborted. Ends the server process first, so that a COMMIT which the
+    /// network has lost can no longer arrive.
+    async fn find_out(&self, run: &mut Run, wait: &CommitWait, end: &CommitEnd) -> Result<()> {
+        let asking = async {
+            for question in 0..QUESTIONS {
+                sleep(BETWEEN_QUESTIONS * question).await;
+                let Ok(mut again) = wait.session().await else { continue };
+                let _ = wait.end_process(&mut again, self.pid).await;
+                let status = timeout(ANSWER, again.value(&self.query, "find out how the commit ended")).await;
+                match status.as_ref().map(|status| status.as_deref()) {
+                    Ok(Ok("committed")) => return Some((again, true)),
+                    Ok(Ok("aborted")) => return Some((again, false)),
+                    // Still in progress, until the process has ended.
+                    _ => again.close().await,
                 }
             }
+            None
+        };
+        match wait.until_interrupted(asking).await.flatten() {
+            // The connection that holds the lock may be lost, too. The lock is not needed any more.
+            Some((again, is_committed)) => {
+                run.control = again;
+                if is_committed { Ok(()) } else { Err(end.not_committed(&run.cancel, wait)) }
+            }
+            None => Err(RestoreError::InPlaceOutcomeUnknown { query: self.query.clone() }.into()),
         }
-        Err(RestoreError::InPlaceOutcomeUnknown { query: self.query.clone() }.into())
     }
 }

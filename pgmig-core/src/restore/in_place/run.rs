@@ -11,11 +11,12 @@ use crate::restore::build::hand_over;
 use crate::restore::clearing::{self, Clearing};
 use crate::restore::error::RestoreError;
 use crate::restore::executor::require_same_transaction;
+use crate::restore::interruption::{NO_ANSWER, or_interrupted};
 use crate::restore::options::Erase;
 use crate::restore::refusal::Refusal;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
-use crate::restore::run::{Run, keep_alive};
+use crate::restore::run::{Run, keep_alive, stalled};
 use crate::restore::sessions::Waiting;
 use crate::restore::state::{State, Subject, require_unchanged};
 use crate::server::contents::{self, Holdings};
@@ -23,19 +24,15 @@ use crate::server::session::Session;
 use crate::server::{TargetError, catalog};
 use crate::sql::quote_literal;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// Settings of the session that does the whole restore.
 ///
 /// A waiter on a lock blocks everyone behind it, so `lock_timeout` is short. Compiling the catalog queries takes
-/// longer than running them, so `jit` is off. The keepalives stop firewalls and proxies from dropping the connection
-/// as dead while the archive is slow to arrive.
-const SETTINGS: &str =
-    "SET lock_timeout = '5s'; SET jit = off; SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10";
-
-/// From PostgreSQL 14 on: how soon a busy server process notices that its client is gone.
-const CLIENT_CHECK: &str = "SET client_connection_check_interval = '10s'";
+/// longer than running them, so `jit` is off.
+const SETTINGS: &str = "SET lock_timeout = '5s'; SET jit = off";
 
 /// SQLSTATEs that show that another session is in the way: lock not available in time, deadlock.
 const IN_THE_WAY: [&str; 2] = ["55P03", "40P01"];
@@ -69,29 +66,10 @@ impl InPlaceRestore {
     }
 
     async fn lock_and_restore(&mut self, build: Build, archive: Archive) -> Result<()> {
-        self.run.lock().await?;
-        // Left by runs with strategy `swap`.
-        self.run.clean_leftovers().await?;
-        self.run.failpoints.pass(Step::CleanLeftovers)?;
-        let session = self.open().await?;
-        let pid = session.backend_pid();
         let cancel = self.run.cancel.clone();
-        let restored = tokio::select! {
-            restored = self.restore(session, build, archive) => restored,
-            () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
-        };
-        let restored = match restored {
-            Ok(session) => self.require_same_state(session).await,
-            failed => failed,
-        };
-        let restored = match restored {
-            Ok(session) => tokio::select! {
-                ready = make_ready(&mut self.run, session, &self.relations) => ready,
-                () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
-            },
-            failed => failed,
-        };
-        let session = match restored {
+        let session = or_interrupted(&cancel, self.begin()).await?;
+        let pid = session.backend_pid();
+        let session = match or_interrupted(&cancel, self.up_to_commit(session, build, archive)).await {
             Ok(session) => session,
             Err(error) => {
                 self.end(pid).await;
@@ -109,14 +87,26 @@ impl InPlaceRestore {
         committed
     }
 
+    /// Takes the lock, and opens the session that does the whole restore.
+    async fn begin(&mut self) -> Result<Session> {
+        self.run.lock().await?;
+        // Left by runs with strategy `swap`.
+        self.run.clean_leftovers().await?;
+        self.run.failpoints.pass(Step::CleanLeftovers)?;
+        self.open().await
+    }
+
+    /// Does everything except the commit, and returns the session for it.
+    async fn up_to_commit(&mut self, session: Session, build: Build, archive: Archive) -> Result<Session> {
+        let session = self.restore(session, build, archive).await?;
+        let session = self.require_same_state(session).await?;
+        make_ready(&mut self.run, session, &self.relations).await
+    }
+
     async fn open(&self) -> Result<Session> {
         let Run { target, application, .. } = &self.run;
         let mut session = Session::open(self.run.archive_config(), &target.name, application).await?;
         session.execute(SETTINGS, "set up the session").await?;
-        if session.server_version() >= 140_000 {
-            // Some platforms do not support this setting.
-            let _ = session.execute(CLIENT_CHECK, "set up the session").await;
-        }
         Ok(session)
     }
 
@@ -143,10 +133,12 @@ impl InPlaceRestore {
         let crate::Error::Restore(RestoreError::TransactionEnded(culprit)) = error else { return error };
         let xid = self.transaction.as_deref().unwrap_or_default();
         let query = xact_status(self.run.control.server_version(), xid);
-        let status = self.run.control.value(&query, "find out how the transaction ended").await;
-        let what = match status.as_deref() {
-            Ok("aborted") => return RestoreError::TransactionEnded(culprit).into(),
-            Ok("committed") => {
+        let clean_up = self.run.clean_up.clone();
+        let asked = self.run.control.value(&query, "find out how the transaction ended");
+        let status = clean_up.step(asked).await;
+        let what = match status.as_ref().map(|status| status.as_deref()) {
+            Some(Ok("aborted")) => return RestoreError::TransactionEnded(culprit).into(),
+            Some(Ok("committed")) => {
                 "a part of the backup is in the target, and what the target held is gone".to_owned()
             }
             _ => format!(
@@ -157,11 +149,14 @@ impl InPlaceRestore {
         RestoreError::CommittedEarly { culprit, what }.into()
     }
 
-    /// Does everything except the commit, and returns the session for it.
+    /// Clears the target, fills it, and returns the session.
     async fn restore(&mut self, mut session: Session, mut build: Build, archive: Archive) -> Result<Session> {
         self.clear(&mut session, &mut build).await?;
+        let progress = Arc::clone(&self.run.journal.progress);
+        let stalled = stalled(self.run.input.take(), self.run.options.source_wait, progress);
         let Run { control, journal, login, .. } = &mut self.run;
         let session = tokio::select! {
+            stalled = stalled => return Err(stalled.into()),
             built = build.run_in(session, archive, journal) => built?,
             lost = keep_alive(control, login) => return Err(lost.into()),
         };
@@ -246,7 +241,7 @@ impl InPlaceRestore {
         session.rollback(doing).await?;
         let database = self.run.target.name.clone();
         let Holdings { tables, rows, large_objects } = match holdings {
-            Err(error) if error.is_answer() => {
+            Err(error) if error.is_lasting() => {
                 let contents = "rows that cannot be read".to_owned();
                 return Err(Refusal::Filled { database, contents }.into());
             }
@@ -262,18 +257,20 @@ impl InPlaceRestore {
     /// Terminates the server process that has the transaction open, so that the target is unlocked on return. The
     /// process may still be at work.
     async fn end(&mut self, pid: i32) {
-        if let Err(error) = self.try_to_end(pid).await {
-            self.run.journal.notice(format!(
-                "server process {pid} may hold its locks on the target until it has rolled back ({error})"
-            ));
-        }
+        let clean_up = self.run.clean_up.clone();
+        let left = match clean_up.step(self.try_to_end(pid)).await {
+            Some(Ok(())) => return,
+            Some(Err(error)) => error.to_string(),
+            None => NO_ANSWER.to_owned(),
+        };
+        self.run.journal.notice(format!(
+            "server process {pid} may hold its locks on the target until it has rolled back ({left})"
+        ));
     }
 
     async fn try_to_end(&mut self, pid: i32) -> Result<(), TargetError> {
-        let Run { config, control, application, maintenance, .. } = &mut self.run;
-        if control.execute("SELECT 1", "reach the server").await.is_err() {
-            *control = Session::open(config, maintenance, application).await?;
-        }
+        self.run.reach_server().await?;
+        let Run { control, application, .. } = &mut self.run;
         // The process may have ended, and another process may have its ID by now.
         let ours = format!(
             "FROM pg_catalog.pg_stat_activity WHERE pid = {pid} AND application_name = {}",

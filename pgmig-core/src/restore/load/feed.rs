@@ -5,6 +5,7 @@
 //! number and in bytes, so a reader is never further ahead than that.
 
 use crate::archive::DumpId;
+use crate::backup::BackupError;
 use crate::error::{Error, Result};
 use crate::restore::error::RestoreError;
 use bytes::Bytes;
@@ -175,8 +176,7 @@ impl Feeds {
                 let _ = tell.send(read(feeds));
             };
             let spawned = std::thread::Builder::new().name("pgmig-archive".to_owned()).spawn(run);
-            spawned
-                .map_err(|error| RestoreError::Internal(format!("no thread to read the archive: {error}")))?;
+            spawned.map_err(BackupError::NoThread)?;
             outcomes.push(outcome);
         }
         Ok(Self { feeds, outcomes })

@@ -27,6 +27,9 @@ impl SentRows {
     }
 }
 
+/// SQLSTATE of a statement that somebody cancelled.
+const CANCELLED: &str = "57014";
+
 /// The server's reason for refusing a COPY.
 pub(crate) struct RefusedRow {
     server: ServerError,
@@ -38,12 +41,14 @@ impl RefusedRow {
     ///
     /// # Errors
     ///
-    /// The error itself, if it is not about rows: a lost connection.
+    /// The error itself, if it is not about rows: a lost connection, a statement that somebody cancelled.
     pub(crate) fn of(error: &sqlx::Error, load: &TableLoad) -> Result<Self, TargetError> {
         let server = ServerError::from_sqlx(error, &format!("load table {}", load.table));
         match server.sqlstate.clone() {
-            Some(sqlstate) => Ok(Self { server, sqlstate }),
-            None => Err(server.into()),
+            Some(sqlstate) if !server.connection_lost && sqlstate != CANCELLED => {
+                Ok(Self { server, sqlstate })
+            }
+            _ => Err(server.into()),
         }
     }
 

@@ -13,12 +13,14 @@ pub(crate) async fn open_control(config: &TargetConfig, application: &str) -> Re
             Err(error) if is_closed(&error) => {}
             session => {
                 let mut session = session?;
+                session.expect_answers(true);
                 refuse_pooler(&mut session, config, database, application).await?;
                 return Ok((session, database.to_owned()));
             }
         }
     }
     let mut session = Session::open(config, config.database(), application).await?;
+    session.expect_answers(true);
     refuse_pooler(&mut session, config, config.database(), application).await?;
     Ok((session, config.database().to_owned()))
 }
@@ -57,6 +59,7 @@ async fn refuse_pooler(
 /// Connects to the target, to look into it: as `username` where `su_username` does not inherit its rights.
 pub(crate) async fn open_inside(config: &TargetConfig, application: &str) -> Result<Session> {
     let mut session = Session::open(config, config.database(), application).await?;
+    session.expect_answers(true);
     // Compiling the queries of the catalogs takes longer than running them.
     session.execute("SET jit = off", "set up the session").await?;
     let owner = config.username();

@@ -1,6 +1,7 @@
 //! The results of the preflight.
 
 use crate::archive::Archive;
+use crate::backup::Input;
 use crate::instance::Resolution;
 use crate::migrations::MigrationSet;
 use crate::profile::Profile;
@@ -24,6 +25,8 @@ pub(crate) struct Preflight {
     /// The backup's path; `None` for a stream.
     pub(crate) file: Option<PathBuf>,
     pub(crate) archive: Archive,
+    /// Of a stream: whether it is being waited for.
+    pub(crate) input: Option<Input>,
     /// Connected to `maintenance`.
     pub(crate) control: Session,
     pub(crate) maintenance: String,

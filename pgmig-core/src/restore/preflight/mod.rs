@@ -7,6 +7,7 @@ mod found;
 pub(crate) mod in_place;
 pub(crate) mod instances;
 pub(crate) mod lock_table;
+mod open_files;
 mod privileges;
 pub(crate) mod probe;
 mod rights;
@@ -54,12 +55,14 @@ pub(crate) async fn run(
     (run_id, application): (&str, &str),
     login: &mut ArchiveLogin,
 ) -> Result<Preflight> {
+    open_files::require(options)?;
     let file = backup.path().map(Path::to_owned);
     let asked = backup.asked().cloned();
-    let mut archive = backup.into_archive();
+    let (mut archive, input) = backup.into_archive();
     let (mut control, maintenance) = open_control(config, application).await?;
     let (target, roles, mut obstacles) = look_at_target(&mut control, config, &maintenance).await?;
     obstacles.swap.extend(extensions::obstacle_to_swap(&mut control, &archive, &target).await?);
+    obstacles.rehearse(&mut control, &target, options).await?;
     let decision = obstacles.decide(options, &target, &roles)?;
     turn_event_triggers_off(&control, config, &roles);
     if options.schema == SchemaSource::Target && !archive.has_all_entries() {
@@ -116,7 +119,7 @@ pub(crate) async fn run(
     known.notices.insert(0, decision.notice());
     known.notices.extend(login.notice(config, roles.is_superuser));
     let login = std::mem::take(login);
-    Ok(Preflight { file, archive, control, maintenance, target, decision, login, known })
+    Ok(Preflight { file, archive, input, control, maintenance, target, decision, login, known })
 }
 
 /// Login triggers of the target would fire for each of our sessions.

@@ -15,7 +15,7 @@ const UNLISTED_PARAMETERS: [&str; 3] = ["role", "session_authorization", "seed"]
 pub(crate) async fn ask(session: &mut Session, username: &str) -> Result<OwnerRights, TargetError> {
     // PL/pgSQL's own parameters are known once it is loaded. Without it, there are none.
     match session.execute("DO LANGUAGE plpgsql 'BEGIN END'", DOING).await {
-        Err(error) if !error.is_answer() => return Err(error),
+        Err(error) if !error.is_lasting() => return Err(error),
         _ => {}
     }
     let mut rights = OwnerRights::default();

@@ -6,9 +6,10 @@ use crate::restore::options::Strategy;
 use crate::restore::options::{RestoreOptions, SchemaSource, StrategyChoice};
 use crate::restore::preflight::facts::{in_place_rights, swap_rights};
 use crate::restore::refusal::Refusal;
-use crate::server::TargetConfig;
+use crate::restore::state::properties::{Statement, additions};
 use crate::server::catalog::{self, DatabaseFacts, RoleFacts};
 use crate::server::session::Session;
+use crate::server::{TargetConfig, TargetError};
 
 /// The strategy that is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,35 @@ impl Obstacles {
         Ok(Self { swap, in_place })
     }
 
+    /// Tries, in a transaction that is rolled back, whether the target's own properties can be given to a database: a swap
+    /// gives them to the target's successor.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be asked.
+    pub(crate) async fn rehearse(
+        &mut self,
+        control: &mut Session,
+        target: &DatabaseFacts,
+        options: &RestoreOptions,
+    ) -> Result<()> {
+        if !self.swap.is_empty() || options.strategy == StrategyChoice::InPlace {
+            return Ok(());
+        }
+        let doing = "try to carry over what belongs to the target database";
+        control.begin(doing).await?;
+        let tried = try_additions(control, target).await;
+        let undone = control.rollback(doing).await;
+        match tried {
+            Err(error) if error.is_lasting() => self.swap.push(cannot_carry_over(&error)),
+            // Another session changes the target's properties at this moment. Later there is time to wait for it.
+            Err(error) if error.is_answer() => {}
+            tried => tried?,
+        }
+        undone?;
+        Ok(())
+    }
+
     /// Decides.
     ///
     /// # Errors
@@ -89,6 +119,19 @@ impl Obstacles {
             (StrategyChoice::Auto, _) => Ok(swap(why_swap(roles))),
         }
     }
+}
+
+async fn try_additions(control: &mut Session, target: &DatabaseFacts) -> Result<(), TargetError> {
+    control.execute("SET LOCAL lock_timeout = '2s'", "limit the wait for a lock").await?;
+    for Statement { what, sql } in additions(control, target).await? {
+        control.execute(&sql, &format!("carry over {what}")).await?;
+    }
+    Ok(())
+}
+
+/// The obstacle to a swap that a property of the target is.
+pub(crate) fn cannot_carry_over(error: &TargetError) -> String {
+    format!("{error}; use a superuser as su_username or StrategyChoice::InPlace, or take it from the target")
 }
 
 /// The option that takes a swap.

@@ -1,9 +1,12 @@
 //! The connection to the server, and the facts that each of the calls needs.
 
-use super::PreviousList;
 use super::found::{Found, Previous};
+use super::{Call, PreviousList};
 use crate::error::Result;
 use crate::progress::Notice;
+use crate::restore::commit::CommitWait;
+use crate::restore::interruption::CleanUp;
+use crate::restore::options::COMMIT_WAIT;
 use crate::restore::preflight::{open_control, owner_right, rename_rights};
 use crate::restore::prepared::application_name;
 use crate::restore::refusal::Refusal;
@@ -13,7 +16,7 @@ use crate::server::catalog::{self, DatabaseFacts, Slots};
 use crate::server::lock::lock_target;
 use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
-use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// A connection to the database `maintenance`, and the target.
 pub(super) struct Opened {
@@ -124,14 +127,27 @@ impl Opened {
     }
 
     /// The sessions on the target and on the previous database.
-    pub(super) fn sessions(&self, previous: &str, wait: Duration, terminate: bool) -> TargetSessions {
+    pub(super) fn sessions(&self, previous: &str, call: &Call) -> TargetSessions {
         TargetSessions {
             config: self.config.clone(),
             maintenance: self.maintenance.clone(),
             application: self.application.clone(),
             databases: vec![self.target.name.clone(), previous.to_owned()],
-            wait,
-            terminate,
+            wait: call.options.session_wait,
+            terminate: call.options.terminate_sessions,
+            cancel: call.cancel.clone(),
+        }
+    }
+
+    /// How to wait for the commit of a rollback.
+    pub(super) fn commit_wait(&self, cancel: &CancellationToken, clean_up: &CleanUp) -> CommitWait {
+        CommitWait {
+            config: self.config.clone(),
+            database: self.maintenance.clone(),
+            application: self.application.clone(),
+            cancel: cancel.clone(),
+            clean_up: clean_up.clone(),
+            limit: COMMIT_WAIT,
         }
     }
 }

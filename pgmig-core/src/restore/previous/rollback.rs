@@ -7,6 +7,8 @@ use crate::error::Result;
 use crate::lines::inline;
 use crate::progress::{Event, Notice, Severity, Step};
 use crate::restore::error::RestoreError;
+use crate::restore::interruption::CleanUp;
+use crate::restore::journal::Journal;
 use crate::restore::refusal::Refusal;
 use crate::restore::refusal::previous::PreviousRefusal;
 use crate::restore::report::contents::seconds;
@@ -19,6 +21,7 @@ use crate::server::catalog::{self, database_with_oid, is_superuser};
 use crate::server::lock::lock_holder;
 use crate::sql::{quote_ident, quote_literal};
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A rollback that has been prepared: everything is checked, and nothing has been changed.
@@ -138,8 +141,10 @@ impl Rollback {
         let previous = previous_name(&self.opened.target.name, &self.opened.run_id);
         let target = self.opened.target.clone();
         let successor = self.previous.shown.name.clone();
-        let options = &self.call.options;
-        let sessions = self.opened.sessions(&successor, options.session_wait, options.terminate_sessions);
+        let clean_up = CleanUp::new(&self.call.cancel);
+        let mut journal = Journal::new(Arc::clone(&self.call.progress));
+        let sessions = self.opened.sessions(&successor, &self.call);
+        let commit = self.opened.commit_wait(&self.call.cancel, &clean_up);
         let swap = Swap {
             sessions,
             target: &target,
@@ -151,9 +156,11 @@ impl Rollback {
             keep_previous: true,
             failpoints: self.call.failpoints,
             cancel: &self.call.cancel,
-            progress: self.call.progress.as_ref(),
+            clean_up: &clean_up,
+            commit,
         };
-        swap.run(&mut self.opened.control).await?;
+        swap.run(&mut self.opened.control, &mut journal).await?;
+        self.notices.append(&mut journal.report.notices);
         self.step(Step::Swapped);
         self.call.failpoints.pass(Step::Swapped)?;
         self.opened.control.close().await;

@@ -71,6 +71,25 @@ pub(crate) async fn statements(
     Ok(statements)
 }
 
+/// No database has this OID.
+const NO_DATABASE: u32 = u32::MAX;
+
+/// The statements that give the target its own properties once more. They change nothing, and show which of them the server
+/// refuses.
+///
+/// # Errors
+///
+/// The catalogs cannot be read.
+pub(crate) async fn additions(
+    control: &mut Session,
+    target: &DatabaseFacts,
+) -> Result<Vec<Statement>, TargetError> {
+    let name = target.name.clone();
+    // As if it had none of them.
+    let bare = DatabaseFacts { name, oid: NO_DATABASE, allows_connections: true, ..DatabaseFacts::default() };
+    statements(control, target, &bare).await
+}
+
 /// The privileges on a database.
 pub(super) async fn grants(control: &mut Session, oid: u32) -> Result<Vec<Grant>, TargetError> {
     let sql = format!(

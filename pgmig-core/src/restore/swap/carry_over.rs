@@ -3,6 +3,7 @@
 //! database shows whether they work.
 
 use crate::error::Result;
+use crate::restore::preflight::strategy::cannot_carry_over;
 use crate::restore::refusal::Refusal;
 use crate::restore::state::properties::{Statement, statements};
 use crate::server::TargetError;
@@ -42,10 +43,8 @@ pub(crate) async fn run(
 pub(crate) async fn rehearse(control: &mut Session, target: &DatabaseFacts, successor: u32) -> Result<()> {
     match try_out(control, target, successor).await? {
         Some(error) => {
-            let reason = format!(
-                "{error}; use a superuser as su_username or StrategyChoice::InPlace, or take it from the target"
-            );
-            Err(Refusal::CannotSwap { database: target.name.clone(), reasons: vec![reason] }.into())
+            let reasons = vec![cannot_carry_over(&error)];
+            Err(Refusal::CannotSwap { database: target.name.clone(), reasons }.into())
         }
         None => Ok(()),
     }
@@ -67,7 +66,7 @@ pub(crate) async fn try_out(
     let tried = run(control, target, successor).await;
     let undone = control.rollback(doing).await;
     match tried {
-        Err(error) if error.sqlstate().is_some() => Ok(Some(error)),
+        Err(error) if error.is_lasting() => Ok(Some(error)),
         tried => tried.and(undone).map(|()| None),
     }
 }

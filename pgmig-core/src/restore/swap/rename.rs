@@ -2,9 +2,12 @@
 //! target. The successor is the staging database of a restore, or, on the way back, a previous database.
 
 use crate::error::Result;
-use crate::progress::{Event, Progress, Step};
+use crate::progress::{Event, Step};
+use crate::restore::commit::{CommitEnd, CommitWait};
 use crate::restore::error::RestoreError;
 use crate::restore::failpoint::Failpoints;
+use crate::restore::interruption::{CleanUp, or_interrupted};
+use crate::restore::journal::Journal;
 use crate::restore::refusal::Refusal;
 use crate::restore::refusal::previous::PreviousRefusal;
 use crate::restore::sessions::{OBJECT_IN_USE, TargetSessions};
@@ -12,7 +15,6 @@ use crate::restore::staging::dropping::INVALID;
 use crate::restore::staging::mark_statement;
 use crate::restore::staging::marker::{Marker, State};
 use crate::restore::swap::carry_over;
-use crate::server::TargetError;
 use crate::server::catalog::{
     DatabaseFacts, Slots, database_facts, database_with_oid, rename_obstacles, server_clock_ms,
 };
@@ -25,6 +27,10 @@ use tokio_util::sync::CancellationToken;
 
 /// SQLSTATE of a lock that did not become free in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// How many times pgmig asks the server how the commit ended, and how much longer it waits before each question.
+const QUESTIONS: u32 = 5;
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(500);
 
 /// The databases to swap, and the conditions of the swap.
 pub(crate) struct Swap<'a> {
@@ -41,7 +47,8 @@ pub(crate) struct Swap<'a> {
     pub(crate) keep_previous: bool,
     pub(crate) failpoints: Failpoints,
     pub(crate) cancel: &'a CancellationToken,
-    pub(crate) progress: &'a dyn Progress,
+    pub(crate) clean_up: &'a CleanUp,
+    pub(crate) commit: CommitWait,
 }
 
 enum Attempt {
@@ -56,34 +63,31 @@ impl Swap<'_> {
     ///
     /// [`Refusal::InUse`] if sessions did not leave in time; [`RestoreError::SwapOutcomeUnknown`] if the connection was
     /// lost in the commit and pgmig cannot connect again. In every other case the target is untouched.
-    pub(crate) async fn run(&self, control: &mut Session) -> Result<()> {
+    pub(crate) async fn run(&self, control: &mut Session, journal: &mut Journal) -> Result<()> {
         let waiting = self.sessions.waiting();
         loop {
             if self.cancel.is_cancelled() {
                 return Err(RestoreError::Interrupted.into());
             }
-            match self.sessions.attempt(self.attempt(control)).await?? {
+            match self.sessions.attempt(self.attempt(control, journal)).await?? {
                 Attempt::Swapped => return Ok(()),
                 Attempt::InUse if waiting.is_over() => {
                     return Err(self.sessions.refusal(control, &waiting).await?.into());
                 }
-                Attempt::InUse => waiting.pause().await,
+                Attempt::InUse => or_interrupted(self.cancel, async { Ok(waiting.pause().await) }).await?,
             }
         }
     }
 
-    async fn attempt(&self, control: &mut Session) -> Result<Attempt> {
-        control.begin("begin the swap").await?;
+    async fn attempt(&self, control: &mut Session, journal: &mut Journal) -> Result<Attempt> {
         // Until the COMMIT is sent, an interruption rolls back; afterwards it is too late.
-        let renamed = tokio::select! {
-            renamed = self.rename(control) => renamed,
-            () = self.cancel.cancelled() => Err(RestoreError::Interrupted.into()),
-        };
-        match renamed {
-            Ok(()) => self.commit(control).await.map(|()| Attempt::Swapped),
+        match or_interrupted(self.cancel, self.rename(control)).await {
+            Ok(()) => self.commit(control, journal).await.map(|()| Attempt::Swapped),
+            // The statement that was interrupted may still be at work. Cleaning up ends its session.
+            Err(error @ crate::Error::Restore(RestoreError::Interrupted)) => Err(error),
             Err(error) => {
                 // If the rollback fails, the connection is lost, and the server rolls back by itself.
-                let _ = control.rollback("roll back the swap").await;
+                let _ = self.clean_up.step(control.rollback("roll back the swap")).await;
                 match &error {
                     crate::Error::Target(server)
                         if matches!(server.sqlstate(), Some(OBJECT_IN_USE | LOCK_NOT_AVAILABLE)) =>
@@ -97,6 +101,7 @@ impl Swap<'_> {
     }
 
     async fn rename(&self, control: &mut Session) -> Result<()> {
+        control.begin("begin the swap").await?;
         // The commit must be on disk when it returns. It covers all commits in the staging database, which were
         // asynchronous.
         let doing = "swap the databases";
@@ -157,33 +162,53 @@ impl Swap<'_> {
         }
     }
 
-    async fn commit(&self, control: &mut Session) -> Result<()> {
-        self.progress.event(&Event::Committing);
-        let Err(error) = control.commit("commit the swap").await else { return Ok(()) };
-        if error.is_answer() {
-            // The server has answered, so it did not commit.
-            return Err(error.into());
+    async fn commit(&self, control: &mut Session, journal: &mut Journal) -> Result<()> {
+        journal.progress.event(&Event::Committing);
+        let process = control.backend_pid();
+        let mut end = self.commit.run(control, "commit the swap").await;
+        let committed = match end.answer.take() {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) if error.is_answer() => Err(end.refused(self.cancel, &self.commit, error)),
+            Some(Err(_)) | None => self.find_out(control, process, &end).await,
+        };
+        if committed.is_ok() {
+            end.note(journal);
+        } else if !is_outcome_unknown(&committed) {
+            journal.progress.event(&Event::NotCommitted);
         }
-        self.find_out(control, error).await
+        committed
     }
 
-    /// Finds out how the commit ended after the connection was lost. The OID of the database with the target's name
+    /// Finds out how the commit ended without the server's answer. The OID of the database with the target's name
     /// shows it, once the old server process has ended. The process has ended when its lock on the target's name is
     /// free.
-    async fn find_out(&self, control: &mut Session, lost: TargetError) -> Result<()> {
+    async fn find_out(&self, control: &mut Session, process: i32, end: &CommitEnd) -> Result<()> {
         let query = format!(
             "SELECT oid FROM pg_catalog.pg_database WHERE datname = {}",
             quote_literal(&self.target.name)
         );
-        for _ in 0..5 {
-            sleep(Duration::from_secs(1)).await;
-            let TargetSessions { config, maintenance, application, .. } = &self.sessions;
-            let Ok(mut again) = Session::open(config, maintenance, application).await else { continue };
-            let Ok(None) = lock_target(&mut again, &self.target.name).await else { continue };
-            let Ok(oid) = again.value(&query, "find out how the swap ended").await else { continue };
-            *control = again;
-            return if oid == self.successor_oid.to_string() { Ok(()) } else { Err(lost.into()) };
+        let asking = async {
+            for question in 0..QUESTIONS {
+                sleep(BETWEEN_QUESTIONS * question).await;
+                let Ok(mut again) = self.commit.session().await else { continue };
+                // A COMMIT that the network has lost must not arrive later.
+                let _ = self.commit.end_process(&mut again, process).await;
+                let Ok(None) = lock_target(&mut again, &self.target.name).await else { continue };
+                let Ok(oid) = again.value(&query, "find out how the swap ended").await else { continue };
+                return Some((again, oid == self.successor_oid.to_string()));
+            }
+            None
+        };
+        match self.commit.until_interrupted(asking).await.flatten() {
+            Some((again, is_swapped)) => {
+                *control = again;
+                if is_swapped { Ok(()) } else { Err(end.not_committed(self.cancel, &self.commit)) }
+            }
+            None => Err(RestoreError::SwapOutcomeUnknown { query, swapped_oid: self.successor_oid }.into()),
         }
-        Err(RestoreError::SwapOutcomeUnknown { query, swapped_oid: self.successor_oid }.into())
     }
+}
+
+fn is_outcome_unknown(committed: &Result<()>) -> bool {
+    matches!(committed, Err(crate::Error::Restore(RestoreError::SwapOutcomeUnknown { .. })))
 }

@@ -2,15 +2,16 @@
 
 use crate::archive::Archive;
 use crate::error::Result;
-use crate::progress::Step;
+use crate::progress::{Event, Step};
 use crate::restore::build::Build;
 use crate::restore::error::RestoreError;
+use crate::restore::interruption::{NO_ANSWER, after_interruption, or_interrupted};
 use crate::restore::options::{Erase, SchemaSource, Strategy};
 use crate::restore::preflight::Known;
 use crate::restore::refusal::Refusal;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
-use crate::restore::run::{Run, keep_alive};
+use crate::restore::run::{Run, keep_alive, stalled};
 use crate::restore::sessions::sessions_notice;
 use crate::restore::staging;
 use crate::restore::staging::copy::copy_target;
@@ -22,9 +23,11 @@ use crate::restore::swap::rename::Swap;
 use crate::server::TargetError;
 use crate::server::catalog;
 use crate::server::contents::{self, Holdings};
+use crate::server::lock::lock_target;
 use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// A running restore with strategy `swap`.
 pub(crate) struct SwapRestore {
@@ -58,6 +61,22 @@ impl SwapRestore {
     }
 
     async fn restore(&mut self, build: Build, archive: Archive) -> Result<()> {
+        let cancel = self.run.cancel.clone();
+        or_interrupted(&cancel, self.begin()).await?;
+        let built = or_interrupted(&cancel, self.build(build, archive)).await;
+        let swapped = match built {
+            Ok(staging_oid) => self.swap(staging_oid).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = swapped {
+            self.abandon(&error).await;
+            return Err(error);
+        }
+        self.run.journal.progress.event(&Event::Committed);
+        self.drop_previous().await
+    }
+
+    async fn begin(&mut self) -> Result<()> {
         self.warn_of_sessions().await?;
         self.run.lock().await?;
         self.run.take_snapshot().await?;
@@ -65,12 +84,7 @@ impl SwapRestore {
             return Err(Refusal::NameTaken(self.staging.clone()).into());
         }
         self.run.failpoints.pass(Step::CleanLeftovers)?;
-        let swapped = self.build_and_swap(build, archive).await;
-        if let Err(error) = swapped {
-            self.abandon(&error).await;
-            return Err(error);
-        }
-        self.drop_previous().await
+        Ok(())
     }
 
     async fn warn_of_sessions(&mut self) -> Result<()> {
@@ -83,13 +97,15 @@ impl SwapRestore {
         Ok(())
     }
 
-    async fn build_and_swap(&mut self, build: Build, archive: Archive) -> Result<()> {
+    /// Does everything up to the swap. Returns the OID of the staging database.
+    async fn build(&mut self, build: Build, archive: Archive) -> Result<u32> {
         let staging_oid = self.create_staging().await?;
-        let cancel = self.run.cancel.clone();
+        let progress = Arc::clone(&self.run.journal.progress);
+        let stalled = stalled(self.run.input.take(), self.run.options.source_wait, progress);
         tokio::select! {
             built = build.run(archive, &mut self.run.journal) => built?,
+            stalled = stalled => return Err(stalled.into()),
             lost = keep_alive(&mut self.run.control, &self.run.login) => return Err(lost.into()),
-            () = cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
         }
         self.run.refuse_warnings()?;
         self.refuse_filled().await?;
@@ -97,7 +113,7 @@ impl SwapRestore {
         if !changes.is_empty() {
             return Err(RestoreError::StateChanged { because: String::new(), changes }.into());
         }
-        self.swap(staging_oid).await
+        Ok(staging_oid)
     }
 
     /// Refuses a target that somebody has filled meanwhile. It was empty before, and the caller has not allowed pgmig
@@ -135,10 +151,7 @@ impl SwapRestore {
 
     async fn copy_target(&mut self) -> Result<()> {
         let sessions = self.run.target_sessions();
-        tokio::select! {
-            copied = copy_target(&mut self.run.control, &self.run.target, &self.staging, &sessions) => copied,
-            () = self.run.cancel.cancelled() => Err(RestoreError::Interrupted.into()),
-        }
+        copy_target(&mut self.run.control, &self.run.target, &self.staging, &sessions).await
     }
 
     fn marker(&self, state: State) -> Marker {
@@ -166,9 +179,10 @@ impl SwapRestore {
             keep_previous: self.run.options.keep_previous,
             failpoints: self.run.failpoints,
             cancel: &self.run.cancel,
-            progress: self.run.journal.progress.as_ref(),
+            clean_up: &self.run.clean_up,
+            commit: self.run.commit_wait(),
         };
-        swap.run(&mut self.run.control).await?;
+        swap.run(&mut self.run.control, &mut self.run.journal).await?;
         if self.run.options.keep_previous {
             self.run.journal.report.previous = Some(previous);
         }
@@ -181,24 +195,31 @@ impl SwapRestore {
         if matches!(error, crate::Error::Restore(RestoreError::SwapOutcomeUnknown { .. })) {
             return;
         }
-        match self.drop_staging().await {
-            Ok(true) => {}
-            Ok(false) => self.run.journal.warn(format!(
+        let clean_up = self.run.clean_up.clone();
+        let left = match clean_up.step(self.drop_staging()).await {
+            Some(Ok(true)) => return,
+            Some(Err(error)) => error.to_string(),
+            None => NO_ANSWER.to_owned(),
+            Some(Ok(false)) => return self.run.journal.warn(format!(
                 "the staging database {} was not removed, since another restore has the lock; it or the next run \
                  removes it",
                 quote_ident(&self.staging)
             )),
-            Err(error) => self.run.journal.warn(format!(
-                "the staging database {} is left behind ({error}); the next run removes it",
-                quote_ident(&self.staging)
-            )),
-        }
+        };
+        self.run.journal.warn(format!(
+            "the staging database {} is left behind ({left}); the next run removes it",
+            quote_ident(&self.staging)
+        ));
     }
 
     /// Drops the staging database of this run, under the lock. Returns false if another run holds the lock.
     async fn drop_staging(&mut self) -> Result<bool, TargetError> {
-        if self.run.holder().0.hold().await?.is_some() {
-            return Ok(false);
+        if !self.run.reach_server().await? {
+            // The lock was lost with the connection.
+            let name = &self.run.target.name;
+            if lock_target(&mut self.run.control, name).await?.is_some() {
+                return Ok(false);
+            }
         }
         let is_ours = match self.staging_oid {
             // Under its own name only: after the swap, it has the target's.
@@ -226,12 +247,18 @@ impl SwapRestore {
         self.run.journal.step(Step::DropPrevious);
         // The restore is complete. If the previous database cannot be dropped now, the next run removes it.
         let previous = previous_name(&self.run.target.name, &self.run.run_id);
+        let cancel = self.run.cancel.clone();
         let (mut holder, journal) = self.run.holder();
         let mut tell = |text| journal.notice(text);
         // If another run has taken the lock meanwhile, that run removes it.
-        if let Err(error) = holder.drop_database(&previous, Sessions::End, &mut tell).await {
+        let dropping = holder.drop_database(&previous, Sessions::End, &mut tell);
+        let left = tokio::select! {
+            dropped = dropping => dropped.err().map(|error| error.to_string()),
+            () = after_interruption(&cancel) => Some(NO_ANSWER.to_owned()),
+        };
+        if let Some(left) = left {
             self.run.journal.warn(format!(
-                "the target's previous database is left behind as {} ({error}); the next run removes it",
+                "the target's previous database is left behind as {} ({left}); the next run removes it",
                 quote_ident(&previous)
             ));
         }

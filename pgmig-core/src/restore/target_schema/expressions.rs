@@ -58,7 +58,8 @@ pub(crate) async fn faults(
         }
         match target.execute(&expression.to_statement(), doing).await {
             Ok(_) => drop(target.execute("DEALLOCATE pgmig_rule", doing).await?),
-            Err(TargetError::Server(error)) if error.sqlstate.is_some() => {
+            Err(error) if !error.is_lasting() => return Err(error.into()),
+            Err(TargetError::Server(error)) => {
                 let code = error.sqlstate.as_deref().unwrap_or_default();
                 faults.push(expression.fault(&format!("{} (SQLSTATE {code})", error.message)));
             }

@@ -244,8 +244,12 @@ impl TargetSchema {
             let sql =
                 format!("SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {}) counted", MOST_COUNTED + 1);
             // A table that cannot be read is assumed to hold rows.
-            let rows =
-                target.value(&sql, "count a table's rows").await.ok().and_then(|rows| rows.parse().ok());
+            let expected = target.expect_answers(false);
+            let rows = match target.value(&sql, "count a table's rows").await {
+                Err(error) if !error.is_lasting() => return Err(error.into()),
+                rows => rows.ok().and_then(|rows| rows.parse().ok()),
+            };
+            target.expect_answers(expected);
             let rows = match rows {
                 Some(0) => None,
                 Some(1) => Some("its row is erased".to_owned()),

@@ -165,8 +165,10 @@ async fn keys_of_target(
         MOST_ROWS + 1
     );
     // A table that cannot be read is not compared.
-    if !target.holds(&readable, "count the rows of a small table").await.unwrap_or(false) {
-        return Ok(None);
+    match target.holds(&readable, "count the rows of a small table").await {
+        Ok(true) => {}
+        Err(error) if !error.is_lasting() => return Err(error.into()),
+        Ok(false) | Err(_) => return Ok(None),
     }
     let mut text = Vec::new();
     let mut copy = target.copy_out(&format!("COPY (SELECT {columns} FROM {table}) TO STDOUT")).await?;

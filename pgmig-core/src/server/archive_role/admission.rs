@@ -46,7 +46,11 @@ impl Admission {
                     }
                     "its session is not username's".to_owned()
                 }
-                Err(error) if is_about_admission(&error) => error.to_string(),
+                // Where su_username is logged in, the server is there.
+                Err(error) if is_about_reaching(&error) && candidate.server() == config.server() => {
+                    return Err(error);
+                }
+                Err(error) if is_about_admission(&error) || is_about_reaching(&error) => error.to_string(),
                 Err(error) => return Err(error),
             };
             attempts.push(format!("{}: {reason}", candidate.server()));
@@ -55,6 +59,8 @@ impl Admission {
                 Host::Socket(_) => address,
             };
         }
+        // A server that has just stopped refuses nothing.
+        control.value("SELECT 1", "reach the server").await?;
         let line = hba_line(config.username(), address.as_deref());
         Ok(Err(NotAdmitted { attempts, line }))
     }
@@ -68,11 +74,14 @@ fn is_about_admission(error: &TargetError) -> bool {
             | TargetError::WrongPassword { .. }
             | TargetError::NoPassword { .. }
             | TargetError::UnknownRole { .. }
-            | TargetError::Unreachable { .. }
-            | TargetError::Timeout { .. }
             | TargetError::Tls { .. }
             | TargetError::LoginStopped { .. }
     )
+}
+
+/// Whether nothing answered.
+fn is_about_reaching(error: &TargetError) -> bool {
+    matches!(error, TargetError::Unreachable { .. } | TargetError::Timeout { .. })
 }
 
 async fn candidates(control: &mut Session, config: &TargetConfig) -> Result<Vec<TargetConfig>, TargetError> {

@@ -1,0 +1,68 @@
+//! Server processes of a restore that are ended at any moment: a failure (1), and never a refusal (3), which would say that
+//! another attempt ends in the same way.
+
+use crate::support::Pgmig;
+use crate::support::application::{self, APPLICATION};
+use crate::support::pgmig::TargetFile;
+use crate::support::session::{HeldSession, wait_until};
+use crate::support::store::Backup;
+use crate::support::untouched::{Before, databases_beside};
+use std::time::Duration;
+
+/// How pgmig's sessions end, or the statements in them.
+const HOW: [&str; 2] = ["pg_terminate_backend", "pg_cancel_backend"];
+
+#[test]
+fn while_privileges_are_tried() {
+    let backup = Backup::of_oldest_release();
+    for how in HOW {
+        let target = backup.target("tried");
+        let before = Before::of(&target);
+        // The statement that tries to carry this over waits for the row of the target.
+        let sql = format!("BEGIN; ALTER DATABASE \"{}\" CONNECTION LIMIT 50;\n", target.name);
+        let holder = HeldSession::running(&target, &format!("{} holder", target.name), &sql);
+        let running =
+            backup.restore_into(&target).args(["--strategy", "swap"]).env("PGAPPNAME", "tries").spawn();
+        let waits = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'tries %' AND wait_event_type = 'Lock'";
+        wait_until(|| !target.server.psql("postgres", waits).is_empty());
+        target.server.psql("postgres", &format!("SELECT {how}(pid) FROM ({waits}) waits"));
+        if how == "pg_cancel_backend" {
+            drop(holder);
+            running.wait().expect_status(0);
+            continue;
+        }
+        let outcome = running.wait().expect_status(1);
+        assert!(!outcome.stderr.contains("use a superuser"), "{outcome}");
+        drop(holder);
+        before.is_now(outcome);
+    }
+}
+
+#[test]
+fn at_many_moments() {
+    let backup = Backup::of_oldest_release();
+    for (number, strategy) in ["swap", "in-place"].into_iter().cycle().take(10).enumerate() {
+        let target = application::target(&format!("moment_{number}"));
+        let before = Before::of(&target);
+        let file = match strategy {
+            "swap" => TargetFile { username: APPLICATION.to_owned(), ..TargetFile::of(&target) },
+            _ => application::target_file(&target),
+        };
+        let name = format!("moment{number}");
+        let pgmig =
+            Pgmig::new().target(&file).args(["--force", "--strategy", strategy]).env("PGAPPNAME", &name);
+        let running = backup.restore(pgmig).spawn();
+        let ours = format!("SELECT pid FROM pg_stat_activity WHERE application_name LIKE '{name} %'");
+        wait_until(|| !target.server.psql("postgres", &ours).is_empty());
+        std::thread::sleep(Duration::from_millis(number as u64 * 150));
+        let how = HOW[number / 2 % 2];
+        target.server.psql("postgres", &format!("SELECT {how}(pid) FROM ({ours}) ours"));
+        let outcome = running.wait();
+        match outcome.status.code() {
+            Some(0) => backup.assert_restored(&target),
+            Some(1) => drop(before.is_now(outcome)),
+            _ => panic!("neither restored nor failed\n{outcome}"),
+        }
+        assert_eq!(databases_beside(&target), "");
+    }
+}
