@@ -8,7 +8,7 @@ pub(crate) fn properties(target: &Database) -> String {
     let facts = target.psql(
         "SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype, datistemplate, datallowconn,
            datconnlimit, spcname, to_jsonb(d) ->> 'datlocprovider', to_jsonb(d) ->> 'daticulocale',
-           to_jsonb(d) ->> 'datlocale', datcollversion, shobj_description(d.oid, 'pg_database')
+           to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'datcollversion', shobj_description(d.oid, 'pg_database')
          FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = current_database()",
     );
     let privileges = target.psql(

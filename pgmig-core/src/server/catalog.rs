@@ -308,6 +308,14 @@ const IS_WORKER: &str = "\
     a.backend_type !~ '^(client backend|walsender|parallel worker|autovacuum|autoprewarm|logical replication|slotsync)' \
     AND a.pid NOT IN (SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE active_pid IS NOT NULL)";
 
+/// Whether `su_username` may read which database a subscription is in. Before PostgreSQL 14 only a superuser may. The server
+/// itself refuses to drop a database that has one.
+async fn sees_subscriptions(control: &mut Session) -> Result<bool, TargetError> {
+    let sql = "SELECT pg_catalog.has_column_privilege('pg_catalog.pg_subscription', 'subdbid', 'SELECT') \
+               AND pg_catalog.has_column_privilege('pg_catalog.pg_subscription', 'oid', 'SELECT')";
+    control.holds(sql, "read whether subscriptions are shown").await
+}
+
 /// The replication slots of a database that are an obstacle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slots {
@@ -343,18 +351,23 @@ pub(crate) async fn rename_obstacles(
 ) -> Result<Vec<String>, TargetError> {
     let name = quote_literal(&database.name);
     let in_use = if slots == Slots::InUse { "AND active_pid IS NOT NULL" } else { "" };
-    let sql = format!(
+    let mut sql = format!(
         "SELECT 'logical replication slot ' || quote_ident(slot_name::text) || ' belongs to it (drop it with \
          pg_drop_replication_slot, and make it again afterwards)' \
          FROM pg_catalog.pg_replication_slots WHERE database = {name} {in_use} \
          UNION ALL SELECT 'background worker ' || backend_type || ' is connected to it, and the server begins it again when \
          it ends (restore in place, or stop the worker)' \
          FROM pg_catalog.pg_stat_activity a WHERE datname = {name} AND {IS_WORKER} GROUP BY backend_type \
-         UNION ALL {} UNION ALL SELECT 'subscription with OID ' || oid || ' belongs to it (drop it, and make it again \
-         afterwards)' FROM (SELECT oid FROM pg_catalog.pg_subscription WHERE subdbid = {}) s",
-        prepared_transactions(&database.name),
-        database.oid
+         UNION ALL {}",
+        prepared_transactions(&database.name)
     );
+    if sees_subscriptions(control).await? {
+        sql.push_str(&format!(
+            " UNION ALL SELECT 'subscription with OID ' || oid || ' belongs to it (drop it, and make it again afterwards)' \
+             FROM (SELECT oid FROM pg_catalog.pg_subscription WHERE subdbid = {}) s",
+            database.oid
+        ));
+    }
     let rows = control.rows(&sql, "look for what stands in the way of a swap").await?;
     let mut obstacles: Vec<String> = rows.iter().map(|row| row.text(0).to_owned()).collect();
     if database.is_template {
