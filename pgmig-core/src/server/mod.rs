@@ -28,6 +28,7 @@ mod require_auth;
 mod scram;
 pub(crate) mod session;
 mod settings;
+mod sqlstate;
 mod startup;
 mod tls;
 pub(crate) mod transaction;

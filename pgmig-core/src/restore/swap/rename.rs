@@ -74,7 +74,12 @@ impl Swap<'_> {
                 Attempt::InUse if waiting.is_over() => {
                     return Err(self.sessions.refusal(control, &waiting).await?.into());
                 }
-                Attempt::InUse => or_interrupted(self.cancel, async { Ok(waiting.pause().await) }).await?,
+                Attempt::InUse => {
+                    tokio::select! {
+                        () = waiting.pause() => {}
+                        () = self.cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
+                    }
+                }
             }
         }
     }
