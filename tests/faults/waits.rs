@@ -147,19 +147,29 @@ fn a_server_that_is_stopped() {
     }
 }
 
+/// On a server of its own: DROP DATABASE waits for every process of the server, the stopped one too.
 #[test]
 fn a_server_process_that_is_stopped_in_the_preflight() {
-    let backup = Backup::of_oldest_release();
-    let target = backup.target("stopped_process");
+    let server = Server::start_private("");
+    let directory = TempDir::new().unwrap();
+    let source = Database::create_on(&server, "source");
+    source.psql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (7)");
+    let archive = directory.path().join("t.dump");
+    source.dump_through_pipe(&[], &archive);
+    let target = application::empty_database_on(&server, "stopped_process");
+    target.psql(&format!("ALTER DATABASE \"{}\" SET work_mem = '5MB'", target.name));
     let before = Before::of(&target);
-    // The session waits for the row of the target, and is stopped meanwhile.
-    let sql = format!("BEGIN; ALTER DATABASE \"{}\" CONNECTION LIMIT 50;\n", target.name);
-    let holder = HeldSession::running(&target, &format!("{} holder", target.name), &sql);
-    let pgmig = backup.restore_into(&target).args(["--strategy", "swap", "--server-timeout", "5"]);
+    // The session that tries to set it waits for this lock, and is stopped meanwhile.
+    let sql = "BEGIN; LOCK TABLE pg_catalog.pg_db_role_setting IN EXCLUSIVE MODE;\n";
+    let holder = HeldSession::running(&target, &format!("{} holder", target.name), sql);
+    let holds =
+        "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND locktype = 'relation' AND granted";
+    wait_until(|| server.psql("postgres", holds) != "0\n");
+    let pgmig = restore(&file(&target, "swap"), &archive, "swap").args(["--server-timeout", "5"]);
     let running = pgmig.env("PGAPPNAME", "is stopped").timeout(Duration::from_secs(60)).spawn();
     let waits = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'is stopped %' AND wait_event_type = 'Lock'";
-    wait_until(|| !target.server.psql("postgres", waits).is_empty());
-    let pid = target.server.psql("postgres", waits);
+    wait_until(|| !server.psql("postgres", waits).is_empty());
+    let pid = server.psql("postgres", waits);
     let stopped = Stopped::processes(&[pid.trim().parse().unwrap()]);
     let outcome = ends(running).stderr_has("the server has not answered for ");
     drop((holder, stopped));

@@ -263,7 +263,12 @@ impl Run {
     ///
     /// The server cannot be reached.
     pub(crate) async fn reach_server(&mut self) -> Result<bool, TargetError> {
-        if let Ok(Ok(_)) = timeout(MOMENT, self.control.execute("SELECT 1", "reach the server")).await {
+        let control = &mut self.control;
+        let reaching = async {
+            control.undo_all("undo what was interrupted").await?;
+            control.execute("SELECT 1", "reach the server").await
+        };
+        if let Ok(Ok(_)) = timeout(MOMENT, reaching).await {
             return Ok(true);
         }
         let process = self.control.backend_pid();

@@ -248,6 +248,14 @@ impl Session {
         Ok(())
     }
 
+    /// Undoes all that was begun and not ended: a future that was dropped may have begun it.
+    pub(crate) async fn undo_all(&mut self, doing: &str) -> Result<(), TargetError> {
+        while transaction::depth(&self.conn) > 0 {
+            self.rollback(doing).await?;
+        }
+        Ok(())
+    }
+
     /// Commits what [`begin`](Self::begin) began last if all of it is done; undoes it otherwise.
     pub(crate) async fn end<T, E: From<TargetError>>(
         &mut self,

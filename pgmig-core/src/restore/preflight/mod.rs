@@ -62,7 +62,7 @@ pub(crate) async fn run(
     let (mut control, maintenance) = open_control(config, application).await?;
     let (target, roles, mut obstacles) = look_at_target(&mut control, config, &maintenance).await?;
     obstacles.swap.extend(extensions::obstacle_to_swap(&mut control, &archive, &target).await?);
-    obstacles.rehearse(&mut control, &target, options).await?;
+    obstacles.rehearse(&mut control, &target, options, roles.is_superuser).await?;
     let decision = obstacles.decide(options, &target, &roles)?;
     turn_event_triggers_off(&control, config, &roles);
     if options.schema == SchemaSource::Target && !archive.has_all_entries() {

@@ -75,13 +75,18 @@ impl Obstacles {
         control: &mut Session,
         target: &DatabaseFacts,
         options: &RestoreOptions,
+        is_superuser: bool,
     ) -> Result<()> {
         if !self.swap.is_empty() || options.strategy == StrategyChoice::InPlace {
             return Ok(());
         }
+        let additions = additions(control, target, is_superuser).await?;
+        if additions.is_empty() {
+            return Ok(());
+        }
         let doing = "try to carry over what belongs to the target database";
         control.begin(doing).await?;
-        let tried = try_additions(control, target).await;
+        let tried = run(control, additions).await;
         let undone = control.rollback(doing).await;
         match tried {
             Err(error) if error.is_lasting() => self.swap.push(cannot_carry_over(&error)),
@@ -121,9 +126,9 @@ impl Obstacles {
     }
 }
 
-async fn try_additions(control: &mut Session, target: &DatabaseFacts) -> Result<(), TargetError> {
+async fn run(control: &mut Session, statements: Vec<Statement>) -> Result<(), TargetError> {
     control.execute("SET LOCAL lock_timeout = '2s'", "limit the wait for a lock").await?;
-    for Statement { what, sql } in additions(control, target).await? {
+    for Statement { what, sql } in statements {
         control.execute(&sql, &format!("carry over {what}")).await?;
     }
     Ok(())

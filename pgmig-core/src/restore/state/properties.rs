@@ -75,7 +75,7 @@ pub(crate) async fn statements(
 const NO_DATABASE: u32 = u32::MAX;
 
 /// The statements that give the target its own properties once more. They change nothing, and show which of them the server
-/// refuses.
+/// refuses. It refuses a superuser settings and labels only.
 ///
 /// # Errors
 ///
@@ -83,11 +83,17 @@ const NO_DATABASE: u32 = u32::MAX;
 pub(crate) async fn additions(
     control: &mut Session,
     target: &DatabaseFacts,
+    is_superuser: bool,
 ) -> Result<Vec<Statement>, TargetError> {
     let name = target.name.clone();
     // As if it had none of them.
     let bare = DatabaseFacts { name, oid: NO_DATABASE, allows_connections: true, ..DatabaseFacts::default() };
-    statements(control, target, &bare).await
+    if !is_superuser {
+        return statements(control, target, &bare).await;
+    }
+    let mut statements = settings(control, target.oid, &bare).await?;
+    statements.extend(security_labels(control, target.oid, &bare).await?);
+    Ok(statements)
 }
 
 /// The privileges on a database.

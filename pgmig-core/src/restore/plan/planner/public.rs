@@ -19,6 +19,10 @@ impl Planner<'_> {
             return Vec::new();
         }
         let username = self.facts.roles.owner.clone();
+        // A script for psql is written for nobody.
+        if username.is_empty() {
+            return Vec::new();
+        }
         if wanted == username || self.application().as_deref() == Some(wanted) {
             let statement = format!("ALTER SCHEMA public OWNER TO {}", quote_ident(&username));
             if self.owns_schema("public") && !self.facts.database.closed {
