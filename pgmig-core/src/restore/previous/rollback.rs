@@ -127,7 +127,7 @@ impl Rollback {
     ///
     /// # Errors
     ///
-    /// A [`Refusal`](crate::restore::Refusal) if another run holds the lock, or sessions stay connected, or one of the
+    /// A [`Refusal`] if another run holds the lock, or sessions stay connected, or one of the
     /// databases has changed; [`RestoreError::SwapOutcomeUnknown`] if the connection was lost in the commit.
     pub async fn run(mut self) -> Result<RollbackReport> {
         self.step(Step::Lock);
