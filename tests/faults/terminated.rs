@@ -1,31 +1,41 @@
 //! Server processes of a restore that are ended at any moment: a failure (1), and never a refusal (3), which would say that
 //! another attempt ends in the same way.
 
-use crate::support::Pgmig;
 use crate::support::application::{self, APPLICATION};
 use crate::support::pgmig::TargetFile;
 use crate::support::session::{HeldSession, wait_until};
 use crate::support::store::Backup;
 use crate::support::untouched::{Before, databases_beside};
+use crate::support::{Database, Pgmig, Server};
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// How pgmig's sessions end, or the statements in them.
 const HOW: [&str; 2] = ["pg_terminate_backend", "pg_cancel_backend"];
 
 #[test]
 fn while_privileges_are_tried() {
-    let backup = Backup::of_oldest_release();
+    let server = Server::start_private("");
+    let directory = TempDir::new().unwrap();
+    let source = Database::create_on(&server, "source");
+    source.psql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (7)");
+    let archive = directory.path().join("t.dump");
+    source.dump_through_pipe(&[], &archive);
     for how in HOW {
-        let target = backup.target("tried");
+        let target = application::empty_database_on(&server, "tried");
+        target.psql(&format!("ALTER DATABASE \"{}\" SET work_mem = '5MB'", target.name));
         let before = Before::of(&target);
-        // The statement that tries to carry this over waits for the row of the target.
-        let sql = format!("BEGIN; ALTER DATABASE \"{}\" CONNECTION LIMIT 50;\n", target.name);
-        let holder = HeldSession::running(&target, &format!("{} holder", target.name), &sql);
-        let running =
-            backup.restore_into(&target).args(["--strategy", "swap"]).env("PGAPPNAME", "tries").spawn();
+        // The statement that tries to carry this over waits for the lock.
+        let sql = "BEGIN; LOCK TABLE pg_catalog.pg_db_role_setting IN EXCLUSIVE MODE;\n";
+        let holder = HeldSession::running(&target, &format!("{} holder", target.name), sql);
+        let holds = "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND locktype = 'relation' AND granted";
+        wait_until(|| server.psql("postgres", holds) != "0\n");
+        let pgmig = Pgmig::new().target(&TargetFile::of(&target)).source(&archive);
+        let pgmig = pgmig.args(["--keep-ids", "--force", "--strategy", "swap"]).env("PGAPPNAME", "tries");
+        let running = pgmig.spawn();
         let waits = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'tries %' AND wait_event_type = 'Lock'";
-        wait_until(|| !target.server.psql("postgres", waits).is_empty());
-        target.server.psql("postgres", &format!("SELECT {how}(pid) FROM ({waits}) waits"));
+        wait_until(|| !server.psql("postgres", waits).is_empty());
+        server.psql("postgres", &format!("SELECT {how}(pid) FROM ({waits}) waits"));
         if how == "pg_cancel_backend" {
             drop(holder);
             running.wait().expect_status(0);

@@ -118,7 +118,7 @@ fn a_commit_that_the_network_loses() {
         let proxy = Proxy::start(&target.server, Cut::HeldAtTheEnd);
         let pgmig = Pgmig::new().target(&proxy.target(file(&target, strategy)));
         let pgmig = pgmig.args(["--force", "--strategy", strategy, "--commit-wait", "3"]);
-        let outcome = backup.restore(pgmig).timeout(Duration::from_secs(60)).run().expect_status(1);
+        let outcome = backup.restore(pgmig).timeout(Duration::from_secs(180)).run().expect_status(1);
         assert!(proxy.has_cut(), "{outcome}");
         before.is_now(outcome.stderr_has("--commit-wait").stderr_has("the target is untouched"));
     }
