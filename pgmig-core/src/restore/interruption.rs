@@ -22,6 +22,8 @@ pub(crate) async fn or_interrupted<T>(
     cancel: &CancellationToken,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
+    // The future of a whole restore is large, and a thread's stack may be small.
+    let work = Box::pin(work);
     tokio::select! {
         done = work => done,
         () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
@@ -72,6 +74,7 @@ impl CleanUp {
     /// Does a step. `None` if there was no time left for it.
     pub(crate) async fn step<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let end = self.limits.after_failure.end();
+        let work = Box::pin(work);
         tokio::select! {
             biased;
             done = work => Some(done),

@@ -157,12 +157,12 @@ impl Restore {
             Strategy::Swap => {
                 let staging = staging_name(self.database());
                 let (run, build, archive) = self.into_parts(staging.clone());
-                SwapRestore::new(run, staging, &build.known).execute(build, archive).await
+                Box::pin(SwapRestore::new(run, staging, &build.known).execute(build, archive)).await
             }
             Strategy::InPlace => {
                 let database = self.database().to_owned();
                 let (run, build, archive) = self.into_parts(database);
-                InPlaceRestore::new(run).execute(build, archive).await
+                Box::pin(InPlaceRestore::new(run).execute(build, archive)).await
             }
         }
     }
@@ -312,7 +312,8 @@ impl RestoreBuilder {
         progress.event(&Event::StepBegan { step: Step::Preflight });
         failpoints.pass(Step::Preflight)?;
         let mut login = ArchiveLogin::default();
-        let looking = preflight::run(backup, &config, &options, (&run_id, &application), &mut login);
+        let looking =
+            Box::pin(preflight::run(backup, &config, &options, (&run_id, &application), &mut login));
         let preflight = tokio::select! {
             preflight = looking => preflight,
             () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),

@@ -103,7 +103,7 @@ impl SwapRestore {
         let progress = Arc::clone(&self.run.journal.progress);
         let stalled = stalled(self.run.input.take(), self.run.options.source_wait, progress);
         tokio::select! {
-            built = build.run(archive, &mut self.run.journal) => built?,
+            built = Box::pin(build.run(archive, &mut self.run.journal)) => built?,
             stalled = stalled => return Err(stalled.into()),
             lost = keep_alive(&mut self.run.control, &self.run.login) => return Err(lost.into()),
         }
