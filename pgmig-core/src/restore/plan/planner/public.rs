@@ -19,8 +19,10 @@ impl Planner<'_> {
             return Vec::new();
         }
         let username = self.facts.roles.owner.clone();
-        // A script for psql is written for nobody.
-        if username.is_empty() {
+        // pg_dump 10 and earlier have an entry for each public, whose owner nobody has chosen. A script for psql is written
+        // for nobody.
+        let is_chosen = !sql(entry).unwrap_or_default().trim_start().starts_with("CREATE SCHEMA");
+        if !is_chosen || username.is_empty() {
             return Vec::new();
         }
         if wanted == username || self.application().as_deref() == Some(wanted) {
@@ -38,13 +40,11 @@ impl Planner<'_> {
         Vec::new()
     }
 
-    /// Whether public already belongs to the role that it had. pg_dump 10 and earlier have an entry for each public, and
-    /// the superuser owned it: nothing was chosen there.
+    /// Whether public already belongs to the role that it had.
     fn is_owner_of_public(&self, entry: &Entry, wanted: &str) -> bool {
         let sql = sql(entry).unwrap_or_default();
-        let is_default = sql.trim_start().starts_with("CREATE SCHEMA");
         let present = self.facts.database.not_ours.owner_of(entry, sql, self.strings);
-        is_default || present == Some(quote_ident(wanted).as_str())
+        present == Some(quote_ident(wanted).as_str())
     }
 
     fn warn_of_public(&mut self, wanted: &str, role: &str) {
