@@ -126,24 +126,17 @@ impl CommitWait {
 
 impl CommitEnd {
     /// The error of a commit that the server has refused.
-    pub(crate) fn refused(
-        &self,
-        cancel: &CancellationToken,
-        wait: &CommitWait,
-        error: TargetError,
-    ) -> crate::Error {
+    pub(crate) fn refused(&self, wait: &CommitWait, error: TargetError) -> crate::Error {
         const CANCELLED: &str = "57014";
         match error.sqlstate() {
-            Some(CANCELLED) if self.is_over_limit || cancel.is_cancelled() => {
-                self.not_committed(cancel, wait)
-            }
+            Some(CANCELLED) if self.is_over_limit || wait.cancel.is_cancelled() => self.not_committed(wait),
             _ => error.into(),
         }
     }
 
     /// The error of a commit that took no effect, as far as is known.
-    pub(crate) fn not_committed(&self, cancel: &CancellationToken, wait: &CommitWait) -> crate::Error {
-        let error = if cancel.is_cancelled() {
+    pub(crate) fn not_committed(&self, wait: &CommitWait) -> crate::Error {
+        let error = if wait.cancel.is_cancelled() {
             RestoreError::Interrupted
         } else if self.is_over_limit {
             RestoreError::CommitTimeout { seconds: wait.limit.as_secs() }

@@ -320,7 +320,7 @@ fn subject<'a>(target: &DatabaseFacts, config: &'a TargetConfig, is_superuser: b
 }
 
 /// Whether the target may be in any state.
-fn is_outcome_unknown(error: &crate::Error) -> bool {
+pub(crate) fn is_outcome_unknown(error: &crate::Error) -> bool {
     use RestoreError::{CommittedEarly, InPlaceOutcomeUnknown, SwapOutcomeUnknown};
     matches!(
         error,

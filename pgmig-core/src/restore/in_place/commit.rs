@@ -6,7 +6,7 @@ use crate::progress::{Event, Step};
 use crate::restore::commit::{CommitEnd, CommitWait};
 use crate::restore::error::RestoreError;
 use crate::restore::executor::require_same_transaction;
-use crate::restore::run::Run;
+use crate::restore::run::{Run, is_outcome_unknown};
 use crate::restore::sessions::Waiting;
 use crate::server::session::Session;
 use crate::server::{OtherSession, catalog};
@@ -63,7 +63,7 @@ pub(crate) async fn commit(run: &mut Run, mut session: Session) -> Result<()> {
             session.close().await;
             Ok(())
         }
-        Some(Err(error)) if error.is_answer() => Err(end.refused(&run.cancel, &wait, error)),
+        Some(Err(error)) if error.is_answer() => Err(end.refused(&wait, error)),
         Some(Err(_)) | None => {
             drop(session);
             outcome.find_out(run, &wait, &end).await
@@ -72,7 +72,7 @@ pub(crate) async fn commit(run: &mut Run, mut session: Session) -> Result<()> {
     if committed.is_ok() {
         run.journal.progress.event(&Event::Committed);
         end.note(&mut run.journal);
-    } else if !matches!(committed, Err(crate::Error::Restore(RestoreError::InPlaceOutcomeUnknown { .. }))) {
+    } else if !committed.as_ref().is_err_and(is_outcome_unknown) {
         run.journal.progress.event(&Event::NotCommitted);
     }
     committed
@@ -182,7 +182,7 @@ impl Outcome {
             // The connection that holds the lock may be lost, too. The lock is not needed any more.
             Some((again, is_committed)) => {
                 run.control = again;
-                if is_committed { Ok(()) } else { Err(end.not_committed(&run.cancel, wait)) }
+                if is_committed { Ok(()) } else { Err(end.not_committed(wait)) }
             }
             None => Err(RestoreError::InPlaceOutcomeUnknown { query: self.query.clone() }.into()),
         }

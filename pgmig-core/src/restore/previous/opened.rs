@@ -140,13 +140,13 @@ impl Opened {
     }
 
     /// How to wait for the commit of a rollback.
-    pub(super) fn commit_wait(&self, cancel: &CancellationToken, clean_up: &CleanUp) -> CommitWait {
+    pub(super) fn commit_wait(&self, cancel: &CancellationToken) -> CommitWait {
         CommitWait {
             config: self.config.clone(),
             database: self.maintenance.clone(),
             application: self.application.clone(),
             cancel: cancel.clone(),
-            clean_up: clean_up.clone(),
+            clean_up: CleanUp::new(cancel),
             limit: COMMIT_WAIT,
         }
     }

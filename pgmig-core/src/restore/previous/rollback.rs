@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::lines::inline;
 use crate::progress::{Event, Notice, Severity, Step};
 use crate::restore::error::RestoreError;
-use crate::restore::interruption::CleanUp;
 use crate::restore::journal::Journal;
 use crate::restore::refusal::Refusal;
 use crate::restore::refusal::previous::PreviousRefusal;
@@ -141,10 +140,9 @@ impl Rollback {
         let previous = previous_name(&self.opened.target.name, &self.opened.run_id);
         let target = self.opened.target.clone();
         let successor = self.previous.shown.name.clone();
-        let clean_up = CleanUp::new(&self.call.cancel);
         let mut journal = Journal::new(Arc::clone(&self.call.progress));
         let sessions = self.opened.sessions(&successor, &self.call);
-        let commit = self.opened.commit_wait(&self.call.cancel, &clean_up);
+        let commit = self.opened.commit_wait(&self.call.cancel);
         let swap = Swap {
             sessions,
             target: &target,
@@ -155,8 +153,6 @@ impl Rollback {
             run_id: &self.opened.run_id,
             keep_previous: true,
             failpoints: self.call.failpoints,
-            cancel: &self.call.cancel,
-            clean_up: &clean_up,
             commit,
         };
         swap.run(&mut self.opened.control, &mut journal).await?;

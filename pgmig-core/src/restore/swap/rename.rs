@@ -6,10 +6,11 @@ use crate::progress::{Event, Step};
 use crate::restore::commit::{CommitEnd, CommitWait};
 use crate::restore::error::RestoreError;
 use crate::restore::failpoint::Failpoints;
-use crate::restore::interruption::{CleanUp, or_interrupted};
+use crate::restore::interruption::or_interrupted;
 use crate::restore::journal::Journal;
 use crate::restore::refusal::Refusal;
 use crate::restore::refusal::previous::PreviousRefusal;
+use crate::restore::run::is_outcome_unknown;
 use crate::restore::sessions::{OBJECT_IN_USE, TargetSessions};
 use crate::restore::staging::dropping::INVALID;
 use crate::restore::staging::mark_statement;
@@ -23,7 +24,6 @@ use crate::server::session::Session;
 use crate::sql::{quote_ident, quote_literal};
 use std::time::Duration;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 /// SQLSTATE of a lock that did not become free in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
@@ -46,8 +46,7 @@ pub(crate) struct Swap<'a> {
     pub(crate) run_id: &'a str,
     pub(crate) keep_previous: bool,
     pub(crate) failpoints: Failpoints,
-    pub(crate) cancel: &'a CancellationToken,
-    pub(crate) clean_up: &'a CleanUp,
+    /// How to wait for the commit, and what ends all waits.
     pub(crate) commit: CommitWait,
 }
 
@@ -66,7 +65,7 @@ impl Swap<'_> {
     pub(crate) async fn run(&self, control: &mut Session, journal: &mut Journal) -> Result<()> {
         let waiting = self.sessions.waiting();
         loop {
-            if self.cancel.is_cancelled() {
+            if self.commit.cancel.is_cancelled() {
                 return Err(RestoreError::Interrupted.into());
             }
             match self.sessions.attempt(self.attempt(control, journal)).await?? {
@@ -77,7 +76,7 @@ impl Swap<'_> {
                 Attempt::InUse => {
                     tokio::select! {
                         () = waiting.pause() => {}
-                        () = self.cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
+                        () = self.commit.cancel.cancelled() => return Err(RestoreError::Interrupted.into()),
                     }
                 }
             }
@@ -86,13 +85,13 @@ impl Swap<'_> {
 
     async fn attempt(&self, control: &mut Session, journal: &mut Journal) -> Result<Attempt> {
         // Until the COMMIT is sent, an interruption rolls back; afterwards it is too late.
-        match or_interrupted(self.cancel, self.rename(control)).await {
+        match or_interrupted(&self.commit.cancel, self.rename(control)).await {
             Ok(()) => self.commit(control, journal).await.map(|()| Attempt::Swapped),
             // The statement that was interrupted may still be at work. Cleaning up ends its session.
             Err(error @ crate::Error::Restore(RestoreError::Interrupted)) => Err(error),
             Err(error) => {
                 // If the rollback fails, the connection is lost, and the server rolls back by itself.
-                let _ = self.clean_up.step(control.rollback("roll back the swap")).await;
+                let _ = self.commit.clean_up.step(control.rollback("roll back the swap")).await;
                 match &error {
                     crate::Error::Target(server)
                         if matches!(server.sqlstate(), Some(OBJECT_IN_USE | LOCK_NOT_AVAILABLE)) =>
@@ -173,12 +172,12 @@ impl Swap<'_> {
         let mut end = self.commit.run(control, "commit the swap").await;
         let committed = match end.answer.take() {
             Some(Ok(())) => Ok(()),
-            Some(Err(error)) if error.is_answer() => Err(end.refused(self.cancel, &self.commit, error)),
+            Some(Err(error)) if error.is_answer() => Err(end.refused(&self.commit, error)),
             Some(Err(_)) | None => self.find_out(control, process, &end).await,
         };
         if committed.is_ok() {
             end.note(journal);
-        } else if !is_outcome_unknown(&committed) {
+        } else if !committed.as_ref().is_err_and(is_outcome_unknown) {
             journal.progress.event(&Event::NotCommitted);
         }
         committed
@@ -207,13 +206,9 @@ impl Swap<'_> {
         match self.commit.until_interrupted(asking).await.flatten() {
             Some((again, is_swapped)) => {
                 *control = again;
-                if is_swapped { Ok(()) } else { Err(end.not_committed(self.cancel, &self.commit)) }
+                if is_swapped { Ok(()) } else { Err(end.not_committed(&self.commit)) }
             }
             None => Err(RestoreError::SwapOutcomeUnknown { query, swapped_oid: self.successor_oid }.into()),
         }
     }
-}
-
-fn is_outcome_unknown(committed: &Result<()>) -> bool {
-    matches!(committed, Err(crate::Error::Restore(RestoreError::SwapOutcomeUnknown { .. })))
 }

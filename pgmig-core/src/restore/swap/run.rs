@@ -11,7 +11,7 @@ use crate::restore::preflight::Known;
 use crate::restore::refusal::Refusal;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
-use crate::restore::run::{Run, keep_alive, stalled};
+use crate::restore::run::{Run, is_outcome_unknown, keep_alive, stalled};
 use crate::restore::sessions::sessions_notice;
 use crate::restore::staging;
 use crate::restore::staging::copy::copy_target;
@@ -178,8 +178,6 @@ impl SwapRestore {
             run_id: &self.run.run_id,
             keep_previous: self.run.options.keep_previous,
             failpoints: self.run.failpoints,
-            cancel: &self.run.cancel,
-            clean_up: &self.run.clean_up,
             commit: self.run.commit_wait(),
         };
         swap.run(&mut self.run.control, &mut self.run.journal).await?;
@@ -192,7 +190,7 @@ impl SwapRestore {
     /// Removes the staging database after a failure. If that fails, only a notice reports it: the target is
     /// unchanged, and the next run removes the leftover.
     async fn abandon(&mut self, error: &crate::Error) {
-        if matches!(error, crate::Error::Restore(RestoreError::SwapOutcomeUnknown { .. })) {
+        if is_outcome_unknown(error) {
             return;
         }
         let clean_up = self.run.clean_up.clone();
