@@ -6,7 +6,7 @@ use crate::restore::options::Strategy;
 use crate::restore::options::{RestoreOptions, SchemaSource, StrategyChoice};
 use crate::restore::preflight::facts::{in_place_rights, swap_rights};
 use crate::restore::refusal::Refusal;
-use crate::restore::state::properties::{Statement, additions};
+use crate::restore::state::properties::{self, Statement};
 use crate::server::catalog::{self, DatabaseFacts, RoleFacts};
 use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
@@ -80,7 +80,7 @@ impl Obstacles {
         if !self.swap.is_empty() || options.strategy == StrategyChoice::InPlace {
             return Ok(());
         }
-        let additions = additions(control, target, is_superuser).await?;
+        let additions = properties::additions(control, target, is_superuser).await?;
         if additions.is_empty() {
             return Ok(());
         }
@@ -126,12 +126,9 @@ impl Obstacles {
     }
 }
 
-async fn run(control: &mut Session, statements: Vec<Statement>) -> Result<(), TargetError> {
+async fn run(control: &mut Session, additions: Vec<Statement>) -> Result<(), TargetError> {
     control.execute("SET LOCAL lock_timeout = '2s'", "limit the wait for a lock").await?;
-    for Statement { what, sql } in statements {
-        control.execute(&sql, &format!("carry over {what}")).await?;
-    }
-    Ok(())
+    properties::run(control, additions).await
 }
 
 /// The obstacle to a swap that a property of the target is.

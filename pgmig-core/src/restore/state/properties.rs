@@ -71,6 +71,18 @@ pub(crate) async fn statements(
     Ok(statements)
 }
 
+/// Runs statements that carry properties over.
+///
+/// # Errors
+///
+/// The server refuses one; the error names the property.
+pub(crate) async fn run(control: &mut Session, statements: Vec<Statement>) -> Result<(), TargetError> {
+    for Statement { what, sql } in statements {
+        control.execute(&sql, &format!("carry over {what}")).await?;
+    }
+    Ok(())
+}
+
 /// No database has this OID.
 const NO_DATABASE: u32 = u32::MAX;
 

@@ -5,7 +5,7 @@
 use crate::error::Result;
 use crate::restore::preflight::strategy::cannot_carry_over;
 use crate::restore::refusal::Refusal;
-use crate::restore::state::properties::{Statement, statements};
+use crate::restore::state::properties;
 use crate::server::TargetError;
 use crate::server::catalog::{DatabaseFacts, database_with_oid};
 use crate::server::session::Session;
@@ -28,10 +28,8 @@ pub(crate) async fn run(
         let sql = format!("ALTER DATABASE {database} OWNER TO {owner}");
         control.execute(&sql, "carry over the owner").await?;
     }
-    for Statement { what, sql } in statements(control, target, &successor).await? {
-        control.execute(&sql, &format!("carry over {what}")).await?;
-    }
-    Ok(())
+    let statements = properties::statements(control, target, &successor).await?;
+    properties::run(control, statements).await
 }
 
 /// Tries whether [`run`] will work, and changes nothing. It is better to learn before the load which rights
