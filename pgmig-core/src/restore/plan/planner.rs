@@ -57,6 +57,8 @@ pub(crate) struct Planner<'a> {
     types: HashSet<QualifiedName>,
     /// The owners of the archive's objects.
     owners: HashSet<String>,
+    /// The application's role in the archive, for the plan of a whole one.
+    application: Option<String>,
     /// Entries that the login may not create, a line each.
     impossible: Vec<(DumpId, String)>,
     /// Objects of other roles in the target whose names the archive's objects take, a line each.
@@ -74,7 +76,10 @@ impl<'a> Planner<'a> {
     pub(crate) fn plan(archive: &'a Archive, facts: &'a Facts) -> Result<Plan, Blocked> {
         partial::refuse(archive.all_entries(), archive.entries())?;
         let mut planner = Self::new(archive, facts);
-        planner.plan.notices.extend(rights::other_owners(archive, &facts.roles));
+        let objects = rights::objects_by_owner(archive);
+        planner.application = rights::application(&objects, &facts.roles);
+        let others = rights::other_owners(&objects, planner.application.as_deref(), &facts.roles);
+        planner.plan.notices.extend(others);
         for entry in archive.entries() {
             planner.entry(entry);
         }
@@ -126,6 +131,7 @@ impl<'a> Planner<'a> {
             closed: HashMap::new(),
             types: rights::created_types(archive),
             owners: rights::owners(archive),
+            application: None,
             impossible: Vec::new(),
             obstacles: Vec::new(),
             closed_schemas: BTreeMap::new(),

@@ -25,7 +25,7 @@ impl Planner<'_> {
         if !is_chosen || username.is_empty() {
             return Vec::new();
         }
-        if wanted == username || self.application().as_deref() == Some(wanted) {
+        if wanted == username || self.application.as_deref() == Some(wanted) {
             let statement = format!("ALTER SCHEMA public OWNER TO {}", quote_ident(&username));
             if self.owns_schema("public") && !self.facts.database.closed {
                 return vec![(RunAs::Owner, statement)];

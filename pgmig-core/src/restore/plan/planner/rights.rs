@@ -49,11 +49,6 @@ impl SkippedWholes {
 }
 
 impl Planner<'_> {
-    /// The application's role in the archive.
-    pub(crate) fn application(&self) -> Option<String> {
-        application(&objects_by_owner(self.archive), &self.facts.roles)
-    }
-
     /// Whether a superuser has to create the entry's object, and `username` is not one.
     pub(crate) fn needs_superuser(&self, entry: &Entry, sql: &str) -> bool {
         !self.facts.owner_is_superuser
@@ -228,14 +223,15 @@ pub(crate) fn owners(archive: &Archive) -> HashSet<String> {
     of_objects.map(owner).filter(|owner| !owner.is_empty()).map(str::to_owned).collect()
 }
 
-/// Warnings for the roles that own a part of the archive's objects and that the cluster has: pg_restore would give these
-/// objects to them, and here `username` owns all.
-pub(crate) fn other_owners(archive: &Archive, roles: &Roles) -> Vec<Notice> {
-    let objects = objects_by_owner(archive);
-    let application = application(&objects, roles);
-    let others = objects
-        .iter()
-        .filter(|(role, _)| Some(**role) != application.as_deref() && roles.existing.contains(**role));
+/// Warnings for the roles besides the application's that own a part of the archive's objects and that the cluster has:
+/// pg_restore would give these objects to them, and here `username` owns all.
+pub(crate) fn other_owners(
+    objects: &ObjectsByOwner<'_>,
+    application: Option<&str>,
+    roles: &Roles,
+) -> Vec<Notice> {
+    let others =
+        objects.iter().filter(|(role, _)| Some(**role) != application && roles.existing.contains(**role));
     let warning = |(role, objects): (&&str, &Vec<String>)| {
         let text = format!(
             "{} of role {} in the backup will belong to {}: {}",
@@ -250,9 +246,11 @@ pub(crate) fn other_owners(archive: &Archive, roles: &Roles) -> Vec<Notice> {
 }
 
 /// The objects that can be handed over, by their owner in the archive.
-fn objects_by_owner(archive: &Archive) -> BTreeMap<&str, Vec<String>> {
+pub(crate) type ObjectsByOwner<'a> = BTreeMap<&'a str, Vec<String>>;
+
+pub(crate) fn objects_by_owner(archive: &Archive) -> ObjectsByOwner<'_> {
     let strings = archive.strings();
-    let mut objects: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut objects = ObjectsByOwner::new();
     for entry in archive.entries() {
         let is_public = entry.kind == EntryKind::Schema && entry.name() == "public";
         let kind = kinds::of(entry.kind);
@@ -266,7 +264,7 @@ fn objects_by_owner(archive: &Archive) -> BTreeMap<&str, Vec<String>> {
 }
 
 /// The application's role in the archive: `username` itself, or the owner of most, which gets a new name here.
-fn application(objects: &BTreeMap<&str, Vec<String>>, roles: &Roles) -> Option<String> {
+pub(crate) fn application(objects: &ObjectsByOwner<'_>, roles: &Roles) -> Option<String> {
     if objects.contains_key(roles.owner.as_str()) {
         return Some(roles.owner.clone());
     }
