@@ -44,11 +44,6 @@ impl MappingWriter {
         Ok(Self { path: path.to_owned(), directory, temporary })
     }
 
-    /// The path of the mapping.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Writes the mapping to disk, and returns its file. An existing file is never changed: if it has the same content, it is
     /// the file; otherwise the mapping gets the first free name of `enteredMapping.2.yaml`, `enteredMapping.3.yaml` and so on.
     ///
