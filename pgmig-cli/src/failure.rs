@@ -140,19 +140,28 @@ pub(crate) fn describe(error: &anyhow::Error) -> Text {
         return Text::message("error", &missing);
     }
     let mut text = Text::message("error", &hints::in_our_words(error.as_ref()));
-    let mut said = error.to_string();
-    for cause in error.chain().skip(1) {
-        let theirs = cause.to_string();
-        // A transparent variant has the same text as its source.
-        if !said.contains(&theirs) {
-            text.labelled("  ", "caused by", &hints::in_our_words(cause));
-        }
-        said = theirs;
+    for cause in causes(error) {
+        text.labelled("  ", "caused by", &cause);
     }
     for hint in [hint(kind(error)), limit(error)].into_iter().flatten() {
         text.labelled("", "hint", hint);
     }
     text
+}
+
+/// The causes of an error, in our words.
+pub(crate) fn causes(error: &anyhow::Error) -> Vec<String> {
+    let mut causes = Vec::new();
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1) {
+        let theirs = cause.to_string();
+        // A transparent variant has the same text as its source.
+        if !said.contains(&theirs) {
+            causes.push(hints::in_our_words(cause));
+        }
+        said = theirs;
+    }
+    causes
 }
 
 /// What to do where a limit of the system for this process is reached.

@@ -3,7 +3,7 @@
 use super::mapping;
 use crate::args::{Args, DoctorArgs, OutputFormat};
 use crate::environment::Environment;
-use crate::failure::{Interrupted, Unhealthy};
+use crate::failure::{self, Interrupted, Unhealthy};
 use crate::hints;
 use crate::output::{self, Text, len, plural};
 use crate::progress::Display;
@@ -108,13 +108,9 @@ async fn plan(
 }
 
 fn stops(code: &'static str, error: &anyhow::Error) -> Finding {
-    let text = hints::in_our_words(error.as_ref());
-    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
-    let text = match causes.iter().filter(|cause| !text.contains(cause.as_str())).cloned().collect::<Vec<_>>()
-    {
-        causes if causes.is_empty() => text,
-        causes => format!("{text}: {}", causes.join(": ")),
-    };
+    let mut text = vec![hints::in_our_words(error.as_ref())];
+    text.extend(failure::causes(error));
+    let text = text.join(": ");
     Finding::new(Gravity::StopsRestore, code, text)
 }
 
