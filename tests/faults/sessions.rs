@@ -1,11 +1,11 @@
 //! Other activity during a restore: sessions on the target, other runs, signals.
 
+use crate::support::loading::{is_loading, slow_archive};
 use crate::support::pgmig::TargetFile;
 use crate::support::session::{Exporter, HeldSession, wait_until};
 use crate::support::store::Backup;
 use crate::support::untouched::{Before, databases_beside};
-use crate::support::{Database, Pgmig};
-use std::path::Path;
+use crate::support::{Database, Pgmig, Server};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -122,20 +122,8 @@ fn two_targets_at_once() {
     }
 }
 
-/// An archive whose rows take a minute to load, because a check constraint waits a little for each row.
-fn slow_archive(directory: &Path) -> std::path::PathBuf {
-    let source = Database::create("slow_source");
-    source.psql(
-        "CREATE TABLE tenant (tenant_id uuid, name text, region text, deleted boolean);
-         CREATE FUNCTION slow(int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
-         CREATE TABLE t (id int CHECK (slow(id))); INSERT INTO t SELECT generate_series(1, 3000);
-         CREATE OR REPLACE FUNCTION slow(int) RETURNS boolean LANGUAGE plpgsql
-           AS 'BEGIN PERFORM pg_sleep(0.02); RETURN true; END'",
-    );
-    let archive = directory.join("slow.dump");
-    source.dump_through_pipe(&[], &archive);
-    archive
-}
+/// A table of instances, so that the archive may replace a store.
+const INSTANCES: &str = "CREATE TABLE tenant (tenant_id uuid, name text, region text, deleted boolean);";
 
 #[test]
 fn an_interrupt_during_a_slow_load() {
@@ -149,15 +137,13 @@ fn a_termination_during_a_slow_load() {
 
 fn interrupted_while_loading(signal: &str) {
     let directory = TempDir::new().unwrap();
-    let archive = slow_archive(directory.path());
+    let archive = slow_archive(&Server::of_this_run(), directory.path(), INSTANCES);
     let target = Backup::of_oldest_release().target("slow");
     let before = Before::of(&target);
     let pgmig = Pgmig::new().target(&TargetFile::of(&target)).source(&archive);
     let running =
         pgmig.args(["--force", "--keep-ids", "--schema", "archive"]).timeout(Duration::from_secs(40)).spawn();
-    let copying = "SELECT count(*) FROM pg_stat_progress_copy c WHERE starts_with(c.datname, '%')";
-    let copying = copying.replace('%', &target.name);
-    wait_until(|| target.server.psql("postgres", &copying) == "1\n");
+    wait_until(|| is_loading(&target));
     running.signal(signal);
     before.is_now(running.wait().expect_status(130).stderr_has("the target is untouched"));
 }

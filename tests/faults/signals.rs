@@ -5,14 +5,15 @@
 //! data of each format; a file that blocks when it is opened; standard error that nobody reads; a stopped server process.
 
 use crate::support::application;
+use crate::support::loading::{is_loading, slow_archive};
 use crate::support::pgmig::{Outcome, Running, TargetFile};
 use crate::support::proxy::{Cut, Proxy};
 use crate::support::session::wait_until;
 use crate::support::silence::{SilentProxy, Stopped, end_sessions};
 use crate::support::store::Backup;
 use crate::support::untouched::{Before, databases_beside};
-use crate::support::{Database, Pgmig};
-use std::path::{Path, PathBuf};
+use crate::support::{Database, Pgmig, Server};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -29,25 +30,6 @@ fn ends_after(running: Running, signal: &str) -> Outcome {
     outcome
 }
 
-/// An archive whose rows take a minute to load.
-fn slow_archive(directory: &Path) -> PathBuf {
-    let source = Database::create("slow_source");
-    source.psql(
-        "CREATE FUNCTION slow(int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
-         CREATE TABLE t (id int CHECK (slow(id))); INSERT INTO t SELECT generate_series(1, 3000);
-         CREATE OR REPLACE FUNCTION slow(int) RETURNS boolean LANGUAGE plpgsql
-           AS 'BEGIN PERFORM pg_sleep(0.02); RETURN true; END'",
-    );
-    let archive = directory.join("slow.dump");
-    source.dump_through_pipe(&[], &archive);
-    archive
-}
-
-fn is_loading(target: &Database) -> bool {
-    let copying = "SELECT count(*) FROM pg_stat_progress_copy WHERE starts_with(datname, '%')";
-    target.server.psql("postgres", &copying.replace('%', &target.name)) != "0\n"
-}
-
 /// What a run in a target of the application's role leaves beside it, that the next run must remove.
 #[track_caller]
 fn next_run_cleans_up(file: &TargetFile, target: &Database, before: &Before, archive: &Path) {
@@ -62,14 +44,11 @@ fn next_run_cleans_up(file: &TargetFile, target: &Database, before: &Before, arc
 #[test]
 fn while_the_network_is_silent_in_the_load() {
     let directory = TempDir::new().unwrap();
-    let archive = slow_archive(directory.path());
+    let archive = slow_archive(&Server::of_this_run(), directory.path(), "");
     for (strategy, signal) in [("swap", "INT"), ("in-place", "TERM")] {
         let target = application::empty_database(&format!("silent_{signal}"));
         let before = Before::of(&target);
-        let direct = match strategy {
-            "swap" => TargetFile { username: application::APPLICATION.to_owned(), ..TargetFile::of(&target) },
-            _ => application::target_file(&target),
-        };
+        let direct = application::file_for(&target, strategy);
         let proxy = SilentProxy::start(&target.server);
         let pgmig = Pgmig::new().target(&proxy.target(direct.clone())).source(&archive);
         let pgmig = pgmig.args(["--force", "--keep-ids", "--schema", "archive", "--strategy", strategy]);
@@ -109,7 +88,7 @@ fn while_the_network_is_silent_in_the_preflight() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let directory = TempDir::new().unwrap();
-    let archive = slow_archive(directory.path());
+    let archive = slow_archive(&Server::of_this_run(), directory.path(), "");
     let target = application::empty_database("twice");
     let direct = TargetFile { username: application::APPLICATION.to_owned(), ..TargetFile::of(&target) };
     let before = Before::of(&target);
@@ -134,10 +113,7 @@ fn in_a_commit_whose_answer_is_lost() {
     for strategy in ["swap", "in-place"] {
         let target = application::target(&format!("lost_{}", &strategy[..2]));
         let before = Before::of(&target);
-        let file = match strategy {
-            "swap" => TargetFile { username: application::APPLICATION.to_owned(), ..TargetFile::of(&target) },
-            _ => application::target_file(&target),
-        };
+        let file = application::file_for(&target, strategy);
         // The COMMIT of something does not arrive. Where it is that of the restore, nothing has been committed.
         let proxy = Proxy::start(&target.server, Cut::HeldAtTheEnd);
         let pgmig = Pgmig::new().target(&proxy.target(file)).args(["--force", "--strategy", strategy]);
@@ -191,7 +167,7 @@ fn before_anything_else_is_done() {
 #[test]
 fn while_a_server_process_is_stopped() {
     let directory = TempDir::new().unwrap();
-    let archive = slow_archive(directory.path());
+    let archive = slow_archive(&Server::of_this_run(), directory.path(), "");
     let target = application::empty_database("stopped_load");
     let before = Before::of(&target);
     let file = application::target_file(&target);

@@ -1,12 +1,13 @@
 //! Server processes of a restore that are ended at any moment: a failure (1), and never a refusal (3), which would say that
 //! another attempt ends in the same way.
 
-use crate::support::application::{self, APPLICATION};
+use crate::support::application;
+use crate::support::loading::small_archive;
 use crate::support::pgmig::TargetFile;
 use crate::support::session::{HeldSession, wait_until};
 use crate::support::store::Backup;
 use crate::support::untouched::{Before, databases_beside};
-use crate::support::{Database, Pgmig, Server};
+use crate::support::{Pgmig, Server};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -17,19 +18,12 @@ const HOW: [&str; 2] = ["pg_terminate_backend", "pg_cancel_backend"];
 fn while_privileges_are_tried() {
     let server = Server::start_private("");
     let directory = TempDir::new().unwrap();
-    let source = Database::create_on(&server, "source");
-    source.psql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (7)");
-    let archive = directory.path().join("t.dump");
-    source.dump_through_pipe(&[], &archive);
+    let archive = small_archive(&server, directory.path());
     for how in HOW {
         let target = application::empty_database_on(&server, "tried");
-        target.psql(&format!("ALTER DATABASE \"{}\" SET work_mem = '5MB'", target.name));
+        // The statement that tries to carry the setting over waits for the lock.
+        let holder = HeldSession::on_settings_of(&target);
         let before = Before::of(&target);
-        // The statement that tries to carry this over waits for the lock.
-        let sql = "BEGIN; LOCK TABLE pg_catalog.pg_db_role_setting IN EXCLUSIVE MODE;\n";
-        let holder = HeldSession::running(&target, &format!("{} holder", target.name), sql);
-        let holds = "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND locktype = 'relation' AND granted";
-        wait_until(|| server.psql("postgres", holds) != "0\n");
         let pgmig = Pgmig::new().target(&TargetFile::of(&target)).source(&archive);
         let pgmig = pgmig.args(["--keep-ids", "--force", "--strategy", "swap"]).env("PGAPPNAME", "tries");
         let running = pgmig.spawn();
@@ -54,10 +48,7 @@ fn at_many_moments() {
     for (number, strategy) in ["swap", "in-place"].into_iter().cycle().take(10).enumerate() {
         let target = application::target(&format!("moment_{number}"));
         let before = Before::of(&target);
-        let file = match strategy {
-            "swap" => TargetFile { username: APPLICATION.to_owned(), ..TargetFile::of(&target) },
-            _ => application::target_file(&target),
-        };
+        let file = application::file_for(&target, strategy);
         let name = format!("moment{number}");
         let pgmig =
             Pgmig::new().target(&file).args(["--force", "--strategy", strategy]).env("PGAPPNAME", &name);

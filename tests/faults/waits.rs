@@ -4,50 +4,25 @@
 //! in the load and in the commit; an answer of a server that is stopped, or of one stopped process of it; a lock of another
 //! session; a synchronous standby; standard input; a file descriptor, which this process does not have.
 
-use crate::support::application::{self, APPLICATION};
+use crate::support::application::{self, file_for};
+use crate::support::loading::{is_loading, slow_archive, small_archive};
 use crate::support::pgmig::{Outcome, Running, TargetFile};
 use crate::support::proxy::{Cut, Proxy};
 use crate::support::session::{HeldSession, wait_until};
 use crate::support::silence::{SilentProxy, Stopped, end_sessions};
 use crate::support::store::Backup;
 use crate::support::untouched::{Before, databases_beside};
-use crate::support::{Database, Pgmig, Server};
-use std::path::{Path, PathBuf};
+use crate::support::{Pgmig, Server};
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 
 const STRATEGIES: [&str; 2] = ["swap", "in-place"];
 
-fn file(target: &Database, strategy: &str) -> TargetFile {
-    match strategy {
-        "swap" => TargetFile { username: APPLICATION.to_owned(), ..TargetFile::of(target) },
-        _ => application::target_file(target),
-    }
-}
-
 /// A restore that must end by itself.
 fn restore(file: &TargetFile, archive: &Path, strategy: &str) -> Pgmig {
     let pgmig = Pgmig::new().target(file).source(archive).timeout(Duration::from_secs(100));
     pgmig.args(["--force", "--keep-ids", "--schema", "archive", "--strategy", strategy])
-}
-
-/// An archive whose rows take a minute to load.
-fn slow_archive(server: &Server, directory: &Path) -> PathBuf {
-    let source = Database::create_on(server, "slow_source");
-    source.psql(
-        "CREATE FUNCTION slow(int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
-         CREATE TABLE t (id int CHECK (slow(id))); INSERT INTO t SELECT generate_series(1, 3000);
-         CREATE OR REPLACE FUNCTION slow(int) RETURNS boolean LANGUAGE plpgsql
-           AS 'BEGIN PERFORM pg_sleep(0.02); RETURN true; END'",
-    );
-    let archive = directory.join("slow.dump");
-    source.dump_through_pipe(&[], &archive);
-    archive
-}
-
-fn is_loading(target: &Database) -> bool {
-    let copying = "SELECT count(*) FROM pg_stat_progress_copy WHERE starts_with(datname, '%')";
-    target.server.psql("postgres", &copying.replace('%', &target.name)) != "0\n"
 }
 
 #[track_caller]
@@ -58,12 +33,12 @@ fn ends(running: Running) -> Outcome {
 #[test]
 fn a_network_that_becomes_silent_in_the_load() {
     let directory = TempDir::new().unwrap();
-    let archive = slow_archive(&Server::of_this_run(), directory.path());
+    let archive = slow_archive(&Server::of_this_run(), directory.path(), "");
     for strategy in STRATEGIES {
         let target = application::empty_database("silent");
         let before = Before::of(&target);
         let proxy = SilentProxy::start(&target.server);
-        let through = proxy.target(file(&target, strategy));
+        let through = proxy.target(file_for(&target, strategy));
         let running = restore(&through, &archive, strategy).args(["--server-timeout", "5"]);
         let running = running.env("PGAPPNAME", &target.name).spawn();
         wait_until(|| is_loading(&target));
@@ -76,7 +51,8 @@ fn a_network_that_becomes_silent_in_the_load() {
         outcome.assert_stderr_has("the target is untouched");
         end_sessions(&target);
         before.is_unchanged();
-        let again = restore(&file(&target, strategy), &archive, strategy).failpoint("clean-leftovers").run();
+        let again =
+            restore(&file_for(&target, strategy), &archive, strategy).failpoint("clean-leftovers").run();
         again.expect_status(1);
         assert_eq!(databases_beside(&target), "");
     }
@@ -116,7 +92,7 @@ fn a_commit_that_the_network_loses() {
         let target = application::target("lost_commit");
         let before = Before::of(&target);
         let proxy = Proxy::start(&target.server, Cut::HeldAtTheEnd);
-        let pgmig = Pgmig::new().target(&proxy.target(file(&target, strategy)));
+        let pgmig = Pgmig::new().target(&proxy.target(file_for(&target, strategy)));
         let pgmig = pgmig.args(["--force", "--strategy", strategy, "--commit-wait", "3"]);
         let outcome = backup.restore(pgmig).timeout(Duration::from_secs(180)).run().expect_status(1);
         assert!(proxy.has_cut(), "{outcome}");
@@ -128,11 +104,11 @@ fn a_commit_that_the_network_loses() {
 fn a_server_that_is_stopped() {
     let server = Server::start_private("");
     let directory = TempDir::new().unwrap();
-    let archive = slow_archive(&server, directory.path());
+    let archive = slow_archive(&server, directory.path(), "");
     let target = application::empty_database_on(&server, "stopped");
     for strategy in STRATEGIES {
         let running =
-            restore(&file(&target, strategy), &archive, strategy).args(["--server-timeout", "5"]).spawn();
+            restore(&file_for(&target, strategy), &archive, strategy).args(["--server-timeout", "5"]).spawn();
         wait_until(|| is_loading(&target));
         let postmaster = std::fs::read_to_string(server.data.join("postmaster.pid")).unwrap();
         let mut pids: Vec<u32> = vec![postmaster.lines().next().unwrap().parse().unwrap()];
@@ -152,20 +128,12 @@ fn a_server_that_is_stopped() {
 fn a_server_process_that_is_stopped_in_the_preflight() {
     let server = Server::start_private("");
     let directory = TempDir::new().unwrap();
-    let source = Database::create_on(&server, "source");
-    source.psql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (7)");
-    let archive = directory.path().join("t.dump");
-    source.dump_through_pipe(&[], &archive);
+    let archive = small_archive(&server, directory.path());
     let target = application::empty_database_on(&server, "stopped_process");
-    target.psql(&format!("ALTER DATABASE \"{}\" SET work_mem = '5MB'", target.name));
+    // The session that tries to carry the setting over waits for this lock, and is stopped meanwhile.
+    let holder = HeldSession::on_settings_of(&target);
     let before = Before::of(&target);
-    // The session that tries to set it waits for this lock, and is stopped meanwhile.
-    let sql = "BEGIN; LOCK TABLE pg_catalog.pg_db_role_setting IN EXCLUSIVE MODE;\n";
-    let holder = HeldSession::running(&target, &format!("{} holder", target.name), sql);
-    let holds =
-        "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND locktype = 'relation' AND granted";
-    wait_until(|| server.psql("postgres", holds) != "0\n");
-    let pgmig = restore(&file(&target, "swap"), &archive, "swap").args(["--server-timeout", "5"]);
+    let pgmig = restore(&file_for(&target, "swap"), &archive, "swap").args(["--server-timeout", "5"]);
     let running = pgmig.env("PGAPPNAME", "is stopped").timeout(Duration::from_secs(60)).spawn();
     let waits = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'is stopped %' AND wait_event_type = 'Lock'";
     wait_until(|| !server.psql("postgres", waits).is_empty());
@@ -199,10 +167,7 @@ fn a_lock_of_another_session() {
 fn a_standby_that_is_not_there() {
     let server = Server::start_private("synchronous_commit = on");
     let directory = TempDir::new().unwrap();
-    let source = Database::create_on(&server, "source");
-    source.psql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (7)");
-    let archive = directory.path().join("t.dump");
-    source.dump_through_pipe(&[], &archive);
+    let archive = small_archive(&server, directory.path());
     for (strategy, is_signalled) in [("swap", false), ("in-place", false), ("swap", true), ("in-place", true)]
     {
         let target = application::empty_database_on(&server, "standby");
@@ -214,7 +179,7 @@ fn a_standby_that_is_not_there() {
         of_all("nobody");
         let limit = if is_signalled { "60" } else { "8" };
         let running =
-            restore(&file(&target, strategy), &archive, strategy).args(["--commit-wait", limit]).spawn();
+            restore(&file_for(&target, strategy), &archive, strategy).args(["--commit-wait", limit]).spawn();
         if is_signalled {
             let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
             wait_until(|| server.psql("postgres", waits) == "1\n");

@@ -72,6 +72,14 @@ pub(crate) fn target_file(target: &Database) -> TargetFile {
     }
 }
 
+/// The file for a strategy: a superuser swaps for the role, and in place the role does all itself.
+pub(crate) fn file_for(target: &Database, strategy: &str) -> TargetFile {
+    match strategy {
+        "swap" => TargetFile { username: APPLICATION.to_owned(), ..TargetFile::of(target) },
+        _ => target_file(target),
+    }
+}
+
 /// The whole command line for a restore of this backup, with `--force`.
 pub(crate) fn restore_into(backup: &Backup, target: &Database) -> Pgmig {
     backup.restore(Pgmig::new().target(&target_file(target)).arg("--force"))

@@ -10,6 +10,7 @@ pub(crate) mod document;
 pub(crate) mod extension;
 pub(crate) mod fixture;
 pub(crate) mod listing;
+pub(crate) mod loading;
 pub(crate) mod migrations;
 pub(crate) mod pgmig;
 pub(crate) mod pooler;

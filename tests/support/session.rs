@@ -41,6 +41,17 @@ impl HeldSession {
         wait_until(|| database.server.psql("postgres", &sql) == "1\n");
         session
     }
+
+    /// Gives the database a setting, and locks the table of all settings: whoever sets it once more has to wait.
+    #[track_caller]
+    pub(crate) fn on_settings_of(database: &Database) -> Self {
+        database.psql(&format!("ALTER DATABASE \"{}\" SET work_mem = '5MB'", database.name));
+        let sql = "BEGIN; LOCK TABLE pg_catalog.pg_db_role_setting IN EXCLUSIVE MODE;\n";
+        let session = Self::running(database, &format!("{} holder", database.name), sql);
+        let holds = "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND locktype = 'relation' AND granted";
+        wait_until(|| database.server.psql("postgres", holds) != "0\n");
+        session
+    }
 }
 
 impl Drop for HeldSession {
