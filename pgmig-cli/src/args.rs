@@ -144,7 +144,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text, global = true)]
     pub(crate) output: OutputFormat,
 
-    /// Print warnings and errors only
+    /// Print results, warnings and errors only
     #[arg(long, global = true)]
     pub(crate) quiet: bool,
 
