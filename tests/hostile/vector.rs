@@ -367,7 +367,7 @@ impl State {
     }
 }
 
-pub(super) fn lines_that_differ(before: &str, after: &str) -> String {
+pub(crate) fn lines_that_differ(before: &str, after: &str) -> String {
     let of = |one: &str, other: &str, sign: char| -> Vec<String> {
         one.lines()
             .filter(|line| !other.lines().any(|known| known == *line))
