@@ -176,7 +176,7 @@ mod tests {
             "10.00 MiB of 40.00 MiB read, 15.0 s left to read, 2.00 MiB/s"
         );
         assert_eq!(line(None, None), "10.00 MiB read, 2.00 MiB/s");
-        assert_eq!(archive_line(0, None, Duration::ZERO, None), "0 bytes read");
+        assert_eq!(archive_line(0, None, Duration::ZERO, None), "0 B read");
     }
 
     #[test]

@@ -157,11 +157,11 @@ impl Build {
             }
             Prepared::TargetSchema { schema, lifted, defaults } => {
                 self.finish_target_schema(&schema, (lifted, defaults), &mut sessions.lead, journal).await?;
+                self.report_sources(journal)?;
                 Some(schema)
             }
         };
 
-        self.report_sources(journal)?;
         journal.step(Step::Verify);
         if let Some(schema) = &target_schema {
             self.verify_target_schema(schema, &mut sessions.lead, journal).await?;
@@ -229,6 +229,7 @@ impl Build {
         executor.become_role(&RunAs::Superuser).await?;
         verify::objects(&mut executor.session, &self.known.plan.expected).await?;
         journal.report.ddl_replacements = sessions.replaced();
+        self.report_sources(journal)?;
         let executor = &mut sessions.lead;
         self.settle(executor).await?;
         let opened_public = self.open_public(executor).await?;
