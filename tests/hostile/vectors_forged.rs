@@ -259,7 +259,7 @@ const OF_A_SUPERUSER: &[Vector] = &[
     Vector::forged("extension_of_another_name", Form::Custom, "
         CREATE EXTENSION hstore; CREATE TABLE public.t (id integer);", &[(
         "CREATE EXTENSION IF NOT EXISTS hstore WITH SCHEMA public;",
-        "CREATE EXTENSION file_fdw; COPY (SELECT 1) TO '{marker}';",
+        "CREATE EXTENSION file_fdw WITH SCHEMA public; COPY (SELECT 1) TO '{marker}';",
     )]).by_superuser(),
     Vector::forged("comment_on_an_extension_that_does_more", Form::Custom, "CREATE EXTENSION pageinspect;", &[(
         "COMMENT ON EXTENSION pageinspect IS ",
