@@ -4,6 +4,7 @@
 //! pg_dump writes below an object without a comment (`ALTER TABLE ... REPLICA IDENTITY`) belongs to the entry above. The
 //! tags are those of pg_dump, since all readers of an archive go by them.
 
+mod object;
 mod statement;
 
 use super::header::EntryHeader;
