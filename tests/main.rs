@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails may panic")]
 
 mod archive;
+mod backup;
 mod cli;
 mod every;
 mod faults;

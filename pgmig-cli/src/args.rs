@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::backup::DumpArgs;
 use crate::commands::{cluster, releases};
 use crate::failure::Usage;
 use crate::previous::PreviousCommand;
 use crate::selection::SelectionArgs;
+use crate::target::TargetArgs;
 
 /// Restores what pg_dump has written, in whatever format, on another cluster: all or nothing. The backup of a multi-tenant
 /// store is restored under the instance IDs that were provisioned there, and upgraded to the target's release.
@@ -41,9 +43,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) backup: BackupArgs,
 
-    /// Target Postgres configuration file
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) target: Option<PathBuf>,
+    /// The target.
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 
     /// Test the Resource Controller connection, then exit
     #[arg(long = "testRCConnection")]
@@ -85,6 +87,14 @@ pub(crate) struct Args {
     /// Keep the target's previous database beside the restored one (strategy swap)
     #[arg(long)]
     pub(crate) keep_previous: bool,
+
+    /// Back the target up to this directory before it is replaced, as pgmig backup does
+    #[arg(long, value_name = "DIR")]
+    pub(crate) backup_first: Option<PathBuf>,
+
+    /// pg_dump for --backup-first [default: the one that is nearest to the server's version]
+    #[arg(long, value_name = "PATH", requires = "backup_first")]
+    pub(crate) pg_dump: Option<PathBuf>,
 
     /// How long to wait for other sessions on the target to end: at the swap, or before a restore in place
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
@@ -215,6 +225,10 @@ pub(crate) enum Command {
     Releases(ReleasesArgs),
     /// Look for everything that would stop a restore, or cost it time, and change nothing
     Doctor(DoctorArgs),
+    /// Back a database up with pg_dump: verified while it is written, and complete or not there
+    Backup(DumpArgs),
+    /// Write the postgres.yaml that the JSON of a store's VCAP secret makes
+    Config(ConfigArgs),
     /// List, put back or drop the databases that a target had before a restore with --keep-previous
     #[command(subcommand)]
     Previous(PreviousCommand),
@@ -223,13 +237,21 @@ pub(crate) enum Command {
 /// Arguments of `pgmig doctor`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
-    /// Target Postgres configuration file
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) target: PathBuf,
+    /// The target.
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 
     /// The backup, and what is known of its mapping.
     #[command(flatten)]
     pub(crate) backup: BackupArgs,
+}
+
+/// Arguments of `pgmig config`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigArgs {
+    /// JSON of the store's VCAP secret (- reads standard input)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vcap: PathBuf,
 }
 
 /// Arguments of `pgmig inspect`.
@@ -378,13 +400,6 @@ impl BackupArgs {
     }
 }
 
-impl Args {
-    /// The target's configuration file.
-    pub(crate) fn target(&self) -> Result<&Path> {
-        required(self.target.as_deref(), "--target", "the target's Postgres configuration file")
-    }
-}
-
 fn required<'a>(value: Option<&'a Path>, flag: &str, what: &str) -> Result<&'a Path> {
     value.ok_or_else(|| Usage::new(format!("{flag} is missing: it names {what}; see pgmig --help")).into())
 }
@@ -395,7 +410,8 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds.into()))
 }
 
-fn positive_seconds(text: &str) -> Result<Duration, String> {
+/// Reads a number of seconds from 1.
+pub(crate) fn positive_seconds(text: &str) -> Result<Duration, String> {
     let seconds = seconds(text)?;
     if seconds.is_zero() { Err("expected a number of seconds from 1".to_owned()) } else { Ok(seconds) }
 }
@@ -420,8 +436,11 @@ fn jobs(text: &str) -> Result<NonZeroUsize, String> {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::backup::DumpCommand;
+    use crate::target::TargetFile;
     use clap::CommandFactory;
     use clap::error::ErrorKind;
+    use pgmig_core::dump::Retention;
 
     fn parse(args: &[&str]) -> Args {
         Args::try_parse_from([&["pgmig"], args].concat()).unwrap()
@@ -479,7 +498,7 @@ mod tests {
             assert!(args.force);
             assert_eq!(args.backup.resource_controller.as_deref(), Some(Path::new("b")));
             assert_eq!(args.backup.source().unwrap(), Path::new("a"));
-            assert_eq!(args.target().unwrap(), Path::new("c"));
+            assert_eq!(args.target.file().unwrap(), TargetFile::Yaml(Path::new("c")));
             assert_eq!(args.backup.mapping.as_deref(), Some(Path::new("d")));
         }
         assert!(long.test_rc_connection && long.test_pg_connection && long.backup.wxo);
@@ -551,6 +570,41 @@ mod tests {
     }
 
     #[test]
+    fn the_target_is_a_file_or_the_json_of_a_secret() {
+        let vcap = |args: &[&str]| parse(args).target.file().map(|file| format!("{file:?}")).unwrap();
+        assert_eq!(vcap(&["--vcap", "v.json"]), "Vcap(\"v.json\")");
+        assert_eq!(vcap(&["--vcap", "-"]), "Vcap(\"/dev/stdin\")");
+        let args = parse(&["previous", "list", "--vcap", "a b"]);
+        let Some(Command::Previous(PreviousCommand::List(list))) = args.command else { panic!("no command") };
+        assert_eq!(list.target.words(), "--vcap 'a b'");
+        assert_eq!(parse_error(&["-t", "a", "--vcap", "b"]).kind(), ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
+    fn a_backup_and_the_removal_of_old_ones() {
+        let dump = |args: &[&str]| match parse(args).command {
+            Some(Command::Backup(dump)) => dump,
+            _ => panic!("no backup"),
+        };
+        let made = dump(&["backup", "-t", "a", "-o", "dir", "--keep-daily", "6", "--keep-weekly", "4"]);
+        assert_eq!(made.to().unwrap(), Path::new("dir"));
+        assert_eq!(made.retention(), Some(Retention::default()));
+        assert_eq!(dump(&["backup", "-t", "a", "-o", "-"]).retention(), None);
+        assert!(dump(&["backup", "-t", "a"]).to().unwrap_err().to_string().starts_with("-o is missing"));
+        let pruning = dump(&["backup", "prune", "-o", "dir", "--weekly-day", "6", "--dry-run"]);
+        let Some(DumpCommand::Prune(pruning)) = pruning.command else { panic!("no command") };
+        assert_eq!((pruning.retention(), pruning.dry_run), (Retention::new(6, 4, 6), true));
+        for args in [
+            &["backup", "-o", "d", "--keep-daily", "6"][..],
+            &["backup", "-o", "d", "--keep-daily", "6", "--keep-weekly", "4", "--weekly-day", "7"],
+            &["backup", "prune"],
+            &["backup", "-t", "a", "prune", "-o", "dir"],
+        ] {
+            assert_eq!(parse_error(args).exit_code(), 2, "{args:?}");
+        }
+    }
+
+    #[test]
     fn defaults() {
         let args = parse(&[]);
         assert_eq!(args.swap_wait, Duration::from_secs(60));
@@ -568,6 +622,6 @@ mod tests {
         assert!(args.backup.source().unwrap_err().to_string().starts_with("--source is missing"));
         let missing = args.backup.resource_controller().unwrap_err().to_string();
         assert!(missing.starts_with("--resourceController is missing"));
-        assert!(args.target().unwrap_err().to_string().starts_with("--target is missing"));
+        assert!(args.target.file().unwrap_err().to_string().starts_with("--target is missing"));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::failure::Usage;
 use crate::output;
+use crate::target::TargetFile;
 use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::progress::Failpoint;
@@ -9,7 +10,7 @@ use pgmig_core::resource_controller::RcEnvironment;
 use pgmig_core::server::{LIBPQ_VARIABLES, LibpqVariables, TargetConfig, TargetEnvironment};
 use secrecy::SecretString;
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The settings from the environment. pgmig accepts `ENABLE_ICP` of the original tool's runbooks, and ignores it.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Environment {
     pub(crate) target: TargetEnvironment,
     /// For connections to the Resource Controller.
     pub(crate) resource_controller: RcEnvironment,
+    /// `PATH`: where pg_dump is looked for.
+    pub(crate) search_path: Vec<PathBuf>,
     /// Test builds only: the step at which pgmig stops or dies.
     pub(crate) failpoint: Option<Failpoint>,
 }
@@ -33,12 +36,18 @@ impl Environment {
         target.pgappname = text("PGAPPNAME")?;
         target.libpq = libpq()?;
         let resource_controller = RcEnvironment { rc_ca_file: text("RC_CA_FILE")?.map(PathBuf::from) };
-        Ok(Self { target, resource_controller, failpoint: failpoint()? })
+        let search_path =
+            env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
+        Ok(Self { target, resource_controller, search_path, failpoint: failpoint()? })
     }
 
     /// Reads a target's configuration file, and prints its warnings.
-    pub(crate) fn target_config(&self, path: &Path) -> Result<TargetConfig> {
-        let config = TargetConfig::from_file(path, &self.target).map_err(Error::from)?;
+    pub(crate) fn target_config(&self, file: TargetFile<'_>) -> Result<TargetConfig> {
+        let config = match file {
+            TargetFile::Yaml(path) => TargetConfig::from_file(path, &self.target),
+            TargetFile::Vcap(path) => TargetConfig::from_vcap_file(path, &self.target),
+        };
+        let config = config.map_err(Error::from)?;
         config.warnings().iter().for_each(|warning| output::tell("warning", warning));
         Ok(config)
     }

@@ -10,13 +10,16 @@ use pgmig_core::restore::{PlannedSchema, PreviousRefusal, Refusal, Remedy, Resto
 use pgmig_core::server::TargetError;
 
 /// An option's name in messages of the library, and the flag for it.
-const FLAGS: [(&str, &str); 23] = [
+const FLAGS: [(&str, &str); 26] = [
     ("FileKind::Backup", "--source"),
     ("FileKind::Mapping", "--mapping"),
     ("FileKind::ResourceController", "--resourceController"),
     ("FileKind::Target", "--target"),
+    ("FileKind::Vcap", "--vcap"),
+    ("DumpOptions::programs", "--pg-dump"),
     ("RestoreOptions::allow_extensions", "--allow-extension"),
     ("RestoreOptions::trust_archive", "--trust-archive"),
+    ("RestoreOptions::backup_first", "--backup-first"),
     ("RestoreOptions::commit_wait", "--commit-wait"),
     ("RestoreOptions::source_wait", "--source-wait"),
     ("RestoreOptions::jobs", "--jobs"),
@@ -172,7 +175,9 @@ mod tests {
     #[test]
     fn every_option_has_a_flag_that_exists() {
         let command = Args::command();
-        let flags: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+        let commands = std::iter::once(&command).chain(command.get_subcommands());
+        let flags: Vec<&str> =
+            commands.flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_long).collect();
         for (option, flag) in FLAGS {
             let mut words = flag.trim_start_matches("--").split(' ');
             let long = words.next().unwrap_or_default();

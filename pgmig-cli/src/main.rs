@@ -2,6 +2,7 @@
 //! parses arguments, asks questions, shows progress and prints results.
 
 mod args;
+mod backup;
 mod commands;
 mod confirm;
 mod environment;
@@ -17,6 +18,7 @@ mod provisioned;
 mod selection;
 mod shell;
 mod table;
+mod target;
 mod usage;
 
 use anyhow::{Context, Result};

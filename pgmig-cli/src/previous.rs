@@ -3,10 +3,10 @@
 use crate::args::seconds;
 use crate::failure::Usage;
 use crate::shell;
+use crate::target::TargetArgs;
 use anyhow::Result;
 use clap::Subcommand;
 use pgmig_core::restore::{PreviousOptions, ToDrop};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What is done with the previous databases.
@@ -23,9 +23,9 @@ pub(crate) enum PreviousCommand {
 /// Arguments of `pgmig previous list`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
-    /// Target Postgres configuration file
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) target: PathBuf,
+    /// The target.
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 /// Arguments of `pgmig previous rollback`.
@@ -35,9 +35,9 @@ pub(crate) struct RollbackArgs {
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
 
-    /// Target Postgres configuration file
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) target: PathBuf,
+    /// The target.
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 
     /// Do not ask
     #[arg(short, long)]
@@ -67,9 +67,9 @@ pub(crate) struct DropArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) older_than: Option<Duration>,
 
-    /// Target Postgres configuration file
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) target: PathBuf,
+    /// The target.
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 
     /// Do not ask
     #[arg(short, long)]
@@ -115,13 +115,13 @@ impl DropArgs {
 }
 
 /// The command that puts a previous database back.
-pub(crate) fn rollback_command(previous: &str, target: &Path) -> String {
-    let (name, file) = (shell::word(previous), shell::word(&target.to_string_lossy()));
+pub(crate) fn rollback_command(previous: &str, target: &TargetArgs) -> String {
+    let (name, target) = (shell::word(previous), target.words());
     // clap would read such a name as an option.
     if previous.starts_with('-') {
-        return format!("pgmig previous rollback -t {file} -- {name}");
+        return format!("pgmig previous rollback {target} -- {name}");
     }
-    format!("pgmig previous rollback {name} -t {file}")
+    format!("pgmig previous rollback {name} {target}")
 }
 
 /// A whole number and its unit.
@@ -139,6 +139,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn durations_have_a_unit() {
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_command_can_be_copied() {
-        let command = |name, file: &str| rollback_command(name, Path::new(file));
+        let command = |name, file: &str| rollback_command(name, &TargetArgs::of_file(Path::new(file)));
         assert_eq!(
             command("store_1_previous", "pg.yaml"),
             "pgmig previous rollback store_1_previous -t pg.yaml"

@@ -37,6 +37,8 @@ pub enum FileKind {
     ResourceController,
     /// `enteredMapping.yaml`.
     Mapping,
+    /// The JSON of a store's secret (`VCAP_SERVICES`).
+    Vcap,
 }
 
 /// Errors of a configuration file as a whole.
@@ -97,6 +99,7 @@ impl fmt::Display for FileKind {
             Self::Target => "target configuration",
             Self::ResourceController => "Resource Controller configuration",
             Self::Mapping => "instance mapping",
+            Self::Vcap => "VCAP JSON",
         })
     }
 }
@@ -108,6 +111,7 @@ impl FileKind {
             Self::Target => "a target configuration",
             Self::ResourceController => "a Resource Controller configuration",
             Self::Mapping => "an instance mapping",
+            Self::Vcap => "the JSON of a VCAP secret",
         }
     }
 
@@ -118,6 +122,7 @@ impl FileKind {
             Self::Target => "FileKind::Target",
             Self::ResourceController => "FileKind::ResourceController",
             Self::Mapping => "FileKind::Mapping",
+            Self::Vcap => "FileKind::Vcap",
         }
     }
 
@@ -142,7 +147,12 @@ impl FileKind {
             let mut lines = head.split(|byte| *byte == b'\n');
             lines.any(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(b":")))
         };
+        let is_object = head.trim_ascii_start().starts_with(b"{");
+        let has_member = |member: &[u8]| memmem::find(head, member).is_some();
         match () {
+            () if is_object && (has_member(b"vcap_services\"") || has_member(b"\"user-provided\"")) => {
+                Some(Self::Vcap)
+            }
             () if has_key(b"instance-mappings") => Some(Self::Mapping),
             () if has_key(b"accessTokens") => Some(Self::ResourceController),
             () if has_key(b"su_username") => Some(Self::Target),
@@ -352,6 +362,10 @@ mod tests {
         );
         assert_eq!(said(b"host: h\nsu_username: p\n", FileKind::Target), None);
         assert_eq!(said(b"a: b\n", FileKind::Target), None);
+        for json in [b"{ \"user-provided\": [] }".as_slice(), b"{\"store_vcap_services\": \"e30=\"}"] {
+            let said = said(json, FileKind::Target).unwrap();
+            assert!(said.ends_with("not a target configuration; pass it with FileKind::Vcap"), "{said}");
+        }
         let missing = read(Path::new("/nowhere.yaml"), FileKind::Mapping, 1).unwrap_err();
         assert_eq!(missing.to_string(), "instance mapping /nowhere.yaml does not exist");
     }

@@ -42,6 +42,9 @@ pub enum Error {
     /// The schema cannot be upgraded.
     #[error(transparent)]
     Schema(#[from] crate::migrations::SchemaError),
+    /// There is no backup of the database, or old backups were not removed.
+    #[error(transparent)]
+    Dump(#[from] crate::dump::DumpError),
     /// The restore was refused or failed.
     #[error(transparent)]
     Restore(#[from] crate::restore::RestoreError),
@@ -74,6 +77,7 @@ impl Error {
             Error::ResourceController(error) => error.kind(),
             Error::Selection(error) => error.kind(),
             Error::Schema(error) => error.kind(),
+            Error::Dump(error) => error.kind(),
             Error::Restore(error) => error.kind(),
         }
     }

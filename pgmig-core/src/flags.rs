@@ -11,7 +11,8 @@ use std::path::Path;
 fn no_message_names_a_flag_of_the_command_line() {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pgmig-cli/src");
     let read = |file: &str| std::fs::read_to_string(sources.join(file)).unwrap();
-    let flags = flags(&(read("args.rs") + &read("selection.rs") + &read("previous.rs")));
+    let flags =
+        flags(&["args.rs", "selection.rs", "previous.rs", "target.rs", "backup.rs"].map(read).concat());
     for known in
         ["force", "exclude-table", "resourceController", "keep-ids", "to-release", "strategy", "progress"]
     {

@@ -20,7 +20,7 @@ const ORDER: [&[&str]; 10] = [
     // The rows, and the objects that are created after them.
     &["load"],
     // Lock, journal, leftovers: the same for both stories.
-    &["run", "commit"],
+    &["run", "commit", "backup_first"],
     &["target_schema", "clearing", "privileges", "staging", "executor", "archive_login", "failpoint"],
     // The sessions in which pgmig runs its own statements.
     &["superuser_session", "state"],

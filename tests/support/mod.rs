@@ -1,6 +1,7 @@
 //! Shared parts of the tests: a PostgreSQL server, a database for each test, fixtures, and a runner for the binary.
 
 pub(crate) mod application;
+pub(crate) mod backup;
 pub(crate) mod certificate;
 pub(crate) mod cluster;
 pub(crate) mod corpus;

@@ -53,7 +53,8 @@ async fn examine(
     diagnosis: &mut Diagnosis,
     cancel: &CancellationToken,
 ) {
-    let target = match environment.target_config(&doctor.target) {
+    let config = doctor.target.file().and_then(|file| environment.target_config(file));
+    let target = match config {
         Ok(target) => {
             *diagnosis = diagnose(&target).await;
             Some(target)

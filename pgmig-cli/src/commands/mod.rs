@@ -1,6 +1,8 @@
 //! The program's commands.
 
+pub(crate) mod backup;
 pub(crate) mod cluster;
+pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod dry_run;
 pub(crate) mod inspect;
@@ -25,6 +27,8 @@ pub(crate) async fn run(
     cancel: &CancellationToken,
 ) -> Result<()> {
     match command {
+        Command::Backup(dump) => backup::run(args, dump, environment, cancel).await,
+        Command::Config(config) => config::run(args, config),
         Command::Doctor(doctor) => doctor::run(args, doctor, environment, cancel).await,
         Command::Mapping(mapping) => mapping::run(args, mapping, environment, cancel).await,
         Command::Inspect(inspect) => inspect::run(args, inspect, cancel).await,

@@ -8,11 +8,11 @@ use crate::hints;
 use crate::output::{self, Text};
 use crate::previous::{DropArgs, ListArgs, PreviousCommand, RollbackArgs, rollback_command};
 use crate::progress::Display;
+use crate::target::TargetArgs;
 use anyhow::Result;
 use pgmig_core::progress::Notice;
 use pgmig_core::restore::{PreviousDatabase, PreviousDatabases, Removal, Rollback};
 use serde::Serialize;
-use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -92,7 +92,7 @@ async fn list(
     environment: &Environment,
     cancel: &CancellationToken,
 ) -> Result<()> {
-    let config = environment.target_config(&listing.target)?;
+    let config = environment.target_config(listing.target.file()?)?;
     let list = tokio::select! {
         list = PreviousDatabases::of(config).list() => list?,
         () = cancel.cancelled() => return Err(Interrupted.into()),
@@ -186,12 +186,12 @@ async fn drop_previous(
 }
 
 fn previous_databases(
-    target: &Path,
+    target: &TargetArgs,
     environment: &Environment,
     display: &Arc<Display>,
     cancel: &CancellationToken,
 ) -> Result<PreviousDatabases> {
-    let config = environment.target_config(target)?;
+    let config = environment.target_config(target.file()?)?;
     Ok(PreviousDatabases::of(config).progress(Arc::clone(display) as _).cancel(cancel.clone()))
 }
 

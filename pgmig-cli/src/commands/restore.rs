@@ -1,5 +1,6 @@
 //! The main job: restore a backup into the target.
 
+use super::backup::programs;
 use super::mapping::{self, Mapper, Provisioned};
 use crate::args::{Args, ENTERED_MAPPING, OutputFormat};
 use crate::confirm;
@@ -9,15 +10,17 @@ use crate::hints;
 use crate::output;
 use crate::previous::rollback_command;
 use crate::progress::Display;
+use crate::shell;
 use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::migrations::MigrationSet;
 use pgmig_core::progress::{Event, Notice, Progress as _, Severity};
 use pgmig_core::restore::{
-    Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaSource, StrategyChoice,
+    BackupFirst, Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaSource, Strategy,
+    StrategyChoice,
 };
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -50,12 +53,33 @@ pub(crate) struct Restored {
     #[serde(flatten)]
     pub(crate) report: RestoreReport,
     pub(crate) rollback_command: Option<String>,
+    pub(crate) restore_command: Option<String>,
+}
+
+/// The command that restores the backup which was taken first.
+fn restore_command(args: &Args, report: &RestoreReport, backup: &Path) -> String {
+    let mut command = format!(
+        "pgmig --source {} {} --keep-ids --schema archive --force",
+        shell::word(&backup.to_string_lossy()),
+        args.target.words()
+    );
+    if report.strategy == Strategy::InPlace {
+        command += " --strategy in-place";
+    }
+    if args.trust_archive {
+        command += " --trust-archive";
+    }
+    for extension in &args.allow_extension {
+        command += &format!(" --allow-extension {}", shell::word(extension));
+    }
+    command
 }
 
 fn print(args: &Args, report: RestoreReport) -> Result<()> {
-    let command = |previous: &String| Some(rollback_command(previous, args.target.as_deref()?));
-    let rollback_command = report.previous.as_ref().and_then(command);
-    let restored = Restored { report, rollback_command };
+    let command = |previous: &String| rollback_command(previous, &args.target);
+    let rollback_command = report.previous.as_ref().map(command);
+    let restore_command = report.backup.as_ref().map(|backup| restore_command(args, &report, backup));
+    let restored = Restored { report, rollback_command, restore_command };
     match args.output {
         OutputFormat::Json => output::print_document("restore", &restored),
         // The user can learn this name from nothing else.
@@ -102,7 +126,7 @@ async fn may_run(
             database: restore.database(),
             contents: restore.contents(),
             warnings: restore.warnings().collect(),
-            from_stdin: args.backup.is_from_stdin(),
+            from_stdin: args.backup.is_from_stdin() || args.target.is_from_stdin(),
         };
         display.suspend();
         confirm::erase(&question, cancel).await?;
@@ -119,7 +143,11 @@ pub(super) async fn prepare(
     cancel: &CancellationToken,
 ) -> Result<Prepared> {
     args.backup.source()?;
-    let target = environment.target_config(args.target()?)?;
+    if args.backup.is_from_stdin() && args.target.is_from_stdin() {
+        let text = "--source - and --vcap - cannot both read standard input: give one of them as a file";
+        return Err(Usage::new(text).into());
+    }
+    let target = environment.target_config(args.target.file()?)?;
     let mut options = options(args, environment)?;
     let profile = mapping::profile(&args.backup)?;
     let backup = mapping::open(&args.backup, profile, display, cancel).await?;
@@ -167,6 +195,12 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
     if let Some(jobs) = args.jobs {
         options.jobs = jobs;
     }
+    options.backup_first = args.backup_first.as_ref().map(|directory| {
+        let mut first = BackupFirst::to(directory);
+        first.options.programs = programs(args.pg_dump.as_ref(), environment);
+        first.options.lock_wait = args.lock_wait;
+        first
+    });
     options.toast_compression = args.toast_compression;
     options.trust_archive = args.trust_archive;
     options.allow_extensions = args.allow_extension.iter().cloned().collect();

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 /// Tries the connection.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: &CancellationToken) -> Result<()> {
     args.output.text_only("--testPGConnection")?;
-    let config = environment.target_config(args.target()?)?;
+    let config = environment.target_config(args.target.file()?)?;
     let found = tokio::select! {
         found = probe(&config) => found?,
         () = cancel.cancelled() => return Err(Interrupted.into()),

@@ -1,6 +1,7 @@
 //! Writes results to standard output, as text for people or as JSON for programs. All messages to standard error go
 //! through this module, too. Both accept only [`Text`], or JSON that `document` has escaped.
 
+mod backup;
 mod data;
 mod document;
 mod figures;
@@ -10,6 +11,7 @@ mod previous;
 mod summary;
 mod text;
 
+pub(crate) use backup::{backed_up, pruned};
 pub(crate) use data::data;
 pub(crate) use figures::{bytes, count, duration, len, plural};
 pub(crate) use plan::plan;

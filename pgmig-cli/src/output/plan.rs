@@ -9,7 +9,7 @@ use pgmig_core::instance::Instance;
 use pgmig_core::progress::Severity;
 use pgmig_core::restore::{
     OnlyInTarget, PlannedArchive, PlannedInstance, PlannedMigration, PlannedObjects, PlannedSchema,
-    PlannedTarget, RestorePass, RestorePlan, Strategy, TableDifference, WhyThatId,
+    PlannedTarget, RestorePass, RestorePlan, Strategy, TableDifference, WayBack, WhyThatId,
 };
 use std::fmt::Write as _;
 
@@ -109,7 +109,23 @@ fn strategy(plan: &RestorePlan) -> Vec<(&'static str, String)> {
         let kept = if plan.keep_previous { "kept" } else { "dropped" };
         facts.push(("then", format!("the replaced database is {kept}")));
     }
+    facts.push(("way back", way_back(plan)));
     facts
+}
+
+fn way_back(plan: &RestorePlan) -> String {
+    match &plan.way_back {
+        WayBack::PreviousDatabase => "the previous database (pgmig previous rollback)".to_owned(),
+        WayBack::Backup { directory } => {
+            format!("a backup of the target, taken first, in {}", directory.display())
+        }
+        WayBack::NotNeeded => "not needed: the target holds no data".to_owned(),
+        _ if plan.strategy == Strategy::Swap => {
+            "none: --keep-previous keeps the previous database, --backup-first DIR takes a backup first"
+                .to_owned()
+        }
+        _ => "none: --backup-first DIR takes a backup of the target first".to_owned(),
+    }
 }
 
 fn planned_instances(instances: &[PlannedInstance]) -> Table {

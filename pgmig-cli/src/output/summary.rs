@@ -29,7 +29,7 @@ pub(crate) fn summary(restored: &Restored) -> Text {
         text.line(format!("  {}", totals(&report.erased)));
         text.append(&instances(&report.erased.instances));
     }
-    if report.previous.is_some() {
+    if report.previous.is_some() || report.backup.is_some() {
         text.line("");
         text.append(&kept(restored));
     }
@@ -38,12 +38,17 @@ pub(crate) fn summary(restored: &Restored) -> Text {
     text
 }
 
-/// The name of the previous database, and the command that goes back to it, if it was kept.
+/// The name of the previous database if it was kept, the backup that was taken first, and the commands that go back.
 pub(crate) fn kept(restored: &Restored) -> Text {
-    match (&restored.report.previous, &restored.rollback_command) {
+    let mut text = match (&restored.report.previous, &restored.rollback_command) {
         (Some(previous), Some(command)) => kept_as(previous, command),
         _ => Text::new(),
+    };
+    if let (Some(backup), Some(command)) = (&restored.report.backup, &restored.restore_command) {
+        text.line(format!("The target was backed up as {}", backup.display()));
+        text.line(format!("To go back: {command}"));
     }
+    text
 }
 
 fn headline(report: &RestoreReport) -> String {

@@ -19,7 +19,7 @@ use crate::restore::options::Strategy;
 use crate::restore::preflight::upgrade_path::Upgrade;
 use crate::restore::report::planned::{
     OnlyInTarget, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration, PlannedObjects,
-    PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WhyThatId,
+    PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WayBack, WhyThatId,
 };
 use crate::restore::sessions::sessions_notice;
 use crate::restore::staging::names::staging_name;
@@ -99,6 +99,7 @@ impl Restore {
             strategy_reason: self.preflight.decision.reason.clone(),
             jobs: self.jobs(),
             keep_previous: self.options.keep_previous,
+            way_back: self.way_back(),
             trusts_archive: self.options.trust_archive,
             profile: known.profile.as_ref().map(|profile| profile.name().to_owned()),
             instances: self.instances(),
@@ -116,6 +117,15 @@ impl Restore {
             sessions: asked.sessions,
             leftovers: asked.leftovers,
             took: self.started.elapsed(),
+        }
+    }
+
+    fn way_back(&self) -> WayBack {
+        match &self.options.backup_first {
+            _ if self.options.keep_previous => WayBack::PreviousDatabase,
+            Some(first) => WayBack::Backup { directory: first.directory.clone() },
+            None if self.contents().is_empty() => WayBack::NotNeeded,
+            None => WayBack::None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The whole job: preflight, plan (pure), staging database, load, upgrade, verify, swap.
 
 mod archive_login;
+mod backup_first;
 mod build;
 mod catalogs;
 mod clearing;
@@ -33,7 +34,8 @@ mod target_schema;
 pub use doctor::{Diagnosis, Finding, Gravity, diagnose};
 pub use error::{RestoreError, RowError};
 pub use options::{
-    Erase, Instances, RestoreOptions, SchemaSource, Strategy, StrategyChoice, ToastCompression, UnknownWord,
+    BackupFirst, Erase, Instances, RestoreOptions, SchemaSource, Strategy, StrategyChoice, ToastCompression,
+    UnknownWord,
 };
 pub use plan::script::script;
 pub use preflight::probe::{Probe, probe};
@@ -48,7 +50,7 @@ pub use report::contents::TargetContents;
 pub use report::difference::{DifferenceKind, Outcome, SchemaDifference, TableDifference};
 pub use report::planned::{
     OnlyInTarget, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration, PlannedObjects,
-    PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WhyThatId,
+    PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WayBack, WhyThatId,
 };
 pub use report::restored::{
     LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, SourceReport, TableReport,

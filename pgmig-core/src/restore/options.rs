@@ -1,5 +1,6 @@
 //! The options of a restore.
 
+use crate::dump::DumpOptions;
 use crate::instance::Mapping;
 use crate::migrations::MigrationSet;
 use crate::profile::Release;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -168,6 +170,8 @@ pub struct RestoreOptions {
     pub trust_archive: bool,
     /// Extensions that pgmig creates as a superuser, besides those that are harmless in an untrusted archive.
     pub allow_extensions: BTreeSet<String>,
+    /// The backup of the target that is taken before it is replaced; `None` for none.
+    pub backup_first: Option<BackupFirst>,
     /// The entries of the archive that are restored.
     pub selection: Selection,
     /// Test builds only: where to stop or die. Ignored without the feature `failpoints`.
@@ -198,9 +202,27 @@ impl RestoreOptions {
             toast_compression: ToastCompression::default(),
             trust_archive: false,
             allow_extensions: BTreeSet::new(),
+            backup_first: None,
             selection: Selection::default(),
             failpoint: None,
         }
+    }
+}
+
+/// A backup of the target that is taken while the restore holds its lock and has changed nothing.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BackupFirst {
+    /// The directory for the file, which is named as [`Destination::Directory`](crate::dump::Destination) says.
+    pub directory: PathBuf,
+    /// How it is made.
+    pub options: DumpOptions,
+}
+
+impl BackupFirst {
+    /// A backup in this directory.
+    pub fn to(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), options: DumpOptions::default() }
     }
 }
 

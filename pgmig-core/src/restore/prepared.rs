@@ -1,6 +1,7 @@
 //! A prepared restore: what a caller can ask of it before it runs.
 
 use super::archive_login::ArchiveLogin;
+use super::backup_first;
 use super::build::Build;
 use super::error::RestoreError;
 use super::failpoint::Failpoints;
@@ -314,8 +315,10 @@ impl RestoreBuilder {
         progress.event(&Event::StepBegan { step: Step::Preflight });
         failpoints.pass(Step::Preflight)?;
         let mut login = ArchiveLogin::default();
-        let looking =
-            Box::pin(preflight::run(backup, &config, &options, (&run_id, &application), &mut login));
+        let looking = Box::pin(async {
+            backup_first::check(&config, &options, &cancel).await?;
+            preflight::run(backup, &config, &options, (&run_id, &application), &mut login).await
+        });
         let preflight = tokio::select! {
             preflight = looking => preflight,
             () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),

@@ -149,6 +149,7 @@ impl TargetConfigBuilder {
             proven: Proven::default(),
             event_triggers: EventTriggersOff::default(),
             limits: SocketLimits::of_variables(&self.libpq)?,
+            variables: self.libpq,
             waits: Waits::default(),
         })
     }

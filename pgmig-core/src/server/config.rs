@@ -84,6 +84,8 @@ pub struct TargetConfig {
     pub(super) proven: Proven,
     pub(super) event_triggers: EventTriggersOff,
     pub(super) limits: SocketLimits,
+    /// libpq's variables as they were given, for programs that use libpq.
+    pub(super) variables: LibpqVariables,
     pub(super) waits: Waits,
 }
 
@@ -154,6 +156,7 @@ impl TargetConfig {
             proven: Proven::default(),
             event_triggers: EventTriggersOff::default(),
             limits: SocketLimits::of_file(&file, &environment.libpq)?,
+            variables: environment.libpq.clone(),
             waits: Waits::default(),
         })
     }

@@ -34,6 +34,14 @@ pub enum ConfigError {
         /// What is wrong.
         message: String,
     },
+    /// The JSON of a store's secret is not acceptable.
+    #[error("{}: {message}", path.display())]
+    Vcap {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
     /// A key that must be there is not.
     #[error("{}: the key `{key}` is missing", path.display())]
     MissingKey {

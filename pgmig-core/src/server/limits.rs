@@ -80,6 +80,19 @@ impl SocketLimits {
         Ok(limits)
     }
 
+    /// The limits as libpq's parameters, except that of connecting.
+    pub(super) fn parameters(&self) -> Vec<(&'static str, u64)> {
+        let mut parameters = vec![
+            ("keepalives", u64::from(self.keepalives)),
+            ("keepalives_idle", self.idle.as_secs()),
+            ("keepalives_interval", self.interval.as_secs()),
+            ("keepalives_count", u64::from(self.count)),
+        ];
+        let milliseconds = self.user_timeout.and_then(|limit| u64::try_from(limit.as_millis()).ok());
+        parameters.extend(milliseconds.map(|limit| ("tcp_user_timeout", limit)));
+        parameters
+    }
+
     /// Sets them on a connection.
     pub(super) fn set_on(&self, stream: &TcpStream) -> io::Result<()> {
         let socket = SockRef::from(stream);

@@ -5,6 +5,7 @@ use super::readers::Relations;
 use crate::archive::Archive;
 use crate::error::Result;
 use crate::progress::Step;
+use crate::restore::backup_first::back_up;
 use crate::restore::build::Build;
 use crate::restore::build::commit_guard::Guard;
 use crate::restore::build::hand_over;
@@ -67,7 +68,10 @@ impl InPlaceRestore {
 
     async fn lock_and_restore(&mut self, build: Build, archive: Archive) -> Result<()> {
         let cancel = self.run.cancel.clone();
-        let session = or_interrupted(&cancel, self.begin()).await?;
+        or_interrupted(&cancel, self.begin()).await?;
+        // An interruption ends it by itself, and waits until nothing of it is left.
+        back_up(&mut self.run).await?;
+        let session = or_interrupted(&cancel, self.open()).await?;
         let pid = session.backend_pid();
         let session = match or_interrupted(&cancel, self.up_to_commit(session, build, archive)).await {
             Ok(session) => session,
@@ -87,13 +91,13 @@ impl InPlaceRestore {
         committed
     }
 
-    /// Takes the lock, and opens the session that does the whole restore.
-    async fn begin(&mut self) -> Result<Session> {
+    /// Takes the lock.
+    async fn begin(&mut self) -> Result<()> {
         self.run.lock().await?;
         // Left by runs with strategy `swap`.
         self.run.clean_leftovers().await?;
         self.run.failpoints.pass(Step::CleanLeftovers)?;
-        self.open().await
+        Ok(())
     }
 
     /// Does everything except the commit, and returns the session for it.
@@ -103,6 +107,7 @@ impl InPlaceRestore {
         make_ready(&mut self.run, session, &self.relations).await
     }
 
+    /// Opens the session that does the whole restore.
     async fn open(&self) -> Result<Session> {
         let Run { target, application, .. } = &self.run;
         let mut session = Session::open(self.run.archive_config(), &target.name, application).await?;

@@ -33,6 +33,8 @@ pub struct RestorePlan {
     pub jobs: NonZeroUsize,
     /// Whether the previous database is kept after the swap.
     pub keep_previous: bool,
+    /// How the operator gets back to the data that the target holds now.
+    pub way_back: WayBack,
     /// Whether code of the backup, and of the target's owner, may act as `su_username` (`--trust-archive`).
     pub trusts_archive: bool,
     /// The profile of the archive's store; `None` if no profile matches, and so there are no instances.
@@ -73,6 +75,25 @@ impl RestorePlan {
     pub fn warnings(&self) -> usize {
         self.notices.iter().filter(|notice| notice.severity == Severity::Warning).count()
     }
+}
+
+/// How the operator gets back to the data that the target holds before a restore.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WayBack {
+    /// The previous database is kept, and a rollback puts it back.
+    PreviousDatabase,
+    /// A backup of the target is taken first, and can be restored.
+    Backup {
+        /// The directory of the backup.
+        #[serde(serialize_with = "shown_path")]
+        directory: PathBuf,
+    },
+    /// The target holds no data.
+    NotNeeded,
+    /// There is none.
+    None,
 }
 
 /// The archive.
@@ -267,6 +288,10 @@ pub struct OnlyInTarget {
     /// Relations of owners other than `username`, which are replaced, too: `owner: relation`. pgmig does not check
     /// whether the archive has relations of these names.
     pub of_others: Vec<String>,
+}
+
+fn shown_path<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// A path in displayable form: one that is not UTF-8 is no reason to fail.

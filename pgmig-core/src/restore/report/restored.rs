@@ -7,6 +7,7 @@ use crate::restore::options::Strategy;
 use crate::restore::report::contents::{TargetContents, seconds};
 use crate::restore::report::difference::TableDifference;
 use serde::{Serialize, Serializer};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// IDs in one column: the number of occurrences that were replaced, or left unchanged.
@@ -97,6 +98,9 @@ pub struct RestoreReport {
     /// The name of the previous database, if it was kept.
     #[serde(rename = "previous_database")]
     pub previous: Option<String>,
+    /// The backup of the target that was taken before it was replaced.
+    #[serde(rename = "backup_file", serialize_with = "path")]
+    pub backup: Option<PathBuf>,
     /// The instances of the backup.
     pub instances: Vec<MappedInstance>,
     /// The mapping's sources, except those that are their own target, in the mapping's order.
@@ -125,6 +129,11 @@ pub struct RestoreReport {
     /// How long it took.
     #[serde(rename = "took_seconds", serialize_with = "seconds")]
     pub took: Duration,
+}
+
+/// A path in displayable form: one that is not UTF-8 is no reason to fail.
+fn path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.display().to_string()).serialize(serializer)
 }
 
 fn large_objects<S: Serializer>(counts: &(u64, u64), serializer: S) -> Result<S::Ok, S::Error> {

@@ -3,6 +3,7 @@
 use crate::archive::Archive;
 use crate::error::Result;
 use crate::progress::{Event, Step};
+use crate::restore::backup_first::back_up;
 use crate::restore::build::Build;
 use crate::restore::error::RestoreError;
 use crate::restore::interruption::{NO_ANSWER, after_interruption, or_interrupted};
@@ -63,6 +64,8 @@ impl SwapRestore {
     async fn restore(&mut self, build: Build, archive: Archive) -> Result<()> {
         let cancel = self.run.cancel.clone();
         or_interrupted(&cancel, self.begin()).await?;
+        // An interruption ends it by itself, and waits until nothing of it is left.
+        back_up(&mut self.run).await?;
         let built = or_interrupted(&cancel, self.build(build, archive)).await;
         let swapped = match built {
             Ok(staging_oid) => self.swap(staging_oid).await,

@@ -1,0 +1,216 @@
+//! Backs a database up: runs pg_dump, verifies the archive while it is written, and keeps only a sound one.
+//!
+//! Nothing here knows of restores. A file gets its name after all of it was verified and is on disk.
+
+mod cleaning;
+mod destination;
+mod error;
+mod file_name;
+mod password;
+mod program;
+mod prune;
+mod report;
+mod retention;
+mod secret;
+mod stream;
+
+pub use destination::Destination;
+pub use error::DumpError;
+pub use program::{PgDump, Programs};
+pub use prune::{BackupFile, PruneOptions, PruneReport, prune};
+pub use report::DumpReport;
+pub use retention::Retention;
+
+use self::program::Version;
+use self::stream::Job;
+use crate::error::Result;
+use crate::progress::{NoProgress, Notice, Progress, Severity};
+use crate::server::session::Session;
+use crate::server::{TargetConfig, TargetError};
+use crate::thread::on_thread;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio_util::sync::CancellationToken;
+
+/// How long a cancelled backup may take to remove its temporary file.
+const CLEAN_UP: Duration = Duration::from_secs(3);
+
+/// How a backup is made.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DumpOptions {
+    /// The pg_dump to run.
+    pub programs: Programs,
+    /// How long pg_dump waits for a lock on a table. It only reads, but a session that changes a table's definition is
+    /// in its way.
+    pub lock_wait: Duration,
+}
+
+impl Default for DumpOptions {
+    fn default() -> Self {
+        Self { programs: Programs::default(), lock_wait: Duration::from_secs(60) }
+    }
+}
+
+/// A backup that is about to be made.
+///
+/// ```no_run
+/// use pgmig_core::dump::{Destination, Dump};
+/// # async fn back_up(target: pgmig_core::server::TargetConfig) -> pgmig_core::Result<()> {
+/// let report = Dump::of(target, Destination::Directory("/backups".into())).run().await?;
+/// println!("{} rows in {:?}", report.verified.rows(), report.file);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is done until run() is called"]
+pub struct Dump {
+    config: TargetConfig,
+    destination: Destination,
+    options: DumpOptions,
+    progress: Arc<dyn Progress>,
+    cancel: CancellationToken,
+}
+
+impl std::fmt::Debug for Dump {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dump")
+            .field("database", &self.config.database())
+            .field("destination", &self.destination)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A server's answers that a backup needs.
+struct Facts {
+    version: Version,
+    full_version: String,
+}
+
+impl Dump {
+    /// A backup of the database that `config` describes. pg_dump logs in as `su_username`.
+    pub fn of(config: TargetConfig, destination: Destination) -> Self {
+        let (progress, cancel) = (Arc::new(NoProgress), CancellationToken::new());
+        Self { config, destination, options: DumpOptions::default(), progress, cancel }
+    }
+
+    /// Makes it with these options.
+    pub fn options(mut self, options: DumpOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sends the events to `progress`.
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Ends the backup soon after `cancel` is cancelled. Nothing is then left of it.
+    pub fn cancel(mut self, cancel: CancellationToken) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// Looks whether a backup can be made: whether the server answers, and which pg_dump would be run. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached, there is no pg_dump for its version, or no such directory.
+    pub async fn check(&self) -> Result<PgDump> {
+        self.destination.check()?;
+        let facts = self.facts().await?;
+        self.program(&facts).await
+    }
+
+    /// Makes the backup. If this returns an error, there is no file of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check`](Self::check). pg_dump fails, its archive is not sound, or the file cannot be written.
+    pub async fn run(self) -> Result<DumpReport> {
+        let cancel = self.cancel.clone();
+        let started = Instant::now();
+        let looking = async {
+            let facts = self.facts().await?;
+            let program = self.program(&facts).await?;
+            Ok::<_, crate::Error>((facts, program))
+        };
+        let (facts, program) = tokio::select! {
+            found = looking => found?,
+            () = cancel.cancelled() => return Err(DumpError::Interrupted.into()),
+        };
+        let Self { config, destination, options, progress, .. } = self;
+        let mut notices = vec![];
+        notices.extend(too_new(&program, &facts));
+        let (server, database) = (config.server(), config.database().to_owned());
+        let job = Job {
+            program: program.clone(),
+            settings: config.libpq_settings(),
+            lock_wait: options.lock_wait,
+            database: database.clone(),
+            at: SystemTime::now(),
+            progress,
+            stop: CancellationToken::new(),
+        };
+        let stop = job.stop.clone();
+        // Whoever drops this future wants no backup.
+        let _stop_when_dropped = stop.clone().drop_guard();
+        let mut working = Box::pin(on_thread("pgmig-backup", move || job.run(destination)));
+        let made = tokio::select! {
+            made = &mut working => made,
+            () = cancel.cancelled() => {
+                stop.cancel();
+                // The thread may have been renaming the file: then there is a backup.
+                let ended = tokio::time::timeout(CLEAN_UP, working).await;
+                ended.unwrap_or_else(|_| Err(DumpError::Interrupted.into()))
+            }
+        }?;
+        notices.extend(made.notices);
+        Ok(DumpReport {
+            server,
+            database,
+            server_version: facts.full_version,
+            pg_dump: program,
+            file: made.file,
+            bytes: made.bytes,
+            store_version: made.schema_version,
+            verified: made.verified,
+            notices,
+            took: started.elapsed(),
+        })
+    }
+
+    async fn facts(&self) -> Result<Facts, TargetError> {
+        let application = self.config.application_name().unwrap_or("pgmig");
+        let mut session = Session::open(&self.config, self.config.database(), application).await?;
+        session.expect_answers(true);
+        let sql = "SELECT pg_catalog.current_setting('server_version')";
+        let full_version = session.value(sql, "read the server's version").await?;
+        let version = Version::of_server(session.server_version());
+        session.close().await;
+        Ok(Facts { version, full_version })
+    }
+
+    async fn program(&self, facts: &Facts) -> Result<PgDump> {
+        let (programs, version) = (self.options.programs.clone(), facts.version);
+        let (settings, stop) = (self.config.libpq_settings(), self.cancel.clone());
+        on_thread("pgmig-pg-dump", move || {
+            let program = programs.find(version, &stop)?;
+            program.require(&settings)?;
+            Ok(program)
+        })
+        .await
+    }
+}
+
+/// A notice of a pg_dump whose archives the server's own pg_restore does not read.
+fn too_new(program: &PgDump, facts: &Facts) -> Option<Notice> {
+    if program.version() <= facts.version {
+        return None;
+    }
+    let text = format!(
+        "pg_dump {} makes archives that pg_restore {} may not read; pgmig reads them",
+        program.version, facts.version
+    );
+    Some(Notice::new(Severity::Notice, text))
+}
