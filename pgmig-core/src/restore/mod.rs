@@ -20,6 +20,7 @@ mod preflight;
 mod prepared;
 mod previous;
 mod privileges;
+mod record;
 mod refusal;
 mod report;
 mod run;
@@ -43,13 +44,14 @@ pub use previous::{
     RollbackReport, ToDrop,
 };
 pub use refusal::previous::PreviousRefusal;
+pub use refusal::resume::ResumeRefusal;
 pub use refusal::{Refusal, Remedy};
 pub use report::contents::TargetContents;
 pub use report::difference::{DifferenceKind, Outcome, SchemaDifference, TableDifference};
 pub use report::planned::{
     OnlyInTarget, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration, PlannedObjects,
-    PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WhyThatId,
+    PlannedResume, PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WhyThatId,
 };
 pub use report::restored::{
-    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport,
+    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, ResumedWork, TableReport,
 };

@@ -91,7 +91,8 @@ impl InPlaceRestore {
     async fn begin(&mut self) -> Result<Session> {
         self.run.lock().await?;
         // Left by runs with strategy `swap`.
-        self.run.clean_leftovers().await?;
+        self.run.journal.step(Step::CleanLeftovers);
+        self.run.clean_leftovers(None).await?;
         self.run.failpoints.pass(Step::CleanLeftovers)?;
         self.open().await
     }

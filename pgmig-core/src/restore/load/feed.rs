@@ -9,6 +9,7 @@ use crate::backup::BackupError;
 use crate::error::{Error, Result};
 use crate::restore::error::RestoreError;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -52,7 +53,7 @@ pub(crate) struct Rows {
 }
 
 /// Totals of a table after all its rows have been read and rewritten.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct TableEnd {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,

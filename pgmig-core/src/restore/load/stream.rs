@@ -118,6 +118,7 @@ impl Reader {
     fn read_stream(&mut self, archive: &mut Archive) -> Result<()> {
         let mut wanted: HashSet<DumpId> = self.reading.tables.iter().map(|table| table.dump_id).collect();
         wanted.extend(&self.reading.large_objects);
+        wanted.retain(|dump_id| !self.reading.resumed.is_complete(*dump_id));
         while let Some((dump_id, block)) = archive.next_block()? {
             // A second block of the same entry would double its rows.
             if !wanted.remove(&dump_id) {
@@ -178,6 +179,7 @@ impl Reader {
 
     fn send_rows(
         &self,
+        table: &TableLoad,
         mut bytes: Vec<u8>,
         rows: u64,
         rewriter: Option<&mut TableRewriter>,
@@ -194,7 +196,9 @@ impl Reader {
         }
         let first = end.rows + 1;
         end.rows += rows;
-        self.send(Piece::Rows(Rows { bytes: Bytes::from(bytes), first, count: rows }))
+        let rows = Rows { bytes: Bytes::from(bytes), first, count: rows };
+        // An earlier run may have loaded some of them.
+        self.reading.resumed.missing(table.dump_id, rows).try_for_each(|rows| self.send(Piece::Rows(rows)))
     }
 
     fn rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
@@ -202,7 +206,7 @@ impl Reader {
         let mut rewriter = self.rewriter(table);
         let mut end = TableEnd::default();
         while let Some((bytes, count)) = rows.next()? {
-            self.send_rows(bytes, count, rewriter.as_mut(), &mut end)?;
+            self.send_rows(table, bytes, count, rewriter.as_mut(), &mut end)?;
         }
         if let Some(rewriter) = rewriter {
             rewriter.tell(&mut end);
@@ -231,7 +235,7 @@ impl Reader {
         let mut rewriter = self.rewriter(table);
         let mut end = TableEnd::default();
         for (bytes, count) in buffered {
-            self.send_rows(bytes, count, rewriter.as_mut(), &mut end)?;
+            self.send_rows(table, bytes, count, rewriter.as_mut(), &mut end)?;
         }
         if let Some(rewriter) = rewriter {
             rewriter.tell(&mut end);
@@ -252,7 +256,8 @@ impl Reader {
         self.begin(Content::LargeObjects(dump_id))?;
         let rules = self.reading.rewriting.as_ref().map(|rewriting| Arc::clone(&rewriting.rules));
         let mut rewriter = LargeObjectRewriter::new(rules.unwrap_or_default());
-        let mut parts = Parts { reader: self, parts: Vec::new(), bytes: 0 };
+        let skipped = self.reading.resumed.large_objects(dump_id).parts;
+        let mut parts = Parts { reader: self, parts: Vec::new(), bytes: 0, skipped };
         while let Some(oid) = objects.next_object()? {
             let mut offset = 0;
             loop {
@@ -284,10 +289,16 @@ struct Parts<'a> {
     reader: &'a Reader,
     parts: Vec<LargeObjectPart>,
     bytes: usize,
+    /// How many of the next parts an earlier run has loaded.
+    skipped: u64,
 }
 
 impl Parts<'_> {
     fn push(&mut self, part: LargeObjectPart) -> Result<()> {
+        if self.skipped > 0 {
+            self.skipped -= 1;
+            return Ok(());
+        }
         self.bytes += part.bytes.len();
         self.parts.push(part);
         if self.bytes >= PIECE_BYTES || self.parts.len() >= 1000 { self.send() } else { Ok(()) }

@@ -3,6 +3,7 @@
 use crate::archive::DumpId;
 use crate::error::Result;
 use crate::instance::{Instance, InstanceColumns};
+use crate::restore::load::resumed::Resumed;
 use crate::restore::plan::{Plan, TableLoad};
 use crate::rewrite::{ColumnRule, Rules};
 use crate::sql::{QualifiedName, StandardStrings};
@@ -66,6 +67,8 @@ pub(crate) struct Reading {
     /// Tables with INSERT statements whose rows go to another table: from a partition to the root of its tree.
     pub(crate) redirected: Arc<HashMap<DumpId, Redirect>>,
     pub(crate) discovery: Option<Discovery>,
+    /// What earlier runs have loaded.
+    pub(crate) resumed: Arc<Resumed>,
 }
 
 impl Reading {
@@ -81,6 +84,7 @@ impl Reading {
             rewriting: None,
             redirected: Arc::default(),
             discovery: None,
+            resumed: Arc::default(),
         }
     }
 
@@ -95,6 +99,7 @@ impl Reading {
             rewriting: self.rewriting.clone(),
             redirected: Arc::clone(&self.redirected),
             discovery: None,
+            resumed: Arc::clone(&self.resumed),
         }
     }
 }
