@@ -165,6 +165,7 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
         }
     }
     (options.resume, options.keep_staging) = (args.resume, args.keep_staging);
+    options.allow_unused_sources = args.allow_unused;
     options.strict = args.strict;
     options.keep_previous = args.keep_previous;
     options.swap_wait = args.swap_wait;

@@ -53,5 +53,6 @@ pub use report::planned::{
     PlannedResume, PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WhyThatId,
 };
 pub use report::restored::{
-    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, ResumedWork, TableReport,
+    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, ResumedWork, SourceReport,
+    TableReport,
 };

@@ -179,6 +179,7 @@ impl Build {
     ) -> Reading {
         let mut reading = Reading::of(&self.known.plan, strings);
         reading.resumed = Arc::clone(&self.recording.resumed);
+        reading.found = self.recording.record.is_kept().then(|| self.found.clone());
         let mut redirected = HashMap::new();
         if let Some(rules) = rules {
             let columns = self.column_rules(facts, &rules);
@@ -190,7 +191,12 @@ impl Build {
         reading.discovery = self.known.late.take().map(|found| Discovery {
             dump_id: found.dump_id,
             columns: found.columns,
-            resolve: resolve_late(&self.options.instances, self.known.profile.clone(), Arc::clone(late)),
+            resolve: resolve_late(
+                &self.options.instances,
+                self.known.profile.clone(),
+                self.found.clone(),
+                Arc::clone(late),
+            ),
         });
         reading
     }

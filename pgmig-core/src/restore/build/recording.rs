@@ -56,6 +56,7 @@ impl Build {
         if self.recording.record.is_resumed() {
             let plan = &self.known.plan;
             let resumed = Resumed::of(&self.recording.record, &plan.tables, &plan.large_objects);
+            resumed.found().for_each(|found| self.found.add(found));
             let work = resumed.work(&self.recording.record, &plan.tables);
             self.recording.resumed = Arc::new(resumed);
             journal.notice(format!(

@@ -22,11 +22,12 @@ impl Worker<'_, '_> {
         let record = &self.crew.work.record;
         let mut done = self.crew.work.resumed.large_objects(entry);
         while let Some(piece) = self.crew.next_piece(active, Share::Own).await? {
-            let Piece::LargeObjects(parts) = piece else { return Err(cut_short()) };
+            let (Piece::LargeObjects(parts), _held) = piece else { return Err(cut_short()) };
             self.large_object_parts(parts, entry, &mut done).await?;
             self.crew.work.failpoints.pass(Step::LargeObjects)?;
         }
         done.is_end = true;
+        done.found = active.end.get().map(|end| end.found.clone()).unwrap_or_default();
         if let Some(note) = record.note([(Unit::Objects(entry), record::json(&done))]) {
             self.executor.session.execute(&note, NOTING).await?;
         }

@@ -42,8 +42,8 @@ impl LargeObjectsDone {
     }
 }
 
-impl From<LargeObjectsDone> for LargeObjectTotals {
-    fn from(done: LargeObjectsDone) -> Self {
+impl From<&LargeObjectsDone> for LargeObjectTotals {
+    fn from(done: &LargeObjectsDone) -> Self {
         Self { objects: done.objects, bytes: done.bytes, ids: done.ids, with_ids: done.with_ids }
     }
 }

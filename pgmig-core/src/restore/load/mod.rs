@@ -11,6 +11,7 @@ mod feed;
 pub(crate) mod graph;
 mod large_objects;
 pub(crate) mod loaded;
+mod memory;
 mod noting;
 mod refused_row;
 pub(crate) mod resumed;

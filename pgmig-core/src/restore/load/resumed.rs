@@ -75,12 +75,19 @@ impl Resumed {
 
     /// The large objects of an entry that are there.
     pub(crate) fn large_objects(&self, entry: DumpId) -> LargeObjectsDone {
-        self.large_objects.get(&entry).copied().unwrap_or_default()
+        self.large_objects.get(&entry).cloned().unwrap_or_default()
     }
 
     /// The large objects of all entries that are there.
     pub(crate) fn all_large_objects(&self) -> impl Iterator<Item = &LargeObjectsDone> {
         self.large_objects.values()
+    }
+
+    /// How often each source of the mapping was found in the blocks that are not read again.
+    pub(crate) fn found(&self) -> impl Iterator<Item = &[(String, u64)]> {
+        let tables = self.tables.values().filter(|table| table.is_complete);
+        let tables = tables.filter_map(|table| Some(table.done.end.as_ref()?.found.as_slice()));
+        tables.chain(self.large_objects.values().map(|done| done.found.as_slice()))
     }
 
     /// Those of the rows that are not there.

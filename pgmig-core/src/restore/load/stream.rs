@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::instance::InstanceCollector;
 use crate::restore::error::RestoreError;
 use crate::restore::plan::{RowForm, TableLoad};
-use crate::rewrite::{LargeObjectRewriter, LeftoverCounter, RowRewriter};
+use crate::rewrite::{Found, LargeObjectRewriter, LeftoverCounter, RowRewriter};
 use bytes::Bytes;
 use order::blocks;
 use reading::{Reading, Resolve, TableColumns};
@@ -77,11 +77,14 @@ struct Reader {
     /// Takes the pieces of the block that is being read.
     pieces: Option<PieceSender>,
     reading: Reading,
+    /// The sources of the mapping that were found in the block that is being read.
+    found: Found,
 }
 
 impl Reader {
-    fn new(feeds: FeedSender, reading: Reading) -> Self {
-        Self { feeds, pieces: None, reading }
+    fn new(feeds: FeedSender, mut reading: Reading) -> Self {
+        let found = reading.count_apart();
+        Self { feeds, pieces: None, reading, found }
     }
 
     /// Reads blocks from the list until it is empty.
@@ -160,7 +163,11 @@ impl Reader {
         self.end(end)
     }
 
-    fn end(&mut self, end: TableEnd) -> Result<()> {
+    fn end(&mut self, mut end: TableEnd) -> Result<()> {
+        if let Some(all) = &self.reading.found {
+            end.found = self.found.take();
+            all.add(&end.found);
+        }
         self.pieces.take().map_or(Ok(()), |pieces| pieces.send(Piece::End(end)))
     }
 

@@ -78,7 +78,7 @@ impl<E> RowsDone<E> {
 }
 
 /// The large objects of an entry that are loaded, from its first part on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LargeObjectsDone {
     pub(crate) parts: u64,
     pub(crate) objects: u64,
@@ -87,6 +87,8 @@ pub(crate) struct LargeObjectsDone {
     pub(crate) with_ids: u64,
     /// Whether these are all.
     pub(crate) is_end: bool,
+    /// Then: how often each source of the mapping was found in them.
+    pub(crate) found: Vec<(String, u64)>,
 }
 
 impl Record {
