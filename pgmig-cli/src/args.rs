@@ -96,6 +96,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", requires = "backup_first")]
     pub(crate) pg_dump: Option<PathBuf>,
 
+    /// Go on with an interrupted restore of the same backup, with the same options; begin anew if there is none (strategy swap)
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// Keep the staging database if the restore fails or is interrupted, for --resume (strategy swap)
+    #[arg(long)]
+    pub(crate) keep_staging: bool,
+
     /// How long to wait for other sessions on the target to end: at the swap, or before a restore in place
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) swap_wait: Duration,

@@ -10,7 +10,7 @@ use pgmig_core::restore::{PlannedSchema, PreviousRefusal, Refusal, Remedy, Resto
 use pgmig_core::server::TargetError;
 
 /// An option's name in messages of the library, and the flag for it.
-const FLAGS: [(&str, &str); 26] = [
+const FLAGS: [(&str, &str); 28] = [
     ("FileKind::Backup", "--source"),
     ("FileKind::Mapping", "--mapping"),
     ("FileKind::ResourceController", "--resourceController"),
@@ -24,7 +24,9 @@ const FLAGS: [(&str, &str); 26] = [
     ("RestoreOptions::source_wait", "--source-wait"),
     ("RestoreOptions::jobs", "--jobs"),
     ("RestoreOptions::keep_previous", "--keep-previous"),
+    ("RestoreOptions::keep_staging", "--keep-staging"),
     ("RestoreOptions::migrations", "--migrations"),
+    ("RestoreOptions::resume", "--resume"),
     ("RestoreOptions::strict", "--strict"),
     ("Instances::Keep", "--keep-ids"),
     ("SchemaSource::Archive", "--schema archive"),
@@ -83,6 +85,7 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
         ),
         Error::Schema(error) => not_upgraded(error).map(str::to_owned),
         Error::Restore(RestoreError::Refused(refusal)) => refused(refusal),
+        Error::Restore(RestoreError::Kept { because, .. }) => hint(because),
         _ => None,
     }
 }

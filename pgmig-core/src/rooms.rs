@@ -23,7 +23,7 @@ const ORDER: [&[&str]; 10] = [
     &["run", "commit", "backup_first"],
     &["target_schema", "clearing", "privileges", "staging", "executor", "archive_login", "failpoint"],
     // The sessions in which pgmig runs its own statements.
-    &["superuser_session", "state"],
+    &["superuser_session", "state", "record"],
     // Pure.
     &["plan"],
     &["sessions", "interruption", "error", "refusal", "catalogs", "journal", "report", "options"],

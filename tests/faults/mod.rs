@@ -7,6 +7,7 @@ mod failpoints;
 mod forged_output;
 mod leftovers;
 mod psql_script;
+mod resume;
 mod secrets;
 mod sessions;
 mod signals;

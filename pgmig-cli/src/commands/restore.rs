@@ -183,6 +183,16 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
             "--keep-previous keeps the database that a swap replaces, and --strategy in-place has none";
         return Err(Usage::new(text.to_owned()).into());
     }
+    for (is_set, flag) in [(args.resume, "--resume"), (args.keep_staging, "--keep-staging")] {
+        if is_set && args.strategy == StrategyChoice::InPlace {
+            let text = format!(
+                "{flag} is about the staging database of a swap; --strategy in-place has none, and an interrupted restore in place \
+                 leaves nothing to go on with: run it again without {flag}"
+            );
+            return Err(Usage::new(text).into());
+        }
+    }
+    (options.resume, options.keep_staging) = (args.resume, args.keep_staging);
     options.allow_unused_sources = args.allow_unused;
     options.strict = args.strict;
     options.keep_previous = args.keep_previous;

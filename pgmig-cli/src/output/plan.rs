@@ -8,8 +8,8 @@ use pgmig_core::archive::Compression;
 use pgmig_core::instance::Instance;
 use pgmig_core::progress::Severity;
 use pgmig_core::restore::{
-    OnlyInTarget, PlannedArchive, PlannedInstance, PlannedMigration, PlannedObjects, PlannedSchema,
-    PlannedTarget, RestorePass, RestorePlan, Strategy, TableDifference, WayBack, WhyThatId,
+    OnlyInTarget, PlannedArchive, PlannedInstance, PlannedMigration, PlannedObjects, PlannedResume,
+    PlannedSchema, PlannedTarget, RestorePass, RestorePlan, Strategy, TableDifference, WayBack, WhyThatId,
 };
 use std::fmt::Write as _;
 
@@ -109,6 +109,7 @@ fn strategy(plan: &RestorePlan) -> Vec<(&'static str, String)> {
         let kept = if plan.keep_previous { "kept" } else { "dropped" };
         facts.push(("then", format!("the replaced database is {kept}")));
     }
+    facts.extend(plan.resume.as_ref().map(|resume| ("resume", resumed(resume))));
     facts.push(("way back", way_back(plan)));
     facts
 }
@@ -125,6 +126,20 @@ fn way_back(plan: &RestorePlan) -> String {
                 .to_owned()
         }
         _ => "none: --backup-first DIR takes a backup of the target first".to_owned(),
+    }
+}
+
+fn resumed(resume: &PlannedResume) -> String {
+    match &resume.work {
+        _ if !resume.differences.is_empty() => {
+            format!("refused: the interrupted restore is another one ({})", resume.differences.join("; "))
+        }
+        None => "there is nothing to go on with: the restore begins anew".to_owned(),
+        Some(work) if work.is_built => "everything is there, and only the swap is left".to_owned(),
+        Some(work) => {
+            let objects = u64::try_from(work.entries).unwrap_or(u64::MAX);
+            format!("{} and {} are there already", plural(objects, "object"), plural(work.rows, "row"))
+        }
     }
 }
 

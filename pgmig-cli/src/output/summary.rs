@@ -53,12 +53,18 @@ pub(crate) fn kept(restored: &Restored) -> Text {
 
 fn headline(report: &RestoreReport) -> String {
     let rows: u64 = report.tables.iter().map(|table| table.rows).sum();
+    // A run of which only the swap was left has loaded none.
+    let built = report.resumed.filter(|resumed| resumed.is_built);
+    let (rows, tables) = match built {
+        Some(built) => (built.rows, u64::try_from(built.tables).unwrap_or(u64::MAX)),
+        None => (rows, len(&report.tables)),
+    };
     let mut text = format!(
         "Restored {:?} in {}: {} in {}",
         report.database,
         duration(report.took),
         plural(rows, "row"),
-        plural(len(&report.tables), "table")
+        plural(tables, "table")
     );
     let (objects, size) = report.large_objects;
     if objects > 0 {
@@ -72,6 +78,14 @@ fn headline(report: &RestoreReport) -> String {
             let _ = write!(text, ", at {target}");
         }
         (_, None) => {}
+    }
+    if let Some(resumed) = &report.resumed {
+        let _ = write!(
+            text,
+            "; it went on with an interrupted restore ({} and {} were there)",
+            plural(resumed.rows, "row"),
+            plural(u64::try_from(resumed.entries).unwrap_or(u64::MAX), "object")
+        );
     }
     text
 }

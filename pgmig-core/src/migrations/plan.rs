@@ -80,6 +80,12 @@ impl UpgradePlan {
         &self.migrations
     }
 
+    /// The rest of the plan for a store in which the migrations up to this version have been applied.
+    pub(crate) fn after(&self, applied: i64) -> Self {
+        let rest = self.migrations.iter().filter(|file| file.version() > applied).cloned().collect();
+        Self { migrations: rest, ..self.clone() }
+    }
+
     /// Whether there are no migrations to apply.
     pub fn is_empty(&self) -> bool {
         self.migrations.is_empty()

@@ -145,6 +145,20 @@ impl ArchiveLogin {
         matches!(self, Self::Username(_) | Self::Temporary { .. })
     }
 
+    /// The kind of the login, in words.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Unknown | Self::SuUsername(_) => "su_username",
+            Self::Username(_) => "username",
+            Self::Temporary { .. } => "a temporary role",
+        }
+    }
+
+    /// Whether it is `username` itself, and no superuser's session is beside it.
+    pub(crate) fn is_username(&self) -> bool {
+        matches!(self, Self::Username(_))
+    }
+
     /// The temporary role.
     pub(crate) fn role(&self) -> Option<&ArchiveRole> {
         match self {

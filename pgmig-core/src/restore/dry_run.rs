@@ -5,10 +5,11 @@ use super::interruption::CleanUp;
 use super::options::Instances;
 use super::plan::kinds::{self, Made};
 use super::plan::{Plan, Task};
-use super::preflight::Known;
+use super::preflight::{Known, Preflight, fingerprint};
 use super::prepared::{Restore, note_role};
 use super::refusal::Refusal;
 use super::staging;
+use super::swap::resume;
 use crate::archive::{Archive, EntryKind};
 use crate::error::Result;
 use crate::instance::ResolvedInstance;
@@ -19,7 +20,7 @@ use crate::restore::options::Strategy;
 use crate::restore::preflight::upgrade_path::Upgrade;
 use crate::restore::report::planned::{
     OnlyInTarget, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration, PlannedObjects,
-    PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WayBack, WhyThatId,
+    PlannedResume, PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WayBack, WhyThatId,
 };
 use crate::restore::sessions::sessions_notice;
 use crate::restore::staging::names::staging_name;
@@ -33,6 +34,7 @@ struct Asked {
     server: ServerFacts,
     sessions: Vec<OtherSession>,
     leftovers: Vec<String>,
+    resume: Option<PlannedResume>,
 }
 
 impl Restore {
@@ -82,11 +84,28 @@ impl Restore {
         if beside.name_taken && self.preflight.decision.strategy == Strategy::Swap {
             return Err(Refusal::NameTaken(staging_name(&target.name)).into());
         }
+        let mut leftovers = beside.leftovers;
+        let resume = self.foresee_resume().await?;
+        if resume.as_ref().is_some_and(|resume| resume.work.is_some()) {
+            leftovers.retain(|name| *name != staging_name(&self.preflight.target.name));
+        }
+        let (control, target) = (&mut self.preflight.control, &self.preflight.target);
         Ok(Asked {
             server: catalog::server_facts(control).await?,
             sessions: catalog::other_sessions(control, &target.name, &self.application).await?,
-            leftovers: beside.leftovers,
+            leftovers,
+            resume,
         })
+    }
+
+    /// What the restore would go on with, if it is to do so.
+    async fn foresee_resume(&mut self) -> Result<Option<PlannedResume>> {
+        fingerprint::require_resumable(&self.preflight, &self.options)?;
+        let fingerprint = fingerprint::of(&self.preflight, &self.options, &self.config);
+        let Some(fingerprint) = fingerprint.filter(|_| self.options.resume) else { return Ok(None) };
+        let Preflight { control, target, known, .. } = &mut self.preflight;
+        let login = (&self.config, self.application.as_str());
+        resume::foresee(control, login, target, &fingerprint, &known.plan).await.map(Some)
     }
 
     fn planned(&self, asked: Asked) -> RestorePlan {
@@ -116,6 +135,7 @@ impl Restore {
             target: self.target(asked.server),
             sessions: asked.sessions,
             leftovers: asked.leftovers,
+            resume: asked.resume,
             took: self.started.elapsed(),
         }
     }

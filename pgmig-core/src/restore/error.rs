@@ -216,6 +216,17 @@ pub enum RestoreError {
         /// The databases that were dropped before it.
         dropped: Vec<String>,
     },
+    /// The restore failed, and its staging database was kept.
+    #[error(
+        "{because}; the staging database {staging} was kept: to go on with it, run the same restore again with \
+         RestoreOptions::resume"
+    )]
+    Kept {
+        /// Why it failed.
+        because: Box<crate::Error>,
+        /// The staging database.
+        staging: String,
+    },
     /// Interrupted.
     #[error("interrupted; the target is untouched")]
     Interrupted,
@@ -337,6 +348,7 @@ impl RestoreError {
             | RestoreError::CommittedEarly { .. } => ErrorKind::OutcomeUnknown,
             RestoreError::Interrupted => ErrorKind::Interrupted,
             RestoreError::StateChanged { .. } => ErrorKind::Touched,
+            RestoreError::Kept { because, .. } => because.kind(),
             _ => ErrorKind::Failed,
         }
     }

@@ -1,18 +1,21 @@
 //! Runs the plan's statements in the staging database, each with its role and its settings.
 
 mod batch;
+mod noted;
 mod refused_entry;
 
 use crate::error::Result;
 use crate::restore::error::RestoreError;
 use crate::restore::plan::transaction_control::control_in;
 use crate::restore::plan::{RunAs, Task};
+use crate::restore::record::{Record, Unit};
 use crate::restore::refusal::Refusal;
 use crate::restore::superuser_session::SuperuserSession;
 use crate::rewrite::{Rules, rewrite_ddl};
 use crate::server::TargetError;
 use crate::server::session::{Change, Session};
 use crate::sql::{QualifiedName, StandardStrings, quote_ident, quote_literal, split_statements};
+use noted::{note_of, with_note};
 use refused_entry::entry_error;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -40,6 +43,8 @@ pub(crate) struct Executor {
     pub(crate) is_before_rows: bool,
     /// The number of replacements in DDL.
     pub(crate) replaced: u64,
+    /// Where the entries that are complete are noted.
+    pub(crate) record: Record,
 }
 
 impl Executor {
@@ -71,6 +76,7 @@ impl Executor {
             access_method: None,
             is_before_rows: false,
             replaced: 0,
+            record: Record::default(),
         })
     }
 
@@ -80,10 +86,14 @@ impl Executor {
     ///
     /// [`RestoreError::Entry`] if the server refuses a statement.
     pub(crate) async fn run(&mut self, task: &Task) -> Result<()> {
+        if self.is_done(task) {
+            return Ok(());
+        }
         self.refuse_control(&[task])?;
         let is_superusers = task.statements.iter().all(|(run_as, _)| run_as.is_superuser());
         if let Some(superuser) = self.superuser.as_mut().filter(|_| is_superusers) {
-            return run_ours(superuser.get().await?, task, self.is_before_rows).await;
+            let record = &self.record;
+            return run_ours(superuser.get().await?, task, record, self.is_before_rows).await;
         }
         self.settings(task).await?;
         // Other sessions never see an object that is to be handed over while it still belongs to the superuser.
@@ -97,14 +107,19 @@ impl Executor {
     }
 
     async fn statements(&mut self, task: &Task) -> Result<()> {
-        for (run_as, sql) in &task.statements {
+        for (place, (run_as, sql)) in task.statements.iter().enumerate() {
             let sql = self.rewritten(sql).into_owned();
+            if self.record.has(Unit::Statement(task.dump_id, task.step, place)) {
+                continue;
+            }
+            let note = note_of(&self.record, task, place);
             if let Some(superuser) = self.superuser.as_mut().filter(|_| run_as.is_superuser()) {
-                execute_ours(superuser.get().await?, task, &sql, self.is_before_rows).await?;
+                let text = with_note(&sql, note.as_deref());
+                execute_ours(superuser.get().await?, task, &text, self.is_before_rows).await?;
                 continue;
             }
             self.become_role(run_as).await?;
-            self.execute(&sql, task).await?;
+            self.execute_noted(&sql, task, run_as, note).await?;
         }
         Ok(())
     }
@@ -241,6 +256,12 @@ impl Executor {
         Ok(())
     }
 
+    /// Revokes what an interrupted run may have lent.
+    pub(crate) async fn take_back_from(&mut self, tables: Vec<QualifiedName>) -> Result<()> {
+        self.lent = tables;
+        self.take_back().await
+    }
+
     /// Closes the session.
     pub(crate) async fn close(self) {
         if let Some(superuser) = self.superuser {
@@ -347,9 +368,13 @@ pub(crate) async fn require_same_transaction(session: &mut Session, culprit: &st
 }
 
 /// Runs statements that pgmig itself has written.
-async fn run_ours(superuser: &mut Session, task: &Task, is_before_rows: bool) -> Result<()> {
-    for (_, sql) in &task.statements {
-        execute_ours(superuser, task, sql, is_before_rows).await?;
+async fn run_ours(superuser: &mut Session, task: &Task, record: &Record, is_before_rows: bool) -> Result<()> {
+    for (place, (_, sql)) in task.statements.iter().enumerate() {
+        if record.has(Unit::Statement(task.dump_id, task.step, place)) {
+            continue;
+        }
+        let text = with_note(sql, note_of(record, task, place).as_deref());
+        execute_ours(superuser, task, &text, is_before_rows).await?;
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ mod preflight;
 mod prepared;
 mod previous;
 mod privileges;
+mod record;
 mod refusal;
 mod report;
 mod run;
@@ -45,13 +46,15 @@ pub use previous::{
     RollbackReport, ToDrop,
 };
 pub use refusal::previous::PreviousRefusal;
+pub use refusal::resume::ResumeRefusal;
 pub use refusal::{Refusal, Remedy};
 pub use report::contents::TargetContents;
 pub use report::difference::{DifferenceKind, Outcome, SchemaDifference, TableDifference};
 pub use report::planned::{
     OnlyInTarget, PlannedArchive, PlannedInstance, PlannedLargeObjects, PlannedMigration, PlannedObjects,
-    PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WayBack, WhyThatId,
+    PlannedResume, PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WayBack, WhyThatId,
 };
 pub use report::restored::{
-    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, SourceReport, TableReport,
+    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, ResumedWork, SourceReport,
+    TableReport,
 };

@@ -146,6 +146,10 @@ pub struct RestoreOptions {
     pub strict: bool,
     /// Keep the target's previous database after the swap; a restore in place has none.
     pub keep_previous: bool,
+    /// Keep the staging database of a restore that fails or is interrupted, so that another run can go on with it.
+    pub keep_staging: bool,
+    /// Go on with the staging database of an interrupted run, if there is one.
+    pub resume: bool,
     /// How long to wait for other sessions on the target to end, at the swap or before a restore in place.
     pub swap_wait: Duration,
     /// How long the server may leave a short question without an answer, and how long it may let no new connection in
@@ -192,6 +196,8 @@ impl RestoreOptions {
             allow_unused_sources: false,
             strict: false,
             keep_previous: false,
+            keep_staging: false,
+            resume: false,
             swap_wait: Duration::from_secs(60),
             server_timeout: Duration::from_secs(60),
             lock_wait: Duration::from_secs(60),

@@ -2,7 +2,7 @@
 
 use super::archive_login::ArchiveLogin;
 use super::backup_first;
-use super::build::Build;
+use super::build::{Build, Recording};
 use super::error::RestoreError;
 use super::failpoint::Failpoints;
 use super::in_place::InPlaceRestore;
@@ -10,7 +10,7 @@ use super::interruption::{CleanUp, NO_ANSWER};
 use super::journal::Journal;
 use super::options::{Erase, RestoreOptions};
 use super::preflight::open_control;
-use super::preflight::{self, Preflight};
+use super::preflight::{self, Preflight, fingerprint};
 use super::refusal::Refusal;
 use super::run::Run;
 use super::staging::names::staging_name;
@@ -93,8 +93,10 @@ impl Restore {
     ///
     /// # Errors
     ///
-    /// [`Refusal::TargetSchema`] if rows of the archive have no place in the target's own schema.
+    /// [`Refusal::TargetSchema`] if rows of the archive have no place in the target's own schema. [`Refusal::Resume`] if the
+    /// options ask to go on with a restore with which no other run can go on.
     pub fn check(&self) -> Result<()> {
+        fingerprint::require_resumable(&self.preflight, &self.options)?;
         match self.preflight.known.target_schema.as_ref().and_then(TargetSchema::refusal) {
             Some(refusal) => Err(refusal.into()),
             None => Ok(()),
@@ -158,8 +160,10 @@ impl Restore {
         match self.strategy() {
             Strategy::Swap => {
                 let staging = staging_name(self.database());
+                let fingerprint = fingerprint::of(&self.preflight, &self.options, &self.config);
                 let (run, build, archive) = self.into_parts(staging.clone());
-                Box::pin(SwapRestore::new(run, staging, &build.known).execute(build, archive)).await
+                let restore = SwapRestore::new(run, staging, &build.known, fingerprint);
+                Box::pin(restore.execute(build, archive)).await
             }
             Strategy::InPlace => {
                 let database = self.database().to_owned();
@@ -214,6 +218,7 @@ impl Restore {
             guard: None,
             state: None,
             superusers_before: Vec::new(),
+            recording: Recording { logs_in_as_username: login.is_username(), ..Recording::default() },
         };
         control.expect_answers(false);
         let run = Run {

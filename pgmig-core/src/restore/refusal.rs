@@ -1,9 +1,11 @@
 //! Why a restore was refused before anything of the target was changed.
 
 pub(crate) mod previous;
+pub(crate) mod resume;
 mod shown;
 
 use self::previous::PreviousRefusal;
+use self::resume::ResumeRefusal;
 use self::shown::{Differences, Sessions, who_ends};
 use super::error::RestoreError;
 use super::report::difference::{SchemaDifference, TableDifference};
@@ -264,6 +266,9 @@ pub enum Refusal {
         "database {0} has the name that the staging database needs and was not made by pgmig; rename or drop it"
     )]
     NameTaken(String),
+    /// An interrupted restore is not gone on with.
+    #[error(transparent)]
+    Resume(#[from] ResumeRefusal),
     /// A row of a stream names an instance by another ID than the mapping does. The table that says which instance this
     /// ID belongs to comes later in the stream.
     #[error(

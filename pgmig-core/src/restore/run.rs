@@ -295,12 +295,11 @@ impl Run {
         (holder, &mut self.journal)
     }
 
-    /// Removes databases that earlier runs left beside the target. Returns whether a database that is not ours has
-    /// the staging database's name.
-    pub(crate) async fn clean_leftovers(&mut self) -> Result<bool> {
-        self.journal.step(Step::CleanLeftovers);
+    /// Removes databases that earlier runs left beside the target, except the one that this run goes on with. Returns
+    /// whether a database that is not ours has the staging database's name.
+    pub(crate) async fn clean_leftovers(&mut self, except: Option<&str>) -> Result<bool> {
         let beside = staging::look_beside(&mut self.control, &self.target).await?;
-        for leftover in &beside.leftovers {
+        for leftover in beside.leftovers.iter().filter(|name| Some(name.as_str()) != except) {
             let (mut holder, journal) = self.holder();
             let mut tell = |text| journal.notice(text);
             if let Some(holder) = holder.drop_database(leftover, Sessions::End, &mut tell).await? {

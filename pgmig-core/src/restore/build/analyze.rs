@@ -30,8 +30,8 @@ const TABLES: &str = "\
     AND (NOT c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN over_foreign o ON o.top = i.inhparent \
         WHERE i.inhrelid = c.oid)) AND (";
 
-/// SQL: no table of the system.
-const NOT_OF_SYSTEM: &str = "n.nspname NOT IN ('pg_catalog', 'information_schema')";
+/// SQL: no table of the system, and none of the record.
+const NOT_OF_SYSTEM: &str = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgmig_resume')";
 
 /// SQL: the system's own tables are worth it. They take longer than a small restore, and change little in it: they are left
 /// to autovacuum until the catalog of relations has a megabyte (some thousand relations).

@@ -20,6 +20,7 @@ use crate::restore::load::stream::reading::{Discovery, Reading, Redirect, Rewrit
 use crate::restore::load::two_steps::in_two_steps;
 use crate::restore::load::watch::Watch;
 use crate::restore::plan::{RowForm, RunAs, TableLoad, Task};
+use crate::restore::record::Unit;
 use crate::rewrite::{Rules, Shape};
 use crate::sql::{QualifiedName, StandardStrings};
 use std::collections::HashMap;
@@ -41,8 +42,14 @@ impl Build {
         if !archive.has_all_entries() {
             return self.rows_of_script(archive, sessions, journal, setup).await;
         }
-        self.split_post_data(&archive, setup);
-        sessions.lead.lend_references(&self.known.plan.referred, true).await?;
+        if self.makes_two_steps(&mut sessions.lead, setup.jobs.get()).await? {
+            let tasks = std::mem::take(&mut self.known.plan.post_data);
+            self.known.plan.post_data = in_two_steps(&archive, tasks, setup.strings);
+        }
+        self.begin_lending(&mut sessions.lead).await?;
+        let record = &setup.record;
+        let done = self.tasks_after_rows().into_iter().filter(|task| record.has(Unit::of(task)));
+        sessions.lead.count_again(done);
         sessions.lead.become_role(&RunAs::Superuser).await?;
         let late = LateResolution::default();
         let rules = setup.rules.clone();
@@ -131,14 +138,6 @@ impl Build {
         Ok(any)
     }
 
-    /// Splits keys and foreign keys into two steps if several connections can make them.
-    fn split_post_data(&mut self, archive: &Archive, setup: &Setup) {
-        if setup.jobs.get() > 1 {
-            let tasks = std::mem::take(&mut self.known.plan.post_data);
-            self.known.plan.post_data = in_two_steps(archive, tasks, setup.strings);
-        }
-    }
-
     /// The tasks after the rows: sequences' values, then indexes, constraints, triggers.
     pub(crate) fn tasks_after_rows(&self) -> Vec<&Task> {
         self.known.plan.data_last.iter().chain(&self.known.plan.post_data).collect()
@@ -157,6 +156,8 @@ impl Build {
             encoding: None,
             is_raw: false,
             create_large_objects: self.known.plan.large_objects_made == 0,
+            record: setup.record.clone(),
+            resumed: Arc::clone(&self.recording.resumed),
             watch: Watch {
                 config: setup.admin.clone(),
                 database: setup.database.clone(),
@@ -177,6 +178,8 @@ impl Build {
         late: &LateResolution,
     ) -> Reading {
         let mut reading = Reading::of(&self.known.plan, strings);
+        reading.resumed = Arc::clone(&self.recording.resumed);
+        reading.found = self.recording.record.is_kept().then(|| self.found.clone());
         let mut redirected = HashMap::new();
         if let Some(rules) = rules {
             let columns = self.column_rules(facts, &rules);

@@ -9,6 +9,7 @@ use crate::restore::journal::Journal;
 use crate::restore::plan::RunAs;
 use crate::restore::plan::extensions::ReplacedRows;
 use crate::restore::plan::untrusted::PlannedExtension;
+use crate::restore::record::Unit;
 use crate::server::session::Session;
 use crate::sql::{quote_ident, quote_literal};
 
@@ -28,11 +29,21 @@ impl Build {
         let doing = "create the schema of an extension";
         let owner = quote_ident(self.config.username());
         for schema in &plan.extension_schemas {
+            let unit = Unit::StepOf("schema of extension", schema);
+            if executor.record.has(unit) {
+                continue;
+            }
             let sql = format!("CREATE SCHEMA {} AUTHORIZATION {owner}", quote_ident(schema));
+            let sql = executor.record.noted(&sql, unit, "");
             self.extensions_session(executor).await?.execute(&sql, doing).await?;
         }
         for schema in &plan.extra_schemas {
-            let statements = schema.statements(self.known.facts.is_superuser);
+            let unit = Unit::StepOf("schema of extra extension", &schema.name);
+            if executor.record.has(unit) {
+                continue;
+            }
+            let mut statements = schema.statements(self.known.facts.is_superuser);
+            statements.extend(executor.record.note([(unit, String::new())]));
             let session = self.extensions_session(executor).await?;
             session.begin(doing).await?;
             let made = run_all(session, &statements, doing).await;
@@ -66,6 +77,11 @@ impl Build {
 
     async fn make_extension(&self, executor: &mut Executor, extension: &PlannedExtension) -> Result<()> {
         let doing = format!("create EXTENSION {}", quote_ident(&extension.name));
+        let unit = Unit::StepOf("extension", &extension.name);
+        if executor.record.has(unit) {
+            return Ok(());
+        }
+        let note = executor.record.note([(unit, String::new())]);
         let session = if extension.as_superuser && self.known.facts.is_superuser {
             executor.superusers().await?
         } else {
@@ -73,17 +89,28 @@ impl Build {
             &mut executor.session
         };
         session.begin(&doing).await?;
-        let made = create(session, extension, &doing).await;
+        let mut made = create(session, extension, &doing).await;
+        if let (Ok(()), Some(note)) = (&made, note) {
+            made = session.execute(&note, &doing).await.map(drop).map_err(Into::into);
+        }
         session.end(made, &doing).await
     }
 
     /// Deletes the rows of extensions that give way to rows of the archive. Rows that refer to others come first.
     pub(super) async fn delete_replaced_rows(&self, executor: &mut Executor) -> Result<()> {
         let run_as = if self.known.facts.is_superuser { &RunAs::Superuser } else { &RunAs::Owner };
-        for ReplacedRows { table, condition } in self.known.plan.replaced_rows.iter().rev() {
+        for (number, ReplacedRows { table, condition }) in
+            self.known.plan.replaced_rows.iter().enumerate().rev()
+        {
+            let number = number.to_string();
+            let unit = Unit::StepOf("delete rows", &number);
+            if executor.record.has(unit) {
+                continue;
+            }
             executor.become_role(run_as).await?;
             let sql =
                 format!("DELETE FROM ONLY {table} WHERE ctid IN (SELECT ctid FROM ONLY {table} {condition})");
+            let sql = executor.record.noted(&sql, unit, "");
             executor
                 .session
                 .execute(&sql, &format!("delete the rows of {table} that the archive has"))

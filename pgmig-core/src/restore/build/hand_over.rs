@@ -4,9 +4,11 @@
 //! are the superuser's, so all of them are handed over together, after the last such step.
 
 use super::Build;
+use super::recording::note;
 use crate::error::Result;
 use crate::restore::executor::Executor;
 use crate::restore::plan::RunAs;
+use crate::restore::record::{SCHEMA, Unit};
 use crate::server::TargetError;
 use crate::server::session::Session;
 use crate::sql::quote_ident;
@@ -73,7 +75,8 @@ pub(crate) async fn owned(session: &mut Session) -> Result<Vec<Owned>, TargetErr
 impl Build {
     /// Gives every object to `username` that the superuser has made for the archive.
     pub(super) async fn hand_over(&self, executor: &mut Executor) -> Result<()> {
-        if !self.known.facts.builds_as_superuser {
+        let unit = Unit::Step("hand over");
+        if !self.known.facts.builds_as_superuser || executor.record.has(unit) {
             return Ok(());
         }
         executor.become_role(&RunAs::Superuser).await?;
@@ -85,7 +88,7 @@ impl Build {
         let made = owned(session).await?;
         let statements: Vec<String> = made
             .iter()
-            .filter(|object| !before.contains(object))
+            .filter(|object| !before.contains(object) && !is_of_record(object))
             .map(|(kind, identity)| {
                 let kind = if kind == "statistics object" { "statistics" } else { kind };
                 format!("ALTER {kind} {identity} OWNER TO {owner};")
@@ -94,6 +97,11 @@ impl Build {
         for some in statements.chunks(AT_ONCE) {
             session.execute(&some.concat(), DOING).await?;
         }
-        Ok(session.return_to_search_path(&path, DOING).await?)
+        session.return_to_search_path(&path, DOING).await?;
+        note(executor, unit, String::new()).await
     }
+}
+
+fn is_of_record((_, identity): &Owned) -> bool {
+    identity == SCHEMA || identity.strip_prefix(SCHEMA).is_some_and(|rest| rest.starts_with('.'))
 }

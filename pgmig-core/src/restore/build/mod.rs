@@ -16,6 +16,7 @@ mod only_in_target;
 mod pre_data;
 mod privileges;
 mod public_schema;
+mod recording;
 mod rules;
 mod script_stream;
 mod sequences;
@@ -49,6 +50,7 @@ use crate::sql::quote_ident;
 use analyze::analyze;
 use large_object_defaults::LargeObjectDefaults;
 use lifted::Lifted;
+pub(crate) use recording::Recording;
 use rules::rules_of;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -81,6 +83,8 @@ pub(crate) struct Build {
     pub(crate) state: Option<State>,
     /// In place: objects of the superuser that are not the archive's.
     pub(crate) superusers_before: Vec<Owned>,
+    /// In a swap: what is complete, and what decides whether another run may go on with it.
+    pub(crate) recording: Recording,
 }
 
 /// The schema into which the rows go, and the preparations for it.
@@ -107,8 +111,9 @@ impl Build {
     ///
     /// The archive cannot be read, the server refuses a statement or a row, or verification finds a difference.
     pub(crate) async fn run(mut self, archive: Archive, journal: &mut Journal) -> Result<()> {
-        let setup = self.setup(&archive);
+        let mut setup = self.setup(&archive);
         let mut sessions = Sessions::open(&setup).await?;
+        self.begin_record(&mut setup, &mut sessions.lead, journal).await?;
         self.fill(archive, &setup, &mut sessions, journal).await?;
         sessions.close().await;
         Ok(())
@@ -177,10 +182,7 @@ impl Build {
         for text in analyze(sessions.all(), self.strongest()).await? {
             journal.notice(text);
         }
-        // After every statement of ours: they would fire on it.
-        for task in &self.known.plan.event_triggers {
-            sessions.lead.run(task).await?;
-        }
+        self.end_record(&mut sessions.lead, journal).await?;
         self.failpoints.pass(Step::Analyze)?;
         Ok(())
     }
@@ -197,7 +199,7 @@ impl Build {
             archive.forget_statements();
         }
         executor.is_before_rows = true;
-        let opened_public = self.open_public(executor).await?;
+        let opened_public = self.open_public(executor, "for the archive").await?;
         self.make_extensions(executor, journal).await?;
         self.tasks(executor, journal, &self.known.plan.pre_data, Step::PreData).await?;
         executor.run_all(&self.known.plan.data_first.iter().collect::<Vec<_>>()).await?;
@@ -215,9 +217,29 @@ impl Build {
     ) -> Result<()> {
         sessions.dismiss_others().await;
         let executor = &mut sessions.lead;
+        if !self.is_restored(executor, journal) {
+            self.last_of_archive(opened_public, executor, journal).await?;
+        }
+        journal.report.ddl_replacements = sessions.replaced();
+        self.report_sources(journal)?;
+        let executor = &mut sessions.lead;
+        self.settle(executor).await?;
+        let opened_public = self.open_public(executor, "for the upgrade").await?;
+        self.upgrade(executor, journal).await?;
+        self.close_public(executor, opened_public, "after the upgrade").await?;
+        self.release_stale_locks(executor, journal).await
+    }
+
+    /// The archive's entries that come after the indexes and constraints. Then everything of the archive is there.
+    async fn last_of_archive(
+        &mut self,
+        opened_public: bool,
+        executor: &mut Executor,
+        journal: &mut Journal,
+    ) -> Result<()> {
         // Before the archive's own grants, which may give the same right.
-        self.close_public(executor, opened_public).await?;
-        executor.lend_references(&self.known.plan.referred, false).await?;
+        self.close_public(executor, opened_public, "after the archive").await?;
+        self.end_of_lending(executor).await?;
         journal.step(Step::Privileges);
         // Filling a materialized view takes no right that the archive grants, but perhaps one that it revokes.
         self.last(executor).await?;
@@ -228,14 +250,7 @@ impl Build {
 
         executor.become_role(&RunAs::Superuser).await?;
         verify::objects(&mut executor.session, &self.known.plan.expected).await?;
-        journal.report.ddl_replacements = sessions.replaced();
-        self.report_sources(journal)?;
-        let executor = &mut sessions.lead;
-        self.settle(executor).await?;
-        let opened_public = self.open_public(executor).await?;
-        self.upgrade(executor, journal).await?;
-        self.close_public(executor, opened_public).await?;
-        self.release_stale_locks(executor, journal).await
+        self.note_restored(executor, journal).await
     }
 
     /// Notes what the target's objects are, if they will have to be compared with the archive's.
@@ -259,6 +274,7 @@ impl Build {
             jobs: self.jobs,
             toast_compression: self.options.toast_compression,
             rules: self.rules(),
+            record: self.recording.record.clone(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::migrations::{self, History, UpgradePlan};
-use crate::profile::Profile;
+use crate::profile::{Profile, SchemaVersion};
 use crate::progress::{Event, Step};
 use crate::restore::build::Build;
 use crate::restore::catalogs::schema;
@@ -10,9 +10,27 @@ use crate::restore::executor::Executor;
 use crate::restore::journal::Journal;
 use crate::restore::plan::RunAs;
 use crate::restore::preflight::upgrade_path::{self, Obstacle, Upgrade};
+use crate::restore::record::Unit;
 use crate::restore::refusal::Refusal;
+use crate::restore::refusal::resume::ResumeRefusal;
 use crate::restore::report::restored::MigrationReport;
+use crate::server::TargetError;
 use crate::server::session::Session;
+use sqlx::AssertSqlSafe;
+use std::time::Duration;
+
+/// The unit of a migration that is not a transaction: an interrupted run has begun it.
+struct Begun(String);
+
+fn begun(version: i64) -> Begun {
+    Begun(version.to_string())
+}
+
+impl Begun {
+    fn unit(&self) -> Unit<'_> {
+        Unit::StepOf("begin migration", &self.0)
+    }
+}
 
 impl Build {
     /// Brings the store to the target's release.
@@ -66,6 +84,15 @@ impl Build {
         Ok(())
     }
 
+    /// The schema versions of the backup and of the restored store, as far as they are known before the restore.
+    pub(crate) fn versions(&self) -> (Option<SchemaVersion>, Option<SchemaVersion>) {
+        let (Upgrade::Planned { plan }, Some(profile)) = (&self.known.upgrade, &self.known.profile) else {
+            return (None, None);
+        };
+        let version = |version: i64| profile.releases().schema_version(version);
+        (plan.from().map(version), Some(version(plan.to())))
+    }
+
     /// Applies the migrations, as `username`: on a connection of their own, or in the one transaction.
     async fn migrate(
         &self,
@@ -77,6 +104,8 @@ impl Build {
         let version = |version: i64| profile.releases().schema_version(version);
         journal.report.source_version = plan.from().map(version);
         journal.report.target_version = Some(version(plan.to()));
+        let rest = self.without_applied(executor, profile, plan, journal).await?;
+        let plan = &rest;
         if executor.session.is_one_transaction() {
             self.migrate_in(&mut executor.session, profile, plan, journal).await?;
         } else {
@@ -91,6 +120,36 @@ impl Build {
         Ok(())
     }
 
+    /// The plan without the migrations that an interrupted run has applied, which are reported.
+    async fn without_applied(
+        &self,
+        executor: &mut Executor,
+        profile: &Profile,
+        plan: &UpgradePlan,
+        journal: &mut Journal,
+    ) -> Result<UpgradePlan> {
+        if !executor.record.is_resumed() {
+            return Ok(plan.clone());
+        }
+        executor.become_role(&RunAs::Owner).await?;
+        let newest = migrations::newest_finished(executor.session.conn(), profile).await?;
+        let rest = newest.map_or_else(|| plan.clone(), |newest| plan.after(newest));
+        for file in plan.migrations() {
+            if rest.migrations().iter().any(|left| left.version() == file.version()) {
+                if executor.record.has(begun(file.version()).unit()) {
+                    return Err(ResumeRefusal::HalfMigrated { file: file.name().to_owned() }.into());
+                }
+                continue;
+            }
+            let (version, description) = (file.version(), file.description().to_owned());
+            journal.report.migrations.push(MigrationReport { version, description, took: Duration::ZERO });
+        }
+        if let Some(resumed) = &mut journal.report.resumed {
+            resumed.migrations = journal.report.migrations.len();
+        }
+        Ok(rest)
+    }
+
     async fn migrate_in(
         &self,
         session: &mut Session,
@@ -98,6 +157,7 @@ impl Build {
         plan: &UpgradePlan,
         journal: &mut Journal,
     ) -> Result<()> {
+        let record = &self.recording.record;
         session.execute("SET check_function_bodies = on", "set up the session").await?;
         session.become_role(Some(self.config.username())).await?;
         let mut upgrade =
@@ -108,6 +168,14 @@ impl Build {
             number += 1;
             let (version, description) = (next.version(), next.description());
             journal.progress.event(&Event::MigrationBegan { version, description, number, total });
+            if next.is_no_transaction()
+                && let Some(note) = record.note([(begun(version).unit(), String::new())])
+            {
+                sqlx::raw_sql(AssertSqlSafe(note))
+                    .execute(upgrade.connection())
+                    .await
+                    .map_err(TargetError::doing("note a migration"))?;
+            }
             let Some(done) = upgrade.next().await? else { break };
             let (version, description, took) = (done.version, &*done.description, done.took);
             journal.progress.event(&Event::MigrationEnded { version, description, took });

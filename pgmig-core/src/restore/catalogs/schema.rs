@@ -93,10 +93,10 @@ const OBJECTS: &str = "\
         AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass) \
     ) o";
 
-/// Schemas of users.
+/// Schemas of users. One holds the record of a restore.
 const USER_SCHEMAS: &str = "\
     WITH user_schema AS (SELECT oid FROM pg_catalog.pg_namespace \
-    WHERE nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_(toast|temp)') ";
+    WHERE nspname NOT IN ('pg_catalog', 'information_schema', 'pgmig_resume') AND nspname !~ '^pg_(toast|temp)') ";
 
 pub(crate) type Objects = BTreeMap<String, String>;
 

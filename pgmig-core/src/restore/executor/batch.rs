@@ -4,6 +4,7 @@ use super::Executor;
 use crate::error::Result;
 use crate::restore::error::RestoreError;
 use crate::restore::plan::{RunAs, Task};
+use crate::restore::record::Unit;
 use crate::sql::Lexer;
 
 /// The most entries that are sent together; each takes locks until the end.
@@ -27,7 +28,8 @@ impl Executor {
     ///
     /// As [`run`](Self::run).
     pub(crate) async fn run_all(&mut self, tasks: &[&Task]) -> Result<()> {
-        let mut rest = tasks;
+        let tasks: Vec<&Task> = tasks.iter().filter(|task| !self.is_done(task)).copied().collect();
+        let mut rest = tasks.as_slice();
         while let Some((first, _)) = rest.split_first() {
             let together = self.batch_length(rest).max(1);
             let (batch, after) = rest.split_at_checked(together).unwrap_or((rest, &[]));
@@ -61,7 +63,7 @@ impl Executor {
     }
 
     /// Whether the text ends outside of strings and comments, so that it cannot swallow the next text.
-    fn ends_cleanly(&self, sql: &str) -> bool {
+    pub(super) fn ends_cleanly(&self, sql: &str) -> bool {
         Lexer::new(sql.as_bytes(), self.strings).all(|token| token.is_ok())
     }
 
@@ -82,6 +84,9 @@ impl Executor {
             all.push_str(&self.rewritten(sql));
             // A line end, because the text can end in a comment.
             all.push_str("\n;\n");
+        }
+        if let Some(note) = self.record.note(tasks.iter().map(|task| (Unit::of(task), String::new()))) {
+            all.push_str(&note);
         }
         match self.execute_together(&run_as, &all, tasks).await {
             Ok(()) => Ok(true),

@@ -95,7 +95,8 @@ impl InPlaceRestore {
     async fn begin(&mut self) -> Result<()> {
         self.run.lock().await?;
         // Left by runs with strategy `swap`.
-        self.run.clean_leftovers().await?;
+        self.run.journal.step(Step::CleanLeftovers);
+        self.run.clean_leftovers(None).await?;
         self.run.failpoints.pass(Step::CleanLeftovers)?;
         Ok(())
     }

@@ -24,13 +24,17 @@ pub(crate) struct ActiveFeed {
     pub(crate) feed: Feed,
     /// Bytes of rows that connections have taken from it.
     pub(super) taken: AtomicU64,
+    /// Rows that the server has acknowledged to earlier runs, and to all runs.
+    pub(super) before: u64,
     pub(super) acknowledged: AtomicU64,
     pub(super) end: OnceLock<TableEnd>,
 }
 
 impl ActiveFeed {
-    pub(super) fn new(feed: Feed) -> Self {
-        Self { feed, taken: AtomicU64::new(0), acknowledged: AtomicU64::new(0), end: OnceLock::new() }
+    /// A feed of which earlier runs have loaded so many rows.
+    pub(super) fn new(feed: Feed, before: u64) -> Self {
+        let acknowledged = AtomicU64::new(before);
+        Self { feed, taken: AtomicU64::new(0), before, acknowledged, end: OnceLock::new() }
     }
 
     /// Counts a piece that a connection has taken. Returns true if the table has just become big enough to share.

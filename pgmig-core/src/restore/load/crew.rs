@@ -12,7 +12,9 @@ use crate::error::Result;
 use crate::progress::{Event, Progress, Step};
 use crate::restore::error::RestoreError;
 use crate::restore::failpoint::Failpoints;
+use crate::restore::load::resumed::Resumed;
 use crate::restore::plan::{RowForm, TableLoad, Task};
+use crate::restore::record::{Record, Unit};
 use crate::sql::QualifiedName;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -32,6 +34,9 @@ pub(crate) struct LoadWork<'a> {
     pub(crate) is_raw: bool,
     /// Whether large objects must be created when their data arrive.
     pub(crate) create_large_objects: bool,
+    /// Where complete work is noted, and what earlier runs have loaded.
+    pub(crate) record: Record,
+    pub(crate) resumed: Arc<Resumed>,
     pub(crate) watch: Watch,
     pub(crate) failpoints: Failpoints,
     pub(crate) progress: &'a dyn Progress,
@@ -51,15 +56,50 @@ pub(crate) struct Crew<'a> {
     told_of_post_data: AtomicBool,
 }
 
+impl LoadWork<'_> {
+    /// Takes the work of earlier runs off the schedule. Returns their results.
+    fn skip_done(&self, schedule: &mut Schedule) -> (Loaded, Vec<usize>) {
+        let (mut loaded, mut numbers) = (Loaded::default(), Vec::new());
+        if !self.record.is_resumed() {
+            return (loaded, numbers);
+        }
+        for (place, load) in self.tables.iter().enumerate() {
+            let complete = self.resumed.table(load.dump_id).filter(|table| table.is_complete);
+            let Some((rows, end)) =
+                complete.and_then(|table| Some((table.done.acknowledged, table.done.end.as_ref()?)))
+            else {
+                continue;
+            };
+            schedule.skip_table(place, end.bytes);
+            let name = load.table.to_string();
+            if end.leftovers > 0 {
+                loaded.leftovers.push((name.clone(), end.leftovers));
+            }
+            loaded.tables.push(report(name, (rows, rows), end));
+            // They come before those of this run, whose numbers begin at 0.
+            numbers.push(0);
+        }
+        for done in self.resumed.all_large_objects() {
+            loaded.large_objects.add(&LargeObjectTotals::from(done));
+        }
+        let is_done = |(place, task): (usize, &&Task)| self.record.has(Unit::of(task)).then_some(place);
+        let done: Vec<usize> = self.tasks.iter().enumerate().filter_map(is_done).collect();
+        schedule.skip_tasks(&done);
+        (loaded, numbers)
+    }
+}
+
 impl<'a> Crew<'a> {
     /// No work is begun yet; `graph` is the graph of the work's tasks.
     pub(crate) fn new(work: &'a LoadWork<'a>, graph: Graph, connections: usize) -> Self {
+        let mut schedule = Schedule::new(graph, connections);
+        let loaded = work.skip_done(&mut schedule);
         Self {
             work,
-            schedule: Mutex::new(Schedule::new(graph, connections)),
+            schedule: Mutex::new(schedule),
             changed: Notify::new(),
             feeds: Mutex::default(),
-            loaded: Mutex::default(),
+            loaded: Mutex::new(loaded),
             tasks_begun: AtomicUsize::new(0),
             told_of_post_data: AtomicBool::new(false),
         }
@@ -67,9 +107,11 @@ impl<'a> Crew<'a> {
 
     pub(super) fn offer(&self, feed: Feed) {
         let number = feed.number;
+        let mut before = 0;
         let offer = match feed.content {
             Content::Table(table) => {
                 let load = self.work.tables.get(table);
+                before = load.map_or(0, |load| self.work.resumed.acknowledged(load.dump_id));
                 let alone = load.is_some_and(TableLoad::is_alone);
                 let is_buffered = load.is_some_and(|load| load.temp_table().is_some());
                 let is_copy = load.is_some_and(|load| matches!(load.form, RowForm::Copy(_)));
@@ -83,7 +125,7 @@ impl<'a> Crew<'a> {
             // Two connections that write into one large object would write the same page of it.
             Content::LargeObjects(_) => Offer { feed: number, table: None, alone: false, shareable: false },
         };
-        self.feeds().insert(number, Arc::new(ActiveFeed::new(feed)));
+        self.feeds().insert(number, Arc::new(ActiveFeed::new(feed, before)));
         self.schedule().offer(offer);
         self.note_change();
     }
@@ -168,17 +210,14 @@ impl<'a> Crew<'a> {
         if end.leftovers > 0 {
             loaded.leftovers.push((name.clone(), end.leftovers));
         }
-        loaded.tables.push(report(name, rows, end));
+        loaded.tables.push(report(name, (rows, active.before), end));
         numbers.push(active.feed.number);
         Ok(())
     }
 
     pub(crate) fn add_large_objects(&self, totals: LargeObjectTotals) {
         let (loaded, _) = &mut *self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.large_objects.objects += totals.objects;
-        loaded.large_objects.bytes += totals.bytes;
-        loaded.large_objects.ids += totals.ids;
-        loaded.large_objects.with_ids += totals.with_ids;
+        loaded.large_objects.add(&totals);
     }
 
     /// Reports the entries that are about to be made. Passes the failpoint at the middle entry.

@@ -9,6 +9,7 @@ use crate::backup::BackupError;
 use crate::error::{Error, Result};
 use crate::restore::error::RestoreError;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -52,7 +53,7 @@ pub(crate) struct Rows {
 }
 
 /// Totals of a table after all its rows have been read and rewritten.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct TableEnd {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
@@ -66,6 +67,8 @@ pub(crate) struct TableEnd {
     pub(crate) leftovers: u64,
     /// Whether the rows of some statements could not be counted; `rows` is then too small.
     pub(crate) is_uncounted: bool,
+    /// How often each source of the mapping was found, where another run may need to know.
+    pub(crate) found: Vec<(String, u64)>,
 }
 
 /// A part of a large object.

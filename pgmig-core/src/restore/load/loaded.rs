@@ -2,6 +2,7 @@
 
 use super::feed::TableEnd;
 use crate::restore::error::RestoreError;
+use crate::restore::record::LargeObjectsDone;
 use crate::restore::report::restored::{Replacements, TableReport};
 
 #[derive(Debug, Default)]
@@ -23,14 +24,38 @@ pub(crate) struct LargeObjectTotals {
     pub(crate) with_ids: u64,
 }
 
-/// The report of a table whose rows are all loaded.
-pub(crate) fn report(table: String, rows: u64, end: &TableEnd) -> TableReport {
+impl LargeObjectTotals {
+    pub(super) fn add(&mut self, more: &Self) {
+        self.objects += more.objects;
+        self.bytes += more.bytes;
+        self.ids += more.ids;
+        self.with_ids += more.with_ids;
+    }
+}
+
+impl LargeObjectsDone {
+    pub(super) fn add(&mut self, more: LargeObjectTotals) {
+        self.objects += more.objects;
+        self.bytes += more.bytes;
+        self.ids += more.ids;
+        self.with_ids += more.with_ids;
+    }
+}
+
+impl From<&LargeObjectsDone> for LargeObjectTotals {
+    fn from(done: &LargeObjectsDone) -> Self {
+        Self { objects: done.objects, bytes: done.bytes, ids: done.ids, with_ids: done.with_ids }
+    }
+}
+
+/// The report of a table whose rows are all loaded: the number of rows, and of those that earlier runs have loaded.
+pub(crate) fn report(table: String, (rows, resumed): (u64, u64), end: &TableEnd) -> TableReport {
     let counted = |counts: &[u64]| {
         let counted = end.columns.iter().zip(counts).filter(|(_, count)| **count > 0);
         counted.map(|(column, count)| Replacements { column: column.clone(), count: *count }).collect()
     };
     let (replacements, left_in_bytea) = (counted(&end.replaced), counted(&end.left));
-    TableReport { table, rows, bytes: end.bytes, replacements, left_in_bytea }
+    TableReport { table, rows, resumed_rows: resumed, bytes: end.bytes, replacements, left_in_bytea }
 }
 
 /// A placeholder error, until the reading thread's own error is known.

@@ -7,17 +7,30 @@ use crate::server::{ServerError, TargetError};
 
 /// The rows that one COPY has sent: for each run of rows, the first row's number in the archive and the count.
 #[derive(Debug, Default)]
-pub(crate) struct SentRows(Vec<(u64, u64)>);
+pub(crate) struct SentRows {
+    runs: Vec<(u64, u64)>,
+    bytes: u64,
+}
 
 impl SentRows {
     pub(crate) fn push(&mut self, rows: &Rows) {
-        self.0.push((rows.first, rows.count));
+        self.runs.push((rows.first, rows.count));
+        self.bytes += rows.bytes.len() as u64;
+    }
+
+    /// For each run of rows, the first row's number in the archive and the count.
+    pub(super) fn runs(&self) -> &[(u64, u64)] {
+        &self.runs
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The number in the archive of the row in this line of the COPY.
     fn row(&self, line: u64) -> Option<u64> {
         let mut before = line.checked_sub(1)?;
-        for (first, count) in &self.0 {
+        for (first, count) in &self.runs {
             if before < *count {
                 return Some(first + before);
             }
@@ -154,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_line_of_a_copy_is_a_row_of_the_archive() {
-        let sent = SentRows(vec![(101, 2), (201, 3)]);
+        let sent = SentRows { runs: vec![(101, 2), (201, 3)], bytes: 0 };
         let rows: Vec<_> = (0..=6).map(|line| sent.row(line)).collect();
         assert_eq!(rows, [None, Some(101), Some(102), Some(201), Some(202), Some(203), None]);
     }

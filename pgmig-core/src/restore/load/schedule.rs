@@ -8,6 +8,10 @@ use super::graph::Graph;
 use super::tasks::{SMALL, Tasks};
 use std::collections::VecDeque;
 
+/// Tables up to this size in the archive can be one transaction, whose rows are frozen. Of a larger one, a run that is
+/// interrupted keeps what it has loaded.
+const WHOLE_BYTES: u64 = 64 * 1024 * 1024;
+
 /// A feed that can be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Offer {
@@ -74,6 +78,19 @@ impl Schedule {
             active: Vec::new(),
             feeds_ended: false,
         }
+    }
+
+    /// Takes a table off whose rows are there.
+    pub(crate) fn skip_table(&mut self, table: usize, bytes: u64) {
+        let weight = self.tasks.table_weight(table);
+        self.unbegun = self.unbegun.saturating_sub(weight.unwrap_or_default());
+        self.tasks.weigh(table, bytes);
+        self.tasks.table_loaded(table);
+    }
+
+    /// Takes entries off that are there.
+    pub(crate) fn skip_tasks(&mut self, tasks: &[usize]) {
+        self.tasks.skip(tasks);
     }
 
     /// Adds a feed that has arrived.
@@ -189,7 +206,9 @@ impl Schedule {
         let Some(weight) = weight else { return false };
         self.unbegun = self.unbegun.saturating_sub(weight);
         let others = u64::try_from(self.connections.saturating_sub(1)).unwrap_or(u64::MAX);
-        offer.shareable && weight >= SMALL && weight.saturating_mul(others) <= self.unbegun
+        offer.shareable
+            && (SMALL..=WHOLE_BYTES).contains(&weight)
+            && weight.saturating_mul(others) <= self.unbegun
     }
 
     /// The biggest feed that can be shared and that outweighs `task`.

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::restore::executor::Executor;
 use crate::restore::load::bulk::BulkSettings;
 use crate::restore::options::ToastCompression;
+use crate::restore::record::Record;
 use crate::restore::superuser_session::SuperuserSession;
 use crate::rewrite::Rules;
 use crate::server::connect::has_no_slot;
@@ -33,6 +34,8 @@ pub(crate) struct Setup {
     pub(crate) toast_compression: ToastCompression,
     /// The rules for literals in DDL.
     pub(crate) rules: Option<Arc<Rules>>,
+    /// Where complete work is noted.
+    pub(crate) record: Record,
 }
 
 /// The lead session, which does the steps that run once, and the sessions that work beside it.
@@ -128,6 +131,9 @@ impl Setup {
             .has_superuser_beside
             .then(|| SuperuserSession::new(&self.admin, &self.database, &self.application));
         let owner = self.config.username();
-        Executor::new(session, superuser, owner, self.strings, self.rules.clone(), &sql).await
+        let (rules, record) = (self.rules.clone(), self.record.clone());
+        let mut executor = Executor::new(session, superuser, owner, self.strings, rules, &sql).await?;
+        executor.record = record;
+        Ok(executor)
     }
 }

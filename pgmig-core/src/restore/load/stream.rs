@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::instance::InstanceCollector;
 use crate::restore::error::RestoreError;
 use crate::restore::plan::{RowForm, TableLoad};
-use crate::rewrite::{LargeObjectRewriter, LeftoverCounter, RowRewriter};
+use crate::rewrite::{Found, LargeObjectRewriter, LeftoverCounter, RowRewriter};
 use bytes::Bytes;
 use order::blocks;
 use reading::{Reading, Resolve, TableColumns};
@@ -77,11 +77,14 @@ struct Reader {
     /// Takes the pieces of the block that is being read.
     pieces: Option<PieceSender>,
     reading: Reading,
+    /// The sources of the mapping that were found in the block that is being read.
+    found: Found,
 }
 
 impl Reader {
-    fn new(feeds: FeedSender, reading: Reading) -> Self {
-        Self { feeds, pieces: None, reading }
+    fn new(feeds: FeedSender, mut reading: Reading) -> Self {
+        let found = reading.count_apart();
+        Self { feeds, pieces: None, reading, found }
     }
 
     /// Reads blocks from the list until it is empty.
@@ -118,6 +121,7 @@ impl Reader {
     fn read_stream(&mut self, archive: &mut Archive) -> Result<()> {
         let mut wanted: HashSet<DumpId> = self.reading.tables.iter().map(|table| table.dump_id).collect();
         wanted.extend(&self.reading.large_objects);
+        wanted.retain(|dump_id| !self.reading.resumed.is_complete(*dump_id));
         while let Some((dump_id, block)) = archive.next_block()? {
             // A second block of the same entry would double its rows.
             if !wanted.remove(&dump_id) {
@@ -159,7 +163,11 @@ impl Reader {
         self.end(end)
     }
 
-    fn end(&mut self, end: TableEnd) -> Result<()> {
+    fn end(&mut self, mut end: TableEnd) -> Result<()> {
+        if let Some(all) = &self.reading.found {
+            end.found = self.found.take();
+            all.add(&end.found);
+        }
         self.pieces.take().map_or(Ok(()), |pieces| pieces.send(Piece::End(end)))
     }
 
@@ -178,6 +186,7 @@ impl Reader {
 
     fn send_rows(
         &self,
+        table: &TableLoad,
         mut bytes: Vec<u8>,
         rows: u64,
         rewriter: Option<&mut TableRewriter>,
@@ -194,7 +203,9 @@ impl Reader {
         }
         let first = end.rows + 1;
         end.rows += rows;
-        self.send(Piece::Rows(Rows { bytes: Bytes::from(bytes), first, count: rows }))
+        let rows = Rows { bytes: Bytes::from(bytes), first, count: rows };
+        // An earlier run may have loaded some of them.
+        self.reading.resumed.missing(table.dump_id, rows).try_for_each(|rows| self.send(Piece::Rows(rows)))
     }
 
     fn rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
@@ -202,7 +213,7 @@ impl Reader {
         let mut rewriter = self.rewriter(table);
         let mut end = TableEnd::default();
         while let Some((bytes, count)) = rows.next()? {
-            self.send_rows(bytes, count, rewriter.as_mut(), &mut end)?;
+            self.send_rows(table, bytes, count, rewriter.as_mut(), &mut end)?;
         }
         if let Some(rewriter) = rewriter {
             rewriter.tell(&mut end);
@@ -231,7 +242,7 @@ impl Reader {
         let mut rewriter = self.rewriter(table);
         let mut end = TableEnd::default();
         for (bytes, count) in buffered {
-            self.send_rows(bytes, count, rewriter.as_mut(), &mut end)?;
+            self.send_rows(table, bytes, count, rewriter.as_mut(), &mut end)?;
         }
         if let Some(rewriter) = rewriter {
             rewriter.tell(&mut end);
@@ -252,7 +263,8 @@ impl Reader {
         self.begin(Content::LargeObjects(dump_id))?;
         let rules = self.reading.rewriting.as_ref().map(|rewriting| Arc::clone(&rewriting.rules));
         let mut rewriter = LargeObjectRewriter::new(rules.unwrap_or_default());
-        let mut parts = Parts { reader: self, parts: Vec::new(), bytes: 0 };
+        let skipped = self.reading.resumed.large_objects(dump_id).parts;
+        let mut parts = Parts { reader: self, parts: Vec::new(), bytes: 0, skipped };
         while let Some(oid) = objects.next_object()? {
             let mut offset = 0;
             loop {
@@ -284,10 +296,16 @@ struct Parts<'a> {
     reader: &'a Reader,
     parts: Vec<LargeObjectPart>,
     bytes: usize,
+    /// How many of the next parts an earlier run has loaded.
+    skipped: u64,
 }
 
 impl Parts<'_> {
     fn push(&mut self, part: LargeObjectPart) -> Result<()> {
+        if self.skipped > 0 {
+            self.skipped -= 1;
+            return Ok(());
+        }
         self.bytes += part.bytes.len();
         self.parts.push(part);
         if self.bytes >= PIECE_BYTES || self.parts.len() >= 1000 { self.send() } else { Ok(()) }

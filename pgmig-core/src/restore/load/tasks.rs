@@ -125,6 +125,21 @@ impl Tasks {
         self.break_cycle();
     }
 
+    /// Notes that these entries were created by an earlier run.
+    pub(super) fn skip(&mut self, tasks: &[usize]) {
+        for &task in tasks {
+            self.left = self.left.saturating_sub(1);
+            self.set(task, State::Done);
+        }
+        let states = &self.states;
+        self.ready.retain(|(_, task)| states.get(*task) != Some(&State::Done));
+        for &task in tasks {
+            for after in self.after.get(task).cloned().unwrap_or_default() {
+                self.one_less(after);
+            }
+        }
+    }
+
     /// Whether every entry is made.
     pub(super) fn are_done(&self) -> bool {
         self.left == 0

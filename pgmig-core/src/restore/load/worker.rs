@@ -5,9 +5,11 @@ use super::crew::Crew;
 use super::feed::Feeds;
 use super::loaded::{Loaded, is_cut_short};
 use super::schedule::Work;
+use crate::archive::DumpId;
 use crate::error::Result;
 use crate::restore::executor::Executor;
 use crate::restore::plan::Task;
+use crate::restore::record::RowsNote;
 use futures_util::future::{try_join, try_join_all};
 use std::sync::PoisonError;
 
@@ -23,6 +25,10 @@ pub(crate) struct Worker<'c, 'a> {
     pub(super) in_transaction: bool,
     /// Feeds of which this connection has loaded a share that is not yet committed.
     pub(super) pending: Vec<usize>,
+    /// Rows that the open transaction has loaded, by table.
+    pub(super) unnoted: Vec<(DumpId, RowsNote)>,
+    /// The bytes of rows that the open transaction has loaded.
+    pub(super) uncommitted: u64,
 }
 
 impl Crew<'_> {
@@ -34,7 +40,7 @@ impl Crew<'_> {
     pub(crate) async fn run(self, executors: Vec<&mut Executor>, mut feeds: Option<Feeds>) -> Result<Loaded> {
         let work = executors.into_iter().map(|executor| async {
             let pid = executor.session.backend_pid();
-            Worker { crew: &self, executor, pid, in_transaction: false, pending: Vec::new() }.work().await
+            Worker::new(&self, executor, pid).work().await
         });
         let worked = try_join(self.offer_feeds(feeds.as_mut()), try_join_all(work)).await;
         // A reader that still has pieces to send ends when their feeds are gone.
@@ -49,7 +55,7 @@ impl Crew<'_> {
         worked?;
         let (mut loaded, numbers) = self.loaded.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut tables: Vec<_> = numbers.into_iter().zip(loaded.tables).collect();
-        tables.sort_unstable_by_key(|(number, _)| *number);
+        tables.sort_by_key(|(number, _)| *number);
         loaded.tables = tables.into_iter().map(|(_, table)| table).collect();
         Ok(loaded)
     }
@@ -70,6 +76,13 @@ impl Crew<'_> {
         self.schedule().feeds_ended();
         self.note_change();
         Ok(())
+    }
+}
+
+impl<'c, 'a> Worker<'c, 'a> {
+    fn new(crew: &'c Crew<'a>, executor: &'c mut Executor, pid: i32) -> Self {
+        let (pending, unnoted) = (Vec::new(), Vec::new());
+        Self { crew, executor, pid, in_transaction: false, pending, unnoted, uncommitted: 0 }
     }
 }
 

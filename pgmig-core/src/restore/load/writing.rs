@@ -1,8 +1,9 @@
 //! The writing side of the load: sends pieces to the server, which acknowledges them.
 
 use super::active_feed::{ActiveFeed, Share};
-use super::feed::{BudgetGuard, Content, LargeObjectPart, Piece, Rows};
-use super::loaded::{LargeObjectTotals, cut_short};
+use super::feed::{BudgetGuard, Content, Piece, Rows};
+use super::loaded::cut_short;
+use super::noting::NOTING;
 use super::refused_row::{RefusedRow, SentRows};
 use super::watch::Watch;
 use super::worker::Worker;
@@ -14,12 +15,16 @@ use crate::restore::plan::{RowForm, RunAs, TableLoad, TempTable};
 use crate::server::TargetError;
 use crate::sql::{QualifiedName, quote_literal};
 use bytes::Bytes;
-use sqlx::PgConnection;
 use sqlx::postgres::PgCopyIn;
+use sqlx::{AssertSqlSafe, PgConnection};
 
 /// pgmig ends a COPY after this many bytes, and begins the next in the same transaction. The server reports a bad
 /// row, and acknowledges rows, only at the end of a COPY.
 const COPY_BYTES: usize = 16 * 1024 * 1024;
+
+/// After so many bytes of rows pgmig commits, where the record of a resumable restore notes them: then a run that goes on need not
+/// load them again.
+const COMMIT_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The largest COPY message.
 const MESSAGE_BYTES: usize = 256 * 1024;
@@ -65,10 +70,18 @@ impl Worker<'_, '_> {
 
     /// Commits the loaded rows; no other work may rely on them before.
     pub(crate) async fn commit(&mut self) -> Result<()> {
+        let note = self.note();
+        self.uncommitted = 0;
         if std::mem::take(&mut self.in_transaction) {
             self.executor.require_unchanged("code that runs when rows are loaded").await?;
+            if let Some(note) = note {
+                self.executor.session.execute(&note, NOTING).await?;
+            }
             self.executor.session.commit_part("commit the rows").await?;
             self.executor.take_back().await?;
+        } else if let Some(note) = note {
+            self.executor.become_role(&RunAs::Owner).await?;
+            self.executor.session.execute(&note, NOTING).await?;
         }
         for number in std::mem::take(&mut self.pending) {
             self.crew.leave(number)?;
@@ -98,7 +111,7 @@ impl Worker<'_, '_> {
         buffer: &TempTable,
         active: &ActiveFeed,
     ) -> Result<()> {
-        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(buffer.insert.clone()));
+        let sql = sqlx::raw_sql(AssertSqlSafe(buffer.insert.clone()));
         let target = load.destination(self.crew.work.roots);
         let inserted = match sql.execute(self.executor.session.conn()).await {
             Ok(done) => done.rows_affected(),
@@ -142,9 +155,10 @@ impl Worker<'_, '_> {
         share: Share,
     ) -> Result<()> {
         let work = self.crew.work;
-        let (target, sql) = self.copy_sql(load, copy, share);
+        let is_frozen = self.is_frozen(load, active, share);
+        let (target, sql) = self.copy_sql(load, copy, is_frozen);
         let name = load.table.to_string();
-        let mut truncate = self.is_frozen(load, share);
+        let mut truncate = is_frozen;
         // After a failure, no query is possible in the restore's one transaction.
         let ask_now = self.executor.session.is_one_transaction() && *target != load.table;
         let bounds = if ask_now { self.bounds_now(target).await } else { Vec::new() };
@@ -162,23 +176,34 @@ impl Worker<'_, '_> {
                     let rows = active.acknowledge(acknowledged);
                     let event = Event::TableRows { table: &name, rows, bytes: active.bytes_taken() };
                     work.progress.event(&event);
+                    self.will_note(load, sent.runs(), acknowledged);
+                    self.uncommitted += sent.bytes();
                 }
                 Err(Failure::Server(error)) => {
                     return Err(self.refused(load, target, &error, &sent, bounds).await);
                 }
                 Err(Failure::Other(error)) => return Err(error),
             }
+            if !is_frozen && self.uncommitted >= COMMIT_BYTES && self.may_commit_early(load) {
+                self.commit().await?;
+            }
         }
         Ok(())
     }
 
+    /// Whether a part of the table can be committed before the rest, so that a run which goes on need not load it again. The
+    /// tables of an extension have their constraints already, and can defer them.
+    fn may_commit_early(&self, load: &TableLoad) -> bool {
+        self.crew.work.record.is_kept() && !load.is_alone() && load.into.is_none()
+    }
+
     /// Whether COPY can freeze the rows, so that no vacuum has to visit them again. The server allows that if the
     /// same transaction has emptied the table and no other session loads it.
-    fn is_frozen(&self, load: &TableLoad, share: Share) -> bool {
+    fn is_frozen(&self, load: &TableLoad, active: &ActiveFeed, share: Share) -> bool {
         let copied = matches!(&load.form, RowForm::Copy(copy) if copy.table == load.table);
         let stays = *load.destination(self.crew.work.roots) == load.table;
         // In the target itself, readers with an older snapshot would see frozen rows.
-        let is_staged = !self.executor.session.is_one_transaction();
+        let is_staged = !self.executor.session.is_one_transaction() && active.before == 0;
         // A table that the archive does not make is an extension's, and has rows of its own.
         is_staged && !load.alone && share == Share::Whole && copied && stays && load.into.is_none()
     }
@@ -188,13 +213,13 @@ impl Worker<'_, '_> {
         &self,
         load: &'l TableLoad,
         copy: &'l CopyStatement,
-        share: Share,
+        freeze: bool,
     ) -> (&'l QualifiedName, String)
     where
         Self: 'l,
     {
         let work = self.crew.work;
-        let options = CopyOptions { encoding: work.encoding.clone(), freeze: self.is_frozen(load, share) };
+        let options = CopyOptions { encoding: work.encoding.clone(), freeze };
         let Some(into) = &load.into else {
             let target = work.roots.get(&copy.table).unwrap_or(&copy.table);
             return (target, copy.to_sql(target, &options));
@@ -307,47 +332,7 @@ impl Worker<'_, '_> {
             work.progress.event(&Event::TableRows { table: &name, rows, bytes: active.bytes_taken() });
             work.failpoints.pass(Step::Data)?;
         }
-        Ok(())
-    }
-
-    async fn large_objects(&mut self, active: &ActiveFeed) -> Result<()> {
-        // Each statement is its own transaction.
-        self.commit().await?;
-        self.executor.become_role(&RunAs::Owner).await?;
-        while let Some(piece) = self.crew.next_piece(active, Share::Own).await? {
-            let (Piece::LargeObjects(parts), _held) = piece else { return Err(cut_short()) };
-            self.large_object_parts(parts).await?;
-            self.crew.work.failpoints.pass(Step::LargeObjects)?;
-        }
-        Ok(())
-    }
-
-    async fn large_object_parts(&mut self, parts: Vec<LargeObjectPart>) -> Result<()> {
-        let (mut oids, mut offsets, mut contents) = (Vec::new(), Vec::new(), Vec::new());
-        let mut totals = LargeObjectTotals::default();
-        for share in parts {
-            totals.objects += u64::from(share.offset == 0);
-            totals.bytes += share.bytes.len() as u64;
-            totals.ids += share.ids;
-            totals.with_ids += u64::from(share.ids > 0);
-            oids.push(i64::from(share.oid));
-            offsets.push(i64::try_from(share.offset).unwrap_or(i64::MAX));
-            contents.push(share.bytes);
-        }
-        let doing = "load large objects";
-        if self.crew.work.create_large_objects {
-            let sql = "SELECT count(pg_catalog.lo_create(o::pg_catalog.oid)) \
-                       FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS t(o, b) \
-                       WHERE b = 0";
-            let query = sqlx::query(sql).bind(&oids).bind(&offsets);
-            query.execute(self.executor.session.conn()).await.map_err(TargetError::doing(doing))?;
-        }
-        let sql = "SELECT count(pg_catalog.lo_put(o::pg_catalog.oid, b, d)) \
-                   FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[]), \
-                   pg_catalog.unnest($3::bytea[])) AS t(o, b, d)";
-        let query = sqlx::query(sql).bind(&oids).bind(&offsets).bind(&contents);
-        query.execute(self.executor.session.conn()).await.map_err(TargetError::doing(doing))?;
-        self.crew.add_large_objects(totals);
+        self.will_note(load, &[], active.acknowledged());
         Ok(())
     }
 }

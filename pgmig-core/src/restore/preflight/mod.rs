@@ -3,6 +3,7 @@
 mod connect;
 pub(crate) mod extensions;
 mod facts;
+pub(crate) mod fingerprint;
 mod found;
 pub(crate) mod in_place;
 pub(crate) mod instances;

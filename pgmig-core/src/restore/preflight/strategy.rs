@@ -138,8 +138,14 @@ pub(crate) fn cannot_carry_over(error: &TargetError) -> String {
 
 /// The option that takes a swap.
 fn needs_swap(options: &RestoreOptions) -> Option<&'static str> {
-    if options.keep_previous {
-        return Some("RestoreOptions::keep_previous");
+    for (is_set, name) in [
+        (options.keep_previous, "RestoreOptions::keep_previous"),
+        (options.resume, "RestoreOptions::resume"),
+        (options.keep_staging, "RestoreOptions::keep_staging"),
+    ] {
+        if is_set {
+            return Some(name);
+        }
     }
     (options.schema == SchemaSource::Target).then_some("SchemaSource::Target")
 }
@@ -194,6 +200,8 @@ mod tests {
     fn what_only_a_swap_can_do_is_not_done_in_place() {
         for change in [
             |options: &mut RestoreOptions| options.keep_previous = true,
+            |options: &mut RestoreOptions| options.resume = true,
+            |options: &mut RestoreOptions| options.keep_staging = true,
             |options: &mut RestoreOptions| options.schema = SchemaSource::Target,
             |options: &mut RestoreOptions| options.strategy = StrategyChoice::Swap,
         ] {

@@ -246,6 +246,7 @@ mod tests {
             target_oid: 7,
             state: State::Kept,
             replaced_ms: None,
+            built: None,
             comment: None,
         };
         let (name, owner) = (previous_name("store", "r"), "owner".to_owned());
@@ -283,6 +284,7 @@ mod tests {
                 target_oid: 7,
                 state: State::Kept,
                 replaced_ms,
+                built: None,
                 comment: None,
             };
             Candidate { name: name.into(), ..Candidate::default() }.into_previous(marker)

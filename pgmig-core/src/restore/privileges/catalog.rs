@@ -104,7 +104,7 @@ const NAMES: &str = "\
         WHEN e.kind = 'LARGE OBJECT' THEN e.name ELSE pg_catalog.quote_ident(e.name) END AS written";
 
 /// Reads the privileges of every object of a user that has some of its own, of all objects with these names, and all
-/// default privileges. `owner` is `username`.
+/// default privileges; none of the record of the restore. `owner` is `username`.
 pub(crate) async fn read(
     session: &mut Session,
     owner: &str,
@@ -118,7 +118,8 @@ pub(crate) async fn read(
         "WITH every AS ({OBJECTS}), \
          o AS MATERIALIZED (SELECT e.*, {NAMES}, EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = e.class \
                  AND d.objid = e.oid AND d.deptype = 'e') AS member \
-             FROM every e WHERE e.acl IS NOT NULL AND e.oid >= 16384 OR e.name = ANY (ARRAY[{}]::text[])), \
+             FROM every e WHERE e.nspname <> 'pgmig_resume' AND (e.kind <> 'SCHEMA' OR e.name <> 'pgmig_resume') \
+             AND (e.acl IS NOT NULL AND e.oid >= 16384 OR e.name = ANY (ARRAY[{}]::text[]))), \
          items AS (SELECT o.class, o.oid, '' AS col, x.* FROM o, \
                  pg_catalog.aclexplode(COALESCE(o.acl, pg_catalog.acldefault(o.letter, o.owner))) x \
              UNION ALL SELECT o.class, o.oid, a.attname, x.* FROM o JOIN pg_catalog.pg_attribute a \

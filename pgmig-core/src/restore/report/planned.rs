@@ -8,6 +8,7 @@ use crate::progress::{Notice, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::report::contents::{TargetContents, seconds};
 use crate::restore::report::difference::TableDifference;
+use crate::restore::report::restored::ResumedWork;
 use crate::selection::LeftOut;
 use crate::server::OtherSession;
 use serde::{Serialize, Serializer};
@@ -59,6 +60,8 @@ pub struct RestorePlan {
     pub only_in_target: OnlyInTarget,
     /// Other sessions on the target.
     pub sessions: Vec<OtherSession>,
+    /// The interrupted restore that this one goes on with; `None` unless the options ask for that.
+    pub resume: Option<PlannedResume>,
     /// Databases that earlier runs left behind, and that will be removed.
     pub leftovers: Vec<String>,
     /// Notices and warnings about objects and data that are skipped, changed or lost.
@@ -68,6 +71,16 @@ pub struct RestorePlan {
     /// How long it took to make the plan.
     #[serde(rename = "took_seconds", serialize_with = "seconds")]
     pub took: Duration,
+}
+
+/// What a restore that is to go on with an interrupted one finds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PlannedResume {
+    /// What is there already; `None` if there is nothing to go on with, so that the restore begins anew, or if it is refused.
+    pub work: Option<ResumedWork>,
+    /// Why the restore is refused: how it differs from the interrupted one.
+    pub differences: Vec<String>,
 }
 
 impl RestorePlan {

@@ -28,6 +28,8 @@ pub struct TableReport {
     pub table: String,
     /// Rows in the archive, all acknowledged by the server.
     pub rows: u64,
+    /// Of these, rows that an interrupted run had loaded, and that this run did not load again.
+    pub resumed_rows: u64,
     /// The bytes of COPY text.
     #[serde(rename = "data_bytes")]
     pub bytes: u64,
@@ -85,6 +87,24 @@ pub struct MigrationReport {
     pub took: Duration,
 }
 
+/// The work of an interrupted run that a restore went on with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ResumedWork {
+    /// The entries that were made.
+    pub entries: usize,
+    /// The rows that were loaded.
+    pub rows: u64,
+    /// The tables that had all their rows.
+    pub tables: usize,
+    /// The large objects that were loaded.
+    pub large_objects: u64,
+    /// The migrations that were applied.
+    pub migrations: usize,
+    /// Whether everything was done but the swap.
+    pub is_built: bool,
+}
+
 /// A finished restore.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -101,6 +121,8 @@ pub struct RestoreReport {
     /// The backup of the target that was taken before it was replaced.
     #[serde(rename = "backup_file", serialize_with = "path")]
     pub backup: Option<PathBuf>,
+    /// What was there already, if this restore went on with an interrupted one.
+    pub resumed: Option<ResumedWork>,
     /// The instances of the backup.
     pub instances: Vec<MappedInstance>,
     /// The mapping's sources, except those that are their own target, in the mapping's order.

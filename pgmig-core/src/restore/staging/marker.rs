@@ -2,6 +2,7 @@
 //!
 //! pgmig removes only databases with a marker, and only under the lock on the target's name.
 
+use crate::restore::record::Fingerprint;
 use serde::{Deserialize, Serialize};
 
 /// The beginning of every marker; the number is the version of the marker format.
@@ -41,9 +42,28 @@ pub(crate) struct Marker {
     /// releases do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) replaced_ms: Option<u64>,
+    /// Of a staging database in which everything is done but the swap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) built: Option<Built>,
     /// The own comment of a previous database, so that it is not lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) comment: Option<String>,
+}
+
+/// A staging database in which everything is done but the swap.
+///
+/// It counts only where the [record](crate::restore::record) is gone: code of the archive can write a marker, but it cannot drop
+/// the record.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Built {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) tables: usize,
+    pub(crate) rows: u64,
+    /// The number of large objects, and their bytes.
+    pub(crate) large_objects: (u64, u64),
+    pub(crate) migrations: usize,
+    /// How many warnings the run has given.
+    pub(crate) warnings: usize,
 }
 
 impl Marker {
@@ -77,6 +97,7 @@ mod tests {
             target_oid: u32::MAX,
             state: State::Kept,
             replaced_ms: Some(1_764_513_235_123),
+            built: Some(Built { rows: 7, ..Built::default() }),
             comment: Some("it's \\ mine".into()),
         };
         assert_eq!(Marker::from_comment(&marker.to_comment()), Some(marker));

@@ -5,6 +5,7 @@ pub(crate) mod dropping;
 pub(crate) mod marker;
 pub(crate) mod names;
 
+use crate::restore::staging::dropping::INVALID;
 use crate::restore::staging::marker::{Marker, STAGING_CONNECTION_LIMIT, State};
 use crate::restore::staging::names::{previous_name, staging_name};
 use crate::server::TargetError;
@@ -45,6 +46,32 @@ pub(crate) async fn look_beside(
         }
     }
     Ok(beside)
+}
+
+/// A staging database that an ended run left.
+#[derive(Debug)]
+pub(crate) struct LeftStaging {
+    pub(crate) oid: u32,
+    /// `None` if it has none yet, or code of the archive has replaced it.
+    pub(crate) marker: Option<Marker>,
+}
+
+/// Finds the staging database of an ended run for this target, if another run could go on with it.
+pub(crate) async fn find_left(
+    control: &mut Session,
+    target: &DatabaseFacts,
+) -> Result<Option<LeftStaging>, TargetError> {
+    let staging = staging_name(&target.name);
+    let found = databases(control).await?.into_iter().find(|database| {
+        database.name == staging
+            && database.oid != target.oid
+            && database.connection_limit != INVALID
+            && database.is_leftover_of(&target.name)
+    });
+    Ok(found.map(|database| {
+        let marker = database.comment.as_deref().and_then(Marker::from_comment);
+        LeftStaging { oid: database.oid, marker }
+    }))
 }
 
 /// Whether run `run_id` made the target's staging database, and so may drop it.
@@ -176,6 +203,7 @@ mod tests {
             target_oid: 7,
             state,
             replaced_ms: None,
+            built: None,
             comment: None,
         };
         Database { name: name.to_owned(), oid, connection_limit: -1, comment: Some(marker.to_comment()) }

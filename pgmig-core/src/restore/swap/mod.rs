@@ -2,6 +2,7 @@
 
 pub(crate) mod carry_over;
 pub(crate) mod rename;
+pub(crate) mod resume;
 mod run;
 
 pub(crate) use run::SwapRestore;

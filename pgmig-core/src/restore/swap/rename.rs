@@ -135,6 +135,7 @@ impl Swap<'_> {
             target_oid: self.target.oid,
             state: if self.keep_previous { State::Kept } else { State::Previous },
             replaced_ms: Some(server_clock_ms(control).await?),
+            built: None,
             comment: current.comment.clone(),
         };
         // Objects that the swap would destroy may have been created since the preflight.

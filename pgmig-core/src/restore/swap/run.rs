@@ -9,6 +9,7 @@ use crate::restore::error::RestoreError;
 use crate::restore::interruption::{NO_ANSWER, after_interruption, or_interrupted};
 use crate::restore::options::{Erase, SchemaSource, Strategy};
 use crate::restore::preflight::Known;
+use crate::restore::record::Fingerprint;
 use crate::restore::refusal::Refusal;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
@@ -21,6 +22,7 @@ use crate::restore::staging::marker::{Marker, State};
 use crate::restore::staging::names::previous_name;
 use crate::restore::swap::carry_over;
 use crate::restore::swap::rename::Swap;
+use crate::restore::swap::resume::{Resumed, is_by_hostile_code};
 use crate::server::TargetError;
 use crate::server::catalog;
 use crate::server::contents::{self, Holdings};
@@ -32,21 +34,27 @@ use std::sync::Arc;
 
 /// A running restore with strategy `swap`.
 pub(crate) struct SwapRestore {
-    run: Run,
-    staging: String,
+    pub(super) run: Run,
+    pub(super) staging: String,
     /// The OID of that database, once this run has made it. Its owner, as whom code of the archive runs, can change
     /// everything else that identifies it.
-    staging_oid: Option<u32>,
+    pub(super) staging_oid: Option<u32>,
     /// Tables that keep their rows.
     kept: HashSet<QualifiedName>,
+    /// What decides whether another run may go on with this one; `None` if none may.
+    pub(super) fingerprint: Option<Fingerprint>,
+    /// The staging database of an interrupted run, with which this run goes on.
+    resumed: Option<Resumed>,
+    /// Whether the staging database was kept after a failure.
+    is_kept: bool,
 }
 
 impl SwapRestore {
     /// Makes a restore that builds the database `staging` beside the target.
-    pub(crate) fn new(run: Run, staging: String, known: &Known) -> Self {
+    pub(crate) fn new(run: Run, staging: String, known: &Known, fingerprint: Option<Fingerprint>) -> Self {
         let schema = known.target_schema.as_ref();
         let kept = schema.map(|schema| schema.kept.clone()).unwrap_or_default();
-        Self { run, staging, staging_oid: None, kept }
+        Self { run, staging, staging_oid: None, kept, fingerprint, resumed: None, is_kept: false }
     }
 
     pub(crate) async fn execute(mut self, build: Build, archive: Archive) -> Result<RestoreReport> {
@@ -57,7 +65,13 @@ impl SwapRestore {
             Err(error) => Err(self.run.after_putting_back(error).await),
             restored => restored,
         };
-        restored?;
+        if let Err(error) = restored {
+            let staging = quote_ident(&self.staging);
+            return Err(match self.is_kept {
+                true => RestoreError::Kept { because: Box::new(error), staging }.into(),
+                false => error,
+            });
+        }
         Ok(self.run.report())
     }
 
@@ -83,7 +97,12 @@ impl SwapRestore {
         self.warn_of_sessions().await?;
         self.run.lock().await?;
         self.run.take_snapshot().await?;
-        if self.run.clean_leftovers().await? {
+        self.run.journal.step(Step::CleanLeftovers);
+        if self.run.options.resume {
+            self.resumed = self.find_resumable().await?;
+        }
+        let except = self.resumed.as_ref().map(|_| self.staging.clone());
+        if self.run.clean_leftovers(except.as_deref()).await? {
             return Err(Refusal::NameTaken(self.staging.clone()).into());
         }
         self.run.failpoints.pass(Step::CleanLeftovers)?;
@@ -101,14 +120,21 @@ impl SwapRestore {
     }
 
     /// Does everything up to the swap. Returns the OID of the staging database.
-    async fn build(&mut self, build: Build, archive: Archive) -> Result<u32> {
-        let staging_oid = self.create_staging().await?;
-        let progress = Arc::clone(&self.run.journal.progress);
-        let stalled = stalled(self.run.input.take(), self.run.options.source_wait, progress);
-        tokio::select! {
-            built = Box::pin(build.run(archive, &mut self.run.journal)) => built?,
-            stalled = stalled => return Err(stalled.into()),
-            lost = keep_alive(&mut self.run.control, &self.run.login) => return Err(lost.into()),
+    async fn build(&mut self, mut build: Build, archive: Archive) -> Result<u32> {
+        let (staging_oid, is_built) = match self.resumed.take() {
+            Some(resumed) => self.take_over(resumed, &mut build).await?,
+            None => (self.create_staging().await?, false),
+        };
+        if !is_built {
+            build.recording.fingerprint = self.fingerprint.take();
+            build.recording.marker = Some(self.marker(State::Staging));
+            let progress = Arc::clone(&self.run.journal.progress);
+            let stalled = stalled(self.run.input.take(), self.run.options.source_wait, progress);
+            tokio::select! {
+                built = Box::pin(build.run(archive, &mut self.run.journal)) => built?,
+                stalled = stalled => return Err(stalled.into()),
+                lost = keep_alive(&mut self.run.control, &self.run.login) => return Err(lost.into()),
+            }
         }
         self.run.refuse_warnings()?;
         self.refuse_filled().await?;
@@ -157,13 +183,14 @@ impl SwapRestore {
         copy_target(&mut self.run.control, &self.run.target, &self.staging, &sessions).await
     }
 
-    fn marker(&self, state: State) -> Marker {
+    pub(super) fn marker(&self, state: State) -> Marker {
         Marker {
             run: self.run.run_id.clone(),
             target: self.run.target.name.clone(),
             target_oid: self.run.target.oid,
             state,
             replaced_ms: None,
+            built: None,
             comment: None,
         }
     }
@@ -197,6 +224,14 @@ impl SwapRestore {
             return;
         }
         let clean_up = self.run.clean_up.clone();
+        if self.run.options.keep_staging && !is_by_hostile_code(error) {
+            let kept = clean_up.step(self.keep_staging()).await;
+            // If the server cannot be reached, nothing drops the database either.
+            self.is_kept = !matches!(kept, Some(Ok(false)));
+            if self.is_kept {
+                return;
+            }
+        }
         let left = match clean_up.step(self.drop_staging()).await {
             Some(Ok(true)) => return,
             Some(Err(error)) => error.to_string(),
@@ -211,6 +246,15 @@ impl SwapRestore {
             "the staging database {} is left behind ({left}); the next run removes it",
             quote_ident(&self.staging)
         ));
+    }
+
+    /// Whether the staging database stays, as it is that of this run. It does not where code of the archive has changed what
+    /// belongs to the target: a run that goes on would not see that.
+    async fn keep_staging(&mut self) -> Result<bool> {
+        let Some(oid) = self.staging_oid else { return Ok(false) };
+        self.run.reach_server().await?;
+        let found = catalog::database_with_oid(&mut self.run.control, oid).await?;
+        Ok(found.is_some_and(|found| found.name == self.staging) && self.run.changes().await?.is_empty())
     }
 
     /// Drops the staging database of this run, under the lock. Returns false if another run holds the lock.

@@ -1,7 +1,7 @@
 //! The order in which the blocks of a file are read, and so loaded.
 
 use super::Reading;
-use crate::archive::Archive;
+use crate::archive::{Archive, DumpId};
 use crate::restore::load::feed::Content;
 use crate::restore::plan::TableLoad;
 use std::cmp::Reverse;
@@ -15,6 +15,9 @@ pub(super) fn blocks(archive: &Archive, reading: &Reading) -> VecDeque<Content> 
     let mut part = 0_usize;
     let mut blocks = Vec::with_capacity(reading.tables.len());
     for (index, table) in reading.tables.iter().enumerate() {
+        if reading.resumed.is_complete(table.dump_id) {
+            continue;
+        }
         let turn = turn(table);
         let divides = turn == Turn::Part && table.in_order;
         part += usize::from(divides);
@@ -24,7 +27,8 @@ pub(super) fn blocks(archive: &Archive, reading: &Reading) -> VecDeque<Content> 
         part += usize::from(divides);
     }
     // They follow the rows in the archive.
-    let large_objects = reading.large_objects.iter();
+    let is_left = |dump_id: &&DumpId| !reading.resumed.is_complete(**dump_id);
+    let large_objects = reading.large_objects.iter().filter(is_left);
     blocks.extend(
         large_objects.map(|dump_id| ((Turn::Part, part, size(*dump_id)), Content::LargeObjects(*dump_id))),
     );

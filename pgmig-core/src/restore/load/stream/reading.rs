@@ -3,8 +3,9 @@
 use crate::archive::DumpId;
 use crate::error::Result;
 use crate::instance::{Instance, InstanceColumns};
+use crate::restore::load::resumed::Resumed;
 use crate::restore::plan::{Plan, TableLoad};
-use crate::rewrite::{ColumnRule, Rules};
+use crate::rewrite::{ColumnRule, Found, Rules};
 use crate::sql::{QualifiedName, StandardStrings};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -66,6 +67,10 @@ pub(crate) struct Reading {
     /// Tables with INSERT statements whose rows go to another table: from a partition to the root of its tree.
     pub(crate) redirected: Arc<HashMap<DumpId, Redirect>>,
     pub(crate) discovery: Option<Discovery>,
+    /// What earlier runs have loaded.
+    pub(crate) resumed: Arc<Resumed>,
+    /// Where the sources found in each block are counted, if they are noted for another run.
+    pub(crate) found: Option<Found>,
 }
 
 impl Reading {
@@ -81,7 +86,18 @@ impl Reading {
             rewriting: None,
             redirected: Arc::default(),
             discovery: None,
+            resumed: Arc::default(),
+            found: None,
         }
+    }
+
+    /// Lets one reader count apart what it finds. Returns the counts, which are those of the block that is being read.
+    pub(super) fn count_apart(&mut self) -> Found {
+        let own = Found::default();
+        if let (Some(rewriting), Some(_)) = (&mut self.rewriting, &self.found) {
+            rewriting.rules = Arc::new(Rules::clone(&rewriting.rules).counting(&own));
+        }
+        own
     }
 
     /// A copy for another reader thread, without the parts that only a stream's single reader uses.
@@ -95,6 +111,8 @@ impl Reading {
             rewriting: self.rewriting.clone(),
             redirected: Arc::clone(&self.redirected),
             discovery: None,
+            resumed: Arc::clone(&self.resumed),
+            found: self.found.clone(),
         }
     }
 }
