@@ -45,7 +45,7 @@ pub(super) enum Works {
 pub(super) struct Vector {
     pub(super) name: &'static str,
     /// The statements that make the source.
-    source: &'static str,
+    pub(super) source: &'static str,
     /// Whether a superuser made the source; otherwise its owner did. An attacker who forges an archive can have either.
     by_superuser: bool,
     form: Form,

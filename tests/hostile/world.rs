@@ -132,6 +132,11 @@ impl World {
         assert!(output.status.success(), "{role}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Whether the server knows all that these statements ask for. Statistics of expressions came with PostgreSQL 14.
+    pub(super) fn has_syntax_of(&self, sql: &str) -> bool {
+        self.server.major_version() >= 14 || !sql.contains("CREATE STATISTICS public.s ON (")
+    }
+
     /// SQL of a vector, with the name of the file that its escape writes.
     pub(crate) fn armed(&self, vector: &str, sql: &str) -> String {
         sql.replace("{functions}", payload::FUNCTIONS).replace("{marker}", &self.marker(vector))

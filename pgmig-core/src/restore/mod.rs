@@ -51,5 +51,5 @@ pub use report::planned::{
     PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WhyThatId,
 };
 pub use report::restored::{
-    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport,
+    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, SourceReport, TableReport,
 };
