@@ -34,6 +34,7 @@ pub use doctor::{Diagnosis, Finding, Gravity, diagnose};
 pub use error::{RestoreError, RowError};
 pub use options::{
     Erase, Instances, RestoreOptions, SchemaSource, Strategy, StrategyChoice, ToastCompression, UnknownWord,
+    Verify,
 };
 pub use plan::script::script;
 pub use preflight::probe::{Probe, probe};
@@ -51,5 +52,6 @@ pub use report::planned::{
     PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WhyThatId,
 };
 pub use report::restored::{
-    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, SourceReport, TableReport,
+    LargeObjectIds, MappedInstance, MigrationReport, NotCompared, Replacements, RestoreReport, RowComparison,
+    SourceReport, TableReport,
 };

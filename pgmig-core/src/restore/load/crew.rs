@@ -168,6 +168,7 @@ impl<'a> Crew<'a> {
         if end.leftovers > 0 {
             loaded.leftovers.push((name.clone(), end.leftovers));
         }
+        loaded.digests.extend(end.digest.clone().map(|digest| (load.dump_id, digest)));
         loaded.tables.push(report(name, rows, end));
         numbers.push(active.feed.number);
         Ok(())

@@ -6,6 +6,7 @@
 
 use crate::archive::DumpId;
 use crate::backup::BackupError;
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::restore::error::RestoreError;
 use bytes::Bytes;
@@ -66,6 +67,8 @@ pub(crate) struct TableEnd {
     pub(crate) leftovers: u64,
     /// Whether the rows of some statements could not be counted; `rows` is then too small.
     pub(crate) is_uncounted: bool,
+    /// The digest of the rows, if they are compared.
+    pub(crate) digest: Option<Digest>,
 }
 
 /// A part of a large object.

@@ -1,6 +1,7 @@
 //! The input of the reading side: the tables to read, and how their rows are rewritten.
 
 use crate::archive::DumpId;
+use crate::digest::Columns;
 use crate::error::Result;
 use crate::instance::{Instance, InstanceColumns};
 use crate::restore::plan::{Plan, TableLoad};
@@ -66,6 +67,8 @@ pub(crate) struct Reading {
     /// Tables with INSERT statements whose rows go to another table: from a partition to the root of its tree.
     pub(crate) redirected: Arc<HashMap<DumpId, Redirect>>,
     pub(crate) discovery: Option<Discovery>,
+    /// The columns of tables whose rows are compared.
+    pub(crate) compared: Arc<HashMap<DumpId, Arc<Columns>>>,
 }
 
 impl Reading {
@@ -81,6 +84,7 @@ impl Reading {
             rewriting: None,
             redirected: Arc::default(),
             discovery: None,
+            compared: Arc::default(),
         }
     }
 
@@ -95,6 +99,7 @@ impl Reading {
             rewriting: self.rewriting.clone(),
             redirected: Arc::clone(&self.redirected),
             discovery: None,
+            compared: Arc::clone(&self.compared),
         }
     }
 }
