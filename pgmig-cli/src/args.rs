@@ -5,7 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use pgmig_core::backup::Source;
 use pgmig_core::profile::Release;
-use pgmig_core::restore::{SchemaSource, StrategyChoice, ToastCompression, UnknownWord};
+use pgmig_core::restore::{SchemaSource, StrategyChoice, ToastCompression, UnknownWord, Verify};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -132,6 +132,10 @@ pub(crate) struct Args {
     /// How the server compresses large values
     #[arg(long, value_name = "HOW", value_parser = one_of::<ToastCompression>(ToastCompression::WORDS), default_value_t)]
     pub(crate) toast_compression: ToastCompression,
+
+    /// How the restored rows are verified: by their number, or also by hashes that the server computes
+    #[arg(long, value_name = "HOW", value_parser = one_of::<Verify>(Verify::WORDS), default_value_t)]
+    pub(crate) verify: Verify,
 
     /// Trust the backup and the target's owner: their code may act as su_username, and the backup's statements make what
     /// only a superuser can make

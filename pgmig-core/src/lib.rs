@@ -27,6 +27,7 @@
 
 pub mod backup;
 pub mod config_file;
+mod digest;
 pub mod dump;
 pub mod error;
 #[cfg(test)]

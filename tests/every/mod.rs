@@ -2,6 +2,7 @@
 //! pg_restore or psql. `fixtures/reports/` holds inputs that were reported in public.
 
 mod comments;
+mod compared_rows;
 mod encodings;
 mod extensions;
 mod inputs;

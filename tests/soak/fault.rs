@@ -115,7 +115,9 @@ impl Kind {
         random: &mut Random,
         early: f64,
     ) -> Ended {
-        let moment = target.took.mul_f64(fraction(random) * early);
+        // Many come at the end, where the target is replaced.
+        let part = if random.once_in(3) { 0.8 + 0.2 * fraction(random) } else { fraction(random) };
+        let moment = target.took.mul_f64(part * early);
         match self {
             Self::Killed => signalled(room, target, content, "KILL", moment),
             Self::Terminated => signalled(room, target, content, "TERM", moment),

@@ -92,3 +92,47 @@ fn told(outcome: &Result<Outcome, String>) -> String {
         Err(stderr) => format!("it did not end; standard error:\n{stderr}"),
     }
 }
+
+/// The judge finds each kind of lie.
+#[test]
+fn every_broken_promise_is_found() {
+    let run = |raw: i32, stderr: &str| {
+        let directory = tempfile::TempDir::new().unwrap();
+        let status = std::process::ExitStatus::from_raw(raw);
+        Ok(Outcome { directory, status, stdout: String::new(), stderr: stderr.to_owned() })
+    };
+    let judged = |kind: Kind, outcome: Result<Outcome, String>, found: Found| {
+        let (how, struck) = (String::new(), Some(std::time::Instant::now()));
+        let ended = Ended { outcomes: vec![outcome], how, struck, took: kind.limit() / 2, seen: Vec::new() };
+        judge(kind, &ended, &found, "s3cret").into_iter().map(|wrong| wrong.promise).collect::<Vec<_>>()
+    };
+    let exit = |status: i32| run(status << 8, "");
+    for (kind, status, found) in [
+        (Kind::Killed, 0, Found::Restored),
+        (Kind::Terminated, 130, Found::Before),
+        (Kind::ServerCrash, 1, Found::Before),
+        (Kind::ServerCrash, 5, Found::Before),
+        (Kind::ConnectionsCut, 5, Found::Restored),
+        (Kind::TenRuns, 0, Found::Restored),
+    ] {
+        assert!(judged(kind, exit(status), found).is_empty(), "{kind} {status}");
+    }
+    assert!(judged(Kind::Killed, run(9, ""), Found::Before).is_empty());
+    for (kind, outcome, found) in [
+        (Kind::Killed, exit(0), Found::Before),
+        (Kind::Terminated, exit(130), Found::Restored),
+        (Kind::Terminated, run(15, ""), Found::Before),
+        (Kind::Terminated, exit(5), Found::Before),
+        (Kind::ServerCrash, exit(1), Found::Restored),
+        (Kind::ServerCrash, exit(3), Found::Before),
+        (Kind::ServerCrash, run(5 << 8, "the target is untouched"), Found::Restored),
+        (Kind::ServerCrash, run(1 << 8, "password s3cret"), Found::Before),
+        (Kind::ServerCrash, run(1 << 8, "thread panicked"), Found::Before),
+        (Kind::TenRuns, exit(3), Found::Before),
+    ] {
+        assert_eq!(judged(kind, outcome, found), [Promise::Status], "{kind}");
+    }
+    let neither = || Found::Neither("a row".to_owned());
+    assert_eq!(judged(Kind::ServerCrash, exit(5), neither()), [Promise::State]);
+    assert_eq!(judged(Kind::ServerCrash, Err("waits".to_owned()), Found::Before), [Promise::Time]);
+}

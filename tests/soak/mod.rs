@@ -51,7 +51,7 @@ fn a_fault_of_each_kind() {
             break;
         }
     }
-    soak(&planned, Duration::from_secs(25));
+    soak(&planned, Duration::from_secs(15));
 }
 
 /// Injects these faults, and prints the table of what came of them. After this time, it injects only the first of them.

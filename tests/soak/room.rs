@@ -27,6 +27,8 @@ pub(super) struct Room {
     states: Vec<(Content, String)>,
     /// Everything beside the contents of the targets: no restore changes it.
     cluster: String,
+    /// A target with leftovers of a fault, after which no other run came.
+    struck: Option<usize>,
 }
 
 /// A target, which holds one of the contents at any time.
@@ -74,8 +76,15 @@ impl Room {
         let mut world = World::start();
         let disk = Disk::of(&mut world.server);
         let archives = [0, 1].map(|number| archive(&world, number));
-        let mut room =
-            Self { targets: Vec::new(), states: Vec::new(), cluster: String::new(), world, disk, archives };
+        let mut room = Self {
+            targets: Vec::new(),
+            states: Vec::new(),
+            cluster: String::new(),
+            struck: None,
+            world,
+            disk,
+            archives,
+        };
         for (setting, content) in Setting::ALL.iter().zip(Content::ALL) {
             let database = room.world.target();
             let (took, bytes) = (Duration::ZERO, Cell::new(300_000));
@@ -130,7 +139,9 @@ impl Room {
         let mut random = Random::new(seed);
         // The number that chose the kind.
         random.next();
-        let index = random.below(self.targets.len());
+        let any = random.below(self.targets.len());
+        // Leftovers are removed by the next run on the same target.
+        let index = self.struck.take().unwrap_or(any);
         let (mut wrong, mut early) = (Vec::new(), 1.05);
         loop {
             let target = &self.targets[index];
@@ -154,6 +165,8 @@ impl Room {
             let ran_again = !wrong.is_empty() || !random.once_in(4);
             if ran_again {
                 wrong.extend(self.run_again(index, content));
+            } else {
+                self.struck = Some(index);
             }
             let ends = ended.outcomes.iter().map(judge::end).collect();
             return Struck { seed, kind, how, ends, is_restored, took: ended.took, ran_again, wrong };

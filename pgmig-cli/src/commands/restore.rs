@@ -212,6 +212,7 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
         first
     });
     options.toast_compression = args.toast_compression;
+    options.verify = args.verify;
     options.trust_archive = args.trust_archive;
     options.allow_extensions = args.allow_extension.iter().cloned().collect();
     options.selection = args.selection.selection()?;

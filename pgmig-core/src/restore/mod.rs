@@ -36,7 +36,7 @@ pub use doctor::{Diagnosis, Finding, Gravity, diagnose};
 pub use error::{RestoreError, RowError};
 pub use options::{
     BackupFirst, Erase, Instances, RestoreOptions, SchemaSource, Strategy, StrategyChoice, ToastCompression,
-    UnknownWord,
+    UnknownWord, Verify,
 };
 pub use plan::script::script;
 pub use preflight::probe::{Probe, probe};
@@ -55,6 +55,6 @@ pub use report::planned::{
     PlannedResume, PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WayBack, WhyThatId,
 };
 pub use report::restored::{
-    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, ResumedWork, SourceReport,
-    TableReport,
+    LargeObjectIds, MappedInstance, MigrationReport, NotCompared, Replacements, RestoreReport, ResumedWork,
+    RowComparison, SourceReport, TableReport,
 };

@@ -78,6 +78,17 @@ pub enum ToastCompression {
     Keep,
 }
 
+/// How the restored rows are verified.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verify {
+    /// By their number.
+    #[default]
+    Counts,
+    /// The server also hashes the rows of each table, and the hashes are compared with those of the rows that were sent.
+    Full,
+}
+
 /// Gives the choices of an option their words: what `Display` writes, `FromStr` reads, and `WORDS` lists.
 macro_rules! words {
     ($choice:ident { $($variant:ident => $word:literal),+ $(,)? }) => {
@@ -108,6 +119,7 @@ macro_rules! words {
 words!(SchemaSource { Auto => "auto", Migrate => "migrate", Archive => "archive", Target => "target" });
 words!(StrategyChoice { Auto => "auto", Swap => "swap", InPlace => "in-place" });
 words!(ToastCompression { Lz4 => "lz4", Keep => "keep" });
+words!(Verify { Counts => "counts", Full => "full" });
 
 /// A word that is none of an option's choices.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,6 +181,8 @@ pub struct RestoreOptions {
     pub jobs: NonZeroUsize,
     /// How large values are compressed.
     pub toast_compression: ToastCompression,
+    /// How the restored rows are verified.
+    pub verify: Verify,
     /// Run code of the archive in sessions of `su_username`, as PostgreSQL's own tools do, and let it make what only a
     /// superuser can make.
     pub trust_archive: bool,
@@ -206,6 +220,7 @@ impl RestoreOptions {
             terminate_sessions: false,
             jobs: default_jobs(),
             toast_compression: ToastCompression::default(),
+            verify: Verify::default(),
             trust_archive: false,
             allow_extensions: BTreeSet::new(),
             backup_first: None,

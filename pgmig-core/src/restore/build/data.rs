@@ -6,6 +6,7 @@ use crate::progress::Step;
 use crate::progress::{Event, Progress};
 use crate::restore::build::Build;
 use crate::restore::build::binary_ids;
+use crate::restore::build::compare_rows::{ComparedArchive, Comparison};
 use crate::restore::build::late_instances::{LateResolution, resolve_late};
 use crate::restore::catalogs::row_order;
 use crate::restore::catalogs::tables::TableFacts;
@@ -38,7 +39,7 @@ impl Build {
         sessions: &mut Sessions,
         journal: &mut Journal,
         setup: &Setup,
-    ) -> Result<Loaded> {
+    ) -> Result<(Loaded, Option<Comparison>)> {
         if !archive.has_all_entries() {
             return self.rows_of_script(archive, sessions, journal, setup).await;
         }
@@ -59,7 +60,10 @@ impl Build {
         };
         let roots = facts.roots.clone();
         let keeps_order = self.keep_order(&mut sessions.lead, &roots).await?;
-        let reading = self.reading(&facts, setup.strings, rules, &late);
+        let mut reading = self.reading(&facts, setup.strings, rules, &late);
+        let origin = ComparedArchive::of(&archive);
+        let comparison = self.comparison(&origin, &mut sessions.lead.session, &roots, None).await?;
+        reading.compared = Arc::new(comparison.as_ref().map(Comparison::columns).unwrap_or_default());
         // The finished tasks are needed again only if instances or entries come later.
         if reading.discovery.is_none() && archive.has_all_entries() {
             self.known.plan.pre_data = Vec::new();
@@ -104,7 +108,7 @@ impl Build {
         if self.known.plan.data_last.is_empty() && self.known.plan.post_data.is_empty() {
             self.failpoints.pass(Step::PostData)?;
         }
-        Ok(loaded)
+        Ok((loaded, comparison))
     }
 
     /// The encoding of the rows, unless it is the session's UTF-8, and whether they are any bytes. The server checks

@@ -3,6 +3,7 @@
 mod analyze;
 mod binary_ids;
 pub(crate) mod commit_guard;
+mod compare_rows;
 mod data;
 mod empty;
 mod extensions;
@@ -154,7 +155,8 @@ impl Build {
         if let Prepared::TargetSchema { schema, .. } = &prepared {
             into_target_schema::set_up(sessions.all(), schema).await?;
         }
-        let loaded = self.rows_and_post_data(archive, sessions, journal, setup).await?;
+        let (loaded, comparison) = self.rows_and_post_data(archive, sessions, journal, setup).await?;
+        self.compare_rows(sessions, &loaded, comparison, journal).await?;
         let target_schema = match prepared {
             Prepared::ArchiveSchema { opened_public } => {
                 self.finish_archive_schema(opened_public, sessions, journal).await?;

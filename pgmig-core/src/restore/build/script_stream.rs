@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::profile::Profile;
 use crate::progress::Event;
 use crate::restore::build::Build;
+use crate::restore::build::compare_rows::{ComparedArchive, Comparison};
 use crate::restore::build::data::Roots;
 use crate::restore::build::late_instances::LateResolution;
 use crate::restore::catalogs::tables::TableFacts;
@@ -40,7 +41,7 @@ impl Build {
         sessions: &mut Sessions,
         journal: &mut Journal,
         setup: &Setup,
-    ) -> Result<Loaded> {
+    ) -> Result<(Loaded, Option<Comparison>)> {
         let encoding = archive.encoding().unwrap_or("UTF8");
         if !NEEDS_NO_CONVERSION.contains(&encoding) {
             return Err(Refusal::ScriptEncoding(encoding.to_owned()).into());
@@ -51,12 +52,16 @@ impl Build {
         sessions.lead.become_role(&RunAs::Superuser).await?;
         // Which tables there are is known by now; which rules there will be is not.
         let facts = TableFacts::read(&mut sessions.lead.session).await?;
+        let mut comparison = None;
         while let Some(id) = read_on(&archive).await? {
             self.plan_data(&mut locked(&archive), id)?;
             self.delete_replaced_rows(&mut sessions.lead).await?;
             let late = LateResolution::default();
-            let reading = self.reading(&facts, setup.strings, rules.clone(), &late);
+            let mut reading = self.reading(&facts, setup.strings, rules.clone(), &late);
             let roots = if rules.is_some() { &facts.roots } else { &no_roots };
+            // Of all tables so far, of which the last one comes next.
+            comparison = self.comparison_of_script(&archive, sessions, roots, comparison).await?;
+            reading.compared = Arc::new(comparison.as_ref().map(Comparison::columns).unwrap_or_default());
             let some = self.load_next(&archive, sessions, journal, setup, reading, roots).await?;
             add(&mut loaded, some);
             journal.report.large_objects = (loaded.large_objects.objects, loaded.large_objects.bytes);
@@ -68,7 +73,18 @@ impl Build {
             sessions.lead.run_all(&self.known.plan.data_first.iter().collect::<Vec<_>>()).await?;
         }
         self.make_rest(&archive, sessions, journal, setup).await?;
-        Ok(loaded)
+        Ok((loaded, comparison))
+    }
+
+    async fn comparison_of_script(
+        &self,
+        archive: &Mutex<Archive>,
+        sessions: &mut Sessions,
+        roots: &Roots,
+        known: Option<Comparison>,
+    ) -> Result<Option<Comparison>> {
+        let origin = ComparedArchive::of(&locked(archive));
+        self.comparison(&origin, &mut sessions.lead.session, roots, known.as_ref()).await
     }
 
     /// Plans the data of one entry, which comes next.
@@ -189,12 +205,13 @@ async fn read_on(archive: &Arc<Mutex<Archive>>) -> Result<Option<DumpId>> {
 }
 
 /// Never contended: whoever reads is waited for.
-fn locked(archive: &Arc<Mutex<Archive>>) -> MutexGuard<'_, Archive> {
+fn locked(archive: &Mutex<Archive>) -> MutexGuard<'_, Archive> {
     archive.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn add(loaded: &mut Loaded, more: Loaded) {
     loaded.tables.extend(more.tables);
+    loaded.digests.extend(more.digests);
     loaded.leftovers.extend(more.leftovers);
     loaded.large_objects.objects += more.large_objects.objects;
     loaded.large_objects.bytes += more.large_objects.bytes;

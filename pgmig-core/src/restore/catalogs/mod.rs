@@ -1,5 +1,6 @@
 //! Queries of a live database: its catalogs and some of its tables.
 
+pub(crate) mod column_types;
 pub(crate) mod instances;
 pub(crate) mod row_order;
 pub(crate) mod schema;

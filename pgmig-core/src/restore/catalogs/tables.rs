@@ -45,27 +45,31 @@ async fn columns(staging: &mut Session) -> Result<Columns> {
     Ok(columns)
 }
 
-const COLUMNS: &str = "FROM pg_catalog.pg_attribute a \
+// `rngmultitypid` exists from PostgreSQL 14 on.
+/// The components of types: the type, how it consists of them, the component, and its place.
+pub(super) const PARTS: &str = "\
+    SELECT oid AS whole, 'domain' AS kind, typbasetype AS part, 0 AS place FROM pg_catalog.pg_type \
+    WHERE typtype = 'd' \
+    UNION ALL SELECT oid, 'array', typelem, 0 FROM pg_catalog.pg_type \
+    WHERE typtype = 'b' AND typelem <> 0 AND typlen = -1 \
+    UNION ALL SELECT rngtypid, 'range', rngsubtype, 0 FROM pg_catalog.pg_range \
+    UNION ALL SELECT m.oid, 'multirange', m.rngtypid, 0 FROM ( \
+    SELECT (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::pg_catalog.oid AS oid, rngtypid \
+    FROM pg_catalog.pg_range r) m WHERE m.oid IS NOT NULL \
+    UNION ALL SELECT c.reltype, 'record', a.atttypid, a.attnum FROM pg_catalog.pg_class c \
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
+    WHERE c.reltype <> 0 AND a.attnum > 0 AND NOT a.attisdropped";
+
+/// The columns of user tables.
+pub(super) const COLUMNS: &str = "FROM pg_catalog.pg_attribute a \
     JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
     AND a.attnum > 0 AND NOT a.attisdropped";
 
 /// Finds the components of all column types.
 async fn shapes(staging: &mut Session) -> Result<Shapes> {
-    // `rngmultitypid` exists from PostgreSQL 14 on.
     let sql = format!(
-        "WITH RECURSIVE part AS ( \
-            SELECT oid AS whole, 'domain' AS kind, typbasetype AS part, 0 AS place FROM pg_catalog.pg_type \
-            WHERE typtype = 'd' \
-            UNION ALL SELECT oid, 'array', typelem, 0 FROM pg_catalog.pg_type \
-            WHERE typtype = 'b' AND typelem <> 0 AND typlen = -1 \
-            UNION ALL SELECT rngtypid, 'range', rngsubtype, 0 FROM pg_catalog.pg_range \
-            UNION ALL SELECT m.oid, 'multirange', m.rngtypid, 0 FROM ( \
-                SELECT (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::pg_catalog.oid AS oid, rngtypid \
-                FROM pg_catalog.pg_range r) m WHERE m.oid IS NOT NULL \
-            UNION ALL SELECT c.reltype, 'record', a.atttypid, a.attnum FROM pg_catalog.pg_class c \
-            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
-            WHERE c.reltype <> 0 AND a.attnum > 0 AND NOT a.attisdropped), \
+        "WITH RECURSIVE part AS ({PARTS}), \
         used AS ( \
             SELECT DISTINCT a.atttypid AS oid {COLUMNS} \
             UNION SELECT p.part FROM used JOIN part p ON p.whole = used.oid) \
@@ -121,7 +125,7 @@ impl Shapes {
 
 /// Finds the tables of which each table is a partition, at all levels. A profile may name columns by these tables,
 /// too.
-async fn ancestors(staging: &mut Session) -> Result<HashMap<QualifiedName, Vec<QualifiedName>>> {
+pub(super) async fn ancestors(staging: &mut Session) -> Result<HashMap<QualifiedName, Vec<QualifiedName>>> {
     let sql = "\
         WITH RECURSIVE up AS ( \
             SELECT c.oid AS leaf, i.inhparent AS node FROM pg_catalog.pg_class c \

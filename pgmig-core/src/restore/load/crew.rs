@@ -75,6 +75,7 @@ impl LoadWork<'_> {
             if end.leftovers > 0 {
                 loaded.leftovers.push((name.clone(), end.leftovers));
             }
+            loaded.digests.extend(end.digest.clone().map(|digest| (load.dump_id, digest)));
             loaded.tables.push(report(name, (rows, rows), end));
             // They come before those of this run, whose numbers begin at 0.
             numbers.push(0);
@@ -210,6 +211,7 @@ impl<'a> Crew<'a> {
         if end.leftovers > 0 {
             loaded.leftovers.push((name.clone(), end.leftovers));
         }
+        loaded.digests.extend(end.digest.clone().map(|digest| (load.dump_id, digest)));
         loaded.tables.push(report(name, (rows, active.before), end));
         numbers.push(active.feed.number);
         Ok(())

@@ -6,6 +6,7 @@
 
 use crate::archive::DumpId;
 use crate::backup::BackupError;
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::restore::error::RestoreError;
 use bytes::Bytes;
@@ -69,6 +70,8 @@ pub(crate) struct TableEnd {
     pub(crate) is_uncounted: bool,
     /// How often each source of the mapping was found, where another run may need to know.
     pub(crate) found: Vec<(String, u64)>,
+    /// The digest of the rows, if they are compared.
+    pub(crate) digest: Option<Digest>,
 }
 
 /// A part of a large object.

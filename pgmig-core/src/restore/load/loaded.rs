@@ -1,6 +1,8 @@
 //! The results of the load.
 
 use super::feed::TableEnd;
+use crate::archive::DumpId;
+use crate::digest::Digest;
 use crate::restore::error::RestoreError;
 use crate::restore::record::LargeObjectsDone;
 use crate::restore::report::restored::{Replacements, TableReport};
@@ -12,6 +14,8 @@ pub(crate) struct Loaded {
     pub(crate) large_objects: LargeObjectTotals,
     /// Mapping keys that should have been replaced and were loaded all the same, by table.
     pub(crate) leftovers: Vec<(String, u64)>,
+    /// The digests of the rows that were sent, by entry, if they are compared.
+    pub(crate) digests: Vec<(DumpId, Digest)>,
 }
 
 /// Totals of the loaded large objects.

@@ -7,6 +7,7 @@ pub(crate) mod reading;
 use super::feed::{Content, FeedSender, Feeds, LargeObjectPart, Piece, PieceSender, Read, Rows, TableEnd};
 use super::row_reader::{PIECE_BYTES, RowReader};
 use crate::archive::{Archive, Block, Compression, DataReader, DumpId, LargeObjectsReader};
+use crate::digest::Digester;
 use crate::error::{Error, Result};
 use crate::instance::InstanceCollector;
 use crate::restore::error::RestoreError;
@@ -184,17 +185,24 @@ impl Reader {
         })
     }
 
+    fn digester(&self, table: &TableLoad) -> Option<Digester> {
+        self.reading.compared.get(&table.dump_id).map(Digester::new)
+    }
+
     fn send_rows(
         &self,
         table: &TableLoad,
         mut bytes: Vec<u8>,
         rows: u64,
-        rewriter: Option<&mut TableRewriter>,
+        (rewriter, digester): (Option<&mut TableRewriter>, Option<&mut Digester>),
         end: &mut TableEnd,
     ) -> Result<()> {
         if let Some(rewriter) = rewriter {
             rewriter.rows.rewrite(&mut bytes);
             end.leftovers += rewriter.leftovers.count(&bytes);
+        }
+        if let Some(digester) = digester {
+            digester.push(&bytes);
         }
         end.bytes += bytes.len() as u64;
         // The rows of a small table must not occupy a buffer for many rows.
@@ -210,14 +218,15 @@ impl Reader {
 
     fn rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
         let mut rows = RowReader::new(table, data);
-        let mut rewriter = self.rewriter(table);
+        let (mut rewriter, mut digester) = (self.rewriter(table), self.digester(table));
         let mut end = TableEnd::default();
         while let Some((bytes, count)) = rows.next()? {
-            self.send_rows(table, bytes, count, rewriter.as_mut(), &mut end)?;
+            self.send_rows(table, bytes, count, (rewriter.as_mut(), digester.as_mut()), &mut end)?;
         }
         if let Some(rewriter) = rewriter {
             rewriter.tell(&mut end);
         }
+        end.digest = digester.map(Digester::finish);
         Ok(end)
     }
 
@@ -239,14 +248,15 @@ impl Reader {
             buffered.push((bytes, count));
         }
         self.resolve(discovery.resolve, collector)?;
-        let mut rewriter = self.rewriter(table);
+        let (mut rewriter, mut digester) = (self.rewriter(table), self.digester(table));
         let mut end = TableEnd::default();
         for (bytes, count) in buffered {
-            self.send_rows(table, bytes, count, rewriter.as_mut(), &mut end)?;
+            self.send_rows(table, bytes, count, (rewriter.as_mut(), digester.as_mut()), &mut end)?;
         }
         if let Some(rewriter) = rewriter {
             rewriter.tell(&mut end);
         }
+        end.digest = digester.map(Digester::finish);
         Ok(end)
     }
 

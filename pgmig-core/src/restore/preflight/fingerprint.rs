@@ -123,6 +123,8 @@ pub(crate) fn of(
     all.add_hash("instance mapping", &Hasher::of(&(mapping, instances)));
     all.add_hash("selection", &Hasher::of(&options.selection));
     all.add("schema", options.schema.to_string());
+    // The digests of tables that are complete are in the record.
+    all.add("verification", options.verify.to_string());
     all.add("toast compression", options.toast_compression.to_string());
     all.add("trust of the archive", options.trust_archive.to_string());
     all.add_hash("profile", &Hasher::of(&known.profile));

@@ -64,6 +64,30 @@ pub struct SourceReport {
     pub found: u64,
 }
 
+/// The comparison of rows with those that were sent (`--verify=full`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RowComparison {
+    /// The number of tables whose rows were compared.
+    pub tables: u64,
+    /// The number of their rows.
+    pub rows: u64,
+    /// Tables and columns that were not compared.
+    pub not_compared: Vec<NotCompared>,
+}
+
+/// A table, or some of its columns, whose values were not compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct NotCompared {
+    /// The schema and name as SQL, quoted where needed.
+    pub table: String,
+    /// The columns; empty for all of the table.
+    pub columns: Vec<String>,
+    /// The reason.
+    pub reason: String,
+}
+
 /// An instance of the backup and its ID in the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -129,6 +153,8 @@ pub struct RestoreReport {
     pub sources: Vec<SourceReport>,
     /// The tables, in the order in which they were loaded.
     pub tables: Vec<TableReport>,
+    /// The comparison of the rows with those that were sent, if it was asked for.
+    pub row_comparison: Option<RowComparison>,
     /// The number of replacements in literals of DDL.
     pub ddl_replacements: u64,
     /// The number of large objects restored, and their bytes.

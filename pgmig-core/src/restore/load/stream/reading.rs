@@ -1,6 +1,7 @@
 //! The input of the reading side: the tables to read, and how their rows are rewritten.
 
 use crate::archive::DumpId;
+use crate::digest::Columns;
 use crate::error::Result;
 use crate::instance::{Instance, InstanceColumns};
 use crate::restore::load::resumed::Resumed;
@@ -71,6 +72,8 @@ pub(crate) struct Reading {
     pub(crate) resumed: Arc<Resumed>,
     /// Where the sources found in each block are counted, if they are noted for another run.
     pub(crate) found: Option<Found>,
+    /// The columns of tables whose rows are compared.
+    pub(crate) compared: Arc<HashMap<DumpId, Arc<Columns>>>,
 }
 
 impl Reading {
@@ -88,6 +91,7 @@ impl Reading {
             discovery: None,
             resumed: Arc::default(),
             found: None,
+            compared: Arc::default(),
         }
     }
 
@@ -113,6 +117,7 @@ impl Reading {
             discovery: None,
             resumed: Arc::clone(&self.resumed),
             found: self.found.clone(),
+            compared: Arc::clone(&self.compared),
         }
     }
 }
