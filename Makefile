@@ -29,7 +29,7 @@ VERSIONS := $(subst $(comma), ,$(PGMIG_PG))
 FIRST := $(firstword $(VERSIONS))
 OTHERS := $(wordlist 2,$(words $(VERSIONS)),$(VERSIONS))
 
-.PHONY: help demo test integration hostile sweep soak real binary test-corpus rewriting check public-api standalone packages deny sbom doctest fuzz memory bench fixtures
+.PHONY: help demo test integration hostile sweep soak real binary test-corpus rewriting check public-api standalone packages deny sbom dist dist-check doctest fuzz memory bench fixtures
 
 help:
 	@echo "make demo         the main job end to end, on a private PostgreSQL cluster"
@@ -45,6 +45,8 @@ help:
 	@echo "make public-api   write the list of the libraries' public items anew (pgmig-core/public-api.txt)"
 	@echo "make deny         all of deny.toml, by cargo-deny; needs the network"
 	@echo "make sbom         the crates that pgmig is made of, as target/pgmig.cdx.json (CycloneDX)"
+	@echo "make dist         one binary for every Linux on x86_64 with glibc 2.17 or later, in dist/; needs perl, python3 and PyPI"
+	@echo "make dist-check   run that binary in root file systems of several Debian releases; needs root and a mirror of Debian"
 	@echo "make fuzz         run each fuzz target RUNS=20000 times and print the number of executions"
 	@echo "make bench        times of restores and of verify, beside pg_restore's"
 	@echo "make fixtures     make the archives of each release anew (fixtures/releases)"
@@ -129,6 +131,12 @@ sbom:
 	$(CARGO) build --workspace $(FEATURES) --bin pgmig-supply-chain
 	target/debug/pgmig-supply-chain sbom > target/pgmig.cdx.json.new
 	mv target/pgmig.cdx.json.new target/pgmig.cdx.json
+
+dist:
+	CARGO="$(CARGO)" packaging/build
+
+dist-check:
+	tests/with-postgres --tls packaging/check
 
 doctest:
 	$(CARGO) test --workspace --doc $(FEATURES)

@@ -6,6 +6,7 @@
 mod archive;
 mod backup;
 mod cli;
+mod deploy;
 mod every;
 mod faults;
 mod harness;

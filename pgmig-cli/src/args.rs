@@ -241,6 +241,9 @@ pub(crate) enum Command {
     Backup(DumpArgs),
     /// Write the postgres.yaml that the JSON of a store's VCAP secret makes
     Config(ConfigArgs),
+    /// Write the man pages and the shells' completions
+    #[command(hide = true)]
+    Papers(PapersArgs),
     /// List, put back or drop the databases that a target had before a restore with --keep-previous
     #[command(subcommand)]
     Previous(PreviousCommand),
@@ -264,6 +267,14 @@ pub(crate) struct ConfigArgs {
     /// JSON of the store's VCAP secret (- reads standard input)
     #[arg(long, value_name = "FILE")]
     pub(crate) vcap: PathBuf,
+}
+
+/// Arguments of `pgmig papers`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PapersArgs {
+    /// Directory to write to
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
 }
 
 /// Arguments of `pgmig inspect`.

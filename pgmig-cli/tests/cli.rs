@@ -182,3 +182,23 @@ fn unknown_failpoint_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere"));
 }
+
+#[test]
+fn the_papers_are_written() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("papers");
+    let (status, _, stderr) = pgmig(&["papers", directory.to_str().unwrap_or_default()]);
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap_or_default();
+    for (name, says) in [
+        ("man/pgmig.1", "testRCConnection"),
+        ("man/pgmig-backup.1", "keep\\-weekly"),
+        ("man/pgmig-backup-prune.1", "dry\\-run"),
+        ("completions/pgmig.bash", "--keep-previous"),
+        ("completions/_pgmig", "#compdef pgmig"),
+        ("completions/pgmig.fish", "complete -c pgmig"),
+    ] {
+        assert!(read(name).contains(says), "{name}: {:.400}", read(name));
+    }
+    assert!(!read("man/pgmig.1").contains("papers"), "it is hidden");
+    assert!(!directory.join("man/pgmig-help.1").exists(), "no page for help");
+}

@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod dry_run;
 pub(crate) mod inspect;
 pub(crate) mod mapping;
+pub(crate) mod papers;
 pub(crate) mod previous;
 pub(crate) mod releases;
 pub(crate) mod restore;
@@ -32,6 +33,7 @@ pub(crate) async fn run(
         Command::Doctor(doctor) => doctor::run(args, doctor, environment, cancel).await,
         Command::Mapping(mapping) => mapping::run(args, mapping, environment, cancel).await,
         Command::Inspect(inspect) => inspect::run(args, inspect, cancel).await,
+        Command::Papers(papers) => papers::run(papers),
         Command::Previous(command) => previous::run(args, command, environment, cancel).await,
         Command::Releases(releases) => releases::run(args, releases),
         Command::Verify(verify) => verify::run(args, verify, cancel).await,

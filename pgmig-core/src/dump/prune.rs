@@ -10,6 +10,7 @@ use crate::progress::{NoProgress, Notice, Progress, Severity};
 use crate::thread::on_thread;
 use crate::verify::verify;
 use serde::{Serialize, Serializer};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -180,7 +181,7 @@ struct Pruning {
 impl Pruning {
     /// Decides about the backups of one database.
     async fn decide(&mut self, mut files: Vec<BackupFile>) -> Result<()> {
-        files.sort_by(|a, b| b.name.cmp(&a.name));
+        files.sort_by_key(|file| Reverse(file.name));
         let names: Vec<FileName> = files.iter().map(|file| file.name).collect();
         let keeps = self.options.retention.keeps(&names);
         let (mut kept, mut expendable) = (Vec::new(), Vec::new());

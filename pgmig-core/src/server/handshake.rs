@@ -231,7 +231,13 @@ fn trusted(ca: &Ca, policy: &Policy) -> Result<X509Store, TargetError> {
     let failed = |_: ErrorStack| openssl_failed();
     let mut store = X509StoreBuilder::new().map_err(failed)?;
     match ca {
-        Ca::System => store.set_default_paths().map_err(failed)?,
+        Ca::System => {
+            store.set_default_paths().map_err(failed)?;
+            // The default paths are those of OpenSSL's build, which one that is linked in does not find on this machine.
+            if cfg!(feature = "vendored-tls") {
+                add_system(&mut store).map_err(failed)?;
+            }
+        }
         Ca::File { path, named_by } => {
             for certificate in read_certificates(path, named_by)? {
                 store.add_cert(certificate).map_err(failed)?;
@@ -257,6 +263,19 @@ fn trusted(ca: &Ca, policy: &Policy) -> Result<X509Store, TargetError> {
         store.set_flags(X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL).map_err(failed)?;
     }
     Ok(store.build())
+}
+
+/// Adds the certificates that this machine's distribution keeps where OpenSSL does not look. What cannot be read is left out:
+/// certificates then fail verification, and that error is reported.
+fn add_system(store: &mut X509StoreBuilder) -> Result<(), ErrorStack> {
+    let system = openssl_probe::probe();
+    if let Some(file) = &system.cert_file {
+        let _ = store.add_lookup(X509Lookup::file())?.load_cert_file(file, SslFiletype::PEM);
+    }
+    for directory in system.cert_dir.iter().filter_map(|directory| directory.to_str()) {
+        let _ = store.add_lookup(X509Lookup::hash_dir())?.add_dir(directory, SslFiletype::PEM);
+    }
+    Ok(())
 }
 
 fn add_client_certificate(

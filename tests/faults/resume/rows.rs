@@ -21,7 +21,7 @@ const ACKNOWLEDGED: &str = "SELECT coalesce(sum((body::json ->> 'acknowledged'):
 #[track_caller]
 fn killed_in_the_middle(jobs: &str, jobs_then: &str) {
     let case = Case::of(BIG);
-    let running = case.pgmig().args(["--jobs", jobs]).spawn();
+    let running = case.pgmig().args(["--jobs", jobs, "--verify=full"]).spawn();
     wait_until(|| {
         let name = super::staging(&case.target);
         let sql = "SELECT 1 FROM pgmig_resume.done WHERE unit LIKE 'rows %' \
@@ -36,9 +36,10 @@ fn killed_in_the_middle(jobs: &str, jobs_then: &str) {
     let counted = left.psql("SELECT count(*) FROM big") + &left.psql("SELECT count(*) FROM one");
     let counted: u64 = counted.lines().map(|count| count.parse::<u64>().unwrap()).sum();
     assert_eq!(there, counted, "the record does not agree with the rows");
-    let outcome =
-        case.pgmig().args(["--resume", "--jobs", jobs_then, "--output", "json"]).run().expect_status(0);
+    let arguments = ["--resume", "--jobs", jobs_then, "--verify=full", "--output", "json"];
+    let outcome = case.pgmig().args(arguments).run().expect_status(0);
     let document = report(&outcome);
+    assert_eq!(document["row_comparison"]["rows"], 131_000, "{outcome}");
     assert_eq!(document["resumed"]["rows"], there, "{outcome}");
     let tables = document["tables"].as_array().unwrap();
     let sum = |of: &str| tables.iter().map(|table| table[of].as_u64().unwrap()).sum::<u64>();
@@ -64,8 +65,11 @@ fn of_a_big_table_by_several_connections() {
 #[test]
 fn are_not_sent_twice() {
     let case = Case::of(BIG);
-    case.pgmig().args(["--jobs", "2"]).failpoint("privileges:kill").run().expect_killed();
-    let outcome = case.pgmig().args(["--resume", "--jobs", "2", "--output", "json"]).run().expect_status(0);
+    case.pgmig().args(["--jobs", "2", "--verify=full"]).failpoint("privileges:kill").run().expect_killed();
+    let resumed = ["--resume", "--jobs", "2", "--verify=full", "--output", "json"];
+    let outcome = case.pgmig().args(resumed).run().expect_status(0);
+    // The digests of complete tables are in the record.
+    assert_eq!(report(&outcome)["row_comparison"]["rows"], 131_000, "{outcome}");
     let tables = report(&outcome)["tables"].as_array().cloned().unwrap_or_default();
     assert_eq!(tables.len(), 3, "{outcome}");
     for table in tables {

@@ -3,8 +3,11 @@
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// A crate that only a build script uses, and whose C code is linked in all the same.
+const LINKED_SOURCES: &str = "openssl-src";
 
 /// The crates for one platform.
 #[derive(Debug)]
@@ -24,6 +27,9 @@ pub(crate) struct Package {
     pub(crate) source: Option<String>,
     /// An SPDX expression, or an older form of one.
     pub(crate) license: Option<String>,
+    /// Its Cargo.toml.
+    #[serde(default)]
+    pub(crate) manifest_path: PathBuf,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -98,9 +104,12 @@ impl Graph {
     /// The crates that `package` links in, directly.
     pub(crate) fn linked(&self, package: &Package) -> Vec<&Package> {
         let dependencies = self.dependencies.get(&package.id).map(Vec::as_slice).unwrap_or_default();
-        let is_linked = |dependency: &&Dependency| dependency.dep_kinds.iter().any(|of| of.kind.is_none());
-        let ids = dependencies.iter().filter(is_linked).map(|dependency| &dependency.pkg);
-        ids.filter_map(|id| self.packages.get(id)).collect()
+        let linked = dependencies.iter().filter_map(|dependency| {
+            let package = self.packages.get(&dependency.pkg)?;
+            let is_linked = dependency.dep_kinds.iter().any(|of| of.kind.is_none());
+            (is_linked || package.name == LINKED_SOURCES).then_some(package)
+        });
+        linked.collect()
     }
 
     /// The crates that `package` links in, directly or not, without itself.

@@ -1,4 +1,5 @@
-//! Checks the crates that pgmig is made of against `deny.toml`, or lists them as an SBOM. Neither needs the network.
+//! Checks the crates that pgmig is made of against `deny.toml`, or lists them as an SBOM, or prints their licences. None of it
+//! needs the network.
 //!
 //! cargo-deny reads the same `deny.toml` and checks more (`make deny`). It takes long to build, so `make check` runs this
 //! crate's tests instead, one of which checks the checkout.
@@ -10,6 +11,7 @@ mod licence;
 mod lock;
 mod rules;
 mod sbom;
+mod texts;
 
 use anyhow::{Context, Result, bail};
 use graph::Graph;
@@ -27,7 +29,11 @@ fn main() -> Result<()> {
             println!("{:#}", sbom(&root()?)?);
             Ok(())
         }
-        _ => bail!("usage: pgmig-supply-chain check|sbom"),
+        ["licences"] => {
+            print!("{}", licences(&root()?)?);
+            Ok(())
+        }
+        _ => bail!("usage: pgmig-supply-chain check|sbom|licences"),
     }
 }
 
@@ -59,6 +65,13 @@ fn sbom(root: &Path) -> Result<serde_json::Value> {
     sbom::document(&Graph::of(root, platform)?, PROGRAM, &checksums)
 }
 
+/// The licences of the program's crates, for the first platform.
+fn licences(root: &Path) -> Result<String> {
+    let rules = Rules::read(&root.join("deny.toml"))?;
+    let platform = rules.platforms().first().context("deny.toml names no platform")?;
+    texts::document(&Graph::of(root, platform)?, PROGRAM)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
@@ -67,5 +80,18 @@ mod tests {
     #[test]
     fn this_checkout_keeps_the_rules() {
         check(&root().unwrap()).unwrap();
+    }
+    #[test]
+    fn every_crate_that_is_linked_in_has_its_licence_in_the_document() {
+        let root = root().unwrap();
+        let text = licences(&root).unwrap();
+        // OpenSSL is linked into released binaries by a crate that holds its sources.
+        for name in ["openssl-src ", "sqlx-postgres ", "tokio ", "zlib-rs "] {
+            assert!(text.contains(&format!("\n{name}")), "{name}");
+        }
+        assert!(text.contains("Apache License") && text.contains("Permission is hereby granted"));
+        let bom = sbom(&root).unwrap();
+        let components = bom["components"].as_array().unwrap();
+        assert!(components.iter().any(|component| component["name"] == "openssl-src"));
     }
 }

@@ -70,7 +70,7 @@ impl InPlaceRestore {
         let cancel = self.run.cancel.clone();
         or_interrupted(&cancel, self.begin()).await?;
         // An interruption ends it by itself, and waits until nothing of it is left.
-        back_up(&mut self.run).await?;
+        Box::pin(back_up(&mut self.run)).await?;
         let session = or_interrupted(&cancel, self.open()).await?;
         let pid = session.backend_pid();
         let session = match or_interrupted(&cancel, self.up_to_commit(session, build, archive)).await {

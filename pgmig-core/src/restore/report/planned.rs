@@ -14,7 +14,7 @@ use crate::server::OtherSession;
 use serde::{Serialize, Serializer};
 use std::fmt::Display;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The plan of a restore, as far as it is known before the restore begins. Made by
@@ -303,7 +303,7 @@ pub struct OnlyInTarget {
     pub of_others: Vec<String>,
 }
 
-fn shown_path<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Error> {
+fn shown_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }
 

@@ -79,7 +79,7 @@ impl SwapRestore {
         let cancel = self.run.cancel.clone();
         or_interrupted(&cancel, self.begin()).await?;
         // An interruption ends it by itself, and waits until nothing of it is left.
-        back_up(&mut self.run).await?;
+        Box::pin(back_up(&mut self.run)).await?;
         let built = or_interrupted(&cancel, self.build(build, archive)).await;
         let swapped = match built {
             Ok(staging_oid) => self.swap(staging_oid).await,
