@@ -84,8 +84,7 @@ fn the_plan_says_which_way_back_there_is() {
         let pgmig = Pgmig::new().target(&replaced.site.file).source(&replaced.archive);
         let pgmig = pgmig.args(["--keep-ids", "--schema", "archive", "--dry-run"]).args(args.iter().copied());
         let outcome = pgmig.run().expect_status(0);
-        let line = outcome.stdout.lines().find(|line| line.contains("way back")).unwrap().to_owned();
-        line
+        outcome.stdout.lines().find(|line| line.contains("way back")).unwrap().to_owned()
     };
     let none = plan(&["--strategy", "in-place"]);
     assert!(none.contains("none: --backup-first DIR takes a backup"), "{none}");

@@ -216,7 +216,7 @@ fn find(value: &Value, depth: usize, found: &mut Vec<Map<String, Value>>) -> Res
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
     use crate::server::Host;

@@ -137,10 +137,11 @@ pub(crate) fn of(
 }
 
 /// The goal of the upgrade, and the migrations with their checksums.
-fn migrations(upgrade: &Upgrade) -> Option<(i64, Vec<(i64, Vec<u8>)>)> {
-    let Upgrade::Planned { plan } = upgrade else { return None };
+fn migrations(upgrade: &Upgrade) -> Vec<(i64, Vec<u8>)> {
+    let Upgrade::Planned { plan } = upgrade else { return Vec::new() };
     let files = plan.migrations().iter().map(|file| (file.version(), file.checksum().to_vec()));
-    Some((plan.to(), files.collect()))
+    // The goal has no checksum.
+    files.chain([(plan.to(), Vec::new())]).collect()
 }
 
 /// Every statement, with its role and its settings.
