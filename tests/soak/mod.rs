@@ -36,7 +36,7 @@ fn random_faults() {
 }
 
 /// The faults that are injected whatever the time.
-const AT_LEAST: usize = 6;
+const AT_LEAST: usize = 4;
 
 /// In `make test`: each kind once, in a random order, as many of them as the time allows.
 #[test]
