@@ -103,6 +103,10 @@ impl Graph {
 
     /// The crates that `package` links in, directly.
     pub(crate) fn linked(&self, package: &Package) -> Vec<&Package> {
+        // Its own dependencies only compile it.
+        if package.name == LINKED_SOURCES {
+            return Vec::new();
+        }
         let dependencies = self.dependencies.get(&package.id).map(Vec::as_slice).unwrap_or_default();
         let linked = dependencies.iter().filter_map(|dependency| {
             let package = self.packages.get(&dependency.pkg)?;
