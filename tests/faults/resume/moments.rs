@@ -76,17 +76,37 @@ fn killed_again_and_again() {
     assert_eq!(report(&outcome)["resumed"]["is_built"], true);
 }
 
-/// 20 moments by chance, some of them of a run that goes on itself, by several connections and by one.
+/// 20 moments by chance in four tests, some of them of a run that goes on itself, by several connections and by one.
 #[test]
-fn killed_at_moments_by_chance() {
+fn killed_by_chance_1() {
+    killed_by_chance(0x5eed_1e55);
+}
+
+#[test]
+fn killed_by_chance_2() {
+    killed_by_chance(0x0dd5_0dd5);
+}
+
+#[test]
+fn killed_by_chance_3() {
+    killed_by_chance(0xcafe_0005);
+}
+
+#[test]
+fn killed_by_chance_4() {
+    killed_by_chance(0x7e57_ab1e);
+}
+
+#[track_caller]
+fn killed_by_chance(seed: u64) {
     let store = Store::new("chance");
     let undisturbed = store.undisturbed();
     let begun = Instant::now();
     store.pgmig().run().expect_status(0);
     let whole = begun.elapsed();
-    let mut chance = Chance(0x5eed_1e55);
+    let mut chance = Chance(seed);
     let mut killed = 0;
-    while killed < 20 {
+    while killed < 5 {
         let jobs = ["1", "2", "4"][chance.below(3)];
         let running = store.pgmig().args(["--resume", "--jobs", jobs]).spawn();
         std::thread::sleep(whole.mul_f64(chance.below(1000) as f64 / 1000.0));
