@@ -18,6 +18,7 @@ mod privileges;
 mod rewriting;
 mod schema_target;
 mod selection;
+mod soak;
 mod support;
 mod swap;
 mod sweep;

@@ -63,6 +63,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["mapping", "map_by_name"])]
     pub(crate) keep_ids: bool,
 
+    /// Restore even if sources of the mapping occur nowhere in the backup
+    #[arg(long)]
+    pub(crate) allow_unused: bool,
+
     /// Schema migrations to use instead of the built-in ones
     #[arg(long, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
@@ -150,7 +154,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text, global = true)]
     pub(crate) output: OutputFormat,
 
-    /// Print warnings and errors only
+    /// Print results, warnings and errors only
     #[arg(long, global = true)]
     pub(crate) quiet: bool,
 

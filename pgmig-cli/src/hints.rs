@@ -111,6 +111,7 @@ fn refused(refusal: &Refusal) -> Option<String> {
     let hint = match refusal {
         Refusal::WouldErase { .. } => "back it up if it is wanted, then use --force",
         Refusal::SystemDatabase { .. } => "or use --force if it is meant",
+        Refusal::UnusedSources { .. } => "or use --allow-unused",
         Refusal::Filled { .. } => "or use --force",
         Refusal::NoUpgrade { .. } => "without --to-release it is restored as it is into an empty target",
         Refusal::Encoding(_) => "use --keep-ids, or dump with --encoding=UTF8",

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 /// The parsed arguments (the first is the program's name), or the exit status if the program has finished.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Args, ExitCode> {
+    let arguments = &normalised(arguments);
     let problem = match (problem(arguments), Args::try_parse_from(arguments)) {
         (Some(problem), _) => problem,
         (None, Ok(args)) => return Ok(args),
@@ -25,6 +26,39 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Args, ExitCode> {
     };
     say(&problem);
     Err(ExitCode::from(exit_status(ErrorKind::Usage)))
+}
+
+/// The arguments in the order that clap takes: options that every command has come after the command. `restore` is what
+/// pgmig does without a command.
+fn normalised(arguments: &[OsString]) -> Vec<OsString> {
+    let root = Args::command();
+    let of_all: Vec<&clap::Arg> = root.get_arguments().filter(|option| option.is_global_set()).collect();
+    let mut commands = root.get_subcommands().map(clap::Command::get_name);
+    let (program, rest) = arguments.split_at(arguments.len().min(1));
+    let mut place = 0;
+    while let Some(argument) = rest.get(place).and_then(|argument| argument.to_str()) {
+        let name =
+            argument.strip_prefix("--").map(|option| option.split_once('=').map_or(option, |(name, _)| name));
+        let Some(option) = of_all.iter().find(|option| name.is_some() && option.get_long() == name) else {
+            break;
+        };
+        let has_value = option.get_action().takes_values() && !argument.contains('=');
+        place += if has_value { 2 } else { 1 };
+    }
+    let (before, after) = rest.split_at(place.min(rest.len()));
+    match after.split_first() {
+        Some((command, after)) if command == "restore" => [program, before, after].concat(),
+        Some((command, after)) if commands.any(|name| command == name) => {
+            // A command of a command, as in `previous list`, is the next word.
+            let is_word = |word: &&OsString| !word.to_string_lossy().starts_with('-');
+            let has_own =
+                root.get_subcommands().any(|own| command == own.get_name() && own.has_subcommands());
+            let next = usize::from(has_own && after.first().as_ref().is_some_and(is_word));
+            let (own, after) = after.split_at(next);
+            [program, std::slice::from_ref(command), own, before, after].concat()
+        }
+        _ => arguments.to_vec(),
+    }
 }
 
 /// Mistakes that clap would misread.
@@ -145,6 +179,33 @@ mod tests {
             described(&error).unwrap_or_else(|| clap_text(&arguments))
         });
         text.as_str().to_owned()
+    }
+
+    #[test]
+    fn options_of_all_commands_may_stand_before_the_command() {
+        let normal = |line: &str| {
+            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let normal = normalised(&arguments);
+            normal.iter().map(|argument| argument.to_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        for (given, expected) in [
+            ("pgmig --output json inspect x", "pgmig inspect --output json x"),
+            ("pgmig --quiet --log-level=info verify x", "pgmig verify --quiet --log-level=info x"),
+            ("pgmig --quiet previous list -t y", "pgmig previous list --quiet -t y"),
+            ("pgmig restore --force -s x", "pgmig --force -s x"),
+            ("pgmig --quiet restore -s x", "pgmig --quiet -s x"),
+            ("pgmig restore", "pgmig"),
+            // Not a command, but the value of an option.
+            ("pgmig -s restore -t y", "pgmig -s restore -t y"),
+            ("pgmig --output json -s inspect", "pgmig --output json -s inspect"),
+            ("pgmig --output", "pgmig --output"),
+            ("pgmig", "pgmig"),
+        ] {
+            assert_eq!(normal(given), expected);
+        }
+        assert!(
+            Args::try_parse_from(normalised(&["pgmig", "--quiet", "previous"].map(OsString::from))).is_err()
+        );
     }
 
     #[test]

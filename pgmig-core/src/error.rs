@@ -2,6 +2,7 @@
 
 use crate::archive::ArchiveError;
 use crate::outcome::ErrorKind;
+use std::io;
 use thiserror::Error;
 
 /// Any error of this library.
@@ -63,6 +64,10 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::Archive(ArchiveError::ManyDatabases { .. } | ArchiveError::NoSuchDatabase { .. }) => {
+                ErrorKind::Usage
+            }
+            // The operator named a file that does not exist, as with a configuration file.
+            Error::Archive(ArchiveError::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 ErrorKind::Usage
             }
             Error::Archive(_) | Error::Verify(_) | Error::Discover(_) | Error::Target(_) => ErrorKind::Failed,

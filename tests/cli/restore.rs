@@ -149,10 +149,10 @@ fn strict_stops_before_the_swap() {
     let mut pairs: Vec<_> = backup.mapping.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
     pairs.push((unknown, SPARE));
     let run = |strict: bool| {
-        let pgmig = pgmig(&target).args(["--force"]).args(strict.then_some("--strict"));
+        let pgmig = pgmig(&target).args(["--force", "--allow-unused"]).args(strict.then_some("--strict"));
         pgmig.source(&backup.archive).mapping(&pairs).run()
     };
-    let outcome = run(true).expect_status(4).stderr_has("1 warning (--strict)").stderr_has(unknown);
+    let outcome = run(true).expect_status(4).stderr_has("2 warnings (--strict)").stderr_has(unknown);
     before.is_now(outcome);
     run(false).expect_status(0).stdout_has("Warnings").stdout_has(unknown);
     backup.assert_restored(&target);

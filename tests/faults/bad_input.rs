@@ -158,7 +158,7 @@ fn data_without_their_end_marker() {
 #[test]
 fn no_such_archive() {
     let case = Case::new("missing");
-    case.archive_fails(Path::new("nowhere.dump"), 1, &["nowhere.dump", "does not exist"]);
+    case.archive_fails(Path::new("nowhere.dump"), 2, &["nowhere.dump", "does not exist"]);
     case.archive_fails(case.directory.path(), 1, &[case.directory.path().to_str().unwrap()]);
 }
 
@@ -305,7 +305,7 @@ fn other_files_in_the_place_of_a_configuration() {
         &["error: target configuration nowhere.yaml does not exist"],
     );
     let missing = Pgmig::new().source("nowhere.dump".as_ref()).target(&TargetFile::of(&case.target));
-    case.fails(missing, 1, &["error: backup file nowhere.dump does not exist\n"]);
+    case.fails(missing, 2, &["error: backup file nowhere.dump does not exist\n"]);
     let fifo = case.directory.path().join("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let waiting = std::time::Instant::now();

@@ -52,7 +52,7 @@ fn a_restore_that_asks_for_everything() {
     let backup = Backup::of_oldest_release();
     let (target, file) = keeper(&backup);
     let controller = gateway();
-    let answers = Pgmig::new().file("answers", "1\n1\n1\n");
+    let answers = Pgmig::new().file("answers", "1\n2\n3\n");
     let answered = answers.directory().join("answers");
     let pgmig =
         ask(answers.target(&file).source(&backup.archive).arg("--force").stdin(&answered), &controller);
@@ -67,7 +67,7 @@ fn a_dry_run_that_asks_for_everything() {
     let (_target, file) = keeper(&backup);
     let controller = gateway();
     for output in ["text", "json"] {
-        let answers = Pgmig::new().file("answers", "1\n1\n1\n").args(["--dry-run", "--output", output]);
+        let answers = Pgmig::new().file("answers", "1\n2\n3\n").args(["--dry-run", "--output", output]);
         let answered = answers.directory().join("answers");
         let pgmig = ask(answers.target(&file).source(&backup.archive).stdin(&answered), &controller);
         loud(pgmig, 0).stderr_has("Target of").stdout_has("enteredMapping.yaml");

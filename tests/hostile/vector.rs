@@ -45,7 +45,7 @@ pub(super) enum Works {
 pub(super) struct Vector {
     pub(super) name: &'static str,
     /// The statements that make the source.
-    source: &'static str,
+    pub(super) source: &'static str,
     /// Whether a superuser made the source; otherwise its owner did. An attacker who forges an archive can have either.
     by_superuser: bool,
     form: Form,
@@ -367,7 +367,7 @@ impl State {
     }
 }
 
-pub(super) fn lines_that_differ(before: &str, after: &str) -> String {
+pub(crate) fn lines_that_differ(before: &str, after: &str) -> String {
     let of = |one: &str, other: &str, sign: char| -> Vec<String> {
         one.lines()
             .filter(|line| !other.lines().any(|known| known == *line))

@@ -257,12 +257,9 @@ const OF_A_SUPERUSER: &[Vector] = &[
         "CREATE EXTENSION IF NOT EXISTS pageinspect WITH SCHEMA public; COPY (SELECT 1) TO '{marker}';",
     )]).by_superuser(),
     Vector::forged("extension_of_another_name", Form::Custom, "
-        CREATE EXTENSION hstore; CREATE TABLE public.t (id integer);
-        CREATE FUNCTION public.f(integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
-            PERFORM pg_catalog.pg_file_write('{marker}', 'x', false); RETURN true; END $$;", &[(
+        CREATE EXTENSION hstore; CREATE TABLE public.t (id integer);", &[(
         "CREATE EXTENSION IF NOT EXISTS hstore WITH SCHEMA public;",
-        "CREATE EXTENSION adminpack; GRANT EXECUTE ON FUNCTION pg_catalog.pg_file_write(text, text, boolean) TO PUBLIC; \
-         SELECT pg_catalog.pg_file_write('{marker}', 'x', false);",
+        "CREATE EXTENSION file_fdw WITH SCHEMA public; COPY (SELECT 1) TO '{marker}';",
     )]).by_superuser(),
     Vector::forged("comment_on_an_extension_that_does_more", Form::Custom, "CREATE EXTENSION pageinspect;", &[(
         "COMMENT ON EXTENSION pageinspect IS ",

@@ -124,7 +124,7 @@ const OBJECTS: &[Vector] = &[
         .by_superuser()
         .works(Works::Nowhere)
         .ends(Ends::Refused),
-    Vector::genuine("untrusted_extension", "CREATE EXTENSION adminpack; CREATE TABLE public.t (id integer);")
+    Vector::genuine("untrusted_extension", "CREATE EXTENSION file_fdw; CREATE TABLE public.t (id integer);")
         .by_superuser()
         .works(Works::Nowhere)
         .ends(Ends::Refused),
@@ -230,7 +230,7 @@ fn objects_of_a_superuser() {
 fn all_are_named(world: &World) {
     let source = world.source();
     source.psql(
-        "CREATE EXTENSION adminpack; CREATE PUBLICATION p FOR ALL TABLES; CREATE FOREIGN DATA WRAPPER w;
+        "CREATE EXTENSION file_fdw; CREATE PUBLICATION p FOR ALL TABLES; CREATE FOREIGN DATA WRAPPER w;
          CREATE FUNCTION public.native(cstring) RETURNS integer LANGUAGE internal AS 'int4in';
          CREATE FUNCTION public.leaks() RETURNS integer LANGUAGE sql LEAKPROOF AS 'SELECT 1';
          CREATE FUNCTION public.on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
@@ -242,7 +242,7 @@ fn all_are_named(world: &World) {
         let target = world.target();
         let before = world.cluster();
         let mut outcome = world.restore(*setting, &target, &archive).run().expect_status(3);
-        for name in ["adminpack", "PUBLICATION p", "WRAPPER w", "native", "leaks", "EVENT TRIGGER e"] {
+        for name in ["file_fdw", "PUBLICATION p", "WRAPPER w", "native", "leaks", "EVENT TRIGGER e"] {
             outcome = outcome.stderr_has(name);
         }
         assert_eq!(before, world.cluster(), "{outcome}");

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// An attack.
+#[derive(Clone, Copy)]
 struct Trap {
     name: &'static str,
     /// The attacker.
@@ -305,6 +306,7 @@ fn hold(traps: &[Trap], each_alone: bool, is_read_only: bool) {
     let world = World::start();
     let archive = archive(&world);
     let wanted = std::env::var("PGMIG_HOSTILE").unwrap_or_default();
+    let traps: Vec<Trap> = traps.iter().filter(|trap| world.has_syntax_of(trap.sql)).copied().collect();
     let size = if each_alone { 1 } else { traps.len() };
     let mut wrong = Vec::new();
     for traps in traps.chunks(size).filter(|traps| traps.iter().any(|trap| trap.name.contains(&wanted))) {

@@ -15,22 +15,22 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 /// The role that owns the target: `username`.
-pub(super) const APP: &str = "app";
+pub(crate) const APP: &str = "app";
 
 /// A role with CREATEDB and the right to write files, and a member of [`APP`]. Code that can use this role has escaped.
-pub(super) const CREATOR: &str = "creator";
+pub(crate) const CREATOR: &str = "creator";
 
 /// The owner of the source, who has no other right.
-pub(super) const ATTACKER: &str = "attacker";
+pub(crate) const ATTACKER: &str = "attacker";
 
 /// A role that may create objects in the target.
-pub(super) const OTHER: &str = "other";
+pub(crate) const OTHER: &str = "other";
 
 const PASSWORD: &str = "l0gin-s3cret";
 
 /// How pgmig logs in and replaces the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Setting {
+pub(crate) enum Setting {
     SwapAsSuperuser,
     SwapAsCreator,
     InPlaceAsSuperuser,
@@ -38,15 +38,15 @@ pub(super) enum Setting {
 }
 
 impl Setting {
-    pub(super) const ALL: &[Self] =
+    pub(crate) const ALL: &[Self] =
         &[Self::SwapAsSuperuser, Self::SwapAsCreator, Self::InPlaceAsSuperuser, Self::InPlaceAsOwner];
-    pub(super) const IN_PLACE: &[Self] = &[Self::InPlaceAsSuperuser, Self::InPlaceAsOwner];
-    pub(super) const AS_SUPERUSER: &[Self] = &[Self::SwapAsSuperuser, Self::InPlaceAsSuperuser];
+    pub(crate) const IN_PLACE: &[Self] = &[Self::InPlaceAsSuperuser, Self::InPlaceAsOwner];
+    pub(crate) const AS_SUPERUSER: &[Self] = &[Self::SwapAsSuperuser, Self::InPlaceAsSuperuser];
     /// Settings in which pgmig's own login is not `username`.
-    pub(super) const OVER_ANOTHER_ROLE: &[Self] =
+    pub(crate) const OVER_ANOTHER_ROLE: &[Self] =
         &[Self::SwapAsSuperuser, Self::SwapAsCreator, Self::InPlaceAsSuperuser];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::SwapAsSuperuser => "swap as superuser",
             Self::SwapAsCreator => "swap as CREATEDB role",
@@ -55,35 +55,35 @@ impl Setting {
         }
     }
 
-    pub(super) fn is_superuser(self) -> bool {
+    pub(crate) fn is_superuser(self) -> bool {
         matches!(self, Self::SwapAsSuperuser | Self::InPlaceAsSuperuser)
     }
 
-    pub(super) fn is_swap(self) -> bool {
+    pub(crate) fn is_swap(self) -> bool {
         matches!(self, Self::SwapAsSuperuser | Self::SwapAsCreator)
     }
 }
 
 /// The server.
-pub(super) struct World {
-    pub(super) server: PrivateServer,
+pub(crate) struct World {
+    pub(crate) server: PrivateServer,
     /// The directory that the server writes to.
     markers: PathBuf,
-    pub(super) directory: TempDir,
+    pub(crate) directory: TempDir,
     /// The verifier that the server stores for the password of [`APP`].
-    pub(super) verifier: String,
+    pub(crate) verifier: String,
     targets: AtomicU32,
     dump: OnceCell<String>,
 }
 
 impl World {
     /// Starts it.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with("")
     }
 
     /// Starts it with more settings.
-    pub(super) fn start_with(conf: &str) -> Self {
+    pub(crate) fn start_with(conf: &str) -> Self {
         let server = Server::start_private(&format!("max_prepared_transactions = 8\n{conf}"));
         let markers = server.shared.join("markers");
         fs::create_dir(&markers).expect("a directory can be made");
@@ -102,7 +102,7 @@ impl World {
     }
 
     /// Runs SQL in a session that logs in as this role itself.
-    pub(super) fn try_psql_as(&self, role: &str, database: &Database, sql: &str) -> Output {
+    pub(crate) fn try_psql_as(&self, role: &str, database: &Database, sql: &str) -> Output {
         let file = self.directory.path().join("as.sql");
         fs::write(&file, sql).expect("a file can be written");
         let mut psql = self.psql_command(role, database);
@@ -110,7 +110,7 @@ impl World {
     }
 
     /// A psql that logs in as this role.
-    pub(super) fn psql_command(&self, role: &str, database: &Database) -> Command {
+    pub(crate) fn psql_command(&self, role: &str, database: &Database) -> Command {
         let mut psql = self.server.program("psql");
         psql.env("PGUSER", role).args([
             "-X",
@@ -127,13 +127,18 @@ impl World {
 
     /// Does the same for SQL that must succeed.
     #[track_caller]
-    pub(super) fn psql_as(&self, role: &str, database: &Database, sql: &str) {
+    pub(crate) fn psql_as(&self, role: &str, database: &Database, sql: &str) {
         let output = self.try_psql_as(role, database, sql);
         assert!(output.status.success(), "{role}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Whether the server knows all that these statements ask for. Statistics of expressions came with PostgreSQL 14.
+    pub(super) fn has_syntax_of(&self, sql: &str) -> bool {
+        self.server.major_version() >= 14 || !sql.contains("CREATE STATISTICS public.s ON (")
+    }
+
     /// SQL of a vector, with the name of the file that its escape writes.
-    pub(super) fn armed(&self, vector: &str, sql: &str) -> String {
+    pub(crate) fn armed(&self, vector: &str, sql: &str) -> String {
         sql.replace("{functions}", payload::FUNCTIONS).replace("{marker}", &self.marker(vector))
     }
 
@@ -142,7 +147,7 @@ impl World {
     }
 
     /// How code of this vector escaped since the last call.
-    pub(super) fn escape(&self, vector: &str) -> Option<String> {
+    pub(crate) fn escape(&self, vector: &str) -> Option<String> {
         let marker = PathBuf::from(self.marker(vector));
         let text = fs::read(&marker).ok()?;
         fs::remove_file(&marker).expect("the directory is ours");
@@ -150,12 +155,12 @@ impl World {
     }
 
     /// A source that the attacker owns.
-    pub(super) fn source(&self) -> Database {
+    pub(crate) fn source(&self) -> Database {
         Database::create_with(&self.server, "source", &format!("TEMPLATE template0 OWNER {ATTACKER}"))
     }
 
     /// A target of [`APP`] with a row.
-    pub(super) fn target(&self) -> Database {
+    pub(crate) fn target(&self) -> Database {
         let name = format!("target_{}", self.targets.fetch_add(1, Ordering::Relaxed));
         self.server.psql(
             "postgres",
@@ -174,18 +179,18 @@ impl World {
     }
 
     /// pg_dump of a target that nobody has changed. The name is left out, as in [`World::dump`].
-    pub(super) fn dump_of_a_target(&self, target: &Database) -> String {
+    pub(crate) fn dump_of_a_target(&self, target: &Database) -> String {
         self.dump.get_or_init(|| self.dump(target)).clone()
     }
 
     /// pg_dump of a database with the database's own properties. Its name is left out.
-    pub(super) fn dump(&self, database: &Database) -> String {
+    pub(crate) fn dump(&self, database: &Database) -> String {
         // A trap can give every session in the database another role.
         database.dump(&["--create", "--role", &self.server.superuser]).replace(&database.name, "NAME")
     }
 
     /// The target's file for a setting.
-    pub(super) fn file(&self, setting: Setting, target: &Database) -> TargetFile {
+    pub(crate) fn file(&self, setting: Setting, target: &Database) -> TargetFile {
         let login = match setting {
             Setting::SwapAsSuperuser | Setting::InPlaceAsSuperuser => &self.server.superuser,
             Setting::SwapAsCreator => CREATOR,
@@ -208,7 +213,7 @@ impl World {
 
     /// Makes every database of [`APP`] accept connections and DROP again, whatever an attack has changed.
     #[track_caller]
-    pub(super) fn reopen_databases(&self) {
+    pub(crate) fn reopen_databases(&self) {
         self.server.psql(
             "postgres",
             &format!(
@@ -219,20 +224,20 @@ impl World {
     }
 
     /// A command line for a setting, without the archive.
-    pub(super) fn pgmig(&self, setting: Setting, target: &Database) -> Pgmig {
+    pub(crate) fn pgmig(&self, setting: Setting, target: &Database) -> Pgmig {
         let strategy = if setting.is_swap() { "swap" } else { "in-place" };
         Pgmig::new().target(&self.file(setting, target)).args(["--keep-ids", "--strategy", strategy])
     }
 
     /// A restore of an archive without further options.
-    pub(super) fn restore(&self, setting: Setting, target: &Database, archive: &Path) -> Pgmig {
+    pub(crate) fn restore(&self, setting: Setting, target: &Database, archive: &Path) -> Pgmig {
         self.pgmig(setting, target).args(["--schema", "archive", "--force"]).source(archive)
     }
 
     /// Every fact of the cluster that no restore may change: roles, memberships, settings of the server, prepared
     /// transactions. Also databases with their owners, privileges, settings, limits and comments.
     #[track_caller]
-    pub(super) fn cluster(&self) -> String {
+    pub(crate) fn cluster(&self) -> String {
         let login = if self.app_logs_in() { "by its password" } else { "not by its password" };
         format!("{}{APP} logs in {login}\n", self.server.psql("postgres", CLUSTER))
     }
@@ -275,7 +280,7 @@ const CLUSTER: &str = "
     SELECT 'subscription ' || subname FROM pg_subscription ORDER BY subname;";
 
 /// Objects of a restored database that do not belong to `username`, or that only a superuser can make.
-pub(super) const NOT_OF_USERNAME: &str = "
+pub(crate) const NOT_OF_USERNAME: &str = "
     WITH objects (class, id, owner, name) AS (
         SELECT 'pg_class'::regclass, c.oid, relowner, c.oid::regclass::text, relnamespace FROM pg_class c
         UNION ALL SELECT 'pg_proc'::regclass, oid, proowner, oid::regprocedure::text, pronamespace FROM pg_proc
@@ -293,6 +298,6 @@ pub(super) const NOT_OF_USERNAME: &str = "
     ORDER BY 1";
 
 /// Whether the suite runs to show the escapes from a pgmig that has no protection yet.
-pub(super) fn before_the_protection() -> bool {
+pub(crate) fn before_the_protection() -> bool {
     std::env::var_os("PGMIG_HOSTILE_BEFORE").is_some()
 }

@@ -102,8 +102,8 @@ fn strict_stops_before_the_commit() {
     pairs.push((unknown, SPARE));
     let pgmig =
         Pgmig::new().target(&application::target_file(&target)).source(&backup.archive).mapping(&pairs);
-    let outcome = pgmig.args(["--force", "--strict"]).run().expect_status(4);
-    before.is_now(outcome.stderr_has("stopped before the target was replaced because of 1 warning"));
+    let outcome = pgmig.args(["--force", "--strict", "--allow-unused"]).run().expect_status(4);
+    before.is_now(outcome.stderr_has("stopped before the target was replaced because of 2 warnings"));
 }
 
 /// The connection breaks during the commit. pgmig finds out whether the commit succeeded.

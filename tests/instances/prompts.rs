@@ -52,9 +52,16 @@ fn yaml(pairs: &[(&str, &str)]) -> String {
     format!("instance-mappings:\n{lines}")
 }
 
+/// The mapping file, without its comments.
 #[track_caller]
 fn written(directory: &Path) -> String {
-    std::fs::read_to_string(directory.join("enteredMapping.yaml")).expect("the mapping was written")
+    let text =
+        std::fs::read_to_string(directory.join("enteredMapping.yaml")).expect("the mapping was written");
+    without_comments(&text)
+}
+
+fn without_comments(yaml: &str) -> String {
+    yaml.split_inclusive('\n').filter(|line| !line.starts_with("  # ")).collect()
 }
 
 /// Checks that a run wrote neither a mapping nor a part of one.
@@ -69,16 +76,18 @@ fn wrote_nothing(directory: &Path) {
 fn answers_can_be_piped() {
     let backup = Backup::of_oldest_release();
     let controller = controller(4);
-    // The answers: the default, a number, an ID. The list of free instances is numbered anew for each question.
-    let input = format!("\n3\n{}\n", TARGETS[0].to_uppercase());
+    // The answers: the default, a number, an ID. A number that was chosen before is refused.
+    let input = format!("\n2\n4\n{}\n", TARGETS[0].to_uppercase());
     let outcome = answers(mapping(&backup.archive, &controller), &input).run().expect_status(0);
     let expected = yaml(&[(CONTOSO, TARGETS[1]), (ZWEIG, TARGETS[3]), (UNNAMED, TARGETS[0])]);
     assert_eq!(written(outcome.directory.path()), expected);
     let outcome = outcome
         .stderr_has("Instance 1 of 3 of the backup")
         .stderr_has("Target of \"Contoso Bank\" (Enter for 2, 0 for details): ")
-        .stderr_has("Target of \"Zweig \\\"Söhne\\\"\" (0 for details): 3")
-        .stderr_has(&format!("Target of {UNNAMED} (0 for details): "))
+        .stderr_has("Target of \"Zweig \\\"Söhne\\\"\" (0 for details, b to go back): 2")
+        .stderr_has("is not free: another instance of the backup has it")
+        .stderr_has(&format!("Target of {UNNAMED} (0 for details, b to go back): "))
+        .stderr_has("The mapping")
         .stderr_has("notice: the mapping is in enteredMapping.yaml")
         .stderr_has("1 provisioned instance on the target get nothing of the backup")
         .stderr_has(TARGETS[2])
@@ -90,7 +99,7 @@ fn answers_can_be_piped() {
 fn the_file_gives_itself_again() {
     let backup = Backup::of_oldest_release();
     let controller = controller(4);
-    let first = answers(mapping(&backup.archive, &controller), "1\n1\n1").run().expect_status(0);
+    let first = answers(mapping(&backup.archive, &controller), "1\n2\n3").run().expect_status(0);
     let entered = written(first.directory.path());
     // pgmig asks nothing: standard input is empty.
     let again = mapping(&backup.archive, &controller)
@@ -109,15 +118,24 @@ fn at_a_terminal() {
     let mut terminal = mapping(&backup.archive, &controller).at_terminal();
     terminal.sees("Instance 1 of 3 of the backup").sees("us-south").sees("Enter for 2, 0 for details): ");
     terminal.types("0").sees("aliases  1570184978").sees("store.workspace").sees("0 for details): ");
-    terminal.types("4").sees("There is no number 4. Type a number from 1 to 3").sees("0 for details): ");
+    terminal.types("4").sees("There is no number 4. Type the number of a free one").sees("0 for details): ");
     terminal.types("nobody").sees("No free instance has \"nobody\" in its name or ID").sees("details): ");
     terminal.types("third").sees(TARGETS[2]).sees("0 for details): ");
-    terminal.types("").sees("Instance 2 of 3 of the backup").sees("eu-de").sees("(0 for details): ");
-    terminal.types("").sees("There is no default here").sees("(0 for details): ");
-    terminal.types(TARGETS[1]).sees("is not free").sees("(0 for details): ");
-    terminal.types("1").sees("Instance 3 of 3 of the backup").sees("(no name)").sees("(0 for details): ");
-    terminal.types("2").sees("There is no number 2. Type the number 1").sees("(0 for details): ");
-    terminal.types("1");
+    terminal.types("").sees("Instance 2 of 3 of the backup").sees("eu-de").sees("b to go back): ");
+    terminal.types("").sees("There is no default here").sees("b to go back): ");
+    terminal.types(TARGETS[1]).sees("is not free").sees("b to go back): ");
+    terminal.types("b").sees("Instance 1 of 3 of the backup").sees("0 for details): ");
+    terminal.types("3").sees("Instance 2 of 3 of the backup").sees("b to go back): ");
+    terminal.types("1").sees("Instance 3 of 3 of the backup").sees("(no name)").sees("b to go back): ");
+    terminal.types("1").sees("is not free").sees("b to go back): ");
+    terminal.types("2").sees("The mapping").sees("Zweig").sees("first").sees("change the last answer): ");
+    terminal.types("what").sees("Press Enter to accept the mapping").sees("change the last answer): ");
+    terminal.types("b").sees("Instance 3 of 3 of the backup").sees("b to go back): ");
+    terminal.types("b").sees("Instance 2 of 3 of the backup").sees("b to go back): ");
+    terminal.types("b").sees("Instance 1 of 3 of the backup").sees("0 for details): ");
+    terminal.types("").sees("Instance 2 of 3").sees("b to go back): ").types("1");
+    terminal.sees("Instance 3 of 3").sees("b to go back): ").types("3");
+    terminal.sees("The mapping").sees("change the last answer): ").types("");
     let ended = terminal.ends().expect_status(0).keeps_secret(TOKEN);
     let expected = yaml(&[(CONTOSO, TARGETS[1]), (ZWEIG, TARGETS[0]), (UNNAMED, TARGETS[2])]);
     assert_eq!(written(ended.directory.path()), expected);
@@ -129,7 +147,7 @@ fn ctrl_c_is_130_and_ctrl_d_is_3() {
     let controller = controller(3);
     for (letter, status, says) in [('c', 130, "interrupted"), ('d', 3, "--mapping")] {
         let mut terminal = mapping(&backup.archive, &controller).at_terminal();
-        terminal.sees("0 for details): ").types("").sees("Instance 2").sees("0 for details): ");
+        terminal.sees("0 for details): ").types("").sees("Instance 2").sees("b to go back): ");
         terminal.presses_ctrl(letter);
         let ended = terminal.ends().expect_status(status).has_shown(says);
         wrote_nothing(ended.directory.path());
@@ -157,7 +175,7 @@ fn only_what_a_mapping_file_lacks_is_asked() {
     let alias = "7a2c90d1-83be-4d0e-9a77-5e1f0c2b3d44";
     let expected = yaml(&[(alias, TARGETS[1]), (CONTOSO, TARGETS[2]), (UNNAMED, TARGETS[0])]);
     assert_eq!(written(outcome.directory.path()), expected);
-    assert!(!outcome.stderr.contains("Zweig"), "{outcome}");
+    assert!(!outcome.stderr.contains("Target of \"Zweig"), "{outcome}");
 }
 
 #[test]
@@ -172,7 +190,7 @@ fn by_name_without_a_question_where_names_are_unique() {
     assert_eq!(written(outcome.directory.path()), expected);
     // An instance without a name is an error if pgmig may not ask.
     let pgmig = mapping(&backup.archive, &controller).arg("--yes");
-    let outcome = answers(pgmig, "1\n1\n1\n").run().expect_status(3).stderr_has(UNNAMED);
+    let outcome = answers(pgmig, "1\n2\n3\n").run().expect_status(3).stderr_has(UNNAMED);
     assert!(!outcome.stderr.contains("Target of") && !outcome.stderr.contains(ZWEIG), "{outcome}");
     wrote_nothing(outcome.directory.path());
 }
@@ -180,7 +198,7 @@ fn by_name_without_a_question_where_names_are_unique() {
 #[test]
 fn too_few_provisioned_instances_are_refused_with_both_counts() {
     let backup = Backup::of_oldest_release();
-    let outcome = answers(mapping(&backup.archive, &controller(2)), "1\n1\n1\n").run();
+    let outcome = answers(mapping(&backup.archive, &controller(2)), "1\n2\n3\n").run();
     let outcome = outcome.expect_status(3).stderr_has("has 3 instances").stderr_has("only 2 are provisioned");
     assert!(!outcome.stderr.contains("Target of"), "{outcome}");
 }
@@ -190,7 +208,7 @@ fn a_thousand_instances_can_be_searched() {
     let backup = Backup::of_oldest_release();
     let instances = (0..1_000).map(|n| instance(1_000_000 + n, &format!("instance-{n}")));
     let controller = Controller::gateway(instances.collect());
-    let input = "?\n?\ninstance-77\n778\n12\ninstance-1\n1000\n998\n";
+    let input = "?\n?\ninstance-77\n778\n12\ninstance-1\n1001\n1000\n";
     let outcome = answers(mapping(&backup.archive, &controller), input).run().expect_status(0);
     let id = |n: u64| format!("00000000-0000-0000-0000-{:012}", 1_000_000 + n);
     let expected = yaml(&[(CONTOSO, &id(777)), (ZWEIG, &id(11)), (UNNAMED, &id(999))]);
@@ -199,7 +217,7 @@ fn a_thousand_instances_can_be_searched() {
         .stderr_has("1,000 provisioned instances are free: ? lists them")
         .stderr_has("980 more: ? lists the next ones")
         .stderr_has("960 more: ? lists the next ones")
-        .stderr_has("There is no number 1000")
+        .stderr_has("There is no number 1001")
         .stderr_has("90 more have it, too");
     // At most five screens: three questions, two pages, two searches.
     assert!(outcome.stderr.lines().count() < 130, "{outcome}");
@@ -210,7 +228,7 @@ fn names_cannot_do_anything_to_the_terminal() {
     let backup = Backup::of_oldest_release();
     let hostile = "a\u{1b}[2J\r\nb\u{202e}c";
     let instances = (0..3).map(|n| instance(1_570_194_490 + n, hostile)).collect();
-    let outcome = answers(mapping(&backup.archive, &Controller::gateway(instances)), "\u{1b}[2J\n1\n1\n1\n")
+    let outcome = answers(mapping(&backup.archive, &Controller::gateway(instances)), "\u{1b}[2J\n1\n2\n3\n")
         .run()
         .expect_status(0)
         .stderr_has("a\\u{1b}[2J\\r\\nb\\u{202e}c");
@@ -246,7 +264,7 @@ fn a_restore_asks_and_then_needs_no_answers_any_more() {
     let target = backup.target("asked");
     let controller = controller(4);
     let pgmig = restore(&controller, &TargetFile::of(&target)).source(&backup.archive);
-    let outcome = answers(pgmig, "1\n1\n1\n").run().expect_status(0).keeps_secret(TOKEN);
+    let outcome = answers(pgmig, "1\n2\n3\n").run().expect_status(0).keeps_secret(TOKEN);
     let entered = written(outcome.directory.path());
     assert_eq!(entered, yaml(&[(CONTOSO, TARGETS[0]), (ZWEIG, TARGETS[1]), (UNNAMED, TARGETS[2])]));
     let live = "SELECT tenant_id FROM store.tenant WHERE deleted IS NOT TRUE AND region NOT IN ('monitoring', 'System') \
@@ -269,12 +287,17 @@ fn a_reviewed_mapping_is_never_overwritten() {
     for arguments in [&["--dry-run"][..], &[]] {
         let pgmig = restore(&controller, &TargetFile::of(&target)).source(&backup.archive).args(arguments);
         let outcome =
-            answers(pgmig.file("enteredMapping.yaml", reviewed), "1\n1\n1\n").run().expect_status(0);
+            answers(pgmig.file("enteredMapping.yaml", reviewed), "1\n2\n3\n").run().expect_status(0);
         let outcome = outcome.stderr_has("the mapping is in enteredMapping.2.yaml");
-        assert_eq!(written(outcome.directory.path()), reviewed);
+        let kept = std::fs::read_to_string(outcome.directory.path().join("enteredMapping.yaml")).unwrap();
+        assert_eq!(kept, reviewed);
         let entered =
             std::fs::read_to_string(outcome.directory.path().join("enteredMapping.2.yaml")).unwrap();
-        assert_eq!(entered, yaml(&[(CONTOSO, TARGETS[0]), (ZWEIG, TARGETS[1]), (UNNAMED, TARGETS[2])]));
+        assert!(entered.contains("  # \"Contoso Bank\" -> \"first\"\n"), "{entered}");
+        assert_eq!(
+            without_comments(&entered),
+            yaml(&[(CONTOSO, TARGETS[0]), (ZWEIG, TARGETS[1]), (UNNAMED, TARGETS[2])])
+        );
     }
 }
 
@@ -312,13 +335,13 @@ fn a_place_that_takes_no_file_is_an_error_before_the_first_question() {
     for output in ["nowhere/mapping.yaml", "."] {
         let pgmig = mapping(&backup.archive, &controller).args(["--file", output]);
         let outcome =
-            answers(pgmig, "1\n1\n1\n").run().expect_status(1).stderr_has("cannot write the mapping file");
+            answers(pgmig, "1\n2\n3\n").run().expect_status(1).stderr_has("cannot write the mapping file");
         assert!(!outcome.stderr.contains("Target of"), "{outcome}");
     }
     let target = backup.target("unwritable");
     let pgmig = restore(&controller, &TargetFile::of(&target)).source(&backup.archive);
     std::fs::create_dir(pgmig.directory().join("enteredMapping.yaml")).unwrap();
-    let outcome = answers(pgmig, "1\n1\n1\n").run().expect_status(1).stderr_has("enteredMapping.yaml");
+    let outcome = answers(pgmig, "1\n2\n3\n").run().expect_status(1).stderr_has("enteredMapping.yaml");
     assert!(!outcome.stderr.contains("Target of"), "{outcome}");
 }
 

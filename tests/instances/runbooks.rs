@@ -57,8 +57,12 @@ fn answer(terminal: &mut Terminal, database: &str) {
     terminal.sees("Trust this certificate, this time? [y/N] ").types("y");
     terminal.sees("Instance 1 of 3 of the backup").sees("(0 for details): ").types("1");
     // The instance of the same name.
-    terminal.sees("Instance 2 of 3 of the backup").sees("(Enter for 2, 0 for details): ").types("");
-    terminal.sees("Instance 3 of 3 of the backup").sees("(0 for details): ").types("1");
+    terminal
+        .sees("Instance 2 of 3 of the backup")
+        .sees("(Enter for 3, 0 for details, b to go back): ")
+        .types("");
+    terminal.sees("Instance 3 of 3 of the backup").sees("(0 for details, b to go back): ").types("2");
+    terminal.sees("The mapping").sees("assistant-2").sees("b to change the last answer): ").types("");
     terminal.sees("which would be erased").sees("Type the database's name to erase it").types(database);
     terminal.sees("Restored \"").sees("pod$ ");
 }
@@ -76,8 +80,11 @@ fn finish(mut terminal: Terminal, backup: &Backup, target: &Database, password: 
 /// The mapping that results from the answers, in the order of the questions.
 const ENTERED: &str = "\
 instance-mappings:
+  # \"Contoso Bank\" -> \"assistant-1\"
   00000000-0000-0000-0000-001570184978: 00000000-0000-0000-0000-001570194490
+  # \"Zweig \\\"Söhne\\\"\" -> \"Zweig \\\"Söhne\\\"\"
   e10001eb-6272-453a-bb43-3dcf0e765892: 00000000-0000-0000-0000-001570194492
+  # (no name) -> \"assistant-2\"
   00000000-0000-0000-1764-035503433645: 00000000-0000-0000-0000-001570194491
 ";
 

@@ -250,6 +250,8 @@ fn restore_by(
         TargetConfig::from_yaml(&yaml, "postgres.yaml".as_ref(), &TargetEnvironment::default()).unwrap();
     let mut options = RestoreOptions::new(instances);
     options.erase = Erase::Allow;
+    // An archive without a table of instances need not hold all of them.
+    options.allow_unused_sources = true;
     options.strategy = strategy;
     let source = Source::File(archive.to_owned());
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -4,3 +4,4 @@ mod binary_ids;
 mod columns;
 mod generated;
 pub(crate) mod types;
+mod unused_sources;

@@ -19,6 +19,7 @@ pub(crate) mod previous;
 pub(crate) mod properties;
 pub(crate) mod proxy;
 pub(crate) mod pty;
+pub(crate) mod random;
 pub(crate) mod relation;
 pub(crate) mod releases;
 pub(crate) mod replacement;

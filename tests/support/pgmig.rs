@@ -287,22 +287,33 @@ impl Running {
         u64::from_str_radix(caught, 16).expect("a mask is hexadecimal") >> (SIGTERM - 1) & 1 == 1
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_some()
+    }
+
     /// Waits for its end. If that takes too long, kills it and panics.
     #[track_caller]
-    pub(crate) fn wait(mut self) -> Outcome {
+    pub(crate) fn wait(self) -> Outcome {
+        self.end().unwrap_or_else(|stderr| panic!("pgmig did not end in time; its standard error:\n{stderr}"))
+    }
+
+    /// Waits for its end. If that takes too long, kills it and returns its standard error.
+    pub(crate) fn end(mut self) -> Result<Outcome, String> {
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
                 break status;
             }
             if Instant::now() > self.deadline {
                 let _ = self.child.kill();
-                let stderr = text(self.stderr);
-                panic!("pgmig did not end in time; its standard error:\n{stderr}");
+                let _ = self.child.wait();
+                return Err(text(self.stderr));
             }
             std::thread::sleep(Duration::from_millis(5));
         };
         drop(self.stdin);
-        Outcome { directory: self.directory, status, stdout: text(self.stdout), stderr: text(self.stderr) }
+        let (stdout, stderr) = (text(self.stdout), text(self.stderr));
+        Ok(Outcome { directory: self.directory, status, stdout, stderr })
     }
 }
 

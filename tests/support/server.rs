@@ -94,7 +94,7 @@ impl Server {
             |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         let server = Self::from_variables(find).expect("with-postgres exports them all");
         let stdin = keeper.stdin.take();
-        PrivateServer { server, keeper, stdin }
+        PrivateServer { server, keeper, stdin, environment: Vec::new() }
     }
 
     /// The server's major version: 15, 16, ...
@@ -170,9 +170,17 @@ pub(crate) struct PrivateServer {
     server: Server,
     keeper: Child,
     stdin: Option<ChildStdin>,
+    /// Variables of its environment from the next start on.
+    environment: Vec<(String, PathBuf)>,
 }
 
 impl PrivateServer {
+    /// From its next start on, it loads this library before all others, and has this variable.
+    pub(crate) fn preload(&mut self, library: &Path, (name, value): (&str, &Path)) {
+        self.environment =
+            vec![("LD_PRELOAD".to_owned(), library.to_owned()), (name.to_owned(), value.to_owned())];
+    }
+
     /// Kills all processes of the server, as a power failure would.
     pub(crate) fn crash(&self) {
         self.control(&["stop", "-m", "immediate"]);
@@ -192,6 +200,7 @@ impl PrivateServer {
         use std::os::unix::process::CommandExt;
         let owner = std::fs::metadata(&self.server.data).expect("the data directory is there");
         let mut command = self.server.program("pg_ctl");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg("-D").arg(&self.server.data).args(args).current_dir("/").stdin(Stdio::null());
         let myself = std::fs::metadata("/proc/self").expect("Linux has /proc").uid();
         if myself != owner.uid() {

@@ -9,7 +9,6 @@ use crate::hints;
 use crate::output;
 use crate::progress::Display;
 use anyhow::{Context as _, Result};
-use pgmig_core::progress::{Event, Progress, Severity};
 use pgmig_core::restore::RestorePlan;
 use serde::Serialize;
 use std::fs::File;
@@ -38,7 +37,7 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: Cancella
     let result = plan(args, environment, &display, &cancel).await;
     display.finish();
     let (dry_run, refused) = result?;
-    print(args, &dry_run, &display)?;
+    print(args, &dry_run)?;
     refused?;
     match dry_run.plan.warnings() {
         warnings if args.strict && warnings > 0 => Err(WouldStop::new(warnings).into()),
@@ -84,16 +83,9 @@ fn write_rules(file: &Path, draft: Option<String>) -> Result<()> {
     Ok(())
 }
 
-fn print(args: &Args, dry_run: &DryRun, display: &Display) -> Result<()> {
+fn print(args: &Args, dry_run: &DryRun) -> Result<()> {
     match args.output {
         OutputFormat::Json => output::print_document("plan", dry_run),
-        OutputFormat::Text if args.quiet => {
-            let notices = dry_run.plan.notices.iter();
-            notices
-                .filter(|notice| notice.severity == Severity::Warning)
-                .for_each(|notice| display.event(&Event::Notice(notice)));
-            Ok(())
-        }
         OutputFormat::Text => output::print(&output::plan(dry_run)),
     }
 }

@@ -7,11 +7,12 @@ use crate::environment::Environment;
 use crate::failure::{Interrupted, Unmapped, Usage};
 use crate::output::{count, len, plural, tell};
 use crate::progress::Display;
-use crate::{prompt, provisioned};
+use crate::prompt::{self, Names};
+use crate::provisioned;
 use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::backup::{Backup, Source};
-use pgmig_core::instance::{Candidate, Mapping, MappingDraft, MappingWriter};
+use pgmig_core::instance::{Alias, Candidate, Mapping, MappingDraft, MappingWriter};
 use pgmig_core::profile::Profile;
 use pgmig_core::progress::{Event, Notice, Progress, Severity, Step};
 use pgmig_core::resource_controller::Listing;
@@ -153,7 +154,7 @@ impl Mapper<'_> {
         let writer = MappingWriter::create(output).map_err(Error::from)?;
         let given = self.given()?.unwrap_or_default();
         let listing = self.provisioned(self.args.resource_controller()?).await?;
-        let draft = self.complete(draft(&given, &backup, &listing)?, &backup).await?;
+        let draft = self.complete(draft(&given, &backup, &listing)?, &backup, &listing).await?;
         self.finish(draft, &backup, &listing, Some(writer))?;
         Ok(())
     }
@@ -181,7 +182,7 @@ impl Mapper<'_> {
         }
         // This comes before the first question, so that no answer is lost.
         let writer = MappingWriter::create(entered).map_err(Error::from)?;
-        let draft = self.complete(draft, backup).await?;
+        let draft = self.complete(draft, backup, &listing).await?;
         self.finish(draft, backup, &listing, Some(writer))
     }
 
@@ -212,6 +213,7 @@ impl Mapper<'_> {
         &self,
         mut draft: MappingDraft<'a>,
         backup: &'a Backup,
+        listing: &Listing,
     ) -> Result<MappingDraft<'a>> {
         if self.args.map_by_name {
             let mapped = draft.assign_by_name();
@@ -228,7 +230,7 @@ impl Mapper<'_> {
             () = self.cancel.cancelled() => return Err(Interrupted.into()),
         };
         self.display.suspend();
-        let draft = prompt::map_instances(draft, &holdings, self.cancel).await;
+        let draft = prompt::map_instances(draft, &holdings, &names(backup, listing), self.cancel).await;
         self.display.resume();
         draft
     }
@@ -246,7 +248,9 @@ impl Mapper<'_> {
         backup.resolve(&mapping)?;
         let mut written = None;
         if let Some(writer) = writer {
-            let file = writer.finish(&mapping).map_err(Error::from)?;
+            let names = names(backup, listing);
+            let comment = |source, target| names.comment(source, target);
+            let file = writer.finish_with(&mapping, comment).map_err(Error::from)?;
             let path = file.display().to_string();
             written = Some(file);
             self.notice(&format!("the mapping is in {path}; --mapping {path} uses it again"));
@@ -265,6 +269,20 @@ impl Mapper<'_> {
             tell("notice", text);
             self.display.resume();
         }
+    }
+}
+
+/// The names that the backup and the Resource Controller know.
+fn names(backup: &Backup, listing: &Listing) -> Names {
+    let of_backup = backup.instances().iter().flat_map(|instance| {
+        let ids = instance.aliases.iter().filter_map(Alias::id).chain([instance.id]);
+        let name = instance.name.clone();
+        ids.filter_map(move |id| Some((id, name.clone()?)))
+    });
+    let provisioned = listing.instances.iter().map(Candidate::from);
+    Names {
+        sources: of_backup.collect(),
+        targets: provisioned.filter_map(|candidate| Some((candidate.id, candidate.name?))).collect(),
     }
 }
 

@@ -183,6 +183,7 @@ fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {
             "--keep-previous keeps the database that a swap replaces, and --strategy in-place has none";
         return Err(Usage::new(text.to_owned()).into());
     }
+    options.allow_unused_sources = args.allow_unused;
     options.strict = args.strict;
     options.keep_previous = args.keep_previous;
     options.swap_wait = args.swap_wait;

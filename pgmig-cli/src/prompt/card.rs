@@ -1,9 +1,10 @@
 //! Shows instances. Their names come from the backup and can be any text, so they are quoted, escaped and cut.
 
+use super::Names;
 use crate::output::{Text, count, len, plural};
 use crate::table::{Align, Table};
 use pgmig_core::backup::Holdings;
-use pgmig_core::instance::{Alias, Candidate, Instance};
+use pgmig_core::instance::{Alias, Candidate, Instance, InstanceId};
 
 /// The longest part of a name that is shown, in characters.
 const MAX_NAME_CHARS: usize = 100;
@@ -55,6 +56,24 @@ pub(super) fn candidates<'a>(numbered: impl Iterator<Item = (usize, &'a Candidat
     text
 }
 
+/// All pairs of a mapping.
+pub(super) fn review(pairs: &[(InstanceId, InstanceId)], names: &Names) -> Text {
+    let mut text = Text::new();
+    text.title("The mapping");
+    let columns = ["instance of the backup", "name", "becomes", "name"];
+    let mut table = Table::new(&columns.map(|column| (column, Align::Left)));
+    for (source, target) in pairs {
+        table.row([
+            source.to_string(),
+            name(names.sources.get(source)),
+            target.to_string(),
+            name(names.targets.get(target)),
+        ]);
+    }
+    text.table(&table);
+    text
+}
+
 /// The name of the instance in a line of text.
 pub(super) fn label(instance: &Instance) -> String {
     instance.name.as_deref().map_or_else(|| instance.id.to_string(), quoted)
@@ -65,8 +84,8 @@ pub(super) fn quoted(text: &str) -> String {
     format!("{:?}", short(text))
 }
 
-fn name(name: Option<&str>) -> String {
-    name.map_or_else(|| "(no name)".to_owned(), quoted)
+pub(super) fn name<S: AsRef<str>>(name: Option<S>) -> String {
+    name.map_or_else(|| "(no name)".to_owned(), |name| quoted(name.as_ref()))
 }
 
 fn short(text: &str) -> String {

@@ -4,6 +4,7 @@ use super::card;
 use crate::output::{Text, count, len};
 use pgmig_core::backup::Holdings;
 use pgmig_core::instance::{Candidate, Instance, InstanceId, MappingDraft, MappingError};
+use std::collections::HashSet;
 
 /// The number of candidates in one list.
 const PAGE: usize = 20;
@@ -14,6 +15,10 @@ const MAX_NUMBER_DIGITS: usize = 5;
 /// Asks about each instance that is not mapped yet, one after the other.
 pub(super) struct Interview<'a, 'h> {
     draft: MappingDraft<'a>,
+    /// The draft before each answer, for going back.
+    earlier: Vec<MappingDraft<'a>>,
+    /// All candidates that were free at the beginning. Each keeps its number: its place here, from 1.
+    candidates: Vec<Candidate>,
     holdings: &'h Holdings,
     /// The number of all questions.
     total: usize,
@@ -39,8 +44,8 @@ impl Reply {
 
 impl<'a, 'h> Interview<'a, 'h> {
     pub(super) fn new(draft: MappingDraft<'a>, holdings: &'h Holdings) -> Self {
-        let total = draft.open().len();
-        Self { draft, holdings, total, listed: 0 }
+        let (total, candidates) = (draft.open().len(), draft.free().to_vec());
+        Self { draft, earlier: Vec::new(), candidates, holdings, total, listed: 0 }
     }
 
     pub(super) fn draft(&self) -> &MappingDraft<'a> {
@@ -58,16 +63,16 @@ impl<'a, 'h> Interview<'a, 'h> {
         let mut text = Text::new();
         text.title(&format!("Instance {number} of {} of the backup", self.total));
         text.append(&card::summary(instance, self.holdings));
-        let free = self.draft.free();
         self.listed = 0;
+        let free: Vec<_> = self.free().collect();
         if free.len() <= PAGE {
             text.line("Provisioned instances that are free:");
-            text.append(&card::candidates(numbered(free)));
+            text.append(&card::candidates(free.into_iter()));
             return Some(text);
         }
         text.line(format!(
             "{} provisioned instances are free: ? lists them, a part of a name or ID finds those that have it",
-            count(len(free))
+            count(len(&free))
         ));
         if let Some((number, candidate)) = self.suggestion() {
             text.line("The most likely one:");
@@ -83,7 +88,8 @@ impl<'a, 'h> Interview<'a, 'h> {
             Some((number, _)) => format!("Enter for {number}, "),
             None => String::new(),
         };
-        format!("Target of {label} ({enter}0 for details): ")
+        let back = if self.earlier.is_empty() { "" } else { ", b to go back" };
+        format!("Target of {label} ({enter}0 for details{back}): ")
     }
 
     pub(super) fn answer(&mut self, answer: &str) -> Reply {
@@ -95,8 +101,9 @@ impl<'a, 'h> Interview<'a, 'h> {
                 None => Reply::again(format!("There is no default here. {}", self.expected())),
             },
             ("?", _) => Reply::Again(self.next_page()),
+            ("b" | "B", _) => self.back(),
             (_, Some(0)) => Reply::Again(self.details()),
-            (_, Some(number)) => match self.draft.free().get(number.saturating_sub(1)) {
+            (_, Some(number)) => match self.candidates.get(number.saturating_sub(1)) {
                 Some(candidate) => self.choose(candidate.id),
                 None => Reply::again(format!("There is no number {number}. {}", self.expected())),
             },
@@ -114,18 +121,40 @@ impl<'a, 'h> Interview<'a, 'h> {
     /// The suggested candidate and its number.
     fn suggestion(&self) -> Option<(usize, &Candidate)> {
         let suggested = self.draft.suggestion(self.instance()?)?;
-        numbered(self.draft.free()).find(|(_, candidate)| candidate.id == suggested.id)
+        self.free().find(|(_, candidate)| candidate.id == suggested.id)
     }
 
     fn choose(&mut self, target: InstanceId) -> Reply {
         let Some(instance) = self.instance() else { return Reply::Next };
+        let before = self.draft.clone();
         match self.draft.assign(instance.id, target) {
-            Ok(()) => Reply::Next,
+            Ok(()) => {
+                self.earlier.push(before);
+                Reply::Next
+            }
             Err(MappingError::DuplicatePair { .. }) => {
-                Reply::again(format!("{target} is not free. {}", self.expected()))
+                let free = self.expected();
+                Reply::again(format!("{target} is not free: another instance of the backup has it. {free}"))
             }
             Err(error) => Reply::again(format!("Not possible: {error}.")),
         }
+    }
+
+    /// Takes the last answer back. Its question follows.
+    pub(super) fn back(&mut self) -> Reply {
+        match self.earlier.pop() {
+            Some(earlier) => {
+                self.draft = earlier;
+                Reply::Next
+            }
+            None => Reply::again("This is the first question.".to_owned()),
+        }
+    }
+
+    /// The free candidates with their numbers.
+    fn free(&self) -> impl Iterator<Item = (usize, &Candidate)> {
+        let free: HashSet<InstanceId> = self.draft.free().iter().map(|candidate| candidate.id).collect();
+        (1..).zip(&self.candidates).filter(move |(_, candidate)| free.contains(&candidate.id))
     }
 
     fn details(&self) -> Text {
@@ -134,12 +163,10 @@ impl<'a, 'h> Interview<'a, 'h> {
 
     /// The next candidates. After the last ones, the list begins again.
     fn next_page(&mut self) -> Text {
-        let free = self.draft.free();
-        if self.listed >= free.len() {
-            self.listed = 0;
-        }
-        let mut text = card::candidates(numbered(free).skip(self.listed).take(PAGE));
-        let end = free.len().min(self.listed.saturating_add(PAGE));
+        let free: Vec<_> = self.free().collect();
+        let begin = if self.listed >= free.len() { 0 } else { self.listed };
+        let mut text = card::candidates(free.iter().copied().skip(begin).take(PAGE));
+        let end = free.len().min(begin.saturating_add(PAGE));
         if end < free.len() {
             let more = count(len(free.get(end..).unwrap_or_default()));
             text.line(format!("{more} more: ? lists the next ones"));
@@ -155,7 +182,7 @@ impl<'a, 'h> Interview<'a, 'h> {
             let name = candidate.name.as_ref().is_some_and(|name| name.to_lowercase().contains(&lower));
             name || candidate.id.to_string().contains(&lower)
         };
-        let found: Vec<_> = numbered(self.draft.free()).filter(|(_, candidate)| has(candidate)).collect();
+        let found: Vec<_> = self.free().filter(|(_, candidate)| has(candidate)).collect();
         if found.is_empty() {
             let part = card::quoted(part);
             return Text::of(format!("No free instance has {part} in its name or ID. {}", self.expected()));
@@ -169,17 +196,8 @@ impl<'a, 'h> Interview<'a, 'h> {
     }
 
     fn expected(&self) -> String {
-        let most = match self.draft.free().len() {
-            1 => "the number 1".to_owned(),
-            most => format!("a number from 1 to {most}"),
-        };
-        format!("Type {most}, ? for the list, or 0 for details.")
+        "Type the number of a free one, ? for the list, or 0 for details.".to_owned()
     }
-}
-
-/// Candidates with their numbers, from 1.
-fn numbered(candidates: &[Candidate]) -> impl Iterator<Item = (usize, &Candidate)> {
-    (1..).zip(candidates)
 }
 
 #[cfg(test)]
@@ -242,7 +260,7 @@ mod tests {
         let (deleted, taken) = (id(9).to_string(), id(77).to_string());
         for (answer, reason) in [
             ("", "There is no default here"),
-            ("4", "There is no number 4. Type a number from 1 to 3"),
+            ("4", "There is no number 4. Type the number of a free one"),
             ("00004", "There is no number 4"),
             ("-1", "-"),
             ("99999999999999999999999", "No free instance has"),
@@ -256,6 +274,23 @@ mod tests {
             assert!(replies.concat().contains(reason), "{answer:?}: {replies:?}");
             assert!(targets.is_empty(), "{answer:?}");
         }
+    }
+
+    #[test]
+    fn numbers_stay_and_answers_can_be_taken_back() {
+        let backup = [instance(1, None), instance(2, None), instance(3, None)];
+        // A number that is taken chooses nothing, and so do three equal answers.
+        let (replies, targets) = interview(&backup, candidates(4), &["1", "1", "1"]);
+        assert!(replies.iter().all(|reply| reply.contains("is not free: another instance")), "{replies:?}");
+        assert_eq!((replies.len(), targets.len()), (2, 1));
+        let (replies, targets) = interview(&backup, candidates(4), &["b", "2", "1", "b", "b", "3", "1", "4"]);
+        assert_eq!(
+            (replies, targets),
+            (
+                vec!["This is the first question.\n".to_owned()],
+                ["103", "101", "104"].map(str::to_owned).to_vec(),
+            )
+        );
     }
 
     #[test]

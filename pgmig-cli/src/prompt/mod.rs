@@ -8,8 +8,9 @@ use crate::output::{Text, say};
 use anyhow::{Context, Result};
 use interview::{Interview, Reply};
 use pgmig_core::backup::Holdings;
-use pgmig_core::instance::MappingDraft;
+use pgmig_core::instance::{InstanceId, MappingDraft};
 use pgmig_core::text::printable;
+use std::collections::HashMap;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use tokio_util::sync::CancellationToken;
 
@@ -24,22 +25,65 @@ const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 pub(crate) async fn map_instances<'a>(
     draft: MappingDraft<'a>,
     holdings: &Holdings,
+    names: &Names,
     cancel: &CancellationToken,
 ) -> Result<MappingDraft<'a>> {
     let mut interview = Interview::new(draft, holdings);
-    while let Some(question) = interview.question() {
-        say(&question);
-        loop {
-            let Some(answer) = ask(&interview.prompt(), cancel).await? else {
-                return Err(Unmapped::new(interview.draft(), "standard input ended").into());
-            };
-            match interview.answer(&answer) {
-                Reply::Next => break,
-                Reply::Again(reason) => say(&reason),
+    loop {
+        while let Some(question) = interview.question() {
+            say(&question);
+            loop {
+                let Some(answer) = ask(&interview.prompt(), cancel).await? else {
+                    return Err(Unmapped::new(interview.draft(), "standard input ended").into());
+                };
+                match interview.answer(&answer) {
+                    Reply::Next => break,
+                    Reply::Again(reason) => say(&reason),
+                }
             }
         }
+        say(&card::review(interview.draft().pairs(), names));
+        if is_accepted(&interview, cancel).await? {
+            return Ok(interview.into_draft());
+        }
+        interview.back();
     }
-    Ok(interview.into_draft())
+}
+
+/// Asks whether the reviewed mapping is right. Piped answers are not reviewed by anybody.
+async fn is_accepted(interview: &Interview<'_, '_>, cancel: &CancellationToken) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    loop {
+        let Some(answer) =
+            ask("Is that right? (Enter for yes, b to change the last answer): ", cancel).await?
+        else {
+            return Err(Unmapped::new(interview.draft(), "standard input ended").into());
+        };
+        match answer.trim().to_lowercase().as_str() {
+            "" | "y" | "yes" => return Ok(true),
+            "b" | "n" | "no" => return Ok(false),
+            _ => say(&Text::of("Press Enter to accept the mapping, or type b to change the last answer.")),
+        }
+    }
+}
+
+/// The names of instances, for people.
+pub(crate) struct Names {
+    /// Of instances of the backup, by their IDs and aliases.
+    pub(crate) sources: HashMap<InstanceId, String>,
+    /// Of provisioned instances.
+    pub(crate) targets: HashMap<InstanceId, String>,
+}
+
+impl Names {
+    /// The comment on a pair in the mapping file.
+    pub(crate) fn comment(&self, source: InstanceId, target: InstanceId) -> Option<String> {
+        let (source, target) = (self.sources.get(&source), self.targets.get(&target));
+        (source.is_some() || target.is_some())
+            .then(|| format!("{} -> {}", card::name(source), card::name(target)))
+    }
 }
 
 /// Writes a question without a line end, and waits for the answer. Returns one line of standard input without its line

@@ -84,6 +84,11 @@ impl<'a> MappingDraft<'a> {
         &self.open
     }
 
+    /// The pairs so far: the given ones, then the others in the order in which they were made.
+    pub fn pairs(&self) -> &[(InstanceId, InstanceId)] {
+        &self.pairs
+    }
+
     /// The candidates that can still be chosen.
     pub fn free(&self) -> &[Candidate] {
         &self.free

@@ -1,6 +1,7 @@
 //! The mapping from instances of the backup to instances of the target.
 
 use super::{InstanceId, MappingError};
+use crate::text::printable;
 use std::collections::HashSet;
 use std::fmt::Write;
 
@@ -47,12 +48,20 @@ impl Mapping {
 
     /// The text of a mapping file; reading it gives the same mapping.
     pub fn to_yaml(&self) -> String {
+        self.to_yaml_with(|_, _| None)
+    }
+
+    /// The same, with a comment before each pair for which `comment` returns one. A comment must be a single line.
+    pub(super) fn to_yaml_with(&self, comment: impl Fn(InstanceId, InstanceId) -> Option<String>) -> String {
         if self.pairs.is_empty() {
             return "instance-mappings: {}\n".to_owned();
         }
         let mut yaml = "instance-mappings:\n".to_owned();
         for (source, target) in &self.pairs {
             // Writing to a String cannot fail.
+            if let Some(comment) = comment(*source, *target) {
+                let _ = writeln!(yaml, "  # {}", printable(&comment));
+            }
             let _ = writeln!(yaml, "  {source}: {target}");
         }
         yaml

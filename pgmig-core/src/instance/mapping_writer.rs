@@ -1,6 +1,6 @@
 //! Writes `enteredMapping.yaml` completely or not at all.
 
-use super::{Mapping, MappingError};
+use super::{InstanceId, Mapping, MappingError};
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -51,9 +51,22 @@ impl MappingWriter {
     ///
     /// [`MappingError::Write`].
     pub fn finish(self, mapping: &Mapping) -> Result<PathBuf, MappingError> {
+        self.finish_with(mapping, |_, _| None)
+    }
+
+    /// The same, with a comment before each pair for which `comment` returns one.
+    ///
+    /// # Errors
+    ///
+    /// [`MappingError::Write`].
+    pub fn finish_with(
+        self,
+        mapping: &Mapping,
+        comment: impl Fn(InstanceId, InstanceId) -> Option<String>,
+    ) -> Result<PathBuf, MappingError> {
         let Self { path, directory, mut temporary } = self;
         let failed = |source| MappingError::Write { file: path.display().to_string(), source };
-        let yaml = mapping.to_yaml();
+        let yaml = mapping.to_yaml_with(comment);
         temporary.write_all(yaml.as_bytes()).map_err(failed)?;
         temporary.as_file().sync_all().map_err(failed)?;
         for number in 1..=MOST_FILES {
@@ -101,7 +114,6 @@ fn has_content(path: &Path, content: &[u8]) -> bool {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::instance::InstanceId;
 
     fn mapping(number: u128) -> Mapping {
         let id = |number| InstanceId::from_number(number).unwrap();

@@ -70,6 +70,20 @@ pub enum RestoreError {
         /// Why the data cannot be read.
         reason: String,
     },
+    /// A row needs more memory than this process may use.
+    #[error(
+        "row {row} of table {table} is larger than {} MiB, and pgmig needs 2.5 times the size of the largest row; give the \
+         container more memory",
+        limit >> 20
+    )]
+    RowTooLarge {
+        /// The table.
+        table: String,
+        /// The row's number in the archive, from 1.
+        row: u64,
+        /// The largest row that is possible, in bytes.
+        limit: u64,
+    },
     /// Stopped because there were warnings.
     #[error("stopped before the target was replaced because of {} (RestoreOptions::strict); the target is untouched", count(*.0, "warning"))]
     Strict(usize),

@@ -53,5 +53,5 @@ pub use report::planned::{
     PlannedSchema, PlannedTable, PlannedTarget, RestorePass, RestorePlan, WayBack, WhyThatId,
 };
 pub use report::restored::{
-    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, TableReport,
+    LargeObjectIds, MappedInstance, MigrationReport, Replacements, RestoreReport, SourceReport, TableReport,
 };

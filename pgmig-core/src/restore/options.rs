@@ -140,6 +140,8 @@ pub struct RestoreOptions {
     pub to_release: Option<Release>,
     /// How the target is replaced.
     pub strategy: StrategyChoice,
+    /// Restore even if sources of the mapping are no instances of the backup and occur nowhere in it.
+    pub allow_unused_sources: bool,
     /// Stop before the target is replaced if there were warnings.
     pub strict: bool,
     /// Keep the target's previous database after the swap; a restore in place has none.
@@ -187,6 +189,7 @@ impl RestoreOptions {
             schema: SchemaSource::Auto,
             to_release: None,
             strategy: StrategyChoice::Auto,
+            allow_unused_sources: false,
             strict: false,
             keep_previous: false,
             swap_wait: Duration::from_secs(60),

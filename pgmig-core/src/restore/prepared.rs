@@ -24,6 +24,7 @@ use crate::progress::{Event, NoProgress, Notice, Progress, Reporter, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
+use crate::rewrite::Found;
 use crate::server::TargetConfig;
 use crate::server::waits::WaitLimits;
 use std::num::NonZeroUsize;
@@ -208,6 +209,7 @@ impl Restore {
             options: options.clone(),
             jobs,
             known,
+            found: Found::default(),
             target_objects: None,
             guard: None,
             state: None,

@@ -7,7 +7,8 @@ use self::previous::PreviousRefusal;
 use self::shown::{Differences, Sessions, who_ends};
 use super::error::RestoreError;
 use super::report::difference::{SchemaDifference, TableDifference};
-use crate::lines::{AllLines, Lines, count};
+use crate::instance::InstanceId;
+use crate::lines::{AllLines, Lines, count, inline};
 use crate::profile::{Profile, Release};
 use crate::server::{LockHolder, OtherSession};
 use crate::sql::{QualifiedName, quote_ident};
@@ -37,6 +38,12 @@ pub enum Refusal {
     /// The mapping contradicts itself or the backup.
     #[error("the mapping cannot be used with this backup: {0}")]
     Mapping(String),
+    /// The mapping names IDs that do not occur in the backup.
+    #[error("these sources of the mapping occur nowhere in the backup: {}; correct them in the mapping file", inline(sources.iter()))]
+    UnusedSources {
+        /// The sources.
+        sources: Vec<InstanceId>,
+    },
     /// The caller asked for a release, but the backup's schema cannot be upgraded.
     #[error("the backup cannot be brought to release {release}: {reason}")]
     NoUpgrade {

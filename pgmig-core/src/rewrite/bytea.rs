@@ -39,6 +39,7 @@ fn edits_of_escapes(text: &[u8], encoding: Encoding, rules: &Rules) -> Vec<Edit>
         if let Some(replacement) = rules.replacement(&token)
             && is_whole(text, span.clone(), encoding, Content::Bytea)
         {
+            rules.note_found(&token);
             edits.push(Edit { span, bytes: replacement.to_vec(), in_bytea: true });
         }
     }
@@ -68,6 +69,7 @@ impl HexIds<'_> {
             if let Some(replacement) = rules.replacement(&token).filter(|_| is_whole) {
                 let from = self.digits.start.saturating_add(start.saturating_mul(2));
                 let span = from..from.saturating_add(UUID_LENGTH.saturating_mul(2));
+                rules.note_found(&token);
                 edits.push(Edit { span, bytes: hex(&replacement), in_bytea: true });
             }
         }

@@ -71,6 +71,7 @@ impl LargeObjectRewriter {
             let is_whole = !follows && is_whole(bytes, span.clone(), Encoding::Verbatim, Content::Text);
             let Some(replacement) = self.rules.replacement(&token).filter(|_| is_whole) else { continue };
             self.found = self.found.saturating_add(1);
+            self.rules.note_found(&token);
             decided = token.end();
             if self.rules.large_objects() == BinaryRule::Rewrite
                 && let Some(id) = bytes.get_mut(span)

@@ -23,6 +23,9 @@ pub struct LeftoverCounter {
     total: u64,
 }
 
+/// The most decoded units that exist at a time.
+const BLOCK_UNITS: usize = 8 * 1024;
+
 /// A decoded byte, or a UTF-16 unit for JSON, and whether it stands for itself.
 type Decoded = (u32, bool);
 
@@ -121,16 +124,13 @@ impl LeftoverCounter {
 
     /// Counts in a value, which is encoded as in COPY or has been decoded.
     fn count_value(&self, text: &[u8], encoding: Encoding, rule: &ColumnRule) -> u64 {
-        let decoded = || match encoding {
-            Encoding::Copy => decode_copy(text),
-            _ => text.iter().map(|byte| (u32::from(*byte), true)).collect(),
-        };
+        let units = Field { rest: text, has_escapes: matches!(encoding, Encoding::Copy) };
         match rule {
-            ColumnRule::Text | ColumnRule::AliasNumber => self.count_decoded(&decoded()),
-            ColumnRule::Json => self.count_decoded(&decode_json(&decoded())),
+            ColumnRule::Text | ColumnRule::AliasNumber => self.count_decoded(units),
+            ColumnRule::Json => self.count_decoded(Json(units)),
             ColumnRule::Bytea(BinaryRule::Rewrite) => match bytea::hex_digits(text, encoding) {
                 Some(digits) => self.count_bytes(&decode_hex(text.get(digits).unwrap_or_default())),
-                None => self.count_decoded(&decode_octal(&decoded())),
+                None => self.count_decoded(Octal(units)),
             },
             ColumnRule::Nested(shape, binary) => {
                 let with_bytea = *binary == BinaryRule::Rewrite;
@@ -159,25 +159,41 @@ impl LeftoverCounter {
         text.is_some_and(|text| self.gone.contains(&text.map(|byte| byte.to_ascii_lowercase())))
     }
 
-    fn count_decoded(&self, decoded: &[Decoded]) -> u64 {
+    /// Counts in a value's units. A value can be the largest part of the memory that pgmig uses, so that only a block
+    /// of its units exists at a time.
+    fn count_decoded(&self, mut units: impl Iterator<Item = Decoded>) -> u64 {
+        let mut block: Vec<Decoded> = Vec::with_capacity(BLOCK_UNITS);
+        let (mut found, mut first) = (0_u64, 0);
+        loop {
+            block.extend(units.by_ref().take(BLOCK_UNITS.saturating_sub(block.len())));
+            if block.len() < BLOCK_UNITS {
+                return found.saturating_add(self.count_block(&block, first, block.len()));
+            }
+            // The next block decides about an ID that ends with this one: it knows the unit after it. It begins with
+            // the unit before such an ID.
+            let undecided = block.len().saturating_sub(UUID_LENGTH);
+            found = found.saturating_add(self.count_block(&block, first, undecided));
+            block.drain(..undecided.saturating_sub(1));
+            first = 1;
+        }
+    }
+
+    /// Counts the IDs that begin from `first` on and before `end`.
+    fn count_block(&self, block: &[Decoded], first: usize, end: usize) -> u64 {
         let is_border = |at: Option<usize>| {
-            let value = at.and_then(|at| decoded.get(at)).and_then(|(value, _)| char::from_u32(*value));
+            let value = at.and_then(|at| block.get(at)).and_then(|(value, _)| char::from_u32(*value));
             !value.is_some_and(|value| value.is_ascii_alphanumeric())
         };
-        let mut found = 0_u64;
-        for (start, window) in decoded.windows(UUID_LENGTH).enumerate() {
+        let is_found = |(start, window): &(usize, &[Decoded])| {
             let is_hyphen = |at: usize| window.get(at) == Some(&(u32::from(b'-'), true));
-            let end = start.saturating_add(UUID_LENGTH);
-            if is_hyphen(8)
+            is_hyphen(8)
                 && is_hyphen(13)
                 && self.is_gone(window)
                 && is_border(start.checked_sub(1))
-                && is_border(Some(end))
-            {
-                found = found.saturating_add(1);
-            }
-        }
-        found
+                && is_border(Some(start.saturating_add(UUID_LENGTH)))
+        };
+        let windows = block.windows(UUID_LENGTH).enumerate().take(end).skip(first);
+        u64::try_from(windows.filter(is_found).count()).unwrap_or(u64::MAX)
     }
 
     fn is_gone(&self, window: &[Decoded]) -> bool {
@@ -207,73 +223,82 @@ fn decode_hex(digits: &[u8]) -> Vec<u8> {
     digits.chunks(2).map(|pair| u8::try_from(byte(pair)).unwrap_or(0)).collect()
 }
 
-/// Decodes bytea's escape format: `\\` and three octal digits.
-fn decode_octal(text: &[Decoded]) -> Vec<Decoded> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        let octal = |(value, _): &Decoded| char::from_u32(*value)?.to_digit(8);
-        let digits = after.get(..3).filter(|digits| digits.iter().all(|digit| octal(digit).is_some()));
-        let (unit, length) = match (first.0 == u32::from(b'\\'), digits) {
-            (false, _) => (*first, 0),
-            (true, Some(digits)) => {
-                let value = digits.iter().filter_map(octal).fold(0, |value, digit| value << 3 | digit);
-                ((value, false), 3)
-            }
-            (true, None) => ((first.0, false), 1),
-        };
-        decoded.push(unit);
-        rest = after.get(length..).unwrap_or_default();
-    }
-    decoded
+/// The bytes of a field, decoded if they have COPY's escapes.
+#[derive(Clone)]
+struct Field<'a> {
+    rest: &'a [u8],
+    has_escapes: bool,
 }
 
-/// Decodes the bytes of a field.
-fn decode_copy(field: &[u8]) -> Vec<Decoded> {
-    let mut decoded = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some(&first) = rest.first() {
-        let (byte, length) = if first == b'\\' { escaped_byte(rest) } else { (Some(first), 1) };
-        decoded.extend(byte.map(|byte| (u32::from(byte), first != b'\\')));
-        rest = rest.get(length..).unwrap_or_default();
+impl Iterator for Field<'_> {
+    type Item = Decoded;
+
+    fn next(&mut self) -> Option<Decoded> {
+        loop {
+            let &first = self.rest.first()?;
+            let is_escape = self.has_escapes && first == b'\\';
+            let (byte, length) = if is_escape { escaped_byte(self.rest) } else { (Some(first), 1) };
+            self.rest = self.rest.get(length..).unwrap_or_default();
+            if let Some(byte) = byte {
+                return Some((u32::from(byte), !is_escape));
+            }
+        }
     }
-    decoded
+}
+
+/// Decodes bytea's escape format: `\\` and three octal digits.
+#[derive(Clone)]
+struct Octal<'a>(Field<'a>);
+
+impl Iterator for Octal<'_> {
+    type Item = Decoded;
+
+    fn next(&mut self) -> Option<Decoded> {
+        let (value, is_itself) = self.0.next()?;
+        if value != u32::from(b'\\') {
+            return Some((value, is_itself));
+        }
+        let meant = number(&mut self.0, 3, 8);
+        if meant.is_none() {
+            // The second backslash.
+            self.0.next();
+        }
+        Some((meant.unwrap_or(value), false))
+    }
 }
 
 /// Decodes the escapes of JSON text. It does so outside of strings as well, where there are none.
-fn decode_json(text: &[Decoded]) -> Vec<Decoded> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut units = text.iter();
-    while let Some(&(value, is_itself)) = units.next() {
+#[derive(Clone)]
+struct Json<'a>(Field<'a>);
+
+impl Iterator for Json<'_> {
+    type Item = Decoded;
+
+    fn next(&mut self) -> Option<Decoded> {
+        let (value, is_itself) = self.0.next()?;
         if value != u32::from(b'\\') {
-            decoded.push((value, is_itself));
-            continue;
+            return Some((value, is_itself));
         }
-        let Some(&(letter, _)) = units.next() else {
-            decoded.push((value, false));
-            break;
-        };
+        let Some((letter, _)) = self.0.next() else { return Some((value, false)) };
         let meant = match u8::try_from(letter) {
             Ok(b'b' | b'f' | b'n' | b'r' | b't') => u32::from(b' '),
-            Ok(b'u') => match hex4(units.as_slice()) {
-                Some(unit) => {
-                    units.nth(3);
-                    unit
-                }
-                None => letter,
-            },
+            Ok(b'u') => number(&mut self.0, 4, 16).unwrap_or(letter),
             _ => letter,
         };
-        decoded.push((meant, false));
+        Some((meant, false))
     }
-    decoded
 }
 
-/// The number that the next four hexadecimal digits spell.
-fn hex4(text: &[Decoded]) -> Option<u32> {
-    text.get(..4)?
-        .iter()
-        .try_fold(0_u32, |number, (value, _)| Some(number << 4 | char::from_u32(*value)?.to_digit(16)?))
+/// Takes so many digits and returns the number that they spell. Takes nothing if there are other units.
+fn number(units: &mut Field<'_>, digits: usize, radix: u32) -> Option<u32> {
+    let mut ahead = units.clone();
+    let mut number = 0;
+    for _ in 0..digits {
+        let (value, _) = ahead.next()?;
+        number = number * radix + char::from_u32(value)?.to_digit(radix)?;
+    }
+    *units = ahead;
+    Some(number)
 }
 
 #[cfg(test)]
@@ -284,6 +309,21 @@ mod tests {
     use crate::instance::InstanceId;
 
     const A: &str = "1b8f1c2e-0a51-4a63-9f0f-6f0d4c8e2a01";
+
+    #[test]
+    fn finds_an_id_wherever_a_block_of_units_ends() {
+        let id = |text: &str| text.parse::<InstanceId>().unwrap();
+        let rules = Rules::new([(id(A), id("9d3a7e54-5c2b-4f7c-8e21-0b6a5d4c3b02"))]);
+        for before in BLOCK_UNITS - UUID_LENGTH - 3..BLOCK_UNITS + 3 {
+            for (left, right, expected) in
+                [(" ", "", 1), (" ", ".", 1), ("x", "", 0), (" ", "x", 0), ("-", "-", 1)]
+            {
+                let field = format!("{}{left}{A}{right}\n", "-".repeat(before));
+                let found = LeftoverCounter::new(&rules, Vec::new()).count(field.as_bytes());
+                assert_eq!(found, expected, "{left:?}{right:?} after {before} units");
+            }
+        }
+    }
 
     #[test]
     fn finds_what_was_not_rewritten_in_insert_statements() {

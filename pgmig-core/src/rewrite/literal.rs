@@ -80,6 +80,7 @@ impl Body<'_> {
             let end = self.span.start.saturating_add(token.end());
             edits.push(start..end, String::from_utf8_lossy(&replacement).into_owned());
             count = count.saturating_add(1);
+            rules.note_found(&token);
         }
         count
     }

@@ -20,6 +20,7 @@
 mod border;
 mod bytea;
 mod ddl;
+mod found;
 mod insert;
 mod large_object;
 mod leftover;
@@ -35,6 +36,7 @@ mod token;
 mod specification;
 
 pub(crate) use ddl::rewrite_ddl;
+pub(crate) use found::Found;
 pub(crate) use insert::rewrite_insert;
 pub use large_object::LargeObjectRewriter;
 pub use leftover::LeftoverCounter;

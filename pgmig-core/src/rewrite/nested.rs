@@ -56,6 +56,7 @@ fn edits_of_leaf(spelling: &Spelling, rules: &Rules) -> Vec<Edit> {
         let Some(span) = spelling.span(token.start).filter(|_| spelling.is_whole(token.start)) else {
             continue;
         };
+        rules.note_found(&token);
         let bytes = if spelling.width == 2 { hex(&replacement) } else { replacement.to_vec() };
         edits.push(Edit { span, bytes, in_bytea: spelling.in_bytea });
     }

@@ -63,6 +63,7 @@ impl RowRewriter {
             if let Some(bytes) = rows.get_mut(span) {
                 bytes.copy_from_slice(&replacement);
                 self.replaced.add(column, 1);
+                self.rules.note_found(&token);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Rules for replacing IDs: the pairs of IDs, and the columns.
 
+use super::found::{Counter, Found};
 use super::shape::Shape;
 use super::token::{Token, UUID_LENGTH};
 use crate::instance::{InstanceId, Resolution};
@@ -61,7 +62,7 @@ impl ColumnSelector {
 /// All replacements of a restore. The time of a lookup does not depend on their number.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    targets: HashMap<u128, [u8; UUID_LENGTH], BuildHasherDefault<IdHasher>>,
+    targets: HashMap<u128, Target, BuildHasherDefault<IdHasher>>,
     numbers: HashMap<String, String>,
     gone: Arc<HashSet<[u8; UUID_LENGTH]>>,
     excluded: Vec<ColumnSelector>,
@@ -69,6 +70,14 @@ pub struct Rules {
     bytea: BinaryRule,
     bytea_columns: Vec<(ColumnSelector, BinaryRule)>,
     large_objects: BinaryRule,
+}
+
+/// The replacement of one ID.
+#[derive(Debug, Clone)]
+struct Target {
+    /// In lower case.
+    text: [u8; UUID_LENGTH],
+    found: Counter,
 }
 
 impl Rules {
@@ -83,7 +92,10 @@ impl Rules {
             if source == target {
                 continue;
             }
-            rules.targets.entry(source.uuid().as_u128()).or_insert_with(|| text(target));
+            rules
+                .targets
+                .entry(source.uuid().as_u128())
+                .or_insert_with(|| Target { text: text(target), found: Counter::default() });
             if !values.contains(&source) {
                 gone.insert(text(source));
             }
@@ -95,6 +107,15 @@ impl Rules {
     /// The rules of a resolved mapping.
     pub fn from_resolution(resolution: &Resolution) -> Self {
         Self::new(resolution.pairs.iter().copied()).with_numbers(resolution.numbers.iter().cloned())
+    }
+
+    /// Adds to the counts of `found` whatever is found by these rules.
+    #[must_use]
+    pub(crate) fn counting(mut self, found: &Found) -> Self {
+        for (source, target) in &mut self.targets {
+            target.found = found.counter(*source);
+        }
+        self
     }
 
     /// Adds numeric aliases: the whole value of an alias column, in decimal digits, and its new value.
@@ -178,11 +199,18 @@ impl Rules {
 
     /// The replacement of `token`, in the same case.
     pub(super) fn replacement(&self, token: &Token) -> Option<[u8; UUID_LENGTH]> {
-        let mut text = *self.targets.get(&token.id)?;
+        let mut text = self.targets.get(&token.id)?.text;
         if token.is_upper {
             text.make_ascii_uppercase();
         }
         Some(text)
+    }
+
+    /// Counts an occurrence of `token`.
+    pub(super) fn note_found(&self, token: &Token) {
+        if let Some(target) = self.targets.get(&token.id) {
+            target.found.add();
+        }
     }
 
     /// The replacement of a number in an alias column.

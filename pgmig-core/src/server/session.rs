@@ -149,7 +149,12 @@ impl Session {
     /// Runs statements that return nothing of interest, in one message; several are one transaction. Returns
     /// the number of rows that they affected. `doing` completes "could not ...".
     pub(crate) async fn execute(&mut self, sql: &str, doing: &str) -> Result<u64, TargetError> {
-        let result = self.conn.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+        self.execute_long(sql.to_owned(), doing).await
+    }
+
+    /// The same for a text that may be large: it is not copied.
+    pub(crate) async fn execute_long(&mut self, sql: String, doing: &str) -> Result<u64, TargetError> {
+        let result = self.conn.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await;
         result.map(|done| done.rows_affected()).map_err(TargetError::doing(doing))
     }
 

@@ -64,7 +64,8 @@ fn parse_showing<T: DeserializeOwned>(text: &str, shown: Shown<'_>) -> Result<T,
         duplicate_keys: serde_yaml::options::DuplicateKeyPolicy::Error,
         merge_keys: serde_yaml::options::MergeKeyPolicy::Error,
     };
-    serde_yaml::from_str_with_options(text, options).map_err(|error| describe(&error, shown))
+    serde_yaml::from_str_with_options(text, options)
+        .map_err(|error| line_with_tab(text).unwrap_or_else(|| describe(&error, shown)))
 }
 
 impl<'de> serde::Deserialize<'de> for Entries {
@@ -91,6 +92,15 @@ impl<'de> serde::Deserialize<'de> for Entries {
     }
 }
 
+/// The error of an indentation with a tab, at which the parser reports another line or another fault.
+fn line_with_tab(text: &str) -> Option<YamlError> {
+    let indented_by_tab =
+        |line: &str| line.trim_start_matches(' ').starts_with('\t') && !line.trim().is_empty();
+    let place = text.lines().position(indented_by_tab)?;
+    let line = u64::try_from(place).ok()?.checked_add(1);
+    Some(YamlError { line, message: "the line is indented by a tab; YAML allows only spaces".to_owned() })
+}
+
 fn describe(error: &SaphyrError, shown: Shown<'_>) -> YamlError {
     if let SaphyrError::AliasError { error, .. } | SaphyrError::WithSnippet { error, .. } = error {
         return describe(error, shown);
@@ -109,6 +119,7 @@ pub(crate) fn message(error: &SaphyrError, shown: Shown<'_>) -> String {
             }
         }
         SaphyrError::SerdeUnknownField { field, expected, .. } => unknown_key(field, expected),
+        SaphyrError::SerdeUnknownVariant { variant, expected, .. } => unknown_word(variant, expected),
         SaphyrError::SerdeMissingField { field, .. } => format!("the key `{field}` is missing"),
         SaphyrError::Eof { .. } => "the file ends too early, or is empty".to_owned(),
         SaphyrError::MultipleDocuments { .. } => "more than one YAML document".to_owned(),
@@ -120,6 +131,14 @@ pub(crate) fn message(error: &SaphyrError, shown: Shown<'_>) -> String {
         _ => {
             "not valid YAML; check the indentation and quotes, and that a space follows each colon".to_owned()
         }
+    }
+}
+
+/// The message about a value that is none of the possible words. It shows the value only if it resembles one of them.
+fn unknown_word(word: &str, possible: &[&'static str]) -> String {
+    match meant(word, possible) {
+        Some(meant) => format!("unknown value `{word}`; did you mean `{meant}`?"),
+        None => format!("unknown value, expected one of: {}", possible.join(", ")),
     }
 }
 
@@ -162,6 +181,27 @@ mod tests {
                 ("g", Some("1e3"), 7)
             ]
         );
+    }
+
+    #[test]
+    fn a_tab_and_a_mistyped_word_are_named() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Kind {
+            Assistant,
+            Orchestrate,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        struct File {
+            #[serde(rename = "type")]
+            _kind: Kind,
+        }
+        let fails = |text| parse::<File>(text).unwrap_err();
+        assert_eq!(fails("type: asistant\n").message, "unknown value `asistant`; did you mean `assistant`?");
+        assert_eq!(fails("type: secret\n").message, "unknown value, expected one of: assistant, orchestrate");
+        let error = fails("\ntype:\n\tassistant\n");
+        assert_eq!((error.line, error.message.contains("a tab")), (Some(3), true), "{error:?}");
+        let _ = (Kind::Assistant, Kind::Orchestrate);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A case of the property test.
 
-use super::random::Random;
 use super::types::{Features, Type, any_type};
+use crate::support::random::Random;
 use pgmig_core::restore::StrategyChoice;
 use proptest::prelude::*;
 

@@ -7,13 +7,13 @@
 #![allow(clippy::print_stdout, reason = "says how many rows were compared, and which types the server has")]
 
 mod case;
-mod random;
 mod rows;
 mod source;
 mod types;
 mod values;
 
 use crate::support::pgmig::TargetFile;
+use crate::support::random::Random;
 use crate::support::replacement::{Replacement, Tenant};
 use crate::support::{Database, Server};
 use case::{Case, Instance, Partitions, Role, any_case};
@@ -25,7 +25,6 @@ use pgmig_core::restore::{
 use pgmig_core::server::{TargetConfig, TargetEnvironment};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
-use random::Random;
 use rows::Rows;
 use source::{fill, profile};
 use std::cell::Cell;

@@ -1,10 +1,10 @@
 //! The source database of a case, and its profile.
 
 use super::case::{self, Case, Instance, Partitions, Role};
-use super::random::Random;
 use super::types::Type;
 use super::values::{Values, copy_row};
 use crate::support::Database;
+use crate::support::random::Random;
 use pgmig_core::profile::Profile;
 use std::io::Write;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Values of each type, made of IDs and of their possible neighbours.
 
-use super::random::Random;
 use super::types::Type;
+use crate::support::random::Random;
 
 /// Neighbours of IDs in text: characters that COPY and JSON escape, texts that resemble an escape, letters of one or
 /// more bytes, parts of IDs.

@@ -47,6 +47,11 @@ impl RowSplitter {
         Self { marker, partial: Vec::new(), rows: 0, ended: false, limit: MAX_ROW_BYTES }
     }
 
+    /// Accepts only rows up to this length in bytes. More than [`MAX_ROW_BYTES`] are never accepted.
+    pub fn with_limit(self, limit: usize) -> Self {
+        Self { limit: limit.min(MAX_ROW_BYTES), ..self }
+    }
+
     /// The number of complete rows so far.
     pub fn rows(&self) -> u64 {
         self.rows
@@ -71,7 +76,12 @@ impl RowSplitter {
         let (whole, rest) = chunk.split_at_checked(complete).unwrap_or((chunk, &[]));
         let begin = out.len();
         if !whole.is_empty() {
-            out.append(&mut self.partial);
+            // A long row is not copied: it can be most of the memory that the caller uses.
+            if out.is_empty() && self.partial.len() > out.capacity() {
+                std::mem::swap(out, &mut self.partial);
+            } else {
+                out.append(&mut self.partial);
+            }
             out.extend_from_slice(whole);
         }
         if let Some(marker) = find_marker(out.get(begin..).unwrap_or_default()) {

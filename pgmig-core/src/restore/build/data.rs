@@ -188,7 +188,12 @@ impl Build {
         reading.discovery = self.known.late.take().map(|found| Discovery {
             dump_id: found.dump_id,
             columns: found.columns,
-            resolve: resolve_late(&self.options.instances, self.known.profile.clone(), Arc::clone(late)),
+            resolve: resolve_late(
+                &self.options.instances,
+                self.known.profile.clone(),
+                self.found.clone(),
+                Arc::clone(late),
+            ),
         });
         reading
     }

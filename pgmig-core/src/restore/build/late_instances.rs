@@ -13,7 +13,7 @@ use crate::restore::options::Instances;
 use crate::restore::plan::{RunAs, TableLoad};
 use crate::restore::preflight::instances;
 use crate::restore::refusal::Refusal;
-use crate::rewrite::{LeftoverCounter, Rules};
+use crate::rewrite::{Found, LeftoverCounter, Rules};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -35,7 +35,7 @@ impl Build {
         let known: BTreeSet<InstanceId> = mapping.pairs().iter().map(|(source, _)| *source).collect();
         let new: Vec<_> =
             resolution.pairs.iter().filter(|(source, _)| !known.contains(source)).copied().collect();
-        let rules = Arc::new(rules_of(&resolution, self.known.profile.as_ref()));
+        let rules = Arc::new(rules_of(&resolution, self.known.profile.as_ref(), &self.found));
         for executor in sessions.all() {
             executor.rules = Some(Arc::clone(&rules));
         }
@@ -111,14 +111,19 @@ impl Build {
 }
 
 /// Resolves the instances of a stream on the reading thread, and leaves the result where the build finds it.
-pub(crate) fn resolve_late(instances: &Instances, profile: Option<Profile>, late: LateResolution) -> Resolve {
+pub(crate) fn resolve_late(
+    instances: &Instances,
+    profile: Option<Profile>,
+    found: Found,
+    late: LateResolution,
+) -> Resolve {
     let mapping = match instances {
         Instances::Map(mapping) => mapping.clone(),
         Instances::Keep => Mapping::default(),
     };
     Box::new(move |instances| {
         let resolution = instances::resolve(&mapping, &instances, profile.as_ref(), &mut Vec::new())?;
-        let rules = Arc::new(rules_of(&resolution, profile.as_ref()));
+        let rules = Arc::new(rules_of(&resolution, profile.as_ref(), &found));
         *late.lock().unwrap_or_else(PoisonError::into_inner) = Some(resolution);
         Ok(rules)
     })

@@ -21,6 +21,7 @@ mod script_stream;
 mod sequences;
 mod settle;
 mod tool_locks;
+mod unknown_sources;
 mod upgrade;
 mod verify;
 
@@ -41,7 +42,7 @@ use crate::restore::preflight::Known;
 use crate::restore::preflight::upgrade_path::Upgrade;
 use crate::restore::state::State;
 use crate::restore::target_schema::TargetSchema;
-use crate::rewrite::Rules;
+use crate::rewrite::{Found, Rules};
 use crate::server::TargetConfig;
 use crate::server::session::Session;
 use crate::sql::quote_ident;
@@ -70,6 +71,8 @@ pub(crate) struct Build {
     /// How many connections load rows at the same time.
     pub(crate) jobs: NonZeroUsize,
     pub(crate) known: Known,
+    /// How often each source of the mapping was found.
+    pub(crate) found: Found,
     /// In place: the target's objects before they were dropped, where they have to be compared with the archive's.
     pub(crate) target_objects: Option<Objects>,
     /// In place: what makes a commit fail until all of the archive has been restored.
@@ -154,6 +157,7 @@ impl Build {
             }
             Prepared::TargetSchema { schema, lifted, defaults } => {
                 self.finish_target_schema(&schema, (lifted, defaults), &mut sessions.lead, journal).await?;
+                self.report_sources(journal)?;
                 Some(schema)
             }
         };
@@ -225,6 +229,7 @@ impl Build {
         executor.become_role(&RunAs::Superuser).await?;
         verify::objects(&mut executor.session, &self.known.plan.expected).await?;
         journal.report.ddl_replacements = sessions.replaced();
+        self.report_sources(journal)?;
         let executor = &mut sessions.lead;
         self.settle(executor).await?;
         let opened_public = self.open_public(executor).await?;
@@ -289,6 +294,6 @@ impl Build {
     pub(crate) fn rules(&self) -> Option<Arc<Rules>> {
         let resolution =
             self.known.resolution.as_ref().filter(|_| !matches!(self.options.instances, Instances::Keep))?;
-        Some(Arc::new(rules_of(resolution, self.known.profile.as_ref())))
+        Some(Arc::new(rules_of(resolution, self.known.profile.as_ref(), &self.found)))
     }
 }

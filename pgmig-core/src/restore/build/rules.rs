@@ -2,11 +2,11 @@
 
 use crate::instance::Resolution;
 use crate::profile::{ColumnRef, Profile};
-use crate::rewrite::{ColumnSelector, Rules};
+use crate::rewrite::{ColumnSelector, Found, Rules};
 
-/// The rules that a mapping amounts to in a store of this profile.
-pub(super) fn rules_of(resolution: &Resolution, profile: Option<&Profile>) -> Rules {
-    let rules = Rules::from_resolution(resolution);
+/// The rules that a mapping amounts to in a store of this profile. They add to the counts of `found`.
+pub(super) fn rules_of(resolution: &Resolution, profile: Option<&Profile>, found: &Found) -> Rules {
+    let rules = Rules::from_resolution(resolution).counting(found);
     match profile {
         Some(profile) => {
             let excluded = profile.excluded_columns().iter().cloned().map(selector);

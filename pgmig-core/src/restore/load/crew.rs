@@ -3,7 +3,7 @@
 //! All of them are one future: when one fails, all stop.
 
 use super::active_feed::{ActiveFeed, Share};
-use super::feed::{Content, Feed, Piece};
+use super::feed::{BudgetGuard, Content, Feed, Piece};
 use super::graph::Graph;
 use super::loaded::{LargeObjectTotals, Loaded, cut_short, report};
 use super::schedule::{Offer, Schedule, Work};
@@ -94,8 +94,12 @@ impl<'a> Crew<'a> {
     }
 
     /// The next piece. `None` at the end of the feed, or when a helper has more important work.
-    pub(crate) async fn next_piece(&self, active: &ActiveFeed, share: Share) -> Result<Option<Piece>> {
-        let piece = match share {
+    pub(crate) async fn next_piece(
+        &self,
+        active: &ActiveFeed,
+        share: Share,
+    ) -> Result<Option<(Piece, BudgetGuard)>> {
+        let next = match share {
             Share::Own | Share::Whole => active.feed.next().await,
             Share::Help => loop {
                 let changed = self.changed.notified();
@@ -104,26 +108,26 @@ impl<'a> Crew<'a> {
                 }
                 tokio::select! {
                     biased;
-                    piece = active.feed.next() => break piece,
+                    next = active.feed.next() => break next,
                     () = changed => {}
                 }
             },
         };
         (self.work.on_bytes)();
-        match piece {
-            Some(Piece::End(end)) => {
+        match next {
+            Some((Piece::End(end), _)) => {
                 // A feed has only one end.
                 let _ = active.end.set(end);
                 self.schedule().feed_ended(active.feed.number);
                 self.note_change();
                 Ok(None)
             }
-            Some(piece) => {
+            Some((piece, held)) => {
                 if active.take(&piece) {
                     self.schedule().share(active.feed.number);
                     self.note_change();
                 }
-                Ok(Some(piece))
+                Ok(Some((piece, held)))
             }
             None if active.end.get().is_some() => Ok(None),
             None => Err(cut_short()),

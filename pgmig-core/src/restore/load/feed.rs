@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 /// The most pieces of one feed under way.
 const PIECES_AHEAD: usize = 16;
 
-/// The most bytes under way from one reader. A larger piece passes alone.
+/// The most bytes under way from one reader, until the server has them. A larger piece passes alone.
 const BYTES_AHEAD: usize = 2 * 1024 * 1024;
 
 /// The most feeds under way that no connection has begun to load.
@@ -141,9 +141,10 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// The next piece, for the connection that asks first. `None` after [`Piece::End`], or if the reading failed. No
-    /// piece is lost if the caller drops this future while it waits.
-    pub(crate) async fn next(&self) -> Option<Piece> {
-        self.pieces.lock().await.recv().await.map(|(piece, _held)| piece)
+    /// piece is lost if the caller drops this future while it waits. The piece counts as under way until the caller
+    /// drops the guard.
+    pub(crate) async fn next(&self) -> Option<(Piece, BudgetGuard)> {
+        self.pieces.lock().await.recv().await
     }
 }
 
@@ -213,8 +214,8 @@ struct Budget {
     released: Condvar,
 }
 
-/// Bytes that count until this is dropped: with the piece, taken or not.
-struct BudgetGuard {
+/// Bytes of a piece. They count until this is dropped, by the connection that has sent the piece.
+pub(crate) struct BudgetGuard {
     budget: Arc<Budget>,
     bytes: usize,
 }
@@ -262,7 +263,7 @@ mod tests {
         let feed = feeds.next().await.unwrap();
         assert_eq!((feed.content, feed.number), (Content::Table(7), 0));
         let mut arrived = Vec::new();
-        while let Some(piece) = feed.next().await {
+        while let Some((piece, _held)) = feed.next().await {
             arrived.push(piece.bytes());
         }
         assert!(feeds.next().await.is_none());

@@ -10,6 +10,7 @@ mod encoding;
 mod feed;
 pub(crate) mod graph;
 pub(crate) mod loaded;
+mod memory;
 mod refused_row;
 mod row_reader;
 mod schedule;

@@ -1,7 +1,8 @@
 //! Reads a table's COPY stream as runs of complete rows.
 
+use super::memory;
 use crate::archive::DataReader;
-use crate::copy::{EndMarker, RowSplitter, remove_oids};
+use crate::copy::{CopyError, EndMarker, MAX_ROW_BYTES, RowSplitter, remove_oids};
 use crate::error::{Error, Result};
 use crate::restore::error::RestoreError;
 use crate::restore::plan::{RowForm, TableLoad};
@@ -20,15 +21,14 @@ pub(crate) struct RowReader<'a, 'b> {
 impl<'a, 'b> RowReader<'a, 'b> {
     pub(crate) fn new(table: &'a TableLoad, data: &'a mut DataReader<'b>) -> Self {
         let drop_oids = matches!(&table.form, RowForm::Copy(copy) if copy.has_oids);
-        let splitter = Some(RowSplitter::new(EndMarker::Required));
+        let longest = memory::longest_row(memory::container_limit());
+        let splitter = Some(RowSplitter::new(EndMarker::Required).with_limit(longest));
         Self { table, data, splitter, chunk: Vec::new(), drop_oids }
     }
 
     /// The next rows and their number; `None` at the end, which the stream must mark.
     pub(crate) fn next(&mut self) -> Result<Option<(Vec<u8>, u64)>> {
-        let broken = |error: crate::copy::CopyError| -> Error {
-            RestoreError::Data { table: self.table.table.to_string(), reason: error.to_string() }.into()
-        };
+        let broken = |error| broken(self.table.table.to_string(), &error);
         let mut out = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 4);
         let mut rows = 0;
         while let Some(mut splitter) = self.splitter.take() {
@@ -50,5 +50,26 @@ impl<'a, 'b> RowReader<'a, 'b> {
             remove_oids(&mut out);
         }
         Ok(Some((out, rows)))
+    }
+}
+
+fn broken(table: String, error: &CopyError) -> Error {
+    match *error {
+        CopyError::RowTooLong { row, limit } if limit < MAX_ROW_BYTES => {
+            RestoreError::RowTooLarge { table, row, limit: u64::try_from(limit).unwrap_or(u64::MAX) }.into()
+        }
+        _ => RestoreError::Data { table, reason: error.to_string() }.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_does_not_fit_into_memory_is_no_damage() {
+        let of = |limit| broken("t".to_owned(), &CopyError::RowTooLong { row: 7, limit }).to_string();
+        assert!(of(5 << 20).starts_with("row 7 of table t is larger than 5 MiB"), "{}", of(5 << 20));
+        assert!(of(MAX_ROW_BYTES).contains("damaged"), "{}", of(MAX_ROW_BYTES));
     }
 }

@@ -1,7 +1,7 @@
 //! The writing side of the load: sends pieces to the server, which acknowledges them.
 
 use super::active_feed::{ActiveFeed, Share};
-use super::feed::{Content, LargeObjectPart, Piece, Rows};
+use super::feed::{BudgetGuard, Content, LargeObjectPart, Piece, Rows};
 use super::loaded::{LargeObjectTotals, cut_short};
 use super::refused_row::{RefusedRow, SentRows};
 use super::watch::Watch;
@@ -150,14 +150,14 @@ impl Worker<'_, '_> {
         let bounds = if ask_now { self.bounds_now(target).await } else { Vec::new() };
         // A table without rows needs no COPY.
         while let Some(piece) = self.crew.next_piece(active, share).await? {
-            let Piece::Rows(rows) = piece else { return Err(cut_short()) };
+            let (Piece::Rows(rows), held) = piece else { return Err(cut_short()) };
             let doing = format!("load table {name}");
             self.begin(load, &doing).await?;
             if std::mem::take(&mut truncate) {
                 self.executor.session.execute(&format!("TRUNCATE ONLY {target}"), &doing).await?;
             }
             let mut sent = SentRows::default();
-            match self.segment(&sql, rows, active, share, &mut sent).await {
+            match self.segment(&sql, (rows, held), active, share, &mut sent).await {
                 Ok(acknowledged) => {
                     let rows = active.acknowledge(acknowledged);
                     let event = Event::TableRows { table: &name, rows, bytes: active.bytes_taken() };
@@ -214,7 +214,7 @@ impl Worker<'_, '_> {
     async fn segment(
         &mut self,
         sql: &str,
-        first: Rows,
+        first: (Rows, BudgetGuard),
         active: &ActiveFeed,
         share: Share,
         sent: &mut SentRows,
@@ -223,10 +223,12 @@ impl Worker<'_, '_> {
         let mut copy = self.executor.session.copy_in(sql).await?;
         let mut bytes_sent = 0;
         let mut next = Some(first);
-        while let Some(rows) = next.take() {
+        while let Some((rows, held)) = next.take() {
             sent.push(&rows);
             bytes_sent += rows.bytes.len();
             send(&mut copy, rows.bytes, &crew.work.watch, pid).await?;
+            // The reader of a huge row waits for it.
+            drop(held);
             if let Err(stop) = crew.work.failpoints.pass(Step::Data) {
                 let _ = copy.abort("stopped at a failpoint").await;
                 return Err(Failure::Other(stop.into()));
@@ -235,7 +237,7 @@ impl Worker<'_, '_> {
                 break;
             }
             next = match crew.next_piece(active, share).await {
-                Ok(Some(Piece::Rows(rows))) => Some(rows),
+                Ok(Some((Piece::Rows(rows), held))) => Some((rows, held)),
                 Ok(None) => None,
                 Ok(Some(_)) | Err(_) => {
                     // An error here would only hide the reason why the pieces ended.
@@ -296,10 +298,10 @@ impl Worker<'_, '_> {
         self.executor.become_role(&load.run_as).await?;
         self.executor.set_schema(schema).await?;
         while let Some(piece) = self.crew.next_piece(active, Share::Own).await? {
-            let Piece::Statements(sql) = piece else { return Err(cut_short()) };
+            let (Piece::Statements(sql), _held) = piece else { return Err(cut_short()) };
             self.begin(load, &doing).await?;
             let sql = self.in_utf8(sql, &doing).await?;
-            let done = self.executor.session.execute(&sql, &doing).await;
+            let done = self.executor.session.execute_long(sql, &doing).await;
             let rows = active.acknowledge(done.map_err(TargetError::without_message)?);
             self.executor.require_unchanged(&name).await?;
             work.progress.event(&Event::TableRows { table: &name, rows, bytes: active.bytes_taken() });
@@ -313,7 +315,7 @@ impl Worker<'_, '_> {
         self.commit().await?;
         self.executor.become_role(&RunAs::Owner).await?;
         while let Some(piece) = self.crew.next_piece(active, Share::Own).await? {
-            let Piece::LargeObjects(parts) = piece else { return Err(cut_short()) };
+            let (Piece::LargeObjects(parts), _held) = piece else { return Err(cut_short()) };
             self.large_object_parts(parts).await?;
             self.crew.work.failpoints.pass(Step::LargeObjects)?;
         }

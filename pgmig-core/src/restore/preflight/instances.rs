@@ -61,7 +61,10 @@ pub(crate) fn resolve(
     if !resolution.uncovered.is_empty() {
         return Err(BackupError::Unmapped(resolution.uncovered).into());
     }
-    notices.extend(unknown_sources(&resolution));
+    // Without a table of instances, the restore itself finds out which sources occur.
+    if profile.and_then(Profile::tenant).is_some() {
+        notices.extend(unknown_sources(&resolution));
+    }
     Ok(resolution)
 }
 
@@ -72,7 +75,7 @@ fn unknown_sources(resolution: &Resolution) -> Option<Notice> {
     let more = unknown.len().saturating_sub(some.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let text = format!(
-        "the mapping has sources that are no instances of the backup; they are replaced where they occur: {}{more}",
+        "these sources of the mapping are not instances of this backup, and are replaced where they occur: {}{more}",
         some.join(", ")
     );
     (!unknown.is_empty()).then_some(Notice { severity: Severity::Warning, text })

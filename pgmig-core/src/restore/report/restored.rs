@@ -49,6 +49,19 @@ pub struct LargeObjectIds {
     pub left: u64,
 }
 
+/// A source of the mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SourceReport {
+    /// The ID in the backup.
+    pub source: InstanceId,
+    /// The ID that replaces it.
+    pub target: InstanceId,
+    /// How often the source was found in rows, definitions and large objects. Occurrences that a rule leaves unchanged
+    /// are included.
+    pub found: u64,
+}
+
 /// An instance of the backup and its ID in the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -90,6 +103,8 @@ pub struct RestoreReport {
     pub backup: Option<PathBuf>,
     /// The instances of the backup.
     pub instances: Vec<MappedInstance>,
+    /// The mapping's sources, except those that are their own target, in the mapping's order.
+    pub sources: Vec<SourceReport>,
     /// The tables, in the order in which they were loaded.
     pub tables: Vec<TableReport>,
     /// The number of replacements in literals of DDL.

@@ -97,7 +97,12 @@ impl Reader {
         match (&self.reading.rewriting, sql) {
             (Some(rewriting), Some(sql)) => {
                 let sql = self.insert(table, sql, named.as_deref(), rewriting, end)?;
-                batch.extend_from_slice(sql.as_bytes());
+                // A huge statement is not copied.
+                if batch.is_empty() {
+                    *batch = sql.into_bytes();
+                } else {
+                    batch.extend_from_slice(sql.as_bytes());
+                }
             }
             (None, Some(sql)) => batch.extend_from_slice(self.redirect(table, sql.into())?.as_bytes()),
             _ => batch.extend_from_slice(text),
