@@ -186,6 +186,8 @@ fn unknown_failpoint_is_refused() {
 #[test]
 fn the_papers_are_written() {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("papers");
+    // What an earlier run has written.
+    let _ = std::fs::remove_dir_all(&directory);
     let (status, _, stderr) = pgmig(&["papers", directory.to_str().unwrap_or_default()]);
     assert_eq!((status, stderr.as_str()), (Some(0), ""));
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap_or_default();
