@@ -128,7 +128,7 @@ pub(crate) fn of(
     all.add("toast compression", options.toast_compression.to_string());
     all.add("trust of the archive", options.trust_archive.to_string());
     all.add_hash("profile", &Hasher::of(&known.profile));
-    all.add_hash("release and migrations", &Hasher::of(&migrations(&known.upgrade)));
+    all.add_hash("release and migrations", &migrations(&known.upgrade));
     all.add_hash(
         "plan (roles, extensions or settings of the server or the target have changed)",
         &planned(&known.plan),
@@ -137,11 +137,15 @@ pub(crate) fn of(
 }
 
 /// The goal of the upgrade, and the migrations with their checksums.
-fn migrations(upgrade: &Upgrade) -> Vec<(i64, Vec<u8>)> {
-    let Upgrade::Planned { plan } = upgrade else { return Vec::new() };
-    let files = plan.migrations().iter().map(|file| (file.version(), file.checksum().to_vec()));
-    // The goal has no checksum.
-    files.chain([(plan.to(), Vec::new())]).collect()
+fn migrations(upgrade: &Upgrade) -> Vec<u8> {
+    let mut hasher = Hasher::new();
+    if let Upgrade::Planned { plan } = upgrade {
+        hasher.add(&plan.to());
+        for file in plan.migrations() {
+            hasher.add(&(file.version(), file.checksum()));
+        }
+    }
+    hasher.end()
 }
 
 /// Every statement, with its role and its settings.
