@@ -154,3 +154,22 @@ fn a_backup_removes_old_ones_of_its_database_afterwards() {
     assert_eq!(left.len(), 3, "{left:?}");
     assert_eq!(report["pruned"]["removed"].as_array().unwrap().len(), 4);
 }
+
+/// Neither the rule nor a clock that was wrong removes the backup that was just taken.
+#[test]
+fn the_new_backup_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let site = Site::new("prune_new");
+    let outcome = site.backup().args(["-o", "a.dump"]).run().expect_status(0);
+    for day in 1..=12 {
+        let path = directory.path().join(format!("store.dump_209901{day:02}-230000"));
+        fs::copy(outcome.directory.path().join("a.dump"), path).unwrap();
+    }
+    let before = names_in(directory.path());
+    let pgmig =
+        site.backup().arg("-o").arg(directory.path()).args(["--keep-daily", "1", "--keep-weekly", "1"]);
+    pgmig.run().expect_status(0);
+    let new: Vec<String> =
+        names_in(directory.path()).into_iter().filter(|name| !before.contains(name)).collect();
+    assert_eq!(new.len(), 1, "{new:?}");
+}

@@ -142,6 +142,25 @@ fn times_of_another_time_zone() {
     }
 }
 
+/// The source's own setting decides about the text of bytea. pg_dump leaves it as it is.
+#[test]
+fn bytea_in_the_old_form() {
+    let source = Source::of(
+        "CREATE TABLE t (id integer, one bytea, many bytea[], note text);
+         INSERT INTO t SELECT n, decode(md5(n::text), 'hex'), ARRAY['\\x00ff'::bytea], 'n' FROM generate_series(1, 40) n",
+    );
+    let name = &source.database.name;
+    source.database.psql(&format!("ALTER DATABASE {name} SET bytea_output = 'escape'"));
+    let archive = source.dump("escape.dump", &["-Fc"]);
+    for way in WAYS {
+        let target = application::empty_database("compared_bytea");
+        let outcome = compared(&archive, &target, way).expect_status(0).stderr_has("40 rows of 1 tables");
+        outcome.assert_stderr_has("pgmig cannot read one of its values: one of table public.t");
+        outcome.assert_stderr_has("depends on bytea_output: many of table public.t");
+        outcome.assert_stderr_has("whole rows can be compared only where every column can: table public.t");
+    }
+}
+
 /// PostgreSQL 11 wrote more digits. An archive that claims to be of PostgreSQL 15 must not have them.
 #[test]
 fn numbers_of_an_older_server() {

@@ -38,6 +38,8 @@ pub(crate) enum Form {
     Float8,
     /// pg_dump writes the time of its session's time zone.
     Timestamptz,
+    /// The source's `bytea_output` decides about the text; only its hexadecimal form can be compared.
+    Bytea,
 }
 
 /// A column of the rows.
@@ -120,7 +122,7 @@ impl Columns {
             Form::Uuid => return of_value(format!("pg_catalog.uuid_hash_extended({name}, 0)")),
             Form::Text => format!("{name}::pg_catalog.text"),
             // By the output function, whatever casts to text there are.
-            Form::Output => format!("pg_catalog.concat({name})"),
+            Form::Output | Form::Bytea => format!("pg_catalog.concat({name})"),
             Form::Float4 => format!("pg_catalog.encode(pg_catalog.float4send({name}), 'hex')"),
             Form::Float8 => format!("pg_catalog.encode(pg_catalog.float8send({name}), 'hex')"),
             Form::Timestamptz => format!("pg_catalog.encode(pg_catalog.timestamptz_send({name}), 'hex')"),
@@ -195,12 +197,14 @@ impl Digester {
 
     fn row(&mut self, row: &[u8]) {
         self.hashes.clear();
-        let mut unread = None;
         for (place, (column, field)) in self.columns.columns.iter().zip(fields(row)).enumerate() {
             let value = decode_field(field);
             let hash = value.map_or(Some(NULL), |value| self.columns.hash(column, value));
-            if hash.is_none() {
-                unread = Some(place);
+            if hash.is_none()
+                && let Some(at) = self.columns.sorted.iter().position(|sorted| *sorted == place)
+                && let Some(unread) = self.digest.unread.get_mut(at)
+            {
+                *unread = true;
             }
             self.hashes.push(hash.unwrap_or_default());
         }
@@ -210,12 +214,6 @@ impl Digester {
         self.by_name.extend(sorted.map(|place| hashes.get(*place).copied().unwrap_or_default()));
         for (sum, hash) in self.digest.columns.iter_mut().zip(&self.by_name) {
             *sum += i128::from(hash.cast_signed());
-        }
-        if let Some(place) = unread
-            && let Some(at) = self.columns.sorted.iter().position(|sorted| *sorted == place)
-            && let Some(unread) = self.digest.unread.get_mut(at)
-        {
-            *unread = true;
         }
         self.digest.whole += i128::from(fold(&self.by_name).cast_signed());
         self.digest.rows += 1;
@@ -233,6 +231,8 @@ impl Columns {
         Some(match column.form {
             Form::Text | Form::Output if self.encoding.is_some() => hash_bytes(&hex(&value)),
             Form::Text | Form::Output => hash_bytes(&value),
+            Form::Bytea if !value.starts_with(b"\\x") => return None,
+            Form::Bytea => hash_bytes(&value),
             Form::Integer => hash_int8(text()?.parse::<i64>().ok()?.cast_unsigned(), 0),
             Form::Uuid => hash_bytes(text()?.parse::<uuid::Uuid>().ok()?.as_bytes()),
             Form::Float4 => hash_bytes(&hex(&text()?.parse::<f32>().ok()?.to_be_bytes())),
@@ -315,6 +315,8 @@ mod tests {
             assert_ne!(of(Form::Output, one), of(Form::Output, other), "{one}");
         }
         assert_ne!(of(Form::Float8, "0"), of(Form::Float8, "-0"));
+        assert_eq!(of(Form::Bytea, "\\\\x616263").unread, [false]);
+        assert_eq!(of(Form::Bytea, "abc").unread, [true]);
         assert_eq!(of(Form::Float8, "one").unread, [true]);
         assert_eq!(of(Form::Timestamptz, "2020-06-01 12:00:00").unread, [true]);
     }

@@ -26,7 +26,7 @@ use self::stream::Job;
 use crate::error::Result;
 use crate::progress::{NoProgress, Notice, Progress, Severity};
 use crate::server::session::Session;
-use crate::server::{TargetConfig, TargetError};
+use crate::server::{LibpqSettings, TargetConfig, TargetError};
 use crate::thread::on_thread;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -84,6 +84,10 @@ impl std::fmt::Debug for Dump {
 struct Facts {
     version: Version,
     full_version: String,
+    /// Whether no other server could have answered.
+    is_certain: bool,
+    /// Whether the login was bound to the server's certificate.
+    is_bound: bool,
 }
 
 impl Dump {
@@ -142,10 +146,12 @@ impl Dump {
         let Self { config, destination, options, progress, .. } = self;
         let mut notices = vec![];
         notices.extend(too_new(&program, &facts));
+        let mut settings = config.libpq_settings();
+        notices.extend(demand_proof(&mut settings, &program, &facts));
         let (server, database) = (config.server(), config.database().to_owned());
         let job = Job {
             program: program.clone(),
-            settings: config.libpq_settings(),
+            settings,
             lock_wait: options.lock_wait,
             database: database.clone(),
             at: SystemTime::now(),
@@ -182,13 +188,35 @@ impl Dump {
 
     async fn facts(&self) -> Result<Facts, TargetError> {
         let application = self.config.application_name().unwrap_or("pgmig");
+        self.turn_event_triggers_off(application).await;
         let mut session = Session::open(&self.config, self.config.database(), application).await?;
         session.expect_answers(true);
         let sql = "SELECT pg_catalog.current_setting('server_version')";
         let full_version = session.value(sql, "read the server's version").await?;
         let version = Version::of_server(session.server_version());
+        let trust = session.trust();
+        let (is_certain, is_bound) = (trust.is_certain(), trust.is_bound());
         session.close().await;
-        Ok(Facts { version, full_version })
+        Ok(Facts { version, full_version, is_certain, is_bound })
+    }
+
+    /// A superuser's sessions in the database must not run its login triggers. So another database is asked whether they
+    /// can be turned off. If none lets this login in, they fire.
+    async fn turn_event_triggers_off(&self, application: &str) {
+        let others = ["postgres", "template1"].into_iter().filter(|other| *other != self.config.database());
+        for database in others {
+            let Ok(mut session) = Session::open(&self.config, database, application).await else { continue };
+            session.expect_answers(true);
+            let sql = "SELECT pg_catalog.current_setting('is_superuser')";
+            let is_superuser = session.value(sql, "read the rights of su_username").await;
+            if is_superuser.is_ok_and(|is_superuser| is_superuser == "on")
+                && session.server_version() >= 170_000
+            {
+                self.config.turn_event_triggers_off();
+            }
+            session.close().await;
+            return;
+        }
     }
 
     async fn program(&self, facts: &Facts) -> Result<PgDump> {
@@ -201,6 +229,27 @@ impl Dump {
         })
         .await
     }
+}
+
+/// Lets pg_dump demand as much of the server as pgmig had from it: another one could answer this time, and ask for the
+/// password itself. Returns a warning where pg_dump cannot.
+fn demand_proof(settings: &mut LibpqSettings, program: &PgDump, facts: &Facts) -> Option<Notice> {
+    if facts.is_certain || settings.password().is_none() {
+        return None;
+    }
+    let version = program.version();
+    if facts.is_bound && version.major >= 13 {
+        settings.set_default("PGCHANNELBINDING", "require");
+    } else if version.major >= 16 {
+        settings.set_default("PGREQUIREAUTH", "scram-sha-256,md5");
+    } else {
+        return Some(Notice::warning(format!(
+            "pg_dump {} sends the password to any server that answers for this one; name a CA with PG_CA_FILE, or a pg_dump of \
+             16 or later",
+            program.version
+        )));
+    }
+    None
 }
 
 /// A notice of a pg_dump whose archives the server's own pg_restore does not read.

@@ -1,7 +1,7 @@
 //! pg_dump: where it is, and whether its version fits the server.
 
 use super::error::DumpError;
-use crate::server::LibpqSettings;
+use crate::server::{LibpqSettings, remove_variables};
 use serde::{Serialize, Serializer};
 use std::fmt;
 use std::fs;
@@ -65,7 +65,7 @@ pub struct PgDump {
 /// A major version of PostgreSQL: 15, or 9.6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    major: u32,
+    pub(super) major: u32,
     /// The second number of versions before 10; 0 of later ones.
     minor: u32,
 }
@@ -186,12 +186,10 @@ impl PgDump {
 
 /// What the program prints when it is asked for its version.
 fn version_text(path: &Path, stop: &CancellationToken) -> io::Result<String> {
-    let mut child = Command::new(path)
-        .arg("-V")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
+    let mut command = Command::new(path);
+    remove_variables(&mut command);
+    let mut child =
+        command.arg("-V").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let deadline = Instant::now() + DEADLINE;
     let ended = loop {
         match child.try_wait()? {

@@ -186,7 +186,9 @@ impl Pruning {
         let keeps = self.options.retention.keeps(&names);
         let (mut kept, mut expendable) = (Vec::new(), Vec::new());
         for (file, is_kept) in files.into_iter().zip(keeps) {
-            if is_kept { kept.push(file) } else { expendable.push(file) }
+            // The backup that was just taken stays, whatever the rule and the clock say.
+            let is_new = self.options.verified.as_ref() == Some(&file.file);
+            if is_kept || is_new { kept.push(file) } else { expendable.push(file) }
         }
         if !expendable.is_empty() && self.newest_sound(&kept).await?.is_none() {
             match self.newest_sound(&expendable).await? {

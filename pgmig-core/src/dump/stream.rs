@@ -204,16 +204,33 @@ fn wait(child: &Mutex<Child>) -> io::Result<ExitStatus> {
 fn messages(stderr: ChildStderr) -> Vec<String> {
     let mut last = VecDeque::new();
     let mut lines = BufReader::new(stderr);
-    let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-        let shown = line.get(..line.len().min(MESSAGE_BYTES)).unwrap_or_default();
-        last.push_back(String::from_utf8_lossy(shown).trim_end().to_owned());
+    while let Some(line) = message(&mut lines) {
+        last.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
         if last.len() > MESSAGES {
             last.pop_front();
         }
-        line.clear();
     }
     last.into()
+}
+
+/// The beginning of the next line, which can be as long as the server wants; `None` at the end.
+fn message(lines: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    loop {
+        let some = lines.fill_buf().ok()?;
+        if some.is_empty() {
+            return (!line.is_empty()).then_some(line);
+        }
+        let end = some.iter().position(|byte| *byte == b'\n');
+        let part = some.get(..end.unwrap_or(some.len())).unwrap_or_default();
+        let room = MESSAGE_BYTES.saturating_sub(line.len());
+        line.extend_from_slice(part.get(..part.len().min(room)).unwrap_or_default());
+        let read = end.map_or(some.len(), |end| end + 1);
+        lines.consume(read);
+        if end.is_some() {
+            return Some(line);
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

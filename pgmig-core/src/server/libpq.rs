@@ -71,17 +71,29 @@ pub(crate) struct LibpqSettings {
     password: Option<SecretString>,
 }
 
+/// Removes every variable that libpq reads from the program's environment.
+pub(crate) fn remove_variables(command: &mut Command) {
+    for name in VARIABLES {
+        command.env_remove(name);
+    }
+}
+
 impl LibpqSettings {
     /// Whether it sets the variable.
     pub(crate) fn sets(&self, variable: &str) -> bool {
         self.variables.iter().any(|(name, _)| *name == variable)
     }
 
+    /// Sets a variable, unless the operator has set it.
+    pub(crate) fn set_default(&mut self, variable: &'static str, value: &str) {
+        if !self.sets(variable) {
+            self.variables.push((variable, value.into()));
+        }
+    }
+
     /// Sets the variables for a program, and removes all others of libpq.
     pub(crate) fn apply_to(&self, command: &mut Command) {
-        for name in VARIABLES {
-            command.env_remove(name);
-        }
+        remove_variables(command);
         // Messages in a language that pgmig understands.
         command.env("LC_ALL", "C");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -112,6 +124,8 @@ impl TargetConfig {
             ("PGAPPNAME", self.application_name().unwrap_or("pgmig").into()),
             ("PGCONNECT_TIMEOUT", self.limits.connect.as_secs().to_string().into()),
             ("PGSSLMODE", self.ssl_mode.to_string().into()),
+            // Login triggers of the database would fire for this session, too.
+            ("PGOPTIONS", self.event_triggers.options().into()),
         ];
         if self.ssl_mode != SslMode::Disable {
             variables.push(("PGSSLROOTCERT", self.root_certificates()));
@@ -123,6 +137,7 @@ impl TargetConfig {
         variables.extend(taken_over.map(|(name, value)| (*name, OsString::from(value))));
         // pgmig has no GSSAPI either.
         let defaults = [
+            ("PGPASSFILE", NO_FILE),
             ("PGSSLCERT", NO_FILE),
             ("PGSSLKEY", NO_FILE),
             ("PGSSLCRL", NO_FILE),

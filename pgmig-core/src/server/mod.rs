@@ -45,7 +45,7 @@ pub use config::{Host, TargetConfig, TargetEnvironment};
 pub use config_error::ConfigError;
 pub use connect::{Connection, connect};
 pub use error::{ServerError, TargetError};
-pub(crate) use libpq::LibpqSettings;
+pub(crate) use libpq::{LibpqSettings, remove_variables};
 pub use lock::LockHolder;
 pub use login::Login;
 pub use policy::{LIBPQ_VARIABLES, LibpqVariables};

@@ -58,6 +58,16 @@ impl Trust {
         self.is_bound || self.channel.is_verified()
     }
 
+    /// Whether SCRAM was bound to the server's certificate.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.is_bound
+    }
+
+    /// Whether no other server could have answered: this one is on this machine, or its certificate was verified.
+    pub(crate) fn is_certain(&self) -> bool {
+        self.channel.peer.is_local() || self.channel.is_verified()
+    }
+
     /// The certificate that the password vouches for.
     fn bound_certificate(&self) -> Option<&[u8]> {
         self.channel.tls.as_ref().filter(|_| self.is_bound)?.endpoint.as_deref()

@@ -78,6 +78,22 @@ fn are_not_sent_twice() {
     case.is_restored();
 }
 
+/// Migrations change rows. They were compared before.
+#[test]
+fn are_compared_before_migrations_only() {
+    for step in ["post-data", "upgrade", "verify", "analyze"] {
+        let store = super::Store::new("compared_resumed");
+        let killed = store.pgmig().arg("--verify=full").failpoint(&format!("{step}:kill")).run();
+        killed.expect_killed();
+        let outcome =
+            store.pgmig().args(["--resume", "--verify=full", "--output", "json"]).run().expect_status(0);
+        let document = report(&outcome);
+        let is_built = document["resumed"]["is_built"] == true;
+        assert_eq!(document["row_comparison"].is_null(), is_built, "{step}: {outcome}");
+        store.is_restored();
+    }
+}
+
 #[test]
 fn as_insert_statements() {
     let mut case = Case::of(

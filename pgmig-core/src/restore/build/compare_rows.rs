@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::progress::Event;
 use crate::restore::build::Build;
 use crate::restore::build::data::Roots;
+use crate::restore::build::recording::note;
 use crate::restore::catalogs::column_types::{ColumnType, Origin, TableTypes};
 use crate::restore::error::RestoreError;
 use crate::restore::executor::Executor;
@@ -18,6 +19,7 @@ use crate::restore::load::loaded::Loaded;
 use crate::restore::load::sessions::Sessions;
 use crate::restore::options::Verify;
 use crate::restore::plan::{RowForm, RunAs, TableLoad};
+use crate::restore::record::{self, Unit};
 use crate::restore::report::restored::{NotCompared, RowComparison, TableReport};
 use crate::server::TargetError;
 use crate::server::session::Session;
@@ -68,6 +70,9 @@ struct Group {
     /// The reason why it cannot be compared.
     skipped: Option<&'static str>,
 }
+
+/// The unit of the comparison.
+const COMPARED: Unit<'static> = Unit::Step("compared");
 
 /// What came of a comparison.
 #[derive(Debug, Default)]
@@ -194,6 +199,9 @@ impl Comparison {
             ));
             return;
         }
+        if !doubted.is_empty() {
+            verdict.skip(table.to_string(), "whole rows can be compared only where every column can");
+        }
         verdict.report.tables += 1;
         verdict.report.rows += found.rows;
         verdict.report.not_compared.extend(doubted.into_iter().map(|(reason, columns)| NotCompared {
@@ -284,6 +292,12 @@ impl Build {
         journal: &mut Journal,
     ) -> Result<()> {
         let Some(comparison) = &comparison else { return Ok(()) };
+        // Migrations may have changed the rows since then.
+        if let Some(body) = sessions.lead.record.body(COMPARED) {
+            journal.report.row_comparison = serde_json::from_str(body).ok();
+            journal.notice("the interrupted run has compared the rows".to_owned());
+            return Ok(());
+        }
         if !hashes_alike(&mut sessions.lead.session).await? {
             journal.warn(
                 "rows were not compared: the server hashes in another way than PostgreSQL on little-endian machines"
@@ -321,7 +335,9 @@ impl Build {
         for (_, table, reason) in &comparison.skipped {
             verdict.skip(table.clone(), reason);
         }
-        verdict.tell(journal)
+        verdict.tell(journal)?;
+        let body = record::json(&journal.report.row_comparison);
+        note(&mut sessions.lead, COMPARED, body).await
     }
 
     /// The digest of a table, or the reason why there is none.

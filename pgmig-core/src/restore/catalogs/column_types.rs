@@ -154,6 +154,7 @@ impl Parts {
             FLOAT4 => Form::Float4,
             FLOAT8 => Form::Float8,
             TIMESTAMPTZ => Form::Timestamptz,
+            BYTEA => Form::Bytea,
             _ => Form::Output,
         };
         let (column, name) = (column.to_owned(), name.to_owned());
@@ -176,6 +177,9 @@ impl ColumnType {
         }
         if has(XML) {
             return Some("the server writes XML in its own way");
+        }
+        if has(BYTEA) && !is_read {
+            return Some("the text of its bytea depends on bytea_output");
         }
         if has(TIMESTAMPTZ) && !is_read {
             return Some("its text depends on the time zone");

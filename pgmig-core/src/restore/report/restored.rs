@@ -6,7 +6,7 @@ use crate::progress::Notice;
 use crate::restore::options::Strategy;
 use crate::restore::report::contents::{TargetContents, seconds};
 use crate::restore::report::difference::TableDifference;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ pub struct SourceReport {
 }
 
 /// The comparison of rows with those that were sent (`--verify=full`).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RowComparison {
     /// The number of tables whose rows were compared.
@@ -77,7 +77,7 @@ pub struct RowComparison {
 }
 
 /// A table, or some of its columns, whose values were not compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NotCompared {
     /// The schema and name as SQL, quoted where needed.

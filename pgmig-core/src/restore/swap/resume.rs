@@ -78,7 +78,7 @@ impl SwapRestore {
         let deadline = Instant::now() + PATIENCE;
         let sql = format!(
             "SELECT pid FROM pg_catalog.pg_stat_activity WHERE datname = {} \
-             AND backend_type NOT LIKE 'autovacuum%' AND pid <> pg_catalog.pg_backend_pid()",
+             AND COALESCE(backend_type, '') NOT LIKE 'autovacuum%' AND pid <> pg_catalog.pg_backend_pid()",
             quote_literal(&self.staging)
         );
         loop {
