@@ -8,14 +8,19 @@ const BASE_BYTES: u64 = 32 * 1024 * 1024;
 /// The files in which a container finds its limit: that of control groups version 2, and that of version 1.
 const LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
 
+/// The longest row in bytes that this process can load. The limit of its memory is read from files.
+pub(super) fn longest_row() -> usize {
+    longest_row_in(container_limit())
+}
+
 /// The memory that the container gives to this process, in bytes; `None` if it is not limited.
-pub(super) fn container_limit() -> Option<u64> {
+fn container_limit() -> Option<u64> {
     LIMITS.iter().filter_map(|path| bytes(&std::fs::read_to_string(path).ok()?)).min()
 }
 
 /// The longest row in bytes that fits into this much memory. One row can be on its way to the server while the next is
 /// read.
-pub(super) fn longest_row(memory: Option<u64>) -> usize {
+fn longest_row_in(memory: Option<u64>) -> usize {
     let Some(memory) = memory else { return MAX_ROW_BYTES };
     let longest = memory.saturating_sub(BASE_BYTES) / 5 * 2;
     usize::try_from(longest).unwrap_or(usize::MAX).min(MAX_ROW_BYTES)
@@ -40,9 +45,9 @@ mod tests {
 
     #[test]
     fn a_row_may_have_two_fifths_of_the_memory() {
-        assert_eq!(longest_row(None), MAX_ROW_BYTES);
-        assert_eq!(longest_row(Some(u64::MAX)), MAX_ROW_BYTES);
-        assert_eq!(longest_row(Some(BASE_BYTES + 1000)), 400);
-        assert_eq!(longest_row(Some(10)), 0);
+        assert_eq!(longest_row_in(None), MAX_ROW_BYTES);
+        assert_eq!(longest_row_in(Some(u64::MAX)), MAX_ROW_BYTES);
+        assert_eq!(longest_row_in(Some(BASE_BYTES + 1000)), 400);
+        assert_eq!(longest_row_in(Some(10)), 0);
     }
 }

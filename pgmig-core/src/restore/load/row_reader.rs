@@ -1,6 +1,5 @@
 //! Reads a table's COPY stream as runs of complete rows.
 
-use super::memory;
 use crate::archive::DataReader;
 use crate::copy::{CopyError, EndMarker, MAX_ROW_BYTES, RowSplitter, remove_oids};
 use crate::error::{Error, Result};
@@ -19,10 +18,10 @@ pub(crate) struct RowReader<'a, 'b> {
 }
 
 impl<'a, 'b> RowReader<'a, 'b> {
-    pub(crate) fn new(table: &'a TableLoad, data: &'a mut DataReader<'b>) -> Self {
+    /// Refuses rows of more than `longest_row` bytes.
+    pub(crate) fn new(table: &'a TableLoad, data: &'a mut DataReader<'b>, longest_row: usize) -> Self {
         let drop_oids = matches!(&table.form, RowForm::Copy(copy) if copy.has_oids);
-        let longest = memory::longest_row(memory::container_limit());
-        let splitter = Some(RowSplitter::new(EndMarker::Required).with_limit(longest));
+        let splitter = Some(RowSplitter::new(EndMarker::Required).with_limit(longest_row));
         Self { table, data, splitter, chunk: Vec::new(), drop_oids }
     }
 

@@ -217,7 +217,7 @@ impl Reader {
     }
 
     fn rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
-        let mut rows = RowReader::new(table, data);
+        let mut rows = RowReader::new(table, data, self.reading.longest_row);
         let (mut rewriter, mut digester) = (self.rewriter(table), self.digester(table));
         let mut end = TableEnd::default();
         while let Some((bytes, count)) = rows.next()? {
@@ -233,7 +233,7 @@ impl Reader {
     /// The rows of a stream's table of instances: all are read before the first is sent.
     fn instance_rows(&mut self, table: &TableLoad, data: &mut DataReader<'_>) -> Result<TableEnd> {
         let Some(discovery) = self.reading.discovery.take() else { return self.rows(table, data) };
-        let mut rows = RowReader::new(table, data);
+        let mut rows = RowReader::new(table, data, self.reading.longest_row);
         let mut buffered = Vec::new();
         let mut size = 0;
         let mut collector = InstanceCollector::new(copy_columns(table), &discovery.columns)?;

@@ -4,6 +4,7 @@ use crate::archive::DumpId;
 use crate::digest::Columns;
 use crate::error::Result;
 use crate::instance::{Instance, InstanceColumns};
+use crate::restore::load::memory;
 use crate::restore::load::resumed::Resumed;
 use crate::restore::plan::{Plan, TableLoad};
 use crate::rewrite::{ColumnRule, Found, Rules};
@@ -74,6 +75,8 @@ pub(crate) struct Reading {
     pub(crate) found: Option<Found>,
     /// The columns of tables whose rows are compared.
     pub(crate) compared: Arc<HashMap<DumpId, Arc<Columns>>>,
+    /// The most bytes of a row, which must fit into memory.
+    pub(crate) longest_row: usize,
 }
 
 impl Reading {
@@ -92,6 +95,7 @@ impl Reading {
             resumed: Arc::default(),
             found: None,
             compared: Arc::default(),
+            longest_row: memory::longest_row(),
         }
     }
 
@@ -118,6 +122,7 @@ impl Reading {
             resumed: Arc::clone(&self.resumed),
             found: self.found.clone(),
             compared: Arc::clone(&self.compared),
+            longest_row: self.longest_row,
         }
     }
 }
