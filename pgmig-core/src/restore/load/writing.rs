@@ -19,7 +19,8 @@ use sqlx::postgres::PgCopyIn;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// pgmig ends a COPY after this many bytes, and begins the next in the same transaction. The server reports a bad
-/// row, and acknowledges rows, only at the end of a COPY.
+/// row, and acknowledges rows, only at the end of a COPY. A table that is loaded alone gets one COPY, as from pg_restore: the
+/// code that runs for a row would see the rows of an earlier COPY.
 const COPY_BYTES: usize = 16 * 1024 * 1024;
 
 /// After so many bytes of rows pgmig commits, where the record of a resumable restore notes them: then a run that goes on need not
@@ -162,6 +163,7 @@ impl Worker<'_, '_> {
         // After a failure, no query is possible in the restore's one transaction.
         let ask_now = self.executor.session.is_one_transaction() && *target != load.table;
         let bounds = if ask_now { self.bounds_now(target).await } else { Vec::new() };
+        let most_bytes = if load.is_alone() { usize::MAX } else { COPY_BYTES };
         // A table without rows needs no COPY.
         while let Some(piece) = self.crew.next_piece(active, share).await? {
             let (Piece::Rows(rows), held) = piece else { return Err(cut_short()) };
@@ -171,7 +173,7 @@ impl Worker<'_, '_> {
                 self.executor.session.execute(&format!("TRUNCATE ONLY {target}"), &doing).await?;
             }
             let mut sent = SentRows::default();
-            match self.segment(&sql, (rows, held), active, share, &mut sent).await {
+            match self.segment((&sql, most_bytes), (rows, held), active, share, &mut sent).await {
                 Ok(acknowledged) => {
                     let rows = active.acknowledge(acknowledged);
                     let event = Event::TableRows { table: &name, rows, bytes: active.bytes_taken() };
@@ -234,11 +236,11 @@ impl Worker<'_, '_> {
         (&into.table, sql)
     }
 
-    /// One COPY, up to [`COPY_BYTES`] or the end of the feed. Returns the number of rows that the server
+    /// One COPY, up to so many bytes or the end of the feed. Returns the number of rows that the server
     /// acknowledged.
     async fn segment(
         &mut self,
-        sql: &str,
+        (sql, most_bytes): (&str, usize),
         first: (Rows, BudgetGuard),
         active: &ActiveFeed,
         share: Share,
@@ -258,7 +260,7 @@ impl Worker<'_, '_> {
                 let _ = copy.abort("stopped at a failpoint").await;
                 return Err(Failure::Other(stop.into()));
             }
-            if bytes_sent >= COPY_BYTES {
+            if bytes_sent >= most_bytes {
                 break;
             }
             next = match crew.next_piece(active, share).await {
