@@ -8,6 +8,7 @@
 
 use super::{Source, WAYS, assert_restored, assert_restored_as, by_pg_restore, report};
 use crate::support::Database;
+use crate::support::restored::Restored;
 
 /// A small table, which comes first in an archive, and a function that reads it.
 const LOOKED_UP: &str = "
@@ -98,6 +99,29 @@ fn tables_on_both_sides_of_an_ordered_one_are_loaded_too() {
     let expected = by_pg_restore(&archive);
     assert_restored(&archive, &expected);
     assert_restored_as(&archive, &expected, WAYS[0], |pgmig| pgmig.args(["--jobs", "4"]));
+}
+
+/// A function that reads the table whose row it computes sees no row of the same COPY. It would see those of another one.
+#[test]
+fn rows_of_a_table_that_reads_itself_are_loaded_by_one_copy() {
+    let source = Source::of(
+        "CREATE TABLE reading (i int, memo text);
+         CREATE FUNCTION rows_before(int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT count(*) FROM public.reading';
+         ALTER TABLE reading ADD before bigint GENERATED ALWAYS AS (rows_before(i)) STORED;
+         INSERT INTO reading SELECT i, repeat(md5(i::text), 300) FROM generate_series(1, 4000) AS i",
+    );
+    for options in [&["-Fc"][..], &["-Fp"]] {
+        let archive = source.dump("own.dump", options);
+        let expected = by_pg_restore(&source.dump("expected.dump", &["-Fc"]));
+        assert_restored_as(&archive, &expected, WAYS[0], |pgmig| pgmig.args(["--jobs", "4"]));
+        for way in WAYS {
+            let target = crate::support::application::empty_database("order");
+            let pgmig = super::with_target(&target, way).args(["--source", "-", "--jobs", "4"]);
+            pgmig.stdin(&archive).run().expect_status(0);
+            let found = Restored::of(&target).in_any_order();
+            assert_eq!(expected.in_any_order().difference(&found), None, "{options:?} {way:?}");
+        }
+    }
 }
 
 /// Indexes over a function that reads a table which is loaded later. Each has a query that uses the index.

@@ -34,8 +34,11 @@ impl Store {
 
     /// Exchanges two instances, by a profile with these additional lines.
     fn restore_into(&self, target: &Database, profile: &str) -> Pgmig {
-        let pgmig = Pgmig::new().target(&TargetFile::of(target)).source(&self.archive);
-        with_profile(pgmig.mapping(&[(A, B), (B, A)]).arg("--force"), profile)
+        with_profile(self.exchange(target).source(&self.archive), profile)
+    }
+
+    fn exchange(&self, target: &Database) -> Pgmig {
+        Pgmig::new().target(&TargetFile::of(target)).mapping(&[(A, B), (B, A)]).arg("--force")
     }
 
     /// Restores into a new target, and returns it with the report.
@@ -44,6 +47,15 @@ impl Store {
         let target = Database::create("binary");
         let pgmig = self.restore_into(&target, profile).args(["--output", "json"]).args(more.iter().copied());
         let outcome = pgmig.run().expect_status(0);
+        (target, serde_json::from_str(&outcome.stdout).unwrap())
+    }
+
+    /// The same, with the archive on standard input.
+    #[track_caller]
+    fn streamed(&self, profile: &str) -> (Database, Value) {
+        let target = Database::create("binary");
+        let stream = self.exchange(&target).args(["--source", "-", "--output", "json"]).stdin(&self.archive);
+        let outcome = with_profile(stream, profile).run().expect_status(0);
         (target, serde_json::from_str(&outcome.stdout).unwrap())
     }
 
@@ -181,4 +193,20 @@ fn large_objects_are_rewritten_where_the_profile_says_so() {
     assert_eq!(target.psql(texts), expected);
     let decoys = "SELECT lo_get(3)";
     assert_eq!(target.psql(decoys), store.source.psql(decoys));
+}
+
+/// The rows of a plain script in a stream are loaded one table after the other.
+#[test]
+fn what_is_left_is_reported_of_a_stream_too() {
+    let store = Store::of(&format!("{ATTACHMENTS}{OBJECTS}"));
+    for form in [&["-Fc"][..], &["-Fp"], &["-Fp", "--inserts"]] {
+        let (target, report) = store.dump(form).streamed("");
+        assert_eq!(target.psql(CONTENTS), store.source.psql(CONTENTS), "{form:?}");
+        assert_eq!(report["large_object_ids"], json!({"objects": 2, "replaced": 0, "left": 5}), "{form:?}");
+        let expected = "3 in public.attachment.part, 5 in 2 large objects;";
+        assert!(warning(&report).is_some_and(|warning| warning.contains(expected)), "{form:?}: {report}");
+        let (_, report) = store.streamed("bytea: rewrite\nlarge_objects: rewrite");
+        assert_eq!(report["large_object_ids"], json!({"objects": 2, "replaced": 5, "left": 0}), "{form:?}");
+        assert_eq!(warning(&report), None, "{form:?}");
+    }
 }

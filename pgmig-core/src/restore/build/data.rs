@@ -24,7 +24,7 @@ use crate::restore::plan::{RowForm, RunAs, TableLoad, Task};
 use crate::restore::record::Unit;
 use crate::rewrite::{Rules, Shape};
 use crate::sql::{QualifiedName, StandardStrings};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Tables to which rows of a partition go instead, by the partition.
@@ -40,9 +40,25 @@ impl Build {
         journal: &mut Journal,
         setup: &Setup,
     ) -> Result<(Loaded, Option<Comparison>)> {
-        if !archive.has_all_entries() {
-            return self.rows_of_script(archive, sessions, journal, setup).await;
+        let (loaded, comparison) = match archive.has_all_entries() {
+            true => self.rows_of_archive(archive, sessions, journal, setup).await?,
+            false => self.rows_of_script(archive, sessions, journal, setup).await?,
+        };
+        journal.report.large_objects = (loaded.large_objects.objects, loaded.large_objects.bytes);
+        if let Some(rules) = &sessions.lead.rules {
+            binary_ids::note(journal, &loaded, rules.large_objects());
         }
+        Ok((loaded, comparison))
+    }
+
+    /// The same of an archive whose entries are all known.
+    async fn rows_of_archive(
+        &mut self,
+        archive: Archive,
+        sessions: &mut Sessions,
+        journal: &Journal,
+        setup: &Setup,
+    ) -> Result<(Loaded, Option<Comparison>)> {
         if self.makes_two_steps(&mut sessions.lead, setup.jobs.get()).await? {
             let tasks = std::mem::take(&mut self.known.plan.post_data);
             self.known.plan.post_data = in_two_steps(&archive, tasks, setup.strings);
@@ -59,7 +75,8 @@ impl Build {
             None => TableFacts::default(),
         };
         let roots = facts.roots.clone();
-        let keeps_order = self.keep_order(&mut sessions.lead, &roots).await?;
+        let ordered = row_order::tables_that_call_code(&mut sessions.lead.session).await?;
+        let keeps_order = self.keep_order(&ordered, &roots);
         let mut reading = self.reading(&facts, setup.strings, rules, &late);
         let origin = ComparedArchive::of(&archive);
         let comparison = self.comparison(&origin, &mut sessions.lead.session, &roots, None).await?;
@@ -75,7 +92,7 @@ impl Build {
         let (now, afterwards) =
             if reading.discovery.is_some() { (graph.without_tasks(), Some(graph)) } else { (graph, None) };
 
-        let (encoding, is_raw) = self.row_encoding(&archive, &mut sessions.lead).await?;
+        let (encoding, is_raw) = row_encoding(archive.encoding(), &mut sessions.lead).await?;
         let (counter, size) = (archive.bytes_read(), archive.size());
         let progress = Arc::clone(&journal.progress);
         let on_bytes =
@@ -93,8 +110,6 @@ impl Build {
         let connections = sessions.all();
         let loaded = Crew::new(&job, now, connections.len()).run(connections, Some(feeds)).await?;
         on_bytes();
-        journal.report.large_objects = (loaded.large_objects.objects, loaded.large_objects.bytes);
-
         if let Some(graph) = afterwards {
             self.note_late(sessions, &late, &loaded).await?;
             let job =
@@ -102,44 +117,23 @@ impl Build {
             let connections = sessions.all();
             Crew::new(&job, graph, connections.len()).run(connections, None).await?;
         }
-        if let Some(rules) = &sessions.lead.rules {
-            binary_ids::note(journal, &loaded, rules.large_objects());
-        }
         if self.known.plan.data_last.is_empty() && self.known.plan.post_data.is_empty() {
             self.failpoints.pass(Step::PostData)?;
         }
         Ok((loaded, comparison))
     }
 
-    /// The encoding of the rows, unless it is the session's UTF-8, and whether they are any bytes. The server checks
-    /// those as text in its own encoding: it does not look at a COPY in SQL_ASCII.
-    pub(crate) async fn row_encoding(
-        &self,
-        archive: &Archive,
-        lead: &mut Executor,
-    ) -> Result<(Option<String>, bool)> {
-        let is_raw = archive.encoding() == Some("SQL_ASCII");
-        let encoding = match archive.encoding() {
-            Some(_) if is_raw => {
-                Some(lead.session.value("SHOW server_encoding", "read the server's encoding").await?)
-            }
-            encoding => encoding.map(str::to_owned),
-        };
-        Ok((encoding.filter(|encoding| encoding != "UTF8"), is_raw))
-    }
-
     /// Marks the tables that keep the archive's order. Returns true if there are any.
-    async fn keep_order(&mut self, lead: &mut Executor, roots: &Roots) -> Result<bool> {
-        let found = row_order::tables_that_call_code(&mut lead.session).await?;
-        if found.is_empty() {
-            return Ok(false);
+    pub(crate) fn keep_order(&mut self, ordered: &HashSet<QualifiedName>, roots: &Roots) -> bool {
+        if ordered.is_empty() {
+            return false;
         }
         let mut any = false;
         for load in Arc::make_mut(&mut self.known.plan.tables) {
-            load.in_order = found.contains(load.destination(roots));
+            load.in_order = ordered.contains(load.destination(roots));
             any |= load.in_order;
         }
-        Ok(any)
+        any
     }
 
     /// The tasks after the rows: sequences' values, then indexes, constraints, triggers.
@@ -254,4 +248,18 @@ impl Build {
         };
         self.known.plan.tables.iter().map(columns).collect()
     }
+}
+
+/// The encoding of the rows of an archive in `encoding`, unless it is the session's UTF-8, and whether they are any bytes.
+/// The server checks those as text in its own encoding: it does not look at a COPY in SQL_ASCII.
+pub(crate) async fn row_encoding(
+    encoding: Option<&str>,
+    lead: &mut Executor,
+) -> Result<(Option<String>, bool)> {
+    let is_raw = encoding == Some("SQL_ASCII");
+    let encoding = match is_raw {
+        true => Some(lead.session.value("SHOW server_encoding", "read the server's encoding").await?),
+        false => encoding.map(str::to_owned),
+    };
+    Ok((encoding.filter(|encoding| encoding != "UTF8"), is_raw))
 }

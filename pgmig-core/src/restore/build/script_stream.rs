@@ -8,8 +8,9 @@ use crate::profile::Profile;
 use crate::progress::Event;
 use crate::restore::build::Build;
 use crate::restore::build::compare_rows::{ComparedArchive, Comparison};
-use crate::restore::build::data::Roots;
+use crate::restore::build::data::{Roots, row_encoding};
 use crate::restore::build::late_instances::LateResolution;
+use crate::restore::catalogs::row_order;
 use crate::restore::catalogs::tables::TableFacts;
 use crate::restore::error::RestoreError;
 use crate::restore::journal::Journal;
@@ -52,19 +53,20 @@ impl Build {
         sessions.lead.become_role(&RunAs::Superuser).await?;
         // Which tables there are is known by now; which rules there will be is not.
         let facts = TableFacts::read(&mut sessions.lead.session).await?;
+        let ordered = row_order::tables_that_call_code(&mut sessions.lead.session).await?;
         let mut comparison = None;
         while let Some(id) = read_on(&archive).await? {
             self.plan_data(&mut locked(&archive), id)?;
             self.delete_replaced_rows(&mut sessions.lead).await?;
             let late = LateResolution::default();
-            let mut reading = self.reading(&facts, setup.strings, rules.clone(), &late);
             let roots = if rules.is_some() { &facts.roots } else { &no_roots };
+            self.keep_order(&ordered, roots);
+            let mut reading = self.reading(&facts, setup.strings, rules.clone(), &late);
             // Of all tables so far, of which the last one comes next.
             comparison = self.comparison_of_script(&archive, sessions, roots, comparison).await?;
             reading.compared = Arc::new(comparison.as_ref().map(Comparison::columns).unwrap_or_default());
             let some = self.load_next(&archive, sessions, journal, setup, reading, roots).await?;
-            add(&mut loaded, some);
-            journal.report.large_objects = (loaded.large_objects.objects, loaded.large_objects.bytes);
+            loaded.add(some);
             self.note_late(sessions, &late, &loaded).await?;
             rules = self.rules();
         }
@@ -132,14 +134,8 @@ impl Build {
         roots: &Roots,
     ) -> Result<Loaded> {
         sessions.lead.become_role(&RunAs::Superuser).await?;
-        let is_raw = locked(archive).encoding() == Some("SQL_ASCII");
-        let encoding = match is_raw {
-            true => {
-                Some(sessions.lead.session.value("SHOW server_encoding", "read the server's encoding").await?)
-            }
-            false => locked(archive).encoding().map(str::to_owned),
-        };
-        let encoding = encoding.filter(|encoding| encoding != "UTF8");
+        let encoding = locked(archive).encoding().map(str::to_owned);
+        let (encoding, is_raw) = row_encoding(encoding.as_deref(), &mut sessions.lead).await?;
         let (graph, counter) = {
             let archive = locked(archive);
             (Graph::of(&archive, &self.known.plan.tables, &[], roots), archive.bytes_read())
@@ -207,14 +203,6 @@ async fn read_on(archive: &Arc<Mutex<Archive>>) -> Result<Option<DumpId>> {
 /// Never contended: whoever reads is waited for.
 fn locked(archive: &Mutex<Archive>) -> MutexGuard<'_, Archive> {
     archive.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn add(loaded: &mut Loaded, more: Loaded) {
-    loaded.tables.extend(more.tables);
-    loaded.digests.extend(more.digests);
-    loaded.leftovers.extend(more.leftovers);
-    loaded.large_objects.objects += more.large_objects.objects;
-    loaded.large_objects.bytes += more.large_objects.bytes;
 }
 
 fn text(text: Option<&ArchiveText>) -> &str {

@@ -5,7 +5,7 @@
 use super::active_feed::{ActiveFeed, Share};
 use super::feed::{BudgetGuard, Content, Feed, Piece};
 use super::graph::Graph;
-use super::loaded::{LargeObjectTotals, Loaded, cut_short, report};
+use super::loaded::{Loaded, cut_short};
 use super::schedule::{Offer, Schedule, Work};
 use super::watch::Watch;
 use crate::error::Result;
@@ -14,7 +14,7 @@ use crate::restore::error::RestoreError;
 use crate::restore::failpoint::Failpoints;
 use crate::restore::load::resumed::Resumed;
 use crate::restore::plan::{RowForm, TableLoad, Task};
-use crate::restore::record::{Record, Unit};
+use crate::restore::record::{LargeObjectTotals, Record, Unit};
 use crate::sql::QualifiedName;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -71,17 +71,12 @@ impl LoadWork<'_> {
                 continue;
             };
             schedule.skip_table(place, end.bytes);
-            let name = load.table.to_string();
-            if end.leftovers > 0 {
-                loaded.leftovers.push((name.clone(), end.leftovers));
-            }
-            loaded.digests.extend(end.digest.clone().map(|digest| (load.dump_id, digest)));
-            loaded.tables.push(report(name, (rows, rows), end));
+            loaded.add_table(load, (rows, rows), end);
             // They come before those of this run, whose numbers begin at 0.
             numbers.push(0);
         }
         for done in self.resumed.all_large_objects() {
-            loaded.large_objects.add(&LargeObjectTotals::from(done));
+            loaded.large_objects.add(&done.totals);
         }
         let is_done = |(place, task): (usize, &&Task)| self.record.has(Unit::of(task)).then_some(place);
         let done: Vec<usize> = self.tasks.iter().enumerate().filter_map(is_done).collect();
@@ -201,18 +196,14 @@ impl<'a> Crew<'a> {
             return Ok(());
         };
         let Some(load) = self.work.tables.get(table) else { return Ok(()) };
-        let name = load.table.to_string();
         let rows = active.acknowledged();
         if end.rows != rows && !end.is_uncounted {
+            let name = &load.table;
             let fault = format!("table {name}: {rows} rows were acknowledged of {} in the archive", end.rows);
             return Err(RestoreError::Verification(vec![fault]).into());
         }
         let (loaded, numbers) = &mut *self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if end.leftovers > 0 {
-            loaded.leftovers.push((name.clone(), end.leftovers));
-        }
-        loaded.digests.extend(end.digest.clone().map(|digest| (load.dump_id, digest)));
-        loaded.tables.push(report(name, (rows, active.before), end));
+        loaded.add_table(load, (rows, active.before), end);
         numbers.push(active.feed.number);
         Ok(())
     }

@@ -2,14 +2,14 @@
 
 use super::active_feed::{ActiveFeed, Share};
 use super::feed::{Content, LargeObjectPart, Piece};
-use super::loaded::{LargeObjectTotals, cut_short};
+use super::loaded::cut_short;
 use super::noting::NOTING;
 use super::worker::Worker;
 use crate::archive::DumpId;
 use crate::error::Result;
 use crate::progress::Step;
 use crate::restore::plan::RunAs;
-use crate::restore::record::{self, LargeObjectsDone, SCHEMA, Unit};
+use crate::restore::record::{self, LargeObjectTotals, LargeObjectsDone, SCHEMA, Unit};
 use crate::server::TargetError;
 use sqlx::AssertSqlSafe;
 
@@ -63,7 +63,7 @@ impl Worker<'_, '_> {
             query.execute(self.executor.session.conn()).await.map_err(TargetError::doing(doing))?;
         }
         done.parts += oids.len() as u64;
-        done.add(totals);
+        done.totals.add(&totals);
         let put = "SELECT count(pg_catalog.lo_put(o::pg_catalog.oid, b, d)) \
                    FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[]), \
                    pg_catalog.unnest($3::bytea[])) AS t(o, b, d)";

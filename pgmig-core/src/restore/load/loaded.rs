@@ -4,7 +4,8 @@ use super::feed::TableEnd;
 use crate::archive::DumpId;
 use crate::digest::Digest;
 use crate::restore::error::RestoreError;
-use crate::restore::record::LargeObjectsDone;
+use crate::restore::plan::TableLoad;
+use crate::restore::record::LargeObjectTotals;
 use crate::restore::report::restored::{Replacements, TableReport};
 
 #[derive(Debug, Default)]
@@ -18,42 +19,28 @@ pub(crate) struct Loaded {
     pub(crate) digests: Vec<(DumpId, Digest)>,
 }
 
-/// Totals of the loaded large objects.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct LargeObjectTotals {
-    pub(crate) objects: u64,
-    pub(crate) bytes: u64,
-    /// IDs found in large objects, replaced or not, and the number of objects that hold any.
-    pub(crate) ids: u64,
-    pub(crate) with_ids: u64,
-}
+impl Loaded {
+    /// Adds a table whose rows are all loaded: the number of rows, and of those that earlier runs have loaded.
+    pub(super) fn add_table(&mut self, load: &TableLoad, rows: (u64, u64), end: &TableEnd) {
+        let name = load.table.to_string();
+        if end.leftovers > 0 {
+            self.leftovers.push((name.clone(), end.leftovers));
+        }
+        self.digests.extend(end.digest.clone().map(|digest| (load.dump_id, digest)));
+        self.tables.push(report(name, rows, end));
+    }
 
-impl LargeObjectTotals {
-    pub(super) fn add(&mut self, more: &Self) {
-        self.objects += more.objects;
-        self.bytes += more.bytes;
-        self.ids += more.ids;
-        self.with_ids += more.with_ids;
+    /// Adds what is loaded after the rest.
+    pub(crate) fn add(&mut self, more: Self) {
+        let Self { tables, large_objects, leftovers, digests } = more;
+        self.tables.extend(tables);
+        self.large_objects.add(&large_objects);
+        self.leftovers.extend(leftovers);
+        self.digests.extend(digests);
     }
 }
 
-impl LargeObjectsDone {
-    pub(super) fn add(&mut self, more: LargeObjectTotals) {
-        self.objects += more.objects;
-        self.bytes += more.bytes;
-        self.ids += more.ids;
-        self.with_ids += more.with_ids;
-    }
-}
-
-impl From<&LargeObjectsDone> for LargeObjectTotals {
-    fn from(done: &LargeObjectsDone) -> Self {
-        Self { objects: done.objects, bytes: done.bytes, ids: done.ids, with_ids: done.with_ids }
-    }
-}
-
-/// The report of a table whose rows are all loaded: the number of rows, and of those that earlier runs have loaded.
-pub(crate) fn report(table: String, (rows, resumed): (u64, u64), end: &TableEnd) -> TableReport {
+fn report(table: String, (rows, resumed): (u64, u64), end: &TableEnd) -> TableReport {
     let counted = |counts: &[u64]| {
         let counted = end.columns.iter().zip(counts).filter(|(_, count)| **count > 0);
         counted.map(|(column, count)| Replacements { column: column.clone(), count: *count }).collect()

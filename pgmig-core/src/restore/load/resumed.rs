@@ -52,7 +52,7 @@ impl Resumed {
             entries: record.count("task"),
             rows: there().map(|table| table.done.acknowledged).sum(),
             tables: there().filter(|table| table.is_complete).count(),
-            large_objects: self.all_large_objects().map(|done| done.objects).sum(),
+            large_objects: self.all_large_objects().map(|done| done.totals.objects).sum(),
             ..ResumedWork::default()
         }
     }

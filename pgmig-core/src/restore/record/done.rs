@@ -77,14 +77,31 @@ impl<E> RowsDone<E> {
     }
 }
 
+/// Totals of the loaded large objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LargeObjectTotals {
+    pub(crate) objects: u64,
+    pub(crate) bytes: u64,
+    /// IDs found in large objects, replaced or not, and the number of objects that hold any.
+    pub(crate) ids: u64,
+    pub(crate) with_ids: u64,
+}
+
+impl LargeObjectTotals {
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.objects += more.objects;
+        self.bytes += more.bytes;
+        self.ids += more.ids;
+        self.with_ids += more.with_ids;
+    }
+}
+
 /// The large objects of an entry that are loaded, from its first part on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LargeObjectsDone {
     pub(crate) parts: u64,
-    pub(crate) objects: u64,
-    pub(crate) bytes: u64,
-    pub(crate) ids: u64,
-    pub(crate) with_ids: u64,
+    #[serde(flatten)]
+    pub(crate) totals: LargeObjectTotals,
     /// Whether these are all.
     pub(crate) is_end: bool,
     /// Then: how often each source of the mapping was found in them.

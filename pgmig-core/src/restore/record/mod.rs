@@ -17,7 +17,7 @@ mod done;
 mod fingerprint;
 mod unit;
 
-pub(crate) use done::{LargeObjectsDone, RowsDone, RowsNote};
+pub(crate) use done::{LargeObjectTotals, LargeObjectsDone, RowsDone, RowsNote};
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use unit::Unit;
 
