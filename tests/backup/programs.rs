@@ -38,3 +38,20 @@ fn what_is_no_pg_dump_is_refused() {
         assert_eq!(names(&outcome), [""; 0]);
     }
 }
+
+/// CVE-2024-7348. PostgreSQL 17 never had it.
+#[test]
+fn one_that_runs_code_of_others_is_a_warning() {
+    let site = Site::new("backup_unguarded");
+    let version = site.database.server.major_version();
+    let directory = tempfile::tempdir().unwrap();
+    let body = format!(
+        "[ \"$1\" = -V ] && {{ echo 'pg_dump (PostgreSQL) {version}.1'; exit; }}\nexec \"$PG_DUMP\" \"$@\""
+    );
+    let early = script(directory.path(), &site.database.server, &body);
+    let outcome = site.backup_with(&early).args(["-o", DIRECTORY]).run().expect_status(0);
+    let warning = format!("warning: pg_dump {version}.1 lets an owner of a table in the database run code");
+    assert_eq!(outcome.stderr.contains(&warning), version < 17, "{outcome}");
+    let outcome = site.backup().args(["-o", DIRECTORY]).run().expect_status(0);
+    assert!(!outcome.stderr.contains("CVE-"), "{outcome}");
+}

@@ -236,6 +236,10 @@ enum Action {
     DryRunIntoTargetSchema,
     IntoTargetSchema,
     Restore,
+    Doctor,
+    Backup,
+    /// A restore that backs the target up first.
+    RestoreAfterBackup,
 }
 
 impl Action {
@@ -243,7 +247,9 @@ impl Action {
     /// and locks when it examines the target.
     fn at(setting: Setting, is_read_only: bool) -> &'static [Self] {
         match setting {
-            Setting::SwapAsSuperuser if is_read_only => &[Self::TestConnection, Self::DryRun, Self::Unforced],
+            Setting::SwapAsSuperuser if is_read_only => {
+                &[Self::TestConnection, Self::DryRun, Self::Unforced, Self::Doctor, Self::Backup]
+            }
             Setting::SwapAsCreator if is_read_only => &[Self::DryRun],
             Setting::InPlaceAsOwner if is_read_only => &[],
             Setting::SwapAsSuperuser => &[
@@ -251,17 +257,19 @@ impl Action {
                 Self::DryRun,
                 Self::Unforced,
                 Self::DryRunIntoTargetSchema,
+                Self::Doctor,
+                Self::Backup,
                 Self::IntoTargetSchema,
                 Self::Restore,
             ],
-            Setting::SwapAsCreator => &[Self::TestConnection, Self::DryRun, Self::Restore],
-            Setting::InPlaceAsSuperuser => &[Self::DryRun, Self::Restore],
+            Setting::SwapAsCreator => &[Self::TestConnection, Self::DryRun, Self::Backup, Self::Restore],
+            Setting::InPlaceAsSuperuser => &[Self::DryRun, Self::Restore, Self::RestoreAfterBackup],
             Setting::InPlaceAsOwner => &[Self::Restore],
         }
     }
 
     fn changes_the_target(self) -> bool {
-        matches!(self, Self::IntoTargetSchema | Self::Restore)
+        matches!(self, Self::IntoTargetSchema | Self::Restore | Self::RestoreAfterBackup)
     }
 
     fn run(self, world: &World, setting: Setting, target: &Database, archive: &Path) -> Outcome {
@@ -277,6 +285,16 @@ impl Action {
             }
             Self::IntoTargetSchema => into_target_schema(world.pgmig(setting, target)).source(archive),
             Self::Restore => world.restore(setting, target, archive),
+            Self::Doctor => source(Pgmig::new().arg("doctor").target(&world.file(setting, target))),
+            Self::Backup => {
+                let backup = Pgmig::new().arg("backup").target(&world.file(setting, target));
+                backup.args(["-o", "whole.dump", "--pg-dump"]).arg(world.server.bindir.join("pg_dump"))
+            }
+            Self::RestoreAfterBackup => {
+                let restore = world.restore(setting, target, archive);
+                let pg_dump = world.server.bindir.join("pg_dump");
+                restore.args(["--backup-first", ".", "--pg-dump"]).arg(pg_dump)
+            }
         };
         pgmig.timeout(Duration::from_secs(60)).run()
     }

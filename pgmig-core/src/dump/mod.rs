@@ -21,7 +21,7 @@ pub use prune::{BackupFile, PruneOptions, PruneReport, prune};
 pub use report::DumpReport;
 pub use retention::Retention;
 
-use self::program::Version;
+use self::program::{Version, guarded_release};
 use self::stream::Job;
 use crate::error::Result;
 use crate::progress::{NoProgress, Notice, Progress, Severity};
@@ -146,6 +146,7 @@ impl Dump {
         let Self { config, destination, options, progress, .. } = self;
         let mut notices = vec![];
         notices.extend(too_new(&program, &facts));
+        notices.extend(unguarded(&program, &facts, config.su_username()));
         let mut settings = config.libpq_settings();
         notices.extend(demand_proof(&mut settings, &program, &facts));
         let (server, database) = (config.server(), config.database().to_owned());
@@ -262,4 +263,19 @@ fn too_new(program: &PgDump, facts: &Facts) -> Option<Notice> {
         program.version, facts.version
     );
     Some(Notice::new(Severity::Notice, text))
+}
+
+/// A warning of releases in which an owner of a table can make pg_dump run code with the rights of its login.
+fn unguarded(program: &PgDump, facts: &Facts, login: &str) -> Option<Notice> {
+    let of_program =
+        guarded_release(&program.version).map(|since| (format!("pg_dump {}", program.version), since));
+    let of_server = || {
+        guarded_release(&facts.full_version)
+            .map(|since| (format!("the server's {}", facts.full_version), since))
+    };
+    let (what, since) = of_program.or_else(of_server)?;
+    let text = format!(
+        "{what} lets an owner of a table in the database run code with the rights of {login} (CVE-2024-7348); update it to {since} or later"
+    );
+    Some(Notice::warning(text))
 }

@@ -34,6 +34,10 @@ const KNOWN_SINCE: [(&str, Version); 6] = [
     ("PGSSLNEGOTIATION", Version { major: 17, minor: 0 }),
 ];
 
+/// The first releases in which nobody can put a view in the place of a table while it is dumped, whose code would have the
+/// rights of pg_dump's login: CVE-2024-7348. Both the program and the server must have the change.
+const GUARDED_SINCE: [(u32, u32); 5] = [(12, 20), (13, 16), (14, 13), (15, 8), (16, 4)];
+
 /// Which pg_dump is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -94,6 +98,16 @@ impl Version {
         let minor = if major >= 10 { 0 } else { numbers.next()?.ok()? };
         Some(Self { major, minor })
     }
+}
+
+/// The release of this major version from which on pg_dump runs no code of others, if this version (such as `15.7`) is an
+/// earlier one.
+pub(super) fn guarded_release(version: &str) -> Option<String> {
+    let mut numbers =
+        version.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
+    let (major, minor) = (numbers.next()?, numbers.next().unwrap_or(0));
+    let oldest = GUARDED_SINCE.into_iter().find(|(guarded, _)| *guarded >= major)?;
+    ((major, minor) < oldest).then(|| format!("{}.{}", oldest.0, oldest.1))
 }
 
 impl Programs {
@@ -261,6 +275,22 @@ mod tests {
             (version("9.6.24").to_string(), version("16.3").to_string()),
             ("9.6".to_owned(), "16".to_owned())
         );
+    }
+
+    #[test]
+    fn releases_that_run_code_of_others_are_known() {
+        for (version, since) in [
+            ("15.7", Some("15.8")),
+            ("15.8", None),
+            ("16.3 (Debian 16.3-1)", Some("16.4")),
+            ("9.6.24", Some("12.20")),
+            ("12.19", Some("12.20")),
+            ("16beta1", Some("16.4")),
+            ("17beta1", None),
+            ("18.1", None),
+        ] {
+            assert_eq!(guarded_release(version).as_deref(), since, "{version}");
+        }
     }
 
     #[test]
