@@ -26,6 +26,7 @@
 //! ```
 
 pub mod backup;
+mod calendar;
 pub mod config_file;
 mod digest;
 pub mod dump;
@@ -44,6 +45,7 @@ mod rewrite;
 #[cfg(test)]
 mod rooms;
 pub mod selection;
+mod serialized;
 pub mod server;
 pub mod text;
 mod thread;

@@ -204,17 +204,13 @@ impl Dump {
     /// A superuser's sessions in the database must not run its login triggers. So another database is asked whether they
     /// can be turned off. If none lets this login in, they fire.
     async fn turn_event_triggers_off(&self, application: &str) {
-        let others = ["postgres", "template1"].into_iter().filter(|other| *other != self.config.database());
-        for database in others {
+        for database in self.config.maintenance_databases() {
             let Ok(mut session) = Session::open(&self.config, database, application).await else { continue };
             session.expect_answers(true);
             let sql = "SELECT pg_catalog.current_setting('is_superuser')";
             let is_superuser = session.value(sql, "read the rights of su_username").await;
-            if is_superuser.is_ok_and(|is_superuser| is_superuser == "on")
-                && session.server_version() >= 170_000
-            {
-                self.config.turn_event_triggers_off();
-            }
+            let is_superuser = is_superuser.is_ok_and(|is_superuser| is_superuser == "on");
+            self.config.turn_event_triggers_off(is_superuser, session.server_version());
             session.close().await;
             return;
         }

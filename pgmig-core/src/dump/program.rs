@@ -1,8 +1,9 @@
 //! pg_dump: where it is, and whether its version fits the server.
 
 use super::error::DumpError;
+use crate::serialized::path;
 use crate::server::{LibpqSettings, remove_variables};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
@@ -60,7 +61,7 @@ impl Default for Programs {
 #[non_exhaustive]
 pub struct PgDump {
     /// The program.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "path")]
     pub path: PathBuf,
     /// Its version, such as `15.18`.
     pub version: String,
@@ -225,10 +226,6 @@ fn version_text(path: &Path, stop: &CancellationToken) -> io::Result<String> {
         stdout.take(MAX_VERSION_BYTES).read_to_string(&mut text)?;
     }
     Ok(text)
-}
-
-fn shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&path.display())
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use crate::archive::{Archive, Format};
 use crate::backup::Source;
 use crate::error::Result;
 use crate::progress::{NoProgress, Notice, Progress, Severity};
+use crate::serialized::path;
 use crate::thread::on_thread;
 use crate::verify::verify;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,7 +58,7 @@ impl fmt::Debug for PruneOptions {
 #[non_exhaustive]
 pub struct BackupFile {
     /// The file.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "path")]
     pub file: PathBuf,
     /// The database that it is of.
     pub database: String,
@@ -75,7 +76,7 @@ pub struct BackupFile {
 #[non_exhaustive]
 pub struct PruneReport {
     /// The directory.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "path")]
     pub directory: PathBuf,
     /// Whether nothing was removed because that was asked for.
     pub dry_run: bool,
@@ -234,8 +235,4 @@ impl Pruning {
     fn warn(&mut self, text: String) {
         self.notices.push(Notice::new(Severity::Warning, text));
     }
-}
-
-fn shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&path.display())
 }

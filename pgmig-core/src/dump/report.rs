@@ -3,8 +3,9 @@
 use super::program::PgDump;
 use crate::profile::SchemaVersion;
 use crate::progress::Notice;
+use crate::serialized::{optional_path, seconds};
 use crate::verify::Verified;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ pub struct DumpReport {
     /// The pg_dump that made it.
     pub pg_dump: PgDump,
     /// The file; `None` if the backup went to a writer.
-    #[serde(serialize_with = "path")]
+    #[serde(serialize_with = "optional_path")]
     pub file: Option<PathBuf>,
     /// The size of the backup in bytes.
     #[serde(rename = "archive_bytes")]
@@ -36,13 +37,4 @@ pub struct DumpReport {
     /// How long it took.
     #[serde(rename = "took_seconds", serialize_with = "seconds")]
     pub took: Duration,
-}
-
-/// A path in displayable form: one that is not UTF-8 is no reason to fail.
-fn path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
-    path.as_ref().map(|path| path.display().to_string()).serialize(serializer)
-}
-
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
 }

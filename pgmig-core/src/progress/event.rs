@@ -1,7 +1,8 @@
 //! The events by which a long call says how it goes.
 
 use super::{Notice, Step};
-use serde::{Serialize, Serializer};
+use crate::serialized::{optional_seconds, seconds};
+use serde::Serialize;
 use std::time::Duration;
 
 /// One thing that has just happened. As JSON it is an object whose member `event` is the variant's name in snake case;
@@ -95,14 +96,6 @@ pub enum Event<'a> {
     NotCommitted,
     /// Something that the operator should know.
     Notice(&'a Notice),
-}
-
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
-}
-
-fn optional_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
 }
 
 #[cfg(test)]

@@ -208,10 +208,17 @@ impl TargetConfig {
         Self { login: login.clone(), event_triggers, ..self.clone() }
     }
 
-    /// Turns event triggers off for all sessions from now on. Only a superuser of PostgreSQL 17 and later is let in with
-    /// this setting.
-    pub(crate) fn turn_event_triggers_off(&self) {
-        self.event_triggers.set();
+    /// Turns event triggers off for all sessions from now on, if the login may: login triggers of the target would fire for each.
+    /// Only a superuser of PostgreSQL 17 and later is let in with this setting.
+    pub(crate) fn turn_event_triggers_off(&self, is_superuser: bool, server_version: i32) {
+        if is_superuser && server_version >= 170_000 {
+            self.event_triggers.set();
+        }
+    }
+
+    /// Databases to be connected to while the target is replaced, or must not be connected to, the best first.
+    pub(crate) fn maintenance_databases(&self) -> impl Iterator<Item = &'static str> {
+        ["postgres", "template1"].into_iter().filter(|database| *database != self.database())
     }
 
     /// The same server, which is on this machine, by TCP: nobody is between here and there, so TLS is used only where the

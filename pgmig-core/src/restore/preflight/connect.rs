@@ -8,7 +8,7 @@ use crate::sql::quote_literal;
 /// Connects to the maintenance database: `postgres`, else `template1`. Where `su_username` may connect to neither, to
 /// the target itself, which then cannot be renamed.
 pub(crate) async fn open_control(config: &TargetConfig, application: &str) -> Result<(Session, String)> {
-    for database in MAINTENANCE.into_iter().filter(|database| *database != config.database()) {
+    for database in config.maintenance_databases() {
         match Session::open(config, database, application).await {
             Err(error) if is_closed(&error) => {}
             session => {
@@ -73,9 +73,6 @@ pub(crate) async fn open_inside(config: &TargetConfig, application: &str) -> Res
     }
     Ok(session)
 }
-
-/// Databases to be connected to while another one is replaced, the best first.
-const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
 /// Whether another database may be open to us where this one is not.
 fn is_closed(error: &TargetError) -> bool {

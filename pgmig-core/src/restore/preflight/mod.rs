@@ -65,7 +65,7 @@ pub(crate) async fn run(
     obstacles.swap.extend(extensions::obstacle_to_swap(&mut control, &archive, &target).await?);
     obstacles.rehearse(&mut control, &target, options, roles.is_superuser).await?;
     let decision = obstacles.decide(options, &target, &roles)?;
-    turn_event_triggers_off(&control, config, &roles);
+    config.turn_event_triggers_off(roles.is_superuser, control.server_version());
     if options.schema == SchemaSource::Target && !archive.has_all_entries() {
         return Err(Refusal::ScriptStream.into());
     }
@@ -121,13 +121,6 @@ pub(crate) async fn run(
     known.notices.extend(login.notice(config, roles.is_superuser));
     let login = std::mem::take(login);
     Ok(Preflight { file, archive, input, control, maintenance, target, decision, login, known })
-}
-
-/// Login triggers of the target would fire for each of our sessions.
-pub(super) fn turn_event_triggers_off(control: &Session, config: &TargetConfig, roles: &RoleFacts) {
-    if roles.is_superuser && control.server_version() >= 170_000 {
-        config.turn_event_triggers_off();
-    }
 }
 
 /// A notice of login triggers of the target that fire for our sessions, because the login may not turn them off.

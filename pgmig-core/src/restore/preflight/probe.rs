@@ -6,7 +6,7 @@ use crate::restore::archive_login::{ArchiveLogin, Choice};
 use crate::restore::catalogs::instances::target_contents;
 use crate::restore::clearing::Clearing;
 use crate::restore::preflight::strategy::Obstacles;
-use crate::restore::preflight::{open_control, open_inside, turn_event_triggers_off};
+use crate::restore::preflight::{open_control, open_inside};
 use crate::restore::report::contents::TargetContents;
 use crate::server::catalog::{self, DatabaseFacts, OtherSession};
 use crate::server::session::Session;
@@ -59,7 +59,7 @@ pub async fn probe(config: &TargetConfig) -> Result<Probe> {
         return Err(TargetError::UnknownOwner { server, user }.into());
     }
     let mut obstacles = Obstacles::of(&mut control, &maintenance, config, &target, &roles).await?;
-    turn_event_triggers_off(&control, config, &roles);
+    config.turn_event_triggers_off(roles.is_superuser, control.server_version());
     let sessions = catalog::other_sessions(&mut control, name, &application).await?;
     let server = catalog::server_facts(&mut control).await?;
     let trust = control.trust().to_string();

@@ -2,10 +2,10 @@
 
 use crate::error::Result;
 use crate::restore::refusal::previous::PreviousRefusal;
-use crate::restore::report::contents::optional_seconds;
 use crate::restore::staging::dropping::INVALID;
 use crate::restore::staging::marker::{Marker, PREFIX, State};
 use crate::restore::staging::names::previous_name;
+use crate::serialized::optional_seconds;
 use crate::server::TargetError;
 use crate::server::catalog::{DatabaseFacts, server_clock_ms};
 use crate::server::session::{Session, TextRow};

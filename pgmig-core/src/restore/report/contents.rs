@@ -1,8 +1,7 @@
 //! The contents of a target before a restore.
 
 use crate::instance::Instance;
-use serde::{Serialize, Serializer};
-use std::time::Duration;
+use serde::Serialize;
 
 /// The data that the target holds before a restore, and would lose.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -40,17 +39,4 @@ impl TargetContents {
     pub fn is_empty(&self) -> bool {
         self.tables == 0 && self.large_objects == 0
     }
-}
-
-/// The same of a duration that may not be known.
-pub(crate) fn optional_seconds<S: Serializer>(
-    duration: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
-}
-
-/// A duration in seconds, with fractions.
-pub(crate) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
 }

@@ -6,13 +6,13 @@ use crate::instance::{Instance, InstanceId};
 use crate::profile::{Release, SchemaVersion};
 use crate::progress::{Notice, Severity};
 use crate::restore::options::Strategy;
-use crate::restore::report::contents::{TargetContents, seconds};
+use crate::restore::report::contents::TargetContents;
 use crate::restore::report::difference::TableDifference;
 use crate::restore::report::restored::ResumedWork;
 use crate::selection::LeftOut;
+use crate::serialized::{optional_path, optional_text, path, seconds};
 use crate::server::OtherSession;
-use serde::{Serialize, Serializer};
-use std::fmt::Display;
+use serde::Serialize;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -100,7 +100,7 @@ pub enum WayBack {
     /// A backup of the target is taken first, and can be restored.
     Backup {
         /// The directory of the backup.
-        #[serde(serialize_with = "shown_path")]
+        #[serde(serialize_with = "path")]
         directory: PathBuf,
     },
     /// The target holds no data.
@@ -114,23 +114,23 @@ pub enum WayBack {
 #[non_exhaustive]
 pub struct PlannedArchive {
     /// The file; `None` for standard input.
-    #[serde(serialize_with = "path")]
+    #[serde(serialize_with = "optional_path")]
     pub file: Option<PathBuf>,
     /// Whether it can be read only once: standard input, or a file that is a pipe.
     pub is_stream: bool,
     /// The format, by pg_dump's name for it.
     pub format: Format,
     /// The version of the archive format.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "optional_text")]
     pub container_version: Option<ArchiveVersion>,
     /// How the archive's data is compressed.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "optional_text")]
     pub compression: Option<Compression>,
     /// How the file as a whole is compressed in addition.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "optional_text")]
     pub file_compression: Option<Compression>,
     /// When it was made, in the local time of the machine that ran pg_dump.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "optional_text")]
     pub created: Option<Created>,
     /// The name of the source database.
     pub database: Option<String>,
@@ -301,21 +301,4 @@ pub struct OnlyInTarget {
     /// Relations of owners other than `username`, which are replaced, too: `owner: relation`. pgmig does not check
     /// whether the archive has relations of these names.
     pub of_others: Vec<String>,
-}
-
-fn shown_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&path.display())
-}
-
-/// A path in displayable form: one that is not UTF-8 is no reason to fail.
-fn path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
-    shown(&path.as_ref().map(|path| path.display()), serializer)
-}
-
-/// Serializes a displayable value as a string.
-fn shown<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => serializer.collect_str(value),
-        None => serializer.serialize_none(),
-    }
 }

@@ -4,8 +4,9 @@ use crate::instance::{Instance, InstanceId};
 use crate::profile::SchemaVersion;
 use crate::progress::Notice;
 use crate::restore::options::Strategy;
-use crate::restore::report::contents::{TargetContents, seconds};
+use crate::restore::report::contents::TargetContents;
 use crate::restore::report::difference::TableDifference;
+use crate::serialized::{optional_path, seconds};
 use serde::{Deserialize, Serialize, Serializer};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -143,7 +144,7 @@ pub struct RestoreReport {
     #[serde(rename = "previous_database")]
     pub previous: Option<String>,
     /// The backup of the target that was taken before it was replaced.
-    #[serde(rename = "backup_file", serialize_with = "path")]
+    #[serde(rename = "backup_file", serialize_with = "optional_path")]
     pub backup: Option<PathBuf>,
     /// What was there already, if this restore went on with an interrupted one.
     pub resumed: Option<ResumedWork>,
@@ -177,11 +178,6 @@ pub struct RestoreReport {
     /// How long it took.
     #[serde(rename = "took_seconds", serialize_with = "seconds")]
     pub took: Duration,
-}
-
-/// A path in displayable form: one that is not UTF-8 is no reason to fail.
-fn path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
-    path.as_ref().map(|path| path.display().to_string()).serialize(serializer)
 }
 
 fn large_objects<S: Serializer>(counts: &(u64, u64), serializer: S) -> Result<S::Ok, S::Error> {
