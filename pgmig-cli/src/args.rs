@@ -179,9 +179,17 @@ pub(crate) struct Args {
     #[arg(conflicts_with = "no_progress")]
     pub(crate) progress: ProgressForm,
 
-    /// What to log to standard error
+    /// File to which every event is appended, as JSON, beside what is shown
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) progress_file: Option<PathBuf>,
+
+    /// What to log to standard error, or to the file of --log-file
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Warn, global = true)]
     pub(crate) log_level: LogLevel,
+
+    /// File to which steps, warnings, errors and results are appended, each line with its time
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) log_file: Option<PathBuf>,
 }
 
 /// Which backup, and which of its instances is to become which one of the target.

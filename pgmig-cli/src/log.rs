@@ -1,10 +1,15 @@
-//! `--log-level`: the library's events on standard error.
+//! `--log-level`: the library's events on standard error. `--log-file`: they and all messages in a file.
 
 use crate::args::LogLevel;
 use crate::environment::colour_allowed;
+use crate::output::Text;
+use anyhow::{Context, Result};
 use pgmig_core::text::printable;
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write as _};
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
@@ -28,11 +33,67 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
+/// The file of `--log-file`.
+static FILE: OnceLock<Mutex<File>> = OnceLock::new();
+
 /// Starts logging. Only pgmig's own events are shown: events of its dependencies may contain row values.
-pub(crate) fn start(level: LogLevel) {
-    let colour = colour_allowed() && io::stderr().is_terminal();
-    let lines = layer().with_writer(io::stderr).with_ansi(colour).event_format(Line { colour });
-    tracing_subscriber::registry().with(lines).with(Targets::new().with_target("pgmig", level)).init();
+///
+/// # Errors
+///
+/// The file cannot be opened.
+pub(crate) fn start(level: LogLevel, file: Option<&Path>) -> Result<()> {
+    let registry = tracing_subscriber::registry().with(Targets::new().with_target("pgmig", level));
+    let Some(path) = file else {
+        let colour = colour_allowed() && io::stderr().is_terminal();
+        registry.with(layer().with_writer(io::stderr).with_ansi(colour).event_format(Line { colour })).init();
+        return Ok(());
+    };
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    let file = file.with_context(|| format!("cannot write the file of --log-file, {}", path.display()))?;
+    FILE.get_or_init(|| Mutex::new(file));
+    let lines = layer().with_writer(|| ToFile).with_ansi(false).event_format(Line { colour: false });
+    registry.with(lines).init();
+    Ok(())
+}
+
+/// Whether messages are written to a file.
+pub(crate) fn has_file() -> bool {
+    FILE.get().is_some()
+}
+
+/// Appends lines to the file of `--log-file`, each with its time. Errors are ignored: a run must not fail for its log.
+pub(crate) fn copy(text: &Text) {
+    if !has_file() {
+        return;
+    }
+    let now = now();
+    let lines: String =
+        text.as_str().lines().map(|line| format!("{now} {line}").trim_end().to_owned() + "\n").collect();
+    let _ = ToFile.write_all(lines.as_bytes());
+}
+
+/// The present time, in UTC: `2026-11-30T23:05:12.123456Z`.
+pub(crate) fn now() -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
+    text
+}
+
+/// The file of `--log-file`, to write to.
+struct ToFile;
+
+impl io::Write for ToFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match FILE.get() {
+            Some(file) => file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes),
+            None => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes an event as one line, even if its values contain line ends.

@@ -41,8 +41,8 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(status) => return status,
     };
-    log::start(args.log_level);
-    match cancel.and_then(|cancel| start(&args, cancel)) {
+    let started = log::start(args.log_level, args.log_file.as_deref());
+    match started.and(cancel).and_then(|cancel| start(&args, cancel)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::say(&failure::describe(&error));

@@ -57,7 +57,7 @@ async fn back_up(
     let mut options = DumpOptions::default();
     options.programs = programs(dump.pg_dump.as_ref(), environment);
     options.lock_wait = dump.lock_wait;
-    let display = Arc::new(Display::new(args));
+    let display = Arc::new(Display::new(args)?);
     display.doing("backing up");
     let making = Dump::of(config, destination)
         .options(options)
@@ -132,7 +132,7 @@ async fn remove(
     mut options: PruneOptions,
     cancel: &CancellationToken,
 ) -> Result<PruneReport> {
-    let display = Arc::new(Display::new(args));
+    let display = Arc::new(Display::new(args)?);
     display.doing("verifying a backup that stays");
     options.progress = Arc::clone(&display) as _;
     let removed = tokio::select! {

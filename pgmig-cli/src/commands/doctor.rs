@@ -86,7 +86,7 @@ async fn plan(
     target: Option<TargetConfig>,
     cancel: &CancellationToken,
 ) -> Result<Vec<Finding>> {
-    let display = Arc::new(Display::new(args));
+    let display = Arc::new(Display::new(args)?);
     let profile = mapping::profile(&doctor.backup)?;
     let backup = mapping::open(&doctor.backup, profile, &display, cancel).await;
     display.finish();

@@ -33,7 +33,7 @@ pub(crate) struct DryRun {
 /// Data that would be erased are not an error: the plan shows them, and how to allow it. Warnings are an error with
 /// `--strict`. Differences for which the restore is refused are an error, after the plan has shown all differences.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: CancellationToken) -> Result<()> {
-    let display = Arc::new(Display::new(args));
+    let display = Arc::new(Display::new(args)?);
     let result = plan(args, environment, &display, &cancel).await;
     display.finish();
     let (dry_run, refused) = result?;

@@ -29,7 +29,7 @@ pub(crate) async fn run(args: &Args, inspect: &InspectArgs, cancel: &Cancellatio
         args.output.text_only("inspect --sql")?;
         return script(inspect.source()?, cancel).await;
     }
-    let display = Arc::new(Display::new(args));
+    let display = Arc::new(Display::new(args)?);
     display.doing("reading");
     let profile = inspect.profile.as_deref().map(mapping::profile_named).transpose()?;
     let inspected = look(inspect, profile.clone(), &display, cancel).await;

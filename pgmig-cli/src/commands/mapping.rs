@@ -74,7 +74,7 @@ pub(crate) async fn run(
         );
     }
     mapping.backup.resource_controller()?;
-    let display = Arc::new(Display::new(args));
+    let display = Arc::new(Display::new(args)?);
     let mapper = Mapper { args: &mapping.backup, quiet: args.quiet, environment, display: &display, cancel };
     let written = mapper.write(&mapping.file).await;
     display.finish();

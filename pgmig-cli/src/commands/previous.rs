@@ -64,13 +64,13 @@ pub(crate) async fn run(
     match command {
         PreviousCommand::List(listing) => list(args, listing, environment, cancel).await,
         PreviousCommand::Rollback(rollback) => {
-            let display = Arc::new(Display::new(args));
+            let display = Arc::new(Display::new(args)?);
             let done = roll_back(rollback, environment, &display, cancel).await;
             display.finish();
             print(args, "previous_rollback", &done?, output::rolled_back)
         }
         PreviousCommand::Drop(removal) => {
-            let display = Arc::new(Display::new(args));
+            let display = Arc::new(Display::new(args)?);
             let done = drop_previous(removal, environment, &display, cancel).await;
             display.finish();
             print(args, "previous_drop", &done?, output::dropped)

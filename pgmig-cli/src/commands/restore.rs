@@ -35,7 +35,7 @@ pub(super) struct Prepared {
 
 /// Runs the restore that the arguments describe, and prints the summary.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: CancellationToken) -> Result<()> {
-    let display = Arc::new(Display::new(args));
+    let display = Arc::new(Display::new(args)?);
     let result = restore(args, environment, &display, cancel).await;
     display.finish();
     let report = result?;

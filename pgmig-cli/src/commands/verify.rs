@@ -93,7 +93,7 @@ async fn one(
     cancel: &CancellationToken,
 ) -> Result<Result<Verified, Error>> {
     let source = if file == Path::new("-") { Source::Stdin } else { Source::File(file.to_owned()) };
-    let display = Arc::new(Display::new(args));
+    let display = Arc::new(Display::new(args)?);
     display.doing("verifying");
     let result = tokio::select! {
         result = verify::verify(source, jobs, Arc::clone(&display) as _) => result,

@@ -27,7 +27,7 @@ pub(super) fn document(kind: &str, body: &impl Serialize) -> Result<String> {
 }
 
 /// A line of JSON for a value.
-pub(super) fn line(value: &impl Serialize) -> Result<String> {
+pub(crate) fn line(value: &impl Serialize) -> Result<String> {
     Ok(harmless(&serde_json::to_string(value).context("cannot write an event as JSON")?))
 }
 

@@ -39,6 +39,15 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// As a clock shows it: `0:54`, `1:01:01`.
+pub(crate) fn clock(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds / 3600 {
+        0 => format!("{}:{:02}", seconds / 60, seconds % 60),
+        hours => format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +63,12 @@ mod tests {
         let texts = [0, 999, 1_000, 59_900, 61_000, 3_600_000, 90_060_000]
             .map(|milliseconds| duration(Duration::from_millis(milliseconds)));
         assert_eq!(texts, ["0 ms", "999 ms", "1.0 s", "59.9 s", "1 min 1 s", "1 h 0 min", "25 h 1 min"]);
+    }
+
+    #[test]
+    fn a_clock_has_minutes_and_seconds() {
+        let texts = [0, 9, 60, 3599, 3600, 90_061].map(|seconds| clock(Duration::from_secs(seconds)));
+        assert_eq!(texts, ["0:00", "0:09", "1:00", "59:59", "1:00:00", "25:01:01"]);
     }
 
     #[test]

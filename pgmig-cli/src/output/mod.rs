@@ -13,12 +13,14 @@ mod text;
 
 pub(crate) use backup::{backed_up, pruned};
 pub(crate) use data::data;
-pub(crate) use figures::{bytes, count, duration, len, plural};
+pub(crate) use document::line as json_line;
+pub(crate) use figures::{bytes, clock, count, duration, len, plural};
 pub(crate) use plan::plan;
 pub(crate) use previous::{dropped, previous_list, previous_table, rolled_back};
 pub(crate) use summary::{kept, summary};
 pub(crate) use text::Text;
 
+use crate::log;
 use crate::table::{Align, Table};
 use anyhow::{Context, Result};
 use pgmig_core::instance::Instance;
@@ -27,8 +29,9 @@ use pgmig_core::restore::{TableDifference, TargetContents};
 use serde::Serialize;
 use std::io::{self, Write as _};
 
-/// Writes results to standard output.
+/// Writes results to standard output, and to the file of `--log-file`.
 pub(crate) fn print(text: &Text) -> Result<()> {
+    log::copy(text);
     write(text.as_str())
 }
 
@@ -47,8 +50,14 @@ fn write(text: &str) -> Result<()> {
     }
 }
 
-/// Writes lines to standard error. Errors are ignored: if standard error is closed, nobody reads them.
+/// Writes lines to standard error, and to the file of `--log-file`.
 pub(crate) fn say(text: &Text) {
+    log::copy(text);
+    show(text);
+}
+
+/// Writes lines to standard error only. Errors are ignored: if standard error is closed, nobody reads them.
+pub(crate) fn show(text: &Text) {
     let _ = io::stderr().lock().write_all(text.as_str().as_bytes());
 }
 

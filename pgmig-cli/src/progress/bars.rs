@@ -1,39 +1,35 @@
 //! Progress at a terminal: the present work, and how much of the archive has been read. Without colours.
 
-use super::label::label;
-use crate::output::{bytes, count, duration, plural};
+use super::ticker::Ticker;
+use super::work::Work;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pgmig_core::progress::Event;
 use pgmig_core::text::printable;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The refresh interval. It is short enough to show that pgmig is running.
 const TICK: Duration = Duration::from_millis(120);
 
+/// The interval at which the time of the present work is shown anew.
+const SECOND: Duration = Duration::from_secs(1);
+
 pub(super) struct Bars {
     all: MultiProgress,
+    shared: Arc<Shared>,
+    _ticker: Ticker,
+}
+
+struct Shared {
     now: ProgressBar,
     archive: ProgressBar,
     state: Mutex<State>,
 }
 
-/// The line about the archive.
-#[derive(Default, Clone, Copy)]
-enum Archive {
-    #[default]
-    NotBegun,
-    Shown {
-        since: Instant,
-    },
-    /// All of it has been read. The rest of the restore takes a time that nobody knows.
-    Read,
-}
-
-#[derive(Default)]
 struct State {
-    step: &'static str,
-    archive: Archive,
+    work: Work,
+    /// Whether the bar of the archive is drawn. It is from the first byte to the last.
+    has_archive: bool,
 }
 
 impl Bars {
@@ -43,72 +39,55 @@ impl Bars {
         now.set_style(style("{spinner} {wide_msg} {elapsed:>8}"));
         now.enable_steady_tick(TICK);
         // It is not in `all` yet: it is drawn when the first byte has been read.
-        Self { all, now, archive: ProgressBar::hidden(), state: Mutex::new(State::default()) }
+        let archive = ProgressBar::hidden();
+        let state = Mutex::new(State { work: Work::new(), has_archive: false });
+        let shared = Arc::new(Shared { now, archive, state });
+        let ticking = Arc::clone(&shared);
+        let ticker = Ticker::every(SECOND, move || ticking.show_work());
+        Self { all, shared, _ticker: ticker }
     }
 
     pub(super) fn event(&self, event: &Event<'_>) {
-        match *event {
-            Event::StepBegan { step } => self.doing(label(step)),
-            Event::ArchiveRead { bytes, total, left } => self.archive_read(bytes, total, left),
-            Event::TableBegan { table } => self.say(&printable(table)),
-            Event::TableRows { table, rows, .. } => {
-                self.say(&format!("{}, {} rows", printable(table), count(rows)));
-            }
-            Event::EntryBegan { entry, number, total } => {
-                self.say(&format!("{number} of {total}, {}", printable(entry)));
-            }
-            Event::MigrationBegan { version, description, number, total } => {
-                self.say(&format!("migration {number} of {total}, {version} {}", printable(description)));
-            }
-            Event::Waiting { what, sessions, limit } => self.say(&waiting(what, sessions, limit)),
-            _ => {}
+        self.shared.update(|state| state.work.event(event));
+        if let Event::ArchiveRead { .. } = event {
+            self.archive_read();
+        } else {
+            self.shared.show_work();
         }
     }
 
     pub(super) fn doing(&self, step: &'static str) {
-        self.update(|state| *state = State { step, ..*state });
-        self.now.set_message(step);
+        self.shared.update(|state| state.work.doing(step));
+        self.shared.show_work();
     }
 
-    fn archive_read(&self, read: u64, total: Option<u64>, left: Option<Duration>) {
-        let before = self.update(|state| {
-            let before = state.archive;
-            let is_read = total.is_some_and(|total| read >= total);
-            state.archive = match before {
-                Archive::Shown { .. } | Archive::Read if is_read => Archive::Read,
-                Archive::NotBegun => Archive::Shown { since: Instant::now() },
-                other => other,
-            };
-            before
+    fn archive_read(&self) {
+        let archive = &self.shared.archive;
+        let (share, words, was_drawn) = self.shared.update(|state| {
+            let (share, words) = (state.work.share(), state.work.archive_in_words());
+            let was_drawn = std::mem::replace(&mut state.has_archive, share.is_some());
+            (share, words.unwrap_or_default(), was_drawn)
         });
-        match (before, total) {
-            (Archive::Read, _) => {}
-            (Archive::Shown { .. }, Some(total)) if read >= total => self.archive.finish_and_clear(),
-            (Archive::Shown { since }, _) => {
-                self.archive.set_position(read);
-                self.archive.set_message(archive_line(read, total, since.elapsed(), left));
+        let Some((read, total)) = share else {
+            // All of it has been read. The rest of the restore takes a time that nobody knows.
+            return archive.finish_and_clear();
+        };
+        if !was_drawn {
+            if let Some(total) = total {
+                archive.set_length(total);
             }
-            (Archive::NotBegun, total) => {
-                if let Some(total) = total {
-                    self.archive.set_length(total);
-                }
-                // Only a message is cut to the terminal's width; anything else would wrap.
-                self.archive.set_style(style(if total.is_some() {
-                    "  [{bar:20}] {wide_msg}"
-                } else {
-                    "  {wide_msg}"
-                }));
-                self.archive.set_position(read);
-                self.archive.set_message(archive_line(read, total, Duration::ZERO, left));
-                self.all.add(self.archive.clone());
-            }
+            // Only a message is cut to the terminal's width; anything else would wrap.
+            archive.set_style(style(if total.is_some() {
+                "  [{bar:20}] {wide_msg}"
+            } else {
+                "  {wide_msg}"
+            }));
         }
-    }
-
-    /// Shows the present work of the step.
-    fn say(&self, what: &str) {
-        let step = self.update(|state| state.step);
-        self.now.set_message(format!("{step}: {what}"));
+        archive.set_position(read);
+        archive.set_message(words);
+        if !was_drawn {
+            self.all.add(archive.clone());
+        }
     }
 
     /// Runs `write`, which writes to standard error, while the bars are hidden.
@@ -117,20 +96,27 @@ impl Bars {
     }
 
     pub(super) fn hide(&self) {
-        self.now.disable_steady_tick();
+        self.shared.now.disable_steady_tick();
         let _ = self.all.clear();
         self.all.set_draw_target(ProgressDrawTarget::hidden());
     }
 
     pub(super) fn show(&self) {
         self.all.set_draw_target(ProgressDrawTarget::stderr());
-        self.now.enable_steady_tick(TICK);
+        self.shared.now.enable_steady_tick(TICK);
     }
 
     pub(super) fn finish(&self) {
-        self.archive.finish_and_clear();
-        self.now.finish_and_clear();
+        self.shared.archive.finish_and_clear();
+        self.shared.now.finish_and_clear();
         let _ = self.all.clear();
+    }
+}
+
+impl Shared {
+    fn show_work(&self) {
+        let words = self.update(|state| state.work.in_words());
+        self.now.set_message(printable(&words).into_owned());
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -139,54 +125,6 @@ impl Bars {
     }
 }
 
-/// How much of the archive has been read, how fast, and how long reading the rest takes.
-fn archive_line(read: u64, total: Option<u64>, elapsed: Duration, left: Option<Duration>) -> String {
-    let of = total.map(|total| format!(" of {}", bytes(total))).unwrap_or_default();
-    let left = left.map(|left| format!(", {} left to read", duration(left))).unwrap_or_default();
-    let speed = match elapsed.as_secs() {
-        0 => String::new(),
-        seconds => format!(", {}/s", bytes(read / seconds)),
-    };
-    format!("{}{of} read{left}{speed}", bytes(read))
-}
-
-fn waiting(what: &str, sessions: usize, limit: Duration) -> String {
-    let sessions = if sessions > 0 {
-        format!(" ({})", plural(u64::try_from(sessions).unwrap_or(u64::MAX), "session"))
-    } else {
-        String::new()
-    };
-    format!("waiting for {}{sessions}, up to {}", printable(what), duration(limit))
-}
-
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("our templates are well-formed")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_left_is_that_of_reading_and_comes_first() {
-        let (mib, seconds) = (1 << 20, Duration::from_secs);
-        let line = |total, left| archive_line(10 * mib, total, seconds(5), left);
-        assert_eq!(
-            line(Some(40 * mib), Some(seconds(15))),
-            "10.00 MiB of 40.00 MiB read, 15.0 s left to read, 2.00 MiB/s"
-        );
-        assert_eq!(line(None, None), "10.00 MiB read, 2.00 MiB/s");
-        assert_eq!(archive_line(0, None, Duration::ZERO, None), "0 B read");
-    }
-
-    #[test]
-    fn a_wait_is_shown_with_its_end() {
-        let of = |sessions| waiting("other sessions on the target to end", sessions, Duration::from_secs(60));
-        assert!(
-            of(2).starts_with("waiting for other sessions on the target to end (2 sessions), up to "),
-            "{}",
-            of(2)
-        );
-        assert!(of(0).starts_with("waiting for other sessions on the target to end, up to "), "{}", of(0));
-    }
 }

@@ -4,12 +4,17 @@ mod bars;
 mod json;
 mod label;
 mod lines;
+mod ticker;
+mod work;
 
 use crate::args::{Args, LogLevel, ProgressForm};
 use crate::hints;
 use crate::interrupt::{self, Stage};
-use crate::output::{Text, say};
+use crate::log;
+use crate::output::{Text, say, show, tell};
+use anyhow::Result;
 use bars::Bars;
+use json::EventFile;
 use lines::Lines;
 use pgmig_core::progress::{Event, Notice, Progress, Severity};
 use std::io::{self, IsTerminal};
@@ -19,6 +24,10 @@ pub(crate) struct Display {
     form: Form,
     /// Notices of a lower severity are not shown.
     least: Severity,
+    /// Lines for the file of `--log-file`.
+    log: Option<Lines>,
+    /// `--progress-file`.
+    events: Option<EventFile>,
 }
 
 enum Form {
@@ -30,9 +39,13 @@ enum Form {
 
 impl Display {
     /// The form that fits the arguments and the terminal.
-    pub(crate) fn new(args: &Args) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// The file of `--progress-file` cannot be opened.
+    pub(crate) fn new(args: &Args) -> Result<Self> {
         // Log lines would break the bars.
-        let quiet_log = args.log_level <= LogLevel::Warn;
+        let quiet_log = args.log_level <= LogLevel::Warn || log::has_file();
         let form = if args.progress == ProgressForm::Json {
             Form::Json
         } else if args.quiet || args.no_progress {
@@ -40,9 +53,12 @@ impl Display {
         } else if io::stderr().is_terminal() && quiet_log {
             Form::Bars(Bars::new())
         } else {
-            Form::Lines(Lines::new())
+            Form::Lines(Lines::new(with_time_of_day))
         };
-        Self { form, least: if args.quiet { Severity::Warning } else { Severity::Notice } }
+        let least = if args.quiet { Severity::Warning } else { Severity::Notice };
+        let log = log::has_file().then(|| Lines::new(log::copy));
+        let events = args.progress_file.as_deref().map(EventFile::open).transpose()?;
+        Ok(Self { form, least, log, events })
     }
 
     /// Shows the name of the work that begins now.
@@ -90,6 +106,12 @@ impl Progress for Display {
             }
             other => other,
         };
+        if let Some(Err(error)) = self.events.as_ref().map(|events| events.event(event)) {
+            self.beside(|| tell("warning", &format!("cannot write the file of --progress-file: {error}")));
+        }
+        if let Some(log) = &self.log {
+            log.event(event);
+        }
         match (&self.form, event) {
             (Form::Json, event) => json::event(event),
             (_, Event::Notice(notice)) => self.notice(notice),
@@ -110,9 +132,21 @@ impl Display {
             _ => "notice",
         };
         let text = Text::message(kind, &notice.text);
+        self.beside(|| say(&text));
+    }
+
+    /// Runs `write`, which writes to standard error, beside the bars.
+    fn beside(&self, write: impl FnOnce()) {
         match &self.form {
-            Form::Bars(bars) => bars.beside(|| say(&text)),
-            Form::Nothing | Form::Lines(_) | Form::Json => say(&text),
+            Form::Bars(bars) => bars.beside(write),
+            Form::Nothing | Form::Lines(_) | Form::Json => write(),
         }
     }
+}
+
+/// Shows a line of progress with the time of day, in UTC: `23:05:12Z [   12.3 s] loading rows`.
+fn with_time_of_day(line: &Text) {
+    let now = log::now();
+    let time = now.get(11..19).unwrap_or_default();
+    show(&Text::of(format!("{time}Z {}", line.as_str().trim_end())));
 }
