@@ -14,7 +14,7 @@ use crate::serialized::{optional_path, optional_text, path, seconds};
 use crate::server::OtherSession;
 use serde::Serialize;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The plan of a restore, as far as it is known before the restore begins. Made by
