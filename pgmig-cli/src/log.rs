@@ -2,8 +2,9 @@
 
 use crate::args::LogLevel;
 use crate::environment::colour_allowed;
+use crate::failure::Usage;
 use crate::output::Text;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use pgmig_core::text::printable;
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -48,12 +49,22 @@ pub(crate) fn start(level: LogLevel, file: Option<&Path>) -> Result<()> {
         registry.with(layer().with_writer(io::stderr).with_ansi(colour).event_format(Line { colour })).init();
         return Ok(());
     };
-    let file = OpenOptions::new().append(true).create(true).open(path);
-    let file = file.with_context(|| format!("cannot write the file of --log-file, {}", path.display()))?;
+    let file = appended("--log-file", path)?;
     FILE.get_or_init(|| Mutex::new(file));
     let lines = layer().with_writer(|| ToFile).with_ansi(false).event_format(Line { colour: false });
     registry.with(lines).init();
     Ok(())
+}
+
+/// Opens the file of this option, to append to it.
+///
+/// # Errors
+///
+/// The file cannot be opened.
+pub(crate) fn appended(option: &str, path: &Path) -> Result<File> {
+    let cannot =
+        |error| Usage::new(format!("cannot write the file of {option}, {}: {error}", path.display()));
+    Ok(OpenOptions::new().append(true).create(true).open(path).map_err(cannot)?)
 }
 
 /// Whether messages are written to a file.

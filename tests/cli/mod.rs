@@ -4,6 +4,7 @@ mod connection;
 mod doctor;
 mod dry_run;
 mod json;
+mod progress;
 mod restore;
 mod server_trust;
 mod tls_chains;

@@ -1,14 +1,14 @@
 //! Progress as JSON: one object a line for each event, for programs. `schemas/event.schema.json` describes them.
 
-use crate::log::now;
+use crate::log::{self, now};
 use crate::output::{json_line, say_json};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use pgmig_core::progress::Event;
 use serde::Serialize;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// An event with its time.
 #[derive(Serialize)]
@@ -30,16 +30,13 @@ pub(super) struct EventFile(Mutex<Option<File>>);
 impl EventFile {
     /// Opens the file. What it holds stays.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(path);
-        Ok(Self(Mutex::new(Some(
-            file.with_context(|| format!("cannot write the file of --progress-file, {}", path.display()))?,
-        ))))
+        Ok(Self(Mutex::new(Some(log::appended("--progress-file", path)?))))
     }
 
     /// Appends an event. Returns the error the first time that this fails; nothing more is written then.
-    pub(super) fn event(&self, event: &Event<'_>) -> std::io::Result<()> {
+    pub(super) fn event(&self, event: &Event<'_>) -> io::Result<()> {
         let Ok(line) = json_line(&Line { time: now(), event }) else { return Ok(()) };
-        let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let written = file.as_mut().map_or(Ok(()), |file| file.write_all(line.as_bytes()));
         if written.is_err() {
             *file = None;
