@@ -1,8 +1,9 @@
 //! SIGINT and SIGTERM end pgmig within 5 seconds, whatever blocks it. A second signal ends it at once.
 //!
 //! Relatives of "the network is silent and a signal comes", each with both strategies where there are two: in the
-//! preflight, while rows are loaded, in the commit; standard input that stalls in the header, in the definitions and in the
-//! data of each format; a file that blocks when it is opened; standard error that nobody reads; a stopped server process.
+//! preflight, while rows are loaded, while a transaction begins, in the commit; standard input that stalls in the header,
+//! in the definitions and in the data of each format; a file that blocks when it is opened; standard error that nobody
+//! reads; a stopped server process.
 
 use crate::support::application;
 use crate::support::loading::{is_loading, slow_archive};
@@ -128,6 +129,21 @@ fn in_a_commit_whose_answer_is_lost() {
         let outcome = outcome.expect_status(130).stderr_has("the target is untouched");
         before.is_now(outcome);
     }
+}
+
+#[test]
+fn while_a_transaction_begins() {
+    let backup = Backup::of_oldest_release();
+    let target = backup.target("begins");
+    let before = Before::of(&target);
+    let proxy = Proxy::start(&target.server, Cut::LateBegin);
+    let pgmig = Pgmig::new().target(&proxy.target(TargetFile::of(&target))).arg("--force");
+    let running = backup.restore(pgmig).spawn();
+    wait_until(|| proxy.has_cut());
+    // The session that is to drop the staging database is in a transaction that nobody has counted.
+    let outcome = ends_after(running, "INT").expect_status(130).stderr_has("the target is untouched");
+    before.is_now(outcome);
+    assert_eq!(databases_beside(&target), "");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A proxy between pgmig and the server that breaks connections at a COMMIT. It cannot read TLS.
+//! A proxy between pgmig and the server that breaks connections at a COMMIT, or delays an answer. It cannot read TLS.
 
 use super::pgmig::TargetFile;
 use super::server::Server;
@@ -6,9 +6,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{JoinHandle, spawn};
+use std::thread::{JoinHandle, sleep, spawn};
+use std::time::Duration;
 
-/// The proxy's action at the first COMMIT.
+/// The proxy's action at the first COMMIT, or at a BEGIN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// The server does not receive it, and sees the end of the connection.
@@ -21,13 +22,19 @@ pub(crate) enum Cut {
     AfterAndForEver,
     /// Like `Held`, at the COMMIT of the transaction that replaces the target.
     HeldAtTheEnd,
+    /// Nothing is cut. The answer to the first BEGIN after a CREATE DATABASE on its connection comes late, by
+    /// [`LATE`].
+    LateBegin,
 }
+
+/// Long enough for a signal to arrive before the answer, and less than pgmig waits for a server.
+const LATE: Duration = Duration::from_millis(500);
 
 /// A proxy on a port of its own.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     port: u16,
-    /// Whether the proxy has seen a COMMIT.
+    /// Whether the proxy has acted.
     cut: Arc<AtomicBool>,
 }
 
@@ -64,24 +71,29 @@ impl Proxy {
         }
     }
 
-    /// Whether the proxy has seen a COMMIT.
+    /// Whether the proxy has acted.
     pub(crate) fn has_cut(&self) -> bool {
         self.cut.load(Ordering::SeqCst)
     }
 }
 
-/// Forwards both directions until the first COMMIT of all connections.
+/// Forwards both directions until the proxy acts on one of all connections.
 fn forward(client: TcpStream, server: TcpStream, cut: Cut, done: Arc<AtomicBool>) {
-    let answers = copy(clone(&server), clone(&client), Arc::clone(&done));
+    let late = Arc::new(AtomicBool::new(false));
+    let answers = copy(clone(&server), clone(&client), Arc::clone(&done), Arc::clone(&late));
     spawn(move || {
         let (mut from, mut to) = (client, server);
         let mut buffer = vec![0; 64 * 1024];
-        let mut replaces = cut != Cut::HeldAtTheEnd;
+        let (awaited, message) = match cut {
+            Cut::HeldAtTheEnd => ("SET LOCAL synchronous_commit = on", COMMIT),
+            Cut::LateBegin => ("CREATE DATABASE", BEGIN),
+            _ => ("", COMMIT),
+        };
+        let mut has_come = awaited.is_empty();
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             let bytes = &buffer[..length];
-            let says = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-            replaces |= says("SET LOCAL synchronous_commit = on");
-            let is_first = replaces && is_commit(bytes) && !done.load(Ordering::SeqCst);
+            has_come = has_come || bytes.windows(awaited.len()).any(|window| window == awaited.as_bytes());
+            let is_first = has_come && bytes == message && !done.load(Ordering::SeqCst);
             if !is_first && done.load(Ordering::SeqCst) && cut == Cut::AfterAndForEver {
                 break;
             }
@@ -89,6 +101,12 @@ fn forward(client: TcpStream, server: TcpStream, cut: Cut, done: Arc<AtomicBool>
                 if to.write_all(bytes).is_err() {
                     break;
                 }
+                continue;
+            }
+            if cut == Cut::LateBegin {
+                late.store(true, Ordering::SeqCst);
+                to.write_all(bytes).expect("the server takes it");
+                done.store(true, Ordering::SeqCst);
                 continue;
             }
             done.store(true, Ordering::SeqCst);
@@ -108,11 +126,19 @@ fn forward(client: TcpStream, server: TcpStream, cut: Cut, done: Arc<AtomicBool>
     });
 }
 
-/// Forwards the server's answers until a COMMIT has been seen. Drops later answers.
-fn copy(mut from: TcpStream, mut to: TcpStream, done: Arc<AtomicBool>) -> JoinHandle<()> {
+/// Forwards the server's answers, drops that to the COMMIT at which the proxy acted, and waits with one that is late.
+fn copy(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    done: Arc<AtomicBool>,
+    late: Arc<AtomicBool>,
+) -> JoinHandle<()> {
     spawn(move || {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
+            if late.swap(false, Ordering::SeqCst) {
+                sleep(LATE);
+            }
             let is_dropped =
                 done.load(Ordering::SeqCst) && buffer[..length].windows(6).any(|bytes| bytes == b"COMMIT");
             if !is_dropped && to.write_all(&buffer[..length]).is_err() {
@@ -122,10 +148,9 @@ fn copy(mut from: TcpStream, mut to: TcpStream, done: Arc<AtomicBool>) -> JoinHa
     })
 }
 
-/// The simple query `COMMIT`, which sqlx sends in a message of its own.
-fn is_commit(bytes: &[u8]) -> bool {
-    bytes == b"Q\x00\x00\x00\x0bCOMMIT\x00"
-}
+/// The simple queries `COMMIT` and `BEGIN`, each of which sqlx sends in a message of its own.
+const COMMIT: &[u8] = b"Q\x00\x00\x00\x0bCOMMIT\x00";
+const BEGIN: &[u8] = b"Q\x00\x00\x00\x0aBEGIN\x00";
 
 fn clone(stream: &TcpStream) -> TcpStream {
     stream.try_clone().expect("a connection can be cloned")
