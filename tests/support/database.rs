@@ -17,6 +17,16 @@ pub(crate) struct Database {
 /// Distinguishes the databases of one process. The process ID is in the name, too.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
+/// A script for psql. The server copies the template's files where it can be told to (15 and newer): a third of the time of
+/// its default there, which writes each page to the WAL.
+fn create_database(name_sql: &str, clauses: &str) -> String {
+    format!(
+        "SELECT CASE WHEN current_setting('server_version_num')::int >= 150000 THEN 'STRATEGY file_copy' ELSE '' END
+            AS strategy \\gset
+        CREATE DATABASE {name_sql} {clauses} :strategy;"
+    )
+}
+
 impl Database {
     /// A new, empty database on the server of this run. `purpose` goes into its name.
     pub(crate) fn create(purpose: &str) -> Self {
@@ -36,7 +46,7 @@ impl Database {
 
     /// A new database of exactly this name, which no other test may use.
     pub(crate) fn create_named(server: &Server, name: &str, clauses: &str) -> Self {
-        server.psql("postgres", &format!("CREATE DATABASE {} {clauses}", quoted(name)));
+        server.psql("postgres", &create_database(&quoted(name), clauses));
         Self { server: server.clone(), name: name.to_owned(), of_one_test: true }
     }
 
@@ -50,7 +60,10 @@ impl Database {
         let name_sql = quoted(name);
         server.psql(
             "postgres",
-            &format!("DROP DATABASE IF EXISTS {name_sql} WITH (FORCE);\nCREATE DATABASE {name_sql} TEMPLATE template0"),
+            &format!(
+                "DROP DATABASE IF EXISTS {name_sql} WITH (FORCE);\n{}",
+                create_database(&name_sql, "TEMPLATE template0")
+            ),
         );
         Self::shared(server, name)
     }
