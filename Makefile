@@ -37,7 +37,7 @@ help:
 	@echo "make integration  the integration tests only; TESTS='corpus:: jobs::' chooses some, PGMIG_PG as above"
 	@echo "make hostile      every attack of tests/hostile/, by every login and strategy; PGMIG_HOSTILE=TEXT chooses some"
 	@echo "make sweep        a database for each kind of entry and attribute, compared with pg_restore, on PostgreSQL 15, 16 and 18; PGMIG_PG as above, PGMIG_SWEEP=TEXT chooses some"
-	@echo "make soak         random faults, FAULTS=1000 of them from SEED=N on; writes docs/soak.md"
+	@echo "make soak         random faults, FAULTS=1000 of them from SEED=N on, in ROOMS=2 at a time, at most MINUTES=N; writes docs/soak.md"
 	@echo "make real         databases of real products, compared with pg_restore; PRODUCTS='lemmy synapse' chooses some; needs package registries"
 	@echo "make test-corpus  restore every archive under PGMIG_CORPUS=DIR and compare with pg_restore"
 	@echo "make rewriting    restore ROWS=N generated rows and compare each with what PostgreSQL says (10 million)"
@@ -72,9 +72,11 @@ sweep: binary
 # Not part of test either: a thousand faults take an hour. test has one of each kind.
 FAULTS ?= 1000
 SEED ?=
+ROOMS ?= 2
+MINUTES ?=
 soak: binary
 	@mkdir -p docs
-	PGMIG_SOAK_FAULTS=$(FAULTS) PGMIG_SOAK_SEED=$(SEED) PGMIG_SOAK_TABLE=$(CURDIR)/docs/soak.md \
+	PGMIG_SOAK_FAULTS=$(FAULTS) PGMIG_SOAK_SEED=$(SEED) PGMIG_SOAK_ROOMS=$(ROOMS) PGMIG_SOAK_MINUTES=$(MINUTES) PGMIG_SOAK_TABLE=$(CURDIR)/docs/soak.md \
 		tests/with-postgres $(CARGO) nextest run --workspace $(FEATURES) --profile soak --no-capture
 
 # Installs packages of crates.io, PyPI and npm outside the checkout.

@@ -3,7 +3,7 @@
 //!
 //! A seed determines the faults. The moment at which one of them strikes also depends on the machine.
 //! `PGMIG_SOAK_SEED` and `PGMIG_SOAK_FAULTS` choose seed and number: each fault has a seed of its own, which is printed, so
-//! one fault can be repeated alone.
+//! one fault can be repeated alone. `PGMIG_SOAK_MINUTES` ends the run early; the table says how many faults there were.
 
 mod disk;
 mod fault;
@@ -22,8 +22,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tally::Tally;
 
-/// Rooms in which faults happen at the same time. Most of a fault's time is waiting.
-const ROOMS: usize = 2;
+/// Rooms in which faults happen at the same time, unless `PGMIG_SOAK_ROOMS` says another number. Most of a fault's time is
+/// waiting.
+const ROOMS: u64 = 2;
 
 /// In `make soak`, and in no other run.
 #[test]
@@ -32,7 +33,9 @@ fn random_faults() {
     let seed = first_seed();
     let planned: Vec<_> = (seed..).take(usize::try_from(faults).unwrap()).collect();
     let planned: Vec<_> = planned.into_iter().map(|seed| (seed, Kind::of(&mut Random::new(seed)))).collect();
-    soak(&planned, Duration::MAX);
+    let time =
+        number("PGMIG_SOAK_MINUTES").map_or(Duration::MAX, |minutes| Duration::from_secs(60 * minutes));
+    soak(&planned, time);
 }
 
 /// The faults that are injected whatever the time.
@@ -74,9 +77,11 @@ fn soak(planned: &[(u64, Kind)], time: Duration) {
         }
         room.version()
     };
+    let rooms = number("PGMIG_SOAK_ROOMS").unwrap_or(ROOMS);
     let version = std::thread::scope(|scope| {
-        let rooms = [(); ROOMS].map(|()| scope.spawn(work));
-        rooms.map(|room| room.join().unwrap()).into_iter().next().unwrap()
+        let rooms: Vec<_> = (0..rooms).map(|_| scope.spawn(work)).collect();
+        let versions: Vec<_> = rooms.into_iter().map(|room| room.join().unwrap()).collect();
+        versions.into_iter().next().unwrap()
     });
     let tally = tally.into_inner().unwrap();
     let seed = planned.first().unwrap().0;
