@@ -327,13 +327,30 @@ const DEMO: &str = "CREATE TABLE demo_parent (id serial PRIMARY KEY, v text); IN
     CREATE TABLE demo_conf (a int, b text); SELECT pg_catalog.pg_extension_config_dump('demo_conf', '');
     SELECT pg_catalog.pg_extension_config_dump('demo_seq', '');";
 
+const PARTITIONED: &str =
+    "it refers to public.demo_parent, which belongs to extension demo, from a table with partitions";
+
 /// Databases that use objects of extension `demo`; the words of the refusal without trust, or none if pgmig makes it.
 const OF_EXTENSION: &[(&str, &str)] = &[
     (
-        "CREATE TABLE t (a int REFERENCES demo_parent (id)); INSERT INTO t VALUES (1);
-         CREATE TABLE pt (a int REFERENCES demo_parent (id)) PARTITION BY LIST (a);
-         CREATE TABLE pt1 PARTITION OF pt FOR VALUES IN (1); COMMENT ON CONSTRAINT t_a_fkey ON t IS 'c'",
+        "CREATE DOMAIN whole AS int; CREATE TABLE t (a int REFERENCES demo_parent (id), b whole, FOREIGN KEY (b) REFERENCES \
+             demo_parent ON UPDATE CASCADE ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED);
+         INSERT INTO t VALUES (1, 1); COMMENT ON CONSTRAINT t_a_fkey ON t IS 'c';
+         ALTER TABLE t ADD CONSTRAINT n FOREIGN KEY (a) REFERENCES demo_parent NOT VALID",
         "",
+    ),
+    (
+        // The server would check the rows of each partition as the superuser that adds the key.
+        "CREATE TABLE pt (a int REFERENCES demo_parent (id)) PARTITION BY LIST (a);
+         CREATE TABLE pt1 PARTITION OF pt FOR VALUES IN (1)",
+        PARTITIONED,
+    ),
+    (
+        "CREATE TYPE c AS (n int); CREATE FUNCTION whole(c) RETURNS int LANGUAGE sql AS 'SELECT ($1).n';
+         CREATE CAST (c AS int) WITH FUNCTION whole(c) AS IMPLICIT;
+         CREATE TABLE t (a c); INSERT INTO t VALUES (ROW(1)); GRANT REFERENCES ON demo_parent TO CURRENT_USER;
+         ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES demo_parent (id)",
+        "the server would run casts of types of the backup as a superuser",
     ),
     ("SELECT setval('demo_seq', 77); INSERT INTO demo_conf VALUES (5, 'mine')", ""),
     (
@@ -379,10 +396,13 @@ fn objects_of_extensions_are_used_as_pg_restore_uses_them() {
         let archive: PathBuf = directory.path().join("extended.dump");
         source.dump_through_pipe(&[], &archive);
         is_same(&archive, &["--trust-archive"]);
-        if refusal.is_empty() {
+        let is_made = *refusal == PARTITIONED && server.major_version() >= 18;
+        if refusal.is_empty() || is_made {
             is_same(&archive, &allow);
         } else {
-            restored(&archive, &allow).0.expect_status(3).assert_stderr_has(refusal);
+            // Types are looked at when the foreign key is made.
+            let status = if refusal.starts_with("the server") { 1 } else { 3 };
+            restored(&archive, &allow).0.expect_status(status).assert_stderr_has(refusal);
         }
     }
     for name in ["inherits-extension-table", "revoke-on-extension-table", "trigger-on-extension-table"] {

@@ -18,7 +18,6 @@ use crate::sql::{QualifiedName, StandardStrings, quote_ident, quote_literal, spl
 use noted::{note_of, with_note};
 use refused_entry::entry_error;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const HANDING_OVER: &str = "create an object and hand it over";
@@ -214,31 +213,6 @@ impl Executor {
         }
         session.execute(&format!("GRANT INSERT ON TABLE {table} TO {owner}"), &doing).await?;
         self.lent.push(table.clone());
-        Ok(())
-    }
-
-    /// Lets foreign keys of `username` refer to tables of extensions, or takes the right back.
-    ///
-    /// # Errors
-    ///
-    /// The server cannot be reached.
-    pub(crate) async fn lend_references(
-        &mut self,
-        tables: &BTreeSet<QualifiedName>,
-        is_lent: bool,
-    ) -> Result<()> {
-        const DOING: &str = "let foreign keys refer to tables of extensions";
-        let owner = quote_ident(&self.owner);
-        let Some(superuser) = self.superuser.as_mut().filter(|_| !tables.is_empty()) else { return Ok(()) };
-        let session = superuser.get().await?;
-        for table in tables {
-            // Without the right, the server's own error names the foreign key.
-            if !session.holds(&of_extension(table), DOING).await? {
-                continue;
-            }
-            let (what, to) = if is_lent { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
-            session.execute(&format!("{what} REFERENCES ON TABLE {table} {to} {owner}"), DOING).await?;
-        }
         Ok(())
     }
 

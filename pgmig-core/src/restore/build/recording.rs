@@ -148,25 +148,21 @@ impl Build {
         notices.filter(|notice| notice.severity == Severity::Warning).map(|notice| notice.text.as_str())
     }
 
-    /// Lets `username` refer to tables of extensions, and takes back what an interrupted run has lent and not taken back.
+    /// Takes back the rights that an interrupted run has lent to `username` and not taken back.
     pub(super) async fn begin_lending(&self, executor: &mut Executor) -> Result<()> {
-        if executor.record.has(LENDING) {
-            return Ok(());
-        }
-        if executor.record.is_resumed() {
+        if executor.record.is_resumed() && !executor.record.has(LENDING) {
             let lent = self.known.plan.tables.iter().filter(|load| load.run_as == RunAs::Superuser);
             let lent = lent.map(|load| load.table.clone()).collect();
             executor.take_back_from(lent).await?;
         }
-        executor.lend_references(&self.known.plan.referred, true).await
+        Ok(())
     }
 
-    /// Takes that right back.
+    /// Notes that no right is lent any more: the archive may grant the same rights from now on.
     pub(super) async fn end_of_lending(&self, executor: &mut Executor) -> Result<()> {
         if executor.record.has(LENDING) {
             return Ok(());
         }
-        executor.lend_references(&self.known.plan.referred, false).await?;
         note(executor, LENDING, String::new()).await
     }
 

@@ -183,7 +183,6 @@ impl Build {
         journal: &Journal,
         setup: &Setup,
     ) -> Result<()> {
-        sessions.lead.lend_references(&self.known.plan.referred, true).await?;
         let roots = Roots::new();
         let graph = Graph::of(&locked(archive), &self.known.plan.tables, &self.tasks_after_rows(), &roots);
         let progress = Arc::clone(&journal.progress);

@@ -11,6 +11,7 @@ pub(crate) mod expected;
 pub(crate) mod extensions;
 pub(crate) mod extra_extensions;
 pub(crate) mod facts;
+mod foreign_key;
 mod function_settings;
 mod hand_over;
 pub(crate) mod kinds;
@@ -53,8 +54,6 @@ pub(crate) struct Plan {
     pub(crate) extensions: Vec<PlannedExtension>,
     /// Schemas of the archive that are made with these.
     pub(crate) extension_schemas: BTreeSet<String>,
-    /// Tables of extensions to which foreign keys refer, where a superuser has to allow that.
-    pub(crate) referred: BTreeSet<QualifiedName>,
     /// Why only a superuser can create an object, where its kind does not say so.
     pub(crate) reasons: HashMap<DumpId, String>,
     /// Schemas of the target's extensions that the archive does not have. They are made with these, too.

@@ -166,10 +166,15 @@ fn extension(task: &Task, archive: &Archive, strings: StandardStrings) -> Option
     Some(PlannedExtension { name, schema, as_superuser: is_superusers(task), is_extra: false })
 }
 
-/// Removes the schemas of extensions from the entries. They are created together with the extensions.
+/// Removes the schemas of extensions from the entries. They are created together with the extensions. Schema public is
+/// there before: its entry only says whose it is.
 pub(super) fn take_schemas(plan: &mut Plan, archive: &Archive) {
-    let needed: BTreeSet<&str> =
-        plan.extensions.iter().filter_map(|extension| extension.schema.as_deref()).collect();
+    let needed: BTreeSet<&str> = plan
+        .extensions
+        .iter()
+        .filter_map(|extension| extension.schema.as_deref())
+        .filter(|name| *name != "public")
+        .collect();
     let name = |task: &Task| {
         let entry = archive.entry(task.dump_id).filter(|entry| entry.kind == EntryKind::Schema)?;
         entry.tag.to_str().ok().filter(|name| needed.contains(name))

@@ -55,12 +55,14 @@ impl Planner<'_> {
     fn default_privileges_of_another(&mut self, entry: &Entry, sql: &str, role: &str) {
         let resolved = self.facts.roles.default_privileges_of_others(sql, self.strings);
         let Some(resolved) = self.resolved(entry, resolved) else { return };
-        if resolved.statements.is_empty() {
+        // What another role runs, or is asked to run, must be nothing else, whatever the archive says.
+        let is_default = |sql: &String| default_role(sql, self.strings).as_deref() == Some(role);
+        let statements: Vec<String> =
+            resolved.statements.into_iter().map(|granted| granted.sql).filter(is_default).collect();
+        if statements.is_empty() {
             return;
         }
-        let statements = resolved.statements.into_iter().map(|granted| granted.sql);
         if self.facts.roles.strangers.contains(role) {
-            let statements: Vec<String> = statements.collect();
             let role = quote_ident(role);
             let text = format!(
                 "{} was left out: it belongs to role {role}, which owns nothing else in the backup and which code of the \
@@ -72,10 +74,7 @@ impl Planner<'_> {
             return;
         }
         let run_as = RunAs::Grantor(role.to_owned());
-        // What another role runs must be nothing else, whatever the archive says.
-        let is_default = |sql: &String| default_role(sql, self.strings).as_deref() == Some(role);
-        let statements: Vec<_> = statements.filter(is_default).map(|sql| (run_as.clone(), sql)).collect();
-        self.push(entry, statements);
+        self.push(entry, statements.into_iter().map(|sql| (run_as.clone(), sql)).collect());
     }
 
     /// The GRANT of a group names its first large object only, and applies to each of the group.

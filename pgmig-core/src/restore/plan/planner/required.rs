@@ -7,6 +7,7 @@ use crate::progress::Severity;
 use crate::restore::plan::RunAs;
 use crate::restore::plan::comment::comment_on;
 use crate::restore::plan::entry::sql;
+use crate::restore::plan::foreign_key::foreign_key;
 use crate::restore::plan::function_settings::{FunctionSetting, settings, without};
 use crate::restore::plan::hand_over::routine;
 use crate::restore::plan::superuser::{is_known_as_untrusted, is_shell_type, language, privileged_attribute};
@@ -39,6 +40,9 @@ impl Planner<'_> {
         if self.needs_superuser(entry, sql) {
             let reason = self.kind_of_function(entry, sql);
             return self.as_superuser(entry, sql, reason);
+        }
+        if let Some(statements) = self.foreign_key_to_extension(entry, sql) {
+            return statements;
         }
         if let Some(reason) = self.right_of_others(entry, sql).or_else(|| self.closed_object(entry, sql)) {
             return self.as_superuser(entry, sql, Some(reason));
@@ -85,9 +89,26 @@ impl Planner<'_> {
         (!is_trusted).then_some(language)
     }
 
-    /// Why an entry requires a right on a relation that the archive does not make and that is not `username`'s. Notes the
-    /// tables of extensions to which foreign keys refer, if a superuser can allow that.
-    fn right_of_others(&mut self, entry: &Entry, sql: &str) -> Option<String> {
+    /// The statements of a foreign key to a table that is not `username`'s, if a superuser may add it.
+    fn foreign_key_to_extension(&mut self, entry: &Entry, sql: &str) -> Option<Vec<(RunAs, String)>> {
+        if entry.kind != EntryKind::FkConstraint || !self.facts.is_superuser {
+            return None;
+        }
+        let of_others: Vec<Right> = relations(entry, sql, self.strings)
+            .into_iter()
+            .filter(|(name, _)| self.relation_of_others(entry, name).is_some())
+            .map(|(_, right)| right)
+            .collect();
+        if of_others != [Right::References] {
+            return None;
+        }
+        let key = foreign_key(sql, self.strings, &self.facts.roles.owner, self.facts.server_version)?;
+        let validate = key.validate.map(|sql| (RunAs::Owner, sql));
+        Some([(RunAs::Written, key.add)].into_iter().chain(validate).collect())
+    }
+
+    /// Why an entry requires a right on a relation that the archive does not make and that is not `username`'s.
+    fn right_of_others(&self, entry: &Entry, sql: &str) -> Option<String> {
         let owner = quote_ident(&self.facts.roles.owner);
         for (name, right) in relations(entry, sql, self.strings) {
             let Some(whose) = self.relation_of_others(entry, &name) else { continue };
@@ -96,7 +117,9 @@ impl Planner<'_> {
                     return Some(format!("it requires the owner of {name}, which belongs to {whose}"));
                 }
                 Right::References if self.facts.is_superuser => {
-                    self.plan.referred.insert(name);
+                    return Some(format!(
+                        "it refers to {name}, which belongs to {whose}, from a table with partitions or by a PERIOD"
+                    ));
                 }
                 Right::References if self.facts.rights.referable.contains(&name.to_string()) => {}
                 Right::References => {
