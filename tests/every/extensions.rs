@@ -292,3 +292,22 @@ fn report_03_pg_cron() {
     let other = Database::create_named(&server, "other", &format!("OWNER {}", quoted(APPLICATION)));
     restore(&archive, &other, Way::Swap).run().expect_status(3).assert_stderr_has("extension pg_cron");
 }
+
+/// pg_dump writes an entry for schema public where it is not the database owner's.
+#[test]
+fn schema_public_of_the_application_holds_an_extension() {
+    let target = application::empty_database("extensions");
+    let source = Source::of(&format!(
+        "ALTER SCHEMA public OWNER TO \"{APPLICATION}\"; CREATE EXTENSION bloom; SET ROLE \"{APPLICATION}\";
+         CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE INDEX i ON t USING bloom (a)"
+    ));
+    let archive = source.dump("public.dump", &["-Fc"]);
+    restore(&archive, &target, Way::Swap).run().expect_status(0);
+    let owners = "SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'public' UNION SELECT relowner::regrole FROM \
+                  pg_class WHERE relname IN ('t', 'i')";
+    assert_eq!(target.psql(owners), format!("\"{APPLICATION}\"\n"));
+    assert_eq!(
+        target.psql("SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'bloom'"),
+        "public\n"
+    );
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The format of an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Custom,
     /// With rows as INSERT statements.
     CustomInserts,
@@ -32,7 +32,7 @@ impl Form {
 
 /// Makes a backup of a database and makes these replacements in its file. Each text must occur in it.
 #[track_caller]
-pub(super) fn archive(
+pub(crate) fn archive(
     source: &Database,
     form: Form,
     dump_args: &[&str],

@@ -1,7 +1,7 @@
 //! Attacks on a restore by the author of the archive or by the owner of the target. A table names each attack. Tests
 //! show that it works without protection, and try it by every login and strategy that it concerns.
 
-mod forge;
+pub(crate) mod forge;
 mod kills;
 mod payload;
 mod statements;

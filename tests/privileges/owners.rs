@@ -1,6 +1,7 @@
 //! Objects that belong to several roles in the backup belong to `username` afterwards, and a warning says so.
 
 use super::{Way, with_roles};
+use crate::hostile::forge::{self, Form};
 use crate::support::Database;
 use crate::support::application::{self, APPLICATION};
 use crate::support::untouched::Before;
@@ -49,5 +50,31 @@ fn one_owner_or_a_role_that_is_not_there_needs_no_warning() {
     for way in Way::ALL {
         let target = application::empty_database("owners");
         way.restore(&target, &archive, &["--strict"]).expect_status(0);
+    }
+}
+
+/// What a warning asks an administrator to run are default privileges and nothing else, whatever the file says.
+#[test]
+fn advice_holds_no_other_statement_of_the_backup() {
+    with_roles(&["advice_stranger", "advice_app"]);
+    let source = Database::create("advice");
+    source.psql(
+        "ALTER DEFAULT PRIVILEGES FOR ROLE advice_stranger IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC;
+         GRANT CREATE ON SCHEMA public TO advice_app; SET ROLE advice_app; CREATE TABLE a (id int)",
+    );
+    let directory = TempDir::new().unwrap();
+    let granted = "GRANT SELECT ON TABLES  TO PUBLIC;";
+    let edit = (granted.to_owned(), format!("{granted}\nALTER ROLE advice_app SUPERUSER;"));
+    let archive = forge::archive(&source, Form::Custom, &[], &[edit], directory.path());
+    for way in Way::ALL {
+        let target = application::empty_database("advice");
+        let outcome = way.restore(&target, &archive, &[]);
+        let outcome =
+            outcome.stderr_has("belongs to role advice_stranger, which owns nothing else in the backup");
+        assert!(!format!("{}{}", outcome.stdout, outcome.stderr).contains("SUPERUSER"), "{way:?}: {outcome}");
+        assert_eq!(
+            target.psql("SELECT count(*) FROM pg_roles WHERE rolname = 'advice_app' AND rolsuper"),
+            "0\n"
+        );
     }
 }
