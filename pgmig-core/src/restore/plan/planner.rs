@@ -1,5 +1,6 @@
 //! Turns the entries of the table of contents into tasks of the plan, one entry at a time.
 
+mod closed;
 mod grants;
 mod large_objects;
 mod public;
@@ -51,7 +52,7 @@ pub(crate) struct Planner<'a> {
     tables: HashSet<QualifiedName>,
     /// Relations that the archive creates. Other relations that its statements name belong to extensions or other roles.
     relations: HashSet<QualifiedName>,
-    /// Views that use an object of the system that `username` may not use, each with that object.
+    /// Views, types and functions that use an object which `username` may not use, each with that object.
     closed: HashMap<DumpId, String>,
     /// Types that the archive creates.
     types: HashSet<QualifiedName>,

@@ -110,8 +110,14 @@ impl Planner<'_> {
         }
         self.plan.expected.extend(Expected::of(entry, sql, self.strings));
         let run_as = self.builder(entry);
-        let statements =
-            resolved.statements.into_iter().map(|Granted { sql, .. }| (run_as.clone(), sql)).collect();
+        let written = resolved.statements.into_iter().map(|Granted { sql, .. }| sql);
+        let statements = match self.required_right(entry, sql) {
+            Some(reason) => {
+                let written: Vec<String> = written.collect();
+                self.as_superuser(entry, &written.join(";\n"), Some(reason))
+            }
+            None => written.map(|sql| (run_as.clone(), sql)).collect(),
+        };
         self.push(entry, statements);
     }
 
