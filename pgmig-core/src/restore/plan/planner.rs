@@ -66,6 +66,9 @@ pub(crate) struct Planner<'a> {
     obstacles: Vec<String>,
     /// Schemas in which `username` may not create objects.
     closed_schemas: BTreeMap<String, ClosedSchema>,
+    /// Privileges on schemas that their owner revokes from itself. They come after all others, because afterwards the owner
+    /// may not name the objects in the schema.
+    closing: Vec<Task>,
     /// How many entries with statistics were skipped.
     statistics: usize,
     /// Tables that were made WITH OIDS.
@@ -136,6 +139,7 @@ impl<'a> Planner<'a> {
             impossible: Vec::new(),
             obstacles: Vec::new(),
             closed_schemas: BTreeMap::new(),
+            closing: Vec::new(),
             statistics: 0,
             oids: Vec::new(),
         }
@@ -200,6 +204,7 @@ impl<'a> Planner<'a> {
             );
             self.plan.notices.push(Notice { severity: Severity::Warning, text });
         }
+        self.plan.privileges.append(&mut self.closing);
         Ok(self.plan)
     }
 
