@@ -7,6 +7,7 @@ use crate::support::untouched::Before;
 use crate::support::{Database, Pgmig, Server, application};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 fn doctor(target: &Database) -> Pgmig {
@@ -77,19 +78,41 @@ fn all_that_is_wrong_with_a_server_is_found_at_once() {
     text.stdout_has("stops the restore").stderr_has("findings would stop a restore");
 }
 
+fn source_backup(source: &Database, directory: &Path, name: &str) -> PathBuf {
+    let backup = directory.join(name);
+    source.server.run_program("pg_dump", ["-Fc", "-f", backup.to_str().unwrap(), source.name.as_str()]);
+    backup
+}
+
 #[test]
 fn the_files_and_the_backup_are_looked_at_too() {
     let target = application::empty_database("doctor");
     let files = TempDir::new().unwrap();
     let source = application::empty_database("doctor_source");
     source.psql("CREATE TABLE t (x int) WITH (fillfactor = 90); CREATE EXTENSION citext");
-    let backup = files.path().join("b.dump");
-    source.server.run_program("pg_dump", ["-Fc", "-f", backup.to_str().unwrap(), source.name.as_str()]);
-    doctor(&target).source(&backup).run().expect_status(0);
+    let backup = source_backup(&source, files.path(), "b.dump");
+    let before = Before::of(&target);
+    let outcome = doctor(&target).source(&backup).args(["--output", "json"]).run().expect_status(0);
+    before.is_unchanged();
+    let diagnosis = document(&outcome, "diagnosis");
+    assert_eq!(findings(&diagnosis).get("duration"), Some(&"information"), "{diagnosis:#}");
+    doctor(&target)
+        .source(&backup)
+        .run()
+        .expect_status(0)
+        .stdout_has("takes a few seconds: the server takes about");
     std::fs::write(&backup, b"PGDMP cut").unwrap();
     doctor(&target).source(&backup).run().expect_status(3).stdout_has("(refused)");
     let missing = files.path().join("missing.dump");
     doctor(&target).source(&missing).run().expect_status(3).stdout_has("cannot open");
+    // Nothing is predicted without the right to measure, and nothing is stopped by that.
+    let uncompressed = source_backup(&source, files.path(), "measured.dump");
+    let private = Server::start_private("");
+    application::create(&private);
+    private.psql("postgres", "REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC");
+    let target_there = application::empty_database_on(&private, "doctor");
+    let outcome = doctor(&target_there).source(&uncompressed).run().expect_status(0);
+    outcome.stdout_has("how long a restore takes cannot be predicted").stdout_has("permission denied");
     let nowhere = TargetFile { port: 1009, ..application::target_file(&target) };
     let outcome = Pgmig::new().arg("doctor").target(&nowhere).source(&missing).run().expect_status(3);
     outcome.stdout_has("(no-connection)").stdout_has("(refused)");

@@ -2,11 +2,13 @@
 //!
 //! Relatives that were tried: bytes in rows (COPY and INSERT), defaults, CHECK constraints, comments, function bodies, labels of
 //! enumerated types, partial indexes, names; custom archives and scripts, from a file and from standard input; rows that are
-//! UTF-8 and rows that are not, into UTF8; the same archives to `pgmig verify`; EUC_JP into LATIN1.
+//! UTF-8 and rows that are not, into UTF8; the same archives to `pgmig verify`; EUC_JP into LATIN1; archives that
+//! `pg_dump --encoding` has written in encodings of clients, whose characters can end in bytes of ASCII.
 
-use super::{WAYS, Way, report, restore, with_target};
+use super::{Source, WAYS, Way, report, restore, with_target};
 use crate::support::application::{self, APPLICATION};
 use crate::support::database::quoted;
+use crate::support::restored::Restored;
 use crate::support::untouched::Before;
 use crate::support::{Database, Pgmig, Server};
 use std::path::{Path, PathBuf};
@@ -152,4 +154,25 @@ fn the_encoding_that_lacks_a_character_is_named() {
     let target = database_in("LATIN1");
     let outcome = restore(&archive, &target, Way::Swap).run().expect_status(1);
     outcome.stderr_has("\"LATIN1\"");
+}
+
+/// In these encodings the second byte of a character can be a backslash, a letter or a sign.
+#[test]
+fn archives_in_encodings_of_clients() {
+    let source = Source::of(
+        "CREATE TABLE \"表\" (\"能\" text DEFAULT '表十'); INSERT INTO \"表\" VALUES ('表\\能'), ('a''表'), (NULL);
+         COMMENT ON TABLE \"表\" IS '表'; CREATE TYPE \"能e\" AS ENUM ('表', '十'); CREATE INDEX \"十\" ON \"表\" (\"能\")",
+    );
+    let expected = Restored::of(&source.database).in_any_order();
+    for encoding in ["SJIS", "GBK", "BIG5", "GB18030"] {
+        for rows in [&[][..], &["--inserts"], &["--column-inserts", "--rows-per-insert=2"]] {
+            let mut options = vec!["-Fc", "-E", encoding];
+            options.extend(rows);
+            let archive = source.dump("client.dump", &options);
+            let target = application::empty_database("encoding");
+            restore(&archive, &target, Way::Swap).arg("--strict").run().expect_status(0);
+            let found = Restored::of(&target).in_any_order();
+            assert_eq!(expected.difference(&found), None, "{encoding} {rows:?}");
+        }
+    }
 }

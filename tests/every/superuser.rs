@@ -8,7 +8,9 @@
 //! superuser, file_fdw tables (alone, as a child, as a partition); REFRESH that reads a table of the system, directly, by a
 //! view, by a function, from another materialized view; CHECK, generated column, domain, index and extended statistics that
 //! call what only a superuser may call; REFRESH of a table whose owner has revoked its own right; on tables of an extension:
-//! foreign keys (of a partitioned table, too), INHERITS, ATTACH PARTITION, policies, the values of its sequences, grants.
+//! foreign keys (of a partitioned table, too), INHERITS, ATTACH PARTITION, policies, the values of its sequences, grants;
+//! tables that the owner may not read and functions that it may not call, of the system and of extensions, in views, CHECK
+//! constraints, indexes, domains and bodies of functions; operators with an extension's estimator.
 
 use super::{Source, WAYS, Way, assert_restored_as, by_pg_restore, report, restore};
 use crate::support::application::{self, APPLICATION};
@@ -247,6 +249,88 @@ fn kinds_that_take_a_superuser_are_restored_with_trust_or_named_beforehand() {
     }
 }
 
+/// The server has restricted these operators since the correction for CVE-2026-2004.
+#[test]
+#[allow(clippy::print_stderr, reason = "a skipped test says so")]
+fn an_operator_with_an_estimator_of_an_extension_takes_a_superuser() {
+    if Server::of_this_run().major_version() < 14 {
+        eprintln!("skipped: servers before 14 do not restrict estimators");
+        return;
+    }
+    let source = Source::of(
+        "CREATE EXTENSION intarray; CREATE FUNCTION o(int[], int[]) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+         CREATE OPERATOR @@@ (FUNCTION = o, LEFTARG = int[], RIGHTARG = int[], RESTRICT = _int_contains_sel);
+         CREATE OPERATOR @@# (FUNCTION = o, LEFTARG = int[], RIGHTARG = int[], RESTRICT = contsel, JOIN = contjoinsel)",
+    );
+    let archive = source.dump("operator.dump", &["-Fc"]);
+    let reason = "only a superuser may make an operator with the estimator public._int_contains_sel";
+    for way in WAYS {
+        let refused = is_refused(&archive, way, &[&format!("OPERATOR public.@@@: {reason}")]);
+        assert!(!refused.stderr.contains("@@#"), "{refused}");
+    }
+    is_restored_trusted(&archive, &by_pg_restore(&archive));
+}
+
+/// Whether a call of a function reaches what its body names is known only when it is called.
+#[test]
+fn a_function_that_uses_what_its_owner_may_not_is_foretold() {
+    let source = Source::of(
+        "CREATE FUNCTION roles() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM pg_authid';
+         CREATE MATERIALIZED VIEW m AS SELECT roles() > 0 AS b; CREATE FUNCTION unused() RETURNS text LANGUAGE sql AS
+             $$ SELECT pg_read_file('PG_VERSION') $$;",
+    );
+    let archive = source.dump("foretold.dump", &["-Fc"]);
+    for way in WAYS {
+        let target = application::empty_database("superuser");
+        let before = Before::of(&target);
+        let dry = restore(&archive, &target, way).arg("--dry-run").run().expect_status(0);
+        let dry = dry.stdout_has("calls FUNCTION public.roles(), which uses pg_authid");
+        assert!(!dry.stdout.contains("unused"), "{dry}");
+        let failed = before.is_now(restore(&archive, &target, way).run().expect_status(1));
+        failed.assert_stderr_has("permission denied for table pg_authid");
+        failed.assert_stderr_has("code of the backup has the rights of username only");
+    }
+    is_restored_trusted(&archive, &by_pg_restore(&archive));
+}
+
+/// Options of foreign-data wrappers that a superuser has made in the target: the wrapper decides which ones the owner may set.
+#[test]
+fn in_place_the_wrappers_are_asked_about_options() {
+    let wrappers = "CREATE EXTENSION file_fdw; CREATE EXTENSION postgres_fdw;";
+    let server = "CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'h');";
+    let target = || {
+        let target = application::empty_database("wrappers");
+        let owner = format!("\"{APPLICATION}\"");
+        target.psql(&format!(
+            "{wrappers} GRANT USAGE ON FOREIGN DATA WRAPPER file_fdw, postgres_fdw TO {owner}"
+        ));
+        target
+    };
+    let allowed = Source::of(&format!(
+        "{wrappers} {server} CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (user 'u', password 'it''s');
+         CREATE FOREIGN TABLE ft (a int OPTIONS (column_name 'B')) SERVER s OPTIONS (table_name 'x')"
+    ));
+    let archive = allowed.dump("allowed.dump", &["-Fc"]);
+    let target_of_allowed = target();
+    restore(&archive, &target_of_allowed, Way::InPlace).run().expect_status(0);
+    let found = Restored::of(&target_of_allowed).in_any_order();
+    assert_eq!(by_pg_restore(&archive).in_any_order().difference(&found), None);
+    let denied = Source::of(&format!(
+        "{wrappers} {server} CREATE SERVER f FOREIGN DATA WRAPPER file_fdw;
+         CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (user 'u', password_required 'false');
+         CREATE FOREIGN TABLE file (a text) SERVER f OPTIONS (filename '/etc/hostname');
+         CREATE FOREIGN TABLE program (a text) SERVER f OPTIONS (program 'hostname')"
+    ));
+    let archive = denied.dump("denied.dump", &["-Fc"]);
+    let target_of_denied = target();
+    let before = Before::of(&target_of_denied);
+    let outcome = before.is_now(restore(&archive, &target_of_denied, Way::InPlace).run().expect_status(3));
+    outcome.assert_stderr_has("password_required=false is superuser-only");
+    for table in ["file", "program"] {
+        outcome.assert_stderr_has(&format!("FOREIGN TABLE public.{table}: "));
+    }
+}
+
 /// What functions do is known only when they are called.
 #[test]
 fn with_trust_functions_may_call_what_only_a_superuser_may() {
@@ -329,6 +413,12 @@ const DEMO: &str = "CREATE TABLE demo_parent (id serial PRIMARY KEY, v text); IN
 
 const PARTITIONED: &str =
     "it refers to public.demo_parent, which belongs to extension demo, from a table with partitions";
+/// An extension with objects that nobody else may use.
+const CLOSED: &str =
+    "CREATE TABLE closed_t (a int); CREATE TABLE open_t (a int); GRANT SELECT ON open_t TO PUBLIC;
+    CREATE FUNCTION closed_f(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1 > 0';
+    REVOKE EXECUTE ON FUNCTION closed_f(int) FROM PUBLIC;
+    CREATE FUNCTION open_f(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1 > 0';";
 
 /// Databases that use objects of extension `demo`; the words of the refusal without trust, or none if pgmig makes it.
 const OF_EXTENSION: &[(&str, &str)] = &[
@@ -408,6 +498,50 @@ fn objects_of_extensions_are_used_as_pg_restore_uses_them() {
     for name in ["inherits-extension-table", "revoke-on-extension-table", "trigger-on-extension-table"] {
         is_same(&report(&format!("30-superuser-sweep/{name}.dump")), &["--trust-archive"]);
     }
+}
+
+/// The objects of the extension that the owner may not use are known beforehand.
+#[test]
+fn closed_objects_of_an_extension_are_named() {
+    let extended = extension::start(&[("demo", CLOSED)]);
+    let server: &Server = &extended.server;
+    let source = Database::create_on(server, "closed_source");
+    source.psql(
+        "CREATE EXTENSION demo; CREATE VIEW v AS SELECT a FROM closed_t; CREATE MATERIALIZED VIEW m AS SELECT a FROM v;
+         CREATE DOMAIN d AS int CHECK (closed_f(VALUE)); CREATE TABLE by_domain (a d); INSERT INTO by_domain VALUES (1);
+         CREATE TABLE checked (a int CHECK (closed_f(a))); INSERT INTO checked VALUES (1);
+         CREATE TABLE without_rows (a int CHECK (closed_f(a)));
+         CREATE TABLE open (a int CHECK (open_f(a)), b bool DEFAULT closed_f(1)); INSERT INTO open VALUES (1);
+         CREATE MATERIALIZED VIEW o AS SELECT a FROM open_t",
+    );
+    let directory = tempfile::TempDir::new().unwrap();
+    let archive: PathBuf = directory.path().join("closed.dump");
+    source.dump_through_pipe(&["--exclude-table-data=without_rows"], &archive);
+    for way in WAYS {
+        let target = application::empty_database_on(server, "closed");
+        target.psql("CREATE EXTENSION demo");
+        let pgmig = restore(&archive, &target, way);
+        let outcome = match way {
+            Way::Swap => pgmig.args(["--allow-extension", "demo"]).run(),
+            Way::InPlace => pgmig.run(),
+        };
+        let outcome = outcome.expect_status(3);
+        for line in [
+            "MATERIALIZED VIEW DATA public.m: it uses public.closed_t, which \"store app\" may not",
+            "TABLE public.by_domain: it uses public.closed_f",
+            "TABLE public.checked: it uses public.closed_f",
+        ] {
+            outcome.assert_stderr_has(line);
+        }
+        for other in ["public.o:", "public.open:", "public.without_rows:"] {
+            assert!(!outcome.stderr.contains(other), "{way:?}: {outcome}");
+        }
+    }
+    let (oracle, target) =
+        (Database::create_on(server, "oracle"), application::empty_database_on(server, "closed"));
+    oracle.restore_with_pg_restore(&archive, &["--no-owner"]);
+    restore(&archive, &target, Way::Swap).arg("--trust-archive").run().expect_status(0);
+    assert_eq!(Restored::of(&oracle).in_any_order().difference(&Restored::of(&target).in_any_order()), None);
 }
 
 /// In place, the extension stays with the superuser that made it.

@@ -113,6 +113,33 @@ fn after_five_attempts_the_next_run_drops_it() {
     assert_eq!(site.beside(), [""; 0]);
 }
 
+/// The next run finds the databases that are left.
+#[test]
+fn pgmig_previous_drop_is_killed_in_the_middle() {
+    let server = Server::start_private("");
+    let site = Site::on(&server, "killed_drop");
+    let (first, second) = (site.keep(), site.keep());
+    let contents = site.target.dump(&[]);
+    let blocker = Blocker::ask(&server);
+    let running = site.previous(["drop", "--force"]).args([&first, &second]).spawn();
+    wait_until(|| !process(&server, "DROP DATABASE%").is_empty());
+    running.signal("KILL");
+    running.wait().expect_killed();
+    drop(blocker);
+    wait_until(|| process(&server, "DROP DATABASE%").is_empty());
+    // The first one is dropped or whole: that depends on when the server notices that the client is gone.
+    let left = site.beside();
+    assert!(left.contains(&second), "{left:?}");
+    let list = site.previous(["list"]).run().expect_status(0);
+    for previous in &left {
+        assert!(list.stdout.contains(previous.as_str()), "{list}");
+    }
+    assert!(!list.stdout.contains("invalid"), "{list}");
+    site.previous(["drop", "--force", "--older-than", "0s"]).run().expect_status(0);
+    assert_eq!(site.beside(), [""; 0]);
+    assert!(site.target.dump(&[]) == contents);
+}
+
 #[test]
 fn pgmig_previous_drop_tries_again_too() {
     let server = Server::start_private("");

@@ -4,6 +4,7 @@ use super::{Way, with_roles};
 use crate::hostile::forge::{self, Form};
 use crate::support::Database;
 use crate::support::application::{self, APPLICATION};
+use crate::support::database::quoted;
 use crate::support::untouched::Before;
 use tempfile::TempDir;
 
@@ -69,12 +70,50 @@ fn advice_holds_no_other_statement_of_the_backup() {
     for way in Way::ALL {
         let target = application::empty_database("advice");
         let outcome = way.restore(&target, &archive, &[]);
-        let outcome =
-            outcome.stderr_has("belongs to role advice_stranger, which owns nothing else in the backup");
+        if matches!(way, Way::Swap) {
+            outcome.assert_stderr_has("belongs to role advice_stranger, which owns nothing else in the backup");
+        }
         assert!(!format!("{}{}", outcome.stdout, outcome.stderr).contains("SUPERUSER"), "{way:?}: {outcome}");
         assert_eq!(
             target.psql("SELECT count(*) FROM pg_roles WHERE rolname = 'advice_app' AND rolsuper"),
             "0\n"
         );
+    }
+}
+
+/// An owner can revoke its own rights, on the schema, too. Such a database is restored, and then again over itself: in place,
+/// LOCK TABLE requires rights that the owner does not have.
+#[test]
+fn owners_that_may_not_use_their_own_objects() {
+    with_roles(&["owners_reader"]);
+    let owner = quoted(APPLICATION);
+    let source = application::empty_database("owners");
+    source.psql(&format!(
+        "SET ROLE {owner}; CREATE SCHEMA s; CREATE TYPE s.e AS ENUM ('a');
+         CREATE TABLE s.t (id serial PRIMARY KEY, e s.e); INSERT INTO s.t (e) VALUES ('a'), ('a');
+         CREATE FUNCTION s.ok(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1 > 0'; CREATE INDEX ON s.t (s.ok(id));
+         CREATE TABLE s.child (id int REFERENCES s.t CHECK (s.ok(id))); INSERT INTO s.child VALUES (1);
+         CREATE MATERIALIZED VIEW s.m AS SELECT 1 AS one; CREATE TABLE public.read_only (a int);
+         INSERT INTO public.read_only VALUES (1); REVOKE ALL ON public.read_only FROM {owner};
+         GRANT SELECT ON public.read_only TO {owner}, owners_reader; REVOKE ALL ON s.t, s.child, s.m FROM {owner};
+         REVOKE ALL ON SEQUENCE s.t_id_seq FROM {owner}; REVOKE ALL ON FUNCTION s.ok(int) FROM PUBLIC, {owner};
+         REVOKE ALL ON TYPE s.e FROM PUBLIC, {owner}; GRANT SELECT ON s.t TO owners_reader;
+         REVOKE ALL ON SCHEMA s FROM {owner}; GRANT USAGE ON SCHEMA s TO owners_reader"
+    ));
+    let directory = TempDir::new().unwrap();
+    let archive = directory.path().join("owners.dump");
+    source.dump_through_pipe(&[], &archive);
+    let state = |database: &Database| {
+        let mut lines: Vec<String> = database.dump(&[]).lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let expected = state(&source);
+    for way in Way::ALL {
+        let target = application::empty_database("owners");
+        for run in ["empty", "full"] {
+            way.restore(&target, &archive, &["--strict"]).expect_status(0);
+            assert_eq!(state(&target), expected, "{way:?} {run}");
+        }
     }
 }

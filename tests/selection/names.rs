@@ -32,6 +32,7 @@ fn excluded_tables(format: &str) {
         ("*.reading_*4", "DROP TABLE store.reading_2024 CASCADE"),
         ("public.\"Odd t*\"", "DROP TABLE public.\"Odd t*\" CASCADE"),
         ("per_item", "DROP VIEW store.per_item CASCADE"),
+        ("store.(item|sal[d-f])", "DROP TABLE store.item, store.sale CASCADE"),
     ] {
         assert_restored(&archive, &["-T", pattern], &after(&custom, sql));
     }
@@ -159,8 +160,27 @@ fn names_that_match_nothing_are_refused_and_patterns_warn() {
     let outcome = restore(&archive, &target, Way::Swap).arg("-T=miss*").run().expect_status(0);
     outcome.assert_stderr_has("no table, view or sequence of the backup matches miss*");
     restore(&archive, &target, Way::Swap).arg("-Tmiss*").arg("--strict").run().expect_status(4);
-    let outcome = restore(&archive, &target, Way::Swap).arg("-Tt[a-z]").run().expect_status(2);
-    outcome.assert_stderr_has("only * and ? are read");
+    let outcome = restore(&archive, &target, Way::Swap).arg("-Tt{2}").run().expect_status(2);
+    outcome.assert_stderr_has("of regular expressions only * ? + | ( ) and [...] are read");
+}
+
+/// pg_dump reads these patterns, too. A name in upper case needs quotes.
+#[test]
+fn a_name_in_the_wrong_case_is_named_as_it_must_be_written() {
+    let source = Source::of(
+        "CREATE SCHEMA \"Store\"; CREATE TABLE \"Store\".\"Item\" (id int); CREATE TABLE t1 (a int)",
+    );
+    let archive = source.dump("case.dump", &["-Fc"]);
+    for (option, name) in [
+        ("--only-schema=Store", "\"Store\""),
+        ("-T=Item", "\"Item\""),
+        ("-T=store.item", "\"Store\".\"Item\""),
+    ] {
+        refused(&archive, &[option]).assert_stderr_has(&format!("but {name}: letters outside double quotes"));
+    }
+    let by_pg_dump = source.dump("patterns.dump", &["-Fc", "-T", "(x|t)[0-9]+"]);
+    let oracle = after(&by_pg_dump, "");
+    assert_restored(&archive, &["-T", "(x|t)[0-9]+"], &oracle);
 }
 
 /// All or nothing holds for the rest: the target is replaced as a whole.

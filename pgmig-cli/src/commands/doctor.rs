@@ -1,4 +1,5 @@
-//! `pgmig doctor`: everything that would stop a restore, or cost it time, at once. Changes nothing.
+//! `pgmig doctor`: everything that would stop a restore, or cost it time, at once, and how long a restore may take. Changes
+//! nothing.
 
 use super::mapping;
 use crate::args::{Args, DoctorArgs, OutputFormat};
@@ -12,7 +13,9 @@ use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::instance::Mapping;
 use pgmig_core::progress::Severity;
-use pgmig_core::restore::{Diagnosis, Finding, Gravity, Instances, Restore, RestoreOptions, diagnose};
+use pgmig_core::restore::{
+    Diagnosis, Finding, Gravity, Instances, Restore, RestoreOptions, diagnose, predict_duration,
+};
 use pgmig_core::server::TargetConfig;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -98,14 +101,23 @@ async fn plan(
         None => Instances::Keep,
     };
     let options = RestoreOptions::new(instances);
-    let mut restore = Restore::of(backup, target, options).cancel(cancel.clone()).prepare().await?;
+    let mut restore = Restore::of(backup, target.clone(), options).cancel(cancel.clone()).prepare().await?;
     let (plan, check) = (restore.plan().await, restore.check());
     restore.close().await;
     let mut plan = plan?;
     check?;
     hints::plan(&mut plan);
+    let information = |code, text: String| Finding::new(Gravity::Information, code, text);
+    let duration = match predict_duration(&target, &plan.archive).await {
+        Ok(duration) => duration,
+        Err(error) => {
+            let reason = hints::in_our_words(&error);
+            Some(information("duration", format!("how long a restore takes cannot be predicted: {reason}")))
+        }
+    };
     let warnings = plan.notices.iter().filter(|notice| notice.severity == Severity::Warning);
-    Ok(warnings.map(|notice| Finding::new(Gravity::Information, "warning", notice.text.clone())).collect())
+    let warnings = warnings.map(|notice| information("warning", notice.text.clone()));
+    Ok(warnings.chain(duration).collect())
 }
 
 fn stops(code: &'static str, error: &anyhow::Error) -> Finding {

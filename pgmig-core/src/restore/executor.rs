@@ -195,6 +195,20 @@ impl Executor {
         }
     }
 
+    /// The session that may read the most of the database: the one of [`superusers`](Self::superusers). If one
+    /// transaction holds the whole restore, only this session sees its objects.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached.
+    pub(crate) async fn reader(&mut self) -> Result<&mut Session, TargetError> {
+        if self.session.is_one_transaction() {
+            self.become_role(&RunAs::Superuser).await?;
+            return Ok(&mut self.session);
+        }
+        self.superusers().await
+    }
+
     /// Lets `username` fill a table of an extension. The table belongs to the superuser.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ mod superuser_session;
 mod swap;
 mod target_schema;
 
-pub use doctor::{Diagnosis, Finding, Gravity, diagnose};
+pub use doctor::{Diagnosis, Finding, Gravity, diagnose, predict_duration};
 pub use error::{RestoreError, RowError};
 pub use options::{
     BackupFirst, Erase, Instances, RestoreOptions, SchemaSource, Strategy, StrategyChoice, ToastCompression,

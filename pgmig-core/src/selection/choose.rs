@@ -4,6 +4,7 @@ use super::links::{Links, is_contents, is_description, is_part, is_relation};
 use super::{LeftOut, Selection, SelectionError, WhyLeftOut, Without, asked, only};
 use crate::archive::{Archive, ArchiveText, Block, DumpId, Entry, EntryKind, Format, Section};
 use crate::progress::{Notice, Severity};
+use crate::sql::QualifiedName;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A choice to make, with the facts about the target that it depends on.
@@ -117,11 +118,26 @@ impl Choosing<'_> {
         }
         for (what, pattern, is_exact) in unmatched {
             if is_exact {
-                return Err(SelectionError::NoMatch { what, pattern });
+                let in_other_case = self.in_other_case(&pattern);
+                return Err(SelectionError::NoMatch { what, pattern, in_other_case });
             }
             self.notices.push(Notice::warning(format!("no {what} of the backup matches {pattern}")));
         }
         Ok(())
+    }
+
+    /// A name of the backup that differs from this pattern in upper and lower case only.
+    fn in_other_case(&self, pattern: &str) -> Option<String> {
+        let is_meant = |name: &String| name.replace('"', "").eq_ignore_ascii_case(&pattern.replace('"', ""));
+        let names = self.order.iter().flat_map(|entry| {
+            let name = entry.qualified_name();
+            [
+                name.schema.clone().map(QualifiedName::unqualified),
+                Some(QualifiedName::unqualified(&*name.name)),
+                Some(name),
+            ]
+        });
+        names.flatten().map(|name| name.to_string()).find(is_meant)
     }
 
     fn by_options(&mut self) {

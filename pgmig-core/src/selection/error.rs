@@ -47,12 +47,14 @@ pub enum SelectionError {
         source: std::io::Error,
     },
     /// A name that the backup does not have.
-    #[error("the backup has no {what} {pattern}; correct the name, or leave the option out")]
+    #[error("the backup has no {what} {pattern}{}; correct the name, or leave the option out", fold(.in_other_case))]
     NoMatch {
         /// The kind of object.
         what: &'static str,
         /// The pattern.
         pattern: String,
+        /// A name of the backup that differs in upper and lower case only, as a pattern.
+        in_other_case: Option<String>,
     },
     /// Rows, indexes or constraints without the tables that they belong to.
     #[error(
@@ -93,5 +95,12 @@ impl SelectionError {
             Self::Pattern { .. } | Self::ListLine { .. } | Self::ListFile { .. } => ErrorKind::Usage,
             _ => ErrorKind::Refused,
         }
+    }
+}
+
+fn fold(in_other_case: &Option<String>) -> String {
+    match in_other_case {
+        Some(name) => format!(", but {name}: letters outside double quotes are folded to lower case"),
+        None => String::new(),
     }
 }

@@ -1,11 +1,13 @@
 //! Patterns for names, as pg_dump and psql read them.
 
 use super::SelectionError;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::str::FromStr;
+use std::iter::Peekable;
+use std::str::{Chars, FromStr};
 
-/// A pattern for one name. `*` stands for any characters and `?` for one; other letters are folded to lower case. In double
-/// quotes every character stands for itself, and two quotes for one.
+/// A pattern for one name. `*` stands for any characters and `?` for one; other letters are folded to lower case. Of regular
+/// expressions, `[a-z]`, `(a|b)` and `+` are read. In double quotes every character stands for itself, and two quotes for one.
 ///
 /// ```
 /// use pgmig_core::selection::Pattern;
@@ -19,11 +21,20 @@ pub struct Pattern {
     parts: Vec<Part>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Char(char),
     AnyChar,
     AnyChars,
+    /// One of these ranges of characters, or none of them.
+    Class {
+        is_negated: bool,
+        ranges: Vec<(char, char)>,
+    },
+    /// One of these alternatives.
+    Group(Vec<Vec<Part>>),
+    /// The part, once or more.
+    Repeated(Box<Part>),
 }
 
 /// A pattern for a table's name: `name`, in whatever schema, or `schema.name`.
@@ -37,27 +48,7 @@ impl Pattern {
     /// Whether the pattern matches the whole name.
     pub fn matches(&self, name: &str) -> bool {
         let name: Vec<char> = name.chars().collect();
-        // After a mismatch the last `*` takes one more character.
-        let (mut part, mut at) = (0_usize, 0_usize);
-        let mut star: Option<(usize, usize)> = None;
-        while let Some(&char) = name.get(at) {
-            match self.parts.get(part) {
-                Some(Part::AnyChars) => {
-                    star = Some((part, at));
-                    part += 1;
-                }
-                Some(Part::AnyChar) => (part, at) = (part + 1, at + 1),
-                Some(Part::Char(wanted)) if *wanted == char => (part, at) = (part + 1, at + 1),
-                _ => match star {
-                    Some((after, taken)) => {
-                        star = Some((after, taken + 1));
-                        (part, at) = (after + 1, taken + 1);
-                    }
-                    None => return false,
-                },
-            }
-        }
-        self.parts.iter().skip(part).all(|part| *part == Part::AnyChars)
+        ends(&self.parts, &name, BTreeSet::from([0])).contains(&name.len())
     }
 
     /// Whether the pattern matches one name only.
@@ -68,38 +59,165 @@ impl Pattern {
     /// Parses the parts of a name that dots separate.
     fn split(text: &str) -> Result<Vec<Self>, SelectionError> {
         let refuse = |problem| SelectionError::Pattern { pattern: text.to_owned(), problem };
+        let mut parser = Parser { chars: text.chars().peekable(), text: String::new() };
         let mut names = Vec::new();
-        let (mut own, mut parts) = (String::new(), Vec::new());
-        let mut chars = text.chars().peekable();
-        let mut is_quoted = false;
-        while let Some(char) = chars.next() {
-            if char == '.' && !is_quoted {
-                names.push(Self { text: std::mem::take(&mut own), parts: std::mem::take(&mut parts) });
-                continue;
+        loop {
+            let parts = parser.alternatives(0).map_err(refuse)?;
+            let end = parser.chars.next();
+            names.push(Self { text: std::mem::take(&mut parser.text), parts });
+            match end {
+                None => break,
+                Some('.') => {}
+                Some(_) => return Err(refuse("a parenthesis is not opened")),
             }
-            own.push(char);
-            match char {
-                '"' if is_quoted && chars.next_if_eq(&'"').is_some() => {
-                    own.push('"');
-                    parts.push(Part::Char('"'));
+        }
+        if names.iter().any(|name| name.parts.is_empty()) {
+            return Err(refuse("a name is empty"));
+        }
+        Ok(names)
+    }
+}
+
+/// The places in a name at which a match of these parts can end, if it begins at one of these places.
+fn ends(parts: &[Part], name: &[char], starts: BTreeSet<usize>) -> BTreeSet<usize> {
+    parts.iter().fold(starts, |starts, part| ends_of(part, name, &starts))
+}
+
+fn ends_of(part: &Part, name: &[char], starts: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let one = |accepts: &dyn Fn(char) -> bool| -> BTreeSet<usize> {
+        let is_accepted = |at: &&usize| name.get(**at).is_some_and(|char| accepts(*char));
+        starts.iter().filter(is_accepted).map(|at| at + 1).collect()
+    };
+    match part {
+        Part::Char(wanted) => one(&|char| char == *wanted),
+        Part::AnyChar => one(&|_| true),
+        Part::AnyChars => starts.first().map(|first| (*first..=name.len()).collect()).unwrap_or_default(),
+        Part::Class { is_negated, ranges } => {
+            one(&|char| ranges.iter().any(|(from, to)| (*from..=*to).contains(&char)) != *is_negated)
+        }
+        Part::Group(alternatives) => {
+            alternatives.iter().flat_map(|parts| ends(parts, name, starts.clone())).collect()
+        }
+        Part::Repeated(part) => {
+            let mut all = ends_of(part, name, starts);
+            loop {
+                let before = all.len();
+                let more = ends_of(part, name, &all);
+                all.extend(more);
+                if all.len() == before {
+                    return all;
                 }
-                '"' => is_quoted = !is_quoted,
-                _ if is_quoted => parts.push(Part::Char(char)),
+            }
+        }
+    }
+}
+
+/// Reads one name of a pattern.
+struct Parser<'t> {
+    chars: Peekable<Chars<'t>>,
+    /// The characters that were read.
+    text: String,
+}
+
+impl Parser<'_> {
+    /// Groups may not be nested deeper.
+    const DEEPEST: usize = 20;
+
+    fn next(&mut self) -> Option<char> {
+        let char = self.chars.next()?;
+        self.text.push(char);
+        Some(char)
+    }
+
+    /// Alternatives that `|` separates, up to a dot or a closing parenthesis.
+    fn alternatives(&mut self, depth: usize) -> Result<Vec<Part>, &'static str> {
+        let mut first = self.sequence(depth)?;
+        let mut others = Vec::new();
+        while self.chars.peek() == Some(&'|') {
+            self.next();
+            others.push(self.sequence(depth)?);
+        }
+        if others.is_empty() {
+            return Ok(first);
+        }
+        others.insert(0, std::mem::take(&mut first));
+        match others.iter().any(Vec::is_empty) {
+            true => Err("an alternative is empty"),
+            false => Ok(vec![Part::Group(others)]),
+        }
+    }
+
+    fn sequence(&mut self, depth: usize) -> Result<Vec<Part>, &'static str> {
+        let mut parts = Vec::new();
+        while let Some(char) = self.chars.peek().copied() {
+            if matches!(char, '.' | '|' | ')') {
+                break;
+            }
+            self.next();
+            match char {
+                '"' => self.quoted(&mut parts)?,
                 '*' => parts.push(Part::AnyChars),
                 '?' => parts.push(Part::AnyChar),
-                '[' | ']' | '(' | ')' | '{' | '}' | '|' | '+' | '^' | '\\' => {
-                    return Err(refuse(
-                        "of regular expressions only * and ? are read; put the name in double quotes",
-                    ));
+                '[' => parts.push(self.class()?),
+                '(' if depth < Self::DEEPEST => {
+                    let group = self.alternatives(depth + 1)?;
+                    if self.next() != Some(')') {
+                        return Err("a parenthesis is not closed");
+                    }
+                    parts.push(Part::Group(vec![group]));
+                }
+                '+' => match parts.pop() {
+                    Some(part) => parts.push(Part::Repeated(Box::new(part))),
+                    None => return Err("nothing comes before +"),
+                },
+                '(' | ']' | '{' | '}' | '^' | '\\' => {
+                    return Err(
+                        "of regular expressions only * ? + | ( ) and [...] are read; put the name in double quotes",
+                    );
                 }
                 _ => parts.push(Part::Char(char.to_ascii_lowercase())),
             }
         }
-        names.push(Self { text: own, parts });
-        match () {
-            () if is_quoted => Err(refuse("a double quote is not closed")),
-            () if names.iter().any(|name| name.parts.is_empty()) => Err(refuse("a name is empty")),
-            () => Ok(names),
+        Ok(parts)
+    }
+
+    /// The rest of a name in double quotes.
+    fn quoted(&mut self, parts: &mut Vec<Part>) -> Result<(), &'static str> {
+        loop {
+            match self.next() {
+                Some('"') if self.chars.peek() == Some(&'"') => {
+                    self.next();
+                    parts.push(Part::Char('"'));
+                }
+                Some('"') => return Ok(()),
+                Some(char) => parts.push(Part::Char(char)),
+                None => return Err("a double quote is not closed"),
+            }
+        }
+    }
+
+    /// The rest of `[...]`.
+    fn class(&mut self) -> Result<Part, &'static str> {
+        const NOT_CLOSED: &str = "a bracket is not closed";
+        let is_negated = self.chars.peek() == Some(&'^');
+        if is_negated {
+            self.next();
+        }
+        let mut ranges = Vec::new();
+        loop {
+            let from = self.next().ok_or(NOT_CLOSED)?.to_ascii_lowercase();
+            if from == ']' && !ranges.is_empty() {
+                return Ok(Part::Class { is_negated, ranges });
+            }
+            let mut to = from;
+            if self.chars.peek() == Some(&'-') {
+                self.next();
+                match self.chars.peek() {
+                    Some(']') | None => ranges.push(('-', '-')),
+                    Some(_) => to = self.next().ok_or(NOT_CLOSED)?.to_ascii_lowercase(),
+                }
+            }
+            ranges.push((from, to));
         }
     }
 }
@@ -183,6 +301,14 @@ mod tests {
             ("FOO\"FOO\"", &["fooFOO"], &["foofoo", "FOOFOO"]),
             ("Ärger", &["Ärger"], &["ärger"]),
             ("pg$temp", &["pg$temp"], &["pg"]),
+            ("(east|west)*gsm", &["eastgsm", "west_1_gsm"], &["gsm", "east", "northgsm"]),
+            ("a|b*", &["a", "b", "bc"], &["ab", "ac"]),
+            ("T[0-9]+", &["t1", "t123"], &["t", "ta", "t1a", "T1"]),
+            ("[^A-C]x", &["dx", "Cx"], &["ax", "x"]),
+            ("[]\"]+", &["]", "\"]"], &["", "x"]),
+            ("[a-]", &["a", "-"], &["b"]),
+            ("(ab)+c", &["abc", "ababc"], &["c", "abac"]),
+            ("(a|(b|c)x)?", &["a1", "bxz"], &["a", "b1"]),
         ] {
             let read: Pattern = pattern.parse().unwrap();
             assert!(matching.iter().all(|name| read.matches(name)), "{pattern}");
@@ -200,11 +326,14 @@ mod tests {
         assert!(matches("s*.\"T.x\"", "store", "T.x") && !matches("s*.\"T.x\"", "tore", "T.x"));
         assert!(!"store.t*".parse::<TablePattern>().unwrap().is_exact());
         assert!("store.\"t*\"".parse::<TablePattern>().unwrap().is_exact());
+        assert!(matches("(a|b).t[12]", "b", "t2") && !matches("(a|b).t[12]", "c", "t2"));
     }
 
     #[test]
     fn other_forms_are_refused() {
-        for pattern in ["", ".t", "t.", "a.b.c", "\"t", "t[0-9]", "(a|b)", "a\\d"] {
+        for pattern in
+            ["", ".t", "t.", "a.b.c", "\"t", "t[0-9", "(a|b", "a)", "a\\d", "a{2}", "+", "|a", "^a"]
+        {
             assert!(pattern.parse::<TablePattern>().is_err(), "{pattern}");
         }
         assert!("a.b".parse::<Pattern>().is_err() && "\"a.b\"".parse::<Pattern>().is_ok());

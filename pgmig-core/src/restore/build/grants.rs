@@ -117,7 +117,7 @@ impl Build {
         const DOING: &str = "read the privileges of the database";
         let names: BTreeSet<&str> =
             statements.iter().map(|statement| statement.object.name.as_str()).collect();
-        let session = executor.superusers().await?;
+        let session = executor.reader().await?;
         let path = session.leave_search_path(DOING).await?;
         let catalog = catalog::read(session, self.config.username(), &names).await?;
         session.return_to_search_path(&path, DOING).await?;

@@ -181,7 +181,7 @@ impl Build {
     ) -> Result<()> {
         // The archive may have taken their owner's right to read large objects.
         let session = if self.known.facts.login_is_superuser && !executor.session.is_one_transaction() {
-            executor.superusers().await?
+            executor.reader().await?
         } else {
             executor.become_role(self.strongest()).await?;
             &mut executor.session

@@ -127,15 +127,28 @@ impl Clearing {
 /// Takes ACCESS EXCLUSIVE on our tables first, so that a conflicting session shows up before anything is dropped.
 pub(crate) async fn lock_tables(session: &mut Session, owner: &str) -> Result<()> {
     let doing = "lock the target's tables";
-    let sql = format!(
-        "SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ' ORDER BY c.oid) \
-         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    let ours = catalog::ours(owner);
+    let tables = format!(
+        "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT c.relisshared \
          AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' \
-         AND c.relowner IN ({}) \
+         AND c.relowner IN ({ours}) \
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = c.oid \
-             AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass)",
-        catalog::ours(owner)
+             AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass)"
+    );
+    // LOCK TABLE requires rights that an owner can have revoked from itself. The tables are dropped in this transaction.
+    let grants = format!(
+        "SELECT pg_catalog.string_agg(g.statement, '; ' ORDER BY g.step, g.statement) FROM ( \
+             SELECT DISTINCT 1 AS step, pg_catalog.format('GRANT USAGE ON SCHEMA %I TO CURRENT_USER', n.nspname) AS statement \
+                 {tables} AND n.nspowner IN ({ours}) AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
+             UNION ALL SELECT 2, pg_catalog.format('GRANT TRUNCATE ON TABLE %I.%I TO CURRENT_USER', n.nspname, c.relname) \
+                 {tables} AND NOT pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE')) g"
+    );
+    if let Some(grants) = session.optional(&grants, doing).await? {
+        session.execute(&grants, doing).await?;
+    }
+    let sql = format!(
+        "SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ' ORDER BY c.oid) {tables}"
     );
     if let Some(tables) = session.optional(&sql, doing).await? {
         session.execute(&format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"), doing).await?;

@@ -1,8 +1,10 @@
 //! Looks for everything that would stop a restore, or cost it time: all findings at once. Changes nothing.
 
 mod checks;
+mod duration;
 mod finding;
 
+pub use duration::predict_duration;
 pub use finding::{Diagnosis, Finding, Gravity};
 
 use crate::error::Result;

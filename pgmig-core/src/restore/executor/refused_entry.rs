@@ -2,7 +2,7 @@
 
 use crate::restore::error::RestoreError;
 use crate::restore::plan::Task;
-use crate::server::TargetError;
+use crate::server::{ServerError, TargetError};
 
 /// The server's refusal of an entry. Before there are rows, its message quotes definitions only, and is kept. Later an index
 /// or a foreign key that cannot be made has the offending values in DETAIL, which is never kept; what expressions and
@@ -17,7 +17,7 @@ pub(super) fn entry_error(task: &Task, sql: &str, error: TargetError, is_before_
             RestoreError::Entry {
                 entry: task.label.clone(),
                 dump_id: task.dump_id,
-                advice: advice(&server.message),
+                advice: advice(&server.message).or_else(|| advice_on_rights(task, &server)),
                 message: server.message,
                 sqlstate: server.sqlstate.unwrap_or_default(),
             }
@@ -25,6 +25,17 @@ pub(super) fn entry_error(task: &Task, sql: &str, error: TargetError, is_before_
         }
         _ => error.into(),
     }
+}
+
+/// What to do if code of the backup lacks a right.
+fn advice_on_rights(task: &Task, server: &ServerError) -> Option<&'static str> {
+    let is_owners = task.statements.iter().all(|(run_as, _)| !run_as.is_superuser());
+    let is_denied =
+        server.sqlstate.as_deref() == Some("42501") && server.message.starts_with("permission denied for ");
+    (is_owners && is_denied).then_some(
+        "code of the backup has the rights of username only: grant it that right, or, if you trust the backup, use \
+         RestoreOptions::trust_archive with a superuser",
+    )
 }
 
 /// What to do about messages that name something outside of the database.

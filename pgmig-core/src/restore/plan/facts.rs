@@ -1,9 +1,11 @@
 //! The facts about the cluster, and about the database to restore into, that a plan depends on.
 
+use super::closed::ClosedObjects;
 use super::extensions::{Extension, MemberRelation, StayingExtension};
 use super::not_ours::NotOurs;
 use super::roles::Roles;
 use super::untrusted::Trust;
+use crate::archive::DumpId;
 use crate::sql::QualifiedName;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -45,10 +47,10 @@ pub(crate) struct OwnerRights {
     pub(crate) parameters: Option<BTreeSet<String>>,
     /// The languages of the target, each with whether it is trusted.
     pub(crate) languages: BTreeMap<String, bool>,
-    /// Relations of schema `pg_catalog` that `username` may not read.
-    pub(crate) closed_relations: BTreeSet<String>,
-    /// Functions of schema `pg_catalog` that `username` may not call.
-    pub(crate) closed_functions: BTreeSet<String>,
+    /// Objects that `username` may not use.
+    pub(crate) closed: ClosedObjects,
+    /// Entries with options for a foreign-data wrapper that `username` may not set, each with the server's reason.
+    pub(crate) refused_options: BTreeMap<DumpId, String>,
     /// Tables of other roles to which foreign keys of `username` may refer, as SQL.
     pub(crate) referable: BTreeSet<String>,
 }

@@ -5,6 +5,7 @@
 //! come privileges, the contents of materialized views, and event triggers. What pgmig knows of each kind of entry is in
 //! [`kinds`].
 
+pub(crate) mod closed;
 mod comment;
 pub(crate) mod entry;
 pub(crate) mod expected;

@@ -1,5 +1,6 @@
 //! Turns the entries of the table of contents into tasks of the plan, one entry at a time.
 
+mod closed;
 mod grants;
 mod large_objects;
 mod public;
@@ -51,7 +52,7 @@ pub(crate) struct Planner<'a> {
     tables: HashSet<QualifiedName>,
     /// Relations that the archive creates. Other relations that its statements name belong to extensions or other roles.
     relations: HashSet<QualifiedName>,
-    /// Views that use an object of the system that `username` may not use, each with that object.
+    /// Views, types and functions that use an object which `username` may not use, each with that object.
     closed: HashMap<DumpId, String>,
     /// Types that the archive creates.
     types: HashSet<QualifiedName>,
@@ -65,6 +66,9 @@ pub(crate) struct Planner<'a> {
     obstacles: Vec<String>,
     /// Schemas in which `username` may not create objects.
     closed_schemas: BTreeMap<String, ClosedSchema>,
+    /// Privileges on schemas that their owner revokes from itself. They come after all others, because afterwards the owner
+    /// may not name the objects in the schema.
+    closing: Vec<Task>,
     /// How many entries with statistics were skipped.
     statistics: usize,
     /// Tables that were made WITH OIDS.
@@ -135,6 +139,7 @@ impl<'a> Planner<'a> {
             impossible: Vec::new(),
             obstacles: Vec::new(),
             closed_schemas: BTreeMap::new(),
+            closing: Vec::new(),
             statistics: 0,
             oids: Vec::new(),
         }
@@ -199,6 +204,7 @@ impl<'a> Planner<'a> {
             );
             self.plan.notices.push(Notice { severity: Severity::Warning, text });
         }
+        self.plan.privileges.append(&mut self.closing);
         Ok(self.plan)
     }
 

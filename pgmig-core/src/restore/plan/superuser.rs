@@ -3,9 +3,9 @@
 use super::facts::EmptyDatabase;
 use super::function_settings::attributes;
 use super::kinds::{self, Creator, Owner};
-use super::words::words;
+use super::words::{significant, words};
 use crate::archive::Entry;
-use crate::sql::{Parser, StandardStrings, Token, TokenKind};
+use crate::sql::{Parser, QualifiedName, StandardStrings, Token, TokenKind};
 
 /// Languages whose functions only a superuser may create (`lanpltrusted` is false): PostgreSQL's own two, and the
 /// untrusted ones that come with it. Only where neither the archive nor the server says what a language is.
@@ -96,6 +96,17 @@ pub(crate) fn privileged_attribute(sql: &str, strings: StandardStrings) -> Optio
         .find_map(|(word, name)| has(word).then_some(name))
 }
 
+/// The selectivity estimators of an operator.
+pub(crate) fn estimators(sql: &str, strings: StandardStrings) -> Vec<QualifiedName> {
+    let tokens = significant(sql, strings);
+    let clauses = tokens.windows(3).filter(|clause| {
+        matches!(clause, [word, equals, _] if equals.kind == TokenKind::Symbol(b'=')
+            && ["restrict", "join"].iter().any(|wanted| word.is_word(sql.as_bytes(), wanted)))
+    });
+    let names = clauses.filter_map(|clause| sql.get(clause.last()?.span.start..));
+    names.filter_map(|rest| Parser::new(rest, "CREATE OPERATOR", strings).qualified_name().ok()).collect()
+}
+
 /// The language of a function.
 pub(crate) fn language(sql: &str, strings: StandardStrings) -> Option<String> {
     let tokens = attributes(sql, strings);
@@ -132,6 +143,17 @@ mod tests {
         assert_eq!(language("CREATE FUNCTION f() RETURNS int AS 'x', 'y' LANGUAGE c STRICT;"), "c");
         assert_eq!(language("CREATE FUNCTION f() RETURNS int LANGUAGE 'C' AS 'x';"), "c");
         assert!(is_known_as_untrusted("internal") && !is_known_as_untrusted("plpgsql"));
+    }
+
+    #[test]
+    fn estimators_of_operators_are_found() {
+        let found = |sql| -> Vec<String> {
+            estimators(sql, StandardStrings::On).iter().map(ToString::to_string).collect()
+        };
+        let operator = "CREATE OPERATOR public.= (\n    FUNCTION = public.f,\n    LEFTARG = restrict,\n    \
+                        RESTRICT = \"Ext S\".sel,\n    JOIN = eqjoinsel\n);";
+        assert_eq!(found(operator), ["\"Ext S\".sel", "eqjoinsel"]);
+        assert!(found("CREATE OPERATOR public.= (\n    FUNCTION = public.f\n);").is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The relation of another entry, or of an extension, that the statement of an entry requires a right on.
 
 use super::function_settings::FunctionSetting;
-use super::words::{following, outside_parentheses, significant};
+use super::words::{following, outside_parentheses};
 use crate::archive::{Entry, EntryKind};
 use crate::sql::{Parser, QualifiedName, StandardStrings, TokenKind, quote_literal};
 
@@ -103,40 +103,6 @@ pub(crate) fn sequence_value(sql: &str, strings: StandardStrings) -> Option<(Qua
     Some((name, format!("SELECT pg_catalog.setval({literal}, {value}, {is_called})")))
 }
 
-/// The names of this list that the statement calls as functions, or reads as relations, without a schema or in
-/// `pg_catalog`.
-pub(crate) fn used<'n>(
-    sql: &str,
-    strings: StandardStrings,
-    relations: &'n std::collections::BTreeSet<String>,
-    functions: &'n std::collections::BTreeSet<String>,
-) -> Option<&'n str> {
-    let tokens = significant(sql, strings);
-    for (at, token) in tokens.iter().enumerate() {
-        let Some(name) = token.name(sql) else { continue };
-        let before = |back: usize| at.checked_sub(back).and_then(|at| tokens.get(at));
-        let is_qualified = before(1).is_some_and(|token| token.kind == TokenKind::Symbol(b'.'));
-        let of_catalog =
-            !is_qualified || before(2).is_some_and(|token| token.is_word(sql.as_bytes(), "pg_catalog"));
-        if !of_catalog {
-            continue;
-        }
-        let is_called = tokens.get(at + 1).is_some_and(|next| next.kind == TokenKind::Symbol(b'('));
-        if let Some(function) = functions.get(&name).filter(|_| is_called) {
-            return Some(function);
-        }
-        let previous = if is_qualified { before(3) } else { before(1) };
-        let is_read = previous.is_some_and(|token| {
-            matches!(token.kind, TokenKind::Symbol(b'(' | b','))
-                || ["from", "join", "only"].iter().any(|word| token.is_word(sql.as_bytes(), word))
-        });
-        if let Some(relation) = relations.get(&name).filter(|_| is_read && !is_called) {
-            return Some(relation);
-        }
-    }
-    None
-}
-
 /// The statement that gives a function these settings. `signature` is its name and its arguments, as SQL.
 pub(crate) fn alter_function(signature: &str, settings: &[&FunctionSetting]) -> String {
     let clauses: Vec<String> = settings.iter().map(|setting| setting.clause()).collect();
@@ -158,7 +124,6 @@ pub(crate) fn require_owner_of_function(signature: &str, owner: &str) -> String 
 mod tests {
     use super::*;
     use crate::archive::{DumpId, Section};
-    use std::collections::BTreeSet;
 
     fn touched(kind: EntryKind, sql: &str) -> Vec<String> {
         let entry = Entry::new(DumpId::new(1).unwrap(), kind, Section::PreData, "x");
@@ -208,21 +173,5 @@ mod tests {
         );
         assert_eq!(value("SELECT pg_catalog.setval('s', f(), true);"), None);
         assert_eq!(value("SELECT pg_catalog.setval('s', 1, true); DROP TABLE t;"), None);
-    }
-
-    #[test]
-    fn closed_objects_of_the_catalog_are_found_where_they_are_used() {
-        let (relations, functions) =
-            (BTreeSet::from(["pg_authid".to_owned()]), BTreeSet::from(["pg_read_file".to_owned()]));
-        let used = |sql| used(sql, StandardStrings::On, &relations, &functions);
-        assert_eq!(used("SELECT a.rolname FROM (pg_authid a JOIN t ON true)"), Some("pg_authid"));
-        assert_eq!(used("SELECT 1 FROM pg_catalog.pg_authid"), Some("pg_authid"));
-        assert_eq!(used("SELECT length(pg_read_file('x'::text)) AS n"), Some("pg_read_file"));
-        for sql in [
-            "SELECT 1 AS pg_authid, 'FROM pg_authid'::text FROM public.pg_authid",
-            "SELECT public.pg_read_file('x'), t.pg_read_file FROM t",
-        ] {
-            assert_eq!(used(sql), None, "{sql}");
-        }
     }
 }

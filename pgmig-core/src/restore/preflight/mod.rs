@@ -4,6 +4,7 @@ mod connect;
 pub(crate) mod extensions;
 mod facts;
 pub(crate) mod fingerprint;
+mod foreign_options;
 mod found;
 pub(crate) mod in_place;
 pub(crate) mod instances;
@@ -78,7 +79,11 @@ pub(crate) async fn run(
     let session = open_inside(login.config(config), application).await;
     let mut session = session.map_err(|error| gone(error, &target.name))?;
     if !facts.owner_is_superuser && !facts.builds_as_superuser {
-        facts.rights = rights::ask(&mut session, config.username()).await?;
+        facts.rights = rights::ask(&mut session, config.username(), decision.strategy).await?;
+        if decision.strategy == Strategy::InPlace {
+            facts.rights.refused_options =
+                foreign_options::ask(&mut session, &archive, config.username()).await?;
+        }
     }
     let clearing = match decision.strategy {
         Strategy::InPlace => Some(Clearing::of(&mut session, config.username()).await?),

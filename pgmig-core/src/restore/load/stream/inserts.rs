@@ -15,6 +15,7 @@ use crate::sql::{
     InsertStatement, Lexer, SqlError, StandardStrings, StatementSplitter, TokenKind, quote_ident,
 };
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 /// The most bytes of INSERT statements that are sent together; each message is a transaction.
@@ -127,7 +128,7 @@ impl Reader {
         let is_allowed = insert.or(in_other_encoding.as_ref()).is_some_and(|insert| {
             let schema = insert.table.schema.as_ref().or(table.table.schema.as_ref());
             let into = QualifiedName { schema: schema.cloned(), name: insert.table.name.clone() };
-            into == table.table || self.reading.partitioned.contains(&into)
+            is_same(&into, &table.table) || self.reading.partitioned.iter().any(|root| is_same(&into, root))
         });
         if is_allowed {
             return Ok(());
@@ -197,6 +198,39 @@ fn each_statement(
     }
 }
 
+/// Whether a statement, whose bytes may be in another encoding than UTF-8, can mean the table of this name.
+fn is_same(written: &QualifiedName, table: &QualifiedName) -> bool {
+    let schemas = match (&written.schema, &table.schema) {
+        (Some(written), Some(table)) => can_be(written, table),
+        (written, table) => written == table,
+    };
+    schemas && can_be(&written.name, &table.name)
+}
+
+/// Whether bytes that were read as UTF-8 can be this name in another encoding. ASCII characters are the same in both. A
+/// character that is not ASCII has up to four bytes, and all but the first one can look like ASCII.
+fn can_be(written: &str, name: &str) -> bool {
+    let written: Vec<char> = written.chars().collect();
+    let mut name = name.chars().peekable();
+    let mut ends = BTreeSet::from([0_usize]);
+    while let Some(char) = name.next() {
+        if char.is_ascii() {
+            let is_next = |at: &&usize| written.get(**at) == Some(&char);
+            ends = ends.iter().filter(is_next).map(|at| at + 1).collect();
+            continue;
+        }
+        // Bytes of neighbours can make one character together.
+        let mut bytes = 4;
+        while name.next_if(|next| !next.is_ascii()).is_some() {
+            bytes += 4;
+        }
+        let begins = |at: &&usize| written.get(**at).is_some_and(|char| !char.is_ascii());
+        let rest = |at: &usize| at + 1..=(at + bytes).min(written.len());
+        ends = ends.iter().filter(begins).flat_map(rest).collect();
+    }
+    ends.contains(&written.len())
+}
+
 fn broken(table: &TableLoad, error: &dyn Display) -> RestoreError {
     RestoreError::Data { table: table.table.to_string(), reason: error.to_string() }
 }
@@ -231,6 +265,21 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::sql::QualifiedName;
+
+    #[test]
+    fn names_in_another_encoding_are_compared_by_their_ascii_characters() {
+        let is_same = |written: &[u8], table: &str| {
+            is_same(
+                &QualifiedName::new("s", String::from_utf8_lossy(written)),
+                &QualifiedName::new("s", table),
+            )
+        };
+        assert!(is_same(b"t\xe4\xf6ble", "t\u{e4}\u{f6}ble") && is_same(b"\xc9\xbd", "\u{8868}"));
+        // SJIS, whose second byte is a backslash.
+        assert!(is_same(b"a\x95\x5c_\x94\x5c", "a\u{8868}_\u{80fd}") && !is_same(b"\\", "\u{8868}"));
+        assert!(is_same(b"t", "t") && !is_same(b"t\xe4ble", "table") && !is_same(b"t\xe4b", "t\u{e4}c"));
+        assert!(!is_same(b"\xe4", "\u{e4}\u{e4}_") && !is_same(b"\xe4 12345", "\u{e4}"));
+    }
 
     #[test]
     fn rows_of_a_partition_are_inserted_into_the_root() {

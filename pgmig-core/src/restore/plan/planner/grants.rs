@@ -32,6 +32,12 @@ impl Planner<'_> {
             statements
                 .extend(self.for_each_large_object(entry, &granted.sql).map(|sql| (run_as.clone(), sql)));
         }
+        let owner = &self.facts.roles.owner;
+        if statements.iter().any(|(_, sql)| closes_schema(sql, owner, self.strings)) {
+            let task = self.task(entry, statements);
+            self.closing.push(task);
+            return;
+        }
         self.push(entry, statements);
     }
 
@@ -109,8 +115,14 @@ impl Planner<'_> {
         }
         self.plan.expected.extend(Expected::of(entry, sql, self.strings));
         let run_as = self.builder(entry);
-        let statements =
-            resolved.statements.into_iter().map(|Granted { sql, .. }| (run_as.clone(), sql)).collect();
+        let written = resolved.statements.into_iter().map(|Granted { sql, .. }| sql);
+        let statements = match self.required_right(entry, sql) {
+            Some(reason) => {
+                let written: Vec<String> = written.collect();
+                self.as_superuser(entry, &written.join(";\n"), Some(reason))
+            }
+            None => written.map(|sql| (run_as.clone(), sql)).collect(),
+        };
         self.push(entry, statements);
     }
 
@@ -159,9 +171,36 @@ fn is_grant_on_object(sql: &str, strings: StandardStrings) -> bool {
     begins && object.is_some_and(|object| !SHARED.iter().any(|shared| is(object, shared)))
 }
 
+/// Whether a statement takes privileges on a schema away from this role.
+fn closes_schema(sql: &str, role: &str, strings: StandardStrings) -> bool {
+    let tokens = significant(sql, strings);
+    let is = |token: &Token, word: &str| token.is_word(sql.as_bytes(), word);
+    let is_revoke = tokens.first().is_some_and(|token| is(token, "revoke"));
+    let mut on = tokens.iter().skip_while(|token| !is(token, "on")).skip(1);
+    let mut from = tokens.iter().skip_while(|token| !is(token, "from")).skip(1);
+    is_revoke
+        && on.next().is_some_and(|object| is(object, "schema"))
+        && from.any(|token| token.name(sql).is_some_and(|name| name == role))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statements_that_close_a_schema_are_recognised() {
+        let closes = |sql| closes_schema(sql, "store app", StandardStrings::On);
+        assert!(closes("REVOKE ALL ON SCHEMA s FROM \"store app\";"));
+        assert!(closes("REVOKE USAGE ON SCHEMA \"from\" FROM other, \"store app\""));
+        for sql in [
+            "REVOKE ALL ON SCHEMA s FROM PUBLIC",
+            "GRANT ALL ON SCHEMA s TO \"store app\"",
+            "REVOKE ALL ON TABLE s.schema FROM \"store app\"",
+            "REVOKE ALL ON SCHEMA \"store app\" FROM other",
+        ] {
+            assert!(!closes(sql), "{sql}");
+        }
+    }
 
     #[test]
     fn another_role_grants_on_objects_only() {

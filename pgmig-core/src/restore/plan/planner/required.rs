@@ -2,7 +2,7 @@
 //! objects that belong to others.
 
 use super::Planner;
-use crate::archive::{Archive, DumpId, Entry, EntryKind};
+use crate::archive::{Archive, Entry, EntryKind};
 use crate::progress::Severity;
 use crate::restore::plan::RunAs;
 use crate::restore::plan::comment::comment_on;
@@ -10,9 +10,11 @@ use crate::restore::plan::entry::sql;
 use crate::restore::plan::foreign_key::foreign_key;
 use crate::restore::plan::function_settings::{FunctionSetting, settings, without};
 use crate::restore::plan::hand_over::routine;
-use crate::restore::plan::superuser::{is_known_as_untrusted, is_shell_type, language, privileged_attribute};
+use crate::restore::plan::superuser::{
+    estimators, is_known_as_untrusted, is_shell_type, language, privileged_attribute,
+};
 use crate::restore::plan::touched::{
-    Right, alter_function, relations, require_owner_of_function, sequence_value, used,
+    Right, alter_function, relations, require_owner_of_function, sequence_value,
 };
 use crate::restore::plan::words::words;
 use crate::sql::{QualifiedName, quote_ident};
@@ -38,20 +40,33 @@ impl Planner<'_> {
             _ => {}
         }
         if self.needs_superuser(entry, sql) {
-            let reason = self.kind_of_function(entry, sql);
+            let reason = self.attribute_of_superuser(entry, sql);
             return self.as_superuser(entry, sql, reason);
         }
         if let Some(statements) = self.foreign_key_to_extension(entry, sql) {
             return statements;
         }
-        if let Some(reason) = self.right_of_others(entry, sql).or_else(|| self.closed_object(entry, sql)) {
+        let reason = self.required_right(entry, sql);
+        if let Some(reason) = reason.or_else(|| self.closed_object(entry, sql)) {
             return self.as_superuser(entry, sql, Some(reason));
         }
         self.function_settings(entry, sql)
     }
 
-    /// Why only a superuser can make a function.
-    fn kind_of_function(&self, entry: &Entry, sql: &str) -> Option<String> {
+    /// A right that the statement of an entry requires and that `username` does not have, as a reason.
+    pub(crate) fn required_right(&mut self, entry: &Entry, sql: &str) -> Option<String> {
+        if self.facts.owner_is_superuser || self.facts.builds_as_superuser {
+            return None;
+        }
+        let refused_options = self.facts.rights.refused_options.get(&entry.dump_id).cloned();
+        refused_options.or_else(|| self.right_of_others(entry, sql))
+    }
+
+    /// The attribute of a function or an operator that only a superuser can give it, as a reason.
+    fn attribute_of_superuser(&self, entry: &Entry, sql: &str) -> Option<String> {
+        if let Some(function) = self.estimator_of_others(entry, sql) {
+            return Some(format!("only a superuser may make an operator with the estimator {function}"));
+        }
         if !is_routine(entry) {
             return None;
         }
@@ -87,6 +102,24 @@ impl Planner<'_> {
             },
         };
         (!is_trusted).then_some(language)
+    }
+
+    /// The selectivity estimator of an operator, if it is not one of the system. Only a superuser can use it on servers with
+    /// the correction for CVE-2026-2004.
+    pub(crate) fn estimator_of_others(&self, entry: &Entry, sql: &str) -> Option<QualifiedName> {
+        if entry.kind != EntryKind::Operator || !restricts_estimators(self.facts.server_version) {
+            return None;
+        }
+        // Old archives name the functions of the operator's own schema without it.
+        let is_created = |name: &str| {
+            let mut routines = self.archive.entries().iter().filter(|entry| is_routine(entry));
+            routines.any(|routine| routine.name().split('(').next() == Some(name))
+        };
+        let in_catalog = |name: &QualifiedName| match &name.schema {
+            Some(schema) => schema == "pg_catalog",
+            None => !is_created(&name.name),
+        };
+        estimators(sql, self.strings).into_iter().find(|name| !in_catalog(name))
     }
 
     /// The statements of a foreign key to a table that is not `username`'s, if a superuser may add it.
@@ -161,46 +194,6 @@ impl Planner<'_> {
         candidates.iter().all(is_superusers).then(|| match candidates.len() {
             1 => format!("extension {}", quote_ident(first.name())),
             _ => "an extension".to_owned(),
-        })
-    }
-
-    /// Why an entry cannot be made or filled by `username`: it uses an object of the system that only others may use.
-    fn closed_object(&mut self, entry: &Entry, sql: &str) -> Option<String> {
-        use EntryKind as K;
-        let rights = &self.facts.rights;
-        let (relations, functions) = (&rights.closed_relations, &rights.closed_functions);
-        let uses = |sql| used(sql, self.strings, relations, functions).map(str::to_owned);
-        let owner = quote_ident(&self.facts.roles.owner);
-        let why = |used: &str| format!("it uses {used}, which {owner} may not");
-        match entry.kind {
-            K::View | K::MaterializedView => {
-                // A view reads what its own views read; a materialized view holds rows of its own.
-                let is_view = |id: &&DumpId| {
-                    self.archive.entry(**id).is_some_and(|entry| entry.kind == EntryKind::View)
-                };
-                let mut views = entry.dependencies.iter().filter(is_view);
-                let of_others = views.find_map(|id| self.closed.get(id));
-                if let Some(used) = uses(sql).or_else(|| of_others.cloned()) {
-                    self.closed.insert(entry.dump_id, used);
-                }
-                None
-            }
-            K::MaterializedViewData => {
-                entry.dependencies.iter().find_map(|id| self.closed.get(id)).map(|used| why(used))
-            }
-            // Checks and generated columns are computed for each row.
-            K::Table => uses(sql).filter(|_| self.has_rows(entry)).map(|used| why(&used)),
-            K::CheckConstraint | K::Index | K::Constraint => uses(sql).map(|used| why(&used)),
-            _ => None,
-        }
-    }
-
-    fn has_rows(&self, table: &Entry) -> bool {
-        let mut entries = self.archive.entries().iter();
-        entries.any(|entry| {
-            entry.kind == EntryKind::TableData
-                && entry.has_data()
-                && entry.dependencies.contains(&table.dump_id)
         })
     }
 
@@ -317,6 +310,17 @@ pub(crate) fn created_relations(archive: &Archive) -> HashSet<QualifiedName> {
         matches!(entry.kind, K::Table | K::ForeignTable | K::View | K::MaterializedView | K::Sequence)
     };
     archive.entries().iter().filter(is_relation).map(Entry::qualified_name).collect()
+}
+
+/// Whether a server restricts the estimators of operators to those of the system, except for superusers.
+fn restricts_estimators(server_version: i32) -> bool {
+    match server_version {
+        180_000.. => server_version >= 180_002,
+        170_000.. => server_version >= 170_008,
+        160_000.. => server_version >= 160_012,
+        150_000.. => server_version >= 150_016,
+        _ => server_version >= 140_021,
+    }
 }
 
 fn is_routine(entry: &Entry) -> bool {

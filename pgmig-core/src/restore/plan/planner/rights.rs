@@ -55,6 +55,7 @@ impl Planner<'_> {
             && !self.has_wrapper(entry, sql)
             && (needs_superuser(entry, sql, self.strings, &self.facts.database)
                 || self.untrusted_language(entry, sql).is_some()
+                || self.estimator_of_others(entry, sql).is_some()
                 || self.is_about_types_that_are_not_ours(entry)
                 || self.publishes_schemas(entry))
     }
