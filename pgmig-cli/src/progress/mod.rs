@@ -10,6 +10,7 @@ use crate::hints;
 use crate::interrupt::{self, Stage};
 use crate::output::{Text, say};
 use bars::Bars;
+pub(crate) use label::label;
 use lines::Lines;
 use pgmig_core::progress::{Event, Notice, Progress, Severity};
 use std::io::{self, IsTerminal};
