@@ -4,6 +4,8 @@ mod connection;
 mod doctor;
 mod dry_run;
 mod json;
+mod report;
 mod restore;
 mod server_trust;
+mod targets;
 mod tls_chains;
