@@ -84,7 +84,7 @@ fn a_restore_is_told_on_one_page() {
         sum.split(' ').next().unwrap(),
         &command,
         "enteredMapping.yaml",
-        "15.",
+        "from server",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }

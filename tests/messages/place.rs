@@ -46,6 +46,8 @@ pub(super) struct Place {
 /// What the cases have on a server.
 struct OnServer {
     password: String,
+    /// PostgreSQL's own programs, of the server's version.
+    programs: String,
     _databases: [Database; 2],
     _controller: Controller,
 }
@@ -123,8 +125,12 @@ impl Place {
             (server.superuser.clone(), "postgres"),
         ];
         let databases = [store, empty];
-        place.server =
-            Some(OnServer { password: server.password, _databases: databases, _controller: controller });
+        place.server = Some(OnServer {
+            password: server.password,
+            programs: server.bindir.display().to_string(),
+            _databases: databases,
+            _controller: controller,
+        });
         place
     }
 
@@ -163,11 +169,12 @@ impl Place {
         }
         let path = binary();
         let programs = path.parent().expect("the binary is in a directory").display().to_string();
+        let of_server = self.server.as_ref().map(|on| on.programs.as_str()).unwrap_or("/usr/bin");
         let output = Command::new("bash")
             .args(["-c", &format!("exec 2>&1\n{}", case.command)])
             .current_dir(directory.path())
             .env_clear()
-            .env("PATH", format!("{programs}:/usr/bin:/bin"))
+            .env("PATH", format!("{programs}:{of_server}:/usr/bin:/bin"))
             .env("LC_ALL", "C.UTF-8")
             .env("HOME", "/nonexistent")
             .stdin(Stdio::null())
