@@ -29,7 +29,7 @@ VERSIONS := $(subst $(comma), ,$(PGMIG_PG))
 FIRST := $(firstword $(VERSIONS))
 OTHERS := $(wordlist 2,$(words $(VERSIONS)),$(VERSIONS))
 
-.PHONY: help demo test integration hostile sweep soak real binary test-corpus rewriting check public-api standalone packages deny sbom dist dist-check doctest fuzz memory bench fixtures
+.PHONY: help demo test integration hostile sweep soak real binary test-corpus rewriting check public-api standalone packages book deny sbom dist dist-check doctest fuzz memory bench fixtures
 
 help:
 	@echo "make demo         the main job end to end, on a private PostgreSQL cluster"
@@ -41,7 +41,8 @@ help:
 	@echo "make real         databases of real products, compared with pg_restore; PRODUCTS='lemmy synapse' chooses some; needs package registries"
 	@echo "make test-corpus  restore every archive under PGMIG_CORPUS=DIR and compare with pg_restore"
 	@echo "make rewriting    restore ROWS=N generated rows and compare each with what PostgreSQL says (10 million)"
-	@echo "make check        formatting, lints, documentation, unit tests, packages, deny.toml without its advisories"
+	@echo "make check        formatting, lints, documentation, unit tests, packages, the book, deny.toml without its advisories"
+	@echo "make book         docs/ as a book, in target/book, with all its links followed; gets mdbook from PyPI if there is none"
 	@echo "make public-api   write the list of the libraries' public items anew (pgmig-core/public-api.txt)"
 	@echo "make deny         all of deny.toml, by cargo-deny; needs the network"
 	@echo "make sbom         the crates that pgmig is made of, as target/pgmig.cdx.json (CycloneDX)"
@@ -108,7 +109,7 @@ check:
 		echo "the libraries' public items have changed; if that is intended, run: make public-api" >&2; exit 1; }
 	$(CARGO) test --workspace --lib --bins $(FEATURES)
 	$(CARGO) run --quiet -p pgdump-archive --example list -- fixtures/archives/15_file_z0.dump tenant | grep -q "Contoso Bank"
-	$(MAKE) --no-print-directory standalone packages
+	$(MAKE) --no-print-directory standalone packages book
 
 # The archive reader depends on no database driver, no runtime and no TLS.
 standalone:
@@ -118,6 +119,10 @@ standalone:
 
 packages:
 	tests/packages
+
+# Gets mdbook from PyPI once, if it is not on PATH; needs python3 with its venv.
+book:
+	tests/book
 
 public-api:
 	CARGO="$(CARGO)" tests/public-api > pgmig-core/public-api.txt.new

@@ -13,6 +13,7 @@ mod harness;
 mod hostile;
 mod in_place;
 mod instances;
+mod messages;
 mod previous;
 mod privileges;
 mod rewriting;

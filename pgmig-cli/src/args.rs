@@ -47,6 +47,14 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
 
+    /// Create the target database if it does not exist; it is dropped again if the restore fails
+    #[arg(long)]
+    pub(crate) create_database: bool,
+
+    /// File that lists several restores, each with source, target, mapping and profile: all are checked before the first begins
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["test_rc_connection", "test_pg_connection", "write_rules", "keep_staging"])]
+    pub(crate) set: Option<PathBuf>,
+
     /// Test the Resource Controller connection, then exit
     #[arg(long = "testRCConnection")]
     pub(crate) test_rc_connection: bool,
@@ -157,6 +165,10 @@ pub(crate) struct Args {
     /// With --dry-run and --schema target: write a draft of a profile, with rules for the differences, to this new file
     #[arg(long, value_name = "FILE", requires = "dry_run")]
     pub(crate) write_rules: Option<PathBuf>,
+
+    /// Write report.json and report.html about the restore to this directory, also if it fails
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "set", "test_rc_connection", "test_pg_connection"])]
+    pub(crate) report: Option<PathBuf>,
 
     /// Stop before the target is replaced if there were warnings
     #[arg(long)]
@@ -343,6 +355,10 @@ pub(crate) struct MappingArgs {
     /// File to write the mapping to
     #[arg(long, value_name = "FILE", default_value = ENTERED_MAPPING)]
     pub(crate) file: PathBuf,
+
+    /// Ask nothing: write a file to be filled in, with every instance of the backup and the provisioned ones as comments
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) template: bool,
 }
 
 /// Where a mapping that was entered is written to.
@@ -468,7 +484,7 @@ fn jobs(text: &str) -> Result<NonZeroUsize, String> {
 mod tests {
     use super::*;
     use crate::backup::DumpCommand;
-    use crate::target::TargetFile;
+    use crate::target::TargetSource;
     use clap::CommandFactory;
     use clap::error::ErrorKind;
     use pgmig_core::dump::Retention;
@@ -529,7 +545,7 @@ mod tests {
             assert!(args.force);
             assert_eq!(args.backup.resource_controller.as_deref(), Some(Path::new("b")));
             assert_eq!(args.backup.source().unwrap(), Path::new("a"));
-            assert_eq!(args.target.file().unwrap(), TargetFile::Yaml(Path::new("c")));
+            assert_eq!(args.target.file().unwrap().source, TargetSource::Yaml(Path::new("c")));
             assert_eq!(args.backup.mapping.as_deref(), Some(Path::new("d")));
         }
         assert!(long.test_rc_connection && long.test_pg_connection && long.backup.wxo);
@@ -602,7 +618,7 @@ mod tests {
 
     #[test]
     fn the_target_is_a_file_or_the_json_of_a_secret() {
-        let vcap = |args: &[&str]| parse(args).target.file().map(|file| format!("{file:?}")).unwrap();
+        let vcap = |args: &[&str]| format!("{:?}", parse(args).target.file().unwrap().source);
         assert_eq!(vcap(&["--vcap", "v.json"]), "Vcap(\"v.json\")");
         assert_eq!(vcap(&["--vcap", "-"]), "Vcap(\"/dev/stdin\")");
         let args = parse(&["previous", "list", "--vcap", "a b"]);
@@ -653,6 +669,8 @@ mod tests {
         assert!(args.backup.source().unwrap_err().to_string().starts_with("--source is missing"));
         let missing = args.backup.resource_controller().unwrap_err().to_string();
         assert!(missing.starts_with("--resourceController is missing"));
-        assert!(args.target.file().unwrap_err().to_string().starts_with("--target is missing"));
+        let environment = pgmig_core::server::TargetEnvironment::default();
+        let missing = args.target.file().unwrap().config(&environment).unwrap_err().to_string();
+        assert!(missing.starts_with("--target is missing"), "{missing}");
     }
 }

@@ -69,16 +69,13 @@ pub(crate) async fn erase(erasure: &Erasure<'_>, cancel: &CancellationToken) -> 
 
 /// An empty target is asked about only if it is one of these.
 fn own_database(erasure: &Erasure<'_>) -> String {
-    format!(
-        "The target {:?} is one of PostgreSQL's own databases, which would be replaced.",
-        erasure.database
-    )
+    format!("the target {:?} is one of PostgreSQL's own databases, which would be replaced", erasure.database)
 }
 
 fn refused(erasure: &Erasure<'_>) -> String {
     if erasure.contents.is_empty() {
         let what = own_database(erasure);
-        return format!("{what} Check database in postgres.yaml, or use --force if it is meant");
+        return format!("{what}; correct database, or use --force if you mean it");
     }
     format!(
         "the target {:?} holds data, and there is no terminal to ask at; --force erases it:\n{}",

@@ -1,15 +1,16 @@
 //! The environment variables that pgmig reads; the library reads none.
 
 use crate::failure::Usage;
-use crate::output;
 use crate::target::TargetFile;
 use anyhow::Result;
-use pgmig_core::Error;
 use pgmig_core::progress::Failpoint;
 use pgmig_core::resource_controller::RcEnvironment;
-use pgmig_core::server::{LIBPQ_VARIABLES, LibpqVariables, TargetConfig, TargetEnvironment};
+use pgmig_core::server::{
+    CONNECTION_VARIABLES, LIBPQ_VARIABLES, LibpqVariables, TargetConfig, TargetEnvironment,
+};
 use secrecy::SecretString;
 use std::env;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 /// The settings from the environment. pgmig accepts `ENABLE_ICP` of the original tool's runbooks, and ignores it.
@@ -35,22 +36,32 @@ impl Environment {
         target.pgpassword = text("PGPASSWORD")?.map(SecretString::from);
         target.pgappname = text("PGAPPNAME")?;
         target.libpq = libpq()?;
+        for name in CONNECTION_VARIABLES {
+            target.connection.variables.extend(text(name)?.map(|value| (name, value)));
+        }
+        target.connection.home = env::var_os("HOME").map(PathBuf::from);
+        target.connection.user = user();
         let resource_controller = RcEnvironment { rc_ca_file: text("RC_CA_FILE")?.map(PathBuf::from) };
         let search_path =
             env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
         Ok(Self { target, resource_controller, search_path, failpoint: failpoint()? })
     }
 
-    /// Reads a target's configuration file, and prints its warnings.
+    /// Reads a target's configuration, and prints its warnings.
     pub(crate) fn target_config(&self, file: TargetFile<'_>) -> Result<TargetConfig> {
-        let config = match file {
-            TargetFile::Yaml(path) => TargetConfig::from_file(path, &self.target),
-            TargetFile::Vcap(path) => TargetConfig::from_vcap_file(path, &self.target),
-        };
-        let config = config.map_err(Error::from)?;
-        config.warnings().iter().for_each(|warning| output::tell("warning", warning));
-        Ok(config)
+        file.config(&self.target)
     }
+}
+
+/// The name of the operating system's user, as the user database has it.
+fn user() -> Option<String> {
+    let id = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, uid) = (fields.next()?, fields.next()?, fields.next()?);
+        (uid == id).then(|| name.to_owned())
+    })
 }
 
 /// Whether `NO_COLOR` allows colours: it is not set, or empty (<https://no-color.org>).

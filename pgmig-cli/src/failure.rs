@@ -4,7 +4,8 @@ use crate::hints;
 use crate::output::Text;
 use pgmig_core::archive::ArchiveError;
 use pgmig_core::instance::MappingDraft;
-use pgmig_core::{Error, ErrorKind};
+use pgmig_core::{Error, ErrorCode, ErrorKind};
+use serde::Serialize;
 use std::fmt::Write;
 use std::io;
 use thiserror::Error as ThisError;
@@ -96,29 +97,101 @@ pub(crate) struct Unhealthy(pub(crate) u64);
 #[error("interrupted; the target is untouched")]
 pub(crate) struct Interrupted;
 
-/// The state of the target, from the first error in the chain that states it.
-pub(crate) fn kind(error: &anyhow::Error) -> ErrorKind {
-    for cause in error.chain() {
-        if let Some(error) = cause.downcast_ref::<Error>() {
-            return error.kind();
-        }
-        if cause.is::<Usage>() {
-            return ErrorKind::Usage;
-        }
-        if cause.is::<NotErased>() || cause.is::<Unmapped>() {
-            return ErrorKind::Refused;
-        }
-        if cause.is::<Unhealthy>() {
-            return ErrorKind::Refused;
-        }
-        if cause.is::<WouldStop>() {
-            return ErrorKind::Strict;
-        }
-        if cause.is::<Interrupted>() {
-            return ErrorKind::Interrupted;
+/// The codes of this program's own errors.
+pub(crate) const CODES: [ErrorCode; 8] = [
+    ErrorCode { name: "usage", kind: ErrorKind::Usage },
+    ErrorCode { name: "target-not-empty", kind: ErrorKind::Refused },
+    ErrorCode { name: "instances-not-mapped", kind: ErrorKind::Refused },
+    ErrorCode { name: "findings", kind: ErrorKind::Refused },
+    ErrorCode { name: "strict", kind: ErrorKind::Strict },
+    ErrorCode { name: "interrupted", kind: ErrorKind::Interrupted },
+    ErrorCode { name: "backup-unsound", kind: ErrorKind::Failed },
+    // The operating system refused something: a file, standard output, a thread.
+    ErrorCode { name: "failed", kind: ErrorKind::Failed },
+];
+
+/// The code of this program's own error, if it is one.
+fn own_code(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorCode> {
+    let [usage, not_erased, unmapped, unhealthy, would_stop, interrupted, faulty, _] = CODES;
+    match () {
+        () if cause.is::<Usage>() => Some(usage),
+        () if cause.is::<NotErased>() => Some(not_erased),
+        () if cause.is::<Unmapped>() => Some(unmapped),
+        () if cause.is::<Unhealthy>() => Some(unhealthy),
+        () if cause.is::<WouldStop>() => Some(would_stop),
+        () if cause.is::<Interrupted>() => Some(interrupted),
+        () if cause.is::<Faulty>() => Some(faulty),
+        () => None,
+    }
+}
+
+/// The code of the first error in the chain that has one.
+pub(crate) fn code(error: &anyhow::Error) -> ErrorCode {
+    let [.., failed] = CODES;
+    let of = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<Error>() {
+        Some(error) => Some(error.code()),
+        None => own_code(cause),
+    };
+    error.chain().find_map(of).unwrap_or(failed)
+}
+
+/// A failure as a JSON document.
+#[derive(Debug, Serialize)]
+pub(crate) struct Document {
+    pub(crate) code: &'static str,
+    pub(crate) exit_status: u8,
+    /// What became of the target.
+    target: &'static str,
+    message: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl Document {
+    /// An error of this code.
+    pub(crate) fn new(code: ErrorCode, message: String) -> Self {
+        let target = match code.kind {
+            ErrorKind::OutcomeUnknown => "unknown",
+            ErrorKind::Touched => "touched",
+            _ => "untouched",
+        };
+        let exit_status = exit_status(code.kind);
+        Self { code: code.name, exit_status, target, message, causes: Vec::new(), hints: Vec::new() }
+    }
+
+    /// What is said, a text for each cause.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> + '_ {
+        let causes = self.causes.iter().map(|cause| format!("caused by: {cause}"));
+        std::iter::once(self.message.clone()).chain(causes).chain(self.hints.iter().cloned())
+    }
+
+    /// What there is to be undone.
+    pub(crate) fn way_back(&self) -> &'static str {
+        match self.target {
+            "untouched" => "The target is as it was: there is nothing to go back from.",
+            "unknown" => {
+                "It is not known whether the target was replaced: the message above says how to find out."
+            }
+            _ => "The contents of the target are as they were; the message above says what else has changed.",
         }
     }
-    ErrorKind::Failed
+
+    /// Wrong arguments.
+    pub(crate) fn usage(message: String) -> Self {
+        let [usage, ..] = CODES;
+        Self::new(usage, message)
+    }
+
+    /// This error.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        let Said { message, causes, hints } = Said::of(error);
+        Self { causes, hints, ..Self::new(code(error), message) }
+    }
+}
+
+/// The state of the target, from the first error in the chain that states it.
+pub(crate) fn kind(error: &anyhow::Error) -> ErrorKind {
+    code(error).kind
 }
 
 /// The program's exit status for this error.
@@ -134,16 +207,31 @@ pub(crate) fn exit_status(kind: ErrorKind) -> u8 {
     }
 }
 
-/// The error, its causes, and the state of the target, as lines for standard error.
+/// What is said of an error.
+struct Said {
+    message: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl Said {
+    fn of(error: &anyhow::Error) -> Self {
+        if let Some(message) = missing_backup(error) {
+            return Self { message, causes: Vec::new(), hints: Vec::new() };
+        }
+        let hints = [hint(kind(error)), limit(error)].into_iter().flatten().map(str::to_owned).collect();
+        Self { message: hints::in_our_words(error.as_ref()), causes: causes(error), hints }
+    }
+}
+
+/// The error, its causes, and what helps, as lines for standard error.
 pub(crate) fn describe(error: &anyhow::Error) -> Text {
-    if let Some(missing) = missing_backup(error) {
-        return Text::message("error", &missing);
+    let said = Said::of(error);
+    let mut text = Text::message("error", &said.message);
+    for cause in &said.causes {
+        text.labelled("  ", "caused by", cause);
     }
-    let mut text = Text::message("error", &hints::in_our_words(error.as_ref()));
-    for cause in causes(error) {
-        text.labelled("  ", "caused by", &cause);
-    }
-    for hint in [hint(kind(error)), limit(error)].into_iter().flatten() {
+    for hint in &said.hints {
         text.labelled("", "hint", hint);
     }
     text
@@ -205,6 +293,7 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -216,6 +305,34 @@ mod tests {
         assert_eq!(exit_status(ErrorKind::Strict), 4);
         assert_eq!(exit_status(ErrorKind::OutcomeUnknown), 5);
         assert_eq!(exit_status(ErrorKind::Interrupted), 130);
+    }
+
+    #[test]
+    fn every_code_has_one_exit_status() {
+        let mut all: Vec<(&str, u8)> = every_code();
+        all.dedup_by_key(|code| code.0);
+        assert_eq!(all, every_code());
+    }
+
+    #[test]
+    fn the_documentation_lists_every_code_with_its_exit_status() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let rows = text.lines().filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split('|');
+            let name = cells.next()?.trim().strip_suffix('`')?;
+            let status = cells.next()?.trim().parse::<u8>().ok()?;
+            cells.next().filter(|meaning| meaning.trim().len() > 10).map(|_| (name, status))
+        });
+        assert_eq!(rows.collect::<Vec<_>>(), every_code(), "name and exit status, in alphabetical order");
+    }
+
+    /// The library's codes and this program's, with their exit statuses, in alphabetical order.
+    fn every_code() -> Vec<(&'static str, u8)> {
+        let all = ErrorCode::all().into_iter().chain(CODES).map(|code| (code.name, exit_status(code.kind)));
+        let all: std::collections::BTreeSet<_> = all.collect();
+        // Test builds only.
+        all.into_iter().filter(|code| code.0 != "failpoint").collect()
     }
 
     #[test]

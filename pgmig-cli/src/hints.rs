@@ -10,11 +10,12 @@ use pgmig_core::restore::{PlannedSchema, PreviousRefusal, Refusal, Remedy, Resto
 use pgmig_core::server::TargetError;
 
 /// An option's name in messages of the library, and the flag for it.
-const FLAGS: [(&str, &str); 28] = [
+const FLAGS: [(&str, &str); 29] = [
     ("FileKind::Backup", "--source"),
     ("FileKind::Mapping", "--mapping"),
     ("FileKind::ResourceController", "--resourceController"),
     ("FileKind::Target", "--target"),
+    ("FileKind::Set", "--set"),
     ("FileKind::Vcap", "--vcap"),
     ("DumpOptions::programs", "--pg-dump"),
     ("RestoreOptions::allow_extensions", "--allow-extension"),

@@ -5,6 +5,8 @@ mod args;
 mod backup;
 mod commands;
 mod confirm;
+#[cfg(test)]
+mod documents;
 mod environment;
 mod failure;
 mod hints;
@@ -15,6 +17,7 @@ mod previous;
 mod progress;
 mod prompt;
 mod provisioned;
+mod report;
 mod selection;
 mod shell;
 mod table;
@@ -22,7 +25,7 @@ mod target;
 mod usage;
 
 use anyhow::{Context, Result};
-use args::Args;
+use args::{Args, OutputFormat};
 use environment::Environment;
 use std::ffi::OsString;
 use std::io;
@@ -46,6 +49,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::say(&failure::describe(&error));
+            if args.output == OutputFormat::Json {
+                output::print_failure(&failure::Document::of(&error));
+            }
             ExitCode::from(failure::exit_status(failure::kind(&error)))
         }
     }
@@ -86,6 +92,9 @@ async fn run(args: &Args, cancel: CancellationToken) -> Result<()> {
     }
     if args.test_rc_connection || args.test_pg_connection {
         return Ok(());
+    }
+    if let Some(file) = &args.set {
+        return commands::set::run(args, file, &environment, cancel).await;
     }
     if args.dry_run {
         return commands::dry_run::run(args, &environment, cancel).await;

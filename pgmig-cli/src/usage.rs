@@ -1,8 +1,8 @@
 //! Parses the arguments, and explains mistakes in them. Messages repeat arguments escaped, but never a connection URL.
 
 use crate::args::Args;
-use crate::failure::exit_status;
-use crate::output::{Text, say};
+use crate::failure::{Document, exit_status};
+use crate::output::{Text, print_failure, say};
 use clap::error::{ContextKind, ContextValue, ErrorKind as Kind};
 use clap::{CommandFactory, Parser};
 use pgmig_core::ErrorKind;
@@ -25,7 +25,19 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Args, ExitCode> {
         (None, Err(error)) => described(&error).unwrap_or_else(|| clap_text(arguments)),
     };
     say(&problem);
+    if is_json(arguments) {
+        let message = problem.as_str().trim().trim_start_matches("error: ").to_owned();
+        print_failure(&Document::usage(message));
+    }
     Err(ExitCode::from(exit_status(ErrorKind::Usage)))
+}
+
+/// Parses arguments that were completed by a file. The error is a message.
+pub(crate) fn again(arguments: &[OsString]) -> Result<Args, String> {
+    let arguments = &normalised(arguments);
+    let parsed = Args::try_parse_from(arguments);
+    let message = |text: Text| text.as_str().trim().trim_start_matches("error: ").to_owned();
+    parsed.map_err(|error| message(described(&error).unwrap_or_else(|| clap_text(arguments))))
 }
 
 /// The arguments in the order that clap takes: options that every command has come after the command. `restore` is what
@@ -61,23 +73,44 @@ fn normalised(arguments: &[OsString]) -> Vec<OsString> {
     }
 }
 
+/// Whether the arguments, which are not understood as a whole, ask for JSON.
+fn is_json(arguments: &[OsString]) -> bool {
+    let mut last = "";
+    arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| {
+        let is_asked = argument == "--output=json" || (last == "--output" && argument == "json");
+        last = argument;
+        is_asked
+    })
+}
+
+/// The option whose value is a connection URL.
+const URL_FLAG: &str = "--target-url";
+
 /// Mistakes that clap would misread.
 fn problem(arguments: &[OsString]) -> Option<Text> {
-    let (mut flag, mut options_end) = (String::new(), false);
+    let (mut flag, mut options_end, mut is_url_next) = (String::new(), false, false);
     for argument in arguments.iter().skip(1) {
         let text = argument.to_string_lossy();
         if let Some(option) = text.starts_with('-').then(|| text.split('=').next()).flatten() {
             flag = option.to_owned();
         }
-        if is_connection_string(Path::new(argument)) {
+        let is_wanted = !options_end && (is_url_next || text.starts_with(&format!("{URL_FLAG}=")));
+        is_url_next = argument == URL_FLAG;
+        if is_connection_string(Path::new(argument)) && !is_wanted {
             let flag = Some(flag).filter(|flag| !is_connection_string(Path::new(flag)));
             let flag = flag.filter(|flag| !flag.is_empty()).unwrap_or_else(|| "pgmig".to_owned());
             return Some(Text::message(
                 "error",
-                &format!(
-                    "{flag} takes the name of a file, and not a connection URL or string (not shown, as it may hold a \
-                     password); write host, port, database and roles into a YAML file"
-                ),
+                &match flag.as_str() {
+                    "--database" | "--owner" => format!(
+                        "{flag} takes a name, and not a connection URL or string (not shown, as it may hold a password); use \
+                         {URL_FLAG}"
+                    ),
+                    _ => format!(
+                        "{flag} takes the name of a file, and not a connection URL or string (not shown, as it may hold a \
+                         password); write host, port, database and roles into a YAML file, or use {URL_FLAG}"
+                    ),
+                },
             ));
         }
         options_end |= argument == "--";
@@ -95,9 +128,60 @@ fn described(error: &clap::Error) -> Option<Text> {
         ContextValue::String(text) => Some(printable(text).into_owned()),
         _ => None,
     };
+    // clap shows an option with the name of its value: `--source <FILE>`.
+    let option = || Some(context(ContextKind::InvalidArg)?.split(' ').next()?.to_owned());
+    let list = |kind| match error.get(kind) {
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        _ => Vec::new(),
+    };
     let text = match error.kind() {
+        Kind::ArgumentConflict => match context(ContextKind::InvalidSubcommand) {
+            Some(word) => format!(
+                "{word} follows no option; name the option that it is for, such as --source {word} or --mapping {word}"
+            ),
+            None => {
+                let (option, others) = (option()?, list(ContextKind::PriorArg));
+                let others: Vec<&str> = others.iter().filter_map(|other| other.split(' ').next()).collect();
+                match others.as_slice() {
+                    [other] if *other == option => format!("{option} is given twice; give it once"),
+                    _ => format!("{option} cannot be used with {}; leave one of them out", any_of(&others)),
+                }
+            }
+        },
+        Kind::InvalidValue => match context(ContextKind::InvalidValue).filter(|value| !value.is_empty()) {
+            Some(value) => {
+                let (option, values) = (option()?, list(ContextKind::ValidValue));
+                let values: Vec<&str> = values.iter().map(String::as_str).collect();
+                let hint = meant(&value, &values).map(|meant| format!("; did you mean {meant}?"));
+                format!(
+                    "{option} cannot be \"{value}\", expected {}{}",
+                    any_of(&values),
+                    hint.unwrap_or_default()
+                )
+            }
+            None => format!("{} has no value", option()?),
+        },
+        Kind::ValueValidation => {
+            let (option, value) = (option()?, context(ContextKind::InvalidValue)?);
+            let why = std::error::Error::source(error)?.to_string();
+            // The standard library's words for a number.
+            let why = if why.contains("invalid digit") { "expected a whole number".to_owned() } else { why };
+            format!("{option} cannot be \"{value}\": {}", printable(&why))
+        }
+        Kind::TooManyValues => format!("{} takes no value", option()?),
+        Kind::MissingRequiredArgument => match list(ContextKind::InvalidArg).as_slice() {
+            [] => return None,
+            missing => format!("{} is missing; pgmig --help explains it", missing.join(" and ")),
+        },
         Kind::UnknownArgument => {
-            let given = context(ContextKind::InvalidArg).filter(|given| given.starts_with('-'))?;
+            let given = context(ContextKind::InvalidArg)?;
+            if !given.starts_with('-') {
+                return Some(Text::message(
+                    "error",
+                    &format!("{given} is one argument too many; leave it out"),
+                ));
+            }
             let longs = longs();
             let known: Vec<&str> = longs.iter().map(String::as_str).collect();
             match meant(given.trim_start_matches('-'), &known) {
@@ -125,6 +209,15 @@ fn described(error: &clap::Error) -> Option<Text> {
         _ => return None,
     };
     Some(Text::message("error", &text))
+}
+
+/// `a, b or c`.
+fn any_of(values: &[&str]) -> String {
+    match values {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
 }
 
 /// The error of an unknown command below a command, such as `pgmig previous`.
@@ -209,6 +302,13 @@ mod tests {
     }
 
     #[test]
+    fn json_is_asked_for_in_either_form() {
+        let asked = |line: &str| is_json(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert!(asked("pgmig --output json --sorce x") && asked("pgmig inspect --output=json"));
+        assert!(!asked("pgmig --output text json") && !asked("pgmig json"));
+    }
+
+    #[test]
     fn mistakes_are_named_with_what_was_meant() {
         let file = tempfile::NamedTempFile::with_suffix(".dump").unwrap();
         let file = file.path().to_str().unwrap();
@@ -236,6 +336,27 @@ mod tests {
                 &["previous", "purge"],
                 "error: pgmig previous has no command purge; it has: list, rollback, drop\n",
             ),
+            (
+                &["--schema", "targt"],
+                "error: --schema cannot be \"targt\", expected auto, migrate, archive or target; did you mean target?\n",
+            ),
+            (
+                &["--jobs", "0"],
+                "error: --jobs cannot be \"0\": expected a number of connections from 1 to 64\n",
+            ),
+            (
+                &["-m", "x", "--keep-ids"],
+                "error: --mapping cannot be used with --keep-ids; leave one of them out\n",
+            ),
+            (&["-s", "x", "-s", "y"], "error: --source is given twice; give it once\n"),
+            (&["--mapping"], "error: --mapping has no value\n"),
+            (&["--force=yes"], "error: --force takes no value\n"),
+            (&["inspect"], "error: <FILE> is missing; pgmig --help explains it\n"),
+            (&["inspect", "a", "b"], "error: b is one argument too many; leave it out\n"),
+            (
+                &["-s", "x", "m.yaml"],
+                "error: m.yaml follows no option; name the option that it is for, such as --source m.yaml or --mapping m.yaml\n",
+            ),
             (&[file], &format!("error: to restore {file}: pgmig --source {file} --target postgres.yaml\n")),
         ] {
             assert_eq!(said(arguments), expected, "{arguments:?}");
@@ -253,12 +374,17 @@ mod tests {
             &["--target", "host=h password=S3cret"],
             &["verify", "postgres://u:S3cret@h/db"],
             &["--", "postgres://u:S3cret@h/db"],
+            &["--target-url", "postgres://h/db", "postgres://u:S3cret@h/db"],
         ] {
             let said = said(arguments);
             assert!(
                 said.contains("takes the name of a file") && !said.contains("S3cret"),
                 "{arguments:?}: {said}"
             );
+        }
+        for arguments in [&["--target-url", "postgres://h/db"][..], &["--target-url=host=h dbname=d"]] {
+            let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+            assert!(problem(&[vec!["pgmig".into()], arguments].concat()).is_none());
         }
         assert!(said(&["--target=postgres://u:p@h"]).starts_with("error: --target takes"));
     }

@@ -1,6 +1,8 @@
 //! Reads the files that configure a run, with a limit on size and time, and recognises a file of another kind.
 
+use crate::server::yaml::{self, YamlError};
 use memchr::memmem;
+use serde::de::DeserializeOwned;
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -39,6 +41,8 @@ pub enum FileKind {
     Mapping,
     /// The JSON of a store's secret (`VCAP_SERVICES`).
     Vcap,
+    /// A list of several restores.
+    Set,
 }
 
 /// Errors of a configuration file as a whole.
@@ -90,6 +94,16 @@ pub enum ConfigFileError {
         /// The expected kind.
         kind: FileKind,
     },
+    /// The file is not YAML of the expected form.
+    #[error("{}{}: {message}", path.display(), line.map_or_else(String::new, |line| format!(", line {line}")))]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// The line, if it is known.
+        line: Option<u64>,
+        /// What is wrong.
+        message: String,
+    },
 }
 
 impl fmt::Display for FileKind {
@@ -100,6 +114,7 @@ impl fmt::Display for FileKind {
             Self::ResourceController => "Resource Controller configuration",
             Self::Mapping => "instance mapping",
             Self::Vcap => "VCAP JSON",
+            Self::Set => "list of restores",
         })
     }
 }
@@ -112,6 +127,7 @@ impl FileKind {
             Self::ResourceController => "a Resource Controller configuration",
             Self::Mapping => "an instance mapping",
             Self::Vcap => "the JSON of a VCAP secret",
+            Self::Set => "a list of restores",
         }
     }
 
@@ -123,6 +139,7 @@ impl FileKind {
             Self::ResourceController => "FileKind::ResourceController",
             Self::Mapping => "FileKind::Mapping",
             Self::Vcap => "FileKind::Vcap",
+            Self::Set => "FileKind::Set",
         }
     }
 
@@ -156,9 +173,23 @@ impl FileKind {
             () if has_key(b"instance-mappings") => Some(Self::Mapping),
             () if has_key(b"accessTokens") => Some(Self::ResourceController),
             () if has_key(b"su_username") => Some(Self::Target),
+            () if has_key(b"restores") => Some(Self::Set),
             () => None,
         }
     }
+}
+
+/// Reads a YAML file without secrets.
+///
+/// # Errors
+///
+/// Every [`ConfigFileError`].
+pub fn read_yaml<T: DeserializeOwned>(path: &Path, kind: FileKind) -> Result<T, ConfigFileError> {
+    let text = read(path, kind, MAX_SETTINGS_BYTES)?;
+    yaml::parse(&text).map_err(|YamlError { line, message }| {
+        let invalid = || ConfigFileError::Yaml { path: path.to_owned(), line, message };
+        mixed_up(path, &text, kind).unwrap_or_else(invalid)
+    })
 }
 
 /// Reads the text of a file of this kind.

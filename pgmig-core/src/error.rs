@@ -1,8 +1,6 @@
 //! The one error type of the library: a variant per layer, and what a caller should conclude from it.
 
-use crate::archive::ArchiveError;
 use crate::outcome::ErrorKind;
-use std::io;
 use thiserror::Error;
 
 /// Any error of this library.
@@ -53,6 +51,12 @@ pub enum Error {
 /// A result with the library's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+impl From<crate::config_file::ConfigFileError> for Error {
+    fn from(error: crate::config_file::ConfigFileError) -> Self {
+        Self::Config(error.into())
+    }
+}
+
 impl From<crate::resource_controller::ResourceControllerConfigError> for Error {
     fn from(error: crate::resource_controller::ResourceControllerConfigError) -> Self {
         Self::ResourceController(error.into())
@@ -62,23 +66,6 @@ impl From<crate::resource_controller::ResourceControllerConfigError> for Error {
 impl Error {
     /// The kind of the error, by which a caller decides what to do.
     pub fn kind(&self) -> ErrorKind {
-        match self {
-            Error::Archive(ArchiveError::ManyDatabases { .. } | ArchiveError::NoSuchDatabase { .. }) => {
-                ErrorKind::Usage
-            }
-            // The operator named a file that does not exist, as with a configuration file.
-            Error::Archive(ArchiveError::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                ErrorKind::Usage
-            }
-            Error::Archive(_) | Error::Verify(_) | Error::Discover(_) | Error::Target(_) => ErrorKind::Failed,
-            Error::Config(_) | Error::Profile(_) => ErrorKind::Usage,
-            Error::Backup(error) => error.kind(),
-            Error::Mapping(error) => error.kind(),
-            Error::ResourceController(error) => error.kind(),
-            Error::Selection(error) => error.kind(),
-            Error::Schema(error) => error.kind(),
-            Error::Dump(error) => error.kind(),
-            Error::Restore(error) => error.kind(),
-        }
+        self.code().kind
     }
 }

@@ -27,6 +27,7 @@
 
 pub mod backup;
 mod calendar;
+mod codes;
 pub mod config_file;
 mod digest;
 pub mod dump;
@@ -51,6 +52,7 @@ pub mod text;
 mod thread;
 pub mod verify;
 
+pub use codes::ErrorCode;
 pub use error::{Error, Result};
 pub use outcome::ErrorKind;
 pub use pgdump_archive as archive;
@@ -68,9 +70,9 @@ pub mod benchmarked {
 
 #[cfg(test)]
 mod tests {
-    /// The README's example is the one that is compiled above.
+    /// The example of the documents is the one that is compiled above.
     #[test]
-    fn the_readme_shows_this_example() {
+    fn the_documents_show_this_example() {
         let source = include_str!("lib.rs");
         let example: Vec<&str> = source
             .lines()
@@ -81,9 +83,9 @@ mod tests {
             .collect();
         assert!(example.len() > 10, "the example was not found");
         // Read when the test runs: the package of this crate does not hold the file.
-        let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-        let readme = std::fs::read_to_string(readme).expect("README.md can be read");
-        let readme: Vec<&str> = readme.lines().map(str::trim_start).collect();
-        assert!(readme.windows(example.len()).any(|lines| lines == example), "the README's example differs");
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/library.md");
+        let page = std::fs::read_to_string(page).expect("docs/library.md can be read");
+        let page: Vec<&str> = page.lines().map(str::trim_start).collect();
+        assert!(page.windows(example.len()).any(|lines| lines == example), "the example differs");
     }
 }

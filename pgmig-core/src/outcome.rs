@@ -1,7 +1,7 @@
 //! How a call ended for the target.
 
 /// The state of the target after an error, from which a program derives its exit status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The work failed; the target is untouched (exit status 1).

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The rooms of `restore/`, the highest first. Rooms of one line may import each other.
 const ORDER: [&[&str]; 10] = [
     // The entry points for callers.
-    &["dry_run", "doctor", "prepared", "previous"],
+    &["dry_run", "doctor", "prepared", "previous", "new_database"],
     // The two stories.
     &["swap", "in_place"],
     // Fills one database.
@@ -30,7 +30,7 @@ const ORDER: [&[&str]; 10] = [
 ];
 
 /// Files that see all rooms: they only name what each room offers.
-const DOORS: [&str; 3] = ["lib.rs", "error.rs", "restore/mod.rs"];
+const DOORS: [&str; 5] = ["lib.rs", "error.rs", "codes/mod.rs", "codes/restore.rs", "restore/mod.rs"];
 
 /// Modules that know no network and no database: they import none of [`CONNECTED`]. The archive reader is a crate without
 /// such dependencies.

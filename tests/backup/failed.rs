@@ -113,7 +113,7 @@ fn places_that_cannot_hold_a_backup() {
     let site = Site::new("backup_places");
     for (to, status, says) in [
         ("missing/store.dump", 1, "cannot make a file in missing"),
-        ("missing/", 1, "cannot find the directory missing/"),
+        ("missing/", 1, "cannot use the directory missing/: it does not exist"),
         ("postgres.yaml", 3, "postgres.yaml exists already"),
         ("/dev/full", 3, "/dev/full exists already"),
     ] {

@@ -124,7 +124,7 @@ fn without_the_backup_nothing_is_restored() {
             .source(&replaced.archive)
             .args(["--keep-ids", "--force"]);
         let pgmig = pgmig.args(["--schema", "archive", "--strategy", strategy, "--backup-first", "missing"]);
-        before.is_now(pgmig.run().expect_status(1).stderr_has("cannot find the directory missing"));
+        before.is_now(pgmig.run().expect_status(1).stderr_has("cannot use the directory missing"));
     }
 }
 

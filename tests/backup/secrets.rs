@@ -54,6 +54,6 @@ fn a_wrong_password_is_found_before_pg_dump_runs() {
     let mut site = Site::new("backup_wrong");
     site.file.su_password = "wr0ng-s3cret".to_owned();
     let outcome = site.backup().args(["-o", DIRECTORY]).run().expect_status(1).keeps_secret("wr0ng-s3cret");
-    outcome.assert_stderr_has("does not accept the password");
+    outcome.assert_stderr_has("wrong password, or no such role");
     assert_eq!(names(&outcome), [""; 0]);
 }

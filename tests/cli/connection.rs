@@ -39,7 +39,7 @@ fn wrong_password() {
     test_connection(&target)
         .expect_status(1)
         .stderr_has("error: ")
-        .stderr_has("does not accept the password")
+        .stderr_has("wrong password, or no such role")
         .keeps_secret("wr0ng-s3cret");
 }
 
@@ -56,7 +56,7 @@ fn no_server() {
 fn unknown_database() {
     let database = Database::create("connection");
     let target = TargetFile { database: "no_such_database".to_owned(), ..TargetFile::of(&database) };
-    test_connection(&target).expect_status(1).stderr_has("has no database \"no_such_database\"");
+    test_connection(&target).expect_status(1).stderr_has("database \"no_such_database\" does not exist on");
 }
 
 #[test]

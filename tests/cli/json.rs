@@ -90,31 +90,117 @@ fn of_a_stream() {
 }
 
 #[test]
-fn a_failure_prints_no_document() {
+fn a_failure_prints_its_document() {
     let backup = Backup::of_oldest_release();
     let target = backup.target("failed_json");
     let before = Before::of(&target);
-    for (failpoint, force, status) in [("data", true, 1), ("", false, 3)] {
+    for (failpoint, force, status, code) in
+        [("data", true, 1, "failpoint"), ("", false, 3, "target-not-empty")]
+    {
         let pgmig = Pgmig::new().target(&TargetFile::of(&target)).args(force.then_some("--force"));
         let pgmig = backup.restore(pgmig).args(["--output", "json"]);
         let pgmig = if failpoint.is_empty() { pgmig } else { pgmig.failpoint(failpoint) };
         let outcome = pgmig.run().expect_status(status).stderr_has("error: ");
-        assert_eq!(outcome.stdout, "", "{outcome}");
+        let error = document(&outcome, "error");
+        assert_eq!((&error["code"], &error["exit_status"]), (&json!(code), &json!(status)), "{outcome}");
+        assert_eq!(error["target"], "untouched");
+        let message = error["message"].as_str().unwrap().lines().next().unwrap().to_owned();
+        assert!(outcome.stderr.contains(&message), "{outcome}");
         before.is_now(outcome);
     }
 }
 
 #[test]
 fn where_there_is_none_that_is_said() {
-    for args in [
-        &["--testPGConnection", "--target", "x"][..],
-        &["--testRCConnection", "--resourceController", "x"],
-        &["mapping", "--source", "x", "--resourceController", "x"],
-    ] {
+    for args in
+        [&["--testPGConnection", "--target", "x"][..], &["--testRCConnection", "--resourceController", "x"]]
+    {
         let outcome = Pgmig::new().args(args.iter().copied()).args(["--output", "json"]).run();
-        outcome.expect_status(2).stderr_has("--output json cannot be used with");
+        let outcome = outcome.expect_status(2).stderr_has("--output json cannot be used with");
+        assert_eq!(document(&outcome, "error")["code"], "usage");
     }
-    Pgmig::new().args(["--output", "yaml"]).run().expect_status(2).stderr_has("text, json");
+    Pgmig::new().args(["--output", "yaml"]).run().expect_status(2).stderr_has("expected text or json");
+}
+
+#[test]
+fn mistakes_on_the_command_line_have_a_document_too() {
+    for (args, status, code) in [
+        (&["--sorce", "x", "--output", "json"][..], 2, "usage"),
+        (&["--output=json", "-source", "x"], 2, "usage"),
+        (&["inspect", "--output", "json"], 2, "usage"),
+        (&["--output", "json", "previous", "rolback"], 2, "usage"),
+        (&["--output", "json"], 2, "usage"),
+        (&["inspect", "nothing.dump", "--output", "json"], 2, "backup-not-found"),
+        (&["-s", "nothing.dump", "-t", "postgres.yaml", "--output", "json"], 2, "config-not-found"),
+        (&["-s", "x", "-t", "empty.yaml", "--output", "json"], 2, "config-invalid"),
+        (&["-s", "x", "-t", "mapping.yaml", "--output", "json"], 2, "config-mixed-up"),
+        (&["inspect", "empty.yaml", "--output", "json"], 1, "not-a-backup"),
+        (&["releases", "--profile", "nobody", "--output", "json"], 2, "profile-unknown"),
+    ] {
+        let pgmig = Pgmig::new().file("empty.yaml", "").file("mapping.yaml", "instance-mappings: {}\n");
+        let outcome = pgmig.args(args.iter().copied()).run().expect_status(status);
+        let error = document(&outcome, "error");
+        assert_eq!((&error["code"], &error["exit_status"]), (&json!(code), &json!(status)), "{outcome}");
+        let message = error["message"].as_str().unwrap();
+        assert!(!message.starts_with("error") && !message.is_empty(), "{outcome}");
+    }
+    // Without the option, standard output stays empty.
+    assert_eq!(Pgmig::new().args(["--sorce", "x"]).run().expect_status(2).stdout, "");
+}
+
+#[test]
+fn a_command_with_a_result_and_a_failure_prints_the_result_alone() {
+    let pgmig = Pgmig::new().file("no.dump", "nothing").args(["verify", "no.dump", "--output", "json"]);
+    let result = document(&pgmig.run().expect_status(1), "verify");
+    assert_eq!(result["archives"][0]["fault"]["code"], "not-a-backup");
+    let doctor = Pgmig::new().args(["doctor", "-t", "nothing.yaml", "--output", "json"]);
+    document(&doctor.run().expect_status(3), "diagnosis");
+    let backup = Backup::of_oldest_release();
+    let target = backup.target("strict_json");
+    target.psql(&format!("CREATE ROLE {0}_reader; GRANT SELECT ON store.tenant TO {0}_reader", target.name));
+    let dry_run = restore(&backup, &target).args(["--dry-run", "--strict", "--trust-archive"]);
+    let outcome = dry_run.run();
+    let plan = document(&outcome, "plan");
+    let warnings =
+        plan["notices"].as_array().unwrap().iter().filter(|notice| notice["severity"] == "warning");
+    let expected = if warnings.count() > 0 { json!("strict") } else { Value::Null };
+    assert_eq!(plan["error"]["code"], expected, "{outcome}");
+    target.psql(&format!("DROP OWNED BY {0}_reader; DROP ROLE {0}_reader", target.name));
+}
+
+/// The kinds of documents in the sources of the program, in the schemas, and in the table of both.
+#[test]
+fn every_kind_of_document_has_a_schema_and_a_line_in_the_table() {
+    let root = repository().join("pgmig-cli");
+    let mut sources = String::new();
+    let mut directories = vec![root.join("src")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            match entry.is_dir() {
+                true => directories.push(entry),
+                false => sources += &std::fs::read_to_string(entry).unwrap(),
+            }
+        }
+    }
+    let names = std::fs::read_dir(root.join("schemas")).unwrap().map(|file| file.unwrap().file_name());
+    let kinds = names.filter_map(|name| Some(name.to_str()?.strip_suffix(".schema.json")?.to_owned()));
+    let kinds: Vec<String> = kinds.collect();
+    for call in sources.split("print_document(").skip(1) {
+        let kind = call.trim_start().strip_prefix('"').and_then(|call| call.split('"').next());
+        assert!(kind.is_none_or(|kind| kinds.iter().any(|known| known == kind)), "{kind:?}");
+    }
+    let table = std::fs::read_to_string(root.join("schemas/README.md")).unwrap();
+    for kind in &kinds {
+        assert!(sources.contains(&format!("\"{kind}\"")), "no command prints {kind}");
+        let schema = std::fs::read_to_string(root.join(format!("schemas/{kind}.schema.json"))).unwrap();
+        let schema: Value = serde_json::from_str(&schema).unwrap();
+        assert_eq!(schema["properties"]["kind"]["const"], kind.as_str());
+        assert_eq!(schema["properties"]["schema_version"]["const"], 1, "{kind}");
+        assert!(
+            table.contains(&format!("| `{kind}` | [{kind}.schema.json]({kind}.schema.json) |")),
+            "{kind}"
+        );
+    }
 }
 
 /// The fields in which two runs differ: names, sizes, versions and times.

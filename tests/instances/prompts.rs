@@ -1,5 +1,6 @@
 //! Maps instances as an operator does: at a terminal, with piped answers, with files, and by `pgmig mapping`.
 
+use crate::support::document::document;
 use crate::support::pgmig::TargetFile;
 use crate::support::resource_controller::{Controller, TOKEN};
 use crate::support::store::Backup;
@@ -61,7 +62,7 @@ fn written(directory: &Path) -> String {
 }
 
 fn without_comments(yaml: &str) -> String {
-    yaml.split_inclusive('\n').filter(|line| !line.starts_with("  # ")).collect()
+    yaml.split_inclusive('\n').filter(|line| !line.trim_start().starts_with('#')).collect()
 }
 
 /// Checks that a run wrote neither a mapping nor a part of one.
@@ -193,6 +194,57 @@ fn by_name_without_a_question_where_names_are_unique() {
     let outcome = answers(pgmig, "1\n2\n3\n").run().expect_status(3).stderr_has(UNNAMED);
     assert!(!outcome.stderr.contains("Target of") && !outcome.stderr.contains(ZWEIG), "{outcome}");
     wrote_nothing(outcome.directory.path());
+}
+
+/// A mapping in the making: the pairs that are known are lines, all others comments.
+#[test]
+fn a_template_needs_no_terminal_and_is_a_mapping_file() {
+    let backup = Backup::of_oldest_release();
+    let controller = controller(4);
+    let template = mapping(&backup.archive, &controller).args(["--template", "--output", "json"]);
+    let outcome =
+        template.run().expect_status(0).stderr_has("3 instances of the backup have to get a target");
+    let document = document(&outcome, "mapping");
+    assert_eq!((&document["complete"], &document["pairs"]), (&json!(false), &json!([])));
+    assert_eq!(document["open"].as_array().unwrap().len(), 3);
+    let path = outcome.directory.path().join("enteredMapping.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    for line in [
+        format!("  # {CONTOSO}: {}", TARGETS[1]),
+        format!("  # {ZWEIG}: TARGET"),
+        format!("  # {UNNAMED}: TARGET"),
+        format!("#   {}  \"third\"", TARGETS[2]),
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(text.contains("  # \"Zweig \\\"Söhne\\\"\"") && text.contains("  # (no name)"), "{text}");
+    // Filled in as the first line says, it is a mapping.
+    let filled = text.replace(&format!("# {CONTOSO}"), CONTOSO);
+    let filled = filled.replace(&format!("# {ZWEIG}: TARGET"), &format!("{ZWEIG}: {}", TARGETS[0]));
+    let filled = filled.replace(&format!("# {UNNAMED}: TARGET"), &format!("{UNNAMED}: {}", TARGETS[3]));
+    let again = mapping(&backup.archive, &controller).file("filled.yaml", &filled);
+    let outcome = again.args(["--mapping", "filled.yaml"]).run().expect_status(0);
+    let expected = yaml(&[(CONTOSO, TARGETS[1]), (ZWEIG, TARGETS[0]), (UNNAMED, TARGETS[3])]);
+    assert_eq!(written(outcome.directory.path()), expected);
+}
+
+#[test]
+fn what_names_tell_is_written_although_the_rest_is_not_known() {
+    let backup = Backup::of_oldest_release();
+    let controller = controller(4);
+    let named = |extra: &[&str]| {
+        let pgmig = mapping(&backup.archive, &controller).arg("--map-by-name").args(extra.iter().copied());
+        answers(pgmig, "").run().expect_status(3).stderr_has(ZWEIG).stderr_has("1 instance mapped by name")
+    };
+    for extra in [&[][..], &["--yes"]] {
+        let outcome = named(extra);
+        assert_eq!(written(outcome.directory.path()), yaml(&[(CONTOSO, TARGETS[1])]));
+        outcome.assert_stderr_has("2 instances of the backup have to get a target in enteredMapping.yaml");
+    }
+    let document = document(&named(&["--output", "json"]), "mapping");
+    assert_eq!(document["complete"], false);
+    assert_eq!(document["pairs"][0]["target_name"], "Contoso Bank");
+    assert_eq!(document["open"].as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -201,7 +201,7 @@ fn releases_with_a_ca_file() {
     }
 }
 
-/// The README's runbook for a cluster of CloudNativePG. The application's role owns its database and has no other
+/// The runbook of docs/runbooks.md for a cluster of CloudNativePG. The application's role owns its database and has no other
 /// right. A metrics exporter connects repeatedly.
 #[test]
 fn a_role_that_owns_its_database_and_nothing_more() {

@@ -56,10 +56,10 @@ fn documents_are_as_their_schemas_say() {
 }
 
 #[test]
-fn a_refusal_prints_no_document() {
+fn a_refusal_prints_its_document() {
     let site = Site::new("json_refused");
     for command in ["rollback", "drop"] {
         let outcome = site.previous([command, "--force", "--output", "json"]).arg("nothing").run();
-        assert_eq!(outcome.expect_status(3).stdout, "");
+        assert_eq!(document(&outcome.expect_status(3), "error")["code"], "previous-unknown");
     }
 }

@@ -100,7 +100,7 @@ fn what_is_asked_must_be_said() {
         (&["drop", "--older-than", "7"], "a whole number and its unit"),
         (&["drop", "--older-than", "-7d"], "a whole number and its unit"),
         (&["purge"], "pgmig previous has no command purge; it has: list, rollback, drop"),
-        (&["rollback", "a", "b"], "unexpected argument"),
+        (&["rollback", "a", "b"], "b is one argument too many"),
     ] {
         let pgmig = Pgmig::new().arg("previous").args(args.iter().copied()).target(&site.file);
         pgmig.run().expect_status(2).stderr_has(text);
@@ -111,7 +111,7 @@ fn what_is_asked_must_be_said() {
     site.admin(&format!("ALTER DATABASE {gone} RENAME TO {}", quoted(&format!("{} gone", site.target.name))));
     for pgmig in [site.previous(["list"]), site.rollback(), site.previous(["drop", "--force"]).arg(&previous)]
     {
-        pgmig.run().expect_status(1).stderr_has("has no database");
+        pgmig.run().expect_status(1).stderr_has("does not exist on");
     }
     site.admin(&format!("ALTER DATABASE {} RENAME TO {gone}", quoted(&format!("{} gone", site.target.name))));
     assert_eq!(site.beside(), [previous.as_str()]);

@@ -2,6 +2,7 @@
 
 pub(crate) mod application;
 pub(crate) mod backup;
+pub(crate) mod browser;
 pub(crate) mod certificate;
 pub(crate) mod cluster;
 pub(crate) mod corpus;

@@ -71,7 +71,7 @@ pub(crate) struct Outcome {
 }
 
 /// The variables that pgmig reads. They are removed, so that a developer's environment does not change a test.
-const ENVIRONMENT: [&str; 9] = [
+const ENVIRONMENT: [&str; 19] = [
     "PG_CA_FILE",
     "RC_CA_FILE",
     "ENABLE_ICP",
@@ -81,6 +81,16 @@ const ENVIRONMENT: [&str; 9] = [
     "PGAPPNAME",
     "NO_COLOR",
     "PGMIG_FAILPOINT",
+    "PGDATABASE",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGPASSFILE",
+    "PGPORT",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGSYSCONFDIR",
+    "PGTARGETSESSIONATTRS",
+    "PGUSER",
 ];
 
 impl TargetFile {
@@ -155,6 +165,12 @@ impl Pgmig {
         std::fs::write(&path, content).expect("a file can be written");
         let private = std::fs::Permissions::from_mode(0o600);
         std::fs::set_permissions(path, private).expect("its mode can be set");
+        self
+    }
+
+    /// Forgets the arguments, and keeps the files.
+    pub(crate) fn without_arguments(mut self) -> Self {
+        self.args.clear();
         self
     }
 

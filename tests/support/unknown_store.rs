@@ -83,11 +83,11 @@ INSERT INTO language (name) VALUES ('Français');
 SELECT lo_from_bytea(7001, 'to be erased');
 "#;
 
-/// The directory that the README describes, with all files that its commands need.
+/// The directory that docs/schema.md describes, with all files that its commands need.
 #[derive(Debug)]
 pub(crate) struct UnknownStore {
     server: Server,
-    /// The README's files, and the migration that the README does not show.
+    /// The document's files, and the migration that it does not show.
     directory: TempDir,
     pub(crate) source: Database,
 }
@@ -139,7 +139,7 @@ impl UnknownStore {
         self.directory.path().join("rental")
     }
 
-    /// A command line of the README, as words, with this target and this archive.
+    /// A command line of the document, as words, with this target and this archive.
     pub(crate) fn command(&self, line: &str, target: &Database, archive: &Path) -> Pgmig {
         let pgmig = Pgmig::new().file("postgres.yaml", &TargetFile::of(target).to_yaml());
         let directory = pgmig.directory().to_owned();
@@ -154,10 +154,10 @@ impl UnknownStore {
     }
 }
 
-/// The README's section about a user's own store.
+/// The section of the documents about a user's own store.
 fn section() -> String {
-    let readme = std::fs::read_to_string(repository().join("README.md")).expect("there is a README");
-    let (_, rest) = readme.split_once("### A store of your own\n").expect("it has the section");
+    let readme = std::fs::read_to_string(repository().join("docs/schema.md")).expect("it exists");
+    let (_, rest) = readme.split_once("## A store of your own\n").expect("it has the section");
     rest.split("\n## ").next().unwrap_or(rest).to_owned()
 }
 

@@ -1,4 +1,4 @@
-//! Restores a store that is not part of this repository's profiles, by the README alone: with its own migrations, and
+//! Restores a store that is not part of this repository's profiles, by docs/schema.md alone: with its own migrations, and
 //! into a target with a newer schema of the product. Also checks the README's table of a profile's keys.
 
 use crate::support::fixture::repository;
@@ -25,13 +25,13 @@ impl Readme {
         Self { store, archive, commands: readme_commands(), _directory: directory }
     }
 
-    /// Runs the README's only command that contains these words and does not contain those.
+    /// Runs the document's only command that contains these words and does not contain those.
     #[track_caller]
     fn run(&self, with: &[&str], without: &[&str], target: &Database) -> Outcome {
         let is_it = |line: &&String| {
             with.iter().all(|word| line.contains(word)) && !without.iter().any(|word| line.contains(word))
         };
-        let line = self.commands.iter().find(is_it).expect("the README has such a command");
+        let line = self.commands.iter().find(is_it).expect("the document has such a command");
         self.store.command(line, target, &self.archive).run()
     }
 }

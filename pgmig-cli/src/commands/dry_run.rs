@@ -4,7 +4,7 @@ use super::mapping::Provisioned;
 use super::restore::{Prepared, prepare};
 use crate::args::{Args, OutputFormat};
 use crate::environment::Environment;
-use crate::failure::{Usage, WouldStop};
+use crate::failure::{Document, Usage, WouldStop};
 use crate::hints;
 use crate::output;
 use crate::progress::Display;
@@ -26,6 +26,8 @@ pub(crate) struct DryRun {
     pub(crate) mapping_file: Option<String>,
     /// The instances that the Resource Controller lists, if pgmig asked it.
     pub(crate) provisioned: Option<Provisioned>,
+    /// Why this command fails although there is a plan.
+    pub(crate) error: Option<Document>,
 }
 
 /// Plans the restore that the arguments describe, and prints the plan.
@@ -36,13 +38,14 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: Cancella
     let display = Arc::new(Display::new(args)?);
     let result = plan(args, environment, &display, &cancel).await;
     display.finish();
-    let (dry_run, refused) = result?;
-    print(args, &dry_run)?;
-    refused?;
-    match dry_run.plan.warnings() {
+    let (mut dry_run, refused) = result?;
+    let outcome = refused.and_then(|()| match dry_run.plan.warnings() {
         warnings if args.strict && warnings > 0 => Err(WouldStop::new(warnings).into()),
         _ => Ok(()),
-    }
+    });
+    dry_run.error = outcome.as_ref().err().map(Document::of);
+    print(args, &dry_run)?;
+    outcome
 }
 
 async fn plan(
@@ -51,18 +54,19 @@ async fn plan(
     display: &Arc<Display>,
     cancel: &CancellationToken,
 ) -> Result<(DryRun, Result<()>)> {
-    let Prepared { mut restore, mapping_file, provisioned } =
+    let Prepared { mut restore, mapping_file, provisioned, created, .. } =
         prepare(args, environment, display, cancel).await?;
     let (plan, refused) = (restore.plan().await, restore.check());
     let draft = restore.draft_rules();
     restore.close().await;
+    created.undo().await;
     if let Some(file) = &args.write_rules {
         write_rules(file, draft)?;
     }
     let mapping_file = mapping_file.map(|file| file.display().to_string());
     let mut plan = plan?;
     hints::plan(&mut plan);
-    Ok((DryRun { plan, mapping_file, provisioned }, refused.map_err(Into::into)))
+    Ok((DryRun { plan, mapping_file, provisioned, error: None }, refused.map_err(Into::into)))
 }
 
 /// Writes the draft of a profile to a file that does not exist yet.

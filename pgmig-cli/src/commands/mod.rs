@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod cluster;
 pub(crate) mod config;
+mod created;
 pub(crate) mod doctor;
 pub(crate) mod dry_run;
 pub(crate) mod inspect;
@@ -11,6 +12,7 @@ pub(crate) mod papers;
 pub(crate) mod previous;
 pub(crate) mod releases;
 pub(crate) mod restore;
+pub(crate) mod set;
 pub(crate) mod test_connection;
 pub(crate) mod test_resource_controller;
 pub(crate) mod verify;

@@ -1,6 +1,7 @@
 //! The main job: restore a backup into the target.
 
 use super::backup::programs;
+use super::created::Created;
 use super::mapping::{self, Mapper, Provisioned};
 use crate::args::{Args, ENTERED_MAPPING, OutputFormat};
 use crate::confirm;
@@ -10,11 +11,12 @@ use crate::hints;
 use crate::output;
 use crate::previous::rollback_command;
 use crate::progress::Display;
+use crate::report::{Recorder, Ticket};
 use crate::shell;
 use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::migrations::MigrationSet;
-use pgmig_core::progress::{Event, Notice, Progress as _, Severity};
+use pgmig_core::progress::{Event, Notice, Progress, Severity};
 use pgmig_core::restore::{
     BackupFirst, Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaSource, Strategy,
     StrategyChoice,
@@ -31,13 +33,22 @@ pub(super) struct Prepared {
     pub(super) mapping_file: Option<PathBuf>,
     /// The instances that the Resource Controller lists, if pgmig asked it.
     pub(super) provisioned: Option<Provisioned>,
+    /// The target, if this run has created it.
+    pub(super) created: Created,
+    /// The target's server.
+    pub(super) server: String,
 }
 
 /// Runs the restore that the arguments describe, and prints the summary.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: CancellationToken) -> Result<()> {
     let display = Arc::new(Display::new(args)?);
-    let result = restore(args, environment, &display, cancel).await;
+    let mut ticket = args.report.as_deref().map(|directory| Ticket::begin(directory, args)).transpose()?;
+    let recorder = Arc::new(Recorder::new(Arc::clone(&display) as _));
+    let result = restore(args, environment, &display, (&recorder, &mut ticket), cancel).await;
     display.finish();
+    if let Some(ticket) = ticket {
+        write_report(args, ticket, &result, &recorder);
+    }
     let report = result?;
     // The restore is complete, even if its report cannot be printed.
     let database = report.database.clone();
@@ -75,11 +86,16 @@ fn restore_command(args: &Args, report: &RestoreReport, backup: &Path) -> String
     command
 }
 
-fn print(args: &Args, report: RestoreReport) -> Result<()> {
+/// The report, with the commands that go back.
+pub(super) fn restored(args: &Args, report: RestoreReport) -> Restored {
     let command = |previous: &String| rollback_command(previous, &args.target);
     let rollback_command = report.previous.as_ref().map(command);
     let restore_command = report.backup.as_ref().map(|backup| restore_command(args, &report, backup));
-    let restored = Restored { report, rollback_command, restore_command };
+    Restored { report, rollback_command, restore_command }
+}
+
+fn print(args: &Args, report: RestoreReport) -> Result<()> {
+    let restored = restored(args, report);
     match args.output {
         OutputFormat::Json => output::print_document("restore", &restored),
         // The user can learn this name from nothing else.
@@ -88,32 +104,67 @@ fn print(args: &Args, report: RestoreReport) -> Result<()> {
     }
 }
 
+/// Writes the report of a restore. Whatever became of the restore stays as it is if that fails.
+fn write_report(args: &Args, ticket: Ticket, result: &Result<RestoreReport>, recorder: &Recorder) {
+    let page = ticket.page();
+    let restored = result.as_ref().map(|report| restored(args, report.clone()));
+    match ticket.write(restored, recorder.timeline()) {
+        Ok(()) if args.quiet => {}
+        Ok(()) => output::tell("notice", &format!("the report is in {}", page.display())),
+        Err(error) => output::tell("warning", &format!("{error:#}")),
+    }
+}
+
 async fn restore(
     args: &Args,
     environment: &Environment,
     display: &Arc<Display>,
+    (recorder, ticket): (&Arc<Recorder>, &mut Option<Ticket>),
     cancel: CancellationToken,
 ) -> Result<RestoreReport> {
-    let Prepared { mut restore, .. } = prepare(args, environment, display, &cancel).await?;
-    match may_run(&restore, args, display, &cancel).await {
-        Ok(true) => restore.allow_erase(),
+    let listener = Arc::clone(recorder) as Arc<dyn Progress>;
+    let mut prepared = prepare_for(args, environment, display, listener, &cancel).await?;
+    if let Some(ticket) = ticket {
+        match prepared.restore.plan().await {
+            Ok(plan) => ticket.planned(plan, prepared.mapping_file.as_ref()),
+            Err(error) => {
+                prepared.restore.close().await;
+                prepared.created.undo().await;
+                return Err(error.into());
+            }
+        }
+    }
+    match may_run(&prepared.restore, args, display, &cancel).await {
+        Ok(true) => prepared.restore.allow_erase(),
         Ok(false) => {}
         Err(refusal) => {
-            restore.close().await;
+            prepared.restore.close().await;
+            prepared.created.undo().await;
             return Err(refusal);
         }
     }
+    run_prepared(args, prepared, display).await
+}
+
+/// Runs a restore that was prepared and allowed.
+pub(super) async fn run_prepared(
+    args: &Args,
+    prepared: Prepared,
+    display: &Arc<Display>,
+) -> Result<RestoreReport> {
+    let Prepared { restore, created, .. } = prepared;
     if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
         let text = "in place everything goes over one connection, whatever --jobs says";
         display.event(&Event::Notice(&Notice::new(Severity::Notice, text)));
     }
-    let mut report = restore.run().await.map_err(Failure::of)?;
+    let result = restore.run().await.map_err(Failure::of);
+    let mut report = created.settle(result).await?;
     hints::notices(&mut report.notices);
     Ok(report)
 }
 
 /// Asks whether pgmig may erase the target's data, if the target holds any. Returns whether it asked.
-async fn may_run(
+pub(super) async fn may_run(
     restore: &Restore,
     args: &Args,
     display: &Arc<Display>,
@@ -142,6 +193,17 @@ pub(super) async fn prepare(
     display: &Arc<Display>,
     cancel: &CancellationToken,
 ) -> Result<Prepared> {
+    prepare_for(args, environment, display, Arc::clone(display) as _, cancel).await
+}
+
+/// The same for another listener to the restore's events.
+async fn prepare_for(
+    args: &Args,
+    environment: &Environment,
+    display: &Arc<Display>,
+    progress: Arc<dyn Progress>,
+    cancel: &CancellationToken,
+) -> Result<Prepared> {
     args.backup.source()?;
     if args.backup.is_from_stdin() && args.target.is_from_stdin() {
         let text = "--source - and --vcap - cannot both read standard input: give one of them as a file";
@@ -158,10 +220,16 @@ pub(super) async fn prepare(
         options.instances = Instances::Map(mapped.mapping);
         (mapping_file, provisioned) = (mapped.written, mapped.provisioned);
     }
-    let progress = Arc::clone(display);
-    let restore =
-        Restore::of(backup, target, options).progress(progress).cancel(cancel.clone()).prepare().await?;
-    Ok(Prepared { restore, mapping_file, provisioned })
+    let created = Created::of(args.create_database, &target, &backup).await?;
+    let server = target.server();
+    let preparing = Restore::of(backup, target, options).progress(progress).cancel(cancel.clone()).prepare();
+    match preparing.await {
+        Ok(restore) => Ok(Prepared { restore, mapping_file, provisioned, created, server }),
+        Err(error) => {
+            created.undo().await;
+            Err(error.into())
+        }
+    }
 }
 
 fn options(args: &Args, environment: &Environment) -> Result<RestoreOptions> {

@@ -45,6 +45,7 @@ struct Contents {
 
 #[derive(Debug, Serialize)]
 struct Fault {
+    code: &'static str,
     message: String,
     #[serde(flatten)]
     place: FaultPlace,
@@ -167,7 +168,7 @@ impl Archive {
                     Error::Verify(fault) => fault.place(),
                     _ => FaultPlace::default(),
                 };
-                let fault = Some(Fault { message: message(&error), place });
+                let fault = Some(Fault { code: error.code().name, message: message(&error), place });
                 Self { file, sound: false, contents: None, fault }
             }
         }

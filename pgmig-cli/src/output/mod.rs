@@ -28,6 +28,10 @@ use pgmig_core::progress::{Notice, Severity};
 use pgmig_core::restore::{TableDifference, TargetContents};
 use serde::Serialize;
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether standard output has its document: it gets one only.
+static PRINTED: AtomicBool = AtomicBool::new(false);
 
 /// Writes results to standard output, and to the file of `--log-file`.
 pub(crate) fn print(text: &Text) -> Result<()> {
@@ -37,7 +41,22 @@ pub(crate) fn print(text: &Text) -> Result<()> {
 
 /// Writes a result to standard output as a JSON document of this kind.
 pub(crate) fn print_document(kind: &str, body: &impl Serialize) -> Result<()> {
-    write(&document::document(kind, body)?)
+    let text = document::document(kind, body)?;
+    PRINTED.store(true, Ordering::Relaxed);
+    write(&text)
+}
+
+/// The text of a JSON document of this kind.
+pub(crate) fn document_text(kind: &str, body: &impl Serialize) -> Result<String> {
+    document::document(kind, body)
+}
+
+/// Writes a failure to standard output, unless a document of a result is there already.
+pub(crate) fn print_failure(failure: &impl Serialize) {
+    if !PRINTED.load(Ordering::Relaxed) {
+        // Standard error has the failure, too.
+        let _ = print_document("error", failure);
+    }
 }
 
 fn write(text: &str) -> Result<()> {

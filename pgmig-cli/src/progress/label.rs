@@ -3,7 +3,7 @@
 use pgmig_core::progress::Step;
 
 /// The step in a few words. A step that this program does not know yet has its name instead.
-pub(super) fn label(step: Step) -> &'static str {
+pub(crate) fn label(step: Step) -> &'static str {
     match step {
         Step::Preflight => "looking at the backup and the target",
         Step::Lock => "locking the target against other runs",

@@ -15,6 +15,7 @@ use crate::output::{Text, say, show, tell};
 use anyhow::Result;
 use bars::Bars;
 use json::EventFile;
+pub(crate) use label::label;
 use lines::Lines;
 use pgmig_core::progress::{Event, Notice, Progress, Severity};
 use std::io::{self, IsTerminal};

@@ -242,7 +242,64 @@ fn and_others(missing: usize) -> String {
     }
 }
 
+/// The classes of errors, for callers that decide what to do. New errors are of one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// There is no such file.
+    NotFound,
+    /// The operating system cannot read the file.
+    Unreadable,
+    /// It is no archive of pg_dump.
+    NotAnArchive,
+    /// The directory holds several databases, and none was chosen.
+    ManyDatabases,
+    /// The directory does not hold the chosen database.
+    NoSuchDatabase,
+    /// The container's version is not supported.
+    Version,
+    /// A part of the archive is missing.
+    Incomplete,
+    /// The archive is not as it was written.
+    Damaged,
+    /// The script holds something that cannot be restored.
+    Script,
+    /// The archive cannot be read from a stream.
+    NeedsFile,
+    /// The caller asked for something that this archive does not have.
+    Misuse,
+}
+
 impl ArchiveError {
+    /// The error's class.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorClass::NotFound,
+            Self::Open { .. } | Self::Read { .. } => ErrorClass::Unreadable,
+            Self::NotAnArchive { .. } => ErrorClass::NotAnArchive,
+            Self::ManyDatabases { .. } => ErrorClass::ManyDatabases,
+            Self::NoSuchDatabase { .. } => ErrorClass::NoSuchDatabase,
+            Self::Version { .. } => ErrorClass::Version,
+            Self::Truncated { .. }
+            | Self::BlocksMissing { .. }
+            | Self::MemberMissing { .. }
+            | Self::MemberCutOff { .. }
+            | Self::StreamUnfinished { .. } => ErrorClass::Incomplete,
+            Self::Unwrap { .. }
+            | Self::Cluster { .. }
+            | Self::Malformed { .. }
+            | Self::LineEndings { .. }
+            | Self::Member { .. }
+            | Self::Decompress { .. }
+            | Self::StreamTrailing { .. }
+            | Self::Transcode { .. } => ErrorClass::Damaged,
+            Self::Script { .. } => ErrorClass::Script,
+            Self::TocNotFirst { .. } => ErrorClass::NeedsFile,
+            Self::NoSuchEntry(_) | Self::NoData(_) | Self::StreamOrder | Self::AfterError => {
+                ErrorClass::Misuse
+            }
+        }
+    }
+
     /// The place in the archive, for errors that have one.
     pub fn place(&self) -> Option<&Place> {
         match self {

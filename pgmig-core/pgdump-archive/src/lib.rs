@@ -85,7 +85,7 @@ pub use cluster::{ClusterDump, DumpedDatabase};
 pub use compression::Compression;
 pub use decoders::WIDE_WINDOW;
 pub use entry::{CatalogId, DataState, DumpId, Entry, EntryKind, EntryLabel, Oid, Section};
-pub use error::{ArchiveError, MemberProblem, Part, Place, ScriptProblem};
+pub use error::{ArchiveError, ErrorClass, MemberProblem, Part, Place, ScriptProblem};
 pub use foreign::Foreign;
 pub use format::Format;
 pub use header::{Container, Created, Header};

@@ -1,5 +1,6 @@
 //! Errors of reading a backup.
 
+use crate::codes::Coded as _;
 use crate::instance::Instance;
 use crate::lines::{Lines, count};
 use crate::outcome::ErrorKind;
@@ -44,11 +45,7 @@ pub enum BackupError {
 impl BackupError {
     /// The kind of the error, from which the caller can draw its conclusion.
     pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Unmapped(_) => ErrorKind::Refused,
-            Self::Interrupted => ErrorKind::Interrupted,
-            Self::Data { .. } | Self::NoThread(_) | Self::ThreadDied => ErrorKind::Failed,
-        }
+        self.code().kind
     }
 }
 

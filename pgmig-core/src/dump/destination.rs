@@ -51,7 +51,7 @@ impl Destination {
     pub(super) fn check(&self) -> Result<(), DumpError> {
         match self.directory() {
             Some(directory) if !directory.is_dir() => {
-                Err(DumpError::file("find the directory", directory)(io::ErrorKind::NotFound.into()))
+                Err(DumpError::file("use the directory", directory)(no_directory()))
             }
             _ => Ok(()),
         }
@@ -81,10 +81,15 @@ pub(super) enum Output {
     Writer(Box<dyn Write + Send>),
 }
 
+/// The reason where a directory ought to be.
+fn no_directory() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "it does not exist; create it, or name another one")
+}
+
 impl Output {
     fn file(path: PathBuf) -> Result<Self, DumpError> {
         if path.as_os_str().as_bytes().ends_with(b"/") {
-            return Err(DumpError::file("find the directory", path)(io::ErrorKind::NotFound.into()));
+            return Err(DumpError::file("use the directory", path)(no_directory()));
         }
         // Before the dump, which may take hours.
         if path.symlink_metadata().is_ok() {

@@ -1,6 +1,7 @@
 //! Errors of backups.
 
 use super::program::Version;
+use crate::codes::Coded as _;
 use crate::outcome::ErrorKind;
 use crate::verify::Fault;
 use std::fmt;
@@ -104,17 +105,7 @@ pub enum DumpError {
 impl DumpError {
     /// The kind of the error, from which the caller can draw its conclusion.
     pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NoPgDump { .. } | Self::TooOld { .. } | Self::Exists(_) => ErrorKind::Refused,
-            Self::NotPgDump { .. } | Self::NotHonoured { .. } => ErrorKind::Usage,
-            Self::Interrupted => ErrorKind::Interrupted,
-            Self::File { .. }
-            | Self::Output(_)
-            | Self::Password(_)
-            | Self::Failed { .. }
-            | Self::Trailing
-            | Self::Unsound(_) => ErrorKind::Failed,
-        }
+        self.code().kind
     }
 
     /// An error of the operating system with this file.

@@ -1,6 +1,7 @@
 //! Errors of an instance ID, a mapping, or the table of instances.
 
 use super::InstanceId;
+use crate::codes::Coded as _;
 use crate::config_file::ConfigFileError;
 use crate::outcome::ErrorKind;
 use std::{fmt, io};
@@ -100,6 +101,12 @@ pub enum MappingError {
         /// The other instance, by its name and ID.
         name: String,
     },
+    /// Every target is an instance of the backup, and no source is.
+    #[error(
+        "sources and targets of the mapping look reversed: the backup has its targets, and none of its sources; write \
+         each pair as \"source: target\""
+    )]
+    Reversed,
     /// A target is not a provisioned instance.
     #[error(
         "{key} is mapped to {target}, which is not provisioned on the target; choose one of those that are"
@@ -193,11 +200,7 @@ impl fmt::Display for Remaining {
 impl MappingError {
     /// The kind of the error, from which the caller can draw its conclusion.
     pub fn kind(&self) -> ErrorKind {
-        match self {
-            MappingError::TooFewProvisioned { .. } => ErrorKind::Refused,
-            MappingError::Write { .. } => ErrorKind::Failed,
-            _ => ErrorKind::Usage,
-        }
+        self.code().kind
     }
 }
 

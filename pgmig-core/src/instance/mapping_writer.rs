@@ -64,9 +64,17 @@ impl MappingWriter {
         mapping: &Mapping,
         comment: impl Fn(InstanceId, InstanceId) -> Option<String>,
     ) -> Result<PathBuf, MappingError> {
+        self.finish_text(&mapping.to_yaml_with(comment))
+    }
+
+    /// The same with the text of a mapping file that the caller has made.
+    ///
+    /// # Errors
+    ///
+    /// [`MappingError::Write`].
+    pub fn finish_text(self, yaml: &str) -> Result<PathBuf, MappingError> {
         let Self { path, directory, mut temporary } = self;
         let failed = |source| MappingError::Write { file: path.display().to_string(), source };
-        let yaml = mapping.to_yaml_with(comment);
         temporary.write_all(yaml.as_bytes()).map_err(failed)?;
         temporary.as_file().sync_all().map_err(failed)?;
         for number in 1..=MOST_FILES {

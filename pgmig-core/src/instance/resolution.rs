@@ -142,6 +142,12 @@ impl Resolution {
             let aliases = instance.source.aliases.iter().filter_map(Alias::id);
             kept.extend(aliases.chain([instance.source.id]).map(|id| (id, &instance.source)));
         }
+        let is_reversed = !mapping.is_empty()
+            && self.unknown_sources.len() == mapping.pairs().len()
+            && mapping.pairs().iter().all(|(_, target)| kept.contains_key(target));
+        if is_reversed {
+            return Err(MappingError::Reversed);
+        }
         for (key, target) in mapping.pairs() {
             if let Some(instance) = kept.get(target) {
                 let (key, target, name) = (*key, *target, instance.label());
@@ -285,6 +291,16 @@ mod tests {
                 assert!(matches!(error, MappingError::TargetIsSource { .. }), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn a_mapping_that_is_turned_round_is_called_so() {
+        let instances = [instance('a', vec![]), instance('b', vec![])];
+        let error = mapping(&[('1', 'a'), ('2', 'b')]).resolve(&instances, &[]).unwrap_err();
+        assert!(matches!(error, MappingError::Reversed), "{error}");
+        // One that has a source of the backup is not.
+        let error = mapping(&[('1', 'b'), ('a', '2')]).resolve(&instances, &[]).unwrap_err();
+        assert!(matches!(error, MappingError::TargetIsSource { .. }), "{error}");
     }
 
     #[test]

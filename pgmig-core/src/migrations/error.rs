@@ -1,6 +1,7 @@
 //! Errors of a schema upgrade.
 
 use super::foreign::ForeignHistory;
+use crate::codes::Coded as _;
 use crate::outcome::ErrorKind;
 use crate::profile::Release;
 use crate::server::{ServerError, TargetError};
@@ -252,33 +253,7 @@ impl SchemaError {
 
     /// The kind of the error, from which the caller can draw its conclusion.
     pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Read { .. }
-            | Self::NotUtf8 { .. }
-            | Self::ByteOrderMark { .. }
-            | Self::MisnamedFile { .. }
-            | Self::Reversible { .. }
-            | Self::DuplicateVersion { .. }
-            | Self::MissingVersion { .. }
-            | Self::NoMigrations { .. }
-            | Self::UnknownSet { .. }
-            | Self::ReleaseWithoutMigration { .. }
-            | Self::Split { .. }
-            | Self::CopyThroughClient { .. }
-            | Self::OutsideTransaction { .. }
-            | Self::TransactionControl { .. } => ErrorKind::Usage,
-            Self::UnknownRelease { .. }
-            | Self::HistoryRow { .. }
-            | Self::Dirty { .. }
-            | Self::ChecksumChanged { .. }
-            | Self::HistoryGap { .. }
-            | Self::UnknownVersion { .. }
-            | Self::NewerThanTarget { .. }
-            | Self::UnknownHistory(_)
-            | Self::NeedsOwnTransaction { .. }
-            | Self::Locked { .. } => ErrorKind::Refused,
-            Self::Migration { .. } | Self::Target(_) => ErrorKind::Failed,
-        }
+        self.code().kind
     }
 }
 

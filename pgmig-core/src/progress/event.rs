@@ -57,6 +57,18 @@ pub enum Event<'a> {
         /// How many entries the step has.
         total: usize,
     },
+    /// A connection begins a piece of work, while several load rows and make entries. Others of these events may come between.
+    WorkBegan {
+        /// The ID of the connection's server process.
+        connection: i32,
+        /// The work: `rows of store.tenant`, `INDEX store.tenant_name`.
+        work: &'a str,
+    },
+    /// A connection has ended its piece of work.
+    WorkEnded {
+        /// The ID of the connection's server process.
+        connection: i32,
+    },
     /// A migration begins.
     MigrationBegan {
         /// Its version.

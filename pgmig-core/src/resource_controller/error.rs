@@ -3,6 +3,7 @@
 use super::ca::CaSource;
 use super::certificate::CertificateInfo;
 use super::config::ResourceControllerConfigError;
+use crate::codes::Coded as _;
 use crate::outcome::ErrorKind;
 use std::fmt;
 use thiserror::Error;
@@ -190,13 +191,7 @@ impl ResourceControllerError {
     /// The kind of the error, from which the caller can draw its conclusion. It is bad usage only if another
     /// configuration helps.
     pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Config(_)
-            | Self::CaFile { .. }
-            | Self::InvalidToken { .. }
-            | Self::UntrustedCertificate(_) => ErrorKind::Usage,
-            _ => ErrorKind::Failed,
-        }
+        self.code().kind
     }
 
     /// The same error, with the number of tries.

@@ -2,6 +2,7 @@
 
 use super::refusal::Refusal;
 use crate::archive::DumpId;
+use crate::codes::Coded as _;
 use crate::lines::{AllLines, Lines, count};
 use crate::outcome::ErrorKind;
 use crate::progress::Step;
@@ -340,16 +341,6 @@ impl fmt::Display for RowError {
 impl RestoreError {
     /// The kind of the error, by which a caller decides what to do.
     pub fn kind(&self) -> ErrorKind {
-        match self {
-            RestoreError::Refused(_) | RestoreError::OpenFiles { .. } => ErrorKind::Refused,
-            RestoreError::Strict(_) => ErrorKind::Strict,
-            RestoreError::SwapOutcomeUnknown { .. }
-            | RestoreError::InPlaceOutcomeUnknown { .. }
-            | RestoreError::CommittedEarly { .. } => ErrorKind::OutcomeUnknown,
-            RestoreError::Interrupted => ErrorKind::Interrupted,
-            RestoreError::StateChanged { .. } => ErrorKind::Touched,
-            RestoreError::Kept { because, .. } => because.kind(),
-            _ => ErrorKind::Failed,
-        }
+        self.code().kind
     }
 }

@@ -15,6 +15,7 @@ mod in_place;
 mod interruption;
 mod journal;
 mod load;
+mod new_database;
 mod options;
 mod plan;
 mod preflight;
@@ -34,6 +35,7 @@ mod target_schema;
 
 pub use doctor::{Diagnosis, Finding, Gravity, diagnose, predict_duration};
 pub use error::{RestoreError, RowError};
+pub use new_database::NewDatabase;
 pub use options::{
     BackupFirst, Erase, Instances, RestoreOptions, SchemaSource, Strategy, StrategyChoice, ToastCompression,
     UnknownWord, Verify,

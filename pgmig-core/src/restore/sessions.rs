@@ -128,17 +128,23 @@ pub(crate) fn sessions_notice(
 ) -> Option<Notice> {
     let who = inline(sessions.iter());
     let wait = options.swap_wait.as_secs();
-    let others = "other sessions on the target";
+    let others = match sessions.len() {
+        1 => "1 session is connected to the target".to_owned(),
+        more => format!("{more} sessions are connected to the target"),
+    };
     let (severity, text) = match (options.terminate_sessions, strategy) {
-        (true, Strategy::Swap) => (Severity::Notice, format!("{others} are ended at the swap: {who}")),
-        (true, Strategy::InPlace) => (Severity::Notice, format!("{others} are ended: {who}")),
+        (true, Strategy::Swap) => {
+            (Severity::Notice, format!("{others}; pgmig terminates them at the swap: {who}"))
+        }
+        (true, Strategy::InPlace) => (Severity::Notice, format!("{others}; pgmig terminates them: {who}")),
         (false, Strategy::Swap) => (
             Severity::Warning,
-            format!("{others} must have ended {wait} s after the restore is built, or it stops: {who}"),
+            format!("{others}; at the swap pgmig waits up to {wait} s for them to disconnect: {who}"),
         ),
-        (false, Strategy::InPlace) => {
-            (Severity::Warning, format!("{others} must end within {wait} s, or nothing is begun: {who}"))
-        }
+        (false, Strategy::InPlace) => (
+            Severity::Warning,
+            format!("{others}; pgmig waits up to {wait} s for them to disconnect before it begins: {who}"),
+        ),
     };
     (!sessions.is_empty()).then_some(Notice { severity, text })
 }

@@ -1,5 +1,6 @@
 //! Why a selection cannot be used.
 
+use crate::codes::Coded as _;
 use crate::lines::AllLines;
 use crate::outcome::ErrorKind;
 use thiserror::Error;
@@ -91,10 +92,7 @@ pub enum SelectionError {
 impl SelectionError {
     /// The kind of the error, by which a caller decides what to do.
     pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Pattern { .. } | Self::ListLine { .. } | Self::ListFile { .. } => ErrorKind::Usage,
-            _ => ErrorKind::Refused,
-        }
+        self.code().kind
     }
 }
 

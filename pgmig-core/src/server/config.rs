@@ -3,6 +3,7 @@
 use crate::config_file::{self, FileKind};
 use crate::server::config_entries::{ConfigFile, environment_password, nonempty};
 use crate::server::config_error::ConfigError;
+use crate::server::connection::ConnectionEnvironment;
 use crate::server::error::TargetError;
 use crate::server::event_triggers::EventTriggersOff;
 use crate::server::handshake::ContextCell;
@@ -58,6 +59,8 @@ pub struct TargetEnvironment {
     pub pgappname: Option<String>,
     /// Those of [`LIBPQ_VARIABLES`](crate::server::LIBPQ_VARIABLES) that are set.
     pub libpq: LibpqVariables,
+    /// What names a target without a file; see [`TargetConfig::from_connection`].
+    pub connection: ConnectionEnvironment,
 }
 
 /// Which server and database to restore to, and as whom. `Debug` does not show the password.

@@ -80,6 +80,14 @@ pub enum ConfigError {
         /// What to do instead.
         advice: &'static str,
     },
+    /// A connection string, a service or the password file is not acceptable.
+    #[error("{what}: {message}")]
+    Connection {
+        /// The file, or what was given.
+        what: String,
+        /// What is wrong, without values.
+        message: String,
+    },
     /// An environment variable's value is not acceptable.
     #[error("the environment variable {variable} is not acceptable, expected {expected}")]
     InvalidEnvironment {

@@ -47,7 +47,7 @@ pub enum TargetError {
     },
     /// The password was not accepted. The server says the same for a role that does not exist.
     #[error(
-        "the server at {server} does not accept the password of {user:?}, or has no such role; check su_username and su_password"
+        "login as {user:?} at {server} failed: wrong password, or no such role; check su_username and su_password"
     )]
     WrongPassword {
         /// Host and port, or the socket's path.
@@ -109,7 +109,7 @@ pub enum TargetError {
         advice: &'static str,
     },
     /// The database does not exist.
-    #[error("the server at {server} has no database {database:?}; check database")]
+    #[error("database {database:?} does not exist on {server}; create it, or correct database")]
     UnknownDatabase {
         /// Host and port, or the socket's path.
         server: String,

@@ -158,7 +158,7 @@ impl TargetConfig {
 }
 
 /// A text within double quotes, in which YAML and JSON agree except about characters that no reader should see unescaped.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     for c in Value::from(text).to_string().chars() {
         if is_unprintable(c) {

@@ -101,6 +101,26 @@ impl<'a> Crew<'a> {
         }
     }
 
+    /// What a connection does, for people; `None` if it waits or has ended.
+    pub(super) fn described(&self, work: &Work) -> Option<String> {
+        match work {
+            Work::Load(feed) | Work::LoadWhole(feed) | Work::Help(feed) => {
+                Some(match self.active(*feed)?.feed.content {
+                    Content::Table(place) => format!("rows of {}", self.work.tables.get(place)?.table),
+                    Content::LargeObjects(_) => "large objects".to_owned(),
+                })
+            }
+            Work::Tasks(places) => {
+                let first = &self.work.tasks.get(*places.first()?)?.label;
+                Some(match places.len() {
+                    1 => first.clone(),
+                    more => format!("{first} and {} more", more - 1),
+                })
+            }
+            Work::Wait | Work::Finished => None,
+        }
+    }
+
     pub(super) fn offer(&self, feed: Feed) {
         let number = feed.number;
         let mut before = 0;

@@ -7,6 +7,7 @@ use super::loaded::{Loaded, is_cut_short};
 use super::schedule::Work;
 use crate::archive::DumpId;
 use crate::error::Result;
+use crate::progress::Event;
 use crate::restore::executor::Executor;
 use crate::restore::plan::Task;
 use crate::restore::record::RowsNote;
@@ -94,6 +95,11 @@ impl Worker<'_, '_> {
             if !matches!(work, Work::Load(_) | Work::LoadWhole(_)) {
                 self.commit().await?;
             }
+            let progress = self.crew.work.progress;
+            let described = self.crew.described(&work);
+            if let Some(work) = &described {
+                progress.event(&Event::WorkBegan { connection: self.pid, work });
+            }
             match work {
                 Work::Load(feed) => self.load(feed, Share::Own).await?,
                 Work::LoadWhole(feed) => self.load(feed, Share::Whole).await?,
@@ -101,6 +107,9 @@ impl Worker<'_, '_> {
                 Work::Tasks(tasks) => self.tasks(&tasks).await?,
                 Work::Wait => changed.await,
                 Work::Finished => return Ok(()),
+            }
+            if described.is_some() {
+                progress.event(&Event::WorkEnded { connection: self.pid });
             }
         }
     }

@@ -119,7 +119,12 @@ impl Obstacles {
                 let reason = format!("a swap is not possible: {}", self.swap.join("; "));
                 in_place(reason, self.in_place, database)
             }
-            _ if !self.swap.is_empty() => Err(Refusal::CannotSwap { database, reasons: self.swap }),
+            (choice, option) if !self.swap.is_empty() => {
+                // Nobody asked for a swap by its name: say what demands it.
+                let option = option.filter(|_| choice == StrategyChoice::Auto);
+                let demand = option.map(|option| format!("{option} requires a swap"));
+                Err(Refusal::CannotSwap { database, reasons: demand.into_iter().chain(self.swap).collect() })
+            }
             (StrategyChoice::Swap, _) => Ok(swap("StrategyChoice::Swap asks for it".to_owned())),
             (StrategyChoice::Auto, _) => Ok(swap(why_swap(roles))),
         }

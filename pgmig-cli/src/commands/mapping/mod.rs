@@ -1,18 +1,20 @@
 //! Assigns a provisioned instance to each instance of the backup: by a mapping file, by name, and by the operator's
 //! answers. `restore` uses it; `pgmig mapping` runs it alone.
 
+mod template;
+
 use super::cluster;
-use crate::args::{Args, BackupArgs, MappingArgs};
+use crate::args::{Args, BackupArgs, MappingArgs, OutputFormat};
 use crate::environment::Environment;
 use crate::failure::{Interrupted, Unmapped, Usage};
-use crate::output::{count, len, plural, tell};
+use crate::output::{self, count, len, plural, tell};
 use crate::progress::Display;
 use crate::prompt::{self, Names};
 use crate::provisioned;
 use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::backup::{Backup, Source};
-use pgmig_core::instance::{Alias, Candidate, Mapping, MappingDraft, MappingWriter};
+use pgmig_core::instance::{Alias, Candidate, Instance, InstanceId, Mapping, MappingDraft, MappingWriter};
 use pgmig_core::profile::Profile;
 use pgmig_core::progress::{Event, Notice, Progress, Severity, Step};
 use pgmig_core::resource_controller::Listing;
@@ -60,6 +62,28 @@ pub(crate) struct Provisioned {
     pub(crate) unused: Vec<Candidate>,
 }
 
+/// What `pgmig mapping` has written.
+#[derive(Debug, Serialize)]
+struct Written {
+    /// The file.
+    file: String,
+    /// Whether every live instance of the backup has a target.
+    complete: bool,
+    pairs: Vec<Pair>,
+    /// The instances of the backup that have no target yet.
+    open: Vec<Instance>,
+    provisioned: Provisioned,
+}
+
+/// A pair of the mapping, with the names that are known.
+#[derive(Debug, Serialize)]
+struct Pair {
+    source: InstanceId,
+    source_name: Option<String>,
+    target: InstanceId,
+    target_name: Option<String>,
+}
+
 /// `pgmig mapping`: writes the mapping file, and restores nothing.
 pub(crate) async fn run(
     args: &Args,
@@ -67,7 +91,6 @@ pub(crate) async fn run(
     environment: &Environment,
     cancel: &CancellationToken,
 ) -> Result<()> {
-    args.output.text_only("pgmig mapping")?;
     if mapping.backup.is_from_stdin() {
         return Err(
             Usage::new("pgmig mapping takes a file as --source: standard input is for the answers").into()
@@ -76,9 +99,13 @@ pub(crate) async fn run(
     mapping.backup.resource_controller()?;
     let display = Arc::new(Display::new(args)?);
     let mapper = Mapper { args: &mapping.backup, quiet: args.quiet, environment, display: &display, cancel };
-    let written = mapper.write(&mapping.file).await;
+    let written = mapper.write(mapping).await;
     display.finish();
-    written
+    let (written, outcome) = written?;
+    if args.output == OutputFormat::Json {
+        output::print_document("mapping", &written)?;
+    }
+    outcome
 }
 
 /// Opens the backup that the arguments name.
@@ -147,16 +174,78 @@ pub(super) fn profile_named(name: &Path) -> Result<Profile> {
 }
 
 impl Mapper<'_> {
-    async fn write(&self, output: &Path) -> Result<()> {
+    /// Writes the mapping, and returns what was written, and why it is not complete although it ought to be.
+    async fn write(&self, args: &MappingArgs) -> Result<(Written, Result<()>)> {
         let profile = profile(self.args)?;
         let backup = open(self.args, profile.clone(), self.display, self.cancel).await?;
         refuse_other_profile(profile.as_ref(), &backup)?;
-        let writer = MappingWriter::create(output).map_err(Error::from)?;
+        let writer = MappingWriter::create(&args.file).map_err(Error::from)?;
         let given = self.given()?.unwrap_or_default();
         let listing = self.provisioned(self.args.resource_controller()?).await?;
-        let draft = self.complete(draft(&given, &backup, &listing)?, &backup, &listing).await?;
-        self.finish(draft, &backup, &listing, Some(writer))?;
-        Ok(())
+        let draft = self.begin(&given, &backup, &listing)?;
+        if args.template {
+            return Ok((self.write_template(&draft, &backup, &listing, writer)?, Ok(())));
+        }
+        let found = Mapping::new(draft.pairs().iter().copied()).map_err(Error::from)?;
+        match self.complete(draft, &backup, &listing).await {
+            Ok(draft) => {
+                let pairs = pairs(&draft, &names(&backup, &listing));
+                let Mapped { written, provisioned, .. } =
+                    self.finish(draft, &backup, &listing, Some(writer))?;
+                let (Some(file), Some(provisioned)) = (written, provisioned) else {
+                    return Err(Unmapped::because("no mapping was written").into());
+                };
+                let file = file.display().to_string();
+                Ok((Written { file, complete: true, pairs, open: Vec::new(), provisioned }, Ok(())))
+            }
+            // What names tell is not lost.
+            Err(error) if self.args.map_by_name && error.is::<Unmapped>() && !found.is_empty() => {
+                let draft = draft_of(&found, &backup, &listing)?;
+                Ok((self.write_template(&draft, &backup, &listing, writer)?, Err(error)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes what is known, with the other instances as comments.
+    fn write_template(
+        &self,
+        draft: &MappingDraft<'_>,
+        backup: &Backup,
+        listing: &Listing,
+        writer: MappingWriter,
+    ) -> Result<Written> {
+        let names = names(backup, listing);
+        let text = template::text(draft, &names, &self.args.source()?.display().to_string());
+        let file = writer.finish_text(&text).map_err(Error::from)?.display().to_string();
+        let open: Vec<Instance> = draft.open().iter().copied().cloned().collect();
+        self.notice(&match open.len() {
+            0 => format!("the mapping is in {file}; use it with --mapping {file}"),
+            _ => format!(
+                "{} of the backup {} to get a target in {file}; then use it with --mapping {file}",
+                plural(len(&open), "instance"),
+                if open.len() == 1 { "has" } else { "have" }
+            ),
+        });
+        let provisioned = Provisioned {
+            url: listing.url.clone(),
+            instances: listing.instances.len(),
+            unused: draft.free().to_vec(),
+        };
+        Ok(Written { file, complete: open.is_empty(), pairs: pairs(draft, &names), open, provisioned })
+    }
+
+    /// The pairs that need no question: the given ones, and those of the same names if the arguments ask for these.
+    fn begin<'a>(&self, given: &Mapping, backup: &'a Backup, listing: &Listing) -> Result<MappingDraft<'a>> {
+        let mut draft = draft_of(given, backup, listing)?;
+        if self.args.map_by_name {
+            let mapped = draft.assign_by_name();
+            self.notice(&format!(
+                "{} mapped by name",
+                plural(u64::try_from(mapped).unwrap_or(u64::MAX), "instance")
+            ));
+        }
+        Ok(draft)
     }
 
     /// The mapping for a restore of this backup, as complete as pgmig can make it. When this function returns, the
@@ -176,7 +265,7 @@ impl Mapper<'_> {
             .into());
         }
         let listing = self.provisioned(config).await?;
-        let draft = draft(&given.unwrap_or_default(), backup, &listing)?;
+        let draft = self.begin(&given.unwrap_or_default(), backup, &listing)?;
         if draft.open().is_empty() {
             return self.finish(draft, backup, &listing, None);
         }
@@ -207,18 +296,13 @@ impl Mapper<'_> {
         Ok(listing)
     }
 
-    /// Covers every live instance of the backup: by name and by suggestion if the arguments ask for it, then by
-    /// answers.
+    /// Covers every live instance of the backup: by suggestion if the arguments ask for it, then by answers.
     async fn complete<'a>(
         &self,
         mut draft: MappingDraft<'a>,
         backup: &'a Backup,
         listing: &Listing,
     ) -> Result<MappingDraft<'a>> {
-        if self.args.map_by_name {
-            let mapped = draft.assign_by_name();
-            self.notice(&format!("{mapped} instances mapped by name"));
-        }
         if self.args.yes {
             take_suggestions(&mut draft)?;
         }
@@ -286,7 +370,17 @@ fn names(backup: &Backup, listing: &Listing) -> Names {
     }
 }
 
-fn draft<'a>(given: &Mapping, backup: &'a Backup, listing: &Listing) -> Result<MappingDraft<'a>> {
+fn pairs(draft: &MappingDraft<'_>, names: &Names) -> Vec<Pair> {
+    let pair = |&(source, target)| Pair {
+        source,
+        source_name: names.sources.get(&source).cloned(),
+        target,
+        target_name: names.targets.get(&target).cloned(),
+    };
+    draft.pairs().iter().map(pair).collect()
+}
+
+fn draft_of<'a>(given: &Mapping, backup: &'a Backup, listing: &Listing) -> Result<MappingDraft<'a>> {
     let candidates = listing.instances.iter().map(Candidate::from).collect();
     let draft = MappingDraft::new(given, backup.instances(), backup.system_regions(), candidates);
     Ok(draft.map_err(Error::from)?)
