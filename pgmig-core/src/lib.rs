@@ -26,6 +26,7 @@
 //! ```
 
 pub mod backup;
+mod calendar;
 pub mod config_file;
 mod digest;
 pub mod dump;

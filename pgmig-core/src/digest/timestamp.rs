@@ -1,9 +1,9 @@
 //! Reads a `timestamptz` as PostgreSQL writes it with DateStyle ISO, in whatever time zone.
 
+use crate::calendar;
+
 const MICROSECONDS: i64 = 1_000_000;
 const DAY: i64 = 24 * 60 * 60;
-/// The days from 1 January of year 0 to that of 2000.
-const EPOCH: i64 = 730_485;
 
 /// The microseconds since 2000-01-01 00:00 UTC: `2020-06-01 12:00:00.5+02`, `0044-03-15 12:00:00+00:53:28 BC`, `infinity`.
 pub(super) fn read(text: &str) -> Option<i64> {
@@ -31,7 +31,8 @@ pub(super) fn read(text: &str) -> Option<i64> {
         Some(_) => return None,
         None => (time, 0),
     };
-    let seconds = days(year, month, day).checked_mul(DAY)?.checked_add(clock(time)? - offset)?;
+    let days = calendar::days(year, month, day).checked_sub(calendar::DAYS_TO_2000)?;
+    let seconds = days.checked_mul(DAY)?.checked_add(clock(time)? - offset)?;
     seconds.checked_mul(MICROSECONDS)?.checked_add(fraction)
 }
 
@@ -50,14 +51,6 @@ fn clock(text: &str) -> Option<i64> {
 
 fn number(digits: &str) -> Option<i64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
-}
-
-/// The days since 2000-01-01 in the proleptic Gregorian calendar.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    // The year begins with March: the leap day is its last.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let in_year = (153 * month + 2) / 5 + day - 1;
-    365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + in_year + 60 - EPOCH
 }
 
 #[cfg(test)]

@@ -1,51 +1,56 @@
 //! The names of backups: `store.dump_YYYYMMDD-HHMMSS`, in UTC, as the product's cron job names them.
 
+use crate::calendar::{civil, days};
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The beginning of every name.
 const PREFIX: &str = "store.dump_";
-const SECONDS_A_DAY: u64 = 24 * 60 * 60;
-const DAYS_A_WEEK: u64 = 7;
+const SECONDS_A_DAY: i64 = 24 * 60 * 60;
+const DAYS_A_WEEK: i64 = 7;
 /// 1 January 1970 was a Thursday; Sunday is 0.
-const THURSDAY: u64 = 4;
+const THURSDAY: i64 = 4;
 
 /// When a backup was begun, to the second, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FileName {
     /// Seconds since 1970.
-    seconds: u64,
+    seconds: i64,
 }
 
 impl FileName {
     /// The name of a backup that begins at this time.
     pub(super) fn at(time: SystemTime) -> Self {
         let seconds = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-        Self { seconds }
+        Self { seconds: i64::try_from(seconds).unwrap_or(i64::MAX) }
     }
 
     /// Reads a name; `None` if it is not one of a backup.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let (date, time) = name.strip_prefix(PREFIX)?.split_once('-')?;
-        let part = |text: &str, from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
+        let part = |text: &str, from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
         let are_digits = [(date, 8), (time, 6)]
             .iter()
             .all(|(text, length)| text.len() == *length && text.bytes().all(|byte| byte.is_ascii_digit()));
         if !are_digits {
             return None;
         }
-        let days = days(part(date, 0, 4)?, part(date, 4, 6)?, part(date, 6, 8)?)?;
+        let (year, month, day) = (part(date, 0, 4)?, part(date, 4, 6)?, part(date, 6, 8)?);
+        if year < 1970 || !(1..=12).contains(&month) {
+            return None;
+        }
         let (hour, minute, second) = (part(time, 0, 2)?, part(time, 2, 4)?, part(time, 4, 6)?);
         if hour > 23 || minute > 59 || second > 59 {
             return None;
         }
-        let parsed = Self { seconds: days * SECONDS_A_DAY + hour * 3600 + minute * 60 + second };
+        let parsed =
+            Self { seconds: days(year, month, day) * SECONDS_A_DAY + hour * 3600 + minute * 60 + second };
         // A date that does not exist, such as 30 February, has another name.
         (parsed.to_string() == name).then_some(parsed)
     }
 
     /// The day of the week; 0 is Sunday.
-    pub(super) fn day_of_week(self) -> u64 {
+    pub(super) fn day_of_week(self) -> i64 {
         (self.seconds / SECONDS_A_DAY + THURSDAY) % DAYS_A_WEEK
     }
 
@@ -65,40 +70,9 @@ impl fmt::Display for FileName {
     }
 }
 
-fn clock(seconds: u64) -> (u64, u64, u64) {
+fn clock(seconds: i64) -> (i64, i64, i64) {
     let of_day = seconds % SECONDS_A_DAY;
     (of_day / 3600, of_day / 60 % 60, of_day % 60)
-}
-
-/// Years are counted from 1 March, so that the leap day is the last day of one. A cycle of 400 years has this many days.
-const CYCLE: u64 = 146_097;
-/// The days from 1 March of year 0 to 1 January 1970.
-const EPOCH: u64 = 719_468;
-
-/// Year, month and day of this many days after 1970-01-01.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + EPOCH;
-    let (cycle, day_of_cycle) = (days / CYCLE, days % CYCLE);
-    let year_of_cycle =
-        (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
-    let day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (cycle * 400 + year_of_cycle + u64::from(month <= 2), month, day)
-}
-
-/// The days from 1970-01-01; `None` before that.
-fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let year = year.checked_sub(u64::from(month <= 2))?;
-    let (cycle, year_of_cycle) = (year / 400, year % 400);
-    let from_march = if month > 2 { month - 3 } else { month + 9 };
-    let day_of_year = (153 * from_march + 2) / 5 + day - 1;
-    let day_of_cycle = 365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100 + day_of_year;
-    (cycle * CYCLE + day_of_cycle).checked_sub(EPOCH)
 }
 
 #[cfg(test)]
@@ -106,8 +80,8 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn at(seconds: u64) -> FileName {
-        FileName::at(UNIX_EPOCH + Duration::from_secs(seconds))
+    fn at(seconds: i64) -> FileName {
+        FileName::at(UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs()))
     }
 
     #[test]

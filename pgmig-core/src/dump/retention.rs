@@ -33,7 +33,7 @@ impl Retention {
         let (mut daily, mut weekly) = (self.keep_daily, self.keep_weekly);
         let keep = |file: &FileName| {
             let left =
-                if file.day_of_week() == u64::from(self.weekly_day) { &mut weekly } else { &mut daily };
+                if file.day_of_week() == i64::from(self.weekly_day) { &mut weekly } else { &mut daily };
             let is_kept = *left > 0;
             *left = left.saturating_sub(1);
             is_kept
