@@ -15,6 +15,7 @@ mod in_place;
 mod instances;
 mod previous;
 mod privileges;
+mod retraining;
 mod rewriting;
 mod schema_target;
 mod selection;

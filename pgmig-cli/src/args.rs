@@ -15,6 +15,7 @@ use crate::backup::DumpArgs;
 use crate::commands::{cluster, releases};
 use crate::failure::Usage;
 use crate::previous::PreviousCommand;
+use crate::retrain::RetrainArgs;
 use crate::selection::SelectionArgs;
 use crate::target::TargetArgs;
 
@@ -244,6 +245,8 @@ pub(crate) enum Command {
     /// Write the man pages and the shells' completions
     #[command(hide = true)]
     Papers(PapersArgs),
+    /// Print the settings and patches of the job that trains all workspaces after a restore, and whether it is complete
+    Retrain(RetrainArgs),
     /// List, put back or drop the databases that a target had before a restore with --keep-previous
     #[command(subcommand)]
     Previous(PreviousCommand),

@@ -4,6 +4,7 @@ use crate::hints;
 use crate::output::Text;
 use pgmig_core::archive::ArchiveError;
 use pgmig_core::instance::MappingDraft;
+use pgmig_core::retrain::RetrainSummary;
 use pgmig_core::{Error, ErrorKind};
 use std::fmt::Write;
 use std::io;
@@ -61,6 +62,29 @@ impl Unmapped {
     /// Another reason.
     pub(crate) fn because(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+}
+
+/// The log does not show that all workspaces are trained.
+#[derive(Debug, ThisError)]
+#[error("{0}")]
+pub(crate) struct Untrained(String);
+
+impl Untrained {
+    /// The reason, from the numbers of the log.
+    pub(crate) fn of(summary: &RetrainSummary) -> Self {
+        Self(match summary.missing() {
+            Some(missing) => format!(
+                "{} not trained yet; the job trains the last ones in the background: if the number stays, look into the log \
+                 of store-admin, or scale the training up (pgmig retrain --scale)",
+                if missing == 1 { "1 workspace is".to_owned() } else { format!("{missing} workspaces are") }
+            ),
+            None if summary.lines == 0 => {
+                "the log has no [RETRAIN-ALL-SUMMARY] line: has the job run, and is it the log of the store-admin pod?"
+                    .to_owned()
+            }
+            None => "the log does not have both numbers: Affected workspaces found, and Retrained Total".to_owned(),
+        })
     }
 }
 

@@ -15,6 +15,7 @@ mod previous;
 mod progress;
 mod prompt;
 mod provisioned;
+mod retrain;
 mod selection;
 mod shell;
 mod table;

@@ -11,6 +11,7 @@ pub(crate) mod papers;
 pub(crate) mod previous;
 pub(crate) mod releases;
 pub(crate) mod restore;
+pub(crate) mod retrain;
 pub(crate) mod test_connection;
 pub(crate) mod test_resource_controller;
 pub(crate) mod verify;
@@ -36,6 +37,7 @@ pub(crate) async fn run(
         Command::Papers(papers) => papers::run(papers),
         Command::Previous(command) => previous::run(args, command, environment, cancel).await,
         Command::Releases(releases) => releases::run(args, releases),
+        Command::Retrain(retrain) => retrain::run(args, retrain, cancel).await,
         Command::Verify(verify) => verify::run(args, verify, cancel).await,
     }
 }

@@ -8,6 +8,7 @@ mod figures;
 pub(crate) mod inspection;
 mod plan;
 mod previous;
+mod retrain;
 mod summary;
 mod text;
 
@@ -16,6 +17,7 @@ pub(crate) use data::data;
 pub(crate) use figures::{bytes, count, duration, len, plural};
 pub(crate) use plan::plan;
 pub(crate) use previous::{dropped, previous_list, previous_table, rolled_back};
+pub(crate) use retrain::{lines, retrained, retraining};
 pub(crate) use summary::{kept, summary};
 pub(crate) use text::Text;
 
@@ -72,7 +74,6 @@ pub(crate) fn totals(contents: &TargetContents) -> String {
         plural(len(&contents.instances), "instance"),
         plural(contents.rows, "row"),
         plural(contents.tables, "table"),
-        plural(contents.large_objects, "large object"),
         bytes(contents.bytes)
     )
 }

@@ -56,5 +56,5 @@ pub use report::planned::{
 };
 pub use report::restored::{
     LargeObjectIds, MappedInstance, MigrationReport, NotCompared, Replacements, RestoreReport, ResumedWork,
-    RowComparison, SourceReport, TableReport,
+    RowComparison, SourceReport, TableCount, TableReport,
 };
