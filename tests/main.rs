@@ -20,6 +20,7 @@ mod rewriting;
 mod schema_target;
 mod selection;
 mod soak;
+mod speech;
 mod support;
 mod swap;
 mod sweep;

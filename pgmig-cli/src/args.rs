@@ -89,6 +89,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) keep_previous: bool,
 
+    /// Create the target database if it does not exist; it belongs to username
+    #[arg(long, conflicts_with_all = ["dry_run", "test_rc_connection", "test_pg_connection"])]
+    pub(crate) create_database: bool,
+
     /// Back the target up to this directory before it is replaced, as pgmig backup does
     #[arg(long, value_name = "DIR")]
     pub(crate) backup_first: Option<PathBuf>,

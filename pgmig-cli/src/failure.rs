@@ -120,6 +120,11 @@ pub(crate) struct Unhealthy(pub(crate) u64);
 #[error("interrupted; the target is untouched")]
 pub(crate) struct Interrupted;
 
+/// A signal came while the target database was created.
+#[derive(Debug, ThisError)]
+#[error("interrupted while the target database was created; it may exist now, and is empty")]
+pub(crate) struct CreationInterrupted;
+
 /// The state of the target, from the first error in the chain that states it.
 pub(crate) fn kind(error: &anyhow::Error) -> ErrorKind {
     for cause in error.chain() {
@@ -138,7 +143,7 @@ pub(crate) fn kind(error: &anyhow::Error) -> ErrorKind {
         if cause.is::<WouldStop>() {
             return ErrorKind::Strict;
         }
-        if cause.is::<Interrupted>() {
+        if cause.is::<Interrupted>() || cause.is::<CreationInterrupted>() {
             return ErrorKind::Interrupted;
         }
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The rooms of `restore/`, the highest first. Rooms of one line may import each other.
 const ORDER: [&[&str]; 10] = [
     // The entry points for callers.
-    &["dry_run", "doctor", "prepared", "previous"],
+    &["dry_run", "doctor", "prepared", "previous", "new_target"],
     // The two stories.
     &["swap", "in_place"],
     // Fills one database.

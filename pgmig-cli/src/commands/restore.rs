@@ -5,24 +5,27 @@ use super::mapping::{self, Mapper, Provisioned};
 use crate::args::{Args, ENTERED_MAPPING, OutputFormat};
 use crate::confirm;
 use crate::environment::Environment;
-use crate::failure::{Failure, Usage};
+use crate::failure::{self, CreationInterrupted, Failure, Usage};
 use crate::hints;
 use crate::output;
 use crate::previous::rollback_command;
 use crate::progress::Display;
 use crate::shell;
 use anyhow::Result;
-use pgmig_core::Error;
 use pgmig_core::migrations::MigrationSet;
 use pgmig_core::progress::{Event, Notice, Progress as _, Severity};
 use pgmig_core::restore::{
-    BackupFirst, Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaSource, Strategy,
-    StrategyChoice,
+    self, BackupFirst, Erase, Instances, NewTarget, Restore, RestoreOptions, RestoreReport, SchemaSource,
+    Strategy, StrategyChoice,
 };
+use pgmig_core::{Error, ErrorKind};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+
+/// The name of the sessions that create and remove a target.
+const APPLICATION: &str = "pgmig";
 
 /// A prepared restore, which can be run or described.
 pub(super) struct Prepared {
@@ -36,8 +39,12 @@ pub(super) struct Prepared {
 /// Runs the restore that the arguments describe, and prints the summary.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: CancellationToken) -> Result<()> {
     let display = Arc::new(Display::new(args));
-    let result = restore(args, environment, &display, cancel).await;
+    let created = create_target(args, environment, &cancel).await?;
+    let result = run_restore(args, environment, &display, cancel).await;
     display.finish();
+    if let (Some(created), Err(error)) = (created, &result) {
+        remove_target(args, created, error).await;
+    }
     let report = result?;
     // The restore is complete, even if its report cannot be printed.
     let database = report.database.clone();
@@ -45,6 +52,42 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: Cancella
         output::tell("warning", &format!("{database:?} was restored, but {error:#}"));
     }
     Ok(())
+}
+
+/// With `--create-database`, creates the target if it does not exist.
+async fn create_target(
+    args: &Args,
+    environment: &Environment,
+    cancel: &CancellationToken,
+) -> Result<Option<NewTarget>> {
+    if !args.create_database {
+        return Ok(None);
+    }
+    // A wrong argument must not leave a database behind.
+    args.backup.source()?;
+    options(args, environment)?;
+    let config = environment.target_config(args.target.file()?)?;
+    tokio::select! {
+        created = restore::create_target(&config, APPLICATION) => Ok(created?),
+        () = cancel.cancelled() => Err(CreationInterrupted.into()),
+    }
+}
+
+/// Removes the target that this run has created, as nothing was restored into it. One that another run goes on with stays.
+async fn remove_target(args: &Args, created: NewTarget, error: &anyhow::Error) {
+    if args.keep_staging || failure::kind(error) == ErrorKind::OutcomeUnknown {
+        return;
+    }
+    let name = created.name().to_owned();
+    let text = match created.remove(APPLICATION).await {
+        Ok(true) => return,
+        Ok(false) => "it is not empty".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    output::tell(
+        "warning",
+        &format!("database {name:?}, which was created for the restore, is still there: {text}"),
+    );
 }
 
 /// A report, and the command that undoes the restore.
@@ -88,7 +131,7 @@ fn print(args: &Args, report: RestoreReport) -> Result<()> {
     }
 }
 
-async fn restore(
+async fn run_restore(
     args: &Args,
     environment: &Environment,
     display: &Arc<Display>,

@@ -15,6 +15,7 @@ mod in_place;
 mod interruption;
 mod journal;
 mod load;
+mod new_target;
 mod options;
 mod plan;
 mod preflight;
@@ -34,6 +35,7 @@ mod target_schema;
 
 pub use doctor::{Diagnosis, Finding, Gravity, diagnose};
 pub use error::{RestoreError, RowError};
+pub use new_target::{NewTarget, create_target};
 pub use options::{
     BackupFirst, Erase, Instances, RestoreOptions, SchemaSource, Strategy, StrategyChoice, ToastCompression,
     UnknownWord, Verify,
