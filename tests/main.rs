@@ -13,6 +13,7 @@ mod harness;
 mod hostile;
 mod in_place;
 mod instances;
+mod objects;
 mod previous;
 mod privileges;
 mod retraining;

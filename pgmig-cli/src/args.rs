@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::backup::DumpArgs;
 use crate::commands::{cluster, releases};
 use crate::failure::Usage;
+use crate::objects::ObjectsCommand;
 use crate::previous::PreviousCommand;
 use crate::retrain::RetrainArgs;
 use crate::selection::SelectionArgs;
@@ -249,6 +250,9 @@ pub(crate) enum Command {
     /// Write the man pages and the shells' completions
     #[command(hide = true)]
     Papers(PapersArgs),
+    /// Copy buckets of an S3 or MinIO server to a directory and back, with checksums
+    #[command(subcommand)]
+    Objects(ObjectsCommand),
     /// Print the settings and patches of the job that trains all workspaces after a restore, and whether it is complete
     Retrain(RetrainArgs),
     /// List, put back or drop the databases that a target had before a restore with --keep-previous

@@ -65,6 +65,11 @@ impl Unmapped {
     }
 }
 
+/// Files or objects are not as their manifest says. The results name them.
+#[derive(Debug, ThisError)]
+#[error("{} found", crate::output::plural(u64::try_from(*.0).unwrap_or(u64::MAX), "fault"))]
+pub(crate) struct DamagedObjects(pub(crate) usize);
+
 /// The log does not show that all workspaces are trained.
 #[derive(Debug, ThisError)]
 #[error("{0}")]
@@ -120,6 +125,11 @@ pub(crate) struct Unhealthy(pub(crate) u64);
 #[error("interrupted; the target is untouched")]
 pub(crate) struct Interrupted;
 
+/// A signal came while buckets were copied.
+#[derive(Debug, ThisError)]
+#[error("interrupted; objects that were copied stay, and the same command goes on")]
+pub(crate) struct CopyInterrupted;
+
 /// A signal came while the target database was created.
 #[derive(Debug, ThisError)]
 #[error("interrupted while the target database was created; it may exist now, and is empty")]
@@ -131,7 +141,7 @@ pub(crate) fn kind(error: &anyhow::Error) -> ErrorKind {
         if let Some(error) = cause.downcast_ref::<Error>() {
             return error.kind();
         }
-        if cause.is::<Usage>() {
+        if cause.is::<Usage>() || crate::commands::objects::is_usage(cause) {
             return ErrorKind::Usage;
         }
         if cause.is::<NotErased>() || cause.is::<Unmapped>() {
@@ -143,7 +153,7 @@ pub(crate) fn kind(error: &anyhow::Error) -> ErrorKind {
         if cause.is::<WouldStop>() {
             return ErrorKind::Strict;
         }
-        if cause.is::<Interrupted>() || cause.is::<CreationInterrupted>() {
+        if cause.is::<Interrupted>() || cause.is::<CopyInterrupted>() || cause.is::<CreationInterrupted>() {
             return ErrorKind::Interrupted;
         }
     }

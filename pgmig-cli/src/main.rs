@@ -10,6 +10,7 @@ mod failure;
 mod hints;
 mod interrupt;
 mod log;
+mod objects;
 mod output;
 mod previous;
 mod progress;

@@ -69,7 +69,8 @@ fn problem(arguments: &[OsString]) -> Option<Text> {
         if let Some(option) = text.starts_with('-').then(|| text.split('=').next()).flatten() {
             flag = option.to_owned();
         }
-        if is_connection_string(Path::new(argument)) {
+        // The URL of an S3 server is none of a database.
+        if flag != "--endpoint" && is_connection_string(Path::new(argument)) {
             let flag = Some(flag).filter(|flag| !is_connection_string(Path::new(flag)));
             let flag = flag.filter(|flag| !flag.is_empty()).unwrap_or_else(|| "pgmig".to_owned());
             return Some(Text::message(

@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod dry_run;
 pub(crate) mod inspect;
 pub(crate) mod mapping;
+pub(crate) mod objects;
 pub(crate) mod papers;
 pub(crate) mod previous;
 pub(crate) mod releases;
@@ -34,6 +35,7 @@ pub(crate) async fn run(
         Command::Doctor(doctor) => doctor::run(args, doctor, environment, cancel).await,
         Command::Mapping(mapping) => mapping::run(args, mapping, environment, cancel).await,
         Command::Inspect(inspect) => inspect::run(args, inspect, cancel).await,
+        Command::Objects(command) => objects::run(args, command, cancel).await,
         Command::Papers(papers) => papers::run(papers),
         Command::Previous(command) => previous::run(args, command, environment, cancel).await,
         Command::Releases(releases) => releases::run(args, releases),

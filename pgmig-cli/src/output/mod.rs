@@ -6,6 +6,7 @@ mod data;
 mod document;
 mod figures;
 pub(crate) mod inspection;
+mod objects;
 mod plan;
 mod previous;
 mod retrain;
@@ -15,6 +16,7 @@ mod text;
 pub(crate) use backup::{backed_up, pruned};
 pub(crate) use data::data;
 pub(crate) use figures::{bytes, count, duration, len, plural};
+pub(crate) use objects::objects;
 pub(crate) use plan::plan;
 pub(crate) use previous::{dropped, previous_list, previous_table, rolled_back};
 pub(crate) use retrain::{lines, retrained, retraining};
@@ -74,6 +76,7 @@ pub(crate) fn totals(contents: &TargetContents) -> String {
         plural(len(&contents.instances), "instance"),
         plural(contents.rows, "row"),
         plural(contents.tables, "table"),
+        plural(contents.large_objects, "large object"),
         bytes(contents.bytes)
     )
 }
