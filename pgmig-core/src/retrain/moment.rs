@@ -62,9 +62,9 @@ impl Moment {
         let time =
             numbers(time.trim_end(), ':', &[2, 2, 2]).or_else(|| numbers(time.trim_end(), ':', &[2, 2]));
         let &[year, month, day] = date.as_slice() else { return None };
-        let time = match time?.as_slice() {
-            &[hour, minute, second] => (hour, minute, second),
-            &[hour, minute] => (hour, minute, 0),
+        let time = match *time?.as_slice() {
+            [hour, minute, second] => (hour, minute, second),
+            [hour, minute] => (hour, minute, 0),
             _ => return None,
         };
         let local = Self::of((year, month, day), time)?;
