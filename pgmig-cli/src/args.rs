@@ -14,7 +14,9 @@ use std::time::Duration;
 use crate::backup::DumpArgs;
 use crate::commands::{cluster, releases};
 use crate::failure::Usage;
+use crate::objects::ObjectsCommand;
 use crate::previous::PreviousCommand;
+use crate::retrain::RetrainArgs;
 use crate::selection::SelectionArgs;
 use crate::target::TargetArgs;
 
@@ -47,8 +49,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
 
-    /// Create the target database if it does not exist; it is dropped again if the restore fails
-    #[arg(long)]
+    /// Create the target database if it does not exist, for username; it is dropped again if the restore fails
+    #[arg(long, conflicts_with_all = ["dry_run", "test_rc_connection", "test_pg_connection"])]
     pub(crate) create_database: bool,
 
     /// File that lists several restores, each with source, target, mapping and profile: all are checked before the first begins
@@ -264,6 +266,11 @@ pub(crate) enum Command {
     /// Write the man pages and the shells' completions
     #[command(hide = true)]
     Papers(PapersArgs),
+    /// Copy buckets of an S3 or MinIO server to a directory and back, with checksums
+    #[command(subcommand)]
+    Objects(ObjectsCommand),
+    /// Print the settings and patches of the job that trains all workspaces after a restore, and whether it is complete
+    Retrain(RetrainArgs),
     /// List, put back or drop the databases that a target had before a restore with --keep-previous
     #[command(subcommand)]
     Previous(PreviousCommand),

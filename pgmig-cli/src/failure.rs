@@ -4,6 +4,7 @@ use crate::hints;
 use crate::output::Text;
 use pgmig_core::archive::ArchiveError;
 use pgmig_core::instance::MappingDraft;
+use pgmig_core::retrain::RetrainSummary;
 use pgmig_core::{Error, ErrorCode, ErrorKind};
 use serde::Serialize;
 use std::fmt::Write;
@@ -65,6 +66,34 @@ impl Unmapped {
     }
 }
 
+/// Files or objects are not as their manifest says. The results name them.
+#[derive(Debug, ThisError)]
+#[error("{} found", crate::output::plural(u64::try_from(*.0).unwrap_or(u64::MAX), "fault"))]
+pub(crate) struct DamagedObjects(pub(crate) usize);
+
+/// The log does not show that all workspaces are trained.
+#[derive(Debug, ThisError)]
+#[error("{0}")]
+pub(crate) struct Untrained(String);
+
+impl Untrained {
+    /// The reason, from the numbers of the log.
+    pub(crate) fn of(summary: &RetrainSummary) -> Self {
+        Self(match summary.missing() {
+            Some(missing) => format!(
+                "{} not trained yet; the job trains the last ones in the background: if the number stays, look into the log \
+                 of store-admin, or scale the training up (pgmig retrain --scale)",
+                if missing == 1 { "1 workspace is".to_owned() } else { format!("{missing} workspaces are") }
+            ),
+            None if summary.lines == 0 => {
+                "the log has no [RETRAIN-ALL-SUMMARY] line: has the job run, and is it the log of the store-admin pod?"
+                    .to_owned()
+            }
+            None => "the log does not have both numbers: Affected workspaces found, and Retrained Total".to_owned(),
+        })
+    }
+}
+
 /// Some verified archives cannot be restored. The results name them and the reasons.
 #[derive(Debug, ThisError)]
 #[error("{}", self.text())]
@@ -97,8 +126,13 @@ pub(crate) struct Unhealthy(pub(crate) u64);
 #[error("interrupted; the target is untouched")]
 pub(crate) struct Interrupted;
 
+/// A signal came while buckets were copied.
+#[derive(Debug, ThisError)]
+#[error("interrupted; objects that were copied stay, and the same command goes on")]
+pub(crate) struct CopyInterrupted;
+
 /// The codes of this program's own errors.
-pub(crate) const CODES: [ErrorCode; 8] = [
+pub(crate) const CODES: [ErrorCode; 10] = [
     ErrorCode { name: "usage", kind: ErrorKind::Usage },
     ErrorCode { name: "target-not-empty", kind: ErrorKind::Refused },
     ErrorCode { name: "instances-not-mapped", kind: ErrorKind::Refused },
@@ -106,21 +140,26 @@ pub(crate) const CODES: [ErrorCode; 8] = [
     ErrorCode { name: "strict", kind: ErrorKind::Strict },
     ErrorCode { name: "interrupted", kind: ErrorKind::Interrupted },
     ErrorCode { name: "backup-unsound", kind: ErrorKind::Failed },
+    ErrorCode { name: "objects-unsound", kind: ErrorKind::Failed },
+    ErrorCode { name: "not-trained", kind: ErrorKind::Failed },
     // The operating system refused something: a file, standard output, a thread.
     ErrorCode { name: "failed", kind: ErrorKind::Failed },
 ];
 
 /// The code of this program's own error, if it is one.
 fn own_code(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorCode> {
-    let [usage, not_erased, unmapped, unhealthy, would_stop, interrupted, faulty, _] = CODES;
+    let [usage, not_erased, unmapped, unhealthy, would_stop, interrupted, faulty, damaged, untrained, _] =
+        CODES;
     match () {
-        () if cause.is::<Usage>() => Some(usage),
+        () if cause.is::<Usage>() || crate::commands::objects::is_usage(cause) => Some(usage),
         () if cause.is::<NotErased>() => Some(not_erased),
         () if cause.is::<Unmapped>() => Some(unmapped),
         () if cause.is::<Unhealthy>() => Some(unhealthy),
         () if cause.is::<WouldStop>() => Some(would_stop),
-        () if cause.is::<Interrupted>() => Some(interrupted),
+        () if cause.is::<Interrupted>() || cause.is::<CopyInterrupted>() => Some(interrupted),
         () if cause.is::<Faulty>() => Some(faulty),
+        () if cause.is::<DamagedObjects>() => Some(damaged),
+        () if cause.is::<Untrained>() => Some(untrained),
         () => None,
     }
 }

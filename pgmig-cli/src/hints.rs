@@ -84,6 +84,9 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
              restore under the backup's own IDs"
                 .to_owned(),
         ),
+        Error::Target(TargetError::UnknownDatabase { .. }) => {
+            Some("a restore with --create-database creates it".to_owned())
+        }
         Error::Schema(error) => not_upgraded(error).map(str::to_owned),
         Error::Restore(RestoreError::Refused(refusal)) => refused(refusal),
         Error::Restore(RestoreError::Kept { because, .. }) => hint(because),

@@ -96,7 +96,8 @@ fn problem(arguments: &[OsString]) -> Option<Text> {
         }
         let is_wanted = !options_end && (is_url_next || text.starts_with(&format!("{URL_FLAG}=")));
         is_url_next = argument == URL_FLAG;
-        if is_connection_string(Path::new(argument)) && !is_wanted {
+        // The URL of an S3 server is none of a database.
+        if flag != "--endpoint" && is_connection_string(Path::new(argument)) && !is_wanted {
             let flag = Some(flag).filter(|flag| !is_connection_string(Path::new(flag)));
             let flag = flag.filter(|flag| !flag.is_empty()).unwrap_or_else(|| "pgmig".to_owned());
             return Some(Text::message(

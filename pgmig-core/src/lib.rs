@@ -42,6 +42,7 @@ pub mod profile;
 pub mod progress;
 pub mod resource_controller;
 pub mod restore;
+pub mod retrain;
 mod rewrite;
 #[cfg(test)]
 mod rooms;

@@ -1,5 +1,6 @@
 //! Assigning instances to instances: prompts, mappings, the Resource Controller, the manuals' runbooks.
 
+mod orchestrate;
 mod prompts;
 mod resource_controller;
 mod resource_controller_tls;

@@ -71,7 +71,8 @@ fn advice_holds_no_other_statement_of_the_backup() {
         let target = application::empty_database("advice");
         let outcome = way.restore(&target, &archive, &[]);
         if matches!(way, Way::Swap) {
-            outcome.assert_stderr_has("belongs to role advice_stranger, which owns nothing else in the backup");
+            outcome
+                .assert_stderr_has("belongs to role advice_stranger, which owns nothing else in the backup");
         }
         assert!(!format!("{}{}", outcome.stdout, outcome.stderr).contains("SUPERUSER"), "{way:?}: {outcome}");
         assert_eq!(

@@ -34,12 +34,12 @@ impl Created {
     pub(super) async fn undo(self) {
         let Some(created) = self.0 else { return };
         let name = created.name().to_owned();
-        if let Err(error) = created.drop_unused().await {
-            let text = format!(
-                "database {name:?}, which this run has created, is empty and could not be dropped: {error}; drop it with \
-                 DROP DATABASE"
-            );
-            output::tell("warning", &text);
-        }
+        let why = match created.drop_unused().await {
+            Ok(true) => return,
+            Ok(false) => "it is not empty, or another one has its name".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let text = format!("database {name:?}, which this run has created, was not dropped: {why}");
+        output::tell("warning", &text);
     }
 }

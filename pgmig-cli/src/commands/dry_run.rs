@@ -54,12 +54,11 @@ async fn plan(
     display: &Arc<Display>,
     cancel: &CancellationToken,
 ) -> Result<(DryRun, Result<()>)> {
-    let Prepared { mut restore, mapping_file, provisioned, created, .. } =
+    let Prepared { mut restore, mapping_file, provisioned, .. } =
         prepare(args, environment, display, cancel).await?;
     let (plan, refused) = (restore.plan().await, restore.check());
     let draft = restore.draft_rules();
     restore.close().await;
-    created.undo().await;
     if let Some(file) = &args.write_rules {
         write_rules(file, draft)?;
     }

@@ -8,10 +8,12 @@ pub(crate) mod doctor;
 pub(crate) mod dry_run;
 pub(crate) mod inspect;
 pub(crate) mod mapping;
+pub(crate) mod objects;
 pub(crate) mod papers;
 pub(crate) mod previous;
 pub(crate) mod releases;
 pub(crate) mod restore;
+pub(crate) mod retrain;
 pub(crate) mod set;
 pub(crate) mod test_connection;
 pub(crate) mod test_resource_controller;
@@ -35,9 +37,11 @@ pub(crate) async fn run(
         Command::Doctor(doctor) => doctor::run(args, doctor, environment, cancel).await,
         Command::Mapping(mapping) => mapping::run(args, mapping, environment, cancel).await,
         Command::Inspect(inspect) => inspect::run(args, inspect, cancel).await,
+        Command::Objects(command) => objects::run(args, command, cancel).await,
         Command::Papers(papers) => papers::run(papers),
         Command::Previous(command) => previous::run(args, command, environment, cancel).await,
         Command::Releases(releases) => releases::run(args, releases),
+        Command::Retrain(retrain) => retrain::run(args, retrain, cancel).await,
         Command::Verify(verify) => verify::run(args, verify, cancel).await,
     }
 }

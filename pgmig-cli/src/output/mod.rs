@@ -6,8 +6,10 @@ mod data;
 mod document;
 mod figures;
 pub(crate) mod inspection;
+mod objects;
 mod plan;
 mod previous;
+mod retrain;
 mod summary;
 mod text;
 
@@ -15,8 +17,10 @@ pub(crate) use backup::{backed_up, pruned};
 pub(crate) use data::data;
 pub(crate) use document::line as json_line;
 pub(crate) use figures::{bytes, clock, count, duration, len, plural};
+pub(crate) use objects::objects;
 pub(crate) use plan::plan;
 pub(crate) use previous::{dropped, previous_list, previous_table, rolled_back};
+pub(crate) use retrain::{lines, retrained, retraining};
 pub(crate) use summary::{kept, summary};
 pub(crate) use text::Text;
 

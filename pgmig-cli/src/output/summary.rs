@@ -22,6 +22,11 @@ pub(crate) fn summary(restored: &Restored) -> Text {
         let objects = plural(in_objects.objects, "large object");
         text.title(&format!("{} IDs replaced in {objects}", count(in_objects.replaced)));
     }
+    text.section("Counted rows", &counts(report));
+    if let Some(training) = report.training.as_ref().filter(|training| training.workspaces > 0) {
+        text.line("");
+        text.append(&super::retrain::training(training));
+    }
     text.section("Migrations", &migrations(report));
     text.section("Differences from the target's schema", &difference_table(&report.differences));
     if !report.erased.is_empty() {
@@ -88,6 +93,15 @@ fn headline(report: &RestoreReport) -> String {
         );
     }
     text
+}
+
+/// The manual's counts, as the queries by which it makes them.
+fn counts(report: &RestoreReport) -> Table {
+    let mut table = Table::new(&[("query", Align::Left), ("count", Align::Right)]);
+    for counted in &report.counts {
+        table.row([format!("SELECT count(*) FROM {}", counted.table), count(counted.rows)]);
+    }
+    table
 }
 
 fn mapped_instances(report: &RestoreReport) -> Table {

@@ -6,6 +6,7 @@ mod inspect;
 mod inspection;
 mod source;
 pub(crate) mod store;
+mod workspaces;
 
 pub use error::BackupError;
 pub use holdings::{Holdings, TableHolding};

@@ -40,6 +40,7 @@ codes! { Refusal {
     "system-database" Refused: Self::SystemDatabase { .. },
     "mapping-contradicted" Refused: Self::Mapping(_),
     "mapping-unused-source" Refused: Self::UnusedSources { .. },
+    "profile-without-columns" Refused: Self::NoOwnerColumns(..),
     "no-upgrade" Refused: Self::NoUpgrade { .. } | Self::NotMigrated { .. },
     "partial-backup" Refused: Self::Partial(_),
     "foreign-data" Refused: Self::ForeignData(_),

@@ -89,6 +89,8 @@ struct ProfileFile {
     #[serde(default = "default_history_table")]
     history_table: String,
     #[serde(default)]
+    owner_columns: Vec<ColumnRef>,
+    #[serde(default)]
     excluded_columns: Vec<ColumnRef>,
     #[serde(default)]
     alias_columns: Vec<ColumnRef>,
@@ -100,6 +102,10 @@ struct ProfileFile {
     large_objects: BinaryRule,
     #[serde(default)]
     allow_extensions: Vec<String>,
+    #[serde(default)]
+    workspaces: Option<TableRef>,
+    #[serde(default)]
+    counted_tables: Vec<TableRef>,
     #[serde(default)]
     global_tables: Vec<TableRef>,
     #[serde(default)]
@@ -139,7 +145,12 @@ impl Profile {
             known: Self::builtin_names().collect::<Vec<_>>().join(", "),
         })?;
         let at = |file: &str| Path::new(builtin.name).join(file);
-        Self::from_yaml((builtin.profile, &at(PROFILE_FILE)), (builtin.releases, &at(RELEASES_FILE)))
+        let file = ProfileFile::from_yaml(builtin.profile, &at(PROFILE_FILE))?;
+        let releases = match builtin.releases {
+            "" => Releases::default(),
+            releases => Releases::from_yaml(releases, &at(RELEASES_FILE))?,
+        };
+        Ok(Self { file, releases })
     }
 
     /// Whether the profile is built in, and not another one of the same name.
@@ -173,6 +184,7 @@ impl Profile {
         Ok(Self { file, releases })
     }
 
+    #[cfg(test)]
     pub(crate) fn from_yaml(profile: (&str, &Path), releases: (&str, &Path)) -> Result<Self, ProfileError> {
         let file = ProfileFile::from_yaml(profile.0, profile.1)?;
         Ok(Self { file, releases: Releases::from_yaml(releases.0, releases.1)? })
@@ -220,6 +232,22 @@ impl Profile {
     /// Extensions that a superuser may create for a backup that is not trusted.
     pub fn allow_extensions(&self) -> &[String] {
         &self.file.allow_extensions
+    }
+
+    /// The only columns in which instance IDs are replaced, each where it is the whole value; empty if they are replaced
+    /// everywhere.
+    pub fn owner_columns(&self) -> &[ColumnRef] {
+        &self.file.owner_columns
+    }
+
+    /// The table with a row for each workspace, whose models must be trained after a restore.
+    pub fn workspaces(&self) -> Option<&TableRef> {
+        self.file.workspaces.as_ref()
+    }
+
+    /// The tables whose rows the store's manual counts after a restore.
+    pub fn counted_tables(&self) -> &[TableRef] {
+        &self.file.counted_tables
     }
 
     /// The columns whose instance IDs are kept.
@@ -374,7 +402,7 @@ mod tests {
     fn every_built_in_profile_is_valid() {
         for name in Profile::builtin_names() {
             let profile = Profile::builtin(name).unwrap();
-            assert_eq!((profile.name(), profile.is_builtin()), (name, true));
+            assert!(profile.is_builtin(), "{name}");
         }
     }
 

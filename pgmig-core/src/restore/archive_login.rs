@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::progress::{Notice, Severity};
 use crate::restore::options::RestoreOptions;
 use crate::restore::refusal::Refusal;
+use crate::restore::staging::names::staging_name;
 use crate::server::archive_role::{Admission, ArchiveRole, Purpose};
 use crate::server::catalog::RoleFacts;
 use crate::server::session::Session;
@@ -178,8 +179,10 @@ impl ArchiveLogin {
         config: &TargetConfig,
         application: &str,
     ) -> Result<(), TargetError> {
+        let staging = staging_name(config.database());
+        let own = [config.database(), staging.as_str()];
         match std::mem::take(self) {
-            Self::Temporary { role, .. } => role.remove(control, config, application).await,
+            Self::Temporary { role, .. } => role.remove(control, config, application, &own).await,
             _ => Ok(()),
         }
     }

@@ -4,8 +4,13 @@ use super::preflight::open_control;
 use super::prepared::application_name;
 use crate::error::Result;
 use crate::server::catalog::database_facts;
+use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
 use crate::sql::{quote_ident, quote_literal};
+
+/// Everything that is not of the system has such an OID.
+const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid >= 16384) \
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)";
 
 /// An empty database that pgmig has created.
 #[derive(Debug)]
@@ -48,16 +53,20 @@ impl NewDatabase {
         self.config.database()
     }
 
-    /// Drops the database, for a restore that did not happen. A restore that is complete has replaced it by another one, or
-    /// filled it: call this only if there was none. Returns whether it was dropped.
+    /// Drops the database if it is still the one that was created, and empty: for a restore that did not happen. Returns
+    /// whether it was dropped.
     ///
     /// # Errors
     ///
     /// The server cannot be reached, or does not drop the database.
     pub async fn drop_unused(self) -> Result<bool> {
-        let (mut control, _) = open_control(&self.config, &application(&self.config)).await?;
-        let found = database_facts(&mut control, self.config.database()).await?;
-        let is_ours = found.is_some_and(|facts| facts.oid == self.oid);
+        let (database, name) = (self.config.database(), application(&self.config));
+        let mut inside = Session::open(&self.config, database, &name).await?;
+        let is_empty = inside.holds(IS_EMPTY, "look whether the new database is empty").await?;
+        inside.close().await;
+        let (mut control, _) = open_control(&self.config, &name).await?;
+        let found = database_facts(&mut control, database).await?;
+        let is_ours = is_empty && found.is_some_and(|facts| facts.oid == self.oid);
         if is_ours {
             let database = quote_ident(self.config.database());
             control

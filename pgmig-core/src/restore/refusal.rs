@@ -355,6 +355,11 @@ pub enum Refusal {
         /// The table of instances and its columns, in words.
         tenants: String,
     },
+    /// The archive has none of the columns (the second text) in which the profile (the first one) replaces IDs.
+    #[error(
+        "profile {0} moves the owners in {1}, which the archive does not have: is it the backup of another database?"
+    )]
+    NoOwnerColumns(String, String),
 }
 
 /// The change that would make an upgrade of the backup's schema possible.

@@ -127,6 +127,11 @@ impl Run {
         if self.own_password_is_wrong().await {
             changes.push(format!("the password of role {} was changed", quote_ident(self.config.username())));
         }
+        if let Some(role) = self.login.role()
+            && role.has_another_password(&mut self.control).await?
+        {
+            changes.push(format!("the password of the temporary role {} was changed", role.name()));
+        }
         Ok(changes)
     }
 
@@ -188,6 +193,9 @@ impl Run {
 
     /// Puts the properties back. Returns those that still differ.
     async fn put_back(&mut self) -> Result<Vec<String>> {
+        if let Some(role) = self.login.role() {
+            role.lock_out(&mut self.control).await?;
+        }
         if let Some(snapshot) = self.snapshot.take() {
             let subject = subject(&self.target, &self.config, self.is_superuser);
             // The comparison afterwards tells what could not be put back.
@@ -224,7 +232,9 @@ impl Run {
         }
         let own = self.login.role();
         for role in archive_role::leftovers(&mut self.control, &self.target.name, own).await? {
-            let removed = role.remove(&mut self.control, &self.config, &self.application).await;
+            // Staging databases of earlier runs are gone.
+            let own = [self.target.name.as_str()];
+            let removed = role.remove(&mut self.control, &self.config, &self.application, &own).await;
             let name = role.name();
             match removed {
                 Ok(()) => self.journal.notice(format!("removed role {name}, left by an earlier run")),
@@ -299,10 +309,22 @@ impl Run {
     /// whether a database that is not ours has the staging database's name.
     pub(crate) async fn clean_leftovers(&mut self, except: Option<&str>) -> Result<bool> {
         let beside = staging::look_beside(&mut self.control, &self.target).await?;
+        let staging = staging::names::staging_name(&self.target.name);
         for leftover in beside.leftovers.iter().filter(|name| Some(name.as_str()) != except) {
             let (mut holder, journal) = self.holder();
             let mut tell = |text| journal.notice(text);
-            if let Some(holder) = holder.drop_database(leftover, Sessions::End, &mut tell).await? {
+            let dropped = match holder.drop_database(leftover, Sessions::End, &mut tell).await {
+                // Only the name of the staging database is needed.
+                Err(error) if *leftover != staging => {
+                    let database = quote_ident(leftover);
+                    self.journal.warn(format!(
+                        "database {database}, left by an earlier run, cannot be dropped ({error})"
+                    ));
+                    continue;
+                }
+                dropped => dropped?,
+            };
+            if let Some(holder) = dropped {
                 return Err(Refusal::Locked { database: self.target.name.clone(), holder }.into());
             }
             self.journal

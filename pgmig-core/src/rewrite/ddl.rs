@@ -25,6 +25,9 @@ pub(crate) fn rewrite_ddl<'a>(
     rules: &Rules,
     strings: StandardStrings,
 ) -> Result<(Cow<'a, str>, u64), SqlError> {
+    if !rules.reach_definitions() {
+        return Ok((Cow::Borrowed(sql), 0));
+    }
     let mut edits = Edits::default();
     let mut count = 0_u64;
     let mut statement = Vec::new();

@@ -4,6 +4,7 @@ use super::border::Content;
 use super::literal::{Body, Edits, encoding};
 use super::rewriter::{Counts, edits_of, is_left};
 use super::rules::{ColumnRule, Rules};
+use super::token::UUID_LENGTH;
 use crate::sql::{
     Lexer, SqlError, StandardStrings, StringKind, Token, TokenKind, decode_literal, quote_literal,
 };
@@ -21,7 +22,7 @@ pub(crate) struct RewrittenInsert<'a> {
 }
 
 /// Replaces IDs in the constants of an `INSERT ... VALUES`. `columns` are the rules for the values of a row, in their
-/// order; for further values the rule is [`ColumnRule::Text`].
+/// order; for further values the rule is [`ColumnRule::Text`], or [`ColumnRule::Excluded`] if only some columns are rewritten.
 ///
 /// # Errors
 ///
@@ -35,13 +36,14 @@ pub(crate) fn rewrite_insert<'a>(
     let (counts, left) = (Counts::of(columns.len()), Counts::of(columns.len()));
     let mut values = Values { sql, rules, edits: Edits::default(), counts, left };
     let mut place = Place::BeforeValues;
+    let further = rules.unknown_column();
     for token in Lexer::new(sql.as_bytes(), strings) {
         let token = token?;
         place = place.after(token.kind, token.is_word(sql.as_bytes(), "values"));
         let Place::Value { column, .. } = place else {
             continue;
         };
-        values.rewrite(&token, column, columns.get(column).unwrap_or(&ColumnRule::Text));
+        values.rewrite(&token, column, columns.get(column).unwrap_or(&further));
     }
     let sql = values.edits.apply(sql);
     Ok(RewrittenInsert { sql, counts: values.counts.0, left: values.left.0 })
@@ -69,6 +71,10 @@ impl Values<'_> {
             }
             (ColumnRule::Bytea(_) | ColumnRule::Nested(..), TokenKind::String(kind)) => {
                 return self.rewrite_decoded(token, kind, column, rule);
+            }
+            // Such a constant has no escapes.
+            (ColumnRule::Whole, TokenKind::String(_)) if !is_lower_id(self.sql.get(token.body.clone())) => {
+                return;
             }
             (ColumnRule::Json, TokenKind::String(_)) => Content::Json,
             (_, TokenKind::String(_)) => Content::Text,
@@ -110,6 +116,11 @@ impl Values<'_> {
         self.edits.push(token.span.clone(), text);
         true
     }
+}
+
+/// Whether a constant is an ID and nothing else, without upper-case letters.
+fn is_lower_id(body: Option<&str>) -> bool {
+    body.is_some_and(|body| body.len() == UUID_LENGTH && !body.bytes().any(|byte| byte.is_ascii_uppercase()))
 }
 
 /// The place of a token in the statement.

@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub struct LeftoverCounter {
     gone: Arc<HashSet<[u8; UUID_LENGTH]>>,
     columns: Vec<ColumnRule>,
+    /// The rule for further fields.
+    further: ColumnRule,
     /// Whether there is bytea in which IDs are replaced.
     has_bytea: bool,
     total: u64,
@@ -33,7 +35,7 @@ impl LeftoverCounter {
     /// Makes a counter for rows with fields of these columns, as for [`RowRewriter`](super::RowRewriter).
     pub fn new(rules: &Rules, columns: Vec<ColumnRule>) -> Self {
         let has_bytea = columns.iter().any(rewrites_bytea);
-        Self { gone: Arc::clone(rules.gone()), columns, has_bytea, total: 0 }
+        Self { gone: Arc::clone(rules.gone()), columns, further: rules.unknown_column(), has_bytea, total: 0 }
     }
 
     /// Counts the occurrences in a run of complete rows, except in excluded columns, and returns their number.
@@ -55,7 +57,7 @@ impl LeftoverCounter {
             let end = memchr::memchr2(b'\t', b'\n', after).map_or(rows.len(), |at| hyphen.saturating_add(at));
             let row = memchr::memrchr(b'\n', before).map_or(0, |at| at.saturating_add(1));
             let column = rows.get(row..start).map_or(0, |row| memchr::memchr_iter(b'\t', row).count());
-            let rule = self.columns.get(column).unwrap_or(&ColumnRule::Text);
+            let rule = self.columns.get(column).unwrap_or(&self.further);
             let field = rows.get(start..end).unwrap_or_default();
             if !rewrites_bytea(rule) {
                 found = found.saturating_add(self.count_value(field, Encoding::Copy, rule));
@@ -81,7 +83,7 @@ impl LeftoverCounter {
         for row in &insert.rows {
             for (at, value) in row.iter().enumerate() {
                 let Some(value) = value.as_deref().map(str::as_bytes) else { continue };
-                let rule = columns.get(at).unwrap_or(&ColumnRule::Text);
+                let rule = columns.get(at).unwrap_or(&self.further);
                 found = found.saturating_add(self.count_value(value, Encoding::Verbatim, rule));
             }
         }
@@ -127,6 +129,9 @@ impl LeftoverCounter {
         let units = Field { rest: text, has_escapes: matches!(encoding, Encoding::Copy) };
         match rule {
             ColumnRule::Text | ColumnRule::AliasNumber => self.count_decoded(units),
+            ColumnRule::Whole => {
+                u64::from(<&[u8; UUID_LENGTH]>::try_from(text).is_ok_and(|text| self.gone.contains(text)))
+            }
             ColumnRule::Json => self.count_decoded(Json(units)),
             ColumnRule::Bytea(BinaryRule::Rewrite) => match bytea::hex_digits(text, encoding) {
                 Some(digits) => self.count_bytes(&decode_hex(text.get(digits).unwrap_or_default())),

@@ -6,6 +6,7 @@ use super::nested::{self, Edit};
 use super::rules::{BinaryRule, ColumnRule, Rules};
 use super::token::Token;
 use crate::copy::{fields, rows};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The most columns of a table. If a malformed row has more, they are counted with the last one.
@@ -16,6 +17,8 @@ const MAX_COLUMNS: usize = 1_600;
 pub struct RowRewriter {
     rules: Arc<Rules>,
     columns: Vec<ColumnRule>,
+    /// The rule for further fields.
+    further: ColumnRule,
     replaced: Counts,
     left: Counts,
     has_aliases: bool,
@@ -24,12 +27,13 @@ pub struct RowRewriter {
 
 impl RowRewriter {
     /// Makes a rewriter for rows with fields of these columns, in their order. The rule for further fields is
-    /// [`ColumnRule::Text`].
+    /// [`ColumnRule::Text`], or [`ColumnRule::Excluded`] if only some columns are rewritten.
     pub fn new(rules: Arc<Rules>, columns: Vec<ColumnRule>) -> Self {
         let has_aliases = rules.has_numbers() && columns.contains(&ColumnRule::AliasNumber);
         let has_decoded = columns.iter().any(is_decoded);
         let (replaced, left) = (Counts::of(columns.len()), Counts::of(columns.len()));
-        Self { rules, columns, replaced, left, has_aliases, has_decoded }
+        let further = rules.unknown_column();
+        Self { rules, columns, further, replaced, left, has_aliases, has_decoded }
     }
 
     /// Rewrites a run of complete rows. That happens in place, unless the length of a numeric alias changes.
@@ -51,13 +55,16 @@ impl RowRewriter {
                 continue;
             };
             let column = cursor.column_at(rows, token.start);
-            let content = match self.columns.get(column) {
-                None | Some(ColumnRule::Text | ColumnRule::AliasNumber) => Content::Text,
-                Some(ColumnRule::Json) => Content::Json,
-                Some(ColumnRule::Excluded | ColumnRule::Bytea(_) | ColumnRule::Nested(..)) => continue,
-            };
             let span = token.start..token.end();
-            if !is_whole(rows, span.clone(), Encoding::Copy, content) {
+            let is_replaced = match self.columns.get(column).unwrap_or(&self.further) {
+                ColumnRule::Text | ColumnRule::AliasNumber => {
+                    is_whole(rows, span.clone(), Encoding::Copy, Content::Text)
+                }
+                ColumnRule::Json => is_whole(rows, span.clone(), Encoding::Copy, Content::Json),
+                ColumnRule::Whole => !token.is_upper && is_field(rows, &span),
+                ColumnRule::Excluded | ColumnRule::Bytea(_) | ColumnRule::Nested(..) => false,
+            };
+            if !is_replaced {
                 continue;
             }
             if let Some(bytes) = rows.get_mut(span) {
@@ -136,6 +143,13 @@ impl RowRewriter {
         rewritten.extend_from_slice(run.get(done..).unwrap_or_default());
         *run = rewritten;
     }
+}
+
+/// Whether the bytes are a whole field of a row.
+fn is_field(rows: &[u8], span: &Range<usize>) -> bool {
+    let is_border =
+        |at: Option<usize>| at.and_then(|at| rows.get(at)).is_none_or(|byte| matches!(byte, b'\t' | b'\n'));
+    is_border(span.start.checked_sub(1)) && is_border(Some(span.end))
 }
 
 /// Whether values under this rule are decoded from their beginning.

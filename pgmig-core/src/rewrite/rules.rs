@@ -20,6 +20,8 @@ pub enum ColumnRule {
     Json,
     /// IDs are replaced, and a value that is the number of a mapped instance becomes its target's number.
     AliasNumber,
+    /// A value that is the ID of a mapped instance, as PostgreSQL prints it, is replaced; any other stays unchanged.
+    Whole,
     /// Values stay unchanged.
     Excluded,
     /// The values are bytea, which is decoded.
@@ -65,6 +67,8 @@ pub struct Rules {
     targets: HashMap<u128, Target, BuildHasherDefault<IdHasher>>,
     numbers: HashMap<String, String>,
     gone: Arc<HashSet<[u8; UUID_LENGTH]>>,
+    /// The only columns in which anything is replaced; `None` for all.
+    owners: Option<Vec<ColumnSelector>>,
     excluded: Vec<ColumnSelector>,
     alias_columns: Vec<ColumnSelector>,
     bytea: BinaryRule,
@@ -139,6 +143,15 @@ impl Rules {
         self
     }
 
+    /// Replaces IDs in these columns only, and only where one is the whole value. All else stays unchanged: other columns,
+    /// definitions, large objects.
+    #[must_use]
+    pub fn only_in(mut self, columns: impl IntoIterator<Item = ColumnSelector>) -> Self {
+        self.owners = Some(columns.into_iter().collect());
+        self.large_objects = BinaryRule::Leave;
+        self
+    }
+
     /// Sets the rule for IDs in bytea, for these columns and for all others. Of two entries for a column the first
     /// one applies.
     #[must_use]
@@ -169,6 +182,16 @@ impl Rules {
         self.targets.is_empty() && self.numbers.is_empty()
     }
 
+    /// Whether IDs are replaced in definitions, too.
+    pub fn reach_definitions(&self) -> bool {
+        self.owners.is_none()
+    }
+
+    /// The rule for values of which the column is not known.
+    pub(super) fn unknown_column(&self) -> ColumnRule {
+        if self.owners.is_some() { ColumnRule::Excluded } else { ColumnRule::Text }
+    }
+
     /// The rule for a column whose values have this shape. `tables` are the names of its table and, for a partition,
     /// of the tables above it.
     pub fn column_rule(&self, tables: &[QualifiedName], column: &str, shape: &Shape) -> ColumnRule {
@@ -177,6 +200,9 @@ impl Rules {
         let among = |columns: &[ColumnSelector]| columns.iter().any(is_selected);
         if among(&self.excluded) {
             return ColumnRule::Excluded;
+        }
+        if let Some(owners) = &self.owners {
+            return if among(owners) { ColumnRule::Whole } else { ColumnRule::Excluded };
         }
         let binary = || {
             let listed = self.bytea_columns.iter().find(|(selector, _)| is_selected(selector));

@@ -175,6 +175,9 @@ impl Build {
         }
         self.verify(&mut sessions.lead, journal, &loaded).await?;
         journal.report.tables = loaded.tables;
+        if let Some(profile) = &self.known.profile {
+            journal.report.count_tables(profile);
+        }
         self.failpoints.pass(Step::Verify)?;
 
         journal.step(Step::Analyze);

@@ -121,6 +121,8 @@ impl Build {
             large_objects: journal.report.large_objects,
             migrations: journal.report.migrations.len(),
             warnings: self.warnings(journal).count(),
+            counts: journal.report.counts.clone(),
+            workspaces: journal.report.training.as_ref().map(|training| training.workspaces),
         };
         let marker = Marker { built: Some(built), ..marker };
         Some(format!("{remove}; {}", mark_statement(&self.database, &marker)))

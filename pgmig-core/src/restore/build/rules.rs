@@ -8,6 +8,9 @@ use crate::rewrite::{ColumnSelector, Found, Rules};
 pub(super) fn rules_of(resolution: &Resolution, profile: Option<&Profile>, found: &Found) -> Rules {
     let rules = Rules::from_resolution(resolution).counting(found);
     match profile {
+        Some(profile) if !profile.owner_columns().is_empty() => {
+            rules.only_in(profile.owner_columns().iter().cloned().map(selector))
+        }
         Some(profile) => {
             let excluded = profile.excluded_columns().iter().cloned().map(selector);
             let bytea = profile.bytea_columns().iter();

@@ -24,7 +24,11 @@ impl Build {
         let Some(resolution) = &self.known.resolution else { return Ok(()) };
         let is_unknown = |report: &&SourceReport| resolution.unknown_sources.contains(&report.source);
         let unknown: Vec<SourceReport> = journal.report.sources.iter().filter(is_unknown).copied().collect();
-        let (unused, used): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|report| report.found == 0);
+        let (unused, mut used): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|report| report.found == 0);
+        // Where owners are moved there is no list of instances, so every source is one that no list has.
+        if self.known.profile.as_ref().is_some_and(|profile| !profile.owner_columns().is_empty()) {
+            used.clear();
+        }
         for SourceReport { source, found, .. } in used {
             let occurrences = if found == 1 { "occurrence was" } else { "occurrences were" };
             journal.notice(format!(

@@ -10,6 +10,7 @@ pub(crate) mod in_place;
 pub(crate) mod instances;
 pub(crate) mod lock_table;
 mod open_files;
+mod owner_columns;
 mod privileges;
 pub(crate) mod probe;
 mod rights;
@@ -235,6 +236,7 @@ impl Looking<'_> {
                 return Err(Refusal::no_instances(profile).into());
             }
             notices.extend(no_such_schema(archive, profile));
+            notices.extend(owner_columns::missing(archive, profile)?);
         }
         let (resolution, late) =
             instances::of_backup(archive, store.as_ref(), &options.instances, &mut notices)?;

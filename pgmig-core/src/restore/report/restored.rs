@@ -1,12 +1,14 @@
 //! The report of a restore. Its JSON form (fields, names, units) is documented and does not change.
 
 use crate::instance::{Instance, InstanceId};
-use crate::profile::SchemaVersion;
+use crate::profile::{Profile, SchemaVersion};
 use crate::progress::Notice;
 use crate::restore::options::Strategy;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::difference::TableDifference;
+use crate::retrain::Training;
 use crate::serialized::{optional_path, seconds};
+use crate::sql::QualifiedName;
 use serde::{Deserialize, Serialize, Serializer};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -130,6 +132,16 @@ pub struct ResumedWork {
     pub is_built: bool,
 }
 
+/// The rows of a table that the store's manual counts after a restore.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TableCount {
+    /// The schema and name as SQL, quoted where needed.
+    pub table: String,
+    /// The number of its rows.
+    pub rows: u64,
+}
+
 /// A finished restore.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -154,6 +166,10 @@ pub struct RestoreReport {
     pub sources: Vec<SourceReport>,
     /// The tables, in the order in which they were loaded.
     pub tables: Vec<TableReport>,
+    /// The tables that the profile counts (`counted_tables`).
+    pub counts: Vec<TableCount>,
+    /// The training that the restored workspaces need, if the profile names their table (`workspaces`).
+    pub training: Option<Training>,
     /// The comparison of the rows with those that were sent, if it was asked for.
     pub row_comparison: Option<RowComparison>,
     /// The number of replacements in literals of DDL.
@@ -178,6 +194,22 @@ pub struct RestoreReport {
     /// How long it took.
     #[serde(rename = "took_seconds", serialize_with = "seconds")]
     pub took: Duration,
+}
+
+impl RestoreReport {
+    /// Fills in the figures that the profile asks for, from the tables.
+    pub(crate) fn count_tables(&mut self, profile: &Profile) {
+        let named = |table: &TableReport| QualifiedName::parse(&table.table).ok();
+        let is_counted = |table: &&TableReport| {
+            named(table).is_some_and(|name| profile.counted_tables().iter().any(|counted| counted.is(&name)))
+        };
+        let count = |table: &TableReport| TableCount { table: table.table.clone(), rows: table.rows };
+        self.counts = self.tables.iter().filter(is_counted).map(count).collect();
+        let Some(workspaces) = profile.workspaces() else { return };
+        let is_theirs = |table: &&TableReport| named(table).is_some_and(|name| workspaces.is(&name));
+        let rows: Vec<u64> = self.tables.iter().filter(is_theirs).map(|table| table.rows).collect();
+        self.training = (!rows.is_empty()).then(|| Training::of(rows.iter().sum()));
+    }
 }
 
 fn large_objects<S: Serializer>(counts: &(u64, u64), serializer: S) -> Result<S::Ok, S::Error> {

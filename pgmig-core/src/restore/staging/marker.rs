@@ -3,6 +3,7 @@
 //! pgmig removes only databases with a marker, and only under the lock on the target's name.
 
 use crate::restore::record::Fingerprint;
+use crate::restore::report::restored::TableCount;
 use serde::{Deserialize, Serialize};
 
 /// The beginning of every marker; the number is the version of the marker format.
@@ -64,6 +65,12 @@ pub(crate) struct Built {
     pub(crate) migrations: usize,
     /// How many warnings the run has given.
     pub(crate) warnings: usize,
+    /// The rows of the tables that the profile counts.
+    #[serde(default)]
+    pub(crate) counts: Vec<TableCount>,
+    /// The number of workspaces to train.
+    #[serde(default)]
+    pub(crate) workspaces: Option<u64>,
 }
 
 impl Marker {

@@ -13,6 +13,9 @@ use crate::server::catalog::DatabaseFacts;
 use crate::server::session::{Session, TextRow};
 use crate::sql::{quote_ident, quote_literal};
 
+/// The characters of a comment that can be a marker. A marker holds the comment of a previous database, too.
+const LONGEST_MARKER: u32 = 4_000_000;
+
 /// The databases found beside the target.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Beside {
@@ -29,6 +32,9 @@ struct Database {
     oid: u32,
     connection_limit: i32,
     comment: Option<String>,
+    /// Whether it belongs to the target's owner, to `su_username` or to a superuser. Anybody who may create databases can give
+    /// one our name and our marker.
+    is_owners: bool,
 }
 
 /// Looks for databases that earlier runs for this target left. Kept previous databases are not leftovers.
@@ -38,7 +44,8 @@ pub(crate) async fn look_beside(
 ) -> Result<Beside, TargetError> {
     let staging = staging_name(&target.name);
     let mut beside = Beside::default();
-    for database in databases(control).await?.into_iter().filter(|database| database.oid != target.oid) {
+    let databases = databases(control, &target.name).await?;
+    for database in databases.into_iter().filter(|database| database.oid != target.oid) {
         if database.is_leftover_of(&target.name) {
             beside.leftovers.push(database.name);
         } else if database.name == staging {
@@ -62,7 +69,7 @@ pub(crate) async fn find_left(
     target: &DatabaseFacts,
 ) -> Result<Option<LeftStaging>, TargetError> {
     let staging = staging_name(&target.name);
-    let found = databases(control).await?.into_iter().find(|database| {
+    let found = databases(control, &target.name).await?.into_iter().find(|database| {
         database.name == staging
             && database.oid != target.oid
             && database.connection_limit != INVALID
@@ -81,7 +88,7 @@ pub(crate) async fn is_of_run(
     run_id: &str,
 ) -> Result<bool, TargetError> {
     let staging = staging_name(target);
-    let database = databases(control).await?.into_iter().find(|database| database.name == staging);
+    let database = databases(control, target).await?.into_iter().find(|database| database.name == staging);
     let Some(database) = database else { return Ok(false) };
     Ok(match database.comment.as_deref().map(Marker::from_comment) {
         Some(Some(marker)) => marker.run == run_id,
@@ -91,10 +98,20 @@ pub(crate) async fn is_of_run(
     })
 }
 
-async fn databases(control: &mut Session) -> Result<Vec<Database>, TargetError> {
-    let sql = "SELECT d.datname, d.oid, d.datconnlimit, pg_catalog.shobj_description(d.oid, 'pg_database') \
-               FROM pg_catalog.pg_database d ORDER BY d.datname";
-    let rows = control.rows(sql, "list the databases").await?;
+/// The databases of the server. Of a comment that is no marker of ours, only that it is there is read: its owner may have made
+/// it as long as it likes.
+async fn databases(control: &mut Session, target: &str) -> Result<Vec<Database>, TargetError> {
+    let sql = format!(
+        "SELECT d.datname, d.oid, d.datconnlimit, \
+             CASE WHEN pg_catalog.starts_with(c.comment, {prefix}) THEN pg_catalog.left(c.comment, {LONGEST_MARKER}) \
+                  WHEN c.comment IS NOT NULL THEN '' END, \
+             r.rolsuper OR r.rolname = current_user OR d.datdba = (SELECT t.datdba FROM pg_catalog.pg_database t WHERE t.datname = {target}) \
+         FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles r ON r.oid = d.datdba, \
+         LATERAL (SELECT pg_catalog.shobj_description(d.oid, 'pg_database') AS comment) c ORDER BY d.datname",
+        prefix = quote_literal(marker::PREFIX),
+        target = quote_literal(target)
+    );
+    let rows = control.rows(&sql, "list the databases").await?;
     Ok(rows.iter().map(Database::read).collect())
 }
 
@@ -105,12 +122,16 @@ impl Database {
             oid: row.number(1),
             connection_limit: row.number(2),
             comment: row.get(3).map(str::to_owned),
+            is_owners: row.is_true(4),
         }
     }
 
     /// Whether an ended run for `target` left this database. It must have both our marker and the name that we gave
     /// it. If a user has renamed it, perhaps back to the target's name, it is the user's.
     fn is_leftover_of(&self, target: &str) -> bool {
+        if !self.is_owners {
+            return false;
+        }
         let marker = self.comment.as_deref().and_then(Marker::from_comment);
         let Some(marker) = marker else {
             // No marker yet, or code of the archive has replaced it.
@@ -206,7 +227,8 @@ mod tests {
             built: None,
             comment: None,
         };
-        Database { name: name.to_owned(), oid, connection_limit: -1, comment: Some(marker.to_comment()) }
+        let comment = Some(marker.to_comment());
+        Database { name: name.to_owned(), oid, connection_limit: -1, comment, is_owners: true }
     }
 
     #[test]
@@ -219,12 +241,19 @@ mod tests {
         assert!(!marked("store", 7, State::Previous).is_leftover_of("store"), "put back by hand");
         assert!(!marked("my_archive", 7, State::Previous).is_leftover_of("store"), "renamed");
         assert!(!marked(&staging, 9, State::Staging).is_leftover_of("other"));
+        let of_a_stranger = Database { is_owners: false, ..marked(&staging, 9, State::Staging) };
+        assert!(!of_a_stranger.is_leftover_of("store"));
     }
 
     #[test]
     fn without_a_marker_only_the_limit_and_the_name_together_count() {
-        let database =
-            |name: String, connection_limit| Database { name, oid: 9, connection_limit, comment: None };
+        let database = |name: String, connection_limit| Database {
+            name,
+            oid: 9,
+            connection_limit,
+            comment: None,
+            is_owners: true,
+        };
         let staging = staging_name("store");
         assert!(database(staging.clone(), STAGING_CONNECTION_LIMIT).is_leftover_of("store"));
         assert!(!database(staging.clone(), -1).is_leftover_of("store"));

@@ -16,6 +16,7 @@ use crate::restore::staging::marker::{Built, State};
 use crate::restore::staging::names::staging_name;
 use crate::restore::swap::SwapRestore;
 use crate::restore::swap::carry_over;
+use crate::retrain::Training;
 use crate::server::catalog::DatabaseFacts;
 use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
@@ -139,6 +140,8 @@ impl SwapRestore {
         }
         let report = &mut journal.report;
         report.large_objects = built.large_objects;
+        report.counts.clone_from(&built.counts);
+        report.training = built.workspaces.map(Training::of);
         report.resumed = Some(Work::Built(built).describe(&build.known.plan));
         let instances = build.known.resolution.iter().flat_map(|resolution| &resolution.instances);
         report.instances = instances

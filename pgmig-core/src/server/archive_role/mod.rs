@@ -23,6 +23,10 @@ use tokio::time::{Instant, sleep};
 /// behind.
 const LIFETIME: &str = "6 hours";
 
+/// The digest of a password, as SQL.
+const PASSWORD: &str =
+    "COALESCE(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(rolpassword, 'UTF8')), 'hex'), '')";
+
 /// Connections of the role other than those that load rows: for migrations and for comparisons with the target.
 const OTHER_CONNECTIONS: usize = 4;
 
@@ -34,6 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct ArchiveRole {
     name: String,
     oid: u32,
+    /// The digest of the password that pgmig gave it; `None` for a role of an earlier run.
+    password: Option<String>,
 }
 
 /// The run that a role is created for.
@@ -74,10 +80,15 @@ impl ArchiveRole {
             }
         }
         control.end(made, DOING).await?;
-        let sql = format!("SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {}", quote_literal(&name));
-        let oid = control.value(&sql, DOING).await?.parse().unwrap_or_default();
+        let sql = format!(
+            "SELECT oid, {PASSWORD} FROM pg_catalog.pg_authid WHERE rolname = {}",
+            quote_literal(&name)
+        );
+        let rows = control.rows(&sql, DOING).await?;
+        let (oid, password) =
+            rows.first().map(|row| (row.number(0), row.text(1).to_owned())).unwrap_or_default();
         let login = Login::new(&name, Some(credentials.password));
-        Ok((Self { name, oid }, login))
+        Ok((Self { name, oid, password: Some(password) }, login))
     }
 
     /// The role's name.
@@ -97,8 +108,35 @@ impl ArchiveRole {
         control.execute(&sql, DOING).await.map(drop)
     }
 
+    /// Whether somebody has changed the role's password: code of the archive may do so, to let others in.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub(crate) async fn has_another_password(&self, control: &mut Session) -> Result<bool, TargetError> {
+        let Some(password) = &self.password else { return Ok(false) };
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_authid WHERE oid = {} AND rolcanlogin AND {PASSWORD} <> {})",
+            self.oid,
+            quote_literal(password)
+        );
+        control.holds(&sql, "look whether the temporary role is as it was").await
+    }
+
+    /// Lets nobody log in as this role any more. Sessions that are open stay.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub(crate) async fn lock_out(&self, control: &mut Session) -> Result<(), TargetError> {
+        let sql = format!("ALTER ROLE {} NOLOGIN PASSWORD NULL", quote_ident(&self.name));
+        control.execute(&sql, &format!("lock the temporary role {}", self.name)).await.map(drop)
+    }
+
     /// Ends the role's sessions, and removes the role with all rights that it was given. Objects that were created as
-    /// this role go to `username`.
+    /// this role in the databases of this restore (`own`) go to `username`; what it owns elsewhere is dropped.
+    ///
+    /// Nobody can log in as the role from the first statement on, whatever fails later.
     ///
     /// # Errors
     ///
@@ -108,17 +146,21 @@ impl ArchiveRole {
         control: &mut Session,
         config: &TargetConfig,
         application: &str,
+        own: &[&str],
     ) -> Result<(), TargetError> {
         let doing = format!("remove the temporary role {}", self.name);
         let role = quote_ident(&self.name);
+        self.lock_out(control).await?;
         self.end_sessions(control, &doing).await?;
         for database in self.databases(control, &doing).await? {
             let mut session = Session::open(config, &database, application).await?;
             let owner = quote_ident(config.username());
+            let hand_over = match own.contains(&database.as_str()) {
+                true => format!("REASSIGN OWNED BY {role} TO {owner}; "),
+                false => String::new(),
+            };
             // Event triggers do not fire for it.
-            let sql = format!(
-                "SET session_replication_role = replica; REASSIGN OWNED BY {role} TO {owner}; DROP OWNED BY {role}"
-            );
+            let sql = format!("SET session_replication_role = replica; {hand_over}DROP OWNED BY {role}");
             let tidied = session.execute(&sql, &doing).await;
             session.close().await;
             tidied?;
@@ -126,6 +168,8 @@ impl ArchiveRole {
         // Also drops rights on databases, which are shared objects.
         let sql = format!("DROP OWNED BY {role}; DROP ROLE {role}");
         control.execute(&sql, &doing).await?;
+        // One that logged in while it was locked out.
+        self.end_sessions(control, &doing).await?;
         let_go_of_role(control, &self.name).await
     }
 
@@ -154,6 +198,14 @@ impl ArchiveRole {
     }
 }
 
+/// What only a superuser can make: a role that is a member of others by a superuser's grants alone, and of which nobody is
+/// a member. Name and comment can come from any role that may create roles; from PostgreSQL 16 on, it would be a member.
+const IS_OURS: &str = "NOT EXISTS (SELECT 1 FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid) \
+    AND NOT r.rolsuper AND NOT r.rolcreaterole AND NOT r.rolcreatedb AND EXISTS (SELECT 1 FROM pg_catalog.pg_auth_members m \
+        JOIN pg_catalog.pg_roles g ON g.oid = m.grantor WHERE m.member = r.oid AND g.rolsuper) \
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_auth_members m LEFT JOIN pg_catalog.pg_roles g ON g.oid = m.grantor \
+        WHERE m.member = r.oid AND g.rolsuper IS NOT TRUE)";
+
 /// The roles that earlier runs for this target left behind. `own` is the role of this run. Call this only under the
 /// lock on the target.
 pub(crate) async fn leftovers(
@@ -161,17 +213,19 @@ pub(crate) async fn leftovers(
     target: &str,
     own: Option<&ArchiveRole>,
 ) -> Result<Vec<ArchiveRole>, TargetError> {
-    let sql = "SELECT r.rolname, r.oid, pg_catalog.shobj_description(r.oid, 'pg_authid') FROM pg_catalog.pg_roles r \
-               WHERE r.rolname ~ '^pgmig_[0-9a-f]{16}$' ORDER BY r.rolname";
+    let sql = format!(
+        "SELECT r.rolname, r.oid, pg_catalog.shobj_description(r.oid, 'pg_authid') FROM pg_catalog.pg_roles r \
+         WHERE r.rolname ~ '^pgmig_[0-9a-f]{{16}}$' AND {IS_OURS} ORDER BY r.rolname"
+    );
     let mut left = Vec::new();
-    for row in control.rows(sql, "look for temporary roles of earlier runs").await? {
+    for row in control.rows(&sql, "look for temporary roles of earlier runs").await? {
         let marker = row.get(2).and_then(Marker::from_comment);
         let is_of_target =
             marker.is_some_and(|marker| marker.target == target && name(&marker.run) == row.text(0));
         // The session that holds the advisory lock could take it again.
         let is_own = own.is_some_and(|own| own.name == row.text(0));
         if is_of_target && !is_own && !is_role_in_use(control, row.text(0)).await? {
-            left.push(ArchiveRole { name: row.text(0).to_owned(), oid: row.number(1) });
+            left.push(ArchiveRole { name: row.text(0).to_owned(), oid: row.number(1), password: None });
         }
     }
     Ok(left)
