@@ -159,7 +159,7 @@ fn require_harmless(key: &Parsed, owner: &str) -> String {
     // Without an apostrophe: a message shows what stands in the statement, where it would be doubled.
     let fault = quote_literal(&format!(
         "foreign key {} of table {} is refused: the server would run casts of types of the backup as a superuser; leave \
-         it out, or allow code of the backup to run as a superuser by --trust-archive",
+         it out, or trust the backup",
         quote_ident(&key.name),
         key.table
     ));

@@ -51,7 +51,6 @@ impl State {
             attributes_of_role(subject),
             memberships(subject),
             grants_of_memberships(subject),
-            other_databases(subject),
         ];
         let mut state = BTreeMap::new();
         for row in session.rows(&queries.join(" UNION ALL "), DOING).await? {
@@ -63,17 +62,14 @@ impl State {
     /// The names of the values that differ between `self` and `now`. The names contain no values.
     pub(crate) fn changes(&self, now: &Self) -> Vec<String> {
         let mut changes: Vec<String> = Vec::new();
-        // Other databases come and go; another restore may make one.
-        let comes_and_goes = |what: &str| what.starts_with(OF_OTHER_DATABASE);
         for (what, value) in &self.0 {
             match now.0.get(what) {
-                None if comes_and_goes(what) => {}
                 None => changes.push(format!("{what} was removed")),
                 Some(other) if other != value => changes.push(format!("{what} was changed")),
                 Some(_) => {}
             }
         }
-        let new = now.0.keys().filter(|what| !self.0.contains_key(*what) && !comes_and_goes(what));
+        let new = now.0.keys().filter(|what| !self.0.contains_key(*what));
         changes.extend(new.map(|what| format!("{what} was added")));
         changes
     }
@@ -140,11 +136,9 @@ fn settings(subject: Subject<'_>) -> String {
         "SELECT 'the setting ' || pg_catalog.split_part(c, '=', 1) \
              || CASE WHEN s.setrole <> 0 THEN ' of role ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(s.setrole)) \
                 ELSE '' END \
-             || CASE s.setdatabase WHEN 0 THEN '' WHEN {database} THEN ' in the database' \
-                ELSE ' in database ' || COALESCE((SELECT pg_catalog.quote_ident(d.datname) FROM pg_catalog.pg_database d \
-                    WHERE d.oid = s.setdatabase), s.setdatabase::pg_catalog.text) END, c \
+             || CASE WHEN s.setdatabase <> 0 THEN ' in the database' ELSE '' END, c \
          FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c \
-         WHERE s.setdatabase = {database} OR s.setrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {owner})"
+         WHERE s.setdatabase = {database} OR s.setdatabase = 0 AND s.setrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {owner})"
     )
 }
 
@@ -189,21 +183,7 @@ fn grants_of_memberships(subject: Subject<'_>) -> String {
              || pg_catalog.quote_ident(g.rolname) || ', granted by username', pg_catalog.bool_or(m.admin_option)::pg_catalog.text \
          FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles o ON o.oid = m.member \
          JOIN pg_catalog.pg_roles g ON g.oid = m.roleid JOIN pg_catalog.pg_roles r ON r.oid = m.grantor \
-         WHERE r.rolname = {owner} AND o.rolname !~ '^pgmig_[0-9a-f]{{16}}$' GROUP BY o.rolname, g.rolname"
-    )
-}
-
-/// How the names of what is compared of other databases begin.
-const OF_OTHER_DATABASE: &str = "the privileges on database ";
-
-/// The other databases of `username`.
-fn other_databases(subject: Subject<'_>) -> String {
-    let owner = quote_literal(subject.username);
-    format!(
-        "SELECT '{OF_OTHER_DATABASE}' || pg_catalog.quote_ident(d.datname), COALESCE(d.datacl::pg_catalog.text, '') \
-         FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles r ON r.oid = d.datdba \
-         WHERE r.rolname = {owner} AND d.oid <> {}",
-        subject.database
+         WHERE r.rolname = {owner} AND NOT r.rolsuper AND o.rolname !~ '^pgmig_[0-9a-f]{{16}}$' GROUP BY o.rolname, g.rolname"
     )
 }
 
