@@ -190,7 +190,8 @@ fn every_kind_of_document_has_a_schema_and_a_line_in_the_table() {
         assert!(kind.is_none_or(|kind| kinds.iter().any(|known| known == kind)), "{kind:?}");
     }
     let table = std::fs::read_to_string(root.join("schemas/README.md")).unwrap();
-    for kind in &kinds {
+    // The lines of a file of events are no documents.
+    for kind in kinds.iter().filter(|kind| *kind != "event") {
         assert!(sources.contains(&format!("\"{kind}\"")), "no command prints {kind}");
         let schema = std::fs::read_to_string(root.join(format!("schemas/{kind}.schema.json"))).unwrap();
         let schema: Value = serde_json::from_str(&schema).unwrap();

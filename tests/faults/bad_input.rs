@@ -214,13 +214,15 @@ fn connections_that_fail() {
         // Like a PostgreSQL server, this server asks every role for a password, even one that does not exist.
         (TargetFile { su_username: "nobody_here".to_owned(), ..right.clone() }, "\"nobody_here\""),
         (TargetFile { username: "nobody_here".to_owned(), ..right.clone() }, "no role \"nobody_here\""),
-        (TargetFile { database: "nothing_here".to_owned(), ..right.clone() }, "no database \"nothing_here\""),
         (TargetFile { port: 1009, ..right.clone() }, "no PostgreSQL server answers at 127.0.0.1"),
         (TargetFile { host: "no-such-host.invalid".to_owned(), ..right.clone() }, "no-such-host.invalid"),
     ];
     for (target, text) in cases {
         case.fails(restore(&target), 1, &[text, "check "]).keeps_secret("s3cret");
     }
+    let target = TargetFile { database: "nothing_here".to_owned(), ..right.clone() };
+    let text = "database \"nothing_here\" does not exist";
+    case.fails(restore(&target), 1, &[text, "create it"]).keeps_secret("s3cret");
     // Only a server that admits everybody says that the role does not exist.
     let host = case.target.server.socket.to_str().unwrap().to_owned();
     let target = TargetFile { host, su_username: "nobody_here".to_owned(), ..right };

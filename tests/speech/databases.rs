@@ -75,7 +75,7 @@ fn the_manuals_databases_are_created() {
             pgmig.args(["--source", "x.backup.sql", "--profile", profile]).mapping(&[(SOURCE, TARGET)])
         };
         let refused = restore().run().expect_status(1);
-        refused.stderr_has("has no database").stderr_has("--create-database");
+        refused.stderr_has("does not exist").stderr_has("--create-database");
         restore().arg("--create-database").run().expect_status(0);
         let rows = format!("SELECT count(*) FROM {table}");
         assert_eq!(server.psql(name, &rows), source.psql(&rows));

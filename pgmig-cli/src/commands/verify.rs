@@ -103,7 +103,9 @@ async fn one(
     display.finish();
     match result {
         // An error of this program or this machine, not of the archive.
-        Err(error) if error.kind() != ErrorKind::Failed => Err(error.into()),
+        Err(error) if !matches!(error, Error::Verify(_)) && error.kind() != ErrorKind::Failed => {
+            Err(error.into())
+        }
         result => Ok(result),
     }
 }

@@ -290,6 +290,15 @@ impl Run {
 
     async fn try_to_end_login(&mut self) -> Result<(), TargetError> {
         self.reach_server().await?;
+        if let Some(role) = self.login.role()
+            && role.has_another_password(&mut self.control).await?
+        {
+            let name = role.name().to_owned();
+            self.journal.warn(format!(
+                "code in the backup has changed the password of the temporary role {name}, so that others could log in as it \
+                 during the restore; pgmig removes the role now. Look into the server's log for such logins"
+            ));
+        }
         self.login.end(&mut self.control, &self.config, &self.application).await
     }
 
