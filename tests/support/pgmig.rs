@@ -3,6 +3,7 @@
 use super::database::Database;
 use super::pty::Terminal;
 use super::server::Server;
+use pgmig_core::server::{CONNECTION_VARIABLES, LIBPQ_VARIABLES};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -70,8 +71,8 @@ pub(crate) struct Outcome {
     pub(crate) stderr: String,
 }
 
-/// The variables that pgmig reads. They are removed, so that a developer's environment does not change a test.
-const ENVIRONMENT: [&str; 19] = [
+/// The variables that pgmig reads, beside those of libpq. They are removed, so that a developer's environment does not change a test.
+const ENVIRONMENT: [&str; 9] = [
     "PG_CA_FILE",
     "RC_CA_FILE",
     "ENABLE_ICP",
@@ -81,16 +82,6 @@ const ENVIRONMENT: [&str; 19] = [
     "PGAPPNAME",
     "NO_COLOR",
     "PGMIG_FAILPOINT",
-    "PGDATABASE",
-    "PGHOST",
-    "PGHOSTADDR",
-    "PGPASSFILE",
-    "PGPORT",
-    "PGSERVICE",
-    "PGSERVICEFILE",
-    "PGSYSCONFDIR",
-    "PGTARGETSESSIONATTRS",
-    "PGUSER",
 ];
 
 impl TargetFile {
@@ -247,7 +238,8 @@ impl Pgmig {
                 command
             }
         };
-        for name in ENVIRONMENT.into_iter().chain(pgmig_core::server::LIBPQ_VARIABLES) {
+        let of_libpq = LIBPQ_VARIABLES.into_iter().chain(CONNECTION_VARIABLES);
+        for name in ENVIRONMENT.into_iter().chain(of_libpq) {
             command.env_remove(name);
         }
         command.args(&self.args).envs(self.environment.iter().map(|(name, value)| (name, value)));
