@@ -402,7 +402,7 @@ mod tests {
     fn every_built_in_profile_is_valid() {
         for name in Profile::builtin_names() {
             let profile = Profile::builtin(name).unwrap();
-            assert!(profile.is_builtin(), "{name}");
+            assert_eq!((profile.name(), profile.is_builtin()), (name, true));
         }
     }
 
