@@ -4,9 +4,10 @@
 
 use super::graph::is_table;
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
+use crate::restore::plan::constraint::{AddConstraint, list};
 use crate::restore::plan::kinds::{self, TableWork};
 use crate::restore::plan::{EntryStep, Task};
-use crate::sql::{Parser, QualifiedName, SqlError, StandardStrings, quote_ident, split_statements};
+use crate::sql::{Parser, StandardStrings, quote_ident, split_statements};
 use std::collections::HashMap;
 
 /// A second statement is not worth it for tables with fewer bytes in the archive.
@@ -91,7 +92,7 @@ impl Tables {
 fn key(sql: &str, strings: StandardStrings) -> Option<TwoSteps> {
     let (constraint, after) = first_statement(sql, strings)?;
     let mut parser = Parser::new(constraint, "constraint", strings);
-    let (table, name) = add_constraint(&mut parser).ok()?;
+    let AddConstraint { table, name, .. } = AddConstraint::parse(&mut parser).ok()?;
     let kind = if parser.eat_word("primary") {
         parser.expect_word("key").ok()?;
         "PRIMARY KEY"
@@ -106,9 +107,9 @@ fn key(sql: &str, strings: StandardStrings) -> Option<TwoSteps> {
     } else {
         ""
     };
-    let columns = quoted(&parser.ident_list().ok()?);
+    let columns = list(&parser.ident_list().ok()?);
     let include = match parser.eat_word("include") {
-        true => format!(" INCLUDE ({})", quoted(&parser.ident_list().ok()?)),
+        true => format!(" INCLUDE {}", list(&parser.ident_list().ok()?)),
         false => String::new(),
     };
     let deferrable = match parser.eat_word("deferrable") {
@@ -123,7 +124,7 @@ fn key(sql: &str, strings: StandardStrings) -> Option<TwoSteps> {
     parser.expect_end_of_statement().ok()?;
     let name = quote_ident(&name);
     Some(TwoSteps {
-        first: format!("CREATE UNIQUE INDEX {name} ON {table} USING btree ({columns}){include}{nulls}"),
+        first: format!("CREATE UNIQUE INDEX {name} ON {table} USING btree {columns}{include}{nulls}"),
         second: format!(
             "ALTER TABLE ONLY {table} ADD CONSTRAINT {name} {kind} USING INDEX {name}{deferrable};{after}"
         ),
@@ -134,7 +135,7 @@ fn key(sql: &str, strings: StandardStrings) -> Option<TwoSteps> {
 fn foreign_key(sql: &str, strings: StandardStrings) -> Option<TwoSteps> {
     let (constraint, after) = first_statement(sql, strings)?;
     let mut parser = Parser::new(constraint, "constraint", strings);
-    let (table, name) = add_constraint(&mut parser).ok()?;
+    let AddConstraint { table, name, .. } = AddConstraint::parse(&mut parser).ok()?;
     parser.expect_word("foreign").ok()?;
     while let Some(token) = parser.next() {
         if parser.text(&token).eq_ignore_ascii_case("valid") {
@@ -154,20 +155,6 @@ fn first_statement(sql: &str, strings: StandardStrings) -> Option<(&str, &str)> 
     let first = *split_statements(sql, strings).ok()?.first()?;
     let (_, after) = sql.split_once(first)?;
     Some((first, after.trim_end()))
-}
-
-fn add_constraint(parser: &mut Parser<'_>) -> Result<(QualifiedName, String), SqlError> {
-    parser.expect_word("alter")?;
-    parser.expect_word("table")?;
-    parser.eat_word("only");
-    let table = parser.qualified_name()?;
-    parser.expect_word("add")?;
-    parser.expect_word("constraint")?;
-    Ok((table, parser.ident()?))
-}
-
-fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| quote_ident(name)).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

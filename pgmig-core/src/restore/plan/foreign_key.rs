@@ -5,7 +5,9 @@
 //! a type of its own, code of the archive would run as the superuser. A superuser therefore adds the key itself, written
 //! anew and not valid, so that no row is read; the same transaction looks at the types. Then `username` validates it.
 
-use crate::sql::{Parser, QualifiedName, SqlError, StandardStrings, quote_ident, quote_literal};
+use super::constraint::{AddConstraint, list};
+use super::touched::require;
+use crate::sql::{Parser, QualifiedName, SqlError, StandardStrings, TokenKind, quote_ident, quote_literal};
 use std::fmt::Write as _;
 
 /// The first version whose partitioned tables can have a foreign key that is not valid.
@@ -48,11 +50,11 @@ pub(crate) fn foreign_key(
     }
     let table = if key.is_only { format!("ONLY {}", key.table) } else { key.table.to_string() };
     let name = quote_ident(&key.name);
-    let referenced_columns = key.referenced_columns.as_deref().map(quoted).unwrap_or_default();
+    let referenced_columns = key.referenced_columns.as_deref().map(list).unwrap_or_default();
     let state = if key.is_enforced { "NOT VALID" } else { "NOT ENFORCED" };
     let add = format!(
         "ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY {} REFERENCES {}{referenced_columns}{} {state};\n{}",
-        quoted(&key.columns),
+        list(&key.columns),
         key.referenced,
         key.clauses,
         require_harmless(&key, owner)
@@ -64,13 +66,7 @@ pub(crate) fn foreign_key(
 
 fn parse(sql: &str, strings: StandardStrings) -> Result<Parsed, SqlError> {
     let mut parser = Parser::new(sql, "FOREIGN KEY", strings);
-    parser.expect_word("alter")?;
-    parser.expect_word("table")?;
-    let is_only = parser.eat_word("only");
-    let table = parser.qualified_name()?;
-    parser.expect_word("add")?;
-    parser.expect_word("constraint")?;
-    let name = parser.ident()?;
+    let AddConstraint { table, is_only, name } = AddConstraint::parse(&mut parser)?;
     parser.expect_word("foreign")?;
     parser.expect_word("key")?;
     let columns = parser.ident_list()?;
@@ -122,7 +118,7 @@ fn parse(sql: &str, strings: StandardStrings) -> Result<Parsed, SqlError> {
 }
 
 fn is_list(parser: &mut Parser<'_>) -> bool {
-    parser.peek().is_some_and(|token| token.kind == crate::sql::TokenKind::Symbol(b'('))
+    parser.peek().is_some_and(|token| token.kind == TokenKind::Symbol(b'('))
 }
 
 fn action(parser: &mut Parser<'_>) -> Result<String, SqlError> {
@@ -142,13 +138,8 @@ fn action(parser: &mut Parser<'_>) -> Result<String, SqlError> {
         parser.expect_word("null")?;
         "NULL"
     };
-    let columns = if is_list(parser) { quoted(&parser.ident_list()?) } else { String::new() };
+    let columns = if is_list(parser) { list(&parser.ident_list()?) } else { String::new() };
     Ok(format!("SET {value} {columns}").trim_end().to_owned())
-}
-
-fn quoted(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().map(|name| quote_ident(name)).collect();
-    format!("({})", names.join(", "))
 }
 
 /// A query that fails unless the foreign key's table is `owner`'s, the table that it refers to is an extension's, and its
@@ -156,13 +147,12 @@ fn quoted(names: &[String]) -> String {
 fn require_harmless(key: &Parsed, owner: &str) -> String {
     let (table, name, owner) =
         (quote_literal(&key.table.to_string()), quote_literal(&key.name), quote_literal(owner));
-    // Without an apostrophe: a message shows what stands in the statement, where it would be doubled.
-    let fault = quote_literal(&format!(
+    let fault = format!(
         "foreign key {} of table {} is refused: the server would run casts of types of the backup as a superuser; leave \
          it out, or trust the backup",
         quote_ident(&key.name),
         key.table
-    ));
+    );
     let is_member = |class: &str, oid: &str| {
         format!(
             "EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.{class}'::pg_catalog.regclass \
@@ -171,16 +161,18 @@ fn require_harmless(key: &Parsed, owner: &str) -> String {
     };
     // The first number that the server gives to an object of users.
     let of_system = "b.oid < 16384";
-    format!(
-        "SELECT (CASE WHEN pg_catalog.pg_get_userbyid(t.relowner) = {owner} AND {extension_table} AND NOT EXISTS \
+    let condition = format!(
+        "pg_catalog.pg_get_userbyid(t.relowner) = {owner} AND {extension_table} AND NOT EXISTS \
          (SELECT 1 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid \
          JOIN pg_catalog.pg_type b ON b.oid = CASE WHEN y.typtype = 'd' THEN y.typbasetype ELSE y.oid END \
-         WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) AND NOT ({of_system} OR {extension_type})) \
-         THEN '0' ELSE {fault} END)::pg_catalog.int4 \
-         FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_class t ON t.oid = c.conrelid \
-         WHERE c.conrelid = {table}::pg_catalog.regclass AND c.conname = {name}",
+         WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) AND NOT ({of_system} OR {extension_type}))",
         extension_table = is_member("pg_class", "c.confrelid"),
         extension_type = is_member("pg_type", "b.oid"),
+    );
+    format!(
+        "{} FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_class t ON t.oid = c.conrelid \
+         WHERE c.conrelid = {table}::pg_catalog.regclass AND c.conname = {name}",
+        require(&condition, &fault)
     )
 }
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod closed;
 mod comment;
+pub(crate) mod constraint;
 pub(crate) mod entry;
 pub(crate) mod expected;
 pub(crate) mod extensions;

@@ -109,13 +109,19 @@ pub(crate) fn alter_function(signature: &str, settings: &[&FunctionSetting]) -> 
     format!("ALTER ROUTINE {signature} {}", clauses.join(" "))
 }
 
+/// The beginning of a query that fails with a text of pgmig's unless the condition holds: the server cannot read the text as a
+/// number, and quotes it. A message shows of it what stands in the statement, so a text with an apostrophe would be cut.
+pub(crate) fn require(condition: &str, fault: &str) -> String {
+    format!("SELECT (CASE WHEN {condition} THEN '0' ELSE {} END)::pg_catalog.int4", quote_literal(fault))
+}
+
 /// A query that fails unless the function belongs to this role.
 pub(crate) fn require_owner_of_function(signature: &str, owner: &str) -> String {
     let (literal, owner) = (quote_literal(signature), quote_literal(owner));
-    let fault = quote_literal(&format!("function {signature} does not belong to username"));
+    let is_owner = format!("pg_catalog.pg_get_userbyid(proowner) OPERATOR(pg_catalog.=) {owner}");
+    let required = require(&is_owner, &format!("function {signature} does not belong to username"));
     format!(
-        "SELECT (CASE WHEN pg_catalog.pg_get_userbyid(proowner) OPERATOR(pg_catalog.=) {owner} THEN '0' ELSE {fault} \
-         END)::pg_catalog.int4 FROM pg_catalog.pg_proc WHERE oid OPERATOR(pg_catalog.=) {literal}::pg_catalog.regprocedure"
+        "{required} FROM pg_catalog.pg_proc WHERE oid OPERATOR(pg_catalog.=) {literal}::pg_catalog.regprocedure"
     )
 }
 
