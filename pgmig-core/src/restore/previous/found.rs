@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::restore::refusal::previous::PreviousRefusal;
 use crate::restore::staging::dropping::INVALID;
-use crate::restore::staging::marker::{Marker, PREFIX, State};
+use crate::restore::staging::marker::{Marker, PREFIX, State, without_others};
 use crate::restore::staging::names::previous_name;
 use crate::serialized::optional_seconds;
 use crate::server::TargetError;
@@ -192,9 +192,9 @@ impl Candidate {
 
 async fn candidates(control: &mut Session) -> Result<Vec<Candidate>, TargetError> {
     // Only databases with a marker are measured: that can take a while.
-    let prefix = quote_literal(PREFIX);
+    let (prefix, comment) = (quote_literal(PREFIX), without_others("c.c"));
     let sql = format!(
-        "SELECT d.datname, d.oid, pg_catalog.pg_get_userbyid(d.datdba), COALESCE(r.rolsuper, false), d.datconnlimit, c.c, \
+        "SELECT d.datname, d.oid, pg_catalog.pg_get_userbyid(d.datdba), COALESCE(r.rolsuper, false), d.datconnlimit, {comment}, \
          CASE WHEN d.datconnlimit <> {INVALID} AND pg_catalog.starts_with(c.c, {prefix}) \
                    AND pg_catalog.has_database_privilege(d.oid, 'CONNECT') \
               THEN pg_catalog.pg_database_size(d.oid) END \

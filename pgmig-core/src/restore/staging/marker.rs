@@ -4,10 +4,24 @@
 
 use crate::restore::record::Fingerprint;
 use crate::restore::report::restored::TableCount;
+use crate::sql::quote_literal;
 use serde::{Deserialize, Serialize};
 
 /// The beginning of every marker; the number is the version of the marker format.
 pub(crate) const PREFIX: &str = "pgmig-marker-1 ";
+
+/// The characters of a comment that can be a marker. A marker holds the comment of a previous database, too.
+const LONGEST: u32 = 4_000_000;
+
+/// The comment of a database as SQL, of which only a marker is read. Of any other comment this tells that it is there: its
+/// owner may have made it as long as it likes.
+pub(crate) fn without_others(comment: &str) -> String {
+    let prefix = quote_literal(PREFIX);
+    format!(
+        "CASE WHEN pg_catalog.starts_with({comment}, {prefix}) THEN pg_catalog.left({comment}, {LONGEST}) \
+         WHEN {comment} IS NOT NULL THEN '' END"
+    )
+}
 
 /// The connection limit of a staging database from its creation until the swap. No cluster allows that many
 /// connections.

@@ -13,9 +13,6 @@ use crate::server::catalog::DatabaseFacts;
 use crate::server::session::{Session, TextRow};
 use crate::sql::{quote_ident, quote_literal};
 
-/// The characters of a comment that can be a marker. A marker holds the comment of a previous database, too.
-const LONGEST_MARKER: u32 = 4_000_000;
-
 /// The databases found beside the target.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Beside {
@@ -98,17 +95,15 @@ pub(crate) async fn is_of_run(
     })
 }
 
-/// The databases of the server. Of a comment that is no marker of ours, only that it is there is read: its owner may have made
-/// it as long as it likes.
+/// The databases of the server.
 async fn databases(control: &mut Session, target: &str) -> Result<Vec<Database>, TargetError> {
     let sql = format!(
         "SELECT d.datname, d.oid, d.datconnlimit, \
-             CASE WHEN pg_catalog.starts_with(c.comment, {prefix}) THEN pg_catalog.left(c.comment, {LONGEST_MARKER}) \
-                  WHEN c.comment IS NOT NULL THEN '' END, \
+             {comment}, \
              r.rolsuper OR r.rolname = current_user OR d.datdba = (SELECT t.datdba FROM pg_catalog.pg_database t WHERE t.datname = {target}) \
          FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles r ON r.oid = d.datdba, \
          LATERAL (SELECT pg_catalog.shobj_description(d.oid, 'pg_database') AS comment) c ORDER BY d.datname",
-        prefix = quote_literal(marker::PREFIX),
+        comment = marker::without_others("c.comment"),
         target = quote_literal(target)
     );
     let rows = control.rows(&sql, "list the databases").await?;
