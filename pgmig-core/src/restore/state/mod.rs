@@ -50,7 +50,6 @@ impl State {
             settings(subject),
             attributes_of_role(subject),
             memberships(subject),
-            grants_of_memberships(subject),
         ];
         let mut state = BTreeMap::new();
         for row in session.rows(&queries.join(" UNION ALL "), DOING).await? {
@@ -164,26 +163,16 @@ fn attributes_of_role(subject: Subject<'_>) -> String {
     )
 }
 
+/// The memberships that `username` has, that others have in it, and that it has granted: whoever may administer a role can
+/// make others its members. A superuser grants in the name of the whole server.
 fn memberships(subject: Subject<'_>) -> String {
     let owner = quote_literal(subject.username);
     format!(
         "SELECT 'the membership of role ' || pg_catalog.quote_ident(o.rolname) || ' in role ' \
              || pg_catalog.quote_ident(g.rolname), pg_catalog.bool_or(m.admin_option)::pg_catalog.text \
          FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles o ON o.oid = m.member \
-         JOIN pg_catalog.pg_roles g ON g.oid = m.roleid \
-         WHERE (o.rolname = {owner} OR g.rolname = {owner}) AND o.rolname !~ '^pgmig_[0-9a-f]{{16}}$' GROUP BY o.rolname, g.rolname"
-    )
-}
-
-/// What `username` has given: whoever may administer a role can make others its members.
-fn grants_of_memberships(subject: Subject<'_>) -> String {
-    let owner = quote_literal(subject.username);
-    format!(
-        "SELECT 'the membership of role ' || pg_catalog.quote_ident(o.rolname) || ' in role ' \
-             || pg_catalog.quote_ident(g.rolname) || ', granted by username', pg_catalog.bool_or(m.admin_option)::pg_catalog.text \
-         FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles o ON o.oid = m.member \
-         JOIN pg_catalog.pg_roles g ON g.oid = m.roleid JOIN pg_catalog.pg_roles r ON r.oid = m.grantor \
-         WHERE r.rolname = {owner} AND NOT r.rolsuper AND o.rolname !~ '^pgmig_[0-9a-f]{{16}}$' GROUP BY o.rolname, g.rolname"
+         JOIN pg_catalog.pg_roles g ON g.oid = m.roleid LEFT JOIN pg_catalog.pg_roles r ON r.oid = m.grantor \
+         WHERE (o.rolname = {owner} OR g.rolname = {owner} OR (r.rolname = {owner} AND NOT r.rolsuper)) AND o.rolname !~ '^pgmig_[0-9a-f]{{16}}$' GROUP BY o.rolname, g.rolname"
     )
 }
 
