@@ -63,7 +63,7 @@ impl Build {
             let tasks = std::mem::take(&mut self.known.plan.post_data);
             self.known.plan.post_data = in_two_steps(&archive, tasks, setup.strings);
         }
-        self.begin_lending(&mut sessions.lead).await?;
+        self.take_back_lent(&mut sessions.lead).await?;
         let record = &setup.record;
         let done = self.tasks_after_rows().into_iter().filter(|task| record.has(Unit::of(task)));
         sessions.lead.count_again(done);

@@ -244,7 +244,7 @@ impl Build {
     ) -> Result<()> {
         // Before the archive's own grants, which may give the same right.
         self.close_public(executor, opened_public, "after the archive").await?;
-        self.end_of_lending(executor).await?;
+        self.note_taken_back(executor).await?;
         journal.step(Step::Privileges);
         // Filling a materialized view takes no right that the archive grants, but perhaps one that it revokes.
         self.last(executor).await?;

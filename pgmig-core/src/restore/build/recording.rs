@@ -151,7 +151,7 @@ impl Build {
     }
 
     /// Takes back the rights that an interrupted run has lent to `username` and not taken back.
-    pub(super) async fn begin_lending(&self, executor: &mut Executor) -> Result<()> {
+    pub(super) async fn take_back_lent(&self, executor: &mut Executor) -> Result<()> {
         if executor.record.is_resumed() && !executor.record.has(LENDING) {
             let lent = self.known.plan.tables.iter().filter(|load| load.run_as == RunAs::Superuser);
             let lent = lent.map(|load| load.table.clone()).collect();
@@ -161,7 +161,7 @@ impl Build {
     }
 
     /// Notes that no right is lent any more: the archive may grant the same rights from now on.
-    pub(super) async fn end_of_lending(&self, executor: &mut Executor) -> Result<()> {
+    pub(super) async fn note_taken_back(&self, executor: &mut Executor) -> Result<()> {
         if executor.record.has(LENDING) {
             return Ok(());
         }
