@@ -1,5 +1,6 @@
-//! Text that others wrote: escapes it for a terminal, and finds the known word that was meant.
+//! Text for people. What others wrote is escaped for a terminal; the known word that was meant is found.
 
+use crate::calendar::civil;
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -22,6 +23,18 @@ pub fn printable(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// A time in seconds since 1970, as people read it, in UTC.
+///
+/// ```
+/// assert_eq!(pgmig_core::text::utc(951_782_400), "2000-02-29 00:00:00 UTC");
+/// ```
+pub fn utc(unix_seconds: u64) -> String {
+    let (days, seconds) = (unix_seconds / 86_400, unix_seconds % 86_400);
+    let (year, month, day) = civil(i64::try_from(days).unwrap_or_default());
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
 }
 
 /// Whether [`printable`] escapes the character.
@@ -88,6 +101,14 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(utc(951_782_399), "2000-02-28 23:59:59 UTC");
+        assert_eq!(utc(951_782_400), "2000-02-29 00:00:00 UTC");
+        assert_eq!(utc(1_796_081_487), "2026-11-30 23:31:27 UTC");
+    }
 
     #[test]
     fn what_a_terminal_obeys_or_hides_is_escaped() {

@@ -7,7 +7,17 @@ pub(crate) fn len<T>(items: &[T]) -> u64 {
 }
 
 pub(crate) fn plural(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+    format!("{} {}", count(number), self::noun(number, noun))
+}
+
+/// The noun in the number of its figure.
+pub(crate) fn noun(number: u64, noun: &str) -> String {
+    let stem = noun.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
+    match stem {
+        _ if number == 1 => noun.to_owned(),
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{noun}s"),
+    }
 }
 
 /// With a comma between thousands.
@@ -74,5 +84,6 @@ mod tests {
     #[test]
     fn one_is_singular() {
         assert_eq!([plural(0, "row"), plural(1, "row"), plural(2, "row")], ["0 rows", "1 row", "2 rows"]);
+        assert_eq!([plural(1, "entry"), plural(2, "entry")], ["1 entry", "2 entries"]);
     }
 }

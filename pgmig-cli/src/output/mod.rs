@@ -16,7 +16,7 @@ mod text;
 pub(crate) use backup::{backed_up, pruned};
 pub(crate) use data::data;
 pub(crate) use document::line as json_line;
-pub(crate) use figures::{bytes, clock, count, duration, len, plural};
+pub(crate) use figures::{bytes, clock, count, duration, len, noun, plural};
 pub(crate) use objects::objects;
 pub(crate) use plan::plan;
 pub(crate) use previous::{dropped, previous_list, previous_table, rolled_back};

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use pgmig_core::restore::{PlannedArchive, PlannedTarget, RestorePlan};
 use serde::Serialize;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) use timeline::{Recorder, Timeline};
@@ -20,9 +20,6 @@ pub(crate) use timeline::{Recorder, Timeline};
 /// The names of the files.
 const JSON: &str = "report.json";
 const HTML: &str = "report.html";
-
-/// How much of a file is read at a time, to hash it.
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// The report.
 #[derive(Debug, Serialize)]
@@ -145,12 +142,7 @@ fn sha256(path: &Path) -> Option<String> {
     use sha2::{Digest as _, Sha256};
     let mut file =
         File::open(path).ok().filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file()))?;
-    let (mut hash, mut chunk) = (Sha256::new(), vec![0; CHUNK_BYTES]);
-    loop {
-        match file.read(&mut chunk).ok()? {
-            0 => break,
-            length => hash.update(chunk.get(..length)?),
-        }
-    }
-    Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut hash = Sha256::new();
+    std::io::copy(&mut file, &mut hash).ok()?;
+    Some(format!("{:x}", hash.finalize()))
 }

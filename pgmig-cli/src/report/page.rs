@@ -3,10 +3,11 @@
 use super::Report;
 use super::html::Html;
 use super::timeline::{Piece, Timeline};
-use crate::output::{bytes, count, duration, len, plural};
+use crate::output::{bytes, count, duration, len, noun, plural};
 use crate::progress::label;
 use pgmig_core::progress::{Severity, Step};
 use pgmig_core::restore::{PlannedArchive, PlannedTarget, RestoreReport, Strategy, TableReport};
+use pgmig_core::text::utc;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -101,11 +102,6 @@ fn head(report: &Report) -> Html {
     html
 }
 
-/// The noun in the number of its figure, which stands apart from it.
-fn noun(of: u64, noun: &str) -> String {
-    format!("{noun}{}", if of == 1 { "" } else { "s" })
-}
-
 fn replacements(done: &RestoreReport) -> u64 {
     let in_rows: u64 = done.tables.iter().map(table_replacements).sum();
     in_rows + done.ddl_replacements + done.large_object_ids.replaced
@@ -160,11 +156,7 @@ fn archive_facts(archive: &PlannedArchive, sha256: Option<&str>) -> Vec<(&'stati
     let version = archive.container_version.map(|version| format!(" {version}")).unwrap_or_default();
     facts.push((
         "format",
-        format!(
-            "{}{version}, {}",
-            archive.format,
-            plural(archive.entries as u64, "entry").replace("entrys", "entries")
-        ),
+        format!("{}{version}, {}", archive.format, plural(archive.entries as u64, "entry")),
     ));
     facts.extend(archive.created.map(|created| ("made", created.to_string())));
     facts.extend(archive.pg_dump_version.clone().map(|version| ("by pg_dump", version)));
@@ -478,33 +470,5 @@ fn more(of: usize) -> Html {
     match of.checked_sub(MOST_ROWS).filter(|more| *more > 0) {
         Some(more) => Html::of("p", "lead", &format!("and {more} more: report.json has all of them")),
         None => Html::new(),
-    }
-}
-
-/// A time in UTC, by the calendar's rules.
-fn utc(unix_seconds: u64) -> String {
-    let (days, seconds) = (unix_seconds / 86_400, unix_seconds % 86_400);
-    // The days since 1 March of year 0, in eras of 400 years.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, year) = if month < 10 { (month + 3, year) } else { (month - 9, year + 1) };
-    let (hour, minute, second) = (seconds / 3600, seconds % 3600 / 60, seconds % 60);
-    format!("{:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC", era * 400 + year)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
-        assert_eq!(utc(951_782_399), "2000-02-28 23:59:59 UTC");
-        assert_eq!(utc(951_782_400), "2000-02-29 00:00:00 UTC");
-        assert_eq!(utc(1_796_081_487), "2026-11-30 23:31:27 UTC");
     }
 }

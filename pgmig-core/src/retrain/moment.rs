@@ -2,6 +2,7 @@
 
 use super::RetrainError;
 use crate::calendar::{civil, days};
+use crate::text::utc;
 use std::fmt;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,8 +31,7 @@ impl Moment {
 
     /// The time as people read it: `2026-12-01 02:00:00 UTC`.
     pub fn shown(self) -> String {
-        let ((year, month, day), (hour, minute, second)) = self.fields();
-        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+        utc(self.seconds.unsigned_abs())
     }
 
     /// Year, month and day; hour, minute and second.

@@ -8,7 +8,7 @@ use std::io::{BufRead, Read as _};
 const MARK: &str = "[retrain-all-summary]";
 const AFFECTED: &str = "affected workspaces found";
 const TRAINED: &str = "retrained total";
-/// A longer line is no line of a log; its rest is passed over.
+/// A longer line is read in pieces of this length.
 const LONGEST_LINE: u64 = 1024 * 1024;
 
 /// What the log says about the job.
