@@ -3,6 +3,7 @@
 use crate::failure::Usage;
 use anyhow::Result;
 use clap::Subcommand;
+use pgmig_core::config_file::{MAX_CA_BYTES, read_bytes, read_text};
 use pgmig_core::text::printable;
 use pgmig_objects::{Endpoint, Remote, Trust};
 use secrecy::SecretString;
@@ -101,7 +102,7 @@ impl ServerArgs {
             read_key(file.as_deref().ok_or_else(missing)?)
         };
         let trust = match &self.ca_file {
-            Some(file) => Trust::File(file.clone()),
+            Some(file) => Trust::Certificates { pem: read_certificates(file)?, file: file.clone() },
             None if self.insecure => Trust::Anything,
             None => Trust::System,
         };
@@ -140,11 +141,15 @@ const LONGEST_KEY: u64 = 4096;
 
 /// The key in a file, without the line's end.
 fn read_key(path: &Path) -> Result<SecretString> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(LONGEST_KEY).read_to_string(&mut text));
-    read.map_err(|error| Usage::new(format!("cannot read {}: {error}", printable(&path.to_string_lossy()))))?;
+    let text = read_text(path, LONGEST_KEY).map_err(|error| {
+        Usage::new(format!("cannot read {}: {error}", printable(&path.to_string_lossy())))
+    })?;
     Ok(text.trim().to_owned().into())
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<u8>> {
+    let read = read_bytes(path, MAX_CA_BYTES);
+    Ok(read.map_err(|error| Usage::new(format!("cannot read the CA file {}: {error}", path.display())))?)
 }
 
 fn jobs(text: &str) -> Result<NonZeroUsize, String> {

@@ -17,7 +17,7 @@ pub(crate) const MAX_SETTINGS_BYTES: u64 = 1 << 20;
 /// The largest file with a password.
 pub(crate) const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 /// The largest file of CA certificates: the bundle of an operating system has a quarter of a MiB.
-pub(crate) const MAX_CA_BYTES: u64 = 16 << 20;
+pub const MAX_CA_BYTES: u64 = 16 << 20;
 /// The largest file of SQL, or of a profile.
 pub(crate) const MAX_MIGRATION_BYTES: u64 = 256 << 20;
 
@@ -229,7 +229,7 @@ pub(crate) fn mixed_up(path: &Path, text: &str, kind: FileKind) -> Option<Config
 /// # Errors
 ///
 /// Errors of the operating system; a file of more bytes than `limit`; a file that does not end in time.
-pub(crate) fn read_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub fn read_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     match read_start(path, limit, DEADLINE)? {
         (bytes, true) => Ok(bytes),
         (_, false) => Err(too_large(limit)),
@@ -241,7 +241,7 @@ pub(crate) fn read_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 ///
 /// Those of [`read_bytes`], and [`ErrorKind::InvalidData`].
-pub(crate) fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     String::from_utf8(read_bytes(path, limit)?)
         .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
 }

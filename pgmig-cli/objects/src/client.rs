@@ -36,8 +36,13 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(60);
 pub enum Trust {
     /// Those issued by the system's CAs.
     System,
-    /// Those issued by the CAs in this file alone.
-    File(PathBuf),
+    /// Those issued by these CAs alone.
+    Certificates {
+        /// The certificates, in PEM.
+        pem: Vec<u8>,
+        /// The file that they come from, for messages.
+        file: PathBuf,
+    },
     /// All of them.
     Anything,
 }
@@ -61,12 +66,11 @@ impl Connector {
             |error: openssl::error::ErrorStack| ObjectsError::Usage(format!("TLS cannot be set up: {error}"));
         let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(failed)?;
         match trust {
-            Trust::File(path) => {
+            Trust::Certificates { pem, file } => {
                 let unusable = |reason: &dyn fmt::Display| {
-                    ObjectsError::Usage(format!("cannot read the CA file {}: {reason}", path.display()))
+                    ObjectsError::Usage(format!("cannot read the CA file {}: {reason}", file.display()))
                 };
-                let pem = std::fs::read(path).map_err(|error| unusable(&error))?;
-                let certificates = X509::stack_from_pem(&pem).map_err(|error| unusable(&error))?;
+                let certificates = X509::stack_from_pem(pem).map_err(|error| unusable(&error))?;
                 if certificates.is_empty() {
                     return Err(unusable(&"it holds no certificate"));
                 }
