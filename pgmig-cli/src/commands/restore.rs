@@ -39,6 +39,14 @@ pub(super) struct Prepared {
     pub(super) server: String,
 }
 
+impl Prepared {
+    /// Ends a restore that does not begin.
+    pub(super) async fn abandon(self) {
+        self.restore.close().await;
+        self.created.undo().await;
+    }
+}
+
 /// Runs the restore that the arguments describe, and prints the summary.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: CancellationToken) -> Result<()> {
     let display = Arc::new(Display::new(args)?);
@@ -128,8 +136,7 @@ async fn restore(
         match prepared.restore.plan().await {
             Ok(plan) => ticket.planned(plan, prepared.mapping_file.as_ref()),
             Err(error) => {
-                prepared.restore.close().await;
-                prepared.created.undo().await;
+                prepared.abandon().await;
                 return Err(error.into());
             }
         }
@@ -138,8 +145,7 @@ async fn restore(
         Ok(true) => prepared.restore.allow_erase(),
         Ok(false) => {}
         Err(refusal) => {
-            prepared.restore.close().await;
-            prepared.created.undo().await;
+            prepared.abandon().await;
             return Err(refusal);
         }
     }

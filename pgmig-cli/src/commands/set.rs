@@ -1,6 +1,5 @@
 //! `--set`: several restores in one run. Every one of them is prepared before the first one changes its target.
 
-use super::created::Created;
 use super::restore::{self, Prepared, Restored, prepare};
 use crate::args::{Args, OutputFormat};
 use crate::environment::Environment;
@@ -216,8 +215,7 @@ async fn prepare_one(
             Ok(prepared)
         }
         Err(refusal) => {
-            prepared.restore.close().await;
-            prepared.created.undo().await;
+            prepared.abandon().await;
             Err(refusal)
         }
     }
@@ -225,9 +223,7 @@ async fn prepare_one(
 
 async fn close(ready: Vec<Ready>) {
     for Ready { prepared, .. } in ready {
-        let Prepared { restore, created, .. } = prepared;
-        restore.close().await;
-        Created::undo(created).await;
+        prepared.abandon().await;
     }
 }
 
