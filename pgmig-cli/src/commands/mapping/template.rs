@@ -32,15 +32,17 @@ pub(super) fn text(draft: &MappingDraft<'_>, names: &Names, backup: &str) -> Str
         text += "# Provisioned instances that are free:\n";
     }
     for candidate in draft.free() {
-        let name =
-            candidate.name.as_deref().map_or_else(|| "(no name)".to_owned(), |name| format!("{name:?}"));
-        let _ = writeln!(text, "#   {}  {}", candidate.id, printable(&name));
+        let _ = writeln!(text, "#   {}  {}", candidate.id, printable(&named(candidate.name.as_deref())));
     }
     text
 }
 
+fn named(name: Option<&str>) -> String {
+    name.map_or_else(|| "(no name)".to_owned(), |name| format!("{name:?}"))
+}
+
 fn described(instance: &Instance) -> String {
-    let name = instance.name.as_deref().map_or_else(|| "(no name)".to_owned(), |name| format!("{name:?}"));
+    let name = named(instance.name.as_deref());
     match &instance.region {
         Some(region) => format!("{name}, region {region:?}"),
         None => name,
