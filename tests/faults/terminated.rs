@@ -7,7 +7,7 @@ use crate::support::pgmig::TargetFile;
 use crate::support::session::{HeldSession, wait_until};
 use crate::support::store::Backup;
 use crate::support::untouched::{Before, databases_beside};
-use crate::support::{Pgmig, Server};
+use crate::support::{Database, Pgmig, Server};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -35,11 +35,39 @@ fn while_privileges_are_tried() {
             running.wait().expect_status(0);
             continue;
         }
+        // The checks begin again, and meet the same lock: twice, then the restore fails.
+        for _ in 0..2 {
+            wait_until(|| !server.psql("postgres", waits).is_empty());
+            server.psql("postgres", &format!("SELECT {how}(pid) FROM ({waits}) waits"));
+        }
         let outcome = running.wait().expect_status(1);
         assert!(!outcome.stderr.contains("use a superuser"), "{outcome}");
+        assert_eq!(outcome.stderr.matches("the checks begin again").count(), 2, "{outcome}");
         drop(holder);
         before.is_now(outcome);
     }
+}
+
+#[test]
+fn a_session_that_ends_while_a_target_is_examined() {
+    let server = Server::start_private("");
+    let directory = TempDir::new().unwrap();
+    // Of a database whose names are not UTF-8: they are converted once only.
+    let source = Database::create_with(&server, "latin1", "TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");
+    source.psql("SET client_encoding = 'UTF8'; CREATE TABLE \"größe\" (\"maß\" text); INSERT INTO \"größe\" VALUES ('é')");
+    let archive = directory.path().join("latin1.dump");
+    source.dump_through_pipe(&[], &archive);
+    let target = application::empty_database_on(&server, "examined");
+    let holder = HeldSession::on_settings_of(&target);
+    let pgmig = Pgmig::new().target(&TargetFile::of(&target)).source(&archive).env("PGAPPNAME", "examines");
+    let running = pgmig.args(["--keep-ids", "--force", "--strategy", "swap"]).spawn();
+    let waits = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'examines %' AND wait_event_type = 'Lock'";
+    wait_until(|| !server.psql("postgres", waits).is_empty());
+    server.psql("postgres", &format!("SELECT pg_terminate_backend(pid) FROM ({waits}) waits"));
+    drop(holder);
+    let outcome = running.wait().expect_status(0);
+    assert!(outcome.stderr.contains("the checks begin again"), "{outcome}");
+    assert_eq!(target.psql("SELECT \"maß\" FROM \"größe\""), "é\n");
 }
 
 #[test]

@@ -199,6 +199,11 @@ impl Archive {
         self.shown = Some(Shown::new(entries));
     }
 
+    /// Shows all entries again, in the TOC's order.
+    pub fn show_all(&mut self) {
+        self.shown = None;
+    }
+
     /// The entries as `pg_restore --list` shows them.
     pub fn listing(&self) -> Listing<'_> {
         Listing::new(self)

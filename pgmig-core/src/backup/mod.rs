@@ -49,6 +49,8 @@ pub struct Backup {
     asked: Option<Profile>,
     profile: Option<Profile>,
     instances: Vec<Instance>,
+    /// Whether the texts of the archive have been converted to UTF-8.
+    pub(crate) is_transcoded: bool,
 }
 
 impl Backup {
@@ -104,7 +106,7 @@ impl Backup {
             _ => Vec::new(),
         };
         let profile = store.map(|store| store.profile);
-        Ok(Self { archive, input, path, asked, profile, instances })
+        Ok(Self { archive, input, path, asked, profile, instances, is_transcoded: false })
     }
 
     /// The archive.
@@ -164,6 +166,10 @@ impl Backup {
     /// The file, which can be read again; `None` for a stream.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.path().filter(|_| !self.is_stream())
+    }
+
+    pub(crate) fn archive_mut(&mut self) -> &mut Archive {
+        &mut self.archive
     }
 
     pub(crate) fn into_archive(self) -> (Archive, Option<Input>) {

@@ -59,7 +59,8 @@ fn alone(file: &MigrationFile, line: usize, statement: &str, why: &'static str) 
     SchemaError::NeedsOwnTransaction { file: file.name().to_owned(), line: Some(line), statement, why }
 }
 
-fn why_alone(statement: PlacedStatement<'_>) -> Option<&'static str> {
+/// Why the statement cannot run in a transaction with others; `None` if nothing says so.
+pub(super) fn why_alone(statement: PlacedStatement<'_>) -> Option<&'static str> {
     if statement.transaction_control().is_some() {
         return Some("it is transaction control");
     }

@@ -4,7 +4,7 @@ use super::constraints;
 use super::error::SchemaError;
 use super::history;
 use super::lock::MigrationLock;
-use super::one_transaction::{LeftBehind, without_concurrently};
+use super::one_transaction::{LeftBehind, why_alone, without_concurrently};
 use super::plan::UpgradePlan;
 use super::reindex;
 use super::row_security::{self, Lifted};
@@ -33,6 +33,12 @@ pub struct Migrated {
     pub description: String,
     /// How long it took.
     pub took: Duration,
+}
+
+impl Migrated {
+    fn of(file: &MigrationFile, took: Duration) -> Self {
+        Self { version: file.version(), description: file.description().to_owned(), took }
+    }
 }
 
 /// A running upgrade. Between two calls of [`Upgrade::next`] the caller may do other work, or stop.
@@ -121,7 +127,33 @@ impl<'a> Upgrade<'a> {
         } else {
             self.apply_in_transaction(file).await?
         };
-        Ok(Some(Migrated { version: file.version(), description: file.description().to_owned(), took }))
+        Ok(Some(Migrated::of(file, took)))
+    }
+
+    /// Applies the next migration in one transaction, even if it is a `-- no-transaction` file, so that an interruption leaves
+    /// nothing half done. Indexes are built without CONCURRENTLY, as [`next`](Self::next) does in an open transaction.
+    ///
+    /// Returns `None` and leaves the migration for [`next`](Self::next) if it cannot run so: it controls transactions, or the
+    /// server refuses a statement.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError::Target`] and [`SchemaError::Migration`] if the connection is lost.
+    pub async fn next_as_whole(&mut self) -> Result<Option<Migrated>, SchemaError> {
+        let Some(file) = self.upcoming() else { return Ok(None) };
+        let statements = split(file, self.split)?;
+        if statements.iter().any(|statement| why_alone(*statement).is_some()) {
+            return Ok(None);
+        }
+        self.own.set_back(self.connection).await?;
+        match self.attempt(file, &statements, How::Whole).await {
+            Ok(took) => {
+                self.pending.next();
+                Ok(Some(Migrated::of(file, took)))
+            }
+            Err(error) if error.is_answer() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The connection, for work between migrations. Role and `search_path` must not be changed.
@@ -210,6 +242,8 @@ impl<'a> Upgrade<'a> {
 enum How {
     /// In its own transaction, or without any.
     Alone,
+    /// In its own transaction, whatever the file says.
+    Whole,
     /// In the open transaction, with no deferred constraints.
     Part,
     /// In the open transaction, with those constraints deferred that are initially deferred in a new one.
@@ -230,10 +264,12 @@ async fn execute_all(
     for statement in statements {
         let run = match how {
             How::Alone => vec![statement.sql.to_owned()],
-            How::Part | How::PartWithDeferred => match reindex::of_parts(connection, statement.sql).await? {
-                Some(parts) => parts,
-                None => vec![without_concurrently(statement.sql).into_owned()],
-            },
+            How::Whole | How::Part | How::PartWithDeferred => {
+                match reindex::of_parts(connection, statement.sql).await? {
+                    Some(parts) => parts,
+                    None => vec![without_concurrently(statement.sql).into_owned()],
+                }
+            }
         };
         for sql in run {
             // Migrations are the operator's own programs: no part of them comes from data.

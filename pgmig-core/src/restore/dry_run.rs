@@ -28,6 +28,7 @@ use crate::server::OtherSession;
 use crate::server::catalog::{self, ServerFacts};
 use crate::server::lock::lock_holder;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Facts that only a plan needs from the server.
 struct Asked {
@@ -100,8 +101,8 @@ impl Restore {
 
     /// What the restore would go on with, if it is to do so.
     async fn foresee_resume(&mut self) -> Result<Option<PlannedResume>> {
-        fingerprint::require_resumable(&self.preflight, &self.options)?;
-        let fingerprint = fingerprint::of(&self.preflight, &self.options, &self.config);
+        fingerprint::require_resumable(&self.backup, &self.options)?;
+        let fingerprint = fingerprint::of(&self.backup, &self.preflight, &self.options, &self.config);
         let Some(fingerprint) = fingerprint.filter(|_| self.options.resume) else { return Ok(None) };
         let Preflight { control, target, known, .. } = &mut self.preflight;
         let login = (&self.config, self.application.as_str());
@@ -109,8 +110,8 @@ impl Restore {
     }
 
     fn planned(&self, asked: Asked) -> RestorePlan {
-        let (archive, plan, known) =
-            (&self.preflight.archive, &self.preflight.known.plan, &self.preflight.known);
+        let (archive, known) = (self.backup.archive(), &self.preflight.known);
+        let plan = &known.plan;
         let only_in_target = only_in_target(archive, known);
         RestorePlan {
             archive: self.archive(),
@@ -150,11 +151,11 @@ impl Restore {
     }
 
     fn archive(&self) -> PlannedArchive {
-        let archive = &self.preflight.archive;
+        let archive = self.backup.archive();
         let header = archive.header();
         let text = |text: &Option<crate::archive::ArchiveText>| text.as_ref().map(ToString::to_string);
         PlannedArchive {
-            file: self.preflight.file.clone(),
+            file: self.backup.path().map(Path::to_owned),
             is_stream: archive.is_stream(),
             format: header.format,
             container_version: header.container.map(|container| container.version),
@@ -190,7 +191,7 @@ impl Restore {
 
     fn instances(&self) -> Option<Vec<PlannedInstance>> {
         let Known { profile, resolution, .. } = &self.preflight.known;
-        if profile.is_some() && self.preflight.archive.is_stream() {
+        if profile.is_some() && self.backup.is_stream() {
             return None;
         }
         let keep = matches!(self.options.instances, Instances::Keep);
@@ -219,7 +220,7 @@ impl Restore {
     fn unknown(&self) -> Vec<String> {
         let known = &self.preflight.known;
         let mut unknown = Vec::new();
-        if self.preflight.archive.is_stream() && known.profile.is_some() {
+        if self.backup.is_stream() && known.profile.is_some() {
             unknown.push(match &self.options.instances {
                 Instances::Keep => "which instances the backup holds: a stream is read only once".to_owned(),
                 Instances::Map(mapping) => format!(

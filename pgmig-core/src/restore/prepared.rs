@@ -25,11 +25,11 @@ use crate::restore::options::Strategy;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
 use crate::rewrite::Found;
-use crate::server::TargetConfig;
 use crate::server::waits::WaitLimits;
+use crate::server::{TargetConfig, TargetError};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// A prepared restore: all facts are known, and nothing has been changed.
@@ -45,6 +45,7 @@ pub struct Restore {
     pub(crate) run_id: String,
     pub(crate) failpoints: Failpoints,
     pub(crate) started: Instant,
+    pub(crate) backup: Backup,
     pub(crate) preflight: Preflight,
 }
 
@@ -96,7 +97,7 @@ impl Restore {
     /// [`Refusal::TargetSchema`] if rows of the archive have no place in the target's own schema. [`Refusal::Resume`] if the
     /// options ask to go on with a restore with which no other run can go on.
     pub fn check(&self) -> Result<()> {
-        fingerprint::require_resumable(&self.preflight, &self.options)?;
+        fingerprint::require_resumable(&self.backup, &self.options)?;
         match self.preflight.known.target_schema.as_ref().and_then(TargetSchema::refusal) {
             Some(refusal) => Err(refusal.into()),
             None => Ok(()),
@@ -160,7 +161,7 @@ impl Restore {
         match self.strategy() {
             Strategy::Swap => {
                 let staging = staging_name(self.database());
-                let fingerprint = fingerprint::of(&self.preflight, &self.options, &self.config);
+                let fingerprint = fingerprint::of(&self.backup, &self.preflight, &self.options, &self.config);
                 let (run, build, archive) = self.into_parts(staging.clone());
                 let restore = SwapRestore::new(run, staging, &build.known, fingerprint);
                 Box::pin(restore.execute(build, archive)).await
@@ -188,10 +189,20 @@ impl Restore {
     /// Splits the restore into its frame ([`Run`]), the builder that fills `database` ([`Build`]), and the archive.
     fn into_parts(self, database: String) -> (Run, Build, Archive) {
         let jobs = self.jobs();
-        let Self { config, options, progress, cancel, application, run_id, failpoints, started, preflight } =
-            self;
-        let Preflight { archive, input, control, maintenance, target, decision, login, known, .. } =
-            preflight;
+        let Self {
+            config,
+            options,
+            progress,
+            cancel,
+            application,
+            run_id,
+            failpoints,
+            started,
+            backup,
+            preflight,
+        } = self;
+        let Preflight { control, maintenance, target, decision, login, known } = preflight;
+        let (archive, input) = backup.into_archive();
         let is_superuser = known.facts.login_is_superuser;
         let mut journal = Journal::new(progress);
         journal.report.database.clone_from(&target.name);
@@ -310,7 +321,7 @@ impl RestoreBuilder {
     /// [`Refusal`]). Two refusals are not among them: for data in the target ask [`Restore::needs_confirmation`], for
     /// differences from its schema ask [`Restore::check`].
     pub async fn prepare(self) -> Result<Restore> {
-        let Self { backup, config, options, progress, cancel } = self;
+        let Self { mut backup, config, options, progress, cancel } = self;
         let started = Instant::now();
         let failpoints = Failpoints::new(options.failpoint);
         let run_id = uuid::Uuid::new_v4().simple().to_string();
@@ -319,25 +330,73 @@ impl RestoreBuilder {
         config.waits().set(wait_limits(&options), Arc::clone(&progress));
         progress.event(&Event::StepBegan { step: Step::Preflight });
         failpoints.pass(Step::Preflight)?;
-        let mut login = ArchiveLogin::default();
-        let looking = Box::pin(async {
-            backup_first::check(&config, &options, &cancel).await?;
-            preflight::run(backup, &config, &options, (&run_id, &application), &mut login).await
-        });
-        let preflight = tokio::select! {
-            preflight = looking => preflight,
-            () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
-        };
-        let preflight = match preflight {
-            Ok(preflight) => preflight,
-            Err(error) => {
-                let clean_up = CleanUp::new(&cancel);
-                end_anew(login, &config, &application, progress.as_ref(), &clean_up).await;
+        let mut attempt = 1;
+        let preflight = loop {
+            let mut login = ArchiveLogin::default();
+            let looking = Box::pin(async {
+                backup_first::check(&config, &options, &cancel).await?;
+                preflight::run(&mut backup, &config, &options, (&run_id, &application), &mut login).await
+            });
+            let preflight = tokio::select! {
+                preflight = looking => preflight,
+                () = cancel.cancelled() => Err(RestoreError::Interrupted.into()),
+            };
+            let error = match preflight {
+                Ok(preflight) => break preflight,
+                Err(error) => error,
+            };
+            let pause = pause_after(attempt, &error);
+            if let Some(pause) = pause {
+                progress.event(&Event::Notice(&repeated(&error)));
+                // Nothing is lost if it does not end: the next attempt, or the end of this one, looks again.
+                wait(pause, &cancel).await;
+            }
+            end_anew(login, &config, &application, progress.as_ref(), &CleanUp::new(&cancel)).await;
+            if pause.is_none() {
                 return Err(error);
             }
+            attempt += 1;
         };
-        Ok(Restore { config, options, progress, cancel, application, run_id, failpoints, started, preflight })
+        Ok(Restore {
+            config,
+            options,
+            progress,
+            cancel,
+            application,
+            run_id,
+            failpoints,
+            started,
+            backup,
+            preflight,
+        })
     }
+}
+
+/// The pauses before the second and the third attempt: a server that has crashed is back after some seconds.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+
+/// How long to wait before the checks begin anew; `None` if they shall not. Checks change nothing, so those whose
+/// connection was lost can be repeated. A silent server has been waited for already.
+fn pause_after(attempt: usize, error: &crate::Error) -> Option<Duration> {
+    let crate::Error::Target(error) = error else { return None };
+    let is_gone_meanwhile = attempt > 1 && matches!(error, TargetError::Unreachable { .. });
+    if !error.is_broken_connection() && !is_gone_meanwhile {
+        return None;
+    }
+    PAUSES.get(attempt - 1).copied()
+}
+
+async fn wait(pause: Duration, cancel: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = cancel.cancelled() => {}
+    }
+}
+
+/// The notice of checks that begin anew.
+fn repeated(error: &crate::Error) -> Notice {
+    let text = format!("the connection to the server broke ({error}); the checks begin again");
+    Notice { severity: Severity::Notice, text }
 }
 
 /// Removes the temporary role after a preflight that failed, whose connection is gone.

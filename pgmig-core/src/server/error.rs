@@ -5,6 +5,7 @@
 
 use crate::server::sqlstate::{ends_connection, is_passing};
 use crate::server::tls::SslMode;
+use crate::server::watchdog::CONNECTION_FAILURE;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 use std::path::PathBuf;
 use thiserror::Error;
@@ -183,6 +184,11 @@ impl TargetError {
     /// Whether the server has answered, and can be asked again.
     pub fn is_answer(&self) -> bool {
         self.server().is_some_and(|server| server.sqlstate.is_some() && !server.connection_lost)
+    }
+
+    /// Whether the connection broke, or the server ended it. Not so if pgmig ended it because the server was silent.
+    pub fn is_broken_connection(&self) -> bool {
+        self.server().is_some_and(|server| server.connection_lost && !server.is(CONNECTION_FAILURE))
     }
 
     /// Whether the server refused the statement for what it is, so that it would refuse it again. Not so if the connection

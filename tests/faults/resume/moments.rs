@@ -1,6 +1,7 @@
 //! Every step, and moments by chance.
 
 use super::{Case, Store, contents, left_staging, noted, nothing_left, report, staging};
+use crate::support::migrations::MigrationCopy;
 use crate::support::session::wait_until;
 use crate::support::untouched::Before;
 use crate::support::{Pgmig, Server};
@@ -125,16 +126,48 @@ fn killed_by_chance(seed: u64) {
     assert_eq!(contents(&store.target), undisturbed);
 }
 
-/// Goes on with what was killed. Within a migration that is no transaction, nobody can: pgmig says so, and begins anew.
 #[track_caller]
 fn gone_on_with(store: &Store, jobs: &str) {
-    let outcome = store.pgmig().args(["--resume", "--jobs", jobs]).run();
-    if outcome.stderr.contains("which is not a transaction") {
-        outcome.expect_status(3);
-        store.pgmig().run().expect_status(0);
-    } else {
-        outcome.expect_status(0);
-    }
+    store.pgmig().args(["--resume", "--jobs", jobs]).run().expect_status(0);
+}
+
+/// Kills a run in the middle of migration 9, which has these statements after its own.
+#[track_caller]
+fn killed_in_migration_9(purpose: &str, sql: &str) -> (Store, MigrationCopy) {
+    let store = Store::new(purpose);
+    let copy = MigrationCopy::new().append("0009_", sql);
+    let running = store.pgmig().arg("--migrations").arg(copy.path()).spawn();
+    let sleeps = format!(
+        "SELECT 1 FROM pg_stat_activity WHERE starts_with(datname, '{}') AND query LIKE '%pg_sleep(3)%' AND state = 'active'",
+        store.target.name
+    );
+    wait_until(|| !store.target.server.psql("postgres", &sleeps).is_empty());
+    running.signal("KILL");
+    running.wait().expect_killed();
+    (store, copy)
+}
+
+#[test]
+fn killed_within_a_migration_without_transaction() {
+    let (store, copy) = killed_in_migration_9("concurrently", "\nSELECT pg_sleep(3);\n");
+    let outcome = store
+        .pgmig()
+        .arg("--migrations")
+        .arg(copy.path())
+        .args(["--resume", "--output", "json"])
+        .run()
+        .expect_status(0);
+    assert_eq!(report(&outcome)["resumed"]["migrations"], 6, "{outcome}");
+    store.is_restored();
+}
+
+#[test]
+fn killed_within_a_migration_that_cannot_be_a_transaction() {
+    let (store, copy) = killed_in_migration_9("vacuums", "\nVACUUM workspace;\nSELECT pg_sleep(3);\n");
+    let outcome = store.pgmig().arg("--migrations").arg(copy.path()).arg("--resume").run().expect_status(3);
+    outcome.assert_stderr_has("which is not a transaction");
+    store.pgmig().arg("--migrations").arg(copy.path()).run().expect_status(0);
+    store.is_restored();
 }
 
 /// Numbers that are the same in each run (xorshift).

@@ -10,7 +10,7 @@ use crate::restore::executor::Executor;
 use crate::restore::journal::Journal;
 use crate::restore::plan::RunAs;
 use crate::restore::preflight::upgrade_path::{self, Obstacle, Upgrade};
-use crate::restore::record::Unit;
+use crate::restore::record::{Record, Unit};
 use crate::restore::refusal::Refusal;
 use crate::restore::refusal::resume::ResumeRefusal;
 use crate::restore::report::restored::MigrationReport;
@@ -30,6 +30,17 @@ impl Begun {
     fn unit(&self) -> Unit<'_> {
         Unit::StepOf("begin migration", &self.0)
     }
+}
+
+/// Notes that a migration that is not a transaction has begun.
+async fn note_begun(
+    record: &Record,
+    upgrade: &mut migrations::Upgrade<'_>,
+    version: i64,
+) -> Result<(), TargetError> {
+    let Some(note) = record.note([(begun(version).unit(), String::new())]) else { return Ok(()) };
+    let noted = sqlx::raw_sql(AssertSqlSafe(note)).execute(upgrade.connection()).await;
+    noted.map(drop).map_err(TargetError::doing("note a migration"))
 }
 
 impl Build {
@@ -168,15 +179,19 @@ impl Build {
             number += 1;
             let (version, description) = (next.version(), next.description());
             journal.progress.event(&Event::MigrationBegan { version, description, number, total });
-            if next.is_no_transaction()
-                && let Some(note) = record.note([(begun(version).unit(), String::new())])
-            {
-                sqlx::raw_sql(AssertSqlSafe(note))
-                    .execute(upgrade.connection())
-                    .await
-                    .map_err(TargetError::doing("note a migration"))?;
-            }
-            let Some(done) = upgrade.next().await? else { break };
+            // One that is not a transaction could be half done when the run dies, and no other run could go on.
+            let is_at_risk = next.is_no_transaction() && record.is_kept();
+            let whole = if is_at_risk { upgrade.next_as_whole().await? } else { None };
+            let done = match whole {
+                Some(done) => done,
+                None => {
+                    if is_at_risk {
+                        note_begun(record, &mut upgrade, version).await?;
+                    }
+                    let Some(done) = upgrade.next().await? else { break };
+                    done
+                }
+            };
             let (version, description, took) = (done.version, &*done.description, done.took);
             journal.progress.event(&Event::MigrationEnded { version, description, took });
             let (version, description, took) = (done.version, done.description, done.took);

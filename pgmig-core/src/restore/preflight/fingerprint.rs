@@ -6,6 +6,7 @@
 
 use super::Preflight;
 use crate::archive::{Archive, Entry, EntryKind};
+use crate::backup::Backup;
 use crate::restore::options::{Instances, RestoreOptions, SchemaSource};
 use crate::restore::plan::Plan;
 use crate::restore::preflight::upgrade_path::Upgrade;
@@ -55,9 +56,8 @@ impl Hasher {
 }
 
 /// Why no other run can go on with this restore; `None` if one can.
-fn obstacle(preflight: &Preflight, options: &RestoreOptions) -> Option<&'static str> {
-    let archive = &preflight.archive;
-    if preflight.file.is_none() || archive.is_stream() {
+fn obstacle(backup: &Backup, options: &RestoreOptions) -> Option<&'static str> {
+    if backup.file().is_none() {
         return Some(
             "a backup from standard input or a pipe can have other bytes the next time; give the file itself",
         );
@@ -70,7 +70,7 @@ fn obstacle(preflight: &Preflight, options: &RestoreOptions) -> Option<&'static 
     }
     let is_ours =
         |entry: &Entry| entry.kind == EntryKind::Schema && entry.tag.as_bytes() == SCHEMA.as_bytes();
-    if archive.all_entries().iter().any(is_ours) {
+    if backup.archive().all_entries().iter().any(is_ours) {
         return Some(
             "the archive has a schema with the name that the record of the restore needs; leave the option out",
         );
@@ -83,13 +83,13 @@ fn obstacle(preflight: &Preflight, options: &RestoreOptions) -> Option<&'static 
 /// # Errors
 ///
 /// [`ResumeRefusal::NotResumable`].
-pub(crate) fn require_resumable(preflight: &Preflight, options: &RestoreOptions) -> Result<(), Refusal> {
+pub(crate) fn require_resumable(backup: &Backup, options: &RestoreOptions) -> Result<(), Refusal> {
     let option = match (options.resume, options.keep_staging) {
         (true, _) => "RestoreOptions::resume",
         (false, true) => "RestoreOptions::keep_staging",
         (false, false) => return Ok(()),
     };
-    match obstacle(preflight, options) {
+    match obstacle(backup, options) {
         Some(reason) => Err(ResumeRefusal::NotResumable { option, reason }.into()),
         None => Ok(()),
     }
@@ -97,11 +97,12 @@ pub(crate) fn require_resumable(preflight: &Preflight, options: &RestoreOptions)
 
 /// The fingerprint; `None` if no other run can go on with this restore.
 pub(crate) fn of(
+    backup: &Backup,
     preflight: &Preflight,
     options: &RestoreOptions,
     config: &TargetConfig,
 ) -> Option<Fingerprint> {
-    if obstacle(preflight, options).is_some() {
+    if obstacle(backup, options).is_some() {
         return None;
     }
     let (known, mut all) = (&preflight.known, Fingerprint::default());
@@ -110,7 +111,7 @@ pub(crate) fn of(
     all.add("username", config.username().to_owned());
     all.add("su_username", config.su_username().to_owned());
     all.add("login of the backup's code", preflight.login.kind().to_owned());
-    all.add_hash("backup", &backup(&preflight.archive, preflight.file.as_deref()?));
+    all.add_hash("backup", &contents(backup.archive(), backup.file()?));
     let mapping = match &options.instances {
         Instances::Keep => Vec::new(),
         Instances::Map(mapping) => {
@@ -159,7 +160,7 @@ fn planned(plan: &Plan) -> Vec<u8> {
     hasher.end()
 }
 
-fn backup(archive: &Archive, path: &Path) -> Vec<u8> {
+fn contents(archive: &Archive, path: &Path) -> Vec<u8> {
     let mut hasher = Hasher::new();
     hasher.add(archive.header());
     hasher.add(&archive.size());

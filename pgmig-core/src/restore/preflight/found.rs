@@ -1,7 +1,5 @@
 //! The results of the preflight.
 
-use crate::archive::Archive;
-use crate::backup::Input;
 use crate::instance::Resolution;
 use crate::migrations::MigrationSet;
 use crate::profile::Profile;
@@ -18,15 +16,9 @@ use crate::restore::target_schema::TargetSchema;
 use crate::server::catalog::DatabaseFacts;
 use crate::server::contents::Extras;
 use crate::server::session::Session;
-use std::path::PathBuf;
 
 /// The starting point of a restore.
 pub(crate) struct Preflight {
-    /// The backup's path; `None` for a stream.
-    pub(crate) file: Option<PathBuf>,
-    pub(crate) archive: Archive,
-    /// Of a stream: whether it is being waited for.
-    pub(crate) input: Option<Input>,
     /// Connected to `maintenance`.
     pub(crate) control: Session,
     pub(crate) maintenance: String,

@@ -44,7 +44,6 @@ use crate::server::session::Session;
 use crate::server::{TargetConfig, TargetError};
 use crate::sql::quote_ident;
 use std::collections::HashSet;
-use std::path::Path;
 
 pub(crate) use connect::{open_control, open_inside};
 pub(crate) use facts::{owner_right, rename_rights};
@@ -52,26 +51,26 @@ pub(crate) use found::{Known, Preflight};
 
 /// Makes all checks before a restore, those first that can refuse it cheaply.
 pub(crate) async fn run(
-    backup: Backup,
+    backup: &mut Backup,
     config: &TargetConfig,
     options: &RestoreOptions,
     (run_id, application): (&str, &str),
     login: &mut ArchiveLogin,
 ) -> Result<Preflight> {
     open_files::require(options)?;
-    let file = backup.path().map(Path::to_owned);
-    let asked = backup.asked().cloned();
-    let (mut archive, input) = backup.into_archive();
     let (mut control, maintenance) = open_control(config, application).await?;
     let (target, roles, mut obstacles) = look_at_target(&mut control, config, &maintenance).await?;
-    obstacles.swap.extend(extensions::obstacle_to_swap(&mut control, &archive, &target).await?);
+    obstacles.swap.extend(extensions::obstacle_to_swap(&mut control, backup.archive(), &target).await?);
     obstacles.rehearse(&mut control, &target, options, roles.is_superuser).await?;
     let decision = obstacles.decide(options, &target, &roles)?;
     config.turn_event_triggers_off(roles.is_superuser, control.server_version());
-    if options.schema == SchemaSource::Target && !archive.has_all_entries() {
+    if options.schema == SchemaSource::Target && !backup.archive().has_all_entries() {
         return Err(Refusal::ScriptStream.into());
     }
-    transcode(&mut archive, &mut control).await?;
+    transcode(backup, &mut control).await?;
+    let asked = backup.asked().cloned();
+    let archive = backup.archive_mut();
+    archive.show_all();
     let choice = Choice::new(config, &roles, options, run_id, application);
     login.choose(&mut control, &choice).await.map_err(|error| gone(error, &target.name))?;
     let mut facts = facts::ask(&mut control, config, &target, &roles, login.is_separate()).await?;
@@ -83,7 +82,7 @@ pub(crate) async fn run(
         facts.rights = rights::ask(&mut session, config.username(), decision.strategy).await?;
         if decision.strategy == Strategy::InPlace {
             facts.rights.refused_options =
-                foreign_options::ask(&mut session, &archive, config.username()).await?;
+                foreign_options::ask(&mut session, archive, config.username()).await?;
         }
     }
     let clearing = match decision.strategy {
@@ -94,39 +93,39 @@ pub(crate) async fn run(
         clearing.describe(&mut facts);
     }
     if options.schema != SchemaSource::Target {
-        extensions::describe(&mut session, &archive, &mut facts, clearing.as_ref()).await?;
+        extensions::describe(&mut session, archive, &mut facts, clearing.as_ref()).await?;
     }
-    let tenants = Store::recognise(&archive, asked.as_ref())?.and_then(|store| store.tenants());
-    let (plan, selected) = selected::plan(&mut archive, &facts, options)?;
-    selected::require_instances(&archive, tenants, options)?;
+    let tenants = Store::recognise(archive, asked.as_ref())?.and_then(|store| store.tenants());
+    let (plan, selected) = selected::plan(archive, &facts, options)?;
+    selected::require_instances(archive, tenants, options)?;
     let looking = Looking { config, options, asked: asked.as_ref(), target: &target };
-    let mut known = looking.inside(&mut session, &archive, (plan, facts, selected)).await?;
+    let mut known = looking.inside(&mut session, archive, (plan, facts, selected)).await?;
     if options.schema == SchemaSource::Target {
-        looking.target_schema(&mut session, &archive, &mut known).await?;
+        looking.target_schema(&mut session, archive, &mut known).await?;
     }
-    privileges::of_target(&mut session, &archive, &mut known, config.username(), decision.strategy).await?;
-    refuse_other_schema(&mut session, &archive, &known, config.username()).await?;
-    known.notices.extend(archive_notices(&mut archive, &known.facts));
+    privileges::of_target(&mut session, archive, &mut known, config.username(), decision.strategy).await?;
+    refuse_other_schema(&mut session, archive, &known, config.username()).await?;
+    known.notices.extend(archive_notices(archive, &known.facts));
     if let Some(clearing) = &clearing {
         // In place, extensions and objects of other roles either refuse the restore or stay.
         known.extras.of_others.clear();
-        in_place::preflight(&mut session, &archive, &known, clearing).await?;
+        in_place::preflight(&mut session, archive, &known, clearing).await?;
         known.notices.extend(in_place::notices(clearing));
     }
     known.notices.extend(login_triggers(&mut session).await?);
     known.notices.extend(control.trust().warning().map(Notice::warning));
     if options.schema != SchemaSource::Target && archive.has_all_entries() {
         let Known { facts, plan, extras, .. } = &mut known;
-        extensions::plan_extras(&mut session, &archive, facts, plan, &extras.extensions).await?;
-        let about_extensions = extensions::notices(&archive, &known.facts, &known.extras.extensions);
+        extensions::plan_extras(&mut session, archive, facts, plan, &extras.extensions).await?;
+        let about_extensions = extensions::notices(archive, &known.facts, &known.extras.extensions);
         known.notices.extend(about_extensions);
     }
-    known.notices.extend(raw_into(&archive, &target.encoding));
+    known.notices.extend(raw_into(archive, &target.encoding));
     session.close().await;
     known.notices.insert(0, decision.notice());
     known.notices.extend(login.notice(config, roles.is_superuser));
     let login = std::mem::take(login);
-    Ok(Preflight { file, archive, input, control, maintenance, target, decision, login, known })
+    Ok(Preflight { control, maintenance, target, decision, login, known })
 }
 
 /// A notice of login triggers of the target that fire for our sessions, because the login may not turn them off.

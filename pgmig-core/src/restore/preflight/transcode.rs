@@ -1,6 +1,7 @@
 //! The archive's texts in the encoding that sqlx needs.
 
 use crate::archive::{Archive, Entry};
+use crate::backup::Backup;
 use crate::error::Result;
 use crate::progress::{Notice, Severity};
 use crate::restore::refusal::Refusal;
@@ -12,8 +13,16 @@ use std::collections::HashMap;
 const RAW: &str = "SQL_ASCII";
 
 /// Makes all texts of the archive UTF-8, which sqlx needs. The server converts, so that what comes out is what
-/// it would have made of them.
-pub(crate) async fn transcode(archive: &mut Archive, control: &mut Session) -> Result<()> {
+/// it would have made of them. Texts that an earlier attempt has converted are left alone.
+pub(crate) async fn transcode(backup: &mut Backup, control: &mut Session) -> Result<()> {
+    if !backup.is_transcoded {
+        to_utf8(backup.archive_mut(), control).await?;
+        backup.is_transcoded = true;
+    }
+    Ok(())
+}
+
+async fn to_utf8(archive: &mut Archive, control: &mut Session) -> Result<()> {
     let encoding = archive.encoding().unwrap_or("UTF8").to_owned();
     if encoding == "UTF8" || encoding == "UNICODE" {
         return Ok(archive.transcode(&mut |bytes| {
