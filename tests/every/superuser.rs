@@ -249,6 +249,54 @@ fn kinds_that_take_a_superuser_are_restored_with_trust_or_named_beforehand() {
     }
 }
 
+/// A setting is added to a function of `username`. The other clauses make code of the backup a superuser's.
+#[test]
+fn report_real_07_clauses_that_take_a_superuser() {
+    for setting in ["session_replication_role = replica", "log_min_duration_statement = 0"] {
+        let function = format!("CREATE FUNCTION f() RETURNS int LANGUAGE sql SET {setting} AS 'SELECT 1'");
+        let source = Source::of(&format!("CREATE TABLE t (a int); {function}"));
+        let archive = source.dump("set.dump", &["-Fc"]);
+        assert_restored_as(&archive, &by_pg_restore(&archive), Way::Swap, |pgmig| pgmig.arg("--strict"));
+        is_refused(&archive, Way::InPlace, &["FUNCTION public.f(): it sets "]);
+    }
+    let clauses = [
+        (
+            "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql SUPPORT generate_series_int4_support AS 'BEGIN END'",
+            "FUNCTION public.f(): only a superuser may make a function SUPPORT",
+        ),
+        (
+            "CREATE EXTENSION file_fdw; CREATE SERVER s FOREIGN DATA WRAPPER file_fdw;
+             CREATE FOREIGN TABLE ft (a text) SERVER s OPTIONS (filename '/etc/hostname')",
+            "SERVER s",
+        ),
+        (
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql LEAKPROOF AS 'SELECT 1'",
+            "FUNCTION public.f(): only a superuser may make a function LEAKPROOF",
+        ),
+    ];
+    for (sql, words) in clauses {
+        let source = Source::of(sql);
+        let archive = source.dump("clause.dump", &["-Fc"]);
+        WAYS.iter().for_each(|way| drop(is_refused(&archive, *way, &[words])));
+        is_restored_trusted(&archive, &by_pg_restore(&archive));
+    }
+}
+
+#[test]
+fn report_real_08_base_types() {
+    let source = Source::of(
+        "CREATE TYPE b; CREATE FUNCTION b_in(cstring) RETURNS b LANGUAGE internal STRICT IMMUTABLE AS 'int4in';
+         CREATE FUNCTION b_out(b) RETURNS cstring LANGUAGE internal STRICT IMMUTABLE AS 'int4out';
+         CREATE TYPE b (INPUT = b_in, OUTPUT = b_out, LIKE = int4); CREATE TABLE t (x b); INSERT INTO t VALUES ('7')",
+    );
+    let expected = by_pg_restore(&source.dump("oracle.dump", &["-Fc"]));
+    for (name, options) in [("b.dump", &["-Fc"][..]), ("b.tar", &["-Ft"]), ("b.sql", &["-Fp"])] {
+        let archive = source.dump(name, options);
+        WAYS.iter().for_each(|way| drop(is_refused(&archive, *way, &["TYPE public.b"])));
+        is_restored_trusted(&archive, &expected);
+    }
+}
+
 /// The server has restricted these operators since the correction for CVE-2026-2004.
 #[test]
 #[allow(clippy::print_stderr, reason = "a skipped test says so")]
