@@ -335,6 +335,7 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use pgmig_core::progress::NoticeCode;
 
     #[test]
     fn statuses_are_the_documented_ones() {
@@ -364,6 +365,19 @@ mod tests {
             cells.next().filter(|meaning| meaning.trim().len() > 10).map(|_| (name, status))
         });
         assert_eq!(rows.collect::<Vec<_>>(), every_code(), "name and exit status, in alphabetical order");
+    }
+
+    #[test]
+    fn the_documentation_lists_every_code_of_notices() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (_, table) = text.split_once("| code | meaning |").unwrap();
+        let rows = table.lines().filter_map(|line| {
+            let (name, meaning) = line.strip_prefix("| `")?.split_once("` | ")?;
+            (meaning.len() > 10).then_some(name)
+        });
+        let codes = NoticeCode::ALL.iter().map(|code| code.name());
+        assert_eq!(rows.collect::<Vec<_>>(), codes.collect::<Vec<_>>());
     }
 
     /// The library's codes and this program's, with their exit statuses, in alphabetical order.

@@ -38,8 +38,20 @@ pub(crate) fn start(extensions: &[(&str, &str)]) -> ExtendedServer {
     for program in entries(&programs) {
         fs::copy(&program, bindir.join(program.file_name().unwrap())).unwrap();
     }
+    // A server without clients of its own has them from elsewhere.
+    for program in entries(&original.bindir) {
+        let moved = bindir.join(program.file_name().unwrap());
+        if !moved.exists() {
+            symlink(program.canonicalize().unwrap(), moved).unwrap();
+        }
+    }
     fs::create_dir_all(moved(&library).parent().unwrap()).unwrap();
     symlink(&library, moved(&library)).unwrap();
+    // The programs find shared libraries by the way from their own place, too.
+    let is_shared = |file: &&PathBuf| file.to_string_lossy().contains(".so");
+    for file in entries(library.parent().unwrap()).iter().filter(is_shared) {
+        symlink(file, moved(file)).unwrap();
+    }
     let (shared, moved_shared) = (shared.as_path(), moved(&shared));
     fs::create_dir_all(moved_shared.join("extension")).unwrap();
     for file in entries(shared).into_iter().filter(|file| !file.ends_with("extension")) {

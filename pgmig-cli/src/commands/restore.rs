@@ -16,7 +16,7 @@ use crate::shell;
 use anyhow::Result;
 use pgmig_core::Error;
 use pgmig_core::migrations::MigrationSet;
-use pgmig_core::progress::{Event, Notice, Progress, Severity};
+use pgmig_core::progress::{Event, Notice, NoticeCode, Progress};
 use pgmig_core::restore::{
     BackupFirst, Erase, Instances, Restore, RestoreOptions, RestoreReport, SchemaSource, Strategy,
     StrategyChoice,
@@ -161,7 +161,7 @@ pub(super) async fn run_prepared(
     let Prepared { restore, created, .. } = prepared;
     if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
         let text = "in place everything goes over one connection, whatever --jobs says";
-        display.event(&Event::Notice(&Notice::new(Severity::Notice, text)));
+        display.event(&Event::Notice(&Notice::notice(NoticeCode::FewerConnections, text)));
     }
     let result = restore.run().await.map_err(Failure::of);
     let mut report = created.settle(result).await?;

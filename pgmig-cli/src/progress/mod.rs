@@ -102,7 +102,7 @@ impl Progress for Display {
         let in_flags;
         let event = match event {
             Event::Notice(notice) => {
-                in_flags = Notice::new(notice.severity, hints::in_flags(&notice.text));
+                in_flags = notice.with_text(hints::in_flags(&notice.text));
                 &Event::Notice(&in_flags)
             }
             other => other,

@@ -24,7 +24,7 @@ pub use retention::Retention;
 use self::program::{Version, guarded_release};
 use self::stream::Job;
 use crate::error::Result;
-use crate::progress::{NoProgress, Notice, Progress, Severity};
+use crate::progress::{NoProgress, Notice, NoticeCode, Progress};
 use crate::server::session::Session;
 use crate::server::{LibpqSettings, TargetConfig, TargetError};
 use crate::thread::on_thread;
@@ -240,11 +240,14 @@ fn demand_proof(settings: &mut LibpqSettings, program: &PgDump, facts: &Facts) -
     } else if version.major >= 16 {
         settings.set_default("PGREQUIREAUTH", "scram-sha-256,md5");
     } else {
-        return Some(Notice::warning(format!(
-            "pg_dump {} sends the password to any server that answers for this one; name a CA with PG_CA_FILE, or a pg_dump of \
+        return Some(Notice::warning(
+            NoticeCode::PasswordToAnyServer,
+            format!(
+                "pg_dump {} sends the password to any server that answers for this one; name a CA with PG_CA_FILE, or a pg_dump of \
              16 or later",
-            program.version
-        )));
+                program.version
+            ),
+        ));
     }
     None
 }
@@ -258,7 +261,7 @@ fn too_new(program: &PgDump, facts: &Facts) -> Option<Notice> {
         "pg_dump {} makes archives that pg_restore {} may not read; pgmig reads them",
         program.version, facts.version
     );
-    Some(Notice::new(Severity::Notice, text))
+    Some(Notice::notice(NoticeCode::PgDumpIsOld, text))
 }
 
 /// A warning of releases in which an owner of a table can make pg_dump run code with the rights of its login.
@@ -273,5 +276,5 @@ fn unguarded(program: &PgDump, facts: &Facts, login: &str) -> Option<Notice> {
     let text = format!(
         "{what} lets an owner of a table in the database run code with the rights of {login} (CVE-2024-7348); update it to {since} or later"
     );
-    Some(Notice::warning(text))
+    Some(Notice::warning(NoticeCode::PgDumpIsOld, text))
 }

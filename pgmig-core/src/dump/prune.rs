@@ -6,7 +6,7 @@ use super::retention::Retention;
 use crate::archive::{Archive, Format};
 use crate::backup::Source;
 use crate::error::Result;
-use crate::progress::{NoProgress, Notice, Progress, Severity};
+use crate::progress::{NoProgress, Notice, NoticeCode, Progress};
 use crate::serialized::path;
 use crate::thread::on_thread;
 use crate::verify::verify;
@@ -136,7 +136,7 @@ fn scan(directory: &Path) -> Result<Found, DumpError> {
             Ok(file) => found.files.entry(file.database.clone()).or_default().push(file),
             Err(why) => {
                 let text = format!("{} is left alone: {why}", entry.path().display());
-                found.notices.push(Notice::new(Severity::Notice, text));
+                found.notices.push(Notice::notice(NoticeCode::FileKept, text));
             }
         }
     }
@@ -233,6 +233,6 @@ impl Pruning {
     }
 
     fn warn(&mut self, text: String) {
-        self.notices.push(Notice::new(Severity::Warning, text));
+        self.notices.push(Notice::warning(NoticeCode::FileKept, text));
     }
 }

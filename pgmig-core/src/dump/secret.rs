@@ -4,7 +4,7 @@ use crate::archive::Archive;
 use crate::backup::store::Store;
 use crate::migrations::History;
 use crate::profile::{Release, SchemaVersion};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use std::path::Path;
 
 /// The profile of the stores that have the secret.
@@ -43,7 +43,7 @@ fn reminder(database: &str) -> Notice {
          the backup: oc get secret {instance}-auth-encryption -o yaml > auth-encryption-secret.yaml",
         SINCE.major, SINCE.minor
     );
-    Notice::new(Severity::Notice, text)
+    Notice::notice(NoticeCode::SaveEncryptionKey, text)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::archive::Archive;
 use crate::backup::BackupError;
 use crate::error::Result;
 use crate::profile::SchemaVersion;
-use crate::progress::{Notice, Progress, Severity};
+use crate::progress::{Notice, NoticeCode, Progress};
 use crate::server::LibpqSettings;
 use crate::verify::{Fault, Verified, verify_archive};
 use std::collections::VecDeque;
@@ -82,7 +82,7 @@ impl Job {
         let (schema_version, reminder) = looked.unwrap_or_default();
         let warnings = said.iter().filter(|line| line.starts_with(WARNING));
         let notices =
-            warnings.map(|line| Notice::new(Severity::Notice, line.clone())).chain(reminder).collect();
+            warnings.map(|line| Notice::notice(NoticeCode::PgDump, line.clone())).chain(reminder).collect();
         Ok(Made { file: output.keep()?, bytes, verified, schema_version, notices })
     }
 

@@ -114,7 +114,7 @@ pub enum Event<'a> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::progress::Severity;
+    use crate::progress::NoticeCode;
 
     #[test]
     fn events_are_flat_objects_in_json() {
@@ -127,8 +127,11 @@ mod tests {
             json(&Event::ArchiveRead { bytes: 5, total: Some(10), left: Some(Duration::from_millis(1500)) }),
             r#"{"event":"archive_read","bytes":5,"total":10,"left_seconds":1.5}"#
         );
-        let notice = Notice { severity: Severity::Warning, text: "a b".to_owned() };
-        assert_eq!(json(&Event::Notice(&notice)), r#"{"event":"notice","severity":"warning","text":"a b"}"#);
+        let notice = Notice::warning(NoticeCode::RowsKept, "a b");
+        assert_eq!(
+            json(&Event::Notice(&notice)),
+            r#"{"event":"notice","severity":"warning","code":"rows-kept","text":"a b"}"#
+        );
         assert_eq!(json(&Event::Committing), r#"{"event":"committing"}"#);
     }
 }

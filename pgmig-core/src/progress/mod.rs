@@ -1,10 +1,12 @@
 //! How a long call reports what it does: events as data, and the trait that receives them.
 
 mod event;
+mod notice_code;
 mod reporter;
 mod step;
 
 pub use event::Event;
+pub use notice_code::NoticeCode;
 pub(crate) use reporter::Reporter;
 pub use step::{Failpoint, Step};
 
@@ -27,18 +29,27 @@ pub enum Severity {
 pub struct Notice {
     /// How much it matters.
     pub severity: Severity,
+    /// What it is about. Programs decide by it, as texts can change.
+    pub code: NoticeCode,
     /// What happened, to what, and what to do about it.
     pub text: String,
 }
 
 impl Notice {
-    /// A notice of a caller's own.
-    pub fn new(severity: Severity, text: impl Into<String>) -> Self {
-        Self { severity, text: text.into() }
+    /// Something worth knowing.
+    pub fn notice(code: NoticeCode, text: impl Into<String>) -> Self {
+        Self { severity: Severity::Notice, code, text: text.into() }
     }
 
-    pub(crate) fn warning(text: String) -> Self {
-        Self { severity: Severity::Warning, text }
+    /// A difference from what pg_restore would make, or a danger.
+    pub fn warning(code: NoticeCode, text: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, code, text: text.into() }
+    }
+
+    /// The same notice with another text.
+    #[must_use]
+    pub fn with_text(&self, text: String) -> Self {
+        Self { text, ..self.clone() }
     }
 }
 

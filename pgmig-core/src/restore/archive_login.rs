@@ -6,7 +6,7 @@
 //! logged in. So that role must have no rights except those of `username`.
 
 use crate::error::Result;
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::options::RestoreOptions;
 use crate::restore::refusal::Refusal;
 use crate::restore::staging::names::staging_name;
@@ -207,7 +207,7 @@ impl ArchiveLogin {
                  password or password_file, with the password of {owner}, in the target configuration"
             ),
         };
-        Some(Notice { severity: Severity::Notice, text })
+        Some(Notice::notice(NoticeCode::CodeHasMoreRights, text))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::run::{Run, keep_alive};
 use crate::dump::{Destination, Dump};
 use crate::error::Result;
+use crate::progress::NoticeCode;
 use crate::restore::options::{BackupFirst, RestoreOptions};
 use crate::server::{TargetConfig, catalog};
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub(crate) async fn back_up(run: &mut Run) -> Result<()> {
     made.notices.into_iter().for_each(|notice| run.journal.note(notice));
     let others = catalog::other_sessions(&mut run.control, &run.target.name, &run.application).await?;
     if !others.is_empty() {
-        run.journal.warn(format!(
+        run.journal.warn(NoticeCode::WrittenSinceBackup, format!(
             "{} connected to the target while it was backed up; what they have written since is not in the backup",
             match others.len() {
                 1 => "1 other session was".to_owned(),

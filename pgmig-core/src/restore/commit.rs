@@ -4,6 +4,7 @@
 //! after an interruption, pgmig cancels it from another session: a wait for a standby then ends with a restore that is
 //! committed on this server, and checks that are still at work end with nothing committed.
 
+use crate::progress::NoticeCode;
 use crate::restore::error::RestoreError;
 use crate::restore::interruption::CleanUp;
 use crate::restore::journal::Journal;
@@ -149,7 +150,7 @@ impl CommitEnd {
     /// Warns of a commit that no standby has confirmed.
     pub(crate) fn note(&self, journal: &mut Journal) {
         if self.is_unconfirmed {
-            journal.warn(
+            journal.warn(NoticeCode::StandbyNotConfirmed,
                 "the restore is committed on this server, but no synchronous standby has confirmed it; after a failover to a \
                  standby it can be missing; check pg_stat_replication and synchronous_standby_names"
                     .to_owned(),

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::instance::ResolvedInstance;
 use crate::migrations::{Goal, MigrationFile, UpgradePlan};
 use crate::profile::{Profile, SchemaVersion};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::options::Strategy;
 use crate::restore::preflight::upgrade_path::Upgrade;
 use crate::restore::report::planned::{
@@ -212,7 +212,7 @@ impl Restore {
         let mut notices = self.preflight.known.notices.clone();
         notices.extend(self.preflight.known.plan.notices.iter().cloned());
         notices.extend(sessions_notice(sessions, &self.options, self.preflight.decision.strategy));
-        let warning = |text| Notice { severity: Severity::Warning, text };
+        let warning = |text| Notice::warning(NoticeCode::OnlyInTarget, text);
         notices.extend(only.warnings(self.config.username()).into_iter().map(warning));
         notices
     }

@@ -1,6 +1,6 @@
 //! Notices and events of a restore: sent to the listener at once, and collected for the final report.
 
-use crate::progress::{Event, Notice, Progress, Severity, Step};
+use crate::progress::{Event, Notice, NoticeCode, Progress, Severity, Step};
 use crate::restore::report::restored::RestoreReport;
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ impl Journal {
         self.report.notices.push(notice);
     }
 
-    pub(crate) fn notice(&mut self, text: String) {
-        self.note(Notice { severity: Severity::Notice, text });
+    pub(crate) fn notice(&mut self, code: NoticeCode, text: String) {
+        self.note(Notice::notice(code, text));
     }
 
-    pub(crate) fn warn(&mut self, text: String) {
-        self.note(Notice { severity: Severity::Warning, text });
+    pub(crate) fn warn(&mut self, code: NoticeCode, text: String) {
+        self.note(Notice::warning(code, text));
     }
 
     pub(crate) fn warnings(&self) -> usize {

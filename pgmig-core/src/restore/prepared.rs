@@ -20,7 +20,7 @@ use crate::archive::Archive;
 use crate::backup::Backup;
 use crate::error::Result;
 use crate::progress::Step;
-use crate::progress::{Event, NoProgress, Notice, Progress, Reporter, Severity};
+use crate::progress::{Event, NoProgress, Notice, NoticeCode, Progress, Reporter, Severity};
 use crate::restore::options::Strategy;
 use crate::restore::report::contents::TargetContents;
 use crate::restore::report::restored::RestoreReport;
@@ -396,7 +396,7 @@ async fn wait(pause: Duration, cancel: &CancellationToken) {
 /// The notice of checks that begin anew.
 fn repeated(error: &crate::Error) -> Notice {
     let text = format!("the connection to the server broke ({error}); the checks begin again");
-    Notice { severity: Severity::Notice, text }
+    Notice::notice(NoticeCode::ChecksRepeated, text)
 }
 
 /// Removes the temporary role after a preflight that failed, whose connection is gone.
@@ -441,7 +441,7 @@ fn left_behind(name: &str, error: &dyn std::fmt::Display) -> Notice {
     let text = format!(
         "the temporary role {name} is left behind ({error}); the next restore of the target removes it"
     );
-    Notice { severity: Severity::Warning, text }
+    Notice::warning(NoticeCode::RoleLeftBehind, text)
 }
 
 /// The application name of our sessions: the name that the caller gave, and a part of the run's ID, which

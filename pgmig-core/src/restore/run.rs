@@ -2,7 +2,7 @@
 
 use crate::backup::Input;
 use crate::error::Result;
-use crate::progress::{Event, Notice, Progress, Severity, Step};
+use crate::progress::{Event, Notice, NoticeCode, Progress, Step};
 use crate::restore::archive_login::ArchiveLogin;
 use crate::restore::commit::CommitWait;
 use crate::restore::error::RestoreError;
@@ -178,7 +178,7 @@ impl Run {
                     RestoreError::StatePutBack { because, changes }.into()
                 }
                 error => {
-                    self.journal.warn(format!(
+                    self.journal.warn(NoticeCode::StatePutBack, format!(
                         "during the restore, code in the backup or another session changed the target database's own \
                          properties, or those of its owner; pgmig has put them back: {}",
                         changes.join("; ")
@@ -237,10 +237,15 @@ impl Run {
             let removed = role.remove(&mut self.control, &self.config, &self.application, &own).await;
             let name = role.name();
             match removed {
-                Ok(()) => self.journal.notice(format!("removed role {name}, left by an earlier run")),
+                Ok(()) => self.journal.notice(
+                    NoticeCode::LeftoverRemoved,
+                    format!("removed role {name}, left by an earlier run"),
+                ),
                 Err(error) => {
-                    self.journal
-                        .warn(format!("role {name}, left by an earlier run, cannot be removed ({error})"));
+                    self.journal.warn(
+                        NoticeCode::LeftoverNotRemoved,
+                        format!("role {name}, left by an earlier run, cannot be removed ({error})"),
+                    );
                 }
             }
         }
@@ -262,8 +267,10 @@ impl Run {
             Some(Err(error)) => error.to_string(),
             None => NO_ANSWER.to_owned(),
         };
-        self.journal
-            .warn(format!("the temporary role {name} is left behind ({left}); the next run removes it"));
+        self.journal.warn(
+            NoticeCode::RoleLeftBehind,
+            format!("the temporary role {name} is left behind ({left}); the next run removes it"),
+        );
     }
 
     /// Makes sure that the connection `control` works: within a moment, since it may still wait for a statement that was
@@ -294,7 +301,7 @@ impl Run {
             && role.has_another_password(&mut self.control).await?
         {
             let name = role.name().to_owned();
-            self.journal.warn(format!(
+            self.journal.warn(NoticeCode::TemporaryPasswordChanged, format!(
                 "code in the backup has changed the password of the temporary role {name}, so that others could log in as it \
                  during the restore; pgmig removes the role now. Look into the server's log for such logins"
             ));
@@ -321,14 +328,15 @@ impl Run {
         let staging = staging::names::staging_name(&self.target.name);
         for leftover in beside.leftovers.iter().filter(|name| Some(name.as_str()) != except) {
             let (mut holder, journal) = self.holder();
-            let mut tell = |text| journal.notice(text);
+            let mut tell = |text| journal.notice(NoticeCode::Waiting, text);
             let dropped = match holder.drop_database(leftover, Sessions::End, &mut tell).await {
                 // Only the name of the staging database is needed.
                 Err(error) if *leftover != staging => {
                     let database = quote_ident(leftover);
-                    self.journal.warn(format!(
-                        "database {database}, left by an earlier run, cannot be dropped ({error})"
-                    ));
+                    self.journal.warn(
+                        NoticeCode::LeftoverNotRemoved,
+                        format!("database {database}, left by an earlier run, cannot be dropped ({error})"),
+                    );
                     continue;
                 }
                 dropped => dropped?,
@@ -336,8 +344,10 @@ impl Run {
             if let Some(holder) = dropped {
                 return Err(Refusal::Locked { database: self.target.name.clone(), holder }.into());
             }
-            self.journal
-                .notice(format!("removed database {}, left by an earlier run", quote_ident(leftover)));
+            self.journal.notice(
+                NoticeCode::LeftoverRemoved,
+                format!("removed database {}, left by an earlier run", quote_ident(leftover)),
+            );
         }
         self.remove_roles_of_earlier_runs().await?;
         Ok(beside.name_taken)
@@ -390,7 +400,7 @@ pub(crate) async fn stalled(
             let what = "the backup's stream to go on";
             progress.event(&Event::Waiting { what, sessions: 0, limit });
             let text = format!("waiting up to {} s for {what}", limit.as_secs());
-            progress.event(&Event::Notice(&Notice::new(Severity::Notice, text)));
+            progress.event(&Event::Notice(&Notice::notice(NoticeCode::Waiting, text)));
         }
     }
 }

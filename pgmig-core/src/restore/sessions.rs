@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::lines::inline;
-use crate::progress::{Event, Notice, Severity};
+use crate::progress::{Event, Notice, NoticeCode, Severity};
 use crate::restore::interruption::or_interrupted;
 use crate::restore::journal::Journal;
 use crate::restore::options::{RestoreOptions, Strategy};
@@ -53,7 +53,10 @@ impl Waiting {
         let event = Event::Waiting { what, sessions: sessions.len(), limit: self.limit };
         journal.progress.event(&event);
         let limit = self.limit.as_secs();
-        journal.notice(format!("waiting up to {limit} s for {what}: {}", inline(sessions.iter())));
+        journal.notice(
+            NoticeCode::Waiting,
+            format!("waiting up to {limit} s for {what}: {}", inline(sessions.iter())),
+        );
     }
 
     /// Sleeps until the next check.
@@ -146,7 +149,7 @@ pub(crate) fn sessions_notice(
             format!("{others}; pgmig waits up to {wait} s for them to disconnect before it begins: {who}"),
         ),
     };
-    (!sessions.is_empty()).then_some(Notice { severity, text })
+    (!sessions.is_empty()).then_some(Notice { severity, code: NoticeCode::OtherSessions, text })
 }
 
 /// Ends the other sessions on these databases, again and again.

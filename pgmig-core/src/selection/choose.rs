@@ -3,7 +3,7 @@
 use super::links::{Links, is_contents, is_description, is_part, is_relation};
 use super::{LeftOut, Selection, SelectionError, WhyLeftOut, Without, asked, only};
 use crate::archive::{Archive, ArchiveText, Block, DumpId, Entry, EntryKind, Format, Section};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::sql::QualifiedName;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -121,7 +121,10 @@ impl Choosing<'_> {
                 let in_other_case = self.in_other_case(&pattern);
                 return Err(SelectionError::NoMatch { what, pattern, in_other_case });
             }
-            self.notices.push(Notice::warning(format!("no {what} of the backup matches {pattern}")));
+            self.notices.push(Notice::warning(
+                NoticeCode::PatternWithoutMatch,
+                format!("no {what} of the backup matches {pattern}"),
+            ));
         }
         Ok(())
     }
@@ -308,7 +311,7 @@ impl Choosing<'_> {
                 WhyLeftOut::Unrestorable => Some(format!("{} is left out: {reason}", label(entry))),
                 WhyLeftOut::Asked | WhyLeftOut::Part => None,
             };
-            chosen.notices.extend(text.map(Notice::warning));
+            chosen.notices.extend(text.map(|text| Notice::warning(NoticeCode::EntryLeftOut, text)));
             let (dump_id, entry) = (entry.dump_id.get(), label(entry));
             chosen.left_out.push(LeftOut { dump_id, entry, why, because_of, reason });
         }
@@ -316,7 +319,7 @@ impl Choosing<'_> {
             let text = format!(
                 "entries that the selection leaves out: {asked}; parts of entries that are left out: {parts}"
             );
-            chosen.notices.push(Notice { severity: Severity::Notice, text });
+            chosen.notices.push(Notice::notice(NoticeCode::EntriesLeftOut, text));
         }
         let kept = self.order.iter().filter(|entry| !self.fates.contains_key(&entry.dump_id));
         chosen.entries = kept.map(|entry| self.as_selected(entry)).collect();

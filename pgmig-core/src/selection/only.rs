@@ -3,7 +3,7 @@
 use super::links::{Links, is_contents, is_description, is_part, is_relation};
 use super::{Selection, choose::label};
 use crate::archive::{DumpId, Entry, EntryKind, Section};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use std::collections::HashSet;
 
 /// Entries that the options select.
@@ -34,7 +34,7 @@ pub(super) fn selected(selection: &Selection, entries: &[&Entry], links: &Links<
                 && let Some(entry) = links.entry(id)
             {
                 let text = format!("{} is restored, too: {} needs it", label(needed), label(entry));
-                notices.push(Notice { severity: Severity::Notice, text });
+                notices.push(Notice::notice(NoticeCode::EntryComesAlong, text));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! How long sessions wait, and who hears of it: shared by all clones of a configuration.
 
-use crate::progress::{Event, Notice, Progress, Severity};
+use crate::progress::{Event, Notice, NoticeCode, Progress};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -91,7 +91,7 @@ impl Waits {
         let Some(listener) = self.state().listener.clone() else { return };
         listener.event(&Event::Waiting { what, sessions, limit });
         let text = format!("waiting up to {} s for {what}{advice}", limit.as_secs());
-        listener.event(&Event::Notice(&Notice::new(Severity::Notice, text)));
+        listener.event(&Event::Notice(&Notice::notice(NoticeCode::Waiting, text)));
     }
 
     /// Notes that the server has let a session in.

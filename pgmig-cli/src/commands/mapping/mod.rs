@@ -16,7 +16,7 @@ use pgmig_core::Error;
 use pgmig_core::backup::{Backup, Source};
 use pgmig_core::instance::{Alias, Candidate, Instance, InstanceId, Mapping, MappingDraft, MappingWriter};
 use pgmig_core::profile::Profile;
-use pgmig_core::progress::{Event, Notice, Progress, Severity, Step};
+use pgmig_core::progress::{Event, Notice, NoticeCode, Progress, Step};
 use pgmig_core::resource_controller::Listing;
 use pgmig_core::restore::{Refusal, RestoreError};
 use pgmig_core::text::printable;
@@ -144,7 +144,7 @@ async fn tell_of_stall(args: &BackupArgs, display: &Display) {
         let what = "the beginning of the backup on standard input";
         display.event(&Event::Waiting { what, sessions: 0, limit });
         let text = format!("waiting up to {} s for {what}", limit.as_secs());
-        display.event(&Event::Notice(&Notice::new(Severity::Notice, text)));
+        display.event(&Event::Notice(&Notice::notice(NoticeCode::Waiting, text)));
     }
     std::future::pending().await
 }

@@ -1,5 +1,6 @@
 //! Reports instance IDs that stay in bytea and large objects.
 
+use crate::progress::NoticeCode;
 use crate::restore::journal::Journal;
 use crate::restore::load::loaded::Loaded;
 use crate::restore::report::restored::LargeObjectIds;
@@ -29,10 +30,13 @@ pub(crate) fn note(journal: &mut Journal, loaded: &Loaded, large_objects: Binary
         places.push(format!("{left} in {} {objects}", found.with_ids));
     }
     if !places.is_empty() {
-        journal.warn(format!(
-            "instance IDs were left in binary data: {}; a profile says whether they are replaced \
+        journal.warn(
+            NoticeCode::IdsInBinaryData,
+            format!(
+                "instance IDs were left in binary data: {}; a profile says whether they are replaced \
              (bytea, bytea_columns, large_objects)",
-            places.join(", ")
-        ));
+                places.join(", ")
+            ),
+        );
     }
 }

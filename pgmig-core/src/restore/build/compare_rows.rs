@@ -7,7 +7,7 @@
 use crate::archive::{Archive, DumpId};
 use crate::digest::{self, Column, Columns, Digest};
 use crate::error::Result;
-use crate::progress::Event;
+use crate::progress::{Event, NoticeCode};
 use crate::restore::build::Build;
 use crate::restore::build::data::Roots;
 use crate::restore::build::recording::note;
@@ -295,11 +295,11 @@ impl Build {
         // Migrations may have changed the rows since then.
         if let Some(body) = sessions.lead.record.body(COMPARED) {
             journal.report.row_comparison = serde_json::from_str(body).ok();
-            journal.notice("the interrupted run has compared the rows".to_owned());
+            journal.notice(NoticeCode::RowsCompared, "the interrupted run has compared the rows".to_owned());
             return Ok(());
         }
         if !hashes_alike(&mut sessions.lead.session).await? {
-            journal.warn(
+            journal.warn(NoticeCode::RowsNotCompared,
                 "rows were not compared: the server hashes in another way than PostgreSQL on little-endian machines"
                     .to_owned(),
             );
@@ -413,9 +413,12 @@ impl Verdict {
         }
         self.report.not_compared.sort_by(|one, other| one.table.cmp(&other.table));
         let (tables, rows) = (self.report.tables, self.report.rows);
-        journal.notice(format!(
-            "{rows} rows of {tables} tables were compared with the rows that were sent, and are equal"
-        ));
+        journal.notice(
+            NoticeCode::RowsCompared,
+            format!(
+                "{rows} rows of {tables} tables were compared with the rows that were sent, and are equal"
+            ),
+        );
         let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for not in &self.report.not_compared {
             let place = match not.columns.as_slice() {
@@ -430,7 +433,10 @@ impl Verdict {
                 places.truncate(TABLES_NAMED);
                 places.push(format!("{more} more"));
             }
-            journal.notice(format!("not compared, because {reason}: {}", places.join("; ")));
+            journal.notice(
+                NoticeCode::RowsNotCompared,
+                format!("not compared, because {reason}: {}", places.join("; ")),
+            );
         }
         journal.report.row_comparison = Some(self.report);
         Ok(())

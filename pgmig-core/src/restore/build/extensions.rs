@@ -3,6 +3,7 @@
 
 use super::Build;
 use crate::error::Result;
+use crate::progress::NoticeCode;
 use crate::restore::error::RestoreError;
 use crate::restore::executor::Executor;
 use crate::restore::journal::Journal;
@@ -54,12 +55,16 @@ impl Build {
             let made = self.make_extension(executor, extension).await;
             let name = quote_ident(&extension.name);
             match made {
-                Ok(()) if extension.is_extra => journal.notice(format!(
-                    "extension {name}, which the target has and the archive does not, was created again"
-                )),
-                Err(error) if extension.is_extra => journal.warn(format!(
-                    "the target has the extension {name}, which the archive does not have: {error}"
-                )),
+                Ok(()) if extension.is_extra => journal.notice(
+                    NoticeCode::ExtensionCreatedAgain,
+                    format!(
+                        "extension {name}, which the target has and the archive does not, was created again"
+                    ),
+                ),
+                Err(error) if extension.is_extra => journal.warn(
+                    NoticeCode::ExtensionNotCreated,
+                    format!("the target has the extension {name}, which the archive does not have: {error}"),
+                ),
                 made => made?,
             }
         }

@@ -2,7 +2,7 @@
 
 use super::Build;
 use crate::error::Result;
-use crate::progress::Step;
+use crate::progress::{NoticeCode, Step};
 use crate::restore::executor::Executor;
 use crate::restore::journal::Journal;
 use crate::restore::plan::RunAs;
@@ -99,11 +99,14 @@ impl Build {
             };
             let changes = wanted.statements(&acl, &object, written, owner);
             if !changes.is_empty() {
-                journal.warn(format!(
-                    "the privileges on {} are not those of the backup; to set them, run: {}",
-                    object.label(written),
-                    changes.join("; ")
-                ));
+                journal.warn(
+                    NoticeCode::PrivilegesDiffer,
+                    format!(
+                        "the privileges on {} are not those of the backup; to set them, run: {}",
+                        object.label(written),
+                        changes.join("; ")
+                    ),
+                );
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::migrations::newest_finished;
 use crate::profile::Profile;
-use crate::progress::Step;
+use crate::progress::{NoticeCode, Step};
 use crate::restore::build::large_object_defaults::LargeObjectDefaults;
 use crate::restore::build::lifted::Lifted;
 use crate::restore::build::{Build, Prepared};
@@ -57,9 +57,10 @@ impl Build {
             let rows =
                 executor.session.execute(&merged.put_back(number), "put rows of the target back").await?;
             let table = &merged.table;
-            journal.notice(format!(
-                "table {table} keeps {rows} rows of the target that the backup does not have"
-            ));
+            journal.notice(
+                NoticeCode::RowsKept,
+                format!("table {table} keeps {rows} rows of the target that the backup does not have"),
+            );
             let drop = format!("DROP TABLE pg_temp.pgmig_rows_{number}");
             executor.session.execute(&drop, "drop a temporary table").await?;
         }

@@ -29,7 +29,7 @@ mod verify;
 
 use crate::archive::Archive;
 use crate::error::Result;
-use crate::progress::Step;
+use crate::progress::{NoticeCode, Step};
 use crate::restore::build::commit_guard::Guard;
 use crate::restore::build::hand_over::Owned;
 use crate::restore::catalogs::schema;
@@ -185,7 +185,7 @@ impl Build {
             sessions.open_others(setup).await?;
         }
         for text in analyze(sessions.all(), self.strongest()).await? {
-            journal.notice(text);
+            journal.notice(NoticeCode::AnalyzeFailed, text);
         }
         self.end_record(&mut sessions.lead, journal).await?;
         self.failpoints.pass(Step::Analyze)?;
@@ -293,7 +293,7 @@ impl Build {
         let admitted = sessions.open_others(setup).await?;
         let wanted = setup.jobs.get();
         if admitted < wanted {
-            journal.notice(format!(
+            journal.notice(NoticeCode::FewerConnections, format!(
                 "the server admits {admitted} of the {wanted} connections that RestoreOptions::jobs asks for \
                  (max_connections, or the connection limit of {}); the restore goes on with {admitted}",
                 quote_ident(self.admin.su_username())

@@ -1,6 +1,7 @@
 //! Objects that the target has and the archive does not.
 
 use crate::error::Result;
+use crate::progress::NoticeCode;
 use crate::restore::build::Build;
 use crate::restore::executor::Executor;
 use crate::restore::journal::Journal;
@@ -26,7 +27,7 @@ impl Build {
             let everyone =
                 self.known.facts.database.available.get(name).is_some_and(|extension| extension.for_everyone);
             if !everyone && self.has_superuser_beside {
-                journal.warn(format!(
+                journal.warn(NoticeCode::ExtensionNotCreated, format!(
                     "the target has the extension {0}, which the archive does not have, and it was not created again: a superuser makes \
                      it only before an archive that is not trusted; RestoreOptions::allow_extensions {0} lets it, but not with a stream",
                     quote_ident(name)
@@ -35,14 +36,20 @@ impl Build {
             }
             executor.become_role(if everyone { &RunAs::Owner } else { &RunAs::Superuser }).await?;
             match create_again(executor, name, schema).await {
-                Ok(_) => journal.notice(format!(
-                    "extension {}, which the target has and the archive does not, was created again",
-                    quote_ident(name)
-                )),
-                Err(error) => journal.warn(format!(
-                    "the target has the extension {}, which the archive does not have: {error}",
-                    quote_ident(name)
-                )),
+                Ok(_) => journal.notice(
+                    NoticeCode::ExtensionCreatedAgain,
+                    format!(
+                        "extension {}, which the target has and the archive does not, was created again",
+                        quote_ident(name)
+                    ),
+                ),
+                Err(error) => journal.warn(
+                    NoticeCode::ExtensionNotCreated,
+                    format!(
+                        "the target has the extension {}, which the archive does not have: {error}",
+                        quote_ident(name)
+                    ),
+                ),
             }
         }
         self.warn_of_lost(executor, journal).await
@@ -55,7 +62,7 @@ impl Build {
         let present: BTreeSet<&str> = rows.iter().map(|row| row.text(0)).collect();
         let only = OnlyInTarget::new(&self.known.extras, &BTreeSet::new(), &present);
         for warning in only.warnings(self.config.username()) {
-            journal.warn(warning);
+            journal.warn(NoticeCode::OnlyInTarget, warning);
         }
         Ok(())
     }

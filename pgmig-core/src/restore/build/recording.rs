@@ -2,7 +2,7 @@
 
 use super::Build;
 use crate::error::Result;
-use crate::progress::Severity;
+use crate::progress::{Notice, NoticeCode, Severity};
 use crate::restore::executor::Executor;
 use crate::restore::journal::Journal;
 use crate::restore::load::resumed::Resumed;
@@ -59,10 +59,13 @@ impl Build {
             resumed.found().for_each(|found| self.found.add(found));
             let work = resumed.work(&self.recording.record, &plan.tables);
             self.recording.resumed = Arc::new(resumed);
-            journal.notice(format!(
-                "going on with an interrupted restore: {} entries and {} rows are there already",
-                work.entries, work.rows
-            ));
+            journal.notice(
+                NoticeCode::Resumed,
+                format!(
+                    "going on with an interrupted restore: {} entries and {} rows are there already",
+                    work.entries, work.rows
+                ),
+            );
             journal.report.resumed = Some(work);
         } else {
             let mut own = self.own_session().await?;
@@ -132,22 +135,22 @@ impl Build {
     /// counted.
     pub(super) fn is_restored(&self, executor: &mut Executor, journal: &mut Journal) -> bool {
         let Some(body) = executor.record.body(ARCHIVE) else { return false };
-        let warnings: Vec<String> = serde_json::from_str(body).unwrap_or_default();
-        warnings.into_iter().for_each(|text| journal.warn(text));
+        let warnings: Vec<(NoticeCode, String)> = serde_json::from_str(body).unwrap_or_default();
+        warnings.into_iter().for_each(|(code, text)| journal.warn(code, text));
         executor.count_again(self.known.plan.last.iter().chain(&self.known.plan.privileges));
         true
     }
 
     /// Notes that everything of the archive is there, and the warnings about it.
     pub(super) async fn note_restored(&self, executor: &mut Executor, journal: &Journal) -> Result<()> {
-        let warnings: Vec<&str> = self.warnings(journal).collect();
+        let warnings: Vec<_> = self.warnings(journal).map(|notice| (notice.code, &notice.text)).collect();
         note(executor, ARCHIVE, record::json(&warnings)).await
     }
 
     /// The warnings of the build. Those of the preflight are given by every run.
-    fn warnings<'j>(&self, journal: &'j Journal) -> impl Iterator<Item = &'j str> {
+    fn warnings<'j>(&self, journal: &'j Journal) -> impl Iterator<Item = &'j Notice> {
         let notices = journal.report.notices.iter().skip(self.recording.notices_before);
-        notices.filter(|notice| notice.severity == Severity::Warning).map(|notice| notice.text.as_str())
+        notices.filter(|notice| notice.severity == Severity::Warning)
     }
 
     /// Takes back the rights that an interrupted run has lent to `username` and not taken back.

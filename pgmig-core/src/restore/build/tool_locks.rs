@@ -1,6 +1,7 @@
 //! Releases the locks of migration tools that travelled inside the dump: their holders are on the source's side.
 
 use crate::error::Result;
+use crate::progress::NoticeCode;
 use crate::restore::build::Build;
 use crate::restore::catalogs::tool_locks::LOCKS;
 use crate::restore::executor::Executor;
@@ -18,7 +19,7 @@ impl Build {
             for (table, columns) in lock.tables(&mut executor.session).await? {
                 let sql = lock.release(&table, &columns);
                 if executor.session.execute(&sql, "release a migration tool's lock").await? > 0 {
-                    journal.notice(format!(
+                    journal.notice(NoticeCode::MigrationToolLock, format!(
                         "the backup was taken while a migration tool held its lock in {table}: it was released in the \
                          restored database"
                     ));

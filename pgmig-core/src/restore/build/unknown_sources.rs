@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::instance::InstanceId;
+use crate::progress::NoticeCode;
 use crate::restore::build::Build;
 use crate::restore::journal::Journal;
 use crate::restore::options::Instances;
@@ -31,7 +32,7 @@ impl Build {
         }
         for SourceReport { source, found, .. } in used {
             let occurrences = if found == 1 { "occurrence was" } else { "occurrences were" };
-            journal.notice(format!(
+            journal.notice(NoticeCode::UnknownSource, format!(
                 "ID {source} of the mapping is not an instance of this backup; {found} {occurrences} replaced"
             ));
         }
@@ -43,7 +44,7 @@ impl Build {
         if !self.options.allow_unused_sources {
             return Err(refusal.into());
         }
-        journal.warn(refusal.to_string());
+        journal.warn(NoticeCode::UnusedSource, refusal.to_string());
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::migrations::{self, History, UpgradePlan};
 use crate::profile::{Profile, SchemaVersion};
-use crate::progress::{Event, Step};
+use crate::progress::{Event, NoticeCode, Step};
 use crate::restore::build::Build;
 use crate::restore::catalogs::schema;
 use crate::restore::executor::Executor;
@@ -71,6 +71,7 @@ impl Build {
         };
         if let Upgrade::NotWanted = upgrade {
             journal.notice(
+                NoticeCode::SchemaNotUpgraded,
                 "the archive's schema was restored as it is, without an upgrade (SchemaSource::Archive)"
                     .to_owned(),
             );
@@ -91,7 +92,10 @@ impl Build {
         };
         upgrade_path::require(self.options.schema, &obstacle)?;
         self.refuse_other_schema(executor, &obstacle).await?;
-        journal.notice(format!("the archive's schema was restored as it is, without an upgrade: {obstacle}"));
+        journal.notice(
+            NoticeCode::SchemaNotUpgraded,
+            format!("the archive's schema was restored as it is, without an upgrade: {obstacle}"),
+        );
         Ok(())
     }
 

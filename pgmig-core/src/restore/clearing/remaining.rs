@@ -1,6 +1,6 @@
 //! The objects that remain in the cleared target, and the rights that `username` has on them.
 
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::clearing::catalog::Catalog;
 use crate::restore::clearing::object::Object;
 use crate::restore::plan::Facts;
@@ -106,14 +106,14 @@ impl Staying {
                 quote_ident(owner),
                 some.join(", ")
             );
-            notices.push(Notice { severity: Severity::Notice, text });
+            notices.push(Notice::notice(NoticeCode::ObjectsOfOthersStay, text));
         }
         if self.has_subscriptions {
             let text =
                 "the target has subscriptions, which stay but lose their tables: run ALTER SUBSCRIPTION ... \
                         REFRESH PUBLICATION when it is restored"
                     .to_owned();
-            notices.push(Notice { severity: Severity::Warning, text });
+            notices.push(Notice::warning(NoticeCode::SubscriptionsLoseTables, text));
         }
         notices
     }

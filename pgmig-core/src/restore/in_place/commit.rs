@@ -2,7 +2,7 @@
 
 use super::readers::{Reader, Relations, Sight, readers};
 use crate::error::Result;
-use crate::progress::{Event, Step};
+use crate::progress::{Event, NoticeCode, Step};
 use crate::restore::commit::{CommitEnd, CommitWait};
 use crate::restore::error::RestoreError;
 use crate::restore::executor::require_same_transaction;
@@ -97,7 +97,7 @@ async fn wait_for_snapshots(run: &mut Run, own_pid: i32, relations: &Relations) 
                 Sight::New => continue,
                 Sight::Hidden => {
                     if hidden.insert(session.pid) {
-                        journal.notice(going_on(&session));
+                        journal.notice(NoticeCode::SessionNotEnded, going_on(&session));
                     }
                     continue;
                 }
@@ -106,7 +106,7 @@ async fn wait_for_snapshots(run: &mut Run, own_pid: i32, relations: &Relations) 
                 }
                 Sight::MayBeOld if catalog::cancel_statement(control, session.pid).await => {
                     if cancelled.insert(session.pid) {
-                        journal.notice(format!(
+                        journal.notice(NoticeCode::StatementCancelled, format!(
                             "cancelled a statement that waited for the restore, and that could have seen neither the old \
                              state nor the new one: {session}"
                         ));

@@ -4,7 +4,7 @@ use super::commit::{commit, make_ready, xact_status};
 use super::readers::Relations;
 use crate::archive::Archive;
 use crate::error::Result;
-use crate::progress::Step;
+use crate::progress::{NoticeCode, Step};
 use crate::restore::backup_first::back_up;
 use crate::restore::build::Build;
 use crate::restore::build::commit_guard::Guard;
@@ -269,9 +269,12 @@ impl InPlaceRestore {
             Some(Err(error)) => error.to_string(),
             None => NO_ANSWER.to_owned(),
         };
-        self.run.journal.notice(format!(
-            "server process {pid} may hold its locks on the target until it has rolled back ({left})"
-        ));
+        self.run.journal.notice(
+            NoticeCode::LocksStillHeld,
+            format!(
+                "server process {pid} may hold its locks on the target until it has rolled back ({left})"
+            ),
+        );
     }
 
     async fn try_to_end(&mut self, pid: i32) -> Result<(), TargetError> {

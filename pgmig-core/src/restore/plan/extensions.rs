@@ -5,7 +5,7 @@ use super::entry::{label, sql};
 use super::kinds::{self, Part};
 use super::words::name_after;
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
-use crate::progress::Notice;
+use crate::progress::{Notice, NoticeCode};
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::BTreeSet;
 
@@ -184,7 +184,7 @@ impl Looking<'_> {
         );
         if !self.is_needed(schema) {
             let text = format!("{fact}; nothing in the archive is seen to depend on its schema");
-            findings.notices.push(Notice::warning(text));
+            findings.notices.push(Notice::warning(NoticeCode::ExtensionInOtherSchema, text));
             return;
         }
         let remedy = if staying.is_relocatable {

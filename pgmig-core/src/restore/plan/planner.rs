@@ -18,7 +18,7 @@ use super::pass::{PlanPass, pass};
 use super::roles::Roles;
 use super::{Blocked, EntrySettings, EntryStep, Facts, Plan, RunAs, TableLoad, Task};
 use crate::archive::{Archive, DumpId, Entry, EntryKind, Oid, Section};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode, Severity};
 use crate::sql::{QualifiedName, StandardStrings, quote_ident};
 use rights::{ClosedSchema, SkippedWholes};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -186,7 +186,7 @@ impl<'a> Planner<'a> {
                  instead",
                 self.statistics
             );
-            self.plan.notices.push(Notice { severity: Severity::Notice, text });
+            self.plan.notices.push(Notice::notice(NoticeCode::StatisticsSkipped, text));
         }
         self.order_dependent_rows();
         if self.archive.has_all_entries() {
@@ -196,13 +196,13 @@ impl<'a> Planner<'a> {
             let text = "the script has none of pg_dump's comments, so nothing shows whether it is complete: compare the rows \
                         with those of the source"
                 .to_owned();
-            self.plan.notices.push(Notice { severity: Severity::Warning, text });
+            self.plan.notices.push(Notice::warning(NoticeCode::ScriptWithoutComments, text));
         }
         for table in &self.oids {
             let text = format!(
                 "table {table} was made WITH OIDS, which servers since 12 lack: it is restored without"
             );
-            self.plan.notices.push(Notice { severity: Severity::Warning, text });
+            self.plan.notices.push(Notice::warning(NoticeCode::OidsDropped, text));
         }
         self.plan.privileges.append(&mut self.closing);
         Ok(self.plan)
@@ -322,7 +322,7 @@ impl<'a> Planner<'a> {
     fn skip(&mut self, entry: &Entry, severity: Severity, why: &str) {
         self.skipped.insert(entry.dump_id);
         let text = format!("{} was skipped: {why}", label(entry));
-        self.plan.notices.push(Notice { severity, text });
+        self.plan.notices.push(Notice { severity, code: NoticeCode::EntrySkipped, text });
     }
 
     fn task(&mut self, entry: &Entry, statements: Vec<(RunAs, String)>) -> Task {
@@ -371,7 +371,7 @@ impl<'a> Planner<'a> {
             label(entry),
             quote_ident(tablespace)
         );
-        self.plan.notices.push(Notice { severity: Severity::Warning, text });
+        self.plan.notices.push(Notice::warning(NoticeCode::TablespaceMissing, text));
         Some(String::new())
     }
 
@@ -390,7 +390,7 @@ impl<'a> Planner<'a> {
                 "partitioned table {table} had the access method {method} for its new partitions, which servers before 17 \
                  cannot store: give it to each new partition (USING {method})"
             );
-            self.plan.notices.push(Notice { severity: Severity::Warning, text });
+            self.plan.notices.push(Notice::warning(NoticeCode::AccessMethodLost, text));
         }
         None
     }

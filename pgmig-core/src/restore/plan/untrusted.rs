@@ -5,7 +5,7 @@ use super::comment::comment_on;
 use super::words::name_after;
 use super::{Blocked, Facts, Plan, RunAs, Task};
 use crate::archive::{Archive, Entry, EntryKind};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::refusal::Refusal;
 use crate::sql::{StandardStrings, quote_ident};
 use std::collections::BTreeSet;
@@ -206,11 +206,11 @@ fn rewrite_descriptions(plan: &mut Plan, archive: &Archive, strings: StandardStr
             true
         });
     }
-    plan.notices.extend(left_out.into_iter().map(|label| Notice {
-        severity: Severity::Warning,
-        text: format!(
+    plan.notices.extend(left_out.into_iter().map(|label| {
+        let text = format!(
             "{label} was left out: it describes an object of the superuser, and the backup is not trusted"
-        ),
+        );
+        Notice::warning(NoticeCode::CommentLeftOut, text)
     }));
 }
 

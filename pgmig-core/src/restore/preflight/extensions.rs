@@ -2,7 +2,7 @@
 
 use crate::archive::{Archive, Entry, EntryKind};
 use crate::error::Result;
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::clearing::Clearing;
 use crate::restore::plan::extensions::{self, Lack, MemberRelation, StayingExtension};
 use crate::restore::plan::extra_extensions::{ExtraExtension, ExtraSchema, SchemaGrant};
@@ -223,7 +223,7 @@ fn other_versions(present: &[InstalledExtension], archive: &Archive, facts: &Fac
         } else {
             format!("extension {name} is created in version {new}; the target has version {here}")
         };
-        Some(Notice { severity: Severity::Notice, text })
+        Some(Notice::notice(NoticeCode::ExtensionVersion, text))
     };
     present.iter().filter_map(notice).collect()
 }

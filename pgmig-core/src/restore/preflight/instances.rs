@@ -6,7 +6,7 @@ use crate::backup::store::Store;
 use crate::error::Result;
 use crate::instance::{Instance, InstanceColumns, Mapping, Resolution, ResolvedInstance};
 use crate::profile::Profile;
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::options::Instances;
 use crate::restore::refusal::Refusal;
 
@@ -78,7 +78,7 @@ fn unknown_sources(resolution: &Resolution) -> Option<Notice> {
         "these sources of the mapping are not instances of this backup, and are replaced where they occur: {}{more}",
         some.join(", ")
     );
-    (!unknown.is_empty()).then_some(Notice { severity: Severity::Warning, text })
+    (!unknown.is_empty()).then_some(Notice::warning(NoticeCode::UnknownSource, text))
 }
 
 /// Every instance keeps its ID.

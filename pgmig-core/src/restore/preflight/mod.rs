@@ -25,7 +25,7 @@ use crate::backup::store::Store;
 use crate::error::Result;
 use crate::migrations::MigrationSet;
 use crate::profile::Profile;
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::archive_login::{ArchiveLogin, Choice};
 use crate::restore::catalogs::instances::{refuse_over_store, target_contents};
 use crate::restore::clearing::Clearing;
@@ -113,7 +113,9 @@ pub(crate) async fn run(
         known.notices.extend(in_place::notices(clearing));
     }
     known.notices.extend(login_triggers(&mut session).await?);
-    known.notices.extend(control.trust().warning().map(Notice::warning));
+    known
+        .notices
+        .extend(control.trust().warning().map(|text| Notice::warning(NoticeCode::ServerNotVerified, text)));
     if options.schema != SchemaSource::Target && archive.has_all_entries() {
         let Known { facts, plan, extras, .. } = &mut known;
         extensions::plan_extras(&mut session, archive, facts, plan, &extras.extensions).await?;
@@ -138,7 +140,7 @@ async fn login_triggers(session: &mut Session) -> Result<Option<Notice>> {
                AND pg_catalog.current_setting('event_triggers')::boolean";
     let names = session.optional(sql, "look for login triggers of the target").await?;
     Ok(names.map(|names| {
-        Notice::warning(format!(
+        Notice::warning(NoticeCode::LoginTriggersFire, format!(
             "login event triggers of the target fire for pgmig's sessions, too, as only a superuser can turn them off: {names}"
         ))
     }))
@@ -287,7 +289,7 @@ fn no_such_schema(archive: &Archive, profile: &Profile) -> Option<Notice> {
         profile.name()
     );
     let is_missing = !archive.entries().iter().any(is_there);
-    is_missing.then_some(Notice { severity: Severity::Warning, text })
+    is_missing.then_some(Notice::warning(NoticeCode::SchemaMissing, text))
 }
 
 fn archive_notices(archive: &mut Archive, facts: &Facts) -> Vec<Notice> {
@@ -298,12 +300,12 @@ fn archive_notices(archive: &mut Archive, facts: &Facts) -> Vec<Notice> {
         let text = format!(
             "the backup is from PostgreSQL {major}, newer than this server: what it does not know yet will fail"
         );
-        notices.push(Notice { severity: Severity::Notice, text });
+        notices.push(Notice::notice(NoticeCode::BackupFromNewerServer, text));
     }
     if archive.tail() == Some(Tail::Unknown) {
         let text =
             "something follows the archive's last block, which pg_dump does not write; it was passed over";
-        notices.push(Notice { severity: Severity::Warning, text: text.to_owned() });
+        notices.push(Notice::warning(NoticeCode::BytesAfterArchive, text.to_owned()));
     }
     notices
 }

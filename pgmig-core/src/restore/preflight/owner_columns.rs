@@ -3,7 +3,7 @@
 use crate::archive::{Archive, EntryKind};
 use crate::backup::store;
 use crate::profile::{ColumnRef, Profile};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::refusal::Refusal;
 use crate::sql::quote_ident;
 
@@ -28,7 +28,7 @@ pub(super) fn missing(archive: &Archive, profile: &Profile) -> Result<Option<Not
         "the archive does not have all columns in which profile {} moves owners: {columns}",
         profile.name()
     );
-    Ok(Some(Notice { severity: Severity::Warning, text }))
+    Ok(Some(Notice::warning(NoticeCode::OwnerColumnsMissing, text)))
 }
 
 fn has(archive: &Archive, column: &ColumnRef) -> bool {

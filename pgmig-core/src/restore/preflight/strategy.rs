@@ -1,7 +1,7 @@
 //! How the target is to be replaced: by a swap where that is possible, else in place.
 
 use crate::error::Result;
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::options::Strategy;
 use crate::restore::options::{RestoreOptions, SchemaSource, StrategyChoice};
 use crate::restore::preflight::facts::{in_place_rights, swap_rights};
@@ -26,7 +26,7 @@ impl Decision {
             Strategy::Swap => "swap",
             Strategy::InPlace => "in-place",
         };
-        Notice { severity: Severity::Notice, text: format!("strategy {strategy}: {}", self.reason) }
+        Notice::notice(NoticeCode::Strategy, format!("strategy {strategy}: {}", self.reason))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::archive::{Archive, Entry};
 use crate::backup::Backup;
 use crate::error::Result;
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::refusal::Refusal;
 use crate::server::session::Session;
 use crate::sql::bytes_as_escapes;
@@ -79,11 +79,11 @@ fn raw(archive: &mut Archive) -> Result<()> {
 /// The note about a backup of a database whose strings are any bytes, if the target takes only those of its encoding.
 pub(crate) fn raw_into(archive: &Archive, encoding: &str) -> Option<Notice> {
     let is_other = archive.encoding().unwrap_or("UTF8") == RAW && encoding != RAW;
-    is_other.then(|| Notice {
-        severity: Severity::Notice,
-        text: format!(
+    is_other.then(|| {
+        let text = format!(
             "the backup is of a database in {RAW}; its bytes are taken for {encoding}, the target's encoding, and a row with \
              other bytes is refused; to have them converted, take the backup with pg_dump --encoding=NAME"
-        ),
+        );
+        Notice::notice(NoticeCode::BytesInSqlAscii, text)
     })
 }

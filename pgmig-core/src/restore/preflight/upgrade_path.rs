@@ -8,7 +8,7 @@ use crate::migrations::{
     self, ForeignHistory, Goal, History, MigrationFile, MigrationSet, UnknownHistory, UpgradePlan,
 };
 use crate::profile::{Profile, Release};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::options::{RestoreOptions, SchemaSource};
 use crate::restore::refusal::{Refusal, Remedy};
 use crate::server::session::Session;
@@ -138,7 +138,7 @@ async fn goal(
         let (own, asked_for) = (releases.describe(own), releases.describe(version));
         let text =
             format!("the target has {own} now and will have {asked_for}: is that what its product expects?");
-        notices.push(Notice { severity: Severity::Warning, text });
+        notices.push(Notice::warning(NoticeCode::ReleaseDiffers, text));
     }
     Ok(Goal::Release(release))
 }
@@ -179,19 +179,22 @@ pub(crate) fn warnings(
     own: Option<&ForeignHistory>,
 ) -> Vec<Notice> {
     let mut notices = Vec::new();
-    let mut warn = |text: String| notices.push(Notice { severity: Severity::Warning, text });
+    let mut warn = |code, text: String| notices.push(Notice::warning(code, text));
     if let Some(set) = migrations.filter(|set| !set.is_builtin()) {
-        warn(format!(
-            "the migrations in {} are not applied to the backup's schema: {obstacle}",
-            set.origin()
-        ));
+        warn(
+            NoticeCode::MigrationsNotUsed,
+            format!("the migrations in {} are not applied to the backup's schema: {obstacle}", set.origin()),
+        );
     }
     let Obstacle::Foreign(foreign) = obstacle else { return notices };
     if foreign.is_dirty {
-        warn(format!(
-            "the migration history of the backed up store is {foreign}: it is restored as it is; repair it with that \
+        warn(
+            NoticeCode::HistoryIsDirty,
+            format!(
+                "the migration history of the backed up store is {foreign}: it is restored as it is; repair it with that \
              tool, there or here"
-        ));
+            ),
+        );
     }
     notices.extend(own.and_then(|own| other_version(foreign, own)));
     notices
@@ -206,7 +209,7 @@ fn other_version(backup: &ForeignHistory, own: &ForeignHistory) -> Option<Notice
         "the target's migration history is {own}; the backup's, which replaces it, is {backup}: is that what the target's \
          product expects?"
     );
-    Some(Notice { severity: Severity::Warning, text })
+    Some(Notice::warning(NoticeCode::HistoryDiffers, text))
 }
 
 /// A notice of migrations that an operator has given and no upgrade asks for.
@@ -216,7 +219,7 @@ fn not_used(migrations: Option<&MigrationSet>) -> Option<Notice> {
         "the migrations in {} are not used: SchemaSource::Archive and SchemaSource::Target make no upgrade",
         set.origin()
     );
-    Some(Notice { severity: Severity::Notice, text })
+    Some(Notice::notice(NoticeCode::MigrationsNotUsed, text))
 }
 
 /// A notice of migrations that no release has.
@@ -228,7 +231,7 @@ fn later(set: &MigrationSet, profile: &Profile) -> Option<Notice> {
         "not applied, since releases.yaml ends with release {release}, version {version}: {}",
         later.join(", ")
     );
-    (!later.is_empty()).then_some(Notice { severity: Severity::Notice, text })
+    (!later.is_empty()).then_some(Notice::notice(NoticeCode::LaterMigrations, text))
 }
 
 /// Refuses to leave the schema unchanged if an upgrade was requested.

@@ -3,7 +3,7 @@
 use super::found::{Found, Previous};
 use super::{Call, PreviousList};
 use crate::error::Result;
-use crate::progress::Notice;
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::commit::CommitWait;
 use crate::restore::interruption::CleanUp;
 use crate::restore::options::COMMIT_WAIT;
@@ -47,7 +47,11 @@ impl Opened {
 
     pub(super) async fn list(&mut self) -> Result<PreviousList> {
         let found = Found::read(&mut self.control, &self.target).await?;
-        let notices = found.doubtful.iter().map(|refusal| Notice::warning(refusal.to_string())).collect();
+        let notices = found
+            .doubtful
+            .iter()
+            .map(|refusal| Notice::warning(NoticeCode::DoubtfulDatabase, refusal.to_string()))
+            .collect();
         let mut previous = Vec::new();
         for mut each in found.previous {
             each.shown.obstacles = self.obstacles(&each).await?;

@@ -4,7 +4,7 @@ use super::Call;
 use super::found::{Found, Previous, PreviousDatabase};
 use super::opened::Opened;
 use crate::error::Result;
-use crate::progress::{Event, Notice, Severity, Step};
+use crate::progress::{Event, Notice, NoticeCode, Step};
 use crate::restore::error::RestoreError;
 use crate::restore::refusal::Refusal;
 use crate::restore::refusal::previous::PreviousRefusal;
@@ -64,8 +64,13 @@ impl Removal {
         let started = Instant::now();
         let mut opened = Opened::new(config).await?;
         let found = Found::read(&mut opened.control, &opened.target).await?;
-        let mut notices: Vec<Notice> =
-            opened.control.trust().warning().map(Notice::warning).into_iter().collect();
+        let mut notices: Vec<Notice> = opened
+            .control
+            .trust()
+            .warning()
+            .map(|text| Notice::warning(NoticeCode::ServerNotVerified, text))
+            .into_iter()
+            .collect();
         let previous = match which {
             ToDrop::Named(names) => named(&found, &opened, names)?,
             ToDrop::OlderThan(age) => {
@@ -147,7 +152,7 @@ impl Removal {
         let progress = Arc::clone(&self.call.progress);
         let notices = &mut self.notices;
         let mut tell = |text: String| {
-            let notice = Notice::new(Severity::Notice, text);
+            let notice = Notice::notice(NoticeCode::Waiting, text);
             progress.event(&Event::Notice(&notice));
             notices.push(notice);
         };
@@ -187,7 +192,7 @@ fn undated(found: &Found) -> Option<Notice> {
         "an earlier release of pgmig did not write down when these were replaced; drop them by name: {}",
         names.join(", ")
     );
-    (!names.is_empty()).then(|| Notice::new(Severity::Notice, text))
+    (!names.is_empty()).then(|| Notice::notice(NoticeCode::UndatedDatabase, text))
 }
 
 /// Refuses a database that cannot be dropped.

@@ -5,7 +5,7 @@ use super::found::{Found, Previous, PreviousDatabase};
 use super::opened::Opened;
 use crate::error::Result;
 use crate::lines::inline;
-use crate::progress::{Event, Notice, Severity, Step};
+use crate::progress::{Event, Notice, NoticeCode, Step};
 use crate::restore::error::RestoreError;
 use crate::restore::journal::Journal;
 use crate::restore::refusal::Refusal;
@@ -90,7 +90,7 @@ impl Rollback {
         call.failpoints.pass(Step::Preflight)?;
         let mut rollback = Self { opened, call, previous, notices: Vec::new(), started };
         for refusal in found.doubtful {
-            rollback.note(Notice::warning(refusal.to_string()));
+            rollback.note(Notice::warning(NoticeCode::DoubtfulDatabase, refusal.to_string()));
         }
         rollback.foretell().await?;
         Ok(rollback)
@@ -180,8 +180,14 @@ impl Rollback {
 
     /// Notes what the operator should know beforehand.
     async fn foretell(&mut self) -> Result<()> {
-        let mut notices: Vec<Notice> =
-            self.opened.control.trust().warning().map(Notice::warning).into_iter().collect();
+        let mut notices: Vec<Notice> = self
+            .opened
+            .control
+            .trust()
+            .warning()
+            .map(|text| Notice::warning(NoticeCode::ServerNotVerified, text))
+            .into_iter()
+            .collect();
         notices.extend(self.of_properties().await?);
         notices.extend(self.of_slots().await?);
         notices.extend(self.of_sessions().await?);
@@ -212,7 +218,7 @@ impl Rollback {
             quote_ident(&self.previous.shown.name),
             changes.join("; ")
         );
-        let mut notices = (!changes.is_empty()).then(|| Notice::new(Severity::Notice, text));
+        let mut notices = (!changes.is_empty()).then(|| Notice::notice(NoticeCode::PropertiesChanged, text));
         let facts = database_with_oid(control, self.previous.oid).await?;
         if let Some(facts) = facts.filter(|facts| facts.tablespace != self.opened.target.tablespace) {
             let name = |space: Option<String>| quote_ident(&space.unwrap_or_else(|| "pg_default".to_owned()));
@@ -224,7 +230,7 @@ impl Rollback {
             );
             match &mut notices {
                 Some(notice) => notice.text = format!("{}; {text}", notice.text),
-                None => notices = Some(Notice::new(Severity::Notice, text)),
+                None => notices = Some(Notice::notice(NoticeCode::TablespaceKept, text)),
             }
         }
         Ok(notices)
@@ -240,7 +246,7 @@ impl Rollback {
         let slots = self.opened.control.optional(&sql, "list the replication slots").await?;
         Ok(slots.map(|slots| {
             let text = format!("replication slots of the previous database come with it: {slots}");
-            Notice::new(Severity::Notice, text)
+            Notice::notice(NoticeCode::ReplicationSlots, text)
         }))
     }
 
@@ -256,9 +262,15 @@ impl Rollback {
             }
             let (name, who) = (quote_ident(&database), inline(sessions.iter()));
             notices.push(if self.call.options.terminate_sessions {
-                Notice::new(Severity::Notice, format!("sessions on database {name} are ended: {who}"))
+                Notice::notice(
+                    NoticeCode::OtherSessions,
+                    format!("sessions on database {name} are ended: {who}"),
+                )
             } else {
-                Notice::warning(format!("sessions on database {name} must end within {wait} s: {who}"))
+                Notice::warning(
+                    NoticeCode::OtherSessions,
+                    format!("sessions on database {name} must end within {wait} s: {who}"),
+                )
             });
         }
         Ok(notices)

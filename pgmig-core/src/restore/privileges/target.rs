@@ -3,7 +3,7 @@
 use super::acl::{Acl, Key, Wanted};
 use super::catalog::{self, Catalog, Held};
 use super::statement::{Kind, Object, Statement};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::server::TargetError;
 use crate::server::session::Session;
 use crate::sql::quote_ident;
@@ -108,7 +108,7 @@ fn lost(object: &Object, held: &Held, wanted: &Wanted, restored: &Acl) -> Option
         object.label(&held.written),
         statements.join("; ")
     );
-    Some(Notice { severity: Severity::Warning, text })
+    Some(Notice::warning(NoticeCode::TargetPrivilegesLost, text))
 }
 
 /// The privileges that each object of the restored database must have: those of a new object, changed as the target and

@@ -1,6 +1,7 @@
 //! Goes on with the staging database of an interrupted run.
 
 use crate::error::Result;
+use crate::progress::NoticeCode;
 use crate::restore::build::Build;
 use crate::restore::error::RestoreError;
 use crate::restore::load::resumed::Resumed as Rows;
@@ -51,9 +52,10 @@ impl SwapRestore {
     pub(super) async fn find_resumable(&mut self) -> Result<Option<Resumed>> {
         let left = staging::find_left(&mut self.run.control, &self.run.target).await?;
         let Some(LeftStaging { oid, marker }) = left else {
-            self.run
-                .journal
-                .notice("there is no interrupted restore to go on with; this one begins anew".to_owned());
+            self.run.journal.notice(
+                NoticeCode::BeginsAnew,
+                "there is no interrupted restore to go on with; this one begins anew".to_owned(),
+            );
             return Ok(None);
         };
         // A server process that is still at work could commit after the record has been read.
@@ -65,7 +67,7 @@ impl SwapRestore {
         session.close().await;
         let work = found?;
         if work.is_none() {
-            self.run.journal.notice(format!(
+            self.run.journal.notice(NoticeCode::BeginsAnew, format!(
                 "the staging database {} of an interrupted restore cannot be gone on with, as that run was at its very beginning; \
                  this one begins anew",
                 quote_ident(&self.staging)
@@ -128,15 +130,18 @@ impl SwapRestore {
 
     fn report_built(&mut self, built: Box<Built>, build: &Build) {
         let journal = &mut self.run.journal;
-        journal.notice(format!(
+        journal.notice(NoticeCode::Resumed, format!(
             "going on with an interrupted restore, of which only the swap is left: {} tables with {} rows",
             built.tables, built.rows
         ));
         if built.warnings > 0 {
-            journal.warn(format!(
-                "the interrupted run gave warnings, {} in all, which only its own output shows",
-                built.warnings
-            ));
+            journal.warn(
+                NoticeCode::InterruptedRunHadWarnings,
+                format!(
+                    "the interrupted run gave warnings, {} in all, which only its own output shows",
+                    built.warnings
+                ),
+            );
         }
         let report = &mut journal.report;
         report.large_objects = built.large_objects;

@@ -2,7 +2,7 @@
 
 use crate::archive::Archive;
 use crate::error::Result;
-use crate::progress::{Event, Step};
+use crate::progress::{Event, NoticeCode, Step};
 use crate::restore::backup_first::back_up;
 use crate::restore::build::Build;
 use crate::restore::error::RestoreError;
@@ -236,16 +236,19 @@ impl SwapRestore {
             Some(Ok(true)) => return,
             Some(Err(error)) => error.to_string(),
             None => NO_ANSWER.to_owned(),
-            Some(Ok(false)) => return self.run.journal.warn(format!(
+            Some(Ok(false)) => return self.run.journal.warn(NoticeCode::DatabaseLeftBehind, format!(
                 "the staging database {} was not removed, since another restore has the lock; it or the next run \
                  removes it",
                 quote_ident(&self.staging)
             )),
         };
-        self.run.journal.warn(format!(
-            "the staging database {} is left behind ({left}); the next run removes it",
-            quote_ident(&self.staging)
-        ));
+        self.run.journal.warn(
+            NoticeCode::DatabaseLeftBehind,
+            format!(
+                "the staging database {} is left behind ({left}); the next run removes it",
+                quote_ident(&self.staging)
+            ),
+        );
     }
 
     /// Whether the staging database stays, as it is that of this run. It does not where code of the archive has changed what
@@ -279,7 +282,7 @@ impl SwapRestore {
             return Ok(true);
         }
         let (mut holder, journal) = self.run.holder();
-        let mut tell = |text| journal.notice(text);
+        let mut tell = |text| journal.notice(NoticeCode::Waiting, text);
         Ok(holder.drop_database(&self.staging, Sessions::End, &mut tell).await?.is_none())
     }
 
@@ -294,7 +297,7 @@ impl SwapRestore {
         let previous = previous_name(&self.run.target.name, &self.run.run_id);
         let cancel = self.run.cancel.clone();
         let (mut holder, journal) = self.run.holder();
-        let mut tell = |text| journal.notice(text);
+        let mut tell = |text| journal.notice(NoticeCode::Waiting, text);
         // If another run has taken the lock meanwhile, that run removes it.
         let dropping = holder.drop_database(&previous, Sessions::End, &mut tell);
         let left = tokio::select! {
@@ -302,10 +305,13 @@ impl SwapRestore {
             () = after_interruption(&cancel) => Some(NO_ANSWER.to_owned()),
         };
         if let Some(left) = left {
-            self.run.journal.warn(format!(
-                "the target's previous database is left behind as {} ({left}); the next run removes it",
-                quote_ident(&previous)
-            ));
+            self.run.journal.warn(
+                NoticeCode::DatabaseLeftBehind,
+                format!(
+                    "the target's previous database is left behind as {} ({left}); the next run removes it",
+                    quote_ident(&previous)
+                ),
+            );
         }
         self.run.failpoints.pass(Step::DropPrevious)?;
         Ok(())

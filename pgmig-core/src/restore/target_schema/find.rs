@@ -15,7 +15,7 @@ use crate::backup::store::insert_columns;
 use crate::error::Result;
 use crate::migrations;
 use crate::profile::{Profile, TableRef, TargetRules, TriggerRule};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::catalogs::tool_locks;
 use crate::restore::plan::{Facts, Plan, RowForm, RunAs, TableLoad};
 use crate::restore::refusal::Refusal;
@@ -125,7 +125,7 @@ pub(crate) async fn find(
     let lookups = lookups::find(target, archive, plan, &found.merged).await?;
     for (table, warning) in lookups {
         found.lookups.push(table);
-        found.warn(warning);
+        found.warn(NoticeCode::RowsOfTargetLost, warning);
     }
     if archive.is_stream() {
         found.warn_of_order();
@@ -261,7 +261,10 @@ impl TargetSchema {
                 None => "it stays empty, except for rows that triggers insert".to_owned(),
                 Some(rows) => {
                     let keep = format!("global_tables: {{table: {}}} in the profile keeps them", name.name);
-                    self.warn(format!("table {name} is only in the target: {rows}; {keep}"));
+                    self.warn(
+                        NoticeCode::OnlyInTarget,
+                        format!("table {name} is only in the target: {rows}; {keep}"),
+                    );
                     format!("{rows}; {keep}")
                 }
             };
@@ -286,26 +289,26 @@ impl TargetSchema {
                 )
             })
             .collect();
-        texts.into_iter().for_each(|text| self.warn(text));
+        texts.into_iter().for_each(|text| self.warn(NoticeCode::LooksLikeHistory, text));
     }
 
     fn warn_of_rules_and_locks(&mut self, locks: Vec<QualifiedName>) {
         for rule in self.idle_rules.clone() {
-            self.warn(format!("a rule of the profile does nothing: {rule}"));
+            self.warn(NoticeCode::RuleDoesNothing, format!("a rule of the profile does nothing: {rule}"));
         }
         for table in locks {
-            self.warn(format!(
+            self.warn(NoticeCode::MigrationToolLock, format!(
                 "a migration tool holds its lock in {table} of the target: is a migration under way there? The lock is kept"
             ));
         }
     }
 
-    pub(super) fn warn(&mut self, text: String) {
-        self.notices.push(Notice { severity: Severity::Warning, text });
+    pub(super) fn warn(&mut self, code: NoticeCode, text: String) {
+        self.notices.push(Notice::warning(code, text));
     }
 
-    pub(super) fn notice(&mut self, text: String) {
-        self.notices.push(Notice { severity: Severity::Notice, text });
+    pub(super) fn notice(&mut self, code: NoticeCode, text: String) {
+        self.notices.push(Notice::notice(code, text));
     }
 
     /// The target's code (triggers, defaults, expressions of the profile) runs as the owner of its tables. For tables
@@ -322,7 +325,7 @@ impl TargetSchema {
             }
         }
         if !of_others.is_empty() {
-            self.notice(format!(
+            self.notice(NoticeCode::RunsAsSuperuser, format!(
                 "these tables do not belong to username {}, so their rows are loaded as su_username {}, which their \
                  triggers and defaults then run as: {}",
                 facts.roles.owner,
@@ -367,7 +370,7 @@ impl TargetSchema {
         });
         if !missing.is_empty() {
             let text = "the target has no such sequences, so they are not set";
-            self.notice(format!("{text}: {}", missing.join(", ")));
+            self.notice(NoticeCode::SequencesMissing, format!("{text}: {}", missing.join(", ")));
         }
         obstacles
     }

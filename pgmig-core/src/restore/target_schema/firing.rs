@@ -9,6 +9,7 @@ use super::find::{TargetSchema, list};
 use super::own::OwnTables;
 use super::triggers::{TableTrigger, Trigger};
 use crate::profile::TargetRules;
+use crate::progress::NoticeCode;
 use crate::restore::plan::Plan;
 use crate::sql::{QualifiedName, quote_ident};
 use std::collections::{BTreeSet, HashSet};
@@ -66,7 +67,7 @@ impl TargetSchema {
             (by_rule, "triggers that a rule of the profile keeps off while rows are loaded"),
         ] {
             if !labels.is_empty() {
-                self.notice(format!("{text}: {}", list(labels)));
+                self.notice(NoticeCode::TriggersOfTarget, format!("{text}: {}", list(labels)));
             }
         }
         for load in Arc::make_mut(&mut plan.tables) {
@@ -87,7 +88,7 @@ impl TargetSchema {
              yet; of a file, their tables are loaded last: {}",
             names.join(", ")
         );
-        self.warn(text);
+        self.warn(NoticeCode::OrderUnknown, text);
     }
 }
 

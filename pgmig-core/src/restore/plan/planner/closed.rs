@@ -2,7 +2,7 @@
 
 use super::Planner;
 use crate::archive::{DumpId, Entry, EntryKind};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::plan::entry::label;
 use crate::restore::plan::superuser::language;
 use crate::sql::quote_ident;
@@ -80,7 +80,7 @@ impl Planner<'_> {
             label(function),
             quote_ident(&self.facts.roles.owner)
         );
-        self.plan.notices.push(Notice { severity: Severity::Notice, text });
+        self.plan.notices.push(Notice::notice(NoticeCode::ClosedObjectUsed, text));
         None
     }
 

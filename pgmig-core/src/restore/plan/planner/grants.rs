@@ -2,7 +2,7 @@
 
 use super::Planner;
 use crate::archive::{Entry, EntryKind};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::plan::RunAs;
 use crate::restore::plan::entry::{label, owner, sql};
 use crate::restore::plan::expected::Expected;
@@ -76,7 +76,7 @@ impl Planner<'_> {
                 label(entry),
                 statements.join("; ")
             );
-            self.plan.notices.push(Notice { severity: Severity::Warning, text });
+            self.plan.notices.push(Notice::warning(NoticeCode::PrivilegesLeftOut, text));
             return;
         }
         let run_as = RunAs::Grantor(role.to_owned());
@@ -143,7 +143,7 @@ impl Planner<'_> {
                 label(entry),
                 names.join(", ")
             );
-            self.plan.notices.push(Notice { severity: Severity::Warning, text });
+            self.plan.notices.push(Notice::warning(NoticeCode::RoleMissing, text));
         }
         if !resolved.replaced.is_empty() {
             let names: Vec<String> = resolved.replaced.iter().map(|role| quote_ident(role)).collect();
@@ -153,7 +153,7 @@ impl Planner<'_> {
                 label(entry),
                 names.join(", ")
             );
-            self.plan.notices.push(Notice { severity: Severity::Warning, text });
+            self.plan.notices.push(Notice::warning(NoticeCode::GrantorReplaced, text));
         }
         Some(resolved)
     }

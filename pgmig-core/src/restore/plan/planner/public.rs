@@ -2,7 +2,7 @@
 
 use super::Planner;
 use crate::archive::Entry;
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode};
 use crate::restore::plan::RunAs;
 use crate::restore::plan::entry::{owner, sql};
 use crate::sql::quote_ident;
@@ -53,6 +53,6 @@ impl Planner<'_> {
             quote_ident(wanted),
             quote_ident(role)
         );
-        self.plan.notices.push(Notice { severity: Severity::Warning, text });
+        self.plan.notices.push(Notice::warning(NoticeCode::PublicOwnerKept, text));
     }
 }

@@ -3,7 +3,7 @@
 use super::Planner;
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
 use crate::lines::{count, inline};
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode, Severity};
 use crate::restore::plan::entry::{label, owner, sql};
 use crate::restore::plan::hand_over::hand_over;
 use crate::restore::plan::kinds::{self, Part, Whole};
@@ -241,7 +241,7 @@ pub(crate) fn other_owners(
             quote_ident(&roles.owner),
             inline(objects.iter())
         );
-        Notice { severity: Severity::Warning, text }
+        Notice::warning(NoticeCode::OwnerChanged, text)
     };
     others.map(warning).collect()
 }

@@ -3,7 +3,7 @@
 use super::Planner;
 use crate::archive::{Archive, DumpId, Entry, EntryKind};
 use crate::copy::CopyStatement;
-use crate::progress::{Notice, Severity};
+use crate::progress::{Notice, NoticeCode, Severity};
 use crate::restore::plan::entry::sql;
 use crate::restore::plan::extensions::{MemberRelation, ReplacedRows};
 use crate::restore::plan::words::words;
@@ -61,7 +61,7 @@ impl Planner<'_> {
         );
         let condition = condition.clone().unwrap_or_default();
         self.plan.replaced_rows.push(ReplacedRows { table, condition });
-        self.plan.notices.push(Notice { severity: Severity::Notice, text });
+        self.plan.notices.push(Notice::notice(NoticeCode::ExtensionRowsReplaced, text));
     }
 
     /// Plans the rows of a TABLE DATA entry, if it has any.
@@ -144,7 +144,7 @@ impl Planner<'_> {
             "the archive defines tables whose rows it does not hold (did pg_dump leave them out, for \
              example by --schema-only?), so they will be empty: {some}{more}"
         );
-        self.plan.notices.push(Notice { severity: Severity::Warning, text });
+        self.plan.notices.push(Notice::warning(NoticeCode::EmptyTables, text));
     }
 
     /// Whether a table is partitioned, and so has no rows of its own. Archives older than 1.16 say so in its definition only.
