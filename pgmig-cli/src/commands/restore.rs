@@ -161,7 +161,7 @@ pub(super) async fn run_prepared(
     let Prepared { restore, created, .. } = prepared;
     if args.jobs.is_some_and(|jobs| jobs > restore.jobs()) {
         let text = "in place everything goes over one connection, whatever --jobs says";
-        display.event(&Event::Notice(&Notice::notice(NoticeCode::FewerConnections, text)));
+        display.event(&Event::Notice(&Notice::note(NoticeCode::FewerConnections, text)));
     }
     let result = restore.run().await.map_err(Failure::of);
     let mut report = created.settle(result).await?;

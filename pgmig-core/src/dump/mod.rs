@@ -261,7 +261,7 @@ fn too_new(program: &PgDump, facts: &Facts) -> Option<Notice> {
         "pg_dump {} makes archives that pg_restore {} may not read; pgmig reads them",
         program.version, facts.version
     );
-    Some(Notice::notice(NoticeCode::PgDumpIsOld, text))
+    Some(Notice::note(NoticeCode::PgDumpIsOld, text))
 }
 
 /// A warning of releases in which an owner of a table can make pg_dump run code with the rights of its login.

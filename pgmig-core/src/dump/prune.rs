@@ -136,7 +136,7 @@ fn scan(directory: &Path) -> Result<Found, DumpError> {
             Ok(file) => found.files.entry(file.database.clone()).or_default().push(file),
             Err(why) => {
                 let text = format!("{} is left alone: {why}", entry.path().display());
-                found.notices.push(Notice::notice(NoticeCode::FileKept, text));
+                found.notices.push(Notice::note(NoticeCode::FileKept, text));
             }
         }
     }

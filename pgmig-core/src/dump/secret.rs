@@ -43,7 +43,7 @@ fn reminder(database: &str) -> Notice {
          the backup: oc get secret {instance}-auth-encryption -o yaml > auth-encryption-secret.yaml",
         SINCE.major, SINCE.minor
     );
-    Notice::notice(NoticeCode::SaveEncryptionKey, text)
+    Notice::note(NoticeCode::SaveEncryptionKey, text)
 }
 
 #[cfg(test)]

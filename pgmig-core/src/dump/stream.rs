@@ -82,7 +82,7 @@ impl Job {
         let (schema_version, reminder) = looked.unwrap_or_default();
         let warnings = said.iter().filter(|line| line.starts_with(WARNING));
         let notices =
-            warnings.map(|line| Notice::notice(NoticeCode::PgDump, line.clone())).chain(reminder).collect();
+            warnings.map(|line| Notice::note(NoticeCode::PgDump, line.clone())).chain(reminder).collect();
         Ok(Made { file: output.keep()?, bytes, verified, schema_version, notices })
     }
 

@@ -37,7 +37,7 @@ pub struct Notice {
 
 impl Notice {
     /// Something worth knowing.
-    pub fn notice(code: NoticeCode, text: impl Into<String>) -> Self {
+    pub fn note(code: NoticeCode, text: impl Into<String>) -> Self {
         Self { severity: Severity::Notice, code, text: text.into() }
     }
 

@@ -229,6 +229,6 @@ mod tests {
 
     #[test]
     fn names_are_in_alphabetical_order_and_differ() {
-        assert!(NoticeCode::ALL.windows(2).all(|pair| pair[0].name() < pair[1].name()));
+        assert!(NoticeCode::ALL.is_sorted_by(|one, next| one.name() < next.name()));
     }
 }

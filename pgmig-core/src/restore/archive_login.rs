@@ -207,7 +207,7 @@ impl ArchiveLogin {
                  password or password_file, with the password of {owner}, in the target configuration"
             ),
         };
-        Some(Notice::notice(NoticeCode::CodeHasMoreRights, text))
+        Some(Notice::note(NoticeCode::CodeHasMoreRights, text))
     }
 }
 

@@ -26,7 +26,7 @@ impl Journal {
     }
 
     pub(crate) fn notice(&mut self, code: NoticeCode, text: String) {
-        self.note(Notice::notice(code, text));
+        self.note(Notice::note(code, text));
     }
 
     pub(crate) fn warn(&mut self, code: NoticeCode, text: String) {

@@ -396,7 +396,7 @@ async fn wait(pause: Duration, cancel: &CancellationToken) {
 /// The notice of checks that begin anew.
 fn repeated(error: &crate::Error) -> Notice {
     let text = format!("the connection to the server broke ({error}); the checks begin again");
-    Notice::notice(NoticeCode::ChecksRepeated, text)
+    Notice::note(NoticeCode::ChecksRepeated, text)
 }
 
 /// Removes the temporary role after a preflight that failed, whose connection is gone.

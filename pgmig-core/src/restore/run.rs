@@ -400,7 +400,7 @@ pub(crate) async fn stalled(
             let what = "the backup's stream to go on";
             progress.event(&Event::Waiting { what, sessions: 0, limit });
             let text = format!("waiting up to {} s for {what}", limit.as_secs());
-            progress.event(&Event::Notice(&Notice::notice(NoticeCode::Waiting, text)));
+            progress.event(&Event::Notice(&Notice::note(NoticeCode::Waiting, text)));
         }
     }
 }

@@ -319,7 +319,7 @@ impl Choosing<'_> {
             let text = format!(
                 "entries that the selection leaves out: {asked}; parts of entries that are left out: {parts}"
             );
-            chosen.notices.push(Notice::notice(NoticeCode::EntriesLeftOut, text));
+            chosen.notices.push(Notice::note(NoticeCode::EntriesLeftOut, text));
         }
         let kept = self.order.iter().filter(|entry| !self.fates.contains_key(&entry.dump_id));
         chosen.entries = kept.map(|entry| self.as_selected(entry)).collect();

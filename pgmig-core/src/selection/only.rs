@@ -34,7 +34,7 @@ pub(super) fn selected(selection: &Selection, entries: &[&Entry], links: &Links<
                 && let Some(entry) = links.entry(id)
             {
                 let text = format!("{} is restored, too: {} needs it", label(needed), label(entry));
-                notices.push(Notice::notice(NoticeCode::EntryComesAlong, text));
+                notices.push(Notice::note(NoticeCode::EntryComesAlong, text));
             }
         }
     }

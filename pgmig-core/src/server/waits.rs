@@ -91,7 +91,7 @@ impl Waits {
         let Some(listener) = self.state().listener.clone() else { return };
         listener.event(&Event::Waiting { what, sessions, limit });
         let text = format!("waiting up to {} s for {what}{advice}", limit.as_secs());
-        listener.event(&Event::Notice(&Notice::notice(NoticeCode::Waiting, text)));
+        listener.event(&Event::Notice(&Notice::note(NoticeCode::Waiting, text)));
     }
 
     /// Notes that the server has let a session in.

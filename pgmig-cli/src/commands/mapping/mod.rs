@@ -144,7 +144,7 @@ async fn tell_of_stall(args: &BackupArgs, display: &Display) {
         let what = "the beginning of the backup on standard input";
         display.event(&Event::Waiting { what, sessions: 0, limit });
         let text = format!("waiting up to {} s for {what}", limit.as_secs());
-        display.event(&Event::Notice(&Notice::notice(NoticeCode::Waiting, text)));
+        display.event(&Event::Notice(&Notice::note(NoticeCode::Waiting, text)));
     }
     std::future::pending().await
 }

@@ -106,7 +106,7 @@ impl Staying {
                 quote_ident(owner),
                 some.join(", ")
             );
-            notices.push(Notice::notice(NoticeCode::ObjectsOfOthersStay, text));
+            notices.push(Notice::note(NoticeCode::ObjectsOfOthersStay, text));
         }
         if self.has_subscriptions {
             let text =

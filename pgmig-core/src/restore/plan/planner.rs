@@ -186,7 +186,7 @@ impl<'a> Planner<'a> {
                  instead",
                 self.statistics
             );
-            self.plan.notices.push(Notice::notice(NoticeCode::StatisticsSkipped, text));
+            self.plan.notices.push(Notice::note(NoticeCode::StatisticsSkipped, text));
         }
         self.order_dependent_rows();
         if self.archive.has_all_entries() {

@@ -223,7 +223,7 @@ fn other_versions(present: &[InstalledExtension], archive: &Archive, facts: &Fac
         } else {
             format!("extension {name} is created in version {new}; the target has version {here}")
         };
-        Some(Notice::notice(NoticeCode::ExtensionVersion, text))
+        Some(Notice::note(NoticeCode::ExtensionVersion, text))
     };
     present.iter().filter_map(notice).collect()
 }

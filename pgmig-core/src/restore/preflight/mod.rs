@@ -300,7 +300,7 @@ fn archive_notices(archive: &mut Archive, facts: &Facts) -> Vec<Notice> {
         let text = format!(
             "the backup is from PostgreSQL {major}, newer than this server: what it does not know yet will fail"
         );
-        notices.push(Notice::notice(NoticeCode::BackupFromNewerServer, text));
+        notices.push(Notice::note(NoticeCode::BackupFromNewerServer, text));
     }
     if archive.tail() == Some(Tail::Unknown) {
         let text =

@@ -26,7 +26,7 @@ impl Decision {
             Strategy::Swap => "swap",
             Strategy::InPlace => "in-place",
         };
-        Notice::notice(NoticeCode::Strategy, format!("strategy {strategy}: {}", self.reason))
+        Notice::note(NoticeCode::Strategy, format!("strategy {strategy}: {}", self.reason))
     }
 }
 

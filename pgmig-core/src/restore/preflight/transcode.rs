@@ -84,6 +84,6 @@ pub(crate) fn raw_into(archive: &Archive, encoding: &str) -> Option<Notice> {
             "the backup is of a database in {RAW}; its bytes are taken for {encoding}, the target's encoding, and a row with \
              other bytes is refused; to have them converted, take the backup with pg_dump --encoding=NAME"
         );
-        Notice::notice(NoticeCode::BytesInSqlAscii, text)
+        Notice::note(NoticeCode::BytesInSqlAscii, text)
     })
 }

@@ -219,7 +219,7 @@ fn not_used(migrations: Option<&MigrationSet>) -> Option<Notice> {
         "the migrations in {} are not used: SchemaSource::Archive and SchemaSource::Target make no upgrade",
         set.origin()
     );
-    Some(Notice::notice(NoticeCode::MigrationsNotUsed, text))
+    Some(Notice::note(NoticeCode::MigrationsNotUsed, text))
 }
 
 /// A notice of migrations that no release has.
@@ -231,7 +231,7 @@ fn later(set: &MigrationSet, profile: &Profile) -> Option<Notice> {
         "not applied, since releases.yaml ends with release {release}, version {version}: {}",
         later.join(", ")
     );
-    (!later.is_empty()).then_some(Notice::notice(NoticeCode::LaterMigrations, text))
+    (!later.is_empty()).then_some(Notice::note(NoticeCode::LaterMigrations, text))
 }
 
 /// Refuses to leave the schema unchanged if an upgrade was requested.

@@ -152,7 +152,7 @@ impl Removal {
         let progress = Arc::clone(&self.call.progress);
         let notices = &mut self.notices;
         let mut tell = |text: String| {
-            let notice = Notice::notice(NoticeCode::Waiting, text);
+            let notice = Notice::note(NoticeCode::Waiting, text);
             progress.event(&Event::Notice(&notice));
             notices.push(notice);
         };
@@ -192,7 +192,7 @@ fn undated(found: &Found) -> Option<Notice> {
         "an earlier release of pgmig did not write down when these were replaced; drop them by name: {}",
         names.join(", ")
     );
-    (!names.is_empty()).then(|| Notice::notice(NoticeCode::UndatedDatabase, text))
+    (!names.is_empty()).then(|| Notice::note(NoticeCode::UndatedDatabase, text))
 }
 
 /// Refuses a database that cannot be dropped.

@@ -218,7 +218,7 @@ impl Rollback {
             quote_ident(&self.previous.shown.name),
             changes.join("; ")
         );
-        let mut notices = (!changes.is_empty()).then(|| Notice::notice(NoticeCode::PropertiesChanged, text));
+        let mut notices = (!changes.is_empty()).then(|| Notice::note(NoticeCode::PropertiesChanged, text));
         let facts = database_with_oid(control, self.previous.oid).await?;
         if let Some(facts) = facts.filter(|facts| facts.tablespace != self.opened.target.tablespace) {
             let name = |space: Option<String>| quote_ident(&space.unwrap_or_else(|| "pg_default".to_owned()));
@@ -230,7 +230,7 @@ impl Rollback {
             );
             match &mut notices {
                 Some(notice) => notice.text = format!("{}; {text}", notice.text),
-                None => notices = Some(Notice::notice(NoticeCode::TablespaceKept, text)),
+                None => notices = Some(Notice::note(NoticeCode::TablespaceKept, text)),
             }
         }
         Ok(notices)
@@ -246,7 +246,7 @@ impl Rollback {
         let slots = self.opened.control.optional(&sql, "list the replication slots").await?;
         Ok(slots.map(|slots| {
             let text = format!("replication slots of the previous database come with it: {slots}");
-            Notice::notice(NoticeCode::ReplicationSlots, text)
+            Notice::note(NoticeCode::ReplicationSlots, text)
         }))
     }
 
@@ -262,7 +262,7 @@ impl Rollback {
             }
             let (name, who) = (quote_ident(&database), inline(sessions.iter()));
             notices.push(if self.call.options.terminate_sessions {
-                Notice::notice(
+                Notice::note(
                     NoticeCode::OtherSessions,
                     format!("sessions on database {name} are ended: {who}"),
                 )

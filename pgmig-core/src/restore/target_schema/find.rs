@@ -308,7 +308,7 @@ impl TargetSchema {
     }
 
     pub(super) fn notice(&mut self, code: NoticeCode, text: String) {
-        self.notices.push(Notice::notice(code, text));
+        self.notices.push(Notice::note(code, text));
     }
 
     /// The target's code (triggers, defaults, expressions of the profile) runs as the owner of its tables. For tables

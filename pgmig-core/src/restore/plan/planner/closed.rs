@@ -80,7 +80,7 @@ impl Planner<'_> {
             label(function),
             quote_ident(&self.facts.roles.owner)
         );
-        self.plan.notices.push(Notice::notice(NoticeCode::ClosedObjectUsed, text));
+        self.plan.notices.push(Notice::note(NoticeCode::ClosedObjectUsed, text));
         None
     }
 

@@ -61,7 +61,7 @@ impl Planner<'_> {
         );
         let condition = condition.clone().unwrap_or_default();
         self.plan.replaced_rows.push(ReplacedRows { table, condition });
-        self.plan.notices.push(Notice::notice(NoticeCode::ExtensionRowsReplaced, text));
+        self.plan.notices.push(Notice::note(NoticeCode::ExtensionRowsReplaced, text));
     }
 
     /// Plans the rows of a TABLE DATA entry, if it has any.
