@@ -169,7 +169,7 @@ pub(crate) struct Args {
     pub(crate) write_rules: Option<PathBuf>,
 
     /// Write report.json and report.html about the restore to this directory, also if it fails
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "set", "test_rc_connection", "test_pg_connection"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "test_rc_connection", "test_pg_connection"])]
     pub(crate) report: Option<PathBuf>,
 
     /// Stop before the target is replaced if there were warnings
@@ -326,6 +326,10 @@ pub(crate) struct InspectArgs {
     /// Profile of the store: a built-in one's name, or a directory
     #[arg(long, value_name = "NAME|DIR")]
     pub(crate) profile: Option<PathBuf>,
+
+    /// Write report.json and report.html about the backup to this directory
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["list", "sql"])]
+    pub(crate) report: Option<PathBuf>,
 }
 
 /// Arguments of `pgmig verify`.

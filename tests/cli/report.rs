@@ -3,9 +3,11 @@
 //! Relatives: a restore that is complete, one by a swap that keeps the previous database, one in place, one that is refused,
 //! one that fails on the way; texts of others that look like markup; a narrow, a middle and a wide window; a dark one; paper.
 
+use super::targets::set;
 use crate::support::browser::{look, print};
 use crate::support::document::check;
 use crate::support::pgmig::TargetFile;
+use crate::support::session::HeldSession;
 use crate::support::store::Backup;
 use crate::support::untouched::{Before, databases_beside};
 use crate::support::{Outcome, Pgmig};
@@ -17,10 +19,16 @@ use std::process::Command;
 const WIDTHS: [u32; 3] = [360, 800, 1400];
 
 fn files(outcome: &Outcome) -> (PathBuf, Value) {
+    files_of(outcome, "report")
+}
+
+#[track_caller]
+fn files_of(outcome: &Outcome, kind: &str) -> (PathBuf, Value) {
     let directory = outcome.directory.path().join("ticket");
     let text = std::fs::read_to_string(directory.join("report.json")).unwrap();
     let report: Value = serde_json::from_str(&text).unwrap();
-    check(&report, "report").unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert_eq!(report["kind"], kind);
+    check(&report, kind).unwrap_or_else(|error| panic!("{error}\n{text}"));
     (directory.join("report.html"), report)
 }
 
@@ -103,6 +111,45 @@ fn a_restore_is_told_on_one_page() {
     let has_no = |what: &str| assert!(!page.contains(what), "{what}");
     ["http://", "https://", "src=", "<script", "@import", "url("].into_iter().for_each(has_no);
     target.server.psql("postgres", &format!("DROP DATABASE {previous}"));
+}
+
+/// Of three restores the second one fails on the way, and the third one does not begin.
+#[test]
+fn a_set_is_told_on_one_page() {
+    let backup = Backup::of_oldest_release();
+    let targets = [backup.target("set_page_1"), backup.target("set_page_2"), backup.target("set_page_3")];
+    let session = HeldSession::open(&targets[1], "client");
+    let pgmig = set(&backup, &targets.each_ref()).args(["--swap-wait", "1", "--report", "ticket"]);
+    let outcome = pgmig.run().expect_status(3).stderr_has("the report is in ticket/report.html");
+    drop(session);
+    let (page, report) = files_of(&outcome, "report_set");
+    let restores = report["restores"].as_array().unwrap();
+    let outcomes: Vec<(bool, &Value)> =
+        restores.iter().map(|each| (each["restore"].is_null(), &each["error"]["code"])).collect();
+    assert_eq!(outcomes, [(false, &Value::Null), (true, &json!("target-in-use")), (true, &Value::Null)]);
+    assert_eq!(report["error"]["code"], "target-in-use");
+    let text = fits(&page);
+    for part in
+        ["1 of 3 restores complete", "target-in-use", "not begun", "store.workspace", &targets[2].name]
+    {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn a_backup_is_told_on_one_page() {
+    let backup = Backup::of_oldest_release();
+    let pgmig =
+        Pgmig::new().without_arguments().arg("inspect").arg(&backup.archive).args(["--report", "ticket"]);
+    let outcome = pgmig.run().expect_status(0).stderr_has("the report is in ticket/report.html");
+    let (page, report) = files_of(&outcome, "report_inspect");
+    assert!(report["inspection"]["tables"].as_array().unwrap().len() > 5, "{report:#}");
+    let text = fits(&page);
+    let hash = report["archive_sha256"].as_str().unwrap();
+    for part in ["Tables by size", "store.workspace", "Instances", "Contoso Bank", "TABLE DATA", "gzip", hash]
+    {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn a_target_that_does_not_exist_is_created_or_not_there() {
 }
 
 /// A list of restores of the same backup into these targets.
-fn set(backup: &Backup, targets: &[&Database]) -> Pgmig {
+pub(super) fn set(backup: &Backup, targets: &[&Database]) -> Pgmig {
     let mut pgmig = backup.map(Pgmig::new());
     let mut list = "restores:\n".to_owned();
     for (number, target) in targets.iter().enumerate() {
@@ -184,6 +184,29 @@ fn a_set_has_one_report() {
         assert!(outcome.stdout.contains(&format!("Restored {:?}", target.name)), "{outcome}");
         backup.assert_restored(target);
     }
+}
+
+#[test]
+fn a_set_is_planned_as_a_whole() {
+    let backup = Backup::of_oldest_release();
+    let (first, second) = (backup.target("set_plan_1"), backup.target("set_plan_2"));
+    let before = [Before::of(&first), Before::of(&second)];
+    let outcome =
+        set(&backup, &[&first, &second]).args(["--dry-run", "--output", "json"]).run().expect_status(0);
+    let plan = document(&outcome, "plan_set");
+    let databases: Vec<&Value> = plan["restores"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|planned| &planned["plan"]["target"]["database"])
+        .collect();
+    assert_eq!(databases, [&json!(first.name), &json!(second.name)]);
+    // One that cannot be run does not hide the plan of the next one.
+    let outcome = set(&backup, &[&first, &first, &second]).arg("--dry-run").run().expect_status(2);
+    let outcome =
+        outcome.stdout_has("two restores of the set have database").stdout_has("2 of 3 restores can be run");
+    assert_eq!(outcome.stdout.matches("Dry run, in").count(), 3, "{outcome}");
+    before.iter().for_each(Before::is_unchanged);
 }
 
 #[test]

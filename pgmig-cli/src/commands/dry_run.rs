@@ -38,17 +38,13 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: Cancella
     let display = Arc::new(Display::new(args)?);
     let result = plan(args, environment, &display, &cancel).await;
     display.finish();
-    let (mut dry_run, refused) = result?;
-    let outcome = refused.and_then(|()| match dry_run.plan.warnings() {
-        warnings if args.strict && warnings > 0 => Err(WouldStop::new(warnings).into()),
-        _ => Ok(()),
-    });
-    dry_run.error = outcome.as_ref().err().map(Document::of);
+    let (dry_run, outcome) = result?;
     print(args, &dry_run)?;
     outcome
 }
 
-async fn plan(
+/// The plan, and whether a restore would go on to the end.
+pub(super) async fn plan(
     args: &Args,
     environment: &Environment,
     display: &Arc<Display>,
@@ -65,7 +61,12 @@ async fn plan(
     let mapping_file = mapping_file.map(|file| file.display().to_string());
     let mut plan = plan?;
     hints::plan(&mut plan);
-    Ok((DryRun { plan, mapping_file, provisioned, error: None }, refused.map_err(Into::into)))
+    let outcome = refused.map_err(anyhow::Error::from).and_then(|()| match plan.warnings() {
+        warnings if args.strict && warnings > 0 => Err(WouldStop::new(warnings).into()),
+        _ => Ok(()),
+    });
+    let error = outcome.as_ref().err().map(Document::of);
+    Ok((DryRun { plan, mapping_file, provisioned, error }, outcome))
 }
 
 /// Writes the draft of a profile to a file that does not exist yet.

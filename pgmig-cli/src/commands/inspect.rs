@@ -1,10 +1,12 @@
 //! `pgmig inspect`: prints the contents of a backup.
 
+use super::restore::tell_of_report;
 use super::{cluster, mapping};
 use crate::args::{Args, InspectArgs, OutputFormat};
-use crate::failure::Interrupted;
+use crate::failure::{Interrupted, Usage};
 use crate::output::{self, inspection};
 use crate::progress::Display;
+use crate::report::{Folder, InspectionReport};
 use anyhow::{Context, Result};
 use pgmig_core::Error;
 use pgmig_core::archive::{Archive, ArchiveError, ClusterDump};
@@ -19,6 +21,10 @@ use tokio_util::sync::CancellationToken;
 pub(crate) async fn run(args: &Args, inspect: &InspectArgs, cancel: &CancellationToken) -> Result<()> {
     if inspect.source_database.is_none() && ClusterDump::is_at(&inspect.file) && !inspect.list && !inspect.sql
     {
+        if inspect.report.is_some() {
+            let text = "--report is about one database: name it with --source-database";
+            return Err(Usage::new(text).into());
+        }
         return cluster::print(args, &inspect.file);
     }
     if inspect.list {
@@ -29,6 +35,7 @@ pub(crate) async fn run(args: &Args, inspect: &InspectArgs, cancel: &Cancellatio
         args.output.text_only("inspect --sql")?;
         return script(inspect.source()?, cancel).await;
     }
+    let folder = inspect.report.as_deref().map(Folder::make).transpose()?;
     let display = Arc::new(Display::new(args)?);
     display.doing("reading");
     let profile = inspect.profile.as_deref().map(mapping::profile_named).transpose()?;
@@ -37,6 +44,10 @@ pub(crate) async fn run(args: &Args, inspect: &InspectArgs, cancel: &Cancellatio
     let inspection = inspected?;
     if let Some(profile) = profile.filter(|_| inspection.store.is_none()) {
         output::tell("warning", &Refusal::no_instances(&profile).to_string());
+    }
+    if let Some(folder) = folder {
+        let report = InspectionReport::of(&inspect.file, inspection.clone());
+        tell_of_report(args, &folder, report.write(&folder));
     }
     match args.output {
         OutputFormat::Json => output::print_document("inspect", &inspection),

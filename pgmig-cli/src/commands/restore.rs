@@ -11,7 +11,7 @@ use crate::hints;
 use crate::output;
 use crate::previous::rollback_command;
 use crate::progress::Display;
-use crate::report::{Recorder, Ticket};
+use crate::report::{Folder, Recorder, Ticket};
 use crate::shell;
 use anyhow::Result;
 use pgmig_core::Error;
@@ -50,12 +50,16 @@ impl Prepared {
 /// Runs the restore that the arguments describe, and prints the summary.
 pub(crate) async fn run(args: &Args, environment: &Environment, cancel: CancellationToken) -> Result<()> {
     let display = Arc::new(Display::new(args)?);
-    let mut ticket = args.report.as_deref().map(|directory| Ticket::begin(directory, args)).transpose()?;
+    let folder = args.report.as_deref().map(Folder::make).transpose()?;
+    let mut ticket = Ticket::begin(args);
     let recorder = Arc::new(Recorder::new(Arc::clone(&display) as _));
-    let result = restore(args, environment, &display, (&recorder, &mut ticket), cancel).await;
+    let reported = folder.is_some().then_some(&mut ticket);
+    let result = restore(args, environment, &display, (&recorder, reported), cancel).await;
     display.finish();
-    if let Some(ticket) = ticket {
-        write_report(args, ticket, &result, &recorder);
+    if let Some(folder) = folder {
+        let restored = result.as_ref().map(|report| restored(args, report.clone()));
+        let report = ticket.report(Some(restored), recorder.timeline());
+        tell_of_report(args, &folder, report.write(&folder));
     }
     let report = result?;
     // The restore is complete, even if its report cannot be printed.
@@ -67,7 +71,7 @@ pub(crate) async fn run(args: &Args, environment: &Environment, cancel: Cancella
 }
 
 /// A report, and the command that undoes the restore.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Restored {
     #[serde(flatten)]
     pub(crate) report: RestoreReport,
@@ -112,13 +116,11 @@ fn print(args: &Args, report: RestoreReport) -> Result<()> {
     }
 }
 
-/// Writes the report of a restore. Whatever became of the restore stays as it is if that fails.
-fn write_report(args: &Args, ticket: Ticket, result: &Result<RestoreReport>, recorder: &Recorder) {
-    let page = ticket.page();
-    let restored = result.as_ref().map(|report| restored(args, report.clone()));
-    match ticket.write(restored, recorder.timeline()) {
+/// Tells where the report is. Whatever became of the work stays as it is if there is none.
+pub(super) fn tell_of_report(args: &Args, folder: &Folder, written: Result<()>) {
+    match written {
         Ok(()) if args.quiet => {}
-        Ok(()) => output::tell("notice", &format!("the report is in {}", page.display())),
+        Ok(()) => output::tell("notice", &format!("the report is in {}", folder.page().display())),
         Err(error) => output::tell("warning", &format!("{error:#}")),
     }
 }
@@ -127,19 +129,16 @@ async fn restore(
     args: &Args,
     environment: &Environment,
     display: &Arc<Display>,
-    (recorder, ticket): (&Arc<Recorder>, &mut Option<Ticket>),
+    (recorder, ticket): (&Arc<Recorder>, Option<&mut Ticket>),
     cancel: CancellationToken,
 ) -> Result<RestoreReport> {
     let listener = Arc::clone(recorder) as Arc<dyn Progress>;
     let mut prepared = prepare_for(args, environment, display, listener, &cancel).await?;
-    if let Some(ticket) = ticket {
-        match prepared.restore.plan().await {
-            Ok(plan) => ticket.planned(plan, prepared.mapping_file.as_ref()),
-            Err(error) => {
-                prepared.abandon().await;
-                return Err(error.into());
-            }
-        }
+    if let Some(ticket) = ticket
+        && let Err(error) = note_plan(ticket, &mut prepared).await
+    {
+        prepared.abandon().await;
+        return Err(error);
     }
     match may_run(&prepared.restore, args, display, &cancel).await {
         Ok(true) => prepared.restore.allow_erase(),
@@ -150,6 +149,13 @@ async fn restore(
         }
     }
     run_prepared(args, prepared, display).await
+}
+
+/// Notes in the report what the plan says.
+pub(super) async fn note_plan(ticket: &mut Ticket, prepared: &mut Prepared) -> Result<()> {
+    let plan = prepared.restore.plan().await?;
+    ticket.planned(plan, prepared.mapping_file.as_ref());
+    Ok(())
 }
 
 /// Runs a restore that was prepared and allowed.
@@ -203,7 +209,7 @@ pub(super) async fn prepare(
 }
 
 /// The same for another listener to the restore's events.
-async fn prepare_for(
+pub(super) async fn prepare_for(
     args: &Args,
     environment: &Environment,
     display: &Arc<Display>,

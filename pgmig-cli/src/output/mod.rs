@@ -145,7 +145,7 @@ fn notices(notices: &[Notice], severity: Severity) -> impl Iterator<Item = &str>
 }
 
 /// The instance's name if it has one, and its state if that is unusual.
-fn label(instance: &Instance) -> String {
+pub(crate) fn label(instance: &Instance) -> String {
     let name = instance.name.as_deref().unwrap_or("(no name)");
     if instance.deleted { format!("{name} (deleted)") } else { name.to_owned() }
 }

@@ -1,6 +1,8 @@
-//! `--report DIR`: what a restore did, as `report.json` and as a page for people, `report.html`, for the change ticket.
+//! `--report DIR`: what restores did, or what a backup holds, as `report.json` and as a page for people, `report.html`, for the
+//! change ticket.
 
 mod html;
+mod inspected;
 mod page;
 mod timeline;
 
@@ -9,6 +11,7 @@ use crate::commands::restore::Restored;
 use crate::failure::Document;
 use crate::output;
 use anyhow::{Context as _, Result};
+pub(crate) use inspected::InspectionReport;
 use pgmig_core::restore::{PlannedArchive, PlannedTarget, RestorePlan};
 use serde::Serialize;
 use std::fs::File;
@@ -28,7 +31,7 @@ pub(crate) struct Report {
     /// Seconds since 1970, by this machine's clock.
     pub(crate) began_unix_seconds: u64,
     pub(crate) took_seconds: f64,
-    /// Why it failed; `None` if it did not.
+    /// Why it failed; `None` if it did not, or if it has not begun.
     pub(crate) error: Option<Document>,
     /// `None` if it failed before the backup and the target had been looked at.
     pub(crate) archive: Option<PlannedArchive>,
@@ -62,28 +65,87 @@ impl Version {
     }
 }
 
+/// The report of several restores in one run.
+#[derive(Debug, Serialize)]
+pub(crate) struct SetOfReports {
+    pgmig: Version,
+    /// Seconds since 1970, by this machine's clock.
+    began_unix_seconds: u64,
+    took_seconds: f64,
+    /// Why the run failed; `None` if it did not.
+    error: Option<Document>,
+    /// In the order of the set. Restores that were not looked at are missing.
+    restores: Vec<Report>,
+}
+
+impl SetOfReports {
+    /// The report of a run that began then and ends now.
+    pub(crate) fn of(began: SystemTime, error: Option<&anyhow::Error>, restores: Vec<Report>) -> Self {
+        Self {
+            pgmig: Version::of_this_build(),
+            began_unix_seconds: unix_seconds(began),
+            took_seconds: began.elapsed().unwrap_or_default().as_secs_f64(),
+            error: error.map(Document::of),
+            restores,
+        }
+    }
+
+    /// Writes both files.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be written.
+    pub(crate) fn write(&self, folder: &Folder) -> Result<()> {
+        folder.write("report_set", self, &page::page_of_set(self))
+    }
+}
+
+/// The directory of a report.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes the directory, so that a place that cannot be written to is an error before the work.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be made or written to.
+    pub(crate) fn make(directory: &Path) -> Result<Self> {
+        let failed = || format!("cannot write the report to {}", directory.display());
+        std::fs::create_dir_all(directory).with_context(failed)?;
+        for name in [JSON, HTML] {
+            File::options().append(true).create(true).open(directory.join(name)).with_context(failed)?;
+        }
+        Ok(Self(directory.to_owned()))
+    }
+
+    /// The page.
+    pub(crate) fn page(&self) -> PathBuf {
+        self.0.join(HTML)
+    }
+
+    fn write(&self, kind: &str, report: &impl Serialize, page: &str) -> Result<()> {
+        let json = output::document_text(kind, report)?;
+        for (name, text) in [(JSON, json.as_str()), (HTML, page)] {
+            let path = self.0.join(name);
+            let written = File::create(&path).and_then(|mut file| file.write_all(text.as_bytes()));
+            written.with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
 /// A report in the making.
 pub(crate) struct Ticket {
-    directory: PathBuf,
     began: SystemTime,
     mapping_file: Option<String>,
     planned: Option<(PlannedArchive, PlannedTarget)>,
 }
 
 impl Ticket {
-    /// Makes the directory, so that a place that cannot be written to is an error before the restore.
-    ///
-    /// # Errors
-    ///
-    /// The directory cannot be made or written to.
-    pub(crate) fn begin(directory: &Path, args: &Args) -> Result<Self> {
-        let failed = || format!("cannot write the report to {}", directory.display());
-        std::fs::create_dir_all(directory).with_context(failed)?;
-        for name in [JSON, HTML] {
-            File::options().append(true).create(true).open(directory.join(name)).with_context(failed)?;
-        }
+    /// Begins now.
+    pub(crate) fn begin(args: &Args) -> Self {
         let mapping_file = args.backup.mapping.as_ref().map(|file| file.display().to_string());
-        Ok(Self { directory: directory.to_owned(), began: SystemTime::now(), mapping_file, planned: None })
+        Self { began: SystemTime::now(), mapping_file, planned: None }
     }
 
     /// Notes what the plan says of the backup and the target.
@@ -94,24 +156,25 @@ impl Ticket {
         self.planned = Some((plan.archive, plan.target));
     }
 
-    /// Writes both files.
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be written.
-    pub(crate) fn write(self, result: Result<Restored, &anyhow::Error>, timeline: Timeline) -> Result<()> {
+    /// The report. Without a result the restore has not begun.
+    pub(crate) fn report(
+        self,
+        result: Option<Result<Restored, &anyhow::Error>>,
+        timeline: Timeline,
+    ) -> Report {
         let took = self.began.elapsed().unwrap_or_default();
         let (restore, error) = match result {
-            Ok(restored) => (Some(restored), None),
-            Err(error) => (None, Some(Document::of(error))),
+            Some(Ok(restored)) => (Some(restored), None),
+            Some(Err(error)) => (None, Some(Document::of(error))),
+            None => (None, None),
         };
         let (archive, target) = self.planned.unzip();
         let file =
             archive.as_ref().and_then(|archive| archive.file.as_deref().filter(|_| !archive.is_stream));
         let go_back = restore.iter().flat_map(|done| [&done.rollback_command, &done.restore_command]);
-        let report = Report {
+        Report {
             pgmig: Version::of_this_build(),
-            began_unix_seconds: self.began.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            began_unix_seconds: unix_seconds(self.began),
             took_seconds: took.as_secs_f64(),
             error,
             archive_sha256: file.and_then(sha256),
@@ -121,20 +184,23 @@ impl Ticket {
             go_back: go_back.flatten().cloned().collect(),
             restore,
             timeline,
-        };
-        let json = output::document_text("report", &report)?;
-        for (name, text) in [(JSON, json), (HTML, page::page(&report))] {
-            let path = self.directory.join(name);
-            let written = File::create(&path).and_then(|mut file| file.write_all(text.as_bytes()));
-            written.with_context(|| format!("cannot write {}", path.display()))?;
         }
-        Ok(())
     }
+}
 
-    /// The page.
-    pub(crate) fn page(&self) -> PathBuf {
-        self.directory.join(HTML)
+impl Report {
+    /// Writes both files.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be written.
+    pub(crate) fn write(&self, folder: &Folder) -> Result<()> {
+        folder.write("report", self, &page::page(self))
     }
+}
+
+fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// The SHA-256 of a regular file, in hexadecimal digits.

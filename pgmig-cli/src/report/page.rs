@@ -1,8 +1,9 @@
 //! The page for people: one file without a network or scripts, light and dark, for a wide screen, a phone and paper.
 
-use super::Report;
 use super::html::Html;
 use super::timeline::{Piece, Timeline};
+use super::{Report, SetOfReports, Version};
+use crate::failure::Document;
 use crate::output::{bytes, count, duration, len, noun, plural};
 use crate::progress::label;
 use pgmig_core::progress::{Severity, Step};
@@ -12,13 +13,57 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How many tables and pairs the page lists. `report.json` has all of them.
-const MOST_ROWS: usize = 1000;
+pub(super) const MOST_ROWS: usize = 1000;
 
 /// How many pieces of work a connection's lane shows.
 const MOST_BARS: usize = 3000;
 
+/// The style of all pages.
+pub(super) const STYLE: &str = include_str!("page.css");
+
 /// The page of a report.
 pub(super) fn page(report: &Report) -> String {
+    let mut body = body(report);
+    body.push(&footer(&report.pgmig));
+    Html::page(&title(report), STYLE, &body)
+}
+
+/// The page of several restores: what became of each, then each as on a page of its own.
+pub(super) fn page_of_set(set: &SetOfReports) -> String {
+    let complete = set.restores.iter().filter(|report| report.restore.is_some()).count();
+    let title = format!("{complete} of {} complete", plural(len(&set.restores), "restore"));
+    let mut body = Html::of("h1", "", &title);
+    let class = if set.error.is_none() { "verdict ok" } else { "verdict bad" };
+    let verdict = set.error.as_ref().map_or("complete".to_owned(), verdict_of);
+    body.push(&Html::element("p", "", &Html::of("span", class, &verdict)));
+    let began = format!("{}, {}", utc(set.began_unix_seconds), seconds(set.took_seconds));
+    body.push(&Html::of("p", "lead", &began));
+    for text in set.error.iter().flat_map(Document::lines) {
+        body.push(&Html::of("pre", "", &text));
+    }
+    let longest = set.restores.iter().map(|report| report.took_seconds).fold(0.0, f64::max);
+    let mut rows = row("th", &[("", "database"), ("", "outcome"), ("number", "time"), ("track", "")]);
+    for report in &set.restores {
+        let cells =
+            [("", database(report)), ("", &*outcome(report)), ("number", &seconds(report.took_seconds))];
+        rows.push(&with_bar(&cells, "rows", percent(report.took_seconds, longest)));
+    }
+    body.push(&wide_table(&rows));
+    for report in &set.restores {
+        body.push(&self::body(report));
+    }
+    body.push(&footer(&set.pgmig));
+    Html::page(&title, STYLE, &body)
+}
+
+/// What a page says at its end.
+pub(super) fn footer(pgmig: &Version) -> Html {
+    let commit = pgmig.commit.unwrap_or("commit unknown");
+    let text = format!("Made by pgmig {} ({commit}). The same as data: report.json", pgmig.version);
+    Html::of("footer", "", &text)
+}
+
+fn body(report: &Report) -> Html {
     let mut body = Html::new();
     body.push(&head(report));
     body.push(&facts(report));
@@ -31,13 +76,7 @@ pub(super) fn page(report: &Report) -> String {
         body.push(&notices(done));
     }
     body.push(&way_back(report));
-    let commit = report.pgmig.commit.unwrap_or("commit unknown");
-    body.push(&Html::of(
-        "footer",
-        "",
-        &format!("Made by pgmig {} ({commit}). The same as data: report.json", report.pgmig.version),
-    ));
-    Html::page(&title(report), include_str!("page.css"), &body)
+    body
 }
 
 fn database(report: &Report) -> &str {
@@ -47,9 +86,22 @@ fn database(report: &Report) -> &str {
 }
 
 fn title(report: &Report) -> String {
-    match &report.error {
-        None => format!("Restore of {}", database(report)),
-        Some(_) => format!("Restore of {}: failed", database(report)),
+    match (&report.restore, &report.error) {
+        (_, Some(_)) => format!("Restore of {}: failed", database(report)),
+        (None, None) => format!("Restore of {}: not begun", database(report)),
+        (Some(_), None) => format!("Restore of {}", database(report)),
+    }
+}
+
+fn verdict_of(error: &Document) -> String {
+    format!("exit status {}: {}", error.exit_status, error.code)
+}
+
+fn outcome(report: &Report) -> String {
+    match (&report.restore, &report.error) {
+        (_, Some(error)) => verdict_of(error),
+        (None, None) => "not begun".to_owned(),
+        (Some(_), None) => "complete".to_owned(),
     }
 }
 
@@ -60,11 +112,8 @@ fn seconds(seconds: f64) -> String {
 /// The verdict, and the figures that say most.
 fn head(report: &Report) -> Html {
     let mut html = Html::of("h1", "", &title(report));
-    let (class, verdict) = match &report.error {
-        None => ("verdict ok", "complete".to_owned()),
-        Some(error) => ("verdict bad", format!("exit status {}: {}", error.exit_status, error.code)),
-    };
-    html.push(&Html::element("p", "", &Html::of("span", class, &verdict)));
+    let class = if report.error.is_none() { "verdict ok" } else { "verdict bad" };
+    html.push(&Html::element("p", "", &Html::of("span", class, &outcome(report))));
     let began = format!("{}, {}", utc(report.began_unix_seconds), seconds(report.took_seconds));
     html.push(&Html::of("p", "lead", &began));
     if let Some(error) = &report.error {
@@ -79,8 +128,7 @@ fn head(report: &Report) -> Html {
     let replaced = replacements(done);
     let warnings = done.notices.iter().filter(|notice| notice.severity == Severity::Warning).count();
     let warnings = u64::try_from(warnings).unwrap_or(u64::MAX);
-    let mut tiles = Html::new();
-    for (figure, what) in [
+    html.push(&tiles(&[
         (count(rows), format!("{} in {}", noun(rows, "row"), plural(len(&done.tables), "table"))),
         (bytes(size), "of rows".to_owned()),
         (
@@ -93,13 +141,19 @@ fn head(report: &Report) -> Html {
         ),
         (count(len(&done.migrations)), noun(len(&done.migrations), "migration")),
         (count(warnings), noun(warnings, "warning")),
-    ] {
-        let mut tile = Html::of("b", "", &figure);
-        tile.push(&Html::of("span", "", &what));
+    ]));
+    html
+}
+
+/// Figures in big letters, each with what it counts.
+pub(super) fn tiles(figures: &[(String, String)]) -> Html {
+    let mut tiles = Html::new();
+    for (figure, what) in figures {
+        let mut tile = Html::of("b", "", figure);
+        tile.push(&Html::of("span", "", what));
         tiles.push(&Html::element("div", "tile", &tile));
     }
-    html.push(&Html::element("div", "tiles", &tiles));
-    html
+    Html::element("div", "tiles", &tiles)
 }
 
 fn replacements(done: &RestoreReport) -> u64 {
@@ -190,7 +244,7 @@ fn target_facts(target: &PlannedTarget, report: &Report) -> Vec<(&'static str, S
     facts
 }
 
-fn card(title: &str, facts: &[(&'static str, String)]) -> Html {
+pub(super) fn card(title: &str, facts: &[(&'static str, String)]) -> Html {
     let mut list = Html::new();
     for (name, value) in facts {
         list.push(&Html::of("dt", "", name));
@@ -306,7 +360,7 @@ fn bar(piece: &Piece, class: &'static str, end: f64) -> Html {
     Html::bar(class, percent(piece.began, end), percent(piece.took, end), &title)
 }
 
-fn percent(part: f64, whole: f64) -> f64 {
+pub(super) fn percent(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole * 100.0 } else { 0.0 }
 }
 
@@ -444,7 +498,7 @@ fn way_back(report: &Report) -> Html {
     html
 }
 
-fn row(cell: &'static str, cells: &[(&'static str, &str)]) -> Html {
+pub(super) fn row(cell: &'static str, cells: &[(&'static str, &str)]) -> Html {
     let mut row = Html::new();
     for (class, text) in cells {
         row.push(&Html::of(cell, class, text));
@@ -452,7 +506,7 @@ fn row(cell: &'static str, cells: &[(&'static str, &str)]) -> Html {
     Html::element("tr", "", &row)
 }
 
-fn with_bar(cells: &[(&'static str, &str)], class: &'static str, width: f64) -> Html {
+pub(super) fn with_bar(cells: &[(&'static str, &str)], class: &'static str, width: f64) -> Html {
     let mut row = Html::new();
     for (cell, text) in cells {
         row.push(&Html::of("td", cell, text));
@@ -462,11 +516,11 @@ fn with_bar(cells: &[(&'static str, &str)], class: &'static str, width: f64) -> 
     Html::element("tr", "", &row)
 }
 
-fn wide_table(rows: &Html) -> Html {
+pub(super) fn wide_table(rows: &Html) -> Html {
     Html::element("div", "wide", &Html::element("table", "", rows))
 }
 
-fn more(of: usize) -> Html {
+pub(super) fn more(of: usize) -> Html {
     match of.checked_sub(MOST_ROWS).filter(|more| *more > 0) {
         Some(more) => Html::of("p", "lead", &format!("and {more} more: report.json has all of them")),
         None => Html::new(),
