@@ -29,12 +29,13 @@ VERSIONS := $(subst $(comma), ,$(PGMIG_PG))
 FIRST := $(firstword $(VERSIONS))
 OTHERS := $(wordlist 2,$(words $(VERSIONS)),$(VERSIONS))
 
-.PHONY: help demo test integration hostile sweep soak real binary test-corpus rewriting check public-api standalone packages book deny sbom dist dist-check doctest fuzz memory bench fixtures
+.PHONY: help demo test integration other-servers hostile sweep soak real binary test-corpus rewriting check public-api standalone packages book deny sbom dist dist-packages dist-check doctest fuzz memory bench fixtures
 
 help:
 	@echo "make demo         the main job end to end, on a private PostgreSQL cluster"
 	@echo "make test         all tests, on a private PostgreSQL cluster; PGMIG_PG=15,16 runs the integration tests on each version"
 	@echo "make integration  the integration tests only; TESTS='corpus:: jobs::' chooses some, PGMIG_PG as above"
+	@echo "make other-servers  parts of the integration tests on 13, 16, 17 and 18"
 	@echo "make hostile      every attack of tests/hostile/, by every login and strategy; PGMIG_HOSTILE=TEXT chooses some"
 	@echo "make sweep        a database for each kind of entry and attribute, compared with pg_restore, on PostgreSQL 15, 16 and 18; PGMIG_PG as above, PGMIG_SWEEP=TEXT chooses some"
 	@echo "make soak         random faults, FAULTS=1000 of them from SEED=N on, in ROOMS=2 at a time, at most MINUTES=N; writes docs/soak.md"
@@ -46,8 +47,9 @@ help:
 	@echo "make public-api   write the list of the libraries' public items anew (pgmig-core/public-api.txt)"
 	@echo "make deny         all of deny.toml, by cargo-deny; needs the network"
 	@echo "make sbom         the crates that pgmig is made of, as target/pgmig.cdx.json (CycloneDX)"
-	@echo "make dist         one binary for every Linux on x86_64 with glibc 2.17 or later, in dist/; needs perl, python3 and PyPI"
-	@echo "make dist-check   run that binary in root file systems of several Debian releases; needs root and a mirror of Debian"
+	@echo "make dist         one binary for every Linux with glibc 2.17 or later, in dist/; ARCH='x86_64 aarch64' makes both; needs perl, python3 and PyPI"
+	@echo "make dist-packages  a .deb and an .rpm of it; needs dpkg-deb and rpmbuild"
+	@echo "make dist-check   check all that, and run the binary in root file systems of Debian and Ubuntu; SUITES='bookworm sid' chooses some, SUITES=none makes none; needs root"
 	@echo "make fuzz         run each fuzz target RUNS=20000 times and print the number of executions"
 	@echo "make bench        times of restores and of verify, beside pg_restore's"
 	@echo "make fixtures     make the archives of each release anew (fixtures/releases)"
@@ -88,6 +90,12 @@ real:
 
 binary:
 	$(CARGO) build -p pgmig-cli $(FEATURES)
+
+# Parts of the integration tests on the servers that `make test` leaves out: on 16, which the pods have, reports, strategies,
+# privileges and the way back; on the others what each version has of its own.
+other-servers:
+	$(MAKE) --no-print-directory integration PGMIG_PG=16 TESTS="every:: swap:: privileges:: previous::"
+	$(MAKE) --no-print-directory integration PGMIG_PG=13,17,18 TESTS="roles_and_releases:: statistics:: swap::privileges:: privileges::reports::"
 
 integration:
 	tests/on-servers "$(VERSIONS)" $(RUN_INTEGRATION)
@@ -139,11 +147,16 @@ sbom:
 	target/debug/pgmig-supply-chain sbom > target/pgmig.cdx.json.new
 	mv target/pgmig.cdx.json.new target/pgmig.cdx.json
 
+ARCH ?= x86_64
 dist:
-	CARGO="$(CARGO)" packaging/build
+	CARGO="$(CARGO)" packaging/build $(ARCH)
 
+dist-packages:
+	packaging/packages
+
+SUITES ?=
 dist-check:
-	tests/with-postgres --tls packaging/check
+	tests/with-postgres --tls packaging/check $(SUITES)
 
 doctest:
 	$(CARGO) test --workspace --doc $(FEATURES)
