@@ -95,7 +95,7 @@ binary:
 # privileges and the way back; on the others what each version has of its own.
 other-servers:
 	$(MAKE) --no-print-directory integration PGMIG_PG=16 TESTS="every:: swap:: privileges:: previous::"
-	$(MAKE) --no-print-directory integration PGMIG_PG=13,17,18 TESTS="roles_and_releases:: statistics:: swap::privileges:: privileges::reports::"
+	$(MAKE) --no-print-directory integration PGMIG_PG=13,17,18 TESTS="roles_and_releases:: statistics:: verification:: swap::carry_over:: privileges::reports::"
 
 integration:
 	tests/on-servers "$(VERSIONS)" $(RUN_INTEGRATION)
