@@ -9,6 +9,9 @@ use pgmig_core::progress::Notice;
 use pgmig_core::restore::{PlannedSchema, PreviousRefusal, Refusal, Remedy, RestoreError, RestorePlan};
 use pgmig_core::server::TargetError;
 
+/// SQLSTATE of a server, a database or a role that admits no further connection.
+const TOO_MANY_CONNECTIONS: &str = "53300";
+
 /// An option's name in messages of the library, and the flag for it.
 const FLAGS: [(&str, &str); 29] = [
     ("FileKind::Backup", "--source"),
@@ -87,6 +90,9 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
         Error::Target(TargetError::UnknownDatabase { .. }) => {
             Some("a restore with --create-database creates it".to_owned())
         }
+        Error::Target(error) if error.sqlstate() == Some(TOO_MANY_CONNECTIONS) => Some(
+            "close other sessions, raise max_connections or the connection limit of the role, or lower --jobs".to_owned(),
+        ),
         Error::Schema(error) => not_upgraded(error).map(str::to_owned),
         Error::Restore(RestoreError::Refused(refusal)) => refused(refusal),
         Error::Restore(RestoreError::Kept { because, .. }) => hint(because),
@@ -201,7 +207,7 @@ mod tests {
     fn options_are_named_as_flags() {
         assert_eq!(in_flags("2 warnings (RestoreOptions::strict)"), "2 warnings (--strict)");
         let refused = said(Refusal::NotInPlace("RestoreOptions::keep_previous"));
-        assert!(refused.starts_with("--keep-previous cannot be used with --strategy in-place"), "{refused}");
+        assert!(refused.starts_with("--keep-previous requires --strategy swap"), "{refused}");
     }
 
     #[test]

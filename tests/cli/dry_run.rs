@@ -299,9 +299,9 @@ fn it_asks_as_a_restore_does_and_keeps_the_answers() {
     let outcome = asking(&backup, &target, &controller, "1\n2\n3\n").run().expect_status(0);
     let outcome = outcome
         .stderr_has("Instance 1 of 3 of the backup")
-        .stderr_has("1 provisioned instance on the target get nothing of the backup")
+        .stderr_has("1 instance of the target gets no data from the backup")
         .stdout_has("The mapping that was entered is in enteredMapping.yaml.")
-        .stdout_has("of which 1 get nothing of the backup")
+        .stdout_has("of which 1 get no data from the backup")
         .keeps_secret(TOKEN);
     let entered = std::fs::read_to_string(outcome.directory.path().join("enteredMapping.yaml")).unwrap();
     before.is_now(outcome);
@@ -398,6 +398,10 @@ fn an_unknown_history_over_data_is_compared_as_far_as_can_be() {
     let pgmig = |target: &Database| {
         Pgmig::new().target(&TargetFile::of(target)).source(&archive).args(["--keep-ids", "--dry-run"])
     };
+    let outcome = pgmig(&target).run().expect_status(3);
+    before.is_now(outcome.stderr_has("no table in common; is this the right backup?"));
+    target.psql("CREATE SCHEMA store; CREATE TABLE store.tenant (tenant_id uuid)");
+    let before = Before::of(&target);
     let outcome = pgmig(&target).run().expect_status(3).stderr_has("only in the target: table public.note");
     before.is_now(outcome.stderr_has("the target's schema differs"));
     // If tables and columns agree, the rest is known only after the restore.

@@ -73,7 +73,7 @@ fn what_only_a_swap_can_do_is_refused() {
         (&["--strategy", "swap"][..], 3, "may not create databases"),
         (&["--keep-previous"], 3, "may not create databases"),
         (&["--keep-previous", "--strategy", "in-place"], 2, "--keep-previous"),
-        (&["--schema", "target", "--strategy", "in-place"], 3, "--schema target cannot be used"),
+        (&["--schema", "target", "--strategy", "in-place"], 3, "--schema target requires --strategy swap"),
     ] {
         let outcome = application::restore_into(&backup, &target).args(args.iter().copied()).run();
         before.is_now(outcome.expect_status(status).stderr_has(says));

@@ -89,8 +89,8 @@ fn answers_can_be_piped() {
         .stderr_has("is not free: another instance of the backup has it")
         .stderr_has(&format!("Target of {UNNAMED} (0 for details, b to go back): "))
         .stderr_has("The mapping")
-        .stderr_has("notice: the mapping is in enteredMapping.yaml")
-        .stderr_has("1 provisioned instance on the target get nothing of the backup")
+        .stderr_has("notice: mapping saved in enteredMapping.yaml")
+        .stderr_has("1 instance of the target gets no data from the backup")
         .stderr_has(TARGETS[2])
         .keeps_secret(TOKEN);
     assert_eq!(outcome.stdout, "");
@@ -340,7 +340,7 @@ fn a_reviewed_mapping_is_never_overwritten() {
         let pgmig = restore(&controller, &TargetFile::of(&target)).source(&backup.archive).args(arguments);
         let outcome =
             answers(pgmig.file("enteredMapping.yaml", reviewed), "1\n2\n3\n").run().expect_status(0);
-        let outcome = outcome.stderr_has("the mapping is in enteredMapping.2.yaml");
+        let outcome = outcome.stderr_has("mapping saved in enteredMapping.2.yaml");
         let kept = std::fs::read_to_string(outcome.directory.path().join("enteredMapping.yaml")).unwrap();
         assert_eq!(kept, reviewed);
         let entered =

@@ -172,8 +172,8 @@ fn provisioned(text: &mut Text, provisioned: &Provisioned) {
     let Provisioned { url, instances, unused } = provisioned;
     let how_many = plural(u64::try_from(*instances).unwrap_or(u64::MAX), "instance");
     text.title("Provisioned");
-    text.line(format!("  {how_many} by {url}, of which {} get nothing of the backup", count(len(unused))));
-    let mut table = Table::new(&[("gets nothing", Align::Left), ("name", Align::Left)]);
+    text.line(format!("  {how_many} by {url}, of which {} get no data from the backup", count(len(unused))));
+    let mut table = Table::new(&[("gets no data", Align::Left), ("name", Align::Left)]);
     for candidate in unused {
         table.row([candidate.id.to_string(), candidate.name.clone().unwrap_or_default()]);
     }

@@ -60,6 +60,7 @@ codes! { Refusal {
     "target-filled" Refused: Self::Filled { .. },
     "target-changed" Refused: Self::Changed { .. },
     "name-taken" Refused: Self::NameTaken(_),
+    "no-table-in-common" Refused: Self::NoTableInCommon,
     "not-a-store" Refused: Self::NotAStore { .. },
     "target-schema-obstacles" Refused: Self::TargetObstacles(..),
     "target-schema-differs" Refused: Self::TargetSchema { .. },

@@ -148,8 +148,8 @@ pub enum Refusal {
     TransactionControl(Vec<String>),
     /// An option requires a swap.
     #[error(
-        "{0} cannot be used with StrategyChoice::InPlace, as it takes a second database; leave it out, or use a \
-         su_username that may create databases, and StrategyChoice::Auto"
+        "{0} requires StrategyChoice::Swap, which makes a second database; leave {0} out, or use a su_username that can create \
+         databases"
     )]
     NotInPlace(&'static str),
     /// Entries that only a superuser can create. `su_username` is not a superuser.
@@ -324,6 +324,9 @@ pub enum Refusal {
         /// The change that would make it possible.
         remedy: Remedy,
     },
+    /// No table of the archive is in the target, and no table of the target is in the archive.
+    #[error("the backup and the target have no table in common; is this the right backup?")]
+    NoTableInCommon,
     /// The archive's schema history is unknown, and the target has a different schema.
     #[error(
         "the archive's schema history is unknown to pgmig{history}, and the target's schema differs from the \

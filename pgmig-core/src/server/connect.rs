@@ -292,7 +292,7 @@ fn refusal(error: ServerError, attempt: &Attempt<'_>) -> TargetError {
             TargetError::NotAdmitted { server, user, message: error.message, advice }
         }
         _ if error.message.starts_with(UNSUPPORTED_PARAMETER) => TargetError::Pooler { server, behind: None },
-        _ => error.into(),
+        _ => ServerError { doing: format!("connect to {server} as {user:?}"), ..error }.into(),
     }
 }
 

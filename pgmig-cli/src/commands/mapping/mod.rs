@@ -337,7 +337,7 @@ impl Mapper<'_> {
             let file = writer.finish_with(&mapping, comment).map_err(Error::from)?;
             let path = file.display().to_string();
             written = Some(file);
-            self.notice(&format!("the mapping is in {path}; --mapping {path} uses it again"));
+            self.notice(&format!("mapping saved in {path}; use it again with --mapping {path}"));
         }
         if let Some(spares) = spares(&unused) {
             self.notice(&spares);
@@ -410,9 +410,10 @@ fn spares(free: &[Candidate]) -> Option<String> {
         more => format!(" and {} more", count(u64::try_from(more).unwrap_or(u64::MAX))),
     };
     (!free.is_empty()).then(|| {
+        let (get, their) = if free.len() == 1 { ("gets", "its") } else { ("get", "their") };
         format!(
-            "{} on the target get nothing of the backup, and lose what data they have: {}{more}",
-            plural(len(free), "provisioned instance"),
+            "{} of the target {get} no data from the backup; {their} present data will be deleted: {}{more}",
+            plural(len(free), "instance"),
             named.join("; ")
         )
     })

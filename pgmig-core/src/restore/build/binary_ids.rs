@@ -20,6 +20,10 @@ pub(crate) fn note(journal: &mut Journal, loaded: &Loaded, large_objects: Binary
         table.left_in_bytea.iter().map(|left| format!("{} in {}.{}", left.count, table.table, left.column))
     });
     let mut places: Vec<String> = columns.collect();
+    let mut rules = Vec::new();
+    if !places.is_empty() {
+        rules.push("`bytea: rewrite`");
+    }
     if places.len() > COLUMNS_NAMED {
         let others = places.len() - COLUMNS_NAMED;
         places.truncate(COLUMNS_NAMED);
@@ -28,14 +32,15 @@ pub(crate) fn note(journal: &mut Journal, loaded: &Loaded, large_objects: Binary
     if left > 0 {
         let objects = if found.with_ids == 1 { "large object" } else { "large objects" };
         places.push(format!("{left} in {} {objects}", found.with_ids));
+        rules.push("`large_objects: rewrite`");
     }
     if !places.is_empty() {
         journal.warn(
             NoticeCode::IdsInBinaryData,
             format!(
-                "instance IDs were left in binary data: {}; a profile says whether they are replaced \
-             (bytea, bytea_columns, large_objects)",
-                places.join(", ")
+                "old instance IDs are still in binary data: {}; to replace them, set {} in the profile",
+                places.join(", "),
+                rules.join(" and ")
             ),
         );
     }

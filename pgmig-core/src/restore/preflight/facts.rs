@@ -39,7 +39,11 @@ pub(crate) fn rename_rights(
     let login = config.su_username();
     let mut reasons = Vec::new();
     if !roles.may_create_databases {
-        reasons.push(format!("su_username {login} may not create databases (ALTER ROLE ... CREATEDB)"));
+        reasons.push(format!(
+            "su_username {login} may not create databases: run ALTER ROLE {} CREATEDB, or inside the pod use host: \
+             /controller/run and su_username: postgres",
+            quote_ident(login)
+        ));
     }
     reasons.extend(owner_right(server_version, config, owner, roles));
     reasons

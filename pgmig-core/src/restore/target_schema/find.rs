@@ -231,6 +231,10 @@ impl TargetSchema {
     /// The refusal, or `None` if pgmig can handle all differences.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         let (differences, idle_rules) = (&self.differences, &self.idle_rules);
+        let is_other = |difference: &TableDifference| difference.column.is_none() && difference.is_refused();
+        if self.loaded.is_empty() && idle_rules.is_empty() && differences.iter().any(is_other) {
+            return Some(Refusal::NoTableInCommon);
+        }
         differences.iter().any(TableDifference::is_refused).then(|| Refusal::TargetSchema {
             differences: differences.clone(),
             idle_rules: idle_rules.clone(),

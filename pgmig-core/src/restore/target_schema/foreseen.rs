@@ -4,6 +4,7 @@ use super::archived::Definitions;
 use super::own::{self, OwnTables};
 use crate::archive::Archive;
 use crate::error::Result;
+use crate::restore::refusal::Refusal;
 use crate::restore::report::difference::SchemaDifference;
 use crate::server::session::Session;
 use crate::sql::{QualifiedName, quote_ident};
@@ -17,6 +18,11 @@ pub(crate) async fn certain_differences(
 ) -> Result<Vec<SchemaDifference>> {
     let definitions = Definitions::of(archive);
     let own = own::tables(target, username).await?;
+    let has_own = own.iter().any(|(_, table)| !table.of_extension);
+    let mut archived = definitions.tables().peekable();
+    if has_own && archived.peek().is_some() && !archived.any(|name| own.get(name).is_some()) {
+        return Err(Refusal::NoTableInCommon.into());
+    }
     Ok(differences(&definitions, &own))
 }
 
