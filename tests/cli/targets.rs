@@ -13,16 +13,8 @@ use crate::support::store::Backup;
 use crate::support::untouched::{Before, databases_beside};
 use crate::support::{Database, Pgmig};
 use serde_json::{Value, json};
-use std::os::unix::fs::PermissionsExt as _;
 
 /// A file of the run's directory that only its owner can read.
-fn private(pgmig: Pgmig, name: &str, text: &str) -> Pgmig {
-    let pgmig = pgmig.file(name, text);
-    let path = pgmig.directory().join(name);
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    pgmig
-}
-
 fn path(pgmig: &Pgmig, name: &str) -> String {
     pgmig.directory().join(name).to_str().unwrap().to_owned()
 }
@@ -40,7 +32,7 @@ fn a_url_with_a_password_file_restores_and_undoes() {
     let url = format!("postgresql://{superuser}@{host}:{port}/{}", target.name);
     let escaped = password.replace('\\', "\\\\").replace(':', "\\:");
     let pgpass = format!("nowhere:*:*:*:no\n{host}:{port}:*:{superuser}:{escaped}\n");
-    let pgmig = private(backup.restore(Pgmig::new()), "pgpass", &pgpass);
+    let pgmig = backup.restore(Pgmig::new()).file("pgpass", &pgpass);
     let file = path(&pgmig, "pgpass");
     let pgmig = pgmig.env("PGPASSFILE", file).args(["--target-url", &url, "--force", "--keep-previous"]);
     let outcome = pgmig.run().expect_status(0).keeps_secret(&password);
@@ -76,10 +68,10 @@ fn the_environment_and_services_name_a_target_as_for_psql() {
     let service = format!(
         "[other]\nhost=nowhere\n[store]\nhost={host}\nport={port}\nuser={superuser}\npassword={password}\n"
     );
-    let by_service = private(dry_run(), "services.conf", &service);
+    let by_service = dry_run().file("services.conf", &service);
     let file = path(&by_service, "services.conf");
     named(by_service.env("PGSERVICEFILE", file).env("PGSERVICE", "store").env("PGDATABASE", &target.name));
-    let home = private(dry_run(), ".pg_service.conf", &service);
+    let home = dry_run().file(".pg_service.conf", &service);
     let directory = path(&home, "");
     named(
         home.env("HOME", directory).args(["--target-url", &format!("service=store dbname={}", target.name)]),
@@ -160,7 +152,7 @@ pub(super) fn set(backup: &Backup, targets: &[&Database]) -> Pgmig {
     let mut list = "restores:\n".to_owned();
     for (number, target) in targets.iter().enumerate() {
         let name = format!("target{number}.yaml");
-        pgmig = private(pgmig, &name, &TargetFile::of(target).to_yaml());
+        pgmig = pgmig.file(&name, &TargetFile::of(target).to_yaml());
         list += &format!(
             "  - source: {}\n    target: {name}\n    mapping: enteredMapping.yaml\n",
             backup.archive.display()
@@ -222,9 +214,9 @@ fn a_set_begins_only_if_each_restore_can() {
     let both = || set(&backup, &targets.each_ref());
     // The second cannot: another target, no permission to erase, the same target twice.
     let other = TargetFile { database: "nobody_s".to_owned(), ..TargetFile::of(&targets[1]) };
-    untouched(private(both(), "target1.yaml", &other.to_yaml()), 1, "nothing was restored");
+    untouched(both().file("target1.yaml", &other.to_yaml()), 1, "nothing was restored");
     let again = TargetFile::of(&targets[0]).to_yaml();
-    untouched(private(both(), "target1.yaml", &again), 2, "two restores of the set have database");
+    untouched(both().file("target1.yaml", &again), 2, "two restores of the set have database");
     untouched(both().file("enteredMapping.yaml", "instance-mappings: {}\n"), 3, "mapping");
     for (list, says) in [
         ("restores: []\n", "lists no restore"),

@@ -52,6 +52,9 @@ pub(super) const ASYNC: &str = "
     FROM generate_series(1, 400) n;
     INSERT INTO jobs VALUES ('00000000-0000-0000-1764-035503433645', 'E10001EB-6272-453A-BB43-3DCF0E765892', NULL, NULL)";
 
+/// The names of the manual.
+const KNOWLEDGE_STUDIO: [&str; 4] = ["jobq_icp_wks", "model_management_api", "model_management_api_v2", "awt"];
+
 /// A target of this name on a server of the test's own.
 fn target(server: &Server, name: &str) -> TargetFile {
     let database = Database::shared(server, "postgres");
@@ -132,24 +135,29 @@ fn a_role_that_may_not_create_databases_is_told_so() {
         .stderr_has("permission denied to create database");
 }
 
-/// The four databases of Knowledge Studio have no instances: each is dumped as the manual names it, and restored by its name.
+/// The four databases of Knowledge Studio have no instances: each is dumped as the manual names it. One run creates and restores
+/// all of them, after all have been planned.
 #[test]
 fn the_databases_of_knowledge_studio() {
-    let (server, clusters_other) = (Server::start_private(""), Server::of_this_run());
-    for (number, name) in
-        ["jobq_icp_wks", "model_management_api", "model_management_api_v2", "awt"].iter().enumerate()
-    {
-        let source = Database::create_on(&clusters_other, "knowledge");
+    let (server, other) = (Server::start_private(""), Server::of_this_run());
+    let mut pgmig = Pgmig::new().without_arguments();
+    let (mut sources, mut list) = (Vec::new(), "restores:\n".to_owned());
+    for (number, name) in KNOWLEDGE_STUDIO.iter().enumerate() {
+        let source = Database::create_on(&other, "knowledge");
         source.psql(&format!(
             "CREATE TABLE of_database (name text PRIMARY KEY, id uuid); INSERT INTO of_database VALUES ('{name}', '{SOURCE}');
              CREATE TABLE job (id serial PRIMARY KEY, document jsonb);
              INSERT INTO job (document) SELECT jsonb_build_object('n', n, 'id', '{SOURCE}') FROM generate_series(1, {}) n",
             100 * (number + 1)
         ));
-        let pgmig = Pgmig::new().target(&target(&server, name));
-        let archive = pgmig.directory().join(format!("{name}.custom"));
-        source.dump_through_pipe(&[], &archive);
-        pgmig.source(&archive).args(["--create-database", "--keep-ids"]).run().expect_status(0);
-        assert_eq!(Database::shared(&server, name).dump(&[]), source.dump(&[]), "{name}");
+        source.dump_through_pipe(&[], &pgmig.directory().join(format!("{name}.custom")));
+        pgmig = pgmig.file(&format!("{name}.yaml"), &target(&server, name).to_yaml());
+        list += &format!("  - source: {name}.custom\n    target: {name}.yaml\n    keep_ids: true\n");
+        sources.push(source);
+    }
+    let pgmig = pgmig.file("set.yaml", &list).args(["--set", "set.yaml", "--create-database", "--strict"]);
+    let outcome = pgmig.run().expect_status(0).stdout_has("4 of 4 restores complete");
+    for (name, source) in KNOWLEDGE_STUDIO.iter().zip(&sources) {
+        assert_eq!(Database::shared(&server, name).dump(&[]), source.dump(&[]), "{name}: {outcome}");
     }
 }
