@@ -15,7 +15,7 @@ use crate::support::{Database, Pgmig};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 
-/// A file of the run's directory that only its owner can read.
+/// The path of a file in the run's directory.
 fn private(pgmig: Pgmig, name: &str, text: &str) -> Pgmig {
     let pgmig = pgmig.file(name, text);
     let path = pgmig.directory().join(name);
