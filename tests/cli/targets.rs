@@ -14,7 +14,7 @@ use crate::support::untouched::{Before, databases_beside};
 use crate::support::{Database, Pgmig};
 use serde_json::{Value, json};
 
-/// A file of the run's directory that only its owner can read.
+/// The path of a file in the run's directory.
 fn path(pgmig: &Pgmig, name: &str) -> String {
     pgmig.directory().join(name).to_str().unwrap().to_owned()
 }

@@ -53,7 +53,8 @@ pub(super) const ASYNC: &str = "
     INSERT INTO jobs VALUES ('00000000-0000-0000-1764-035503433645', 'E10001EB-6272-453A-BB43-3DCF0E765892', NULL, NULL)";
 
 /// The names of the manual.
-const KNOWLEDGE_STUDIO: [&str; 4] = ["jobq_icp_wks", "model_management_api", "model_management_api_v2", "awt"];
+const KNOWLEDGE_STUDIO: [&str; 4] =
+    ["jobq_icp_wks", "model_management_api", "model_management_api_v2", "awt"];
 
 /// A target of this name on a server of the test's own.
 fn target(server: &Server, name: &str) -> TargetFile {
