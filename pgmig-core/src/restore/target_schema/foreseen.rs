@@ -20,7 +20,7 @@ pub(crate) async fn certain_differences(
     let own = own::tables(target, username).await?;
     let has_own = own.iter().any(|(_, table)| !table.of_extension);
     let mut archived = definitions.tables().peekable();
-    if has_own && archived.peek().is_some() && !archived.any(|name| own.get(name).is_some()) {
+    if has_own && archived.peek().is_some() && !archived.any(|name| own.contains_key(name)) {
         return Err(Refusal::NoTableInCommon.into());
     }
     Ok(differences(&definitions, &own))
