@@ -116,7 +116,7 @@ fn problem(arguments: &[OsString]) -> Option<Text> {
         }
         options_end |= argument == "--";
         let single = text.strip_prefix('-').and_then(|text| text.split('=').next()).unwrap_or_default();
-        if !options_end && longs().iter().any(|long| *long == single) {
+        if !options_end && options().iter().any(|(_, long)| *long == single) {
             return Some(Text::message("error", &format!("long options take two dashes: --{single}")));
         }
     }
@@ -183,9 +183,15 @@ fn described(error: &clap::Error) -> Option<Text> {
                     &format!("{given} is one argument too many; leave it out"),
                 ));
             }
-            let longs = longs();
-            let known: Vec<&str> = longs.iter().map(String::as_str).collect();
-            match meant(given.trim_start_matches('-'), &known) {
+            let options = options();
+            let known: Vec<&str> = options.iter().map(|(_, long)| long.as_str()).collect();
+            let name = given.trim_start_matches('-');
+            match meant(name, &known) {
+                Some(meant) if meant == name => {
+                    let having = options.iter().filter(|(_, long)| long == name);
+                    let commands: Vec<&str> = having.map(|(command, _)| command.as_str()).collect();
+                    format!("this command has no option {given}; these have it: {}", commands.join(", "))
+                }
                 Some(meant) => format!("unknown option {given}; did you mean --{meant}?"),
                 None => format!("unknown option {given}; pgmig --help lists those that there are"),
             }
@@ -250,14 +256,20 @@ fn clap_text(arguments: &[OsString]) -> Text {
     text
 }
 
-/// The names of all long options, including those of commands.
-fn longs() -> Vec<String> {
-    let root = Args::command();
-    let commands: Vec<&clap::Command> = std::iter::once(&root).chain(root.get_subcommands()).collect();
-    let nested = commands.iter().skip(1).flat_map(|command| command.get_subcommands());
-    let all = commands.iter().copied().chain(nested);
-    let longs = all.flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_long);
-    longs.chain(["help", "version"]).map(str::to_owned).collect()
+/// Every long option, with the command that has it.
+fn options() -> Vec<(String, String)> {
+    let mut options = vec![("pgmig".to_owned(), "version".to_owned())];
+    add_options(&Args::command(), "pgmig", &mut options);
+    options
+}
+
+/// Adds the options of a command and of those below it.
+fn add_options(command: &clap::Command, name: &str, options: &mut Vec<(String, String)>) {
+    let longs = command.get_arguments().filter_map(clap::Arg::get_long).chain(["help"]);
+    options.extend(longs.map(|long| (name.to_owned(), long.to_owned())));
+    for below in command.get_subcommands() {
+        add_options(below, &format!("{name} {}", below.get_name()), options);
+    }
 }
 
 #[cfg(test)]
@@ -317,6 +329,10 @@ mod tests {
             (&["--sorce", "x"][..], "error: unknown option --sorce; did you mean --source?\n"),
             (&["--sorce=x"], "error: unknown option --sorce; did you mean --source?\n"),
             (&["inspect", "--lst", "x"], "error: unknown option --lst; did you mean --list?\n"),
+            (
+                &["--keep-daily", "6"],
+                "error: this command has no option --keep-daily; these have it: pgmig backup, pgmig backup prune\n",
+            ),
             (
                 &["previous", "drop", "--older-then", "7d"],
                 "error: unknown option --older-then; did you mean --older-than?\n",
