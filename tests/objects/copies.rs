@@ -206,7 +206,9 @@ fn nothing_is_deleted_unless_asked_for() {
     let outcome = server.run("restore", directory, &named(&[])).expect_status(0);
     assert_eq!((sums(&outcome), server.objects(bucket)), ([2, 0, 2, 0, 2], held));
     let text = server.run("restore", directory, &["--bucket", bucket]).expect_status(0);
-    text.stdout_has("2 objects of the bucket are not in the directory, and stay (--delete deletes them)");
+    text.stdout_has(
+        "the bucket keeps 2 objects that the directory does not have (--delete deletes such objects)",
+    );
     let outcome = server.run("restore", directory, &named(&["--delete"])).expect_status(0);
     assert_eq!(sums(&outcome), [2, 0, 2, 2, 0]);
     let left: Vec<String> = server.objects(bucket).as_object().unwrap().keys().cloned().collect();

@@ -72,7 +72,7 @@ fn notices(action: &str, report: &ObjectsReport) -> Vec<String> {
             let (target, source) =
                 if action == "backup" { ("directory", "bucket") } else { ("bucket", "directory") };
             notices.push(format!(
-                "bucket {}: {objects} of the {target} are not in the {source}, and stay (--delete deletes them)",
+                "bucket {}: the {target} keeps {objects} that the {source} does not have (--delete deletes such objects)",
                 bucket.bucket
             ));
         }
